@@ -1,0 +1,23 @@
+"""The errors of the `orchestrator` layer."""
+
+from nn.errors import SeedsweepError
+
+
+class SweepExistsError(SeedsweepError):
+    """A sweep of this name exists, and nothing said to go on with it."""
+
+
+class SweepNotFoundError(SeedsweepError):
+    """No sweep of this name, or a folder that is not a sweep's."""
+
+
+class OutputError(SeedsweepError):
+    """The output folder cannot be written."""
+
+
+class BrokerUnreachableError(SeedsweepError):
+    """Nothing answers at the broker's address, or it does not let us in."""
+
+
+class ClusterError(SeedsweepError):
+    """The embedded cluster did not start, or one of its parts ended."""
