@@ -1,0 +1,119 @@
+"""Reads images and labels from the four IDX files in which MNIST and its relatives are published."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.errors import DatasetError
+
+N_CLASSES = 10
+#: Images of at most 256 x 256 pixels, so that the index of a pixel fits into 16 bits.
+MAX_SIDE = 256
+MAX_BYTES = 2**30
+#: Deflate cannot expand by more: 258 bytes from a match of 2 bits.
+MAX_DEFLATE_RATIO = 1032
+#: The first four bytes of an IDX file: two zeros, the type (8 is unsigned byte), the number of dimensions.
+IMAGES_MAGIC, LABELS_MAGIC = 0x0803, 0x0801
+CHUNK = 2**20
+
+
+def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and their two `t10k-` companions, plain or `.gz`.
+
+    Returns:
+        The images, shape (n, side * side), and the labels, shape (n,): the training set, then the test set.
+
+    Raises:
+        DatasetError: a file is missing, damaged, or does not fit its companions; the sentence names the file.
+    """
+    train_images, train_labels = _read_pair(folder, "train")
+    test_images, test_labels = _read_pair(folder, "t10k")
+    if train_images.shape[1] != test_images.shape[1]:
+        sides = [int(images.shape[1] ** 0.5) for images in (train_images, test_images)]
+        raise DatasetError(
+            f"{_find(folder, 't10k-images-idx3-ubyte')} holds images of {sides[1]} x {sides[1]} pixels; "
+            f"expected {sides[0]} x {sides[0]}, as in the training set"
+        )
+    return np.concatenate([train_images, test_images]), np.concatenate([train_labels, test_labels])
+
+
+def _read_pair(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images_path = _find(folder, f"{part}-images-idx3-ubyte")
+    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    images = _read(images_path, IMAGES_MAGIC)
+    labels = _read(labels_path, LABELS_MAGIC)
+    if len(images) != len(labels):
+        raise DatasetError(f"{labels_path} holds {len(labels)} labels; expected {len(images)}, one for each image")
+    if labels.max() >= N_CLASSES:
+        position = int(np.argmax(labels >= N_CLASSES))
+        raise DatasetError(
+            f"{labels_path} holds the label {labels[position]} at position {position}; expected 0 to {N_CLASSES - 1}"
+        )
+    return images.reshape(len(images), -1), labels
+
+
+def _find(folder: Path, name: str) -> Path:
+    candidates = (folder / name, folder / f"{name}.gz")
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise DatasetError(f"{folder} has no file {name} or {name}.gz")
+
+
+def _read(path: Path, magic: int) -> NDArray[np.uint8]:
+    """Read one file whose content must be exactly what its header announces."""
+    try:
+        if path.suffix != ".gz":
+            with path.open("rb") as file:
+                return _parse(path, file, magic, available=path.stat().st_size)
+        with gzip.open(path, "rb") as file:
+            return _parse(path, file, magic, available=path.stat().st_size * MAX_DEFLATE_RATIO)
+    except EOFError:
+        raise DatasetError(f"{path} is truncated: its gzip stream ends too early") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DatasetError(f"{path} is not an intact gzip file: {error}") from None
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _parse(path: Path, file: BinaryIO | gzip.GzipFile, magic: int, available: int) -> NDArray[np.uint8]:
+    shape = _read_header(path, file, magic)
+    size = int(np.prod(shape, dtype=object))
+    # Compared before anything is allocated: a forged header must not cost more memory than the file can fill.
+    if size > min(available, MAX_BYTES):
+        raise DatasetError(
+            f"{path} announces {size} bytes of content; expected what a file of its size can hold, at most {MAX_BYTES}"
+        )
+    content = bytearray()
+    while len(content) <= size and (chunk := file.read(min(CHUNK, size + 1 - len(content)))):
+        content += chunk
+    if len(content) < size:
+        raise DatasetError(f"{path} is truncated: it holds {len(content)} bytes of content; expected {size}")
+    if len(content) > size:
+        raise DatasetError(f"{path} goes on after its last value; expected exactly {size} bytes of content")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read_header(path: Path, file: BinaryIO | gzip.GzipFile, magic: int) -> tuple[int, ...]:
+    n_dimensions = magic & 0xFF
+    header = file.read(4 + 4 * n_dimensions)
+    if len(header) < 4 + 4 * n_dimensions:
+        raise DatasetError(f"{path} is truncated: its header has {len(header)} bytes; expected {4 + 4 * n_dimensions}")
+    found, *shape = struct.unpack(f">{1 + n_dimensions}I", header)
+    if found != magic:
+        raise DatasetError(f"{path} starts with the number {found:#010x}; expected {magic:#010x}")
+    if shape[0] < 1:
+        raise DatasetError(f"{path} is empty; expected at least one value")
+    if len(shape) == 3 and not 1 <= shape[1] == shape[2] <= MAX_SIDE:
+        raise DatasetError(
+            f"{path} holds images of {shape[1]} x {shape[2]} pixels; "
+            f"expected square ones of 1 x 1 to {MAX_SIDE} x {MAX_SIDE}"
+        )
+    return tuple(shape)
