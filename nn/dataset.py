@@ -48,7 +48,7 @@ class Dataset:
     @property
     def n_classes(self) -> int:
         """How many classes there are."""
-        return idx.N_CLASSES
+        return self.train.n_classes
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
@@ -197,7 +197,7 @@ def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _from_arrays(source: str, digest: str, arrays: dict[str, NDArray[Any]]) -> Dataset:
     n_features = int(arrays["n_features"][0])
     train, validation = (
-        Samples(**{part: arrays[f"{split}_{part}"] for part in _PARTS}, n_features=n_features)
+        Samples(**{part: arrays[f"{split}_{part}"] for part in _PARTS}, n_features=n_features, n_classes=idx.N_CLASSES)
         for split in ("train", "validation")
     )
     return Dataset(train, validation, arrays["order"], digest, source)

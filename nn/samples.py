@@ -26,6 +26,7 @@ class Samples:
         values: float32 or float64, shape (n_entries,). The value of each entry.
         labels: int64, shape (n_samples,). The class index of each row, from 0.
         n_features: How many features a row has.
+        n_classes: How many classes there are; at least one more than the largest label, which is also the default.
     """
 
     indptr: NDArray[np.int64]
@@ -33,10 +34,12 @@ class Samples:
     values: NDArray[Any]
     labels: NDArray[np.int64]
     n_features: int
+    n_classes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("indptr", "indices", "values", "labels"):
             object.__setattr__(self, name, _read_only(getattr(self, name)))
+        object.__setattr__(self, "n_classes", max(self.n_classes, int(self.labels.max(initial=-1)) + 1))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,7 +49,13 @@ class Samples:
         if n is None or n >= len(self):
             return self
         end = int(self.indptr[n])
-        return Samples(self.indptr[: n + 1], self.indices[:end], self.values[:end], self.labels[:n], self.n_features)
+        return replace(
+            self,
+            indptr=self.indptr[: n + 1],
+            indices=self.indices[:end],
+            values=self.values[:end],
+            labels=self.labels[:n],
+        )
 
     def dense(self, row: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return one row with its zeros, shape (n_features,)."""

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from numpy.typing import NDArray
+
+from nn.errors import WeightsError
+from nn.files import write_atomically
+
+#: The float types of safetensors that the engines know, little-endian.
+_DTYPES = {"F32": "<f4", "F64": "<f8"}
+#: No network that these engines could train in a lifetime comes near this size.
+MAX_BYTES = 2**31
 
 
 class Weights(NamedTuple):
@@ -21,6 +32,11 @@ class Weights(NamedTuple):
     W1: NDArray[Any]
     W2: NDArray[Any]
     W3: NDArray[Any]
+
+    @property
+    def layer_sizes(self) -> tuple[int, int, int, int]:
+        """The widths of the layers: (n_features, hidden_1, hidden_2, n_classes)."""
+        return self.W1.shape[1], self.W1.shape[0], self.W2.shape[0], self.W3.shape[0]
 
 
 def initial_weights(layer_sizes: tuple[int, int, int, int], random_state: np.random.RandomState, dtype: str) -> Weights:
@@ -39,3 +55,80 @@ def initial_weights(layer_sizes: tuple[int, int, int, int], random_state: np.ran
 def digest(blob: bytes) -> str:
     """Return the SHA-256 of a safetensors blob in hexadecimal: the name under which it is stored."""
     return hashlib.sha256(blob).hexdigest()
+
+
+def to_safetensors(weights: Weights) -> bytes:
+    """Return the weights as a safetensors blob with the tensors W1, W2 and W3 in their public shapes.
+
+    The same weights give the same bytes.
+    """
+    return safetensors.numpy.save({name: np.ascontiguousarray(matrix) for name, matrix in weights._asdict().items()})
+
+
+def from_safetensors(blob: bytes) -> Weights:
+    """Read weights from a safetensors blob, whoever wrote it.
+
+    Raises:
+        WeightsError: the blob is not intact safetensors, or does not hold exactly three matrices of one float dtype
+            that fit each other.
+    """
+    try:
+        tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"the weights are not intact safetensors: {error}") from None
+    if tensors.keys() != set(Weights._fields):
+        raise WeightsError(f"the weights hold the tensors {_shown(sorted(tensors))}; expected W1, W2 and W3")
+    weights = Weights(*(_matrix(name, tensors[name]) for name in Weights._fields))
+    _check_fit(weights)
+    return weights
+
+
+def save(weights: Weights, path: Path) -> None:
+    """Write the weights to a file, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_atomically(path, lambda file: file.write(to_safetensors(weights)))
+
+
+def load(path: Path) -> Weights:
+    """Read weights from a file.
+
+    Raises:
+        WeightsError: the file cannot be read, or `from_safetensors` refuses its content.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise WeightsError(f"{path} has {size} bytes; weights have at most {MAX_BYTES}")
+        return from_safetensors(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _matrix(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
+    dtype, shape = _DTYPES.get(tensor["dtype"]), tensor["shape"]
+    if dtype is None:
+        raise WeightsError(f"the weights' {name} has the type {tensor['dtype']}; expected F32 or F64")
+    if len(shape) != 2 or 0 in shape:
+        raise WeightsError(f"the weights' {name} has the shape {_shown(shape)}; expected two dimensions, none empty")
+    # A copy, because an array over the blob's own bytes would be read-only and unaligned.
+    matrix: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
+    return matrix
+
+
+def _check_fit(weights: Weights) -> None:
+    if len({matrix.dtype for matrix in weights}) > 1:
+        raise WeightsError("the weights' matrices have different types; expected all F32 or all F64")
+    shapes = [matrix.shape for matrix in weights]
+    for before, after, name in zip(shapes, shapes[1:], ("W2", "W3"), strict=False):
+        if after[1] != before[0]:
+            raise WeightsError(
+                f"the weights' {name} has {after[1]} columns; expected {before[0]}, the rows of the matrix before it"
+            )
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
