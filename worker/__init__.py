@@ -7,7 +7,23 @@ def __getattr__(name: str) -> Any:
     # Celery looks for an attribute `celery` of the package it is given. Made on demand, so that reading `worker.job`
     # (as `orchestrator --help` does) does not pay for importing Celery.
     if name == "celery":
-        from worker.app import app
-
-        return app
+        return _celery()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _celery() -> Any:
+    from worker.threads import use_one_thread
+
+    # Before anything imports NumPy, which starts its threads at once; a process that runs threads must not be forked.
+    use_one_thread()
+
+    from nn.errors import SeedsweepError
+    from worker.app import create_app
+    from worker.settings import load_settings
+
+    try:
+        celery = create_app(load_settings())
+    except SeedsweepError as error:
+        raise SystemExit(f"Error: {error}") from None
+    globals()["celery"] = celery
+    return celery

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nn.errors import InvalidInputError
+from worker.validation import Described, invalid_input
 
 Rule = Literal["backprop", "notebook"]
 Loss = Literal["cross_entropy", "sum_of_squares"]
@@ -18,32 +20,35 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
+#: The most that a job may take as JSON, in bytes. A valid one takes about 300.
+MAX_JOB_BYTES = 4096
+
 
 class Configuration(BaseModel):
-    """A job without its seed: what a leaderboard ranks."""
+    """A job without its seed: what a leaderboard ranks. A field's description says what is allowed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: float = Field(gt=0.0, allow_inf_nan=False)
-    epochs: int = Field(default=10, ge=1, le=100_000)
-    hidden_layer_sizes: tuple[Width, Width] = (128, 64)
-    rule: Rule = "backprop"
-    loss: Loss = "cross_entropy"
-    dtype: DType = "float32"
-    shuffle: bool = False
-    engine: EngineName = "compiled"
+    learning_rate: float = Field(gt=0.0, allow_inf_nan=False, description="a finite number greater than 0")
+    epochs: int = Field(default=10, ge=1, le=100_000, description="an integer from 1 to 100000")
+    hidden_layer_sizes: tuple[Width, Width] = Field(default=(128, 64), description="two integers from 1 to 4096")
+    rule: Rule = Field(default="backprop", description="backprop or notebook")
+    loss: Loss = Field(default="cross_entropy", description="cross_entropy or sum_of_squares")
+    dtype: DType = Field(default="float32", description="float32 or float64")
+    shuffle: bool = Field(default=False, description="true or false")
+    engine: EngineName = Field(default="compiled", description="compiled or numpy")
     #: Train on the first so many samples only.
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="an integer from 1 to 2147483647, or none")
     #: The data set's digest (`nn.dataset`).
-    dataset: Digest
+    dataset: Digest = Field(description="a SHA-256 as 64 hexadecimal digits in lower case")
     #: The version of the training semantics: raised whenever the same specification would train to other bits.
-    version: Literal[1] = 1
+    version: Literal[1] = Field(default=1, description="1, the version that this worker trains")
 
 
 class Job(Configuration):
     """All that determines a result. Two equal jobs give the same bits, whoever trains them."""
 
-    seed: int = Field(ge=0, le=2**32 - 1)
+    seed: int = Field(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")
 
     @property
     def key(self) -> str:
@@ -55,12 +60,44 @@ class Job(Configuration):
         """Read a job that came from outside.
 
         Raises:
-            InvalidInputError: a field is missing, unknown or out of range.
+            InvalidInputError: a field is missing, unknown or out of range, or the whole is too large to be a job.
         """
+        _check_size(fields)
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise invalid_input(error) from None
+            raise invalid_input(cls, error, "job") from None
+
+    def __str__(self) -> str:
+        """Return what tells this job from its neighbours in a sweep, for logs and for Flower."""
+        shown = [f"seed={self.seed}", f"learning_rate={self.learning_rate:g}", f"epochs={self.epochs}"]
+        for name, field in Configuration.model_fields.items():
+            value = getattr(self, name)
+            if name not in ("learning_rate", "epochs", "dataset") and value != field.default:
+                shown.append(f"{name}={value}")
+        return ", ".join(shown)
+
+
+#: A run is one way of a job through the queue: the job's own, or a further one that trains it again to check it.
+_RUN_ID = re.compile(r"(?P<key>[0-9a-f]{64})(?:\.(?P<label>[a-z0-9-]{1,40}))?")
+
+
+def run_id(job: Job, label: str | None = None) -> str:
+    """Return the Celery task id of a job's run: the job's key, or key and label for a run that checks its result.
+
+    Raises:
+        InvalidInputError: the label has other characters, or more.
+    """
+    name = job.key if label is None else f"{job.key}.{label}"
+    if _RUN_ID.fullmatch(name) is None:
+        raise InvalidInputError("label", label, "1 to 40 lower-case letters, digits and hyphens")
+    return name
+
+
+def is_run_of(task_id: str, job: Job) -> bool:
+    """Return whether a Celery task id names a run of this job."""
+    match = _RUN_ID.fullmatch(task_id)
+    return match is not None and match["key"] == job.key
 
 
 class Result(BaseModel):
@@ -71,7 +108,7 @@ class Result(BaseModel):
     job: Digest
     status: Literal["succeeded", "diverged"]
     #: Share of the validation set that is classified right, after each epoch.
-    validation_accuracy: list[Fraction]
+    validation_accuracy: list[Fraction] = Field(min_length=1)
     #: What the notebook would have printed after each epoch, in its own scale; only for `rule="notebook"`.
     notebook_accuracy: list[float] | None = None
     epoch_seconds: list[float]
@@ -84,14 +121,29 @@ class Result(BaseModel):
     #: Why the job counts as diverged; None for one that succeeded.
     error: str | None = None
 
+    def __json__(self) -> dict[str, Any]:
+        """Return what Celery stores for a task that returns this."""
+        return self.model_dump(mode="json")
+
+    def __repr__(self) -> str:
+        """Return one line for logs and Flower, which cut a long one."""
+        epochs = len(self.epoch_seconds)
+        return (
+            f"{self.status}: validation accuracy {100 * self.validation_accuracy[-1]:.2f} % after {epochs} epochs "
+            f"in {sum(self.epoch_seconds):.2f} s, attempt {self.attempts}"
+        )
+
+
+def _check_size(fields: Any) -> None:
+    try:
+        size = len(json.dumps(fields, default=repr))
+    except (RecursionError, ValueError, TypeError):
+        # Nested too deep, refers to itself, has a key that is no text, or holds an integer with thousands of digits.
+        raise InvalidInputError("job", Described("no plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
+    if size > MAX_JOB_BYTES:
+        raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")
+
 
 def canonical(value: Any) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def invalid_input(error: ValidationError) -> InvalidInputError:
-    """Turn pydantic's report into one sentence about its first problem."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "job"
-    return InvalidInputError(field, first["input"], first["msg"])

@@ -1,0 +1,119 @@
+"""The Celery app: every setting that is not Celery's default, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+from worker.settings import Settings
+from worker.urls import DEFAULT_BROKER, redis_url
+
+QUEUE = "seedsweep"
+
+#: Seconds after which a command on a connection that went silent is given up, and the connection made anew.
+_SOCKET_TIMEOUT = 20.0
+
+
+class SeedsweepApp(Celery):
+    """A Celery app made of `Settings` alone, so that a spawned child process can make the same one."""
+
+    settings: Settings
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return create_app, (self.settings,)
+
+
+def create_app(settings: Settings) -> SeedsweepApp:
+    """Return an app for the cluster that the settings name. It connects when it is first used.
+
+    Raises:
+        InvalidInputError: the broker or the result backend is not the URL of a Redis server.
+    """
+    broker = redis_url(settings.broker_url or DEFAULT_BROKER, "CELERY_BROKER_URL")
+    backend = redis_url(settings.result_backend or broker, "CELERY_RESULT_BACKEND")
+    app = SeedsweepApp("seedsweep", broker=broker, backend=backend, set_as_current=False)
+    app.settings = settings
+    app.conf.update(
+        _messages() | _reliability(settings) | _connections(settings, on_socket=backend.startswith("redis+socket"))
+    )
+    # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
+    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:LedgerBackend")
+
+    from worker.tasks import register
+
+    register(app)
+    return app
+
+
+def _messages() -> dict[str, Any]:
+    return {
+        # A queue of our own: other Celery applications on the same Redis do not take our jobs, nor we theirs.
+        "task_default_queue": QUEUE,
+        # Never pickle, in either direction: a message must not be able to run code.
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        # Flower shows jobs only when told about them.
+        "worker_send_task_events": True,
+        "task_track_started": True,
+        # Progress and errors go to Celery's logger; captured prints would only be logged twice.
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _reliability(settings: Settings) -> dict[str, Any]:
+    return {
+        # A message is acknowledged when its result is stored; until then a dead worker's job goes to another one.
+        "task_acks_late": True,
+        # One job a process: a job must not wait behind a long one while another worker is idle.
+        "worker_prefetch_multiplier": 1,
+        # A child that dies (killed, out of memory) is an ordinary retry. To reject the message instead would run a job
+        # that kills its child again and again, for ever.
+        "task_retry_on_worker_lost": True,
+        "task_reject_on_worker_lost": False,
+        # Trap: when Redis is broker and backend, a restart of it would end running jobs as REVOKED, and lose them.
+        # Running jobs go on instead; the lease adopts them into the new connection.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # The lease counts adopted jobs in the new connection; reducing the count as well would leave processes idle.
+        "worker_enable_prefetch_count_reduction": False,
+        # Trap: without it, a job that ends while Redis is away for a second fails although its training succeeded.
+        "result_backend_always_retry": True,
+        "result_backend_max_sleep_between_retries_ms": 2000,
+        "result_expires": settings.result_expires,
+        # A worker waits for its broker as long as it takes, when it starts and at any time later.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # An error reply (Redis is full, or still loads its data) is waited out like a lost connection.
+        "broker_channel_error_retry": True,
+        # A child imports NumPy and numba, and may compile the kernel, before it is ready.
+        "worker_proc_alive_timeout": 120.0,
+    }
+
+
+def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
+    # A message that nobody acknowledges or renews (`worker.lease`) for so long is given to another worker. Celery reads
+    # the value in three places and wants the same in each.
+    lease = {"visibility_timeout": settings.lease_seconds}
+    return lease | {
+        "broker_transport_options": lease
+        | {
+            # How often workers look for messages whose lease has ended. Kombu's defaults multiply to 100 seconds.
+            "unacked_restore_interval": settings.restore_seconds,
+            "unacked_restore_throttle": 1,
+            # A worker killed while it looks leaves a lock behind: kombu's default keeps all others off for 5 minutes.
+            "unacked_mutex_expire": max(5, int(2 * settings.restore_seconds)),
+            # Connections that went silent without being closed are found in seconds, not never.
+            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_connect_timeout": 5.0,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "result_backend_transport_options": lease,
+        "redis_socket_timeout": _SOCKET_TIMEOUT,
+        "redis_socket_connect_timeout": 5.0,
+        "redis_backend_health_check_interval": 10,
+        # A unix socket has no keepalive, and redis-py refuses the option there.
+        "redis_socket_keepalive": not on_socket,
+    }

@@ -1,0 +1,62 @@
+"""Celery's Redis result backend with three differences, each needed by a ledger that is polled."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import redis
+from celery import states
+from celery.backends.redis import RedisBackend
+from redis.commands.core import Script
+from redis.exceptions import OutOfMemoryError
+
+#: Stores a task's state unless a SUCCESS is stored already.
+#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 for ever.
+_STORE_UNLESS_SUCCEEDED = """
+local stored = redis.call('GET', KEYS[1])
+if stored then
+    local readable, meta = pcall(cjson.decode, stored)
+    if readable and type(meta) == 'table' and meta['status'] == 'SUCCESS' then
+        return 0
+    end
+end
+if tonumber(ARGV[2]) > 0 then
+    redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+else
+    redis.call('SET', KEYS[1], ARGV[1])
+end
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+class LedgerBackend(RedisBackend):
+    """The ledger of jobs.
+
+    - Submitting does not subscribe to the task's channel: the orchestrator polls, and 10,000 subscriptions cost more
+      than 10,000 jobs. `AsyncResult.get()` subscribes by itself, so that it works as any Celery user expects.
+    - A stored SUCCESS is final in one atomic step. Celery reads the state and then writes, and a frozen worker that
+      wakes up between the two could put its PROGRESS in the place of another worker's result.
+    - A full Redis is waited for like an absent one: the result is kept until there is room.
+    """
+
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Do nothing where Celery would subscribe to the task's channel."""
+
+    def exception_safe_to_retry(self, exc: BaseException) -> bool:
+        """Return whether the error passes: the connection is lost, or Redis is full."""
+        return isinstance(exc, OutOfMemoryError) or bool(super().exception_safe_to_retry(exc))
+
+    def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
+        expires = self.failure_expires if state == states.FAILURE else self.expires
+        return self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
+
+    def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
+        return bool(self._script(keys=[key], args=[value, expires]))
+
+    @cached_property
+    def _script(self) -> Script:
+        client: redis.Redis = self.client
+        return client.register_script(_STORE_UNLESS_SUCCEEDED)

@@ -1,0 +1,148 @@
+"""What Seedsweep keeps in Redis beside Celery's own keys, and how long.
+
+| key                            | type   | content                   | written by            | goes away              |
+|--------------------------------|--------|---------------------------|-----------------------|------------------------|
+| seedsweep                      | list   | queued messages (Celery)  | orchestrator          | as workers take them   |
+| celery-task-meta-<run>         | string | state, result (Celery)    | worker                | `result_expires`       |
+| seedsweep:weights:<sha256>     | string | safetensors               | worker, before result | `result_expires`       |
+| seedsweep:finished:<job key>   | string | first run's weights' hash | worker, before result | `result_expires`       |
+| seedsweep:mismatch:<job key>   | list   | JSON, hashes that differ  | worker, before result | `result_expires`       |
+| seedsweep:checkpoint:<run>     | string | `worker.checkpoints`      | worker, at epoch ends | with the job, or 1 day |
+| seedsweep:attempts:<run>       | hash   | JSON, one an attempt      | worker, at start, end | `result_expires`       |
+| seedsweep:refusals:<run>       | string | times without the data    | worker                | `result_expires`       |
+| seedsweep:cancelled:<run>      | string | why                       | orchestrator          | `result_expires`       |
+| seedsweep:worker:<worker name> | string | JSON, `worker.presence`   | worker, at every beat | 10 leases after it     |
+
+A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.run_id`).
+Result, weights and evidence expire together; nothing is kept for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from nn import weights
+from nn.errors import WeightsError
+from worker.job import canonical
+
+T = TypeVar("T")
+
+#: Errors that pass: Redis is away, or full. Whatever else Redis answers is a fault of ours and is raised.
+PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, OSError)
+
+
+def key(kind: str, name: str) -> str:
+    """Return the Redis key of something of this kind."""
+    return f"seedsweep:{kind}:{name}"
+
+
+class Store:
+    """Weights, evidence and small records in Redis.
+
+    Args:
+        client: A connection to the Redis that holds the results (`app.backend.client`).
+        expires: Seconds for which things are kept.
+        patient: Whether to wait for as long as Redis is away or full (a worker, which has nothing else to do), or to
+            raise at once (the orchestrator, which tells its user).
+        interrupt: Called before each new try of a patient store; raises to give up.
+    """
+
+    def __init__(
+        self, client: redis.Redis, *, expires: int, patient: bool = False, interrupt: Callable[[], None] | None = None
+    ) -> None:
+        self.client = client
+        self.expires = expires
+        self._retry = Retry(ExponentialWithJitterBackoff(cap=2.0, base=0.1), -1 if patient else 0, PASSING)
+        self._interrupt = interrupt or (lambda: None)
+
+    def call(self, command: Callable[[], T]) -> T:
+        """Run a command, again and again if this store is patient. It may then run twice: make it harmless."""
+        return self._retry.call_with_retry(command, lambda _error: self._interrupt())
+
+    def put_weights(self, blob: bytes) -> str:
+        """Store weights as safetensors and return their SHA-256."""
+        sha256 = weights.digest(blob)
+        self.call(lambda: self.client.set(key("weights", sha256), blob, ex=self.expires))
+        return sha256
+
+    def weights(self, sha256: str) -> bytes:
+        """Return weights as safetensors.
+
+        Raises:
+            WeightsError: they are not there (any more), or are not what their hash says.
+        """
+        blob = self.call(lambda: self.client.get(key("weights", sha256)))
+        if blob is None:
+            raise WeightsError(f"the weights {sha256} are not in the store; train the job again to get the same ones")
+        if weights.digest(cast("bytes", blob)) != sha256:
+            raise WeightsError(f"the stored weights {sha256} are damaged: their hash is another one")
+        return cast("bytes", blob)
+
+    def drop_weights(self, hashes: Iterable[str]) -> None:
+        """Remove weights that are no longer wanted."""
+        names = [key("weights", sha256) for sha256 in hashes]
+        if names:
+            self.call(lambda: self.client.unlink(*names))
+
+    def settle(self, job_key: str, sha256: str, run: str, worker: str) -> bool:
+        """Compare a finished run's weights with those of the first run of the job that finished.
+
+        Returns:
+            Whether they are the same (or this run is the first). If not, the difference is on record: `mismatches`.
+        """
+        name = key("finished", job_key)
+        # In one step, so that of two runs that finish at the same instant one finds the other's hash.
+        first = self.call(lambda: self.client.set(name, sha256, ex=self.expires, nx=True, get=True))
+        first_sha256 = sha256 if first is None else cast("bytes", first).decode()
+        if first_sha256 == sha256:
+            return True
+        found = canonical({"first": first_sha256, "second": sha256, "run": run, "worker": worker})
+        self._push(key("mismatch", job_key), found)
+        return False
+
+    def mismatches(self, job_key: str) -> list[dict[str, str]]:
+        """Return what `settle` found wrong: the first hash, the second, and the run and worker of the second."""
+        found = self.call(lambda: self.client.lrange(key("mismatch", job_key), 0, -1))
+        return [json.loads(item) for item in cast("list[bytes]", found)]
+
+    def cancel(self, runs: Iterable[str], reason: str) -> None:
+        """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch."""
+        names = [key("cancelled", run) for run in runs]
+
+        def command() -> None:
+            with self.client.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.set(name, reason, ex=self.expires)
+                pipeline.execute()
+
+        self.call(command)
+
+    def cancelled(self, run: str) -> str | None:
+        """Return why the run is cancelled, or None."""
+        reason = self.call(lambda: self.client.get(key("cancelled", run)))
+        return None if reason is None else cast("bytes", reason).decode(errors="replace")
+
+    def forget(self, runs: Iterable[str]) -> None:
+        """Remove what is known of these runs but for their results, so that they can be submitted afresh."""
+        kinds = ("checkpoint", "attempts", "refusals", "cancelled")
+        names = [key(kind, run) for run in runs for kind in kinds]
+        if names:
+            self.call(lambda: self.client.unlink(*names))
+
+    def _push(self, name: str, item: str) -> None:
+        def command() -> None:
+            with self.client.pipeline() as pipeline:
+                pipeline.rpush(name, item)
+                pipeline.expire(name, self.expires)
+                pipeline.execute()
+
+        self.call(command)

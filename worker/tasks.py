@@ -1,0 +1,125 @@
+"""The one Celery task: it trains a job."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery, Task
+from celery.canvas import Signature
+from celery.utils.log import get_task_logger
+
+from nn.errors import InvalidInputError
+from worker.errors import JobRefusedError
+from worker.job import Job, is_run_of, run_id
+from worker.store import Store
+
+if TYPE_CHECKING:
+    from nn.dataset import Dataset
+    from worker.app import SeedsweepApp
+
+TRAIN = "worker.tasks.train"
+
+logger = get_task_logger(__name__)
+
+
+class TrainingTask(Task):
+    """What the processes of a worker keep between jobs: the data set, and the way to the store."""
+
+    abstract = True
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The worker's data set: read once, and shared by the processes that the pool forks later.
+
+        Raises:
+            DatasetError: the data set is missing or damaged.
+        """
+        # NumPy and scikit-learn take a second to import: only workers need them, not everyone who submits a job.
+        from nn.dataset import load_mnist
+
+        settings = self.app.settings
+        return load_mnist(settings.data, cache_dir=settings.cache_dir)
+
+    def store(self) -> Store:
+        """Return the store beside Celery's results, on this thread's connection."""
+        return Store(self.backend.client, expires=self.app.settings.result_expires, patient=True)
+
+
+def register(app: SeedsweepApp) -> None:
+    """Add the task to an app."""
+
+    @app.task(
+        name=TRAIN,
+        base=TrainingTask,
+        bind=True,
+        lazy=False,
+        shared=False,
+        # A child that died is replaced; a moment's pause lets the machine recover from what killed it.
+        default_retry_delay=2,
+        # How often a job may take its worker down is counted in `worker.attempts`, which also sees whole workers die.
+        max_retries=None,
+        # Refused jobs are their sender's fault: logged as one line, without a traceback.
+        throws=(JobRefusedError,),
+    )
+    def train(task: TrainingTask, job: Any = None, *more: Any, **unknown: Any) -> Any:
+        """Train a job and return its `Result`.
+
+        Args:
+            task: This task.
+            job: The fields of a `Job`, whose key is the task's id.
+            more: Nothing: a message with more arguments is refused.
+            unknown: Nothing: a message with more arguments is refused.
+
+        Raises:
+            JobRefusedError: the message does not hold a job, or the job is not the one that the task's id names.
+        """
+        accepted = accept(task.request.id, job, *more, **unknown)
+        finished = stored_success(task)
+        if finished is not None:
+            logger.info("%s has a result already: not trained again", accepted)
+            return finished
+        from worker.execution import Execution
+
+        return Execution(task, accepted).run()
+
+
+def accept(task_id: str, job: Any, *more: Any, **unknown: Any) -> Job:
+    """Read the job of a message that anyone may have sent.
+
+    Raises:
+        JobRefusedError: it is malformed, too large, of another version, or not the job that the task's id names.
+    """
+    if more or unknown:
+        raise JobRefusedError("the message has arguments beside its job; allowed: job alone")
+    try:
+        parsed = Job.parse(job)
+    except InvalidInputError as error:
+        raise JobRefusedError(f"the message holds no valid job: {error}") from None
+    if not is_run_of(task_id, parsed):
+        raise JobRefusedError(f"the message is named {task_id[:80]!r}; its job's key is {parsed.key}")
+    return parsed
+
+
+def stored_success(task: Task) -> dict[str, Any] | None:
+    """Return the result that this task's id has already, or None."""
+    meta = task.backend.get_task_meta(task.request.id, cache=False)
+    return meta["result"] if meta["status"] == "SUCCESS" else None
+
+
+def signature(app: Celery, job: Job, *, label: str | None = None) -> Signature:
+    """Return the message that runs a job: `signature(app, job).apply_async()` queues it and subscribes to nothing.
+
+    Args:
+        app: The app of the cluster (`worker.app.create_app`).
+        job: What to train.
+        label: None for the job's own run; otherwise the name of a further run, which trains it again and compares.
+            The task's id is `job.run_id(job, label)`.
+    """
+    return app.tasks[TRAIN].signature(
+        kwargs={"job": job.model_dump(mode="json")},
+        task_id=run_id(job, label),
+        # What Flower and the logs show of the arguments.
+        argsrepr="",
+        kwargsrepr=str(job),
+    )
