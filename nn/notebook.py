@@ -1,0 +1,111 @@
+"""The notebook's training rule and accuracy exactly as its code has them, to reproduce its results.
+
+Neither is what its text describes. Where backpropagation has the outer product of a layer's error with the activations
+that come *into* the layer, its code has the scalar product with those that go *out*; one number is then subtracted
+from every weight of the layer, and no weight can learn anything of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn import reference
+from nn.engine import Engine
+from nn.errors import InvalidInputError
+from nn.kernel import CompiledEngine
+from nn.samples import Samples
+from nn.weights import Weights
+
+ENGINES = ("compiled", "numpy")
+
+
+def sigmoid_derivative(z: NDArray[Any]) -> NDArray[Any]:
+    """Return exp(-z) / (exp(-z) + 1)**2. It is NaN where exp(-z) overflows; all weights become NaN after it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(-z)
+        return e / (e + 1) ** 2  # type: ignore[no-any-return]
+
+
+def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float, float]:
+    """Return the one number for each layer that the rule takes, times the learning rate, from all of its weights.
+
+    Args:
+        weights: The network.
+        x: A sample, shape (n_features,).
+        y: Its one-hot label, shape (n_classes,).
+    """
+    Z1 = weights.W1 @ x
+    A1 = reference.sigmoid(Z1)
+    Z2 = weights.W2 @ A1
+    A2 = reference.sigmoid(Z2)
+    A3 = reference.softmax(weights.W3 @ A2)
+    error_3 = A3 - y
+    error_2 = (weights.W3.T @ error_3) * sigmoid_derivative(Z2)
+    error_1 = (weights.W2.T @ error_2) * sigmoid_derivative(Z1)
+    return error_1 @ A1, error_2 @ A2, error_3 @ A3
+
+
+class _NumPyRule(reference.NumPyEngine):
+    def _step(self, x: NDArray[Any], y: NDArray[Any], learning_rate: float) -> None:
+        for W, change in zip(self._weights, changes(self._weights, x, y), strict=True):
+            W -= W.dtype.type(learning_rate) * change
+
+
+class _CompiledRule(CompiledEngine):
+    def __init__(self, weights: Weights) -> None:
+        self._hold(weights, "notebook")
+
+
+class NotebookEngine:
+    """Trains by the notebook's rule; predicts as the other engines do.
+
+    Args:
+        weights: Where to start; copied.
+        engine: "compiled", or "numpy" for the plain one.
+
+    Raises:
+        InvalidInputError: For another engine.
+    """
+
+    def __init__(self, weights: Weights, *, engine: str = "compiled") -> None:
+        if engine not in ENGINES:
+            raise InvalidInputError("engine", engine, " or ".join(ENGINES))
+        self._engine: Engine = (
+            _CompiledRule(weights) if engine == "compiled" else _NumPyRule(weights, loss="cross_entropy")
+        )
+
+    def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
+        """Update the weights once for every sample; see `nn.engine.Engine`."""
+        self._engine.train_epoch(samples, learning_rate, order)
+
+    def predict_proba(self, samples: Samples) -> NDArray[Any]:
+        """Return the probability of each class; see `nn.engine.Engine`."""
+        return self._engine.predict_proba(samples)
+
+    def predict(self, samples: Samples) -> NDArray[np.int64]:
+        """Return the most probable class index; see `nn.engine.Engine`."""
+        return self._engine.predict(samples)
+
+    def weights(self) -> Weights:
+        """Return a copy of the weights."""
+        return self._engine.weights()
+
+
+def notebook_accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64], n_classes: int) -> float:
+    """Return the number that the notebook prints as the accuracy of an epoch.
+
+    Its code compares the predicted class index with each element of the one-hot label, divides the sum over the
+    samples by 100, and averages over the classes. An index of 0 thus equals the label's n_classes - 1 zeros, an index
+    of 1 equals its one, and any other equals nothing.
+
+    Args:
+        predictions: Class indices, shape (n_samples,).
+        labels: Class indices, shape (n_samples,).
+        n_classes: The length of a one-hot label.
+    """
+    one_hot = np.eye(n_classes)[labels]
+    equal = predictions[:, np.newaxis] == one_hot
+    return float(np.average(equal.sum(axis=0) / 100.0))

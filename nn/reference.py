@@ -1,0 +1,151 @@
+"""One step of stochastic gradient descent in plain NumPy: the readable statement of what `nn.kernel` computes.
+
+The names are the notebook's: A0 is a sample, A1 and A2 are the hidden layers' activations, A3 the output. Shapes are
+those of `nn.weights.Weights`; a sample x has shape (n_features,), a one-hot label y has shape (n_classes,).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.errors import InvalidInputError
+from nn.samples import Samples
+from nn.weights import Weights
+
+Array = NDArray[Any]
+
+
+class Activations(NamedTuple):
+    """What the layers give out for one sample: A1 (hidden_1,), A2 (hidden_2,), A3 (n_classes,)."""
+
+    A1: Array
+    A2: Array
+    A3: Array
+
+
+def sigmoid(z: Array) -> Array:
+    """Return 1 / (1 + exp(-z)); 0 where exp(-z) overflows."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-z))
+
+
+def sigmoid_derivative(a: Array) -> Array:
+    """Return the derivative of the sigmoid with respect to z, from its value a = sigmoid(z): a (1 - a)."""
+    return a * (1 - a)  # type: ignore[no-any-return]
+
+
+def softmax(z: Array) -> Array:
+    """Return exp(z) / sum(exp(z)), from differences to the largest z, so that nothing overflows."""
+    exps = np.exp(z - z.max())
+    return exps / exps.sum()  # type: ignore[no-any-return]
+
+
+def forward(weights: Weights, x: Array) -> Activations:
+    """Return every layer's activations for one sample."""
+    A1 = sigmoid(weights.W1 @ x)
+    A2 = sigmoid(weights.W2 @ A1)
+    A3 = softmax(weights.W3 @ A2)
+    return Activations(A1, A2, A3)
+
+
+def cross_entropy(output: Array, y: Array) -> float:
+    """Return -sum(y log(output))."""
+    return float(-np.log(output[y == 1]).sum())
+
+
+def cross_entropy_error(output: Array, y: Array) -> Array:
+    """Return the derivative of `cross_entropy` with respect to the softmax's input: output - y."""
+    return output - y
+
+
+def sum_of_squares(output: Array, y: Array) -> float:
+    """Return sum((output - y)**2); there is no factor of one half, so that its derivative has a factor of two."""
+    return float(np.sum((output - y) ** 2))
+
+
+def sum_of_squares_error(output: Array, y: Array) -> Array:
+    """Return the derivative of `sum_of_squares` with respect to the softmax's input.
+
+    It is J 2 (output - y), where J is the softmax's Jacobian: J[i, k] = output[i] (delta[i, k] - output[k]).
+    """
+    jacobian = np.diag(output) - np.outer(output, output)
+    return jacobian @ (2 * (output - y))  # type: ignore[no-any-return]
+
+
+LOSSES = {"cross_entropy": cross_entropy, "sum_of_squares": sum_of_squares}
+_ERRORS = {"cross_entropy": cross_entropy_error, "sum_of_squares": sum_of_squares_error}
+
+
+def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, loss: str) -> Weights:
+    """Return the gradient of the loss with respect to each weight, in the shapes of the weights.
+
+    The error of a layer is the derivative of the loss with respect to what goes into its activation function; a
+    weight's gradient is the error of the node that it leads to times the activation that it comes from.
+    """
+    A1, A2, A3 = activations
+    error_3 = _ERRORS[loss](A3, y)
+    error_2 = (weights.W3.T @ error_3) * sigmoid_derivative(A2)
+    error_1 = (weights.W2.T @ error_2) * sigmoid_derivative(A1)
+    return Weights(np.outer(error_1, x), np.outer(error_2, A1), np.outer(error_3, A2))
+
+
+def update(weights: Weights, gradients: Weights, learning_rate: float) -> None:
+    """Move the weights in place: W -= learning_rate * gradient."""
+    for W, gradient in zip(weights, gradients, strict=True):
+        W -= W.dtype.type(learning_rate) * gradient
+
+
+def sgd_step(weights: Weights, x: Array, y: Array, *, learning_rate: float, loss: str) -> None:
+    """Train the weights in place with one sample."""
+    update(weights, backward(weights, x, y, forward(weights, x), loss=loss), learning_rate)
+
+
+class NumPyEngine:
+    """The same training as `nn.kernel.CompiledEngine`, by the functions of this module.
+
+    Args:
+        weights: Where to start; copied.
+        loss: "cross_entropy" or "sum_of_squares".
+
+    Raises:
+        InvalidInputError: For another loss.
+    """
+
+    def __init__(self, weights: Weights, *, loss: str) -> None:
+        if loss not in LOSSES:
+            raise InvalidInputError("loss", loss, " or ".join(LOSSES))
+        self._loss = loss
+        self._weights = Weights(*(matrix.copy() for matrix in weights))
+
+    def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
+        """Update the weights once for every sample; see `nn.engine.Engine`."""
+        dtype = self._weights.W1.dtype
+        one_hot = np.eye(len(self._weights.W3), dtype=dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for row in range(len(samples)) if order is None else order:
+                x, y = samples.dense(row, dtype), one_hot[samples.labels[row]]
+                self._step(x, y, learning_rate)
+
+    def _step(self, x: Array, y: Array, learning_rate: float) -> None:
+        sgd_step(self._weights, x, y, learning_rate=learning_rate, loss=self._loss)
+
+    def predict_proba(self, samples: Samples) -> Array:
+        """Return the probability of each class; see `nn.engine.Engine`. A row's does not depend on the other rows."""
+        dtype = self._weights.W1.dtype
+        probabilities = np.empty((len(samples), len(self._weights.W3)), dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for row in range(len(samples)):
+                probabilities[row] = forward(self._weights, samples.dense(row, dtype)).A3
+        return probabilities
+
+    def predict(self, samples: Samples) -> NDArray[np.int64]:
+        """Return the most probable class index; see `nn.engine.Engine`."""
+        best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
+        return best
+
+    def weights(self) -> Weights:
+        """Return a copy of the weights."""
+        return Weights(*(matrix.copy() for matrix in self._weights))
