@@ -1,0 +1,55 @@
+"""Fixtures that any test may use: a Redis server, and a cluster with real workers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short path: a unix socket's path has at most 107 bytes, and pytest's own folders are deep."""
+    with tempfile.TemporaryDirectory(prefix="sw-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def redis_server(short_path: Path) -> Iterator[RedisServer]:
+    """A real Redis server of this test's own, which forgets its data when it ends."""
+    server = RedisServer(short_path)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def persistent_redis_server(short_path: Path) -> Iterator[RedisServer]:
+    """A real Redis server of this test's own, which keeps its data over a restart."""
+    server = RedisServer(short_path, persistent=True)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where prepared data is kept, once for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
+    """A Redis server, on which the test starts workers; all of them end with the test."""
+    made = Cluster(redis_server, tmp_path, cache_dir)
+    try:
+        yield made
+    finally:
+        made.close()

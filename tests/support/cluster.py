@@ -1,0 +1,92 @@
+"""A cluster of a test's own: one Redis server, and as many workers as the test starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery.result import AsyncResult
+
+from nn.dataset import MNIST_DIGEST
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from tests.support.worker_process import WorkerProcess
+from worker.app import SeedsweepApp, create_app
+from worker.job import Job, Result
+from worker.settings import Settings
+from worker.store import Store
+from worker.tasks import signature
+
+
+def make_job(**fields: Any) -> Job:
+    """Return a real job on MNIST that takes a few hundredths of a second, but for the given fields."""
+    return Job(**{"seed": 0, "learning_rate": 0.03, "epochs": 2, "limit": 500, "dataset": MNIST_DIGEST} | fields)
+
+
+class Cluster:
+    """Starts workers on a server with short times, submits to them, and ends what is left of them.
+
+    Args:
+        server: The running server.
+        folder: Where logs go.
+        cache_dir: Where prepared data is kept between tests.
+        settings: Fields of `Settings` that differ from a test's usual ones.
+    """
+
+    def __init__(self, server: RedisServer, folder: Path, cache_dir: Path, **settings: Any) -> None:
+        self.server = server
+        self.folder = folder
+        usual = {"lease_seconds": 3.0, "restore_seconds": 0.5, "broker_url": server.url, "cache_dir": cache_dir}
+        self.settings = Settings(**usual | settings)
+        self.app: SeedsweepApp = create_app(self.settings)
+        self.workers: list[WorkerProcess] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings as the environment variables that a worker reads."""
+        fields = self.settings.model_dump(exclude_none=True)
+        names = {"broker_url": "CELERY_BROKER_URL", "result_backend": "CELERY_RESULT_BACKEND"}
+        return {names.get(name, f"SEEDSWEEP_{name.upper()}"): str(value) for name, value in fields.items()}
+
+    def start_worker(
+        self, *arguments: str, name: str = "", concurrency: int = 1, ready: bool = True, **environment: str
+    ) -> WorkerProcess:
+        """Start a worker and wait until it takes jobs."""
+        name = name or f"w{len(self.workers) + 1}"
+        worker = WorkerProcess(name, self.folder, self.environment | environment, *arguments, concurrency=concurrency)
+        self.workers.append(worker)
+        return worker.wait_until_ready() if ready else worker
+
+    def submit(self, job: Job, label: str | None = None) -> AsyncResult:
+        return signature(self.app, job, label=label).apply_async()
+
+    def store(self) -> Store:
+        return Store(self.app.backend.client, expires=self.settings.result_expires)
+
+    def state(self, run: str) -> str:
+        """Return the Celery state of a run."""
+        return str(self.app.backend.get_task_meta(run, cache=False)["status"])
+
+    def wait_for_state(self, run: str, *states: str) -> dict[str, Any]:
+        """Wait until a run is in one of these states; return what the backend holds for it."""
+
+        def meta() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.app.backend.get_task_meta(run, cache=False)
+            return found if found["status"] in states else None
+
+        return wait_for(meta, f"run {run[:12]} in {' or '.join(states)}", report=self.logs)
+
+    def result(self, run: str) -> Result:
+        """Wait until a run has ended, and return the result that it must have."""
+        meta = self.wait_for_state(run, "SUCCESS", "FAILURE", "REVOKED")
+        assert meta["status"] == "SUCCESS", f"{meta}\n{self.logs()}"
+        return Result.model_validate(meta["result"])
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {worker.name}\n{worker.text()}" for worker in self.workers)
+
+    def close(self) -> None:
+        """End every worker that still runs."""
+        for worker in self.workers:
+            worker.kill()
+        self.app.close()
