@@ -1,1 +1,22 @@
 """What is trained: the network, its kernel and its data. Imports neither `worker` nor `orchestrator`."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nn.dataset import load_mnist as load_mnist
+    from nn.network import DeepNeuralNetwork as DeepNeuralNetwork
+
+__all__ = ["DeepNeuralNetwork", "load_mnist"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on demand, so that `import nn.errors` does not pay for NumPy and scikit-learn.
+    if name == "DeepNeuralNetwork":
+        from nn.network import DeepNeuralNetwork
+
+        return DeepNeuralNetwork
+    if name == "load_mnist":
+        from nn.dataset import load_mnist
+
+        return load_mnist
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

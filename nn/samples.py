@@ -71,12 +71,6 @@ class Samples:
         dense[rows, self.indices] = self.values
         return dense
 
-    def astype(self, dtype: str) -> Samples:
-        """Return the samples with their values in another float dtype; themselves if it is theirs already."""
-        if self.values.dtype == dtype:
-            return self
-        return replace(self, values=self.values.astype(dtype))
-
 
 def pack_bytes(images: NDArray[np.uint8], labels: NDArray[Any]) -> Samples:
     """Pack images of bytes, shape (n, n_features), as float32 in [0, 1]: `(images / 255).astype("float32")`."""
@@ -92,20 +86,19 @@ def to_bytes(samples: Samples) -> NDArray[np.uint8]:
     return replace(samples, values=levels).to_dense()
 
 
-def pack(X: Any, labels: NDArray[Any]) -> Samples:
+def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
     """Pack rows of features, in their own dtype.
 
     Args:
         X: shape (n_samples, n_features), a NumPy array or a SciPy sparse array. Its entries are finite.
         labels: shape (n_samples,). The class index of each row, from 0.
+        n_classes: As in `Samples`.
     """
+    indptr, indices, values = _entries_of_dense(X) if isinstance(X, np.ndarray) else _entries_of_sparse(X)
     n_features = X.shape[1]
     # 16 bits are half the memory traffic of 32; few data sets are wider than that.
-    index_dtype = np.uint16 if n_features <= 2**16 else np.int32
-    indptr, indices, values = _entries_of_dense(X) if isinstance(X, np.ndarray) else _entries_of_sparse(X)
-    return Samples(
-        indptr.astype(np.int64), indices.astype(index_dtype), values, np.asarray(labels).astype(np.int64), n_features
-    )
+    indices = indices.astype(np.uint16 if n_features <= 2**16 else np.int32)
+    return Samples(indptr.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)
 
 
 def _entries_of_dense(X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
