@@ -1,0 +1,150 @@
+"""The cluster as the orchestrator sees it: its address, its ledger and its store, through interruptions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kombu.exceptions import BatchPublishError, OperationalError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    RedisError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+from redis.retry import Retry
+
+from orchestrator.errors import BrokerUnreachableError
+from orchestrator.ledger import Ledger
+from worker.app import create_app
+from worker.settings import Settings
+from worker.store import Store
+from worker.urls import hide_password
+
+T = TypeVar("T")
+
+#: Seconds to connect, and then to wait for an answer, when a sweep starts.
+ANSWER_SECONDS = 4.0
+#: The longest pause between two tries after the connection was lost, in seconds.
+LONGEST_PAUSE = 2.0
+#: Seconds of an outage after which it is mentioned again.
+REMINDER_SECONDS = 60.0
+
+_REFUSED = (AuthenticationError, AuthorizationError)
+_LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, OSError)
+_ANY = (*_LOST, BatchPublishError, RedisError)
+
+
+class Broker:
+    """One cluster: nothing connects before it is used.
+
+    Args:
+        settings: Name the cluster.
+        tell: Shows a message to the user.
+        check: Raises when there is nothing to wait for any more (a part of the embedded cluster ended).
+
+    Attributes:
+        app: The Celery app.
+        ledger: Its result backend and queue.
+        store: Where the weights are.
+        address: The broker's address, without its password.
+
+    Raises:
+        InvalidInputError: the broker's address is not one of a Redis server.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        tell: Callable[[str], None] = lambda _text: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.app = create_app(settings)
+        self.ledger = Ledger(self.app)
+        self.address = hide_password(self.app.conf.broker_url)
+        self.check = check
+        self._tell = tell
+        self._expires = settings.result_expires
+
+    @property
+    def store(self) -> Store:
+        """Where the weights are."""
+        return Store(self.app.backend.client, expires=self._expires)
+
+    def check_answer(self) -> None:
+        """Find out whether the broker and the result backend answer, within ten seconds.
+
+        Raises:
+            BrokerUnreachableError: nothing answers, or it does not let us in; the message names the address.
+        """
+        for url in dict.fromkeys((self.app.conf.broker_url, self.app.conf.result_backend)):
+            _check_answer(url)
+
+    def online_workers(self) -> list[str]:
+        """Return the names of the workers that answer within a second."""
+        replies = self.patiently(lambda: self.app.control.ping(timeout=1.0))
+        return sorted(name for reply in replies for name in reply)
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """Return what the action returns, repeating it for as long as the connection is lost, and say so.
+
+        Args:
+            action: May be called several times; it must do no harm then.
+
+        Raises:
+            BrokerUnreachableError: the broker answers, and refuses.
+        """
+        pause, lost_since, mentioned = 0.1, 0.0, 0.0
+        while True:
+            try:
+                value = action()
+            except _ANY as error:
+                self._give_up_if_refused(error)
+                self.check()
+                now = time.monotonic()
+                lost_since = lost_since or now
+                if not mentioned or now - mentioned > REMINDER_SECONDS:
+                    self._tell(f"{self.address} does not answer ({_reason(error)}); trying again")
+                    mentioned = now
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if lost_since:
+                    self._tell(f"{self.address} answers again, after {time.monotonic() - lost_since:.1f} s")
+                return value
+
+    def _give_up_if_refused(self, error: BaseException) -> None:
+        """Raise if it was an answer that came, and not the connection that went."""
+        if isinstance(error, BatchPublishError):
+            error = error.__cause__ or error
+        if isinstance(error, _REFUSED):
+            raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
+        if isinstance(error, RedisError) and not isinstance(error, _LOST):
+            raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
+
+
+def _check_answer(url: str) -> None:
+    # redis-py has its own spelling of a unix socket's address.
+    plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
+    timeouts = {"socket_timeout": ANSWER_SECONDS}
+    if not plain.startswith("unix:"):
+        timeouts["socket_connect_timeout"] = ANSWER_SECONDS
+    try:
+        with Redis.from_url(plain, retry=Retry(NoBackoff(), 0), **timeouts) as client:
+            client.ping()
+    except _REFUSED as error:
+        raise BrokerUnreachableError(f"{hide_password(url)} does not let us in: {_reason(error)}") from None
+    except (RedisError, OSError, ValueError) as error:
+        raise BrokerUnreachableError(f"No Redis server answers at {hide_password(url)}: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__

@@ -1,0 +1,61 @@
+"""The command `orchestrator`. What it needs is imported when it is needed, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nn.errors import SeedsweepError
+from orchestrator.cli.sweep import sweep
+
+#: Exit status of a command that was used wrongly, or could not begin.
+BAD_INPUT = 2
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    # Plain text: rich's boxes would double the time that --help takes.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(sweep)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"seedsweep {version('seedsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _orchestrator(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train one network under many seeds and learning rates, and rank what comes out."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit status. Whatever is wrong with it is one sentence on standard error."""
+    try:
+        return int(app(args=arguments, prog_name="orchestrator", standalone_mode=False) or 0)
+    except typer.Abort:
+        return 130
+    except typer.TyperException as error:
+        message = error.format_message()
+    except SeedsweepError as error:
+        message = str(error)
+    if message:
+        print(f"orchestrator: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    sys.exit(run(sys.argv[1:]))

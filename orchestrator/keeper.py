@@ -1,0 +1,78 @@
+"""Keeps the processes of an embedded cluster, and ends them when the orchestrator ends, however it ends.
+
+A program of its own, on the standard library alone, so that it starts in a few milliseconds. The orchestrator holds the
+other end of its standard input: when that closes, which even SIGKILL cannot prevent, the keeper kills every part with
+all its children and removes the cluster's folder.
+
+Standard input: one line of JSON, `{part: [argument, ...]}`; then nothing until it closes.
+Standard output: one line of JSON, `{part: process group}`; then a line `{"part": name, "status": number}` for each part
+that ends by itself.
+"""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+#: Seconds between two looks at the parts.
+LOOK_SECONDS = 0.1
+
+
+def start(commands: dict[str, list[str]], folder: Path) -> dict[str, subprocess.Popen[bytes]]:
+    """Start each part in a process group of its own, with its output in `<part>.log`."""
+    parts = {}
+    for name, command in commands.items():
+        with (folder / f"{name}.log").open("wb") as log:
+            parts[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            )
+    return parts
+
+
+def say(message: object) -> None:
+    """Write a line to the orchestrator, if it is still there."""
+    with contextlib.suppress(OSError):
+        os.write(1, json.dumps(message).encode() + b"\n")
+
+
+def keep(parts: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Report parts that end, until the orchestrator closes its end or asks to stop."""
+    ended: set[str] = set()
+    while not select.select([0], [], [], LOOK_SECONDS)[0]:
+        for name, process in parts.items():
+            if name not in ended and process.poll() is not None:
+                ended.add(name)
+                say({"part": name, "status": process.returncode})
+
+
+def end(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    """Kill every part with its children, and remove the folder."""
+    for process in parts.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for process in parts.values():
+        process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Run until standard input closes."""
+    folder = Path(sys.argv[1])
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, lambda *_: None)
+    parts: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        parts = start(json.loads(sys.stdin.buffer.readline()), folder)
+        say({name: process.pid for name, process in parts.items()})
+        keep(parts)
+    finally:
+        end(parts, folder)
+
+
+if __name__ == "__main__":
+    main()

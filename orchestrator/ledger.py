@@ -1,0 +1,105 @@
+"""Reads Celery's result backend and its queue: what is known about each job, and which messages there are.
+
+Stateless: everything is asked for by job key, so that any orchestrator can go on where another one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery, states
+
+from nn.errors import SeedsweepError
+
+#: Keys a command reads: large enough that round trips do not count, small enough that Redis serves others in between.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class State:
+    """What the result backend holds for a job.
+
+    Attributes:
+        name: One of Celery's states, or `PROGRESS`.
+        value: The result of a SUCCESS, the error of a FAILURE as a sentence, the fields of a PROGRESS.
+    """
+
+    name: str
+    value: Any
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker has begun with the job and not ended."""
+        return self.name in (states.STARTED, states.RETRY, "PROGRESS")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has a result, failed, or was cancelled."""
+        return self.name in states.READY_STATES
+
+
+class Ledger:
+    """The result backend and the queue of one app."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def states(self, keys: Iterable[str]) -> dict[str, State]:
+        """Return what is stored for these jobs; a job about which nothing is stored is absent."""
+        backend = self._app.backend
+        found = {}
+        for chunk in _chunks(keys):
+            for key, stored in zip(chunk, backend.mget([backend.get_key_for_task(key) for key in chunk]), strict=True):
+                if stored is not None:
+                    found[key] = self._state(stored)
+        return found
+
+    def _state(self, stored: bytes) -> State:
+        try:
+            meta = self._app.backend.decode_result(stored)
+            name, value = str(meta["status"]), meta["result"]
+        except Exception as error:
+            return State(states.FAILURE, f"the stored result cannot be read: {error!r}")
+        if isinstance(value, SeedsweepError):
+            value = str(value)
+        elif isinstance(value, BaseException):
+            value = f"{type(value).__name__}: {value}"
+        return State(name, value)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Remove what is stored for these jobs, so that they can be asked for anew."""
+        backend = self._app.backend
+        for chunk in _chunks(keys):
+            backend.client.delete(*(backend.get_key_for_task(key) for key in chunk))
+
+    def messages(self) -> set[str]:
+        """Return the keys of the jobs that have a message: queued, or held by a worker that has not acknowledged it."""
+        with self._app.connection_for_read() as connection:
+            channel = connection.default_channel
+            client = channel.client
+            found: set[str] = set()
+            for priority in channel.priority_steps:
+                queue = channel._q_for_pri(self._app.conf.task_default_queue, priority)
+                for start in range(0, client.llen(queue), CHUNK):
+                    found.update(_message_id(item) for item in client.lrange(queue, start, start + CHUNK - 1))
+            held = client.hscan_iter(channel.unacked_key, count=CHUNK)
+            found.update(_message_id(json.loads(item)[0]) for _, item in held)
+            return found - {""}
+
+
+def _message_id(message: Any) -> str:
+    """Return the task id of a message as kombu stores it; an empty text if it is none."""
+    try:
+        fields = json.loads(message) if isinstance(message, (bytes, str)) else message
+        return str(fields["headers"]["id"])
+    except (ValueError, TypeError, LookupError):
+        return ""
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    remaining = list(keys)
+    for start in range(0, len(remaining), CHUNK):
+        yield remaining[start : start + CHUNK]

@@ -1,0 +1,252 @@
+"""A sweep's folder: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
+
+`results.jsonl` is a log while the sweep runs, a line for every row as soon as it is known, so that nothing that ends
+the orchestrator costs a result. When the sweep ends it is put into the sweep's order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nn.errors import InvalidInputError, WeightsError
+from nn.files import write_atomically
+from nn.weights import digest
+from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
+from orchestrator.provenance import Provenance
+from orchestrator.rows import Row
+from orchestrator.sweep import SweepSpecification
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class Manifest(BaseModel):
+    """What `sweep.json` holds.
+
+    Attributes:
+        dataset: The data set's digest.
+        jobs: The job keys, in the sweep's order.
+        resumed: Later runs that went on with the sweep.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    specification: SweepSpecification
+    dataset: str
+    jobs: list[str]
+    provenance: Provenance
+    resumed: list[Provenance] = []
+
+
+def is_name(name: str) -> bool:
+    """Whether a sweep may be called so: nothing that would lead out of the output folder."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
+    """Return the name if a sweep may be called so.
+
+    Raises:
+        InvalidInputError: it may not.
+    """
+    if not is_name(name):
+        raise InvalidInputError(
+            "--name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return name
+
+
+def free_name(output: Path) -> str:
+    """Return a name from the time of day that no sweep in this folder has."""
+    stem = datetime.now().astimezone().strftime("sweep-%Y%m%d-%H%M%S")
+    name, number = stem, 2
+    while (output / name).exists():
+        name, number = f"{stem}-{number}", number + 1
+    return name
+
+
+class RunFolder:
+    """The folder of one sweep. Reading needs no lock; whoever writes holds `exclusive()`."""
+
+    def __init__(self, output: Path, name: str) -> None:
+        self.path = output / check_name(name)
+        self.name = name
+        self._weights = self.path / "weights"
+        self._results = self.path / "results.jsonl"
+
+    def exists(self) -> bool:
+        """Whether anything has this name."""
+        return os.path.lexists(self.path)
+
+    def refuse_existing(self) -> None:
+        """Raise `SweepExistsError` if the name is taken."""
+        if self.exists():
+            raise SweepExistsError(f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, "
+                                   f"or go on with it by --resume")  # fmt: skip
+
+    def create(self, manifest: Manifest) -> None:
+        """Make the folder and write `sweep.json`.
+
+        Raises:
+            SweepExistsError: the name is taken.
+            OutputError: the folder cannot be written; nothing of the sweep is left behind.
+        """
+        self.refuse_existing()
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir()
+            except FileExistsError:
+                self.refuse_existing()
+                raise
+            try:
+                self._weights.mkdir()
+                self.write_manifest(manifest)
+            except BaseException:
+                shutil.rmtree(self.path, ignore_errors=True)
+                raise
+
+    def check_writable(self) -> None:
+        """Find out whether the folder can be made, without leaving anything.
+
+        Raises:
+            OutputError: it cannot.
+        """
+        nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
+        with self._writing(), tempfile.TemporaryFile(dir=nearest):
+            pass
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write `sweep.json`."""
+        self._write(self.path / "sweep.json", manifest.model_dump_json(indent=2) + "\n")
+
+    def manifest(self) -> Manifest:
+        """Read `sweep.json`.
+
+        Raises:
+            SweepNotFoundError: there is none, or it is not one.
+        """
+        file = self.path / "sweep.json"
+        try:
+            return Manifest.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
+        except (OSError, ValidationError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            raise SweepNotFoundError(f"{file} is not a sweep's description: {reason}") from None
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other orchestrators out while this one writes.
+
+        Raises:
+            SweepExistsError: another process writes to this folder.
+        """
+        # A lock on the folder itself: it leaves no file behind, and ends with its process however that ends.
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SweepExistsError(f"Another process is running the sweep {self.name} in {self.path}") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(descriptor)
+
+    def rows(self) -> dict[str, Row]:
+        """Read `results.jsonl`: the rows by job key. A torn line, the end of an interrupted write, counts as absent."""
+        rows: dict[str, Row] = {}
+        for line in self.lines():
+            with contextlib.suppress(ValidationError):
+                row = Row.model_validate_json(line)
+                if row.accepted or row.job not in rows or not rows[row.job].accepted:
+                    rows[row.job] = row
+        return rows
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of `results.jsonl`; none if it cannot be read."""
+        with contextlib.suppress(OSError), self._results.open("rb") as file:
+            yield from file
+
+    def append(self, row: Row) -> None:
+        """Add a row to `results.jsonl`; it survives the end of this process.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with self._writing(), self._results.open("a+b") as file:
+            torn = file.seek(0, os.SEEK_END) > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            file.write((b"\n" if torn else b"") + row.line().encode())
+
+    def weights_path(self, sha256: str) -> Path:
+        """Return where weights of this hash belong."""
+        if not _SHA256.fullmatch(sha256):
+            raise WeightsError(f"{sha256!r} is not a SHA-256")
+        return self._weights / f"{sha256}.safetensors"
+
+    def has_weights(self, sha256: str) -> bool:
+        """Whether the file is there and is what its name says."""
+        try:
+            return digest(self.weights_path(sha256).read_bytes()) == sha256
+        except OSError:
+            return False
+
+    def keep_weights(self, sha256: str, blob: bytes) -> None:
+        """Write a weights file, whole or not at all.
+
+        Raises:
+            WeightsError: the blob has another hash.
+            OutputError: the file cannot be written.
+        """
+        if digest(blob) != sha256:
+            raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {digest(blob)}")
+        self._write(self.weights_path(sha256), blob)
+
+    def take_weights(self, other: RunFolder, sha256: str) -> None:
+        """Share another sweep's weights file; the caller has checked it.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        source, target = other.weights_path(sha256), self.weights_path(sha256)
+        if target.exists():
+            return
+        try:
+            os.link(source, target)
+        except OSError:
+            self._write(target, source.read_bytes())
+
+    def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
+        """Put the results into the sweep's order and write the leaderboard.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        self._write(self.path / "results.jsonl", "".join(rows[key].line() for key in order if key in rows))
+        self._write(self.path / "leaderboard.csv", leaderboard_csv)
+        self._write(self.path / "leaderboard.json", leaderboard_json)
+
+    def _write(self, target: Path, content: str | bytes) -> None:
+        data = content if isinstance(content, bytes) else content.encode()
+        with self._writing():
+            write_atomically(target, lambda file: file.write(data))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None

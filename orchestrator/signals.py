@@ -1,0 +1,64 @@
+"""Ctrl-C and SIGTERM as an exception that never cuts a critical step in two."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """The process was asked to end. Not an `Exception`: nothing that handles errors may swallow it.
+
+    Attributes:
+        status: The exit status that tells which signal it was: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.status = 128 + signum
+
+
+class Interruption:
+    """Raises `Interrupted` once, at the first signal, and not inside `shield()`. Later signals change nothing.
+
+    The way out is bounded (it ends processes by SIGKILL), so that a second signal has nothing to speed up.
+    """
+
+    def __init__(self) -> None:
+        self._shields = 0
+        self._waiting: int | None = None
+        self._raised = False
+
+    @contextlib.contextmanager
+    def handling(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM while the block runs."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def shield(self) -> Iterator[None]:
+        """Put off a signal until the block has ended."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        if self._waiting is not None and not self._shields:
+            self._interrupt(self._waiting)
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self._shields:
+            self._waiting = signum
+        else:
+            self._interrupt(signum)
+
+    def _interrupt(self, signum: int) -> None:
+        if not self._raised:
+            self._raised = True
+            raise Interrupted(signum)
