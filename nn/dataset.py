@@ -132,8 +132,9 @@ def _openml_mark(cache_dir: Path) -> Path:
 def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if source == "openml":
         return openml.fetch(cache_dir and cache_dir / "openml")
-    folder = BUNDLED if source == "bundled" else Path(source).expanduser()
-    if not folder.is_dir():
+    folder = BUNDLED if source == "bundled" else Path(source)
+    # An empty path would be the current folder.
+    if not source or not folder.is_dir():
         raise DatasetError(
             f"the data set {source!r} is not a folder; allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
         )

@@ -27,12 +27,18 @@ def fetch(data_home: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
             # scikit-learn warns before each retry; the error below says the same once.
             warnings.simplefilter("ignore")
             bunch = fetch_openml(
-                "mnist_784", version=1, as_frame=False, data_home=data_home, cache=data_home is not None, n_retries=1
+                "mnist_784",
+                version=1,
+                as_frame=False,
+                parser="liac-arff",  # the only one that does not need pandas
+                data_home=data_home,
+                cache=data_home is not None,
+                n_retries=1,
             )
         images, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.float64)
     # Whatever a network, a proxy's error page or a half-written cache can do to a parser ends here.
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise DatasetError(f"mnist_784 cannot be fetched from OpenML: {reason}") from error
     return _to_bytes("pixel", images), _to_bytes("label", labels)
 

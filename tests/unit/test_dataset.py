@@ -1,0 +1,307 @@
+"""MNIST from each source, its digest, its split, and the cache that can be neither trusted nor harmful."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from nn import array_cache, idx
+from nn.dataset import BUNDLED, MNIST_DIGEST, Dataset, content_digest, dataset_digest, load_mnist
+from nn.errors import DatasetError
+from nn.samples import Samples
+from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
+from tests.support.openml_cache import write_openml_cache
+
+PARTS = ("indptr", "indices", "values", "labels")
+
+
+def same_bits(a: Samples, b: Samples) -> bool:
+    pairs = [(getattr(a, part), getattr(b, part)) for part in PARTS]
+    return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
+
+
+def same_data(a: Dataset, b: Dataset) -> bool:
+    return same_bits(a.train, b.train) and same_bits(a.validation, b.validation) and a.digest == b.digest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty small images: what is tested on it holds for any data set."""
+    write_idx_folder(tmp_path / "idx")
+    return tmp_path / "idx"
+
+
+def test_pinned_digest_is_that_of_the_files(mnist: Dataset) -> None:
+    assert content_digest(*idx.read_folder(BUNDLED)) == MNIST_DIGEST == mnist.digest == dataset_digest("bundled")
+
+
+def test_split_and_values_are_the_notebooks(mnist: Dataset) -> None:
+    # Given the notebook's own lines, on the images in OpenML's order
+    images, labels = idx.read_folder(BUNDLED)
+    x = (images.astype(np.float64) / 255).astype("float32")
+    x_train, x_validation, y_train, y_validation = train_test_split(x, labels, test_size=0.15, random_state=42)
+
+    # Then the data set has their four arrays, bit for bit
+    assert mnist.x_train.shape == (59_500, 784)
+    assert mnist.x_validation.shape == (10_500, 784)
+    for ours, theirs in (
+        (mnist.x_train, x_train),
+        (mnist.x_validation, x_validation),
+        (mnist.y_train, y_train),
+        (mnist.y_validation, y_validation),
+    ):
+        assert np.array_equal(ours, theirs)
+    assert mnist.x_train.dtype == np.float32
+    assert mnist.y_train.dtype == np.int64
+    # And the images are back where they were before the split
+    assert np.array_equal(mnist.images, images)
+    assert np.array_equal(mnist.labels, labels)
+
+
+def test_samples_are_packed_and_know_all_classes(mnist: Dataset) -> None:
+    assert mnist.train.indices.dtype == np.uint16
+    assert mnist.train.values.dtype == np.float32
+    assert (mnist.train.values > 0).all()
+    assert mnist.n_classes == mnist.train.first(1).n_classes == 10
+
+
+def test_each_pixel_value_survives_packing(tmp_path: Path) -> None:
+    write_idx(tmp_path, TRAIN_IMAGES, idx_bytes(np.arange(256).reshape(1, 16, 16)))
+    write_idx(tmp_path, TRAIN_LABELS, idx_bytes(np.array([3])))
+    shutil.copy(tmp_path / f"{TRAIN_IMAGES}.gz", tmp_path / "t10k-images-idx3-ubyte.gz")
+    shutil.copy(tmp_path / f"{TRAIN_LABELS}.gz", tmp_path / "t10k-labels-idx1-ubyte.gz")
+
+    data = load_mnist(tmp_path)
+
+    assert np.array_equal(data.images, np.tile(np.arange(256), (2, 1)))
+
+
+def test_digest_names_content_not_container(folder: Path, tmp_path: Path) -> None:
+    write_idx_folder(tmp_path / "plain", compress=False)
+    write_idx_folder(tmp_path / "other", train=13)
+
+    assert dataset_digest(folder) == dataset_digest(tmp_path / "plain") == load_mnist(folder).digest
+    assert dataset_digest(folder) != dataset_digest(tmp_path / "other")
+    assert load_mnist(folder).source == str(folder)
+
+
+def test_mnist_in_a_folder_is_mnist(cache_dir: Path, mnist: Dataset) -> None:
+    assert same_data(load_mnist(BUNDLED, cache_dir=cache_dir), mnist)
+
+
+def test_bundled_files_are_verified(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr("nn.dataset.BUNDLED", folder)
+
+    with pytest.raises(
+        DatasetError, match=f"is not MNIST: its digest is {dataset_digest(folder)}; expected {MNIST_DIGEST}"
+    ):
+        load_mnist()
+
+
+@pytest.mark.parametrize("source", ["no-such-folder", "", "mnist"])
+def test_unknown_source_is_refused_with_what_is_allowed(source: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(DatasetError, match="'bundled', 'openml', or a folder"):
+        load_mnist(source)
+
+
+def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "read_folder", lambda _: (np.zeros((1, 4), np.uint8), np.zeros(1, np.uint8)))
+
+    with pytest.raises(DatasetError, match="has 1 image; expected at least 2"):
+        load_mnist(BUNDLED)
+
+
+class TestCache:
+    """A prepared data set on disk, seen from a caller who must get the same bits whatever state it is in."""
+
+    @pytest.fixture
+    def fresh(self, folder: Path) -> Dataset:
+        return load_mnist(folder)
+
+    @pytest.fixture
+    def cached(self, folder: Path, tmp_path: Path) -> Path:
+        """The folder of the prepared data set."""
+        return tmp_path / "cache" / load_mnist(folder, cache_dir=tmp_path / "cache").digest[:16]
+
+    def test_warm_load_gives_the_same_bits_from_shared_pages(self, folder: Path, cached: Path, fresh: Dataset) -> None:
+        warm = load_mnist(folder, cache_dir=cached.parent)
+
+        assert same_data(warm, fresh)
+        assert np.array_equal(warm.order, fresh.order)
+        maps = Path("/proc/self/maps").read_text()
+        assert all(str(cached / f"train_{part}.npy") in maps for part in PARTS)
+        assert not warm.train.values.flags.writeable
+
+    def test_warm_load_needs_no_scikit_learn(self, cache_dir: Path, mnist: Dataset) -> None:
+        program = (
+            "import sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "print(load_mnist(cache_dir=Path(sys.argv[1])).digest, 'sklearn' in sys.modules, 'scipy' in sys.modules)"
+        )
+        command = [sys.executable, "-c", program, str(cache_dir)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+        assert done.stdout.split() == [mnist.digest, "False", "False"]
+
+    @pytest.mark.parametrize("name", ["train_values.npy", "order.npy", "validation_indices.npy", "manifest.json"])
+    @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "bit", "foreign", "folder"])
+    def test_damage_is_found_and_repaired(
+        self, folder: Path, cached: Path, fresh: Dataset, name: str, damage: str, tmp_path: Path
+    ) -> None:
+        # Given a cache in which one file is not what it was
+        path = cached / name
+        intact = path.read_bytes()
+        write_idx_folder(tmp_path / "other", train=13)
+        other = (
+            tmp_path / "other-cache" / load_mnist(tmp_path / "other", cache_dir=tmp_path / "other-cache").digest[:16]
+        )
+        path.unlink()
+        if damage == "folder":
+            path.mkdir()
+        elif damage != "missing":
+            contents = {
+                "empty": b"",
+                "truncated": intact[:-1],
+                "bit": intact[:-2] + bytes([intact[-2] ^ 1]) + intact[-1:],
+                "foreign": (other / name).read_bytes(),
+            }
+            path.write_bytes(contents[damage])
+
+        # Then loading gives the right data all the same
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        # And the cache is whole again, unless something stands in its place that is not ours to remove
+        if damage != "folder":
+            assert path.read_bytes() == intact
+
+    def test_a_cache_of_another_data_set_is_not_taken(
+        self, folder: Path, cached: Path, fresh: Dataset, tmp_path: Path
+    ) -> None:
+        write_idx_folder(tmp_path / "other", train=13)
+        digest = load_mnist(tmp_path / "other", cache_dir=cached.parent).digest
+        shutil.rmtree(cached)
+        (cached.parent / digest[:16]).rename(cached)
+
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+
+    def test_pickled_arrays_are_not_opened(self, folder: Path, cached: Path, fresh: Dataset) -> None:
+        class Bomb:
+            def __reduce__(self) -> tuple[object, tuple[str]]:
+                return os.mkdir, (str(cached / "exploded"),)
+
+        np.save(cached / "order.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
+
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        assert not (cached / "exploded").exists()
+
+    def test_cache_folder_that_cannot_be_made_costs_no_more_than_time(
+        self, folder: Path, fresh: Dataset, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("a file where the folder should be")
+
+        assert same_data(load_mnist(folder, cache_dir=tmp_path / "file" / "cache"), fresh)
+
+    def test_full_disk_costs_no_more_than_time_and_leaves_nothing(self, folder: Path, tmp_path: Path) -> None:
+        # Given a process that may not write files of more than 300 bytes: the kernel then answers as a full disk does
+        program = (
+            "import resource, signal, sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+            "print(load_mnist(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).digest)"
+        )
+        command = [sys.executable, "-B", "-c", program, str(folder), str(tmp_path / "cache")]
+
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+        assert done.stdout.strip() == dataset_digest(folder)
+        assert not list((tmp_path / "cache").rglob("*.tmp"))
+
+    def test_concurrent_writers_are_harmless(self, folder: Path, fresh: Dataset, tmp_path: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "print(load_mnist(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).digest)"
+        )
+        command = [sys.executable, "-c", program, str(folder), str(tmp_path / "cache")]
+        with ThreadPoolExecutor(4) as pool:
+            runs = [pool.submit(subprocess.run, command, capture_output=True, text=True, check=True) for _ in range(4)]
+
+        assert {run.result().stdout.strip() for run in runs} == {fresh.digest}
+        written = tmp_path / "cache" / fresh.digest[:16]
+        names = [path.stem for path in written.glob("*.npy")]
+        assert array_cache.load(written, fresh.digest, names) is not None
+        assert not list(written.glob(".*"))
+
+    def test_remains_of_a_killed_writer_are_removed_once_they_are_old(self, folder: Path, cached: Path) -> None:
+        old, new = cached / ".order.npy.1.tmp", cached / ".order.npy.2.tmp"
+        old.touch()
+        new.touch()
+        os.utime(old, (0, 0))
+        (cached / "manifest.json").unlink()
+
+        load_mnist(folder, cache_dir=cached.parent)
+
+        assert not old.exists()
+        assert new.exists()
+
+
+class TestOpenML:
+    """The notebook's `fetch_openml`, through scikit-learn's own reader on a prepared folder, without network."""
+
+    @pytest.fixture(autouse=True)
+    def no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # A proxy that is not there: whatever is not in the prepared folder cannot be had.
+        for variable in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(variable, "http://127.0.0.1:9")
+        monkeypatch.delenv("no_proxy", raising=False)
+
+    def test_it_is_the_bundled_data(self, mnist: Dataset, tmp_path: Path) -> None:
+        # Given all of MNIST as OpenML has it
+        write_openml_cache(tmp_path / "openml", mnist.images, mnist.labels)
+
+        fetched = load_mnist("openml", cache_dir=tmp_path)
+
+        assert same_data(fetched, mnist)
+        # And once it is known to be MNIST, it is not parsed again
+        shutil.rmtree(tmp_path / "openml" / "openml")
+        assert dataset_digest("openml", cache_dir=tmp_path) == MNIST_DIGEST
+        assert same_data(load_mnist("openml", cache_dir=tmp_path), mnist)
+
+    def test_other_bytes_are_refused(self, mnist: Dataset, tmp_path: Path) -> None:
+        write_openml_cache(tmp_path / "openml", mnist.images[:20], mnist.labels[:20])
+        digest = content_digest(mnist.images[:20], mnist.labels[:20].astype(np.uint8))
+
+        for ask in (load_mnist, dataset_digest):
+            with pytest.raises(
+                DatasetError, match=f"OpenML is not MNIST: its digest is {digest}; expected {MNIST_DIGEST}"
+            ):
+                ask("openml", cache_dir=tmp_path)
+
+    @pytest.mark.parametrize("pixel", [-1, 256])
+    def test_pixels_that_are_no_bytes_are_refused(self, mnist: Dataset, tmp_path: Path, pixel: int) -> None:
+        images = mnist.images[:20].astype(np.int64)
+        images[3, 5] = pixel
+        write_openml_cache(tmp_path / "openml", images, mnist.labels[:20])
+
+        with pytest.raises(DatasetError, match="has a pixel that is not a whole number from 0 to 255"):
+            load_mnist("openml", cache_dir=tmp_path)
+
+    @pytest.mark.parametrize("cached", [True, False])
+    def test_no_network_is_one_sentence(self, tmp_path: Path, cached: bool) -> None:
+        with pytest.raises(DatasetError, match=r"^mnist_784 cannot be fetched from OpenML: URLError: .*refused.*$"):
+            load_mnist("openml", cache_dir=tmp_path if cached else None)
+
+    def test_damaged_download_is_one_sentence(self, mnist: Dataset, tmp_path: Path) -> None:
+        write_openml_cache(tmp_path / "openml", mnist.images[:20], mnist.labels[:20])
+        (arff,) = tmp_path.rglob("*.arff.gz")
+        arff.write_bytes(arff.read_bytes()[:-100])
+
+        with pytest.raises(DatasetError, match=r"^mnist_784 cannot be fetched from OpenML: .+$"):
+            load_mnist("openml", cache_dir=tmp_path)
