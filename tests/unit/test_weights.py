@@ -1,0 +1,165 @@
+"""Weights: how they start, how they travel, and what is refused on the way in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nn import weights as w
+from nn.errors import WeightsError
+from nn.weights import Weights, from_safetensors, initial_weights, to_safetensors
+
+
+def small(dtype: str = "float32") -> Weights:
+    return initial_weights((5, 4, 3, 2), np.random.RandomState(0), dtype)
+
+
+def blob_of(**tensors: np.ndarray) -> bytes:
+    return safetensors.numpy.save(tensors)
+
+
+def raw(header: object, data: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_initial_weights_are_the_notebooks() -> None:
+    # Given what the notebook does after np.random.seed(7)
+    np.random.seed(7)
+    expected = [np.random.randn(rows, columns) * np.sqrt(1.0 / rows) for rows, columns in ((4, 5), (3, 4), (2, 3))]
+
+    drawn = initial_weights((5, 4, 3, 2), np.random.RandomState(7), "float64")
+    rounded = initial_weights((5, 4, 3, 2), np.random.RandomState(7), "float32")
+
+    for matrix, single, wanted in zip(drawn, rounded, expected, strict=True):
+        assert np.array_equal(matrix, wanted)
+        assert np.array_equal(single, wanted.astype("float32"))
+    assert drawn.layer_sizes == (5, 4, 3, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_there_and_back(dtype: str, tmp_path: Path) -> None:
+    weights = small(dtype)
+    weights.W2[0, 0], weights.W2[0, 1], weights.W2[0, 2] = np.nan, np.inf, -0.0
+    path = tmp_path / "weights.safetensors"
+
+    w.save(weights, path)
+
+    for ours, theirs in zip(w.load(path), weights, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.tobytes() == theirs.tobytes()
+        assert ours.shape == theirs.shape
+        assert ours.flags.writeable
+        assert ours.flags.aligned
+    assert path.read_bytes() == to_safetensors(weights)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_equal_weights_give_equal_bytes() -> None:
+    weights = small()
+    strided = Weights(*(np.asfortranarray(matrix) for matrix in weights))
+
+    assert to_safetensors(strided) == to_safetensors(weights)
+    assert w.digest(to_safetensors(weights)) == hashlib.sha256(to_safetensors(weights)).hexdigest()
+
+
+def test_any_reader_of_safetensors_finds_the_three_matrices() -> None:
+    tensors = safetensors.numpy.load(to_safetensors(small()))
+
+    assert {name: tensor.shape for name, tensor in tensors.items()} == {"W1": (4, 5), "W2": (3, 4), "W3": (2, 3)}
+
+
+def test_metadata_of_other_writers_does_no_harm() -> None:
+    blob = safetensors.numpy.save(small()._asdict(), metadata={"format": "pt"})
+
+    assert np.array_equal(from_safetensors(blob).W3, small().W3)
+
+
+M = np.ones
+HALF = {"W1": M((4, 5), "f4"), "W2": M((3, 4), "f4"), "W3": M((2, 3), "f4")}
+
+
+@pytest.mark.parametrize(
+    ("blob", "expected"),
+    [
+        (b"", "not intact safetensors"),
+        (b"\xff" * 64, "not intact safetensors"),
+        (struct.pack("<Q", 2**62) + b"{}", "not intact safetensors"),
+        (to_safetensors(small())[:-1], "not intact safetensors"),
+        (to_safetensors(small()) + b"x", "not intact safetensors"),
+        (raw(b"[" * 100_000), "not intact safetensors"),
+        (raw({"W1": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 0]}}), "not intact safetensors"),
+        (raw({"W1": {"dtype": "F32", "shape": [3, 3], "data_offsets": [0, 4]}}, b"0000"), "not intact safetensors"),
+        (raw({}), r"hold the tensors \[\]; expected W1, W2 and W3"),
+        (blob_of(W1=HALF["W1"], W2=HALF["W2"]), r"hold the tensors \['W1', 'W2'\]; expected W1, W2 and W3"),
+        (blob_of(**HALF, b1=M(4, "f4")), "expected W1, W2 and W3"),
+        (blob_of(**{**HALF, "W2": M((3, 4), "f2")}), "W2 has the type F16; expected F32 or F64"),
+        (blob_of(**{**HALF, "W2": M((3, 4), "i4")}), "W2 has the type I32; expected F32 or F64"),
+        (blob_of(**{**HALF, "W2": M((3, 4), "f8")}), "different types; expected all F32 or all F64"),
+        (blob_of(**{**HALF, "W3": M(6, "f4")}), r"W3 has the shape \[6\]; expected two dimensions"),
+        (blob_of(**{**HALF, "W1": M((4, 0), "f4")}), r"W1 has the shape \[4, 0\]; expected two dimensions, none empty"),
+        (blob_of(**{**HALF, "W2": M((3, 5), "f4")}), "W2 has 5 columns; expected 4"),
+        (blob_of(**{**HALF, "W3": M((2, 4), "f4")}), "W3 has 4 columns; expected 3"),
+        (blob_of(**{f"tensor_{i}": M(1, "f4") for i in range(1000)}), r"\.\.\.; expected W1"),
+    ],
+)
+def test_anything_else_is_refused(blob: bytes, expected: str) -> None:
+    with pytest.raises(WeightsError, match=expected) as refused:
+        from_safetensors(blob)
+
+    assert len(str(refused.value)) < 300
+    assert "\n" not in str(refused.value)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 270), st.integers(0, 255)), max_size=5),
+    end=st.integers(0, 400),
+    tail=st.binary(max_size=8),
+)
+def test_any_bytes_are_weights_or_refused(changes: list[tuple[int, int]], end: int, tail: bytes) -> None:
+    blob = bytearray(to_safetensors(small()))
+    for position, value in changes:
+        blob[position] = value
+
+    try:
+        weights = from_safetensors(bytes(blob[:end]) + tail)
+    except WeightsError:
+        return
+    # What is accepted is a network: it can be written again and read back
+    again = from_safetensors(to_safetensors(weights))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(weights, again, strict=True))
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=f"{tmp_path}/none cannot be read: No such file or directory"):
+        w.load(tmp_path / "none")
+    with pytest.raises(WeightsError, match=f"{tmp_path} cannot be read: Is a directory"):
+        w.load(tmp_path)
+
+
+def test_file_of_absurd_size_is_refused_unread(tmp_path: Path) -> None:
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(WeightsError, match="has 1099511627776 bytes; weights have at most 2147483648"):
+        w.load(sparse)
+
+
+def test_save_replaces_a_file_whole_and_needs_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    w.save(small(), path)
+    w.save(small("float64"), path)
+
+    assert w.load(path).W1.dtype == np.float64
+    with pytest.raises(FileNotFoundError):
+        w.save(small(), tmp_path / "none" / "weights.safetensors")
