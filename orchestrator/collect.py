@@ -18,7 +18,7 @@ from orchestrator.ledger import State
 from orchestrator.progress import Progress
 from orchestrator.reconcile import Reconciler
 from orchestrator.rows import Row, accepted_row, lost_row
-from orchestrator.submit import submit
+from orchestrator.submit import resubmit, submit
 from worker.job import Job, Result
 
 #: Seconds between two polls: short, for a table that moves; longer if a poll itself takes long.
@@ -27,7 +27,7 @@ LONGEST_PAUSE = 1.0
 #: Seconds without any sign of work after which we ask whether there is a worker at all, and then ask again.
 QUIET_SECONDS = 3.0
 QUIET_AGAIN_SECONDS = 60.0
-#: How often a job is trained again because its weights had gone from the store before they were fetched.
+#: How often a job's weights may have gone from the store before they are fetched; each time it is trained again.
 WEIGHTS_TRIES = 3
 
 
@@ -47,24 +47,56 @@ class Collector:
         self._weights_tries: dict[str, int] = {}
         self._next_question = time.monotonic() + QUIET_SECONDS
 
-    def take(self, jobs: Mapping[str, Job], found: Mapping[str, State], reused_from: str | None = None) -> set[str]:
-        """Accept the jobs that have ended, and queue again those whose weights are gone.
+    def begin(self, jobs: Mapping[str, Job], *, reuse: bool, reused_from: str | None) -> dict[str, Job]:
+        """Take the results that the cluster has, and queue every other job that has no message under way.
+
+        What is stored of jobs that failed or were cancelled is forgotten: who asks again wants them to be tried again.
+
+        Args:
+            jobs: The jobs, by key.
+            reuse: Whether to take results that are there already.
+            reused_from: What to note in their rows.
 
         Returns:
-            The keys of the accepted jobs.
+            The jobs to wait for.
         """
-        accepted = set()
+        broker = self._broker
+        known = broker.patiently(lambda: broker.ledger.states(jobs))
+        taken: set[str] = set()
+        if reuse:
+            succeeded = {key: state for key, state in known.items() if state.name == states.SUCCESS}
+            taken, _ = self._take(jobs, succeeded, reused_from)
+        waiting = {key: job for key, job in jobs.items() if key not in taken}
+        under_way = broker.patiently(broker.ledger.messages) & waiting.keys()
+        if under_way:
+            self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
+        missing = [job for key, job in waiting.items() if key not in under_way]
+        resubmit(broker, [job for job in missing if job.key in known])
+        submit(broker, [job for job in missing if job.key not in known])
+        return waiting
+
+    def _take(
+        self, jobs: Mapping[str, Job], found: Mapping[str, State], reused_from: str | None = None
+    ) -> tuple[set[str], list[Job]]:
+        """Accept the jobs that have ended.
+
+        Returns:
+            The keys of the accepted jobs, and the jobs whose weights are gone: they must be trained again.
+        """
+        accepted, spoiled = set(), []
         for key, state in found.items():
             if not state.ended:
                 continue
             try:
                 row, blob = self._row(jobs[key], state, reused_from)
             except WeightsError as error:
-                self._train_again(jobs[key], str(error))
+                self._progress.message(f"{jobs[key]} is trained again: {error}")
+                spoiled.append(jobs[key])
                 continue
             self._accept(row, blob)
+            self._progress.finished(row)
             accepted.add(key)
-        return accepted
+        return accepted, spoiled
 
     def _row(self, job: Job, state: State, reused_from: str | None) -> tuple[Row, bytes | None]:
         if state.name == states.REVOKED:
@@ -79,22 +111,11 @@ class Collector:
         try:
             blob = self._broker.patiently(lambda: self._broker.store.weights(result.weights_sha256))
         except WeightsError as error:
-            if self._weights_tries.get(job.key, 0) < WEIGHTS_TRIES:
+            self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
+            if tries < WEIGHTS_TRIES:
                 raise
             return lost_row(job, "failed", str(error), result.attempts), None
         return row, blob
-
-    def _train_again(self, job: Job, why: str) -> None:
-        self._weights_tries[job.key] = self._weights_tries.get(job.key, 0) + 1
-        self._progress.message(f"Training seed {job.seed}, learning rate {job.learning_rate:g} again: {why}")
-        self.resubmit([job])
-
-    def resubmit(self, jobs: list[Job]) -> None:
-        """Forget what is stored for these jobs and queue them afresh."""
-        keys = [job.key for job in jobs]
-        self._broker.patiently(lambda: self._broker.ledger.forget(keys))
-        self._broker.patiently(lambda: self._broker.store.forget(keys))
-        submit(self._broker, jobs)
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
         """Wait for these jobs, all of which are queued, and accept each as it ends."""
@@ -110,7 +131,8 @@ class Collector:
         """Look once at these jobs, and return those that have not ended."""
         self._broker.check()
         found = self._broker.patiently(lambda: self._broker.ledger.states(waiting))
-        accepted = self.take(waiting, found)
+        accepted, spoiled = self._take(waiting, found)
+        resubmit(self._broker, spoiled)
         still_waiting = {key: job for key, job in waiting.items() if key not in accepted}
         if not still_waiting:
             return {}
@@ -120,7 +142,7 @@ class Collector:
         lost = self._broker.patiently(lambda: reconciler.lost(still_waiting))
         if lost:
             self._progress.message(f"Redis lost {len(lost)} {'job' if len(lost) == 1 else 'jobs'}: submitted again")
-            self.resubmit([job for key, job in still_waiting.items() if key in lost])
+            resubmit(self._broker, [job for key, job in still_waiting.items() if key in lost])
         return still_waiting
 
     def _look_for_workers(self, sign_of_work: bool) -> None:

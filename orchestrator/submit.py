@@ -19,6 +19,14 @@ def submit(broker: Broker, jobs: Sequence[Job]) -> None:
         broker.patiently(lambda batch=batch: _publish(broker, batch))  # type: ignore[misc]
 
 
+def resubmit(broker: Broker, jobs: Sequence[Job]) -> None:
+    """Forget what is stored about these jobs, and queue them afresh."""
+    keys = [job.key for job in jobs]
+    broker.patiently(lambda: broker.ledger.forget(keys))
+    broker.patiently(lambda: broker.store.forget(keys))
+    submit(broker, jobs)
+
+
 def _publish(broker: Broker, jobs: Sequence[Job]) -> None:
     with broker.app.producer_or_acquire() as producer, producer.batch(BATCH):
         for job in jobs:

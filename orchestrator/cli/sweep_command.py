@@ -14,7 +14,6 @@ from rich.console import Console
 from nn.dataset import dataset_digest
 from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator import fields
-from orchestrator.broker import Broker
 from orchestrator.cli.output import print_end, print_json
 from orchestrator.cli.sweep import DEFAULT_OUTPUT, Options
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
@@ -94,6 +93,9 @@ def make_plan(words: Mapping[str, object], options: Options) -> Plan:
     else:
         folder.check_writable()
     if settings.broker_url is not None:
+        # Celery, which an embedded cluster can import while it starts.
+        from orchestrator.broker import Broker
+
         Broker(settings).check_answer()
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
 
@@ -194,23 +196,23 @@ def _run(plan: Plan, options: Options, interruption: Interruption) -> int:
 
 
 def _train(run: Run, options: Options, console: Console) -> None:
-    run.keep_own()
-    kept = len(run.rows)
+    kept = run.keep_own()
     reused = run.reuse_siblings() if options.reuse else 0
     with progress_for(console, run.jobs, run.rows) as progress:
-        progress.message(f"Sweep {run.folder.name}: {len(run.jobs)} jobs on {_where(run)}")
+        progress.message(f"Sweep {run.folder.name}: {len(run.jobs)} jobs")
         if kept:
             progress.message(f"{kept} were finished by an earlier run of this sweep")
         if reused:
             progress.message(f"{reused} are reused from other sweeps in {run.folder.path.parent}")
         if run.missing:
+            progress.message(f"Training {len(run.missing)} {_where(run)}")
             run.train(progress, reuse=options.reuse)
 
 
 def _where(run: Run) -> str:
     if run.settings.broker_url is not None:
-        return hide_password(run.settings.broker_url)
-    return f"this machine, {run.processes} at a time"
+        return f"on the cluster at {hide_password(run.settings.broker_url)}"
+    return f"on this machine, {run.processes} at a time"
 
 
 def how_to_go_on(run: Run, options: Options) -> str:
