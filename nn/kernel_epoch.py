@@ -33,7 +33,7 @@ from nn.kernel_layers import (
     through_sigmoid,
     through_slope,
 )
-from nn.kernel_vectors import LANES, pointer, scratch
+from nn.kernel_vectors import LANES, pointer, prefetch, scratch
 
 _N_PARTIAL = ROWS * LANES
 
@@ -49,7 +49,8 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Ca
     squares = loss == "sum_of_squares"
 
     def train_epoch(W1, W2, W3, indptr, indices, values, labels, order, learning_rate):
-        W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
+        W1, W2, W3 = pointer(W1), pointer(W2), pointer(W3)
+        indptr, indices, values, labels = pointer(indptr), pointer(indices), pointer(values), pointer(labels)
         a1, d1 = scratch(w1, scalar), scratch(w1, scalar)
         a2, d2 = scratch(w2, scalar), scratch(w2, scalar)
         p, partial = scratch(w3, scalar), scratch(_N_PARTIAL, scalar)
@@ -57,8 +58,12 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Ca
         for s in range(n_samples):
             sample = order[s]
             begin, end = indptr[sample], indptr[sample + 1]
+            # In a shuffled order the CPU cannot guess where the next samples are.
             following = order[min(s + 1, n_samples - 1)]
             prefetch_sample(indices, values, indptr[following], indptr[following + 1])
+            distant = order[min(s + 4, n_samples - 1)]
+            prefetch(indptr, distant)
+            prefetch(labels, distant)
 
             sparse_product(a1, W1, w1, indices, values, begin, end)
             sigmoid(a1, n1, w1)
