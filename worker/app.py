@@ -40,9 +40,12 @@ def create_app(settings: Settings) -> SeedsweepApp:
     # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:LedgerBackend")
 
+    # Here, because these modules import this one, and because who only submits needs no worker's parts.
     from worker.tasks import register
 
     register(app)
+    app.steps["worker"].update(["worker.preload:PreloadStep", "worker.stopping:StopStep"])
+    app.steps["consumer"].update(["worker.breaker:BreakerStep", "worker.guard:GuardStep", "worker.lease:LeaseStep"])
     return app
 
 

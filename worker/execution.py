@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
+from worker.attempts import End
+from worker.checkpoints import Checkpoints
+from worker.errors import WrongDatasetError
 from worker.job import Job, Result
 from worker.trainer import Trained, train
 
@@ -18,10 +22,28 @@ logger = get_task_logger(__name__)
 
 #: The least time between two reports of progress, in seconds: tiny jobs have hundreds of epochs a second.
 REPORT_SECONDS = 0.25
+#: The accuracies that a report of progress has at most: those of the last epochs.
+REPORT_EPOCHS = 100
+#: A worker without the job's data set keeps it for so many seconds: the queue is not to be turned over in a hurry.
+REFUSAL_SECONDS = 2.0
+#: So often is a job refused while no worker has its data set; then it fails.
+REFUSALS = 3
+
+
+class _StoppedError(Exception):
+    """Training ended because the worker ends. Never leaves this module."""
+
+
+class _CancelledError(Exception):
+    """Training ended because the job is cancelled. Never leaves this module."""
 
 
 class Execution:
-    """Trains a job for a task: reports progress and stores what comes out."""
+    """Trains a job for a task.
+
+    It ends in one of these ways: a result; an error, which Celery stores as FAILURE; the job given back to the queue
+    (the worker ends, or lacks the data set); REVOKED (the job is cancelled).
+    """
 
     def __init__(self, task: TrainingTask, job: Job) -> None:
         self.task = task
@@ -29,34 +51,87 @@ class Execution:
         self.run_id: str = task.request.id
         self.worker: str = task.request.hostname
         self.store = task.store()
-        self.attempt = 1 + task.request.retries
+        self.attempts = task.attempts()
+        self.checkpoints = Checkpoints(self.store)
+        self._saved = time.monotonic()
         self._reported = float("-inf")
 
     def run(self) -> Result:
-        """Train the job and return its result. The weights are in the store before the result is."""
-        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch)
+        """Train the job and return its result. The weights are in the store before the result is.
+
+        Raises:
+            TooManyAttemptsError: the job took its worker down too often.
+            WrongDatasetError: no worker has the job's data set.
+            Reject: the job goes back to the queue.
+            Ignore: the job is cancelled.
+        """
+        self._check_cancelled()
+        if self.task.stopping.is_set():
+            raise Reject("the worker ends", requeue=True)
+        self._check_dataset()
+        self.attempt_id, self.attempt = self.attempts.start(self.run_id, self.worker)
+        self.task.request.execution = self
+        logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
+        try:
+            return self._train()
+        except _StoppedError:
+            self.attempts.finish(self.run_id, self.attempt_id, self.attempt, "given back")
+            raise Reject("the worker ends; the job goes on elsewhere from its checkpoint", requeue=True) from None
+        except _CancelledError:
+            self.close("cancelled")
+            self._check_cancelled()
+            raise
+
+    def close(self, end: End) -> None:
+        """Clear up after the job has ended for good; called when its outcome is stored."""
+        self.attempts.finish(self.run_id, self.attempt_id, self.attempt, end)
+        self.checkpoints.delete(self.run_id)
+
+    def _train(self) -> Result:
+        checkpoint = self.checkpoints.load(self.run_id, self.job)
+        if checkpoint is not None:
+            logger.info("Goes on after epoch %d", checkpoint.epochs)
+        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
-        self.store.settle(self.job.key, result.weights_sha256, self.run_id, self.worker)
+        if not self.store.settle(self.job.key, result.weights_sha256, self.run_id, self.worker):
+            logger.critical("MISMATCH: %s has other weights than an earlier run of the same job", self.job)
         return result
 
     def _after_epoch(self, network: DeepNeuralNetwork) -> None:
+        if self.store.cancelled(self.run_id) is not None:
+            raise _CancelledError
+        if len(network.history_) == self.job.epochs:
+            return
         now = time.monotonic()
+        if self.task.stopping.is_set():
+            self._save(network, now)
+            self._report(network, state="GIVEN_BACK")
+            raise _StoppedError
+        if now - self._saved >= self.task.app.settings.checkpoint_seconds:
+            self._save(network, now)
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._report(network)
 
-    def _report(self, network: DeepNeuralNetwork) -> None:
-        self.task.update_state(state="PROGRESS", meta=self._progress(network))
+    def _save(self, network: DeepNeuralNetwork, now: float) -> None:
+        self.checkpoints.save(self.run_id, self.job, network.checkpoint())
+        self._saved = now
 
-    def _progress(self, network: DeepNeuralNetwork) -> dict[str, Any]:
-        return {
-            "epoch": len(network.history_),
-            "epochs": self.job.epochs,
-            "validation_accuracy": [record.validation_accuracy for record in network.history_],
-            "epoch_seconds": [record.seconds for record in network.history_],
-            "worker": self.worker,
-            "attempt": self.attempt,
-        }
+    def _report(self, network: DeepNeuralNetwork, state: str = "PROGRESS") -> None:
+        done = len(network.history_)
+        self.task.update_state(
+            state=state,
+            meta={
+                "epoch": done,
+                "epochs": self.job.epochs,
+                "validation_accuracy": [record.validation_accuracy for record in network.history_[-REPORT_EPOCHS:]],
+                "seconds": sum(record.seconds for record in network.history_),
+                "worker": self.worker,
+                "attempt": self.attempt.number,
+            },
+        )
+        accuracy = 100 * (network.history_[-1].validation_accuracy or 0.0)
+        self.task.tell_flower(state, f"epoch {done} of {self.job.epochs}: validation accuracy {accuracy:.2f} %")
 
     def _result(self, trained: Trained) -> Result:
         notebook = [record.notebook_accuracy for record in trained.history]
@@ -69,6 +144,28 @@ class Execution:
             weights_sha256=self.store.put_weights(trained.weights),
             weights_bytes=len(trained.weights),
             worker=self.worker,
-            attempts=self.attempt,
+            attempts=self.attempt.number,
             error=trained.problem,
         )
+
+    def _check_cancelled(self) -> None:
+        reason = self.store.cancelled(self.run_id)
+        if reason is not None:
+            self.checkpoints.delete(self.run_id)
+            self.task.backend.mark_as_revoked(self.run_id, reason, request=self.task.request)
+            self.task.tell_flower("revoked", "", terminated=False, signum=None, expired=False)
+            raise Ignore(f"cancelled: {reason}")
+
+    def _check_dataset(self) -> None:
+        """Refuse a job whose data set this worker has not got; fail it when nobody has it."""
+        mine = self.task.dataset.digest
+        if mine == self.job.dataset:
+            return
+        holders = self.task.roster().holders(self.job.dataset)
+        if not holders and self.store.count_refusal(self.run_id) >= REFUSALS:
+            raise WrongDatasetError(
+                f"no worker has the job's data set {self.job.dataset}; this one ({self.worker}) has {mine}"
+            )
+        logger.warning("Gives back %s: it needs the data set %s, and this is %s", self.job, self.job.dataset, mine)
+        self.task.stopping.wait(REFUSAL_SECONDS)
+        raise Reject("another data set is needed", requeue=True)

@@ -7,11 +7,11 @@
 | seedsweep:weights:<sha256>     | string | safetensors               | worker, before result | `result_expires`       |
 | seedsweep:finished:<job key>   | string | first run's weights' hash | worker, before result | `result_expires`       |
 | seedsweep:mismatch:<job key>   | list   | JSON, hashes that differ  | worker, before result | `result_expires`       |
-| seedsweep:checkpoint:<run>     | string | `worker.checkpoints`      | worker, at epoch ends | with the job, or 1 day |
+| seedsweep:checkpoint:<run>     | string | `worker.checkpoints`      | worker, at epoch ends | with the job           |
 | seedsweep:attempts:<run>       | hash   | JSON, one an attempt      | worker, at start, end | `result_expires`       |
 | seedsweep:refusals:<run>       | string | times without the data    | worker                | `result_expires`       |
 | seedsweep:cancelled:<run>      | string | why                       | orchestrator          | `result_expires`       |
-| seedsweep:worker:<worker name> | string | JSON, `worker.presence`   | worker, at every beat | 10 leases after it     |
+| seedsweep:workers              | hash   | JSON, `worker.presence`   | worker, at every beat | 10 leases after all    |
 
 A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.run_id`).
 Result, weights and evidence expire together; nothing is kept for ever.
@@ -20,6 +20,7 @@ Result, weights and evidence expire together; nothing is kept for ever.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
@@ -36,8 +37,14 @@ from worker.job import canonical
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 #: Errors that pass: Redis is away, or full. Whatever else Redis answers is a fault of ours and is raised.
 PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, OSError)
+
+
+def _log_failure(error: Exception) -> None:
+    logger.warning("Redis does not take a command: %s", error)
 
 
 def key(kind: str, name: str) -> str:
@@ -53,20 +60,16 @@ class Store:
         expires: Seconds for which things are kept.
         patient: Whether to wait for as long as Redis is away or full (a worker, which has nothing else to do), or to
             raise at once (the orchestrator, which tells its user).
-        interrupt: Called before each new try of a patient store; raises to give up.
     """
 
-    def __init__(
-        self, client: redis.Redis, *, expires: int, patient: bool = False, interrupt: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, client: redis.Redis, *, expires: int, patient: bool = False) -> None:
         self.client = client
         self.expires = expires
         self._retry = Retry(ExponentialWithJitterBackoff(cap=2.0, base=0.1), -1 if patient else 0, PASSING)
-        self._interrupt = interrupt or (lambda: None)
 
     def call(self, command: Callable[[], T]) -> T:
         """Run a command, again and again if this store is patient. It may then run twice: make it harmless."""
-        return self._retry.call_with_retry(command, lambda _error: self._interrupt())
+        return self._retry.call_with_retry(command, _log_failure)
 
     def put_weights(self, blob: bytes) -> str:
         """Store weights as safetensors and return their SHA-256."""
@@ -130,6 +133,18 @@ class Store:
         """Return why the run is cancelled, or None."""
         reason = self.call(lambda: self.client.get(key("cancelled", run)))
         return None if reason is None else cast("bytes", reason).decode(errors="replace")
+
+    def count_refusal(self, run: str) -> int:
+        """Count that a worker refused the run for want of its data set; return how often that was."""
+        name = key("refusals", run)
+
+        def command() -> int:
+            with self.client.pipeline() as pipeline:
+                pipeline.incr(name)
+                pipeline.expire(name, self.expires)
+                return int(pipeline.execute()[0])
+
+        return self.call(command)
 
     def forget(self, runs: Iterable[str]) -> None:
         """Remove what is known of these runs but for their results, so that they can be submitted afresh."""

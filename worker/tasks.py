@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ from celery.canvas import Signature
 from celery.utils.log import get_task_logger
 
 from nn.errors import InvalidInputError
+from worker.attempts import Attempts
 from worker.errors import JobRefusedError
 from worker.job import Job, is_run_of, run_id
+from worker.presence import Roster
+from worker.stopping import StopFlag
 from worker.store import Store
 
 if TYPE_CHECKING:
@@ -27,6 +31,13 @@ class TrainingTask(Task):
     """What the processes of a worker keep between jobs: the data set, and the way to the store."""
 
     abstract = True
+    Request = "worker.request:TrainRequest"
+
+    #: Raised when the worker ends.
+    stopping: StopFlag
+
+    #: Called in the worker's main process with a job's failure, or with None after a success: see `worker.breaker`.
+    on_outcome: Callable[[str | None], None] = staticmethod(lambda _failure: None)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -41,9 +52,30 @@ class TrainingTask(Task):
         settings = self.app.settings
         return load_mnist(settings.data, cache_dir=settings.cache_dir)
 
-    def store(self) -> Store:
+    def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
-        return Store(self.backend.client, expires=self.app.settings.result_expires, patient=True)
+        return Store(self.backend.client, expires=self.app.settings.result_expires, patient=patient)
+
+    def roster(self, *, patient: bool = True) -> Roster:
+        """Return the workers that report to this cluster."""
+        return Roster(self.store(patient=patient), self.app.settings.lease_seconds)
+
+    def attempts(self, *, patient: bool = True) -> Attempts:
+        """Return the attempts at runs."""
+        return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
+
+    def after_return(self, status: str, *_: Any) -> None:
+        """Clear up when a job's outcome is stored; Celery calls it."""
+        execution = getattr(self.request, "execution", None)
+        if execution is not None:
+            execution.close("finished" if status == "SUCCESS" else "failed")
+
+    def tell_flower(self, state: str, text: str, **fields: Any) -> None:
+        """Send an event that Flower shows as the task's state and result; nothing is lost when it does not arrive."""
+        try:
+            self.send_event(f"task-{state.lower()}", retry=False, result=text, **fields)
+        except Exception as error:
+            logger.debug("Flower was not told: %s", error)
 
 
 def register(app: SeedsweepApp) -> None:
@@ -55,6 +87,7 @@ def register(app: SeedsweepApp) -> None:
         bind=True,
         lazy=False,
         shared=False,
+        stopping=StopFlag(),
         # A child that died is replaced; a moment's pause lets the machine recover from what killed it.
         default_retry_delay=2,
         # How often a job may take its worker down is counted in `worker.attempts`, which also sees whole workers die.

@@ -83,3 +83,8 @@ def _problem(job: Job, network: DeepNeuralNetwork, validation: Samples) -> str |
             f"most common class ({100 * chance:.2f} %)"
         )
     return None
+
+
+def warm_up(dataset: Dataset) -> None:
+    """Compile, or read from the cache, what a job of the default shape runs."""
+    train(Job(seed=0, learning_rate=0.01, epochs=1, limit=1, dataset=dataset.digest), dataset)

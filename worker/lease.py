@@ -1,0 +1,177 @@
+"""Renews the worker's claims on its messages, so that a claim can be short and a job long.
+
+Redis redelivers a message that was not acknowledged within the visibility timeout, here called the lease. Kombu writes
+the time of delivery once and never renews it: a job longer than the timeout runs twice, and with a long timeout a dead
+worker's job waits as long. This step keeps the timeout short and renews it for as long as the worker lives.
+
+It relies on attributes that kombu does not document (`qos._delivered`, `qos._dirty`); `pyproject.toml` pins kombu, and
+`tests/integration/test_lease.py` fails if a new version moves them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from celery import bootsteps
+from celery.utils.log import get_logger
+from celery.worker import state
+
+from worker.app import QUEUE
+from worker.presence import Presence, Roster
+from worker.tasks import TRAIN, TrainingTask
+
+logger = get_logger(__name__)
+
+
+class LeaseStep(bootsteps.StartStopStep):
+    """Renews leases from a thread, reports the worker's presence with the same beat, and survives reconnects.
+
+    A thread, because the worker's event loop stands still while the worker shuts down and waits for its last jobs.
+
+    After a reconnect, the jobs that its processes still train belong to a connection that is gone. Celery would put
+    their messages back into the queue, to be trained twice. They are adopted by the new connection instead: renewed,
+    counted in its prefetch limit, and acknowledged over it.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, c: Any, **kwargs: Any) -> None:
+        super().__init__(c, **kwargs)
+        self._app = c.app
+        self._lease: float = c.app.settings.lease_seconds
+        self._qos: Any = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reporter = Reporter(c)
+
+    def start(self, c: Any) -> None:
+        """Take over on a new connection, and begin to renew with the first one."""
+        self._qos = c.task_consumer.channel.qos
+        for request in _unacknowledged(state.active_requests):
+            request.message.channel = c.task_consumer.channel
+            self._qos._delivered[request.message.delivery_tag] = request.message
+        self._keep_running_jobs(self._qos)
+        # Shows that the loop turns; Celery drops its entry with the connection.
+        c.timer.call_repeatedly(self._lease / 3, self._reporter.loop_turned)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+            self._thread.start()
+
+    def shutdown(self, c: Any) -> None:  # noqa: ARG002
+        """Stop renewing: all jobs are finished or given back."""
+        self._ended.set()
+        if self._thread is not None:
+            # It may wait for a Redis that is away; it ends with the process then.
+            self._thread.join(timeout=1.0)
+
+    @staticmethod
+    def _keep_running_jobs(qos: Any) -> None:
+        restore = qos.restore_unacked_once
+
+        def restore_but_running(stderr: Any = None) -> None:
+            if not _is_ending():
+                for request in _unacknowledged(state.active_requests):
+                    qos._delivered.pop(request.message.delivery_tag, None)
+            restore(stderr)
+
+        qos.restore_unacked_once = restore_but_running
+
+    def _run(self) -> None:
+        store = self._app.tasks[TRAIN].store(patient=False)
+        roster = Roster(store, self._lease)
+        while not self._ended.is_set():
+            try:
+                self._renew_until_ended(roster)
+            except Exception as error:
+                # Whatever it is, a worker without its leases would have its jobs trained twice.
+                logger.warning("Leases are not renewed: %s; tries again", error)
+                self._ended.wait(0.5)
+        try:
+            roster.leave(self._reporter.name)
+        except Exception as error:
+            logger.warning("The worker stays on record: %s", error)
+
+    def _renew_until_ended(self, roster: Roster) -> None:
+        with self._app.connection_for_write() as connection:
+            channel = connection.channel()
+            with channel.conn_or_acquire() as client:
+                while not self._ended.is_set():
+                    tags = self._tags()
+                    if tags:
+                        # XX: a message that is acknowledged or given to another worker must not come back to life.
+                        client.zadd(channel.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
+                    roster.report(self._reporter.presence())
+                    self._ended.wait(self._lease / 3)
+
+    def _tags(self) -> set[str]:
+        """Return the delivery tags of all that this worker holds: running jobs, and messages it has not begun with."""
+        requests = [*_unacknowledged(state.active_requests), *_unacknowledged(state.reserved_requests)]
+        tags: set[str] = {request.message.delivery_tag for request in requests}
+        return tags | (set(_copied(self._qos._delivered)) - set(_copied(self._qos._dirty)))
+
+
+class Reporter:
+    """Says what the worker is doing.
+
+    Args:
+        c: The worker's consumer.
+    """
+
+    def __init__(self, c: Any) -> None:
+        self._c = c
+        self._task: TrainingTask = c.app.tasks[TRAIN]
+        self.name: str = c.hostname
+        self._started = self._looped = self._took = time.time()
+        self._taken = 0
+
+    def loop_turned(self) -> None:
+        """Take note that the event loop lives."""
+        self._looped = time.time()
+
+    def presence(self) -> Presence:
+        """Return the worker as it is now."""
+        c = self._c
+        now = time.time()
+        taken = state.all_total_count[0]
+        if taken != self._taken:
+            self._taken, self._took = taken, now
+        consuming = c.task_consumer is not None and c.task_consumer.consuming_from(QUEUE)
+        loaded = self._task.__dict__.get("dataset")
+        return Presence(
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=self._started,
+            beat=now,
+            looped=self._looped,
+            took=self._took,
+            running=[request.id for request in _copied(state.active_requests)],
+            concurrency=c.pool.num_processes,
+            blocking=type(c.pool).__module__.endswith(".solo"),
+            consuming=consuming,
+            broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
+            dataset=None if loaded is None else loaded.digest,
+        )
+
+
+def _unacknowledged(requests: Iterable[Any]) -> list[Any]:
+    return [request for request in _copied(requests) if request.task.acks_late and not request.acknowledged]
+
+
+def _copied(changing: Iterable[Any]) -> list[Any]:
+    """Return the items of a collection that another thread changes now and then."""
+    while True:
+        try:
+            return list(changing)
+        except RuntimeError:
+            continue
+
+
+def _is_ending() -> bool:
+    # Celery's flags hold an exit status, which may be 0, once they are set.
+    return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))

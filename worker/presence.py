@@ -1,0 +1,108 @@
+"""What workers say about themselves at every beat, in one Redis hash for all of them."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker.store import Store
+
+WORKERS = "seedsweep:workers"
+
+#: A worker that has not reported for so many leases is forgotten.
+FORGOTTEN_AFTER = 10
+
+
+class Presence(BaseModel):
+    """A worker as it was at its last beat. Times are seconds since the epoch, by the worker's own clock."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    host: str
+    pid: int
+    started: float
+    beat: float
+    #: When its event loop last turned.
+    looped: float
+    #: When a job last began on it; when it started, if none did.
+    took: float
+    #: The runs that its processes train.
+    running: list[str]
+    concurrency: int
+    #: Whether its pool works in the event loop itself, which then stands still during a job.
+    blocking: bool
+    #: Whether it takes jobs from the queue.
+    consuming: bool
+    #: Why it takes none, if its circuit breaker stopped it.
+    broken: str | None
+    #: The digest of its data set; None before it is loaded.
+    dataset: str | None
+
+    def age(self) -> float:
+        """Return the seconds since the last beat."""
+        return time.time() - self.beat
+
+
+class Roster:
+    """All workers that report to one Redis.
+
+    Args:
+        store: Where they report.
+        lease_seconds: The lease of messages. A worker beats three times in a lease, and renews its leases with the same
+            beat: one that has been silent for longer has lost them, too.
+    """
+
+    def __init__(self, store: Store, lease_seconds: float) -> None:
+        self._store = store
+        self._lease = lease_seconds
+
+    def report(self, presence: Presence) -> None:
+        """Put a worker on record, or renew it."""
+        client = self._store.client
+
+        def command() -> None:
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.hset(WORKERS, presence.name, presence.model_dump_json())
+                pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self._lease))
+                pipeline.execute()
+
+        self._store.call(command)
+
+    def leave(self, name: str) -> None:
+        """Remove a worker that ends."""
+        self._store.call(lambda: self._store.client.hdel(WORKERS, name))
+
+    def all(self) -> list[Presence]:
+        """Return the workers that reported lately, by name; those long silent are removed."""
+        stored = self._store.call(lambda: self._store.client.hgetall(WORKERS))
+        found = []
+        for name, value in cast("dict[bytes, bytes]", stored).items():
+            presence = _read(value)
+            if presence is None or presence.age() > FORGOTTEN_AFTER * self._lease:
+                self.leave(name.decode(errors="replace"))
+            else:
+                found.append(presence)
+        return sorted(found, key=lambda presence: presence.name)
+
+    def is_alive(self, name: str, since: float) -> bool:
+        """Return whether the worker that had this name at a time (by its own clock) still holds its leases."""
+        value = self._store.call(lambda: self._store.client.hget(WORKERS, name))
+        presence = _read(cast("bytes", value)) if value is not None else None
+        # A worker of the same name that started later is another one.
+        return presence is not None and presence.age() < self._lease and presence.started <= since
+
+    def holders(self, dataset: str) -> list[str]:
+        """Return the names of the workers that take jobs on a data set."""
+        live = (presence for presence in self.all() if presence.age() < self._lease)
+        return [presence.name for presence in live if presence.consuming and presence.dataset == dataset]
+
+
+def _read(value: bytes) -> Presence | None:
+    try:
+        return Presence.model_validate_json(value)
+    except ValidationError:
+        # Another version's, or nobody's: as good as absent.
+        return None

@@ -1,0 +1,87 @@
+"""How a worker ends soon: its processes learn of it at the next epoch, and at the latest when the time is up."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery import bootsteps, signals
+from celery.utils.log import get_logger
+
+if TYPE_CHECKING:
+    from worker.tasks import TrainingTask
+
+logger = get_logger(__name__)
+
+
+class StopFlag:
+    """A flag that a worker raises and its pool's processes see: a byte of memory that survives the fork.
+
+    A process that was spawned has a flag of its own, which nobody raises: its job is given back when the time is up.
+    """
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Raise the flag, for good."""
+        self._byte[0] = 1
+
+    def is_set(self) -> bool:
+        """Return whether the worker is ending."""
+        return self._byte[0] == 1
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the flag, for so long at most; return whether it is raised."""
+        deadline = time.monotonic() + seconds
+        while not self.is_set() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.is_set()
+
+
+class StopStep(bootsteps.StartStopStep):
+    """Tells the processes of the pool that the worker is to end, and ends it when they take too long.
+
+    On SIGTERM Celery stops taking messages and waits for its processes, however long. They give their jobs back at the
+    end of an epoch (`worker.execution`). An epoch that takes longer than `stop_seconds` is cut off: Celery's own cold
+    shutdown then ends the processes and gives the messages back, before `docker stop` or a reboot would kill the worker
+    and leave its jobs to the end of their lease.
+    """
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self._task: TrainingTask = _train_task(worker)
+        self._seconds: float = worker.app.settings.stop_seconds
+
+    def start(self, worker: Any) -> None:  # noqa: ARG002
+        """Listen for the signals that end a worker."""
+        signals.worker_shutting_down.connect(self._on_signal, weak=False)
+
+    def close(self, worker: Any) -> None:  # noqa: ARG002
+        """Begin to end: also reached without a signal, by `celery control shutdown`."""
+        self._begin()
+
+    def _on_signal(self, how: str, **_: Any) -> None:
+        if how == "Warm":
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self._task.stopping.is_set():
+            self._task.stopping.set()
+            timer = threading.Timer(self._seconds, self._time_is_up)
+            timer.daemon = True
+            timer.start()
+
+    def _time_is_up(self) -> None:
+        logger.warning("An epoch did not end in %g seconds: its job is given back as it stood before", self._seconds)
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+
+def _train_task(worker: Any) -> Any:
+    from worker.tasks import TRAIN
+
+    return worker.app.tasks[TRAIN]
