@@ -177,7 +177,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=self.dtype)
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else classes)
-        return pack(X, self._encode("y", y), len(self.classes_))
+        return pack(X, self._encode(y), len(self.classes_))
 
     def _take(self, X: Any, y: ArrayLike | None = None) -> Samples:
         """Check samples against those of the first training; without y, their labels mean nothing."""
@@ -192,7 +192,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
             return pack(X, np.zeros(X.shape[0]), len(self.classes_))
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, reset=False)
-        return pack(X, self._encode("y", y), len(self.classes_))
+        return pack(X, self._encode(y), len(self.classes_))
 
     def _take_validation(self, validation_set: ValidationSet | None) -> Samples | None:
         if validation_set is None:
@@ -202,12 +202,14 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         X, y = validation_set
         return self._take(X, y)
 
-    def _encode(self, field: str, y: Any) -> NDArray[np.int64]:
+    def _encode(self, y: Any) -> NDArray[np.int64]:
         """Return the index in `classes_` of each label."""
         index: NDArray[np.int64] = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[index] != y
         if unknown.any():
-            raise InvalidInputError(field, y[unknown][0], f"one of the {len(self.classes_)} classes of the training")
+            raise InvalidInputError(
+                "y", y[unknown].tolist()[0], f"one of the {len(self.classes_)} classes of the training"
+            )
         return index
 
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> None:

@@ -1,0 +1,382 @@
+"""The training loop: the same bits however it is fed, watched, stopped and resumed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from nn.checkpoint import Checkpoint, EpochRecord
+from nn.dataset import Dataset
+from nn.errors import InvalidInputError
+from nn.network import DeepNeuralNetwork, print_epoch
+from nn.notebook import notebook_accuracy
+from nn.samples import Samples, pack
+from nn.weights import Weights, initial_weights, to_safetensors
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def train(mnist: Dataset) -> Samples:
+    return mnist.train.first(N)
+
+
+@pytest.fixture(scope="module")
+def validation(mnist: Dataset) -> Samples:
+    return mnist.validation.first(N)
+
+
+def network(**parameters: object) -> DeepNeuralNetwork:
+    return DeepNeuralNetwork(**{"epochs": 4, "random_state": 7, **parameters})
+
+
+def bits(trained: DeepNeuralNetwork) -> bytes:
+    return to_safetensors(trained.weights_)
+
+
+def without_time(history: list[EpochRecord]) -> list[EpochRecord]:
+    return [record._replace(seconds=0.0) for record in history]
+
+
+def test_learns_mnist(mnist: Dataset) -> None:
+    trained = network(epochs=1).fit(mnist.train, validation_set=mnist.validation)
+
+    assert trained.history_[0].validation_accuracy > 0.93
+    assert np.mean(trained.predict(mnist.validation) == mnist.y_validation) == trained.history_[0].validation_accuracy
+
+
+class TestInput:
+    """However the same samples are given, the same network comes out."""
+
+    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_samples_dense_and_sparse(self, mnist: Dataset, train: Samples, dtype: str, rule: str) -> None:
+        # Given the same images packed, as a matrix, and as a sparse matrix, each in the network's own precision
+        X, y = mnist.x_train[:N].astype(dtype), mnist.y_train[:N]
+
+        packed = network(dtype=dtype, rule=rule).fit(train)
+        dense = network(dtype=dtype, rule=rule).fit(X, y)
+        sparse = network(dtype=dtype, rule=rule).fit(scipy.sparse.csc_array(X), y)
+
+        assert bits(packed) == bits(dense) == bits(sparse)
+        assert packed.weights_.W1.dtype == dtype
+        assert np.array_equal(packed.predict_proba(train), dense.predict_proba(X))
+        assert np.array_equal(packed.classes_, dense.classes_)
+
+    def test_samples_are_trained_on_as_they_are(self, train: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[Samples] = []
+        monkeypatch.setattr(
+            "nn.kernel.CompiledEngine.train_epoch", lambda _self, samples, _rate, _order: given.append(samples)
+        )
+
+        network(epochs=1).fit(train)
+
+        assert given == [train]
+
+    def test_float64_sees_more_of_dense_features_than_float32(self) -> None:
+        X, y = np.array([[1 / 3, 0.0], [0.0, 1 / 3]]), [0, 1]
+
+        assert bits(network(dtype="float64").fit(X, y)) != bits(network(dtype="float64").fit(X.astype("f4"), y))
+        assert bits(network(dtype="float32").fit(X, y)) == bits(network(dtype="float32").fit(X.astype("f4"), y))
+
+    def test_first_few_samples_make_a_network_for_all_classes(self, mnist: Dataset) -> None:
+        trained = network(epochs=1).fit(mnist.train.first(1))
+
+        assert trained.weights_.layer_sizes == (784, 128, 64, 10)
+        assert trained.predict_proba(mnist.validation.first(2)).shape == (2, 10)
+
+    def test_columns_have_no_names_once_samples_were_given(self, train: Samples) -> None:
+        trained = network(epochs=1)
+        trained.feature_names_in_ = np.array(["left by an earlier fit"])
+
+        assert not hasattr(trained.fit(train), "feature_names_in_")
+
+    @pytest.mark.parametrize(
+        ("samples", "expected"),
+        [
+            (pack(np.ones((2, 5), "f4"), np.zeros(2)), "X is '5 features'; allowed: 784, as in fit"),
+            (pack(np.ones((2, 784), "f4"), np.full(2, 10)), "X is '11 classes'; allowed: at most 10, as in fit"),
+        ],
+    )
+    def test_other_samples_than_those_of_fit_are_refused(self, train: Samples, samples: Samples, expected: str) -> None:
+        trained = network(epochs=1).fit(train)
+
+        for use in (trained.predict, trained.predict_proba, trained.partial_fit):
+            with pytest.raises(InvalidInputError, match=expected):
+                use(samples)
+
+    def test_no_samples_are_refused(self, train: Samples) -> None:
+        with pytest.raises(InvalidInputError, match="X is 'no samples'; allowed: at least one"):
+            network().fit(train.first(0))
+
+
+class TestSeed:
+    """What the seed decides."""
+
+    def test_initial_weights_are_drawn_in_the_notebooks_order(self, train: Samples) -> None:
+        # Given a learning rate too small to move a float32
+        trained = network(learning_rate=1e-30, epochs=1).fit(train)
+
+        expected = initial_weights((784, 128, 64, 10), np.random.RandomState(7), "float32")
+        assert bits(trained) == to_safetensors(expected)
+
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_the_same_seed_gives_the_same_bits(self, train: Samples, shuffle: bool) -> None:
+        assert bits(network(shuffle=shuffle).fit(train)) == bits(network(shuffle=shuffle).fit(train))
+        assert bits(network(shuffle=shuffle).fit(train)) != bits(network(shuffle=shuffle, random_state=8).fit(train))
+
+    def test_a_generator_is_drawn_from(self, train: Samples) -> None:
+        one, other = (network(shuffle=True, random_state=np.random.RandomState(7)).fit(train) for _ in range(2))
+
+        assert bits(one) == bits(other)
+        assert bits(network(shuffle=True, random_state=None).fit(train)) != bits(one)
+
+    def test_order_of_an_epoch_follows_from_seed_and_number(self, mnist: Dataset, train: Samples) -> None:
+        # Given the samples in the documented order of epochs 1 and 2
+        X, y = mnist.x_train[:N], mnist.y_train[:N]
+        orders = [np.random.RandomState([7, epoch]).permutation(N) for epoch in (1, 2)]
+        by_hand = network()
+        for order in orders:
+            by_hand.partial_fit(X[order], y[order], classes=range(10))
+
+        # Then shuffling does the same
+        assert bits(network(shuffle=True, epochs=2).fit(train)) == bits(by_hand)
+        assert not np.array_equal(*orders)
+
+
+class TestEngines:
+    """The readable engine and the compiled one run in the same loop."""
+
+    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
+    @pytest.mark.parametrize("loss", ["cross_entropy", "sum_of_squares"])
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_they_agree(self, train: Samples, validation: Samples, rule: str, loss: str, shuffle: bool) -> None:
+        compiled, plain = (
+            network(engine=engine, rule=rule, loss=loss, shuffle=shuffle, dtype="float64", epochs=2).fit(
+                train, validation_set=validation
+            )
+            for engine in ("compiled", "numpy")
+        )
+
+        for ours, theirs in zip(compiled.weights_, plain.weights_, strict=True):
+            assert np.abs(ours - theirs).max() < 1e-12
+        assert without_time(compiled.history_) == without_time(plain.history_)
+
+    def test_rule_and_loss_matter(self, train: Samples) -> None:
+        variants = [{}, {"rule": "notebook"}, {"loss": "sum_of_squares"}]
+
+        assert len({bits(network(**variant).fit(train)) for variant in variants}) == 3
+
+
+class TestHistory:
+    """What is known after each epoch."""
+
+    def test_one_record_an_epoch(self, mnist: Dataset, train: Samples, validation: Samples) -> None:
+        trained = network().fit(train, validation_set=validation)
+
+        assert [record.epoch for record in trained.history_] == [1, 2, 3, 4]
+        assert all(record.seconds > 0 for record in trained.history_)
+        assert all(record.notebook_accuracy is None for record in trained.history_)
+        assert trained.history_[-1].validation_accuracy == np.mean(trained.predict(validation) == validation.labels)
+        # And a validation set of features and labels gives the same
+        pair = (mnist.x_validation[:N], mnist.y_validation[:N])
+        assert without_time(network().fit(train, validation_set=pair).history_) == without_time(trained.history_)
+
+    def test_without_validation_set_there_is_no_accuracy(self, train: Samples) -> None:
+        assert {record.validation_accuracy for record in network().fit(train).history_} == {None}
+
+    def test_notebooks_rule_has_both_accuracies(self, train: Samples, validation: Samples) -> None:
+        trained = network(rule="notebook", learning_rate=0.001).fit(train, validation_set=validation)
+
+        predictions = trained.predict(validation)
+        assert trained.history_[-1].notebook_accuracy == notebook_accuracy(predictions, validation.labels, 10)
+        assert trained.history_[-1].validation_accuracy == np.mean(predictions == validation.labels)
+
+    def test_validation_labels_are_translated(self) -> None:
+        X, y = np.eye(3), np.array(["c", "a", "b"])
+        trained = DeepNeuralNetwork((8, 8), learning_rate=0.5, epochs=300, random_state=0)
+
+        trained.fit(X, y, validation_set=(X, y))
+
+        assert trained.history_[-1].validation_accuracy == 1.0
+        with pytest.raises(InvalidInputError, match="y is 'd'; allowed: one of the 3 classes"):
+            trained.fit(X, y, validation_set=(X, np.array(["a", "b", "d"])))
+
+    def test_diverged_network_is_a_network(self, train: Samples, validation: Samples) -> None:
+        # Given weights that have become NaN
+        broken = Weights(*(np.full_like(matrix, np.nan) for matrix in network().fit(train).weights_))
+        history = (EpochRecord(1, 0.1, 0.5),)
+
+        trained = network().fit(train, validation_set=validation, resume_from=Checkpoint(broken, history))
+
+        assert np.isnan(trained.weights_.W1).all()
+        assert trained.predict(validation).tolist() == [0] * N
+        assert trained.history_[-1].validation_accuracy == np.mean(validation.labels == 0)
+
+
+class TestCallback:
+    """Who watches the training sees it as it stands, and can end it."""
+
+    def test_it_sees_every_epoch_as_shorter_training_would_have_left_it(self, train: Samples) -> None:
+        seen: list[tuple[int, bytes]] = []
+
+        network().fit(train, callback=lambda it: seen.append((len(it.history_), bits(it))))
+
+        assert seen == [(epochs, bits(network(epochs=epochs).fit(train))) for epochs in (1, 2, 3, 4)]
+
+    def test_its_exception_ends_training_at_the_epochs_end(self, train: Samples) -> None:
+        class StopHereError(Exception):
+            pass
+
+        def stop_after_two(it: DeepNeuralNetwork) -> None:
+            if len(it.history_) == 2:
+                raise StopHereError
+
+        stopped = network()
+        with pytest.raises(StopHereError):
+            stopped.fit(train, callback=stop_after_two)
+
+        assert bits(stopped) == bits(network(epochs=2).fit(train))
+        assert stopped.checkpoint().epochs == 2
+
+    def test_the_notebooks_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        trained = network()
+        histories = [
+            [EpochRecord(1, 74.691, 0.1, 5.8)],
+            [EpochRecord(1, 74.691, 0.1, 5.8), EpochRecord(2, 75.0, 0.1, 10.5)],
+            [EpochRecord(1, 0.151, 0.97352)],
+            [EpochRecord(1, 0.151)],
+        ]
+        for trained.history_ in histories:
+            print_epoch(trained)
+
+        assert capsys.readouterr().out.splitlines() == [
+            "Epoch: 1, Time Spent: 74.69s, Accuracy: 5.8",
+            "Epoch: 2, Time Spent: 149.69s, Accuracy: 10.5",
+            "Epoch: 1, Time Spent: 0.15s, Accuracy: 97.352",
+            "Epoch: 1, Time Spent: 0.15s",
+        ]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+class TestResume:
+    """Stopped and resumed, or one epoch at a time: the same bits as in one go."""
+
+    @pytest.mark.parametrize("done", [1, 2, 3, 4])
+    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
+    def test_from_each_epoch(self, train: Samples, validation: Samples, shuffle: bool, done: int, rule: str) -> None:
+        whole = network(shuffle=shuffle, rule=rule).fit(train, validation_set=validation)
+        checkpoint = network(shuffle=shuffle, rule=rule, epochs=done).fit(train, validation_set=validation).checkpoint()
+        before = to_safetensors(checkpoint.weights)
+        called: list[int] = []
+
+        resumed = network(shuffle=shuffle, rule=rule).fit(
+            train,
+            validation_set=validation,
+            resume_from=checkpoint,
+            callback=lambda it: called.append(len(it.history_)),
+        )
+
+        assert bits(resumed) == bits(whole)
+        assert without_time(resumed.history_) == without_time(whole.history_)
+        assert tuple(resumed.history_[:done]) == checkpoint.history
+        assert called == list(range(done + 1, 5))
+        # And the checkpoint can be used again
+        assert to_safetensors(checkpoint.weights) == before
+        assert checkpoint.epochs == done
+
+    def test_partial_fit_is_one_epoch(self, mnist: Dataset, train: Samples, shuffle: bool) -> None:
+        X, y = mnist.x_train[:N], mnist.y_train[:N]
+        whole = network(shuffle=shuffle).fit(train)
+        from_samples, from_matrix = network(shuffle=shuffle), network(shuffle=shuffle)
+
+        for _ in range(4):
+            from_samples.partial_fit(train)
+            from_matrix.partial_fit(X, y, classes=np.arange(10))
+
+        assert bits(from_samples) == bits(from_matrix) == bits(whole)
+        assert len(from_samples.history_) == 4
+
+    def test_partial_fit_goes_on_after_fit(self, train: Samples, shuffle: bool) -> None:
+        longer = network(shuffle=shuffle, epochs=3).fit(train).partial_fit(train)
+
+        assert bits(longer) == bits(network(shuffle=shuffle).fit(train))
+
+
+class TestRefusals:
+    """What cannot be used is named, with its value and what is allowed."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "allowed"),
+        [
+            *[
+                ("hidden_layer_sizes", v, "two whole numbers")
+                for v in ((128,), (128, 64, 32), (0, 64), (1.5, 2), "ab", 128)
+            ],
+            *[
+                ("learning_rate", v, "a finite number above 0")
+                for v in (0, -0.1, float("nan"), float("inf"), "0.1", True)
+            ],
+            *[("epochs", v, "a whole number of at least 1") for v in (0, -1, 2.0, "10", True, None)],
+            *[("loss", v, "'cross_entropy' or 'sum_of_squares'") for v in ("mse", None, 1, ["cross_entropy"])],
+            ("rule", "adam", "'backprop' or 'notebook'"),
+            ("dtype", "float16", "'float32' or 'float64'"),
+            ("dtype", np.float32, "'float32' or 'float64'"),
+            ("engine", "torch", "'compiled' or 'numpy'"),
+            *[("shuffle", v, "True or False") for v in (1, "yes", None)],
+            *[("random_state", v, "a whole number from 0 to 2**32 - 1") for v in (-1, 2**32)],
+        ],
+    )
+    def test_parameter(self, name: str, value: object, allowed: str) -> None:
+        for train_with in ("fit", "partial_fit"):
+            with pytest.raises(InvalidInputError) as refused:
+                getattr(DeepNeuralNetwork(**{name: value}), train_with)([[1.0], [2.0]], [0, 1])
+
+            assert str(refused.value).startswith(f"{name} is {value!r}; allowed: ")
+            assert allowed in str(refused.value)
+            assert isinstance(refused.value, ValueError)
+
+    def test_numpys_numbers_are_numbers(self, train: Samples) -> None:
+        ours = network(hidden_layer_sizes=[np.int64(8), np.uint8(4)], learning_rate=np.float32(0.5), shuffle=np.True_)
+        same = network(hidden_layer_sizes=(8, 4), learning_rate=0.5, shuffle=True)
+
+        ours.set_params(random_state=np.int64(7), epochs=np.int32(4))
+        assert bits(ours.fit(train)) == bits(same.fit(train))
+
+    def test_partial_fit_needs_the_classes_and_keeps_them(self) -> None:
+        X = np.eye(2)
+        fresh = DeepNeuralNetwork((4, 4))
+
+        with pytest.raises(InvalidInputError, match="classes is None; allowed: all labels, on the first call"):
+            fresh.partial_fit(X, [0, 1])
+        with pytest.raises(InvalidInputError, match="y is 2; allowed: one of the 2 classes"):
+            fresh.partial_fit(X, [0, 2], classes=[0, 1])
+        trained = DeepNeuralNetwork((4, 4)).partial_fit(X, [0, 0], classes=[1, 0])
+        assert trained.classes_.tolist() == [0, 1]
+        with pytest.raises(InvalidInputError, match=r"classes is \[0, 1, 2\]; allowed: the same"):
+            trained.partial_fit(X, [0, 1], classes=[0, 1, 2])
+
+    def test_checkpoint_of_another_network(self, train: Samples) -> None:
+        four = network().fit(train).checkpoint()
+
+        for other, expected in (
+            ({"epochs": 3}, "resume_from is '4 epochs'; allowed: at most 3"),
+            ({"hidden_layer_sizes": (128, 32)}, r"resume_from is 'W2 of \(64, 128\), float32'; allowed: \(32, 128\)"),
+            ({"dtype": "float64"}, r"resume_from is 'W1 of .* float32'; allowed: \(128, 784\), float64"),
+        ):
+            with pytest.raises(InvalidInputError, match=expected):
+                network(**other).fit(train, resume_from=four)
+
+
+def test_errors_can_be_imported_without_the_network() -> None:
+    program = (
+        "import sys, nn.errors; print({'numpy', 'numba', 'sklearn'} & set(sys.modules)); import nn; nn.no_such_name"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stdout.strip() == "set()"
+    assert "module 'nn' has no attribute 'no_such_name'" in done.stderr
