@@ -27,6 +27,7 @@ from orchestrator.ledger import Ledger
 from worker.app import create_app
 from worker.settings import Settings
 from worker.store import Store
+from worker.tasks import TRAIN, TrainingTask
 from worker.urls import hide_password
 
 T = TypeVar("T")
@@ -72,12 +73,11 @@ class Broker:
         self.address = hide_password(self.app.conf.broker_url)
         self.check = check
         self._tell = tell
-        self._expires = settings.result_expires
 
     @property
     def store(self) -> Store:
         """Where the weights are."""
-        return Store(self.app.backend.client, expires=self._expires)
+        return self._task.store(patient=False)
 
     def check_answer(self) -> None:
         """Find out whether the broker and the result backend answer, within ten seconds.
@@ -89,9 +89,18 @@ class Broker:
             _check_answer(url)
 
     def online_workers(self) -> list[str]:
-        """Return the names of the workers that answer within a second."""
-        replies = self.patiently(lambda: self.app.control.ping(timeout=1.0))
-        return sorted(name for reply in replies for name in reply)
+        """Return the names of the workers that hold their leases."""
+        lease = self.app.settings.lease_seconds
+        return [worker.name for worker in self.patiently(self._task.roster(patient=False).all) if worker.age() < lease]
+
+    def attempts(self, job_key: str) -> int:
+        """Return how many attempts at a job are on record."""
+        return len(self.patiently(lambda: self._task.attempts(patient=False).of(job_key)))
+
+    @property
+    def _task(self) -> TrainingTask:
+        task: TrainingTask = self.app.tasks[TRAIN]
+        return task
 
     def patiently(self, action: Callable[[], T]) -> T:
         """Return what the action returns, repeating it for as long as the connection is lost, and say so.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from celery import states
 from pydantic import ValidationError
@@ -99,10 +100,9 @@ class Collector:
         return accepted, spoiled
 
     def _row(self, job: Job, state: State, reused_from: str | None) -> tuple[Row, bytes | None]:
-        if state.name == states.REVOKED:
-            return lost_row(job, "cancelled", str(state.value)), None
         if state.name != states.SUCCESS:
-            return lost_row(job, "failed", str(state.value)), None
+            status: Literal["failed", "cancelled"] = "cancelled" if state.name == states.REVOKED else "failed"
+            return lost_row(job, status, str(state.value), self._broker.attempts(job.key)), None
         try:
             result = Result.model_validate(state.value)
             row = accepted_row(job, result, reused_from)

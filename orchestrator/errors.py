@@ -21,3 +21,7 @@ class BrokerUnreachableError(SeedsweepError):
 
 class ClusterError(SeedsweepError):
     """The embedded cluster did not start, or one of its parts ended."""
+
+
+class PictureError(SeedsweepError):
+    """A file that is not a picture of a digit."""

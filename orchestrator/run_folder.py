@@ -162,6 +162,8 @@ class RunFolder:
                 raise SweepExistsError(f"Another process is running the sweep {self.name} in {self.path}") from None
             except OSError:
                 pass  # a file system without locks
+            with self._writing():
+                self._cut_torn_line()
             yield
         finally:
             os.close(descriptor)
@@ -187,9 +189,14 @@ class RunFolder:
         Raises:
             OutputError: the file cannot be written.
         """
-        with self._writing(), self._results.open("a+b") as file:
-            torn = file.seek(0, os.SEEK_END) > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-            file.write((b"\n" if torn else b"") + row.line().encode())
+        with self._writing(), self._results.open("ab") as file:
+            file.write(row.line().encode())
+
+    def _cut_torn_line(self) -> None:
+        """Remove the end of an interrupted write, which the next line would otherwise be glued to."""
+        with contextlib.suppress(FileNotFoundError), self._results.open("r+b") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
 
     def weights_path(self, sha256: str) -> Path:
         """Return where weights of this hash belong."""

@@ -1,0 +1,155 @@
+"""From a picture of a digit to what the network was trained on: MNIST's own format.
+
+A picture of 28x28 pixels is taken as it is. A larger one is treated as the makers of MNIST treated theirs: the digit is
+scaled, with its aspect ratio kept, to fit a box of 20x20 pixels, and the box is laid on 28x28 pixels so that the
+digit's centre of mass is in their middle (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to
+document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from orchestrator.errors import PictureError
+
+#: Pixels on a side of MNIST's images, and of the box that holds the digit.
+SIDE = 28
+BOX = 20
+#: Bounds for what a file may ask of us; a phone's photograph is well within them.
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 2**25
+#: The least difference between ink and paper, of 255 levels.
+MIN_CONTRAST = 24
+#: What is not this share of the way from paper to the strongest ink counts as paper: shade, grain, JPEG's ripples.
+PAPER_SHARE = 0.25
+#: Pillow would start Ghostscript, a whole programming language, for these.
+_REFUSED_FORMATS = {"EPS"}
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture of one digit, dark on light or light on dark.
+
+    Returns:
+        shape (28, 28), 0 for paper up to 255 for ink, as in MNIST.
+
+    Raises:
+        PictureError: the file cannot be read, is no picture, is too small or too large, or shows nothing.
+    """
+    image = _open(path)
+    width, height = image.size
+    if min(width, height) < SIDE:
+        raise PictureError(f"{path} has {width}x{height} pixels; allowed: at least {SIDE}x{SIDE}")
+    ink = _ink(path, _grey(path, image))
+    return ink if ink.shape == (SIDE, SIDE) else _centred(_cropped(ink))
+
+
+def _open(path: Path) -> Image.Image:
+    """Open and decode a file within our bounds."""
+    try:
+        if not path.is_file():
+            raise PictureError(f"{path} is not a file")
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{str(path)!r} cannot be read: {error}") from None
+    if size > MAX_BYTES:
+        raise PictureError(f"{path} has {size} bytes; allowed: at most {MAX_BYTES}")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of sizes that are refused below, and of damaged metadata
+            return _decode(path)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"{path} is not a picture in a format that Pillow reads") from None
+    except Exception as error:
+        # A damaged file makes Pillow's decoders raise whatever they stumble over.
+        raise PictureError(f"{path} cannot be read as a picture: {str(error) or type(error).__name__}") from None
+
+
+def _decode(path: Path) -> Image.Image:
+    Image.init()
+    with Image.open(path, formats=[name for name in Image.ID if name not in _REFUSED_FORMATS]) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise PictureError(f"{path} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+    """Return the brightness of each pixel, shape (height, width)."""
+    if image.mode[0] in "IF":
+        # More levels than 8 bits hold: Pillow would cut them off, we scale them.
+        return _scaled(path, np.asarray(image, np.float32))
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("L"))
+    grey, alpha = (np.asarray(band, np.float32) for band in image.convert("RGBA").convert("LA").split())
+    opaque = alpha.sum()
+    is_dark = opaque > 0 and float((grey * alpha).sum() / opaque) < 128  # noqa: PLR2004
+    paper = 255 if is_dark else 0
+    return np.rint(paper + (grey - paper) * (alpha / 255)).astype(np.uint8)
+
+
+def _scaled(path: Path, levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    if not np.isfinite(levels).all():
+        raise PictureError(f"{path} has pixels that are not finite numbers")
+    low, high = float(levels.min()), float(levels.max())
+    return np.rint((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+
+
+def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how much ink is on each pixel, whichever of ink and paper is the darker.
+
+    The paper is what most of the border shows. In 28x28 pixels every level is kept, as in MNIST.
+    """
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    paper = int(np.median(border))
+    if paper > 127:  # noqa: PLR2004
+        grey, paper = 255 - grey, 255 - paper
+    contrast = int(grey.max()) - paper
+    if contrast < MIN_CONTRAST:
+        raise PictureError(f"{path} shows no digit: all its pixels are nearly the same")
+    if grey.shape == (SIDE, SIDE):
+        return grey
+    share = (np.arange(256) - paper) / contrast
+    levels = np.where(share < PAPER_SHARE, 0, np.rint(255 * share)).clip(0, 255).astype(np.uint8)
+    return levels[grey]
+
+
+def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
+    """Cut the digit out and scale it to fit the box."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = digit.shape
+    scale = BOX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)
+
+
+def _centred(digit: Image.Image) -> NDArray[np.uint8]:
+    """Lay the digit on an empty field, its centre of mass in the middle."""
+    levels: NDArray[Any] = np.asarray(digit)
+    field = np.zeros((SIDE, SIDE), np.uint8)
+    mass = levels.astype(np.float64)
+    corner = []
+    for axis, length in enumerate(levels.shape):
+        along = mass.sum(axis=1 - axis)
+        centre = float(along @ (np.arange(length) + 0.5)) / max(float(along.sum()), 1.0)
+        corner.append(min(max(round(SIDE / 2 - centre), 0), SIDE - length))
+    top, left = corner
+    field[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
+    return field
+
+
+def as_text(image: NDArray[np.uint8]) -> str:
+    """Draw an image of shape (28, 28) with one character for two pixels, one above the other."""
+    is_ink = image > 127  # noqa: PLR2004
+    return "\n".join(
+        "".join(" ▀▄█"[int(upper) + 2 * int(lower)] for upper, lower in zip(*pair, strict=True)).rstrip()
+        for pair in zip(is_ink[::2], is_ink[1::2], strict=True)
+    )

@@ -1,0 +1,155 @@
+"""The leaderboard: how configurations are ranked, and that the same results give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+
+import pytest
+
+from nn.dataset import MNIST_DIGEST
+from orchestrator.leaderboard import Standing, leaderboard, to_csv, to_json
+from orchestrator.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.sweep import SweepSpecification
+from worker.job import Job, Result
+
+
+def jobs_of(seeds: int, *learning_rates: float) -> list[Job]:
+    return SweepSpecification(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2).jobs(MNIST_DIGEST)
+
+
+def trained(
+    job: Job, accuracy: float, *, status: str = "succeeded", worker: str = "w@host", seconds: float = 1.0
+) -> Row:
+    result = Result(
+        job=job.key,
+        status=status,
+        validation_accuracy=[0.1, accuracy],
+        epoch_seconds=[seconds, seconds],
+        weights_sha256=job.key,
+        weights_bytes=1,
+        worker=worker,
+        attempts=1,
+    )
+    return accepted_row(job, result)
+
+
+def rows_of(jobs: list[Job], accuracies: dict[float, list[float]]) -> dict[str, Row]:
+    return {job.key: trained(job, accuracies[job.learning_rate][job.seed]) for job in jobs}
+
+
+def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
+    jobs = jobs_of(3, 0.01, 0.1)
+    rows = rows_of(jobs, {0.01: [0.90, 0.92, 0.91], 0.1: [0.95, 0.97, 0.93]})
+
+    first, second = leaderboard(jobs, rows)
+
+    assert (first.rank, first.learning_rate) == (1, 0.1)
+    assert (second.rank, second.learning_rate) == (2, 0.01)
+    assert first.mean == 0.95
+    # Worked out by hand: deviations 0, 0.02, -0.02; sqrt((0.0004 + 0.0004) / 2).
+    assert first.std == pytest.approx(0.02, abs=1e-10)
+    assert (first.best, first.worst, first.best_seed, first.seeds) == (0.97, 0.93, 1, 3)
+    assert first.best_weights_sha256 == next(job.key for job in jobs if job.seed == 1 and job.learning_rate == 0.1)
+
+
+def test_one_seed_has_no_deviation() -> None:
+    jobs = jobs_of(1, 0.1)
+
+    (only,) = leaderboard(jobs, rows_of(jobs, {0.1: [0.9]}))
+
+    assert only.std is None
+    assert only.mean == only.best == only.worst == 0.9
+
+
+def test_diverged_jobs_count_with_the_accuracy_they_have() -> None:
+    jobs = jobs_of(2, 0.3)
+    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: trained(jobs[1], 0.1, status="diverged")}
+
+    (only,) = leaderboard(jobs, rows)
+
+    assert (only.mean, only.worst, only.seeds, only.diverged, only.failed) == (0.5, 0.1, 2, 1, 0)
+
+
+def test_failed_and_missing_jobs_do_not_count_and_are_seen() -> None:
+    jobs = jobs_of(3, 0.1)
+    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: lost_row(jobs[1], "failed", "it broke", 3)}
+
+    (only,) = leaderboard(jobs, rows)
+
+    assert (only.mean, only.seeds, only.failed) == (0.9, 1, 1)
+    assert [entry.status for entry in only.jobs] == ["succeeded", "failed", "missing"]
+
+
+def test_a_configuration_without_a_result_comes_last() -> None:
+    jobs = jobs_of(1, 0.5, 0.1)
+
+    first, last = leaderboard(jobs, {jobs[1].key: trained(jobs[1], 0.2)})
+
+    assert (first.learning_rate, last.learning_rate) == (0.1, 0.5)
+    assert (last.rank, last.mean, last.best, last.seeds) == (2, None, None, 0)
+
+
+def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -> None:
+    jobs = jobs_of(2, 0.2, 0.3, 0.1)
+    rows = rows_of(jobs, {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]})
+
+    assert [standing.learning_rate for standing in leaderboard(jobs, rows)] == [0.1, 0.2, 0.3]
+
+
+def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
+    jobs = jobs_of(5, 0.003, 0.01, 0.03)
+    luck = random.Random(1)
+    accuracy = {job.key: luck.randrange(9000, 10500) / 10500 for job in jobs}
+
+    def results(seed: int) -> tuple[str, str]:
+        rng = random.Random(seed)
+        arrival = rng.sample(jobs, len(jobs))
+        rows = {
+            job.key: trained(job, accuracy[job.key], worker=f"w{rng.random()}", seconds=rng.random()) for job in arrival
+        }
+        standings = leaderboard(jobs, rows)
+        return to_json(standings), to_csv(standings)
+
+    assert len({results(seed) for seed in range(20)}) == 1
+
+
+def test_json_and_csv_say_the_same() -> None:
+    jobs = jobs_of(2, 0.1, 0.5)
+    rows = rows_of([job for job in jobs if job.learning_rate == 0.1], {0.1: [0.9, 1 / 3]})
+    standings = leaderboard(jobs, rows)
+
+    from_json = json.loads(to_json(standings))
+    from_csv = list(csv.DictReader(io.StringIO(to_csv(standings))))
+
+    assert [Standing.model_validate(row) for row in from_json] == standings
+    assert len(from_csv) == len(from_json) == 2
+    for text, values in zip(from_csv, from_json, strict=True):
+        assert set(text) == set(values) - {"jobs"}
+        assert all(text[name] == ("" if values[name] is None else str(values[name])) for name in text)
+    assert from_csv[1]["mean"] == ""
+
+
+def test_no_number_is_nan() -> None:
+    jobs = jobs_of(2, 0.1)
+    (only,) = leaderboard(jobs, rows_of(jobs, {0.1: [0.0, 0.0]}))
+    assert (only.mean, only.std) == (0.0, 0.0)
+    assert not any(isinstance(value, float) and math.isnan(value) for value in only.model_dump().values())
+
+
+def test_the_accounting_counts_every_way_a_job_can_end() -> None:
+    jobs = jobs_of(5, 0.1)
+    rows = [
+        trained(jobs[0], 0.9),
+        trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2}),
+        trained(jobs[2], 0.9).model_copy(update={"reused_from": "another"}),
+        lost_row(jobs[3], "failed", "it broke", 3),
+        lost_row(jobs[4], "cancelled", "as you asked"),
+    ]
+
+    assert str(Accounting.of(6, rows)) == (
+        "jobs 6, accepted 3, attempts 6, reused 1, diverged 1, failed 1, cancelled 1"
+    )

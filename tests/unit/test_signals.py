@@ -1,0 +1,45 @@
+"""Signals: they interrupt at once, but never within a critical step."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from orchestrator.signals import Interrupted, Interruption
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_interrupts_with_its_status(signum: signal.Signals, status: int) -> None:
+    with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
+        os.kill(os.getpid(), signum)
+    assert interrupted.value.status == status
+
+
+def test_a_shielded_step_is_finished_first() -> None:
+    interruption = Interruption()
+    steps = []
+
+    def critical_step() -> None:
+        with interruption.shield(), interruption.shield():
+            os.kill(os.getpid(), signal.SIGTERM)
+            steps.append("finished")
+
+    with interruption.handling(), pytest.raises(Interrupted):
+        critical_step()
+    assert steps == ["finished"]
+
+
+def test_a_second_signal_does_not_disturb_the_way_out() -> None:
+    with Interruption().handling():
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_handlers_from_before_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interruption().handling():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,165 @@
+"""A sweep specification: what its words may be, and the jobs that it stands for."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nn.dataset import MNIST_DIGEST
+from nn.errors import InvalidInputError
+from orchestrator.fields import FIELDS, MAX_SEED, parse, read_toml, specification
+from orchestrator.sweep import MAX_JOBS, SweepSpecification
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("0-4", (0, 1, 2, 3, 4)),
+        ("0,3,7", (0, 3, 7)),
+        ("0-2,7,10-11", (0, 1, 2, 7, 10, 11)),
+        (" 1 , 2 ", (1, 2)),
+        ("5-5", (5,)),
+        (f"{MAX_SEED}", (MAX_SEED,)),
+        # A sweep is a set of jobs: a seed that is named twice counts once.
+        ("3,0-4,3", (3, 0, 1, 2, 4)),
+        ([0, 3, "5-6"], (0, 3, 5, 6)),
+        (7, (7,)),
+    ],
+)
+def test_seeds_are_read(text: object, seeds: tuple[int, ...]) -> None:
+    assert parse({"seeds": text})["seeds"] == seeds
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        *[("seeds", bad) for bad in ("", ",", "5-2", "-1", "a", "1.5", "1--2", "1-2-3", "0,", [], [True], None, "٣")],
+        *[("seeds", bad) for bad in (str(MAX_SEED + 1), f"0-{MAX_SEED + 1}", "9" * 5000, f"0-{MAX_SEED}", "0-100000")],
+        *[("learning_rates", bad) for bad in ("0", "-0.1", "nan", "inf", "1e999", "fast", "", "0.1,", [], True, None)],
+        *[("epochs", bad) for bad in ("0", "-3", "1.5", "ten", "", "100001", 0, 2.5, True, "9" * 5000)],
+        *[("hidden", bad) for bad in ("128", "128,64,32", "0,64", "128,-1", "128,5000", "a,b", "", 128)],
+        *[("limit", bad) for bad in ("0", "-1", "all", str(2**31))],
+        ("loss", "mse"),
+        ("rule", "Backprop"),
+        ("engine", "gpu"),
+        ("dtype", "float16"),
+        ("shuffle", "yes"),
+        ("data", ""),
+        ("data", "a\0b"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_in_one_sentence(word: str, value: object) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        parse({word: value})
+
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"--{word.replace('_', '-')} is ")
+    assert "; allowed: " in sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 250
+
+
+def test_an_unknown_word_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInputError, match=r"'sedes'; allowed: seeds, learning_rates, epochs"):
+        parse({"sedes": "0-4"})
+
+
+#: What numbers and lists are made of, and a few characters that are none of it.
+TEXTS = st.text("0123456789-,.+eEinfa_ x\0٣", max_size=20)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), TEXTS | st.integers() | st.floats() | st.lists(TEXTS)))
+def test_any_input_gives_a_value_or_our_error(words: dict[str, object]) -> None:
+    # Any other exception fails the test.
+    with contextlib.suppress(InvalidInputError):
+        assert 1 <= specification(parse(words)).size <= MAX_JOBS
+
+
+def test_a_sweep_of_too_many_jobs_is_refused() -> None:
+    words = {"seeds": "0-9999", "learning_rates": [rate / 100 for rate in range(1, 12)]}
+    with pytest.raises(InvalidInputError, match=r"10000 seeds x 11 learning rates.*at most 100,000 jobs"):
+        specification(parse(words))
+
+
+def test_the_default_is_the_main_job() -> None:
+    made = specification({})
+
+    assert made.seeds == (0, 1, 2, 3, 4)
+    assert made.learning_rates == (0.003, 0.01, 0.03, 0.1)
+    assert made.epochs == 10
+    assert made.size == 20
+
+
+def test_jobs_come_seed_by_seed_with_the_same_seeds_for_every_configuration() -> None:
+    jobs = SweepSpecification(seeds=(4, 2), learning_rates=(0.1, 0.01)).jobs(MNIST_DIGEST)
+
+    assert [(job.seed, job.learning_rate) for job in jobs] == [(4, 0.1), (4, 0.01), (2, 0.1), (2, 0.01)]
+
+
+def test_every_word_reaches_the_job() -> None:
+    words = {
+        "seeds": "3",
+        "learning_rates": "0.5",
+        "epochs": "7",
+        "hidden": "32,16",
+        "loss": "sum_of_squares",
+        "rule": "notebook",
+        "engine": "numpy",
+        "dtype": "float64",
+        "shuffle": True,
+        "limit": "100",
+    }
+    (job,) = specification(parse(words)).jobs(MNIST_DIGEST)
+
+    assert job.model_dump() == {
+        "seed": 3,
+        "learning_rate": 0.5,
+        "epochs": 7,
+        "hidden_layer_sizes": (32, 16),
+        "loss": "sum_of_squares",
+        "rule": "notebook",
+        "engine": "numpy",
+        "dtype": "float64",
+        "shuffle": True,
+        "limit": 100,
+        "dataset": MNIST_DIGEST,
+        "version": 1,
+    }
+
+
+def test_a_specification_survives_its_json() -> None:
+    made = specification(parse({"seeds": "0-2", "learning_rates": "0.1", "limit": 5}))
+
+    assert SweepSpecification.model_validate_json(made.model_dump_json()) == made
+
+
+def test_a_toml_file_has_the_same_words(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text('seeds = "0-2"\nlearning_rates = [0.1, 0.01]\nhidden = [32, 16]\nepochs = 3\nshuffle = true\n')
+
+    assert read_toml(file) == {
+        "seeds": (0, 1, 2),
+        "learning_rates": (0.1, 0.01),
+        "hidden": (32, 16),
+        "epochs": 3,
+        "shuffle": True,
+    }
+
+
+@pytest.mark.parametrize("content", [b"seeds = ", b"\xff\xfe", b"epochs = 0", b"sedes = 1"])
+def test_a_toml_file_that_cannot_be_used_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInputError) as refusal:
+        read_toml(file)
+    assert str(refusal.value).count("\n") == 0
+
+
+def test_a_missing_toml_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"--spec.*No such file"):
+        read_toml(tmp_path / "none.toml")
