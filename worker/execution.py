@@ -126,6 +126,8 @@ class Execution:
                 "epochs": self.job.epochs,
                 "validation_accuracy": [record.validation_accuracy for record in network.history_[-REPORT_EPOCHS:]],
                 "seconds": sum(record.seconds for record in network.history_),
+                "slowest_epoch": max(record.seconds for record in network.history_),
+                "at": time.time(),
                 "worker": self.worker,
                 "attempt": self.attempt.number,
             },

@@ -8,11 +8,21 @@ from typing import Any
 
 from celery import bootsteps
 from celery.utils.log import get_logger
+from pydantic import BaseModel
 
 logger = get_logger(__name__)
 
 #: How much of what was dropped is logged, in characters.
 _SHOWN = 200
+
+
+class _Headers(BaseModel):
+    """The headers that Celery uses before it looks at their types: a wrong one would cost a place in the pool."""
+
+    task: str
+    id: str
+    retries: int | None = None
+    timelimit: tuple[float | None, float | None] | None = None
 
 
 class GuardStep(bootsteps.StartStopStep):
@@ -45,6 +55,7 @@ class GuardStep(bootsteps.StartStopStep):
 
         def guarded(message: Any) -> None:
             try:
+                _Headers.model_validate(message.headers)
                 handle(message)
             except self._passing:
                 raise

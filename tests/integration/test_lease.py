@@ -1,0 +1,125 @@
+"""The lease: a job outlives it and runs once; a dead worker's job does not wait long."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nn.dataset import load_mnist
+from nn.weights import digest
+from tests.support.cluster import Cluster, make_job
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from worker.job import Job
+from worker.tasks import TRAIN
+from worker.trainer import train
+
+#: Takes a second or some, in small epochs: long enough to be disturbed in the middle.
+LONG = {"epochs": 150}
+
+
+@pytest.fixture
+def persistent_cluster(persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
+    made = Cluster(persistent_redis_server, tmp_path, cache_dir)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def causes(cluster: Cluster, run: str) -> list[str]:
+    return [attempt.cause for attempt in cluster.app.tasks[TRAIN].attempts().of(run)]
+
+
+def ends(cluster: Cluster, run: str) -> list[str | None]:
+    return [attempt.end for attempt in cluster.app.tasks[TRAIN].attempts().of(run)]
+
+
+def weights_of(job: Job, cache_dir: Path) -> str:
+    return digest(train(job, load_mnist(cache_dir=cache_dir)).weights)
+
+
+def test_a_job_much_longer_than_the_lease_runs_once(cluster: Cluster) -> None:
+    # Given two workers, one of which is idle and looks for abandoned messages every half second
+    busy = cluster.start_worker()
+    run = cluster.submit(make_job(**LONG)).id
+    cluster.wait_for_state(run, "PROGRESS")
+    cluster.start_worker()
+    # When a job takes more than two leases, because its process is frozen for so long
+    busy.children()[0].suspend()
+    time.sleep(2.2 * cluster.settings.lease_seconds)
+    busy.children()[0].resume()
+    # Then it runs once
+    assert cluster.result(run).attempts == 1
+    assert causes(cluster, run) == ["first run"]
+
+
+def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bits(cluster: Cluster, cache_dir: Path) -> None:
+    # Given a worker in the middle of a job
+    first = cluster.start_worker()
+    job = make_job(**LONG)
+    run = cluster.submit(job).id
+    cluster.wait_for_state(run, "PROGRESS")
+    # When the machine loses power, and another worker is there
+    first.kill()
+    cluster.start_worker()
+    result = cluster.result(run)
+    # Then that one finishes the job, to the same weights as if nothing had happened
+    assert (result.worker, result.attempts) == ("w2@test", 2)
+    assert result.weights_sha256 == weights_of(job, cache_dir)
+    assert causes(cluster, run) == ["first run", "worker lost"]
+
+
+def test_cut_connections_do_not_run_a_job_twice(cluster: Cluster) -> None:
+    # Given a worker in the middle of a job, and an idle one
+    cluster.start_worker()
+    run = cluster.submit(make_job(**LONG)).id
+    cluster.wait_for_state(run, "PROGRESS")
+    cluster.start_worker()
+    # When every connection is cut
+    for kind in ("normal", "pubsub"):
+        cluster.server.client().execute_command("CLIENT", "KILL", "TYPE", kind)
+    # Then the job goes on, once, and its message is gone when it ends
+    assert cluster.result(run).attempts == 1
+    assert causes(cluster, run) == ["first run"]
+    wait_for(lambda: not cluster.server.client().hlen("unacked"), "an acknowledged message", report=cluster.logs)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_redis_that_restarts_does_not_lose_or_double_a_job(persistent_cluster: Cluster, how: signal.Signals) -> None:
+    cluster = persistent_cluster
+    # Given a running job and a waiting one
+    cluster.start_worker()
+    runs = [cluster.submit(make_job(seed=seed, **LONG)).id for seed in range(2)]
+    cluster.wait_for_state(runs[0], "PROGRESS")
+    # When Redis restarts
+    cluster.server.restart(how)
+    # Then both end, each after one attempt
+    assert [cluster.result(run).attempts for run in runs] == [1, 1]
+
+
+def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster, cache_dir: Path) -> None:
+    # Given a worker that is frozen in the middle of a job for longer than its lease
+    frozen = cluster.start_worker()
+    job = make_job(**LONG)
+    run = cluster.submit(job).id
+    cluster.wait_for_state(run, "PROGRESS")
+    frozen.signal_all(signal.SIGSTOP)
+    # When another one has begun with the job, and the first wakes up
+    second = cluster.start_worker()
+    second.wait_until_logged("Attempt 2 (worker lost)")
+    frozen.signal_all(signal.SIGCONT)
+    # Then the job has one result, and both attempts agree about it
+    assert cluster.result(run).weights_sha256 == weights_of(job, cache_dir)
+    for worker in (frozen, second):
+        worker.wait_until_logged(f"[{run}] succeeded")
+    assert cluster.store().mismatches(job.key) == []
+    # And the attempt that was thought lost has corrected that
+    wait_for(lambda: ends(cluster, run) == ["finished", "finished"], "both attempts finished", report=cluster.logs)
+    # And both workers go on
+    assert cluster.result(cluster.submit(make_job(seed=7)).id).status == "succeeded"
+    wait_for(lambda: not cluster.server.client().hlen("unacked"), "an empty unacked hash", report=cluster.logs)

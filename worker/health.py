@@ -1,0 +1,120 @@
+"""`python -m worker.health`: whether this host's workers make progress. Exit status 0 if they do, else 1.
+
+It asks what the workers report through Redis, not whether a process is there: a worker that stays connected and takes
+no jobs looks alive to everything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+from kombu.exceptions import OperationalError
+
+from nn.errors import SeedsweepError
+from worker.app import QUEUE, SeedsweepApp, create_app
+from worker.presence import Presence
+from worker.settings import load_settings
+from worker.tasks import TRAIN
+
+#: Seconds for which a worker may leave jobs in the queue though it has a process free.
+IDLE_SECONDS = 60.0
+#: Seconds for which a job may show no new epoch, or ten times its slowest epoch if that is more.
+STALLED_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether the workers of a host make progress, and the sentence that says so."""
+
+    healthy: bool
+    sentence: str
+
+
+def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
+    """Look at the workers of a host.
+
+    Args:
+        app: The app of the cluster.
+        host: The host's name, as `socket.gethostname()` gives it there.
+        now: The time, in seconds since the epoch; None for the present.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+        kombu.exceptions.OperationalError: the broker does not answer.
+    """
+    now = time.time() if now is None else now
+    workers = [worker for worker in app.tasks[TRAIN].roster(patient=False).all() if worker.host == host]
+    if not workers:
+        return Health(False, f"no worker of the host {host} has reported lately")
+    waiting = _waiting(app)
+    for worker in workers:
+        problem = _problem(worker, app, waiting, now)
+        if problem:
+            return Health(False, f"{worker.name} {problem}")
+    training = sum(len(worker.running) for worker in workers)
+    return Health(True, f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting")
+
+
+def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> str | None:
+    lease = app.settings.lease_seconds
+    if now - worker.beat > lease:
+        return f"has not reported for {now - worker.beat:.0f} s"
+    if worker.broken is not None:
+        return f"takes no more jobs: too many failed in a row, the last one with {worker.broken}"
+    if not worker.consuming:
+        return "is connected but does not consume the queue"
+    if now - worker.looped > lease and not (worker.blocking and worker.running):
+        return f"has an event loop that stands still for {now - worker.looped:.0f} s"
+    is_free = len(worker.running) < worker.concurrency
+    if waiting and is_free and now - worker.took > IDLE_SECONDS:
+        return f"is connected but has taken no job for {now - worker.took:.0f} s, with {waiting} waiting"
+    return _stalled(worker, app, now)
+
+
+def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
+    for run in worker.running:
+        meta = app.backend.get_task_meta(run, cache=False)
+        report = meta["result"] if meta["status"] == "PROGRESS" else None
+        if not isinstance(report, dict) or not isinstance(report.get("at"), float):
+            continue
+        silent = now - report["at"]
+        slowest = float(report.get("slowest_epoch") or 0.0)
+        if silent > max(STALLED_SECONDS, 10 * slowest):
+            return f"has trained {run[:12]} without a new epoch for {silent:.0f} s"
+    return None
+
+
+def _waiting(app: SeedsweepApp) -> int:
+    with app.connection_for_read() as connection:
+        connection.connect()
+        channel: Any = connection.default_channel
+        return int(channel._size(QUEUE))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print one sentence, or JSON, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.health", description="Do this host's workers make progress?"
+    )
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--host", default=socket.gethostname(), help="another host's workers (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        health = check(create_app(load_settings()), options.host)
+    except SeedsweepError as error:
+        health = Health(False, str(error))
+    except (redis.RedisError, OperationalError, OSError) as error:
+        health = Health(False, f"Redis does not answer: {error}")
+    print(json.dumps(asdict(health)) if options.json else health.sentence)
+    return 0 if health.healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
