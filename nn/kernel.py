@@ -66,7 +66,7 @@ class CompiledEngine:
             order = np.arange(len(samples))
         order = np.require(order, np.int64, ["C", "A"])
         _check_range("order", order, len(samples))
-        _check_range("labels", samples.labels, self._sizes[2])
+        _check_range("label", samples.labels, self._sizes[2])
         train = kernel_compile.epoch(self._objective, self._sizes, self._dtype, *_sample_dtypes(samples))
         rate = np.dtype(self._dtype).type(learning_rate)
         train(*self._W, *_entries(samples), samples.labels, order, rate)
@@ -112,11 +112,11 @@ class CompiledEngine:
             )
         indptr = samples.indptr
         if len(indptr) != len(samples) + 1 or indptr[0] < 0 or np.any(indptr[1:] < indptr[:-1]):
-            raise InvalidInputError("indptr", indptr, "a start and an end for every sample, ascending")
+            raise InvalidInputError("indptr", indptr.tolist(), "a start and an end for every sample, ascending")
         n_entries = min(len(samples.indices), len(samples.values))
         if indptr[-1] > n_entries:
             raise InvalidInputError("indptr", int(indptr[-1]), f"ends up to {n_entries}, the number of entries")
-        _check_range("indices", samples.indices, self._n_features)
+        _check_range("index", samples.indices, self._n_features)
         self._known_samples = samples
 
 
@@ -147,7 +147,8 @@ def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:
 
 def _check_range(name: str, values: NDArray[Any], end: int) -> None:
     if len(values) and (values.min() < 0 or values.max() >= end):
-        raise InvalidInputError(name, values, f"0 to {end - 1}")
+        first = values[(values < 0) | (values >= end)][0]
+        raise InvalidInputError(name, int(first), f"0 to {end - 1}")
 
 
 def _sample_dtypes(samples: Samples) -> tuple[str, str]:

@@ -58,17 +58,23 @@ def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str) -> tupl
 
 
 def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: tuple[Any, ...]) -> Callable[..., None]:
-    jit = functools.partial(njit, types.void(*arguments), error_model="numpy", nogil=True)
+    jit = functools.partial(njit, error_model="numpy", nogil=True)
+    place = "any folder"
     try:
         # numba names the cache's files after the function, and looks for changes in that function's file only. Under a
         # name of its own, a variant never meets the machine code of another shape, CPU or version of the sources, not
         # even when two processes write at once.
         function.__qualname__ = f"{kind}_{'_'.join(map(str, sizes))}_{_fingerprint(str(arguments))}"
-        return jit(cache=True)(function)
+        compiled = jit(cache=True)(function)
+        place = compiled.stats.cache_path or place
+        compiled.compile(arguments)
     except Exception as error:
         # No folder that can be written, a full disk, a damaged file: all of it costs the time to compile, no more.
-        _log.warning("Compiled code is not cached, so each start compiles again: %s", error)
-        return jit()(function)
+        _log.warning("Cannot keep compiled code in %s, so that each start compiles again: %s", place, error)
+        compiled = jit()(function)
+        compiled.compile(arguments)
+    compiled.disable_compile()
+    return compiled
 
 
 def _fingerprint(arguments: str) -> str:

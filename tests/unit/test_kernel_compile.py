@@ -1,0 +1,122 @@
+"""Compiled code is kept on disk for the next process; when it cannot be, that costs time and nothing else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+JOB = """
+import logging, sys
+import numpy as np
+logging.basicConfig(level=logging.WARNING, format="%(message)s")
+from nn.kernel import CompiledEngine
+from nn.samples import pack
+from nn.weights import initial_weights
+samples = pack(np.random.RandomState(1).rand(50, 7), np.arange(50) % 4)
+engine = CompiledEngine(initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float32"), loss="cross_entropy")
+engine.train_epoch(samples, 0.3)
+print("weights", engine.weights().W1.tobytes().hex())
+"""
+
+WARNING = "so that each start compiles again"
+
+
+def train(cache: Path, *, root: Path = ROOT, before: Callable[[], None] | None = None, **variables: str) -> list[str]:
+    """Train in a new process, and return the lines that it printed on both streams."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"} | variables
+    run = subprocess.run(
+        [sys.executable, "-c", JOB],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=before,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    return run.stdout.splitlines()
+
+
+def weights(lines: list[str]) -> str:
+    (line,) = (line for line in lines if line.startswith("weights "))
+    return line
+
+
+def count(lines: list[str], text: str) -> int:
+    return sum(text in line for line in lines)
+
+
+def test_the_second_process_compiles_nothing(tmp_path: Path) -> None:
+    first, second = train(tmp_path), train(tmp_path)
+    assert count(first, "data saved") == 1
+    assert (count(second, "data loaded"), count(second, "data saved")) == (1, 0)
+    assert weights(first) == weights(second)
+
+
+def test_code_for_another_cpu_or_shape_is_kept_beside(tmp_path: Path) -> None:
+    train(tmp_path)
+    train(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert len(list(tmp_path.rglob("*.nbc"))) == 2
+    assert len(list(tmp_path.rglob("*.nbi"))) == 2
+
+
+def test_a_change_in_any_source_of_the_kernel_compiles_again(tmp_path: Path) -> None:
+    # Given a copy of the package, and its compiled code
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT / "nn", copy / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    train(tmp_path / "cache", root=copy)
+
+    # When a file changes that only helps the compiled function
+    with (copy / "nn" / "kernel_vectors.py").open("a") as source:
+        source.write("# changed\n")
+
+    # Then the old code is not used
+    assert count(train(tmp_path / "cache", root=copy), "data loaded") == 0
+
+
+def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> None:
+    # Given an installation whose cache folder cannot be made, and no home to write to. (Files in the way stop even
+    # root, whom permissions do not.)
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT / "nn", copy / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    (copy / "nn" / "__pycache__").write_text("a file, not a folder")
+    (tmp_path / "home").write_text("a file, not a folder")
+    home = str(tmp_path / "home" / "folder")
+
+    # When a network is trained there
+    lines = train(Path(), root=copy, NUMBA_CACHE_DIR="", HOME=home, XDG_CACHE_HOME=home)
+
+    # Then it says so, and trains as anywhere
+    assert count(lines, WARNING) == 1
+    assert weights(lines) == weights(train(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
+def test_damaged_files_cost_time_only(kind: str, tmp_path: Path) -> None:
+    good = train(tmp_path)
+    (file,) = tmp_path.rglob(kind)
+    file.write_bytes(file.read_bytes()[:100])
+    lines = train(tmp_path)
+    assert count(lines, WARNING) == 1
+    assert str(file.parent) in "".join(lines)
+    assert weights(lines) == weights(good)
+
+
+def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
+    def allow_small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    lines = train(tmp_path, before=allow_small_files_only)
+    assert count(lines, WARNING) == 1
+    # The next process finds nothing half written.
+    assert weights(train(tmp_path)) == weights(lines)

@@ -1,0 +1,119 @@
+"""The plain NumPy network: its gradients are the derivatives of its losses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nn import reference
+from nn.errors import InvalidInputError
+from nn.reference import NumPyEngine
+from nn.samples import Samples, pack
+from nn.weights import Weights, initial_weights
+
+LOSSES = ("cross_entropy", "sum_of_squares")
+
+
+def some_weights(layer_sizes: tuple[int, int, int, int], dtype: str = "float64") -> Weights:
+    return initial_weights(layer_sizes, np.random.RandomState(0), dtype)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("layer_sizes", [(7, 5, 3, 4), (3, 4, 6, 2), (2, 1, 1, 3)])
+def test_every_gradient_is_the_central_difference_of_the_loss(
+    loss: str, layer_sizes: tuple[int, int, int, int]
+) -> None:
+    # Given a network, a sample with negative features, and its label
+    weights = some_weights(layer_sizes)
+    x = np.random.RandomState(1).randn(layer_sizes[0])
+    y = np.eye(layer_sizes[3])[1]
+
+    def loss_of(weights: Weights) -> float:
+        return reference.LOSSES[loss](reference.forward(weights, x).A3, y)
+
+    # When each weight in turn is moved up and down a little
+    differences = Weights(*(np.empty_like(W) for W in weights))
+    for W, difference in zip(weights, differences, strict=True):
+        for place in np.ndindex(W.shape):
+            kept = W[place]
+            W[place] = kept + 1e-6
+            above = loss_of(weights)
+            W[place] = kept - 1e-6
+            difference[place] = (above - loss_of(weights)) / 2e-6
+            W[place] = kept
+
+    # Then the loss changes as the gradient says
+    gradients = reference.backward(weights, x, y, reference.forward(weights, x), loss=loss)
+    for gradient, difference in zip(gradients, differences, strict=True):
+        np.testing.assert_allclose(gradient, difference, rtol=1e-6, atol=1e-9)
+
+
+def test_a_step_worked_out_by_hand() -> None:
+    # Given one node in each hidden layer, two inputs and two classes, and a learning rate of 8
+    weights = Weights(np.array([[0.0, 1.0]]), np.array([[0.0]]), np.array([[1.0], [-1.0]]))
+
+    # When the network takes a step for x = (3, 0) of class 0
+    reference.sgd_step(weights, np.array([3.0, 0.0]), np.array([1.0, 0.0]), learning_rate=8.0, loss="cross_entropy")
+
+    # Then, forward: z1 = 0 * 3 + 1 * 0 = 0, a1 = 1/2; z2 = 0 * 1/2 = 0, a2 = 1/2; z3 = (1/2, -1/2),
+    # so that p0 = 1 / (1 + exp(-1)) and p1 = 1 - p0.
+    p0 = 1 / (1 + np.exp(-1.0))
+    # Back: the error of the output is (p0 - 1, p1) = (-q, q) with q = 1 - p0.
+    q = 1 - p0
+    # W3 gets -8 * (-q, q) * a2 = (4 q, -4 q).
+    np.testing.assert_allclose(weights.W3, [[1 + 4 * q], [-1 - 4 * q]], rtol=1e-15)
+    # The error of layer 2 is (1 * -q + -1 * q) * a2 (1 - a2) = -2 q / 4 = -q / 2; W2 gets -8 * -q/2 * a1 = 2 q.
+    np.testing.assert_allclose(weights.W2, [[2 * q]], rtol=1e-15)
+    # The error of layer 1 is W2 * -q/2 * a1 (1 - a1) with the old W2 = 0: nothing, so W1 stays.
+    np.testing.assert_array_equal(weights.W1, [[0.0, 1.0]])
+
+
+def test_sum_of_squares_has_no_factor_of_one_half() -> None:
+    assert reference.sum_of_squares(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == 0.5
+
+
+def test_the_activations_do_not_overflow() -> None:
+    np.testing.assert_array_equal(reference.sigmoid(np.array([-1e4, 0.0, 1e4])), [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(reference.softmax(np.array([1e4, 0.0, 1e4])), [0.5, 0.0, 0.5])
+
+
+def few_samples() -> Samples:
+    random = np.random.RandomState(2)
+    return pack(random.rand(20, 7), random.randint(0, 4, 20))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_epoch_is_a_step_for_each_sample_in_the_given_order(loss: str) -> None:
+    # Given an engine, and the same weights held by hand
+    samples, order = few_samples(), np.random.RandomState(3).permutation(20)
+    stepped = some_weights((7, 5, 3, 4))
+    engine = NumPyEngine(stepped, loss=loss)
+
+    # When one is trained for an epoch, and the other with a step for each sample
+    engine.train_epoch(samples, 0.5, order)
+    for row in order:
+        x, y = samples.dense(row, np.dtype("float64")), np.eye(4)[samples.labels[row]]
+        reference.sgd_step(stepped, x, y, learning_rate=0.5, loss=loss)
+
+    # Then they are the same
+    for trained, expected in zip(engine.weights(), stepped, strict=True):
+        np.testing.assert_array_equal(trained, expected)
+
+
+def test_an_engine_keeps_its_weights_to_itself() -> None:
+    given = some_weights((7, 5, 3, 4))
+    engine = NumPyEngine(given, loss="cross_entropy")
+    engine.weights().W1[:] = 0
+    given.W2[:] = 0
+    for held, drawn in zip(engine.weights(), some_weights((7, 5, 3, 4)), strict=True):
+        np.testing.assert_array_equal(held, drawn)
+
+
+def test_a_network_of_nan_predicts_class_0() -> None:
+    engine = NumPyEngine(Weights(*(W * np.nan for W in some_weights((7, 5, 3, 4)))), loss="cross_entropy")
+    np.testing.assert_array_equal(engine.predict(few_samples()), np.zeros(20))
+
+
+def test_an_unknown_loss_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: cross_entropy or sum_of_squares"):
+        NumPyEngine(some_weights((7, 5, 3, 4)), loss="hinge")
