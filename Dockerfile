@@ -1,0 +1,41 @@
+# One image for workers, Flower and the orchestrator. `docker compose build` makes it.
+FROM python:3.13-slim AS wheel
+WORKDIR /source
+COPY requirements-build.txt .
+RUN python -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes -r requirements-build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY nn nn
+COPY worker worker
+COPY orchestrator orchestrator
+RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+
+FROM python:3.13-slim AS packages
+COPY requirements.txt .
+# The packages' own tests are a fifth of their size and are never run from an image; pip has no use after this stage.
+RUN python -m venv /opt/seedsweep \
+ && /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt \
+ && find /opt/seedsweep -type d -name tests -prune -exec rm -rf {} +
+COPY --from=wheel /wheels /wheels
+COPY docker/warm.py /warm.py
+# Every file gets one fixed date: numba trusts a compiled kernel only while its source keeps its date, and dates are
+# what makes two builds differ. Bytecode is checked by content, so that it survives the same treatment.
+RUN /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --no-deps /wheels/*.whl \
+ && rm -rf /opt/seedsweep/lib/python3.13/site-packages/pip* \
+ && find /opt/seedsweep -name '*.py' -exec touch -d @1700000000 {} + \
+ && /opt/seedsweep/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/seedsweep \
+ && /opt/seedsweep/bin/python /warm.py /opt/seedsweep/kernels
+
+FROM python:3.13-slim
+RUN groupadd --gid 10001 seedsweep && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp seedsweep \
+ && install -d -o seedsweep -g seedsweep /var/cache/seedsweep /runs /flower \
+    /secrets/acl /secrets/worker /secrets/orchestrator /secrets/flower
+COPY --from=packages /opt/seedsweep /opt/seedsweep
+COPY --chmod=0755 docker/entrypoint docker/make-secrets /usr/local/bin/
+ENV PATH=/opt/seedsweep/bin:$PATH \
+    SEEDSWEEP_CACHE_DIR=/var/cache/seedsweep \
+    NUMBA_CACHE_DIR=/tmp/kernels \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+WORKDIR /tmp
+ENTRYPOINT ["entrypoint"]
+CMD ["worker"]
