@@ -69,9 +69,7 @@ class Attempts:
         lost = [attempt for attempt in earlier if attempt.end in _TAKEN_DOWN]
         if len(lost) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in lost)
-            raise TooManyAttemptsError(
-                f"the job took its worker down {len(lost)} times ({what}): it is not tried again"
-            )
+            raise TooManyAttemptsError(f"the job took its worker down {len(lost)} times ({what}): it is given up")
         attempt = Attempt(
             number=len(earlier) + 1, cause=_cause(earlier[-1] if earlier else None), worker=worker, started=time.time()
         )

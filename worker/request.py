@@ -48,7 +48,8 @@ class TrainRequest(Request):
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """End the job's process because the worker ends: its message goes back to the queue."""
-        super().cancel(pool, signal, emit_retry)
+        # A job may end at any instant without harm; a process that hangs, or is frozen, heeds no other signal.
+        super().cancel(pool, signal or "KILL", emit_retry)
         self._finish_attempt("given back")
 
     def _finish_attempt(self, end: End) -> None:

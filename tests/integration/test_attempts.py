@@ -1,0 +1,131 @@
+"""Attempts: each has a number and a cause, and a job that takes its workers down is given up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.cluster import Cluster, make_job
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from worker.job import Job
+from worker.tasks import TRAIN
+
+#: Takes a second or some, in small epochs.
+LONG = {"epochs": 150}
+
+
+def failure(cluster: Cluster, run: str) -> Exception:
+    error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
+    assert isinstance(error, Exception), error
+    return error
+
+
+def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: Cluster) -> None:
+    # Given a worker, and a job whose process dies each time it is tried
+    worker = cluster.start_worker()
+    run = cluster.submit(make_job(**LONG)).id
+    for number in range(1, cluster.settings.max_attempts + 1):
+        worker.wait_until_logged(f"Attempt {number} (")
+        worker.children()[-1].kill()
+    # Then it fails with the reason
+    error = failure(cluster, run)
+    assert type(error).__name__ == "TooManyAttemptsError"
+    assert str(error) == (
+        "the job took its worker down 3 times (child lost on w1@test, child lost on w1@test, child lost on w1@test): "
+        "it is given up"
+    )
+    causes = [attempt.cause for attempt in cluster.app.tasks[TRAIN].attempts().of(run)]
+    assert causes == ["first run", "child lost", "child lost"]
+    # And the sweep goes on
+    assert cluster.result(cluster.submit(make_job(seed=1)).id).status == "succeeded"
+
+
+def test_a_job_that_kills_whole_workers_is_given_up_and_can_be_submitted_afresh(
+    redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(redis_server, tmp_path, cache_dir, max_attempts=2)
+    try:
+        # Given a job that takes the whole worker down each time
+        job = make_job(**LONG)
+        run = cluster.submit(job).id
+        for number in (1, 2):
+            worker = cluster.start_worker()
+            worker.wait_until_logged(f"Attempt {number} (")
+            worker.kill()
+        # Then the next worker gives it up, and lives
+        cluster.start_worker()
+        assert "worker lost on w1@test, worker lost on w2@test" in str(failure(cluster, run))
+        # When it is forgotten and submitted again
+        cluster.app.AsyncResult(run).forget()
+        cluster.store().forget([run])
+        # Then it starts afresh
+        assert cluster.result(cluster.submit(job).id).attempts == 1
+    finally:
+        cluster.close()
+
+
+def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:
+    worker = cluster.start_worker()
+    job = make_job()
+    first = cluster.result(cluster.submit(job).id)
+    second = cluster.submit(job)
+    worker.wait_until_logged("has a result already")
+    assert cluster.result(second.id) == first
+    assert [attempt.end for attempt in cluster.app.tasks[TRAIN].attempts().of(job.key)] == ["finished"]
+
+
+def test_a_run_that_checks_a_result_trains_it_again(cluster: Cluster) -> None:
+    # Given a result
+    cluster.start_worker()
+    job = make_job()
+    result = cluster.result(cluster.submit(job).id)
+    # When the job is run once more under a label
+    again = cluster.submit(job, label="verify-1")
+    assert again.id == f"{job.key}.verify-1"
+    # Then it is trained, and agrees
+    assert cluster.result(again.id).weights_sha256 == result.weights_sha256
+    assert cluster.store().mismatches(job.key) == []
+
+
+def test_two_runs_that_disagree_are_on_record(cluster: Cluster) -> None:
+    # Given that another run of the job, on a broken machine, ended with other weights
+    job = make_job()
+    wrong = "0" * 64
+    assert cluster.store().settle(job.key, wrong, job.key, "broken@test")
+    # When this one ends
+    worker = cluster.start_worker()
+    run = cluster.submit(job, label="verify-2").id
+    result = cluster.result(run)
+    # Then both hashes are on record, and in the log
+    assert cluster.store().mismatches(job.key) == [
+        {"first": wrong, "second": result.weights_sha256, "run": run, "worker": "w1@test"}
+    ]
+    worker.wait_until_logged("MISMATCH")
+
+
+def test_a_checkpoint_that_cannot_be_read_costs_time_and_no_more(cluster: Cluster) -> None:
+    # Given a checkpoint that is no checkpoint
+    job: Job = make_job()
+    cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", b"\x00 nothing that anyone wrote")
+    # When the job runs
+    worker = cluster.start_worker()
+    result = cluster.result(cluster.submit(job).id)
+    # Then it starts from the first epoch
+    worker.wait_until_logged("Starts from the first epoch: the checkpoint's history cannot be read")
+    assert (result.status, result.attempts) == ("succeeded", 1)
+
+
+def test_a_long_job_is_checkpointed_while_it_runs(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> None:
+    cluster = Cluster(redis_server, tmp_path, cache_dir, checkpoint_seconds=0.1)
+    try:
+        first = cluster.start_worker()
+        run = cluster.submit(make_job(**LONG)).id
+        name = f"seedsweep:checkpoint:{run}"
+        wait_for(lambda: redis_server.client().exists(name), "a checkpoint", report=cluster.logs)
+        assert 0 < redis_server.client().ttl(name) <= cluster.settings.result_expires
+        first.kill()
+        second = cluster.start_worker()
+        cluster.result(run)
+        second.wait_until_logged("Goes on after epoch")
+    finally:
+        cluster.close()

@@ -1,0 +1,37 @@
+"""Tasks that a test's worker runs beside the real one, to see into its processes: `--include tests.support.actions`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+
+
+@shared_task(name="tests.threads")
+def threads() -> dict[str, Any]:
+    """Return how many threads the libraries use in a process that trains."""
+    import os
+
+    import numba
+    import numpy  # noqa: F401 - loads BLAS
+    import scipy.linalg  # noqa: F401 - loads its own BLAS
+    from threadpoolctl import threadpool_info
+
+    return {
+        "libraries": [(library["internal_api"], library["num_threads"]) for library in threadpool_info()],
+        "numba": numba.get_num_threads(),
+        "running": len(os.listdir("/proc/self/task")),  # noqa: PTH208 - a count of kernel threads
+    }
+
+
+@shared_task(name="tests.mapped")
+def mapped() -> dict[str, Any]:
+    """Return whether this process has the data set, and whether it is a map of a file."""
+    from celery import current_app
+
+    from worker.tasks import TRAIN
+
+    dataset = current_app.tasks[TRAIN].__dict__.get("dataset")
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        files = [line.split()[-1] for line in maps if line.rstrip().endswith(".npy")]
+    return {"loaded": dataset is not None, "files": sorted(set(files))}

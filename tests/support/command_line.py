@@ -1,0 +1,119 @@
+"""Runs the real command `orchestrator`, in a folder and with a temporary folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.waiting import wait_for
+
+#: Four jobs of a few hundredths of a second.
+SMALL = ("--seeds", "0-1", "--learning-rates", "0.01,0.03", "--epochs", "2", "--limit", "1000")
+
+
+class CommandLine:
+    """Where `orchestrator` runs: its working folder, and a temporary folder that must be empty afterwards.
+
+    Args:
+        folder: The working folder.
+        temporary: The temporary folder; its path must be short enough for a unix socket.
+        cache_dir: Where prepared data is kept between tests.
+    """
+
+    def __init__(self, folder: Path, temporary: Path, cache_dir: Path) -> None:
+        self.folder = folder
+        self.temporary = temporary
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "SEEDSWEEP_"))}
+        self.environment = outside | {
+            "TMPDIR": str(temporary),
+            "SEEDSWEEP_CACHE_DIR": str(cache_dir),
+            "COLUMNS": "120",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._started: list[subprocess.Popen[str]] = []
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(Path(sys.executable).with_name("orchestrator")), *arguments]
+
+    def run(self, *arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, and check its exit status."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == status, f"status {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command, with both outputs in one pipe."""
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def sweep(self, name: str) -> Path:
+        return self.folder / "runs" / name
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows that a sweep has so far."""
+        try:
+            lines = (self.sweep(name) / "results.jsonl").read_text().split("\n")
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines[:-1]]
+
+    def wait_for_rows(self, name: str, count: int, process: subprocess.Popen[str]) -> None:
+        """Wait until a running sweep has so many rows."""
+
+        def enough() -> bool:
+            ended = process.poll() is not None
+            assert not ended, f"the sweep ended before it had {count} rows:\n{process.communicate()[0]}"
+            return len(self.rows(name)) >= count
+
+        wait_for(enough, f"{count} rows of {name}")
+
+    def cluster_processes(self, part: str = "") -> list[psutil.Process]:
+        """Return the processes of embedded clusters in this temporary folder whose command names a part."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                command = " ".join(process.cmdline())
+                ours = str(self.temporary) in command or process.environ().get("TMPDIR", "").startswith(
+                    f"{self.temporary}/"
+                )
+            except psutil.Error:
+                continue
+            if ours and part in command and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def nothing_is_left(self) -> bool:
+        """Whether no process and no temporary file of any command remains."""
+        return not self.cluster_processes() and not list(self.temporary.iterdir())
+
+    def close(self) -> None:
+        """End what a failed test left running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=30)
+            elif process.stdout is not None:
+                process.stdout.close()
