@@ -220,7 +220,7 @@ CONTENDERS = (
     Contender("plain NumPy, float32", _engine(_numpy, "float32")),
     Contender("plain NumPy, float64", _engine(_numpy, "float64")),
     Contender("PyTorch, batch of 1, float32", _pytorch, needs="torch"),
-    Contender("MLPClassifier, batch_size=1, has biases", _scikit_learn, needs="scikit-learn"),
+    Contender("MLPClassifier, batch of 1, has biases", _scikit_learn, needs="scikit-learn"),
     Contender("notebook's rule, compiled, float64", _engine(_by_notebook("compiled"), "float64")),
     Contender("notebook's rule, plain NumPy, float64", _engine(_by_notebook("numpy"), "float64")),
     Contender("notebook's rule, row by row as printed", _notebook_code),
