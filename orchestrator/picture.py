@@ -90,7 +90,7 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
         return np.asarray(image.convert("L"))
     grey, alpha = (np.asarray(band, np.float32) for band in image.convert("RGBA").convert("LA").split())
     opaque = alpha.sum()
-    is_dark = opaque > 0 and float((grey * alpha).sum() / opaque) < 128  # noqa: PLR2004
+    is_dark = opaque > 0 and float((grey * alpha).sum() / opaque) < 128
     paper = 255 if is_dark else 0
     return np.rint(paper + (grey - paper) * (alpha / 255)).astype(np.uint8)
 
@@ -99,7 +99,8 @@ def _scaled(path: Path, levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     if not np.isfinite(levels).all():
         raise PictureError(f"{path} has pixels that are not finite numbers")
     low, high = float(levels.min()), float(levels.max())
-    return np.rint((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    return scaled
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -109,7 +110,7 @@ def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     paper = int(np.median(border))
-    if paper > 127:  # noqa: PLR2004
+    if paper > 127:
         grey, paper = 255 - grey, 255 - paper
     contrast = int(grey.max()) - paper
     if contrast < MIN_CONTRAST:
@@ -128,7 +129,7 @@ def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
     height, width = digit.shape
     scale = BOX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)
+    return Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR)
 
 
 def _centred(digit: Image.Image) -> NDArray[np.uint8]:
@@ -139,7 +140,8 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
     corner = []
     for axis, length in enumerate(levels.shape):
         along = mass.sum(axis=1 - axis)
-        centre = float(along @ (np.arange(length) + 0.5)) / max(float(along.sum()), 1.0)
+        centre = float(along @ np.arange(length)) / max(float(along.sum()), 1.0)
+        # Measured over MNIST, the centre of mass is pixel 14.0 of 0 to 27: its makers' middle of an even number.
         corner.append(min(max(round(SIDE / 2 - centre), 0), SIDE - length))
     top, left = corner
     field[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
@@ -148,7 +150,7 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
 
 def as_text(image: NDArray[np.uint8]) -> str:
     """Draw an image of shape (28, 28) with one character for two pixels, one above the other."""
-    is_ink = image > 127  # noqa: PLR2004
+    is_ink = image > 127
     return "\n".join(
         "".join(" ▀▄█"[int(upper) + 2 * int(lower)] for upper, lower in zip(*pair, strict=True)).rstrip()
         for pair in zip(is_ink[::2], is_ink[1::2], strict=True)

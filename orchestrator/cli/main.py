@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
+from orchestrator.cli.inspection import predict, show
 from orchestrator.cli.sweep import sweep
 
 #: Exit status of a command that was used wrongly, or could not begin.
@@ -21,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(sweep)
+for command in (sweep, show, predict):
+    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:
