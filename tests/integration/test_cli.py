@@ -1,0 +1,329 @@
+"""The command line on real clusters: what it makes, what it refuses, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from safetensors.numpy import load_file
+
+from nn.dataset import MNIST_DIGEST
+from nn.weights import digest
+from orchestrator.cli.main import run
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.waiting import wait_for
+from worker.errors import TooManyAttemptsError
+
+FIELDS = {
+    "job", "seed", "learning_rate", "epochs", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
+    "attempts", "worker", "error",
+}  # fmt: skip
+
+
+def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: CommandLine) -> None:
+    # When a sweep runs on the embedded cluster
+    done = command_line.run("sweep", *SMALL, "--name", "first")
+
+    # Then it shows the leaderboard and its accounting,
+    assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0\n" in done.stdout
+    assert "rank   learning rate" in done.stdout
+    assert done.stderr == ""
+    # there is one row a job, in the sweep's order,
+    rows = command_line.rows("first")
+    assert [(row["seed"], row["learning_rate"]) for row in rows] == [(0, 0.01), (0, 0.03), (1, 0.01), (1, 0.03)]
+    for row in rows:
+        assert row.keys() >= FIELDS
+        assert row["status"] == "succeeded"
+        assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == row["epochs"] == 2
+        assert 0.5 < row["validation_accuracy"][-1] < 1.0
+        # with weights that are what they are called,
+        weights = command_line.sweep("first") / "weights" / f"{row['weights_sha256']}.safetensors"
+        assert digest(weights.read_bytes()) == row["weights_sha256"]
+        assert {name: array.shape for name, array in load_file(weights).items()} == {
+            "W1": (128, 784), "W2": (64, 128), "W3": (10, 64),
+        }  # fmt: skip
+    # a description,
+    described = json.loads((command_line.sweep("first") / "sweep.json").read_text())
+    assert described["dataset"] == MNIST_DIGEST
+    assert described["jobs"] == [row["job"] for row in rows]
+    assert described["specification"]["limit"] == 1000
+    # two leaderboards that say the same,
+    leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
+    assert [row["rank"] for row in leaderboard] == [1, 2]
+    for standing in leaderboard:
+        finals = [row["validation_accuracy"][-1] for row in rows if row["learning_rate"] == standing["learning_rate"]]
+        assert standing["mean"] == pytest.approx(sum(finals) / 2, abs=1e-9)
+        assert (standing["best"], standing["worst"], standing["seeds"]) == (max(finals), min(finals), 2)
+    with (command_line.sweep("first") / "leaderboard.csv").open() as file:
+        assert [float(row["mean"]) for row in csv.DictReader(file)] == [row["mean"] for row in leaderboard]
+    # and nothing is left running or in the temporary folder.
+    assert command_line.nothing_is_left()
+
+    # When the same sweep, and one seed more, runs again, only the new jobs are trained.
+    done = command_line.run("sweep", *SMALL, "--seeds", "0-2", "--name", "second")
+    assert "accepted 6, attempts 2, reused 4," in done.stdout
+    reused = [row for row in command_line.rows("second") if row["reused_from"]]
+    assert {row["reused_from"] for row in reused} == {"first"}
+    assert [row["weights_sha256"] for row in reused] == [row["weights_sha256"] for row in rows]
+
+    # When it is asked to, it trains everything again, to the same leaderboard.
+    done = command_line.run("sweep", *SMALL, "--name", "third", "--no-reuse")
+    assert "attempts 4, reused 0," in done.stdout
+    for file in ("leaderboard.json", "leaderboard.csv"):
+        assert (command_line.sweep("third") / file).read_bytes() == (command_line.sweep("first") / file).read_bytes()
+
+
+def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given one sweep on the embedded cluster, and one on a Redis server with two workers
+    cluster.start_worker(ready=False)
+    cluster.start_worker(ready=False)
+    command_line.run("sweep", *SMALL, "--name", "embedded")
+    address = cluster.server.url
+    done = command_line.run("sweep", *SMALL, "--name", "cluster", "--no-reuse", "--broker", address, "--json")
+
+    # Then the output is one JSON object, and progress went elsewhere
+    printed = json.loads(done.stdout)
+    assert printed["accounting"] == {
+        "jobs": 4, "accepted": 4, "attempts": 4, "reused": 0, "diverged": 0, "failed": 0, "cancelled": 0,
+    }  # fmt: skip
+    assert "[4/4] seed 1" in done.stderr
+    assert f"Training 4 on the cluster at {address}" in done.stderr
+    # and the leaderboards are the same to the byte.
+    embedded = (command_line.sweep("embedded") / "leaderboard.json").read_bytes()
+    assert (command_line.sweep("cluster") / "leaderboard.json").read_bytes() == embedded
+    assert printed["leaderboard"] == json.loads(embedded)
+    assert {row["worker"] for row in command_line.rows("cluster")} <= {worker.name for worker in cluster.workers}
+
+    # When another folder asks the cluster for the same jobs, it takes the results that are there,
+    done = command_line.run("sweep", *SMALL, "--name", "again", "--output", "elsewhere", CELERY_BROKER_URL=address)
+    assert "attempts 0, reused 4," in done.stdout
+    assert (command_line.folder / "elsewhere" / "again" / "leaderboard.json").read_bytes() == embedded
+    # or does not if told so.
+    done = command_line.run(
+        "sweep", *SMALL, "--name", "anew", "--output", "elsewhere", "--no-reuse", CELERY_BROKER_URL=address
+    )
+    assert "attempts 4, reused 0," in done.stdout
+    assert not command_line.cluster_processes()
+
+
+def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
+    done = command_line.run("sweep", *SMALL, "--learning-rates", "0.03,1000", "--seeds", "0", "--name", "a")
+
+    assert "accepted 2, attempts 2, reused 0, diverged 1, failed 0" in done.stdout
+    good, diverged = command_line.rows("a")
+    assert (good["status"], good["error"]) == ("succeeded", None)
+    assert diverged["status"] == "diverged"
+    assert diverged["error"]
+    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())[1]["diverged"] == 1
+
+
+def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
+    (command_line.folder / "sweep.toml").write_text(
+        'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'
+    )
+
+    command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--name", "a")
+
+    (row,) = command_line.rows("a")
+    assert (row["seed"], row["learning_rate"], row["epochs"]) == (7, 0.001, 3)
+    # The notebook's rule reports what the notebook would have printed, too.
+    assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
+
+
+def test_a_sweep_without_a_worker_says_so_and_waits(command_line: CommandLine, cluster: Cluster) -> None:
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any("No worker is online" in line for line in lines)
+
+    cluster.start_worker()
+
+    output = "".join(lines)
+    assert "accepted 4, attempts 4" in output
+    assert process.wait(timeout=30) == 0
+
+
+def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep of which one job fails and one is cancelled
+    address = cluster.server.url
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    failed, cancelled, *_ = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
+    command_line.wait_for_rows("a", 1, process)
+    cluster.store().cancel([cancelled], "nobody wants it")
+    cluster.start_worker()
+
+    # Then it ends with status 1 and a row for each, with its reason and without a result
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "jobs 4, accepted 2, attempts 2, reused 0, diverged 0, failed 1, cancelled 1" in output
+    rows = {row["job"]: row for row in command_line.rows("a")}
+    assert (rows[failed]["status"], rows[failed]["error"]) == ("failed", "it took its worker down 3 times")
+    assert rows[cancelled]["status"] == "cancelled"
+    assert "nobody wants it" in rows[cancelled]["error"]
+    for row in (rows[failed], rows[cancelled]):
+        assert (row["validation_accuracy"], row["weights_sha256"]) == ([], None)
+
+    # When the sweep is resumed, it keeps what it has and trains the two.
+    done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
+    assert "2 were finished by an earlier run of this sweep" in done.stdout
+    assert "accepted 4" in done.stdout
+    assert "failed 0, cancelled 0" in done.stdout
+    assert [row["job"] for row in command_line.rows("a")] == list(rows)
+
+
+def test_a_redis_that_goes_and_comes_back_is_waited_for(
+    command_line: CommandLine, persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
+    try:
+        # Given a sweep that waits for its jobs
+        process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
+        wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+        # When the server goes for a while, and a worker comes
+        cluster.server.stop()
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any("does not answer" in line for line in lines)
+        cluster.server.start()
+        cluster.start_worker()
+        # Then the sweep says so and ends as if nothing had been.
+        output = "".join(lines)
+        assert f"{cluster.server.url} answers again" in output
+        assert "jobs 4, accepted 4, attempts 4," in output
+        assert process.wait(timeout=30) == 0
+    finally:
+        cluster.close()
+
+
+BAD_INPUT = [
+    (["--learning-rates", "0"], "--learning-rates is '0'; allowed: finite numbers greater than 0"),
+    (["--learning-rates", "-0.1"], "--learning-rates is '-0.1'"),
+    (["--learning-rates", "nan"], "--learning-rates is 'nan'"),
+    (["--learning-rates", "fast"], "--learning-rates is 'fast'"),
+    (["--seeds", "5-2"], "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges"),
+    (["--seeds", ""], "--seeds is ''"),
+    (["--seeds", "4294967296"], "--seeds is '4294967296'"),
+    (["--seeds", "0-99999999"], "--seeds is '0-99999999'; allowed: at most 100,000 seeds"),
+    (["--epochs", "0"], "--epochs is '0'; allowed: an integer from 1 to 100000"),
+    (["--hidden", "128"], "--hidden is '128'; allowed: two layer widths"),
+    (["--loss", "mse"], "--loss is 'mse'; allowed: cross_entropy or sum_of_squares"),
+    (["--dtype", "float16"], "--dtype is 'float16'"),
+    (["--rule", "magic"], "--rule is 'magic'"),
+    (["--engine", "gpu"], "--engine is 'gpu'"),
+    (["--limit", "0"], "--limit is '0'"),
+    (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
+    (["--workers", "two"], "--workers is 'two'"),
+    (["--data", "no-such-folder"], "no-such-folder"),
+    (["--name", "../up"], "--name is '../up'"),
+    (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
+    (["--name", "none", "--resume"], "There is no sweep named none in runs"),
+    (["--resume"], "--resume needs the --name"),
+    (["--output", "file"], "The output folder file/x cannot be written: "),
+    (["--output", "file/deeper"], "The output folder file/deeper/x cannot be written: "),
+    (["--output", ""], "--output is ''"),
+    (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file"),
+    (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
+    (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
+    (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
+    (["--broker", "redis://127.0.0.1:1/0", "--workers", "2"], "--workers is '2'; allowed: nothing beside --broker"),
+    (["--sedes", "0-4"], "No such option: --sedes"),
+    (["surplus"], "unexpected extra argument(s) (surplus)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT, ids=[" ".join(case[0]) or "-" for case in BAD_INPUT])
+def test_bad_input_gets_one_sentence_and_nothing_is_begun(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cache_dir: Path,
+) -> None:
+    # Given a folder with a sweep and a file in it
+    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+    before = {str(path) for path in tmp_path.rglob("*")}
+    port = str(free_port())
+    name = [] if "--name" in arguments or "--resume" in arguments else ["--name", "x"]
+
+    # When the command is given something that cannot be used
+    status = run(["sweep", *name, *(argument.replace("PORT", port) for argument in arguments)])
+
+    # Then it says what in one line, and has started and made nothing.
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("orchestrator: ")
+    assert sentence.replace("PORT", port) in printed.err
+    assert {str(path) for path in tmp_path.rglob("*")} == before
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_bad_input_on_the_real_command_line(command_line: CommandLine) -> None:
+    done = command_line.run("sweep", "--learning-rates", "nan", status=2)
+
+    assert done.stdout == ""
+    assert done.stderr == (
+        "orchestrator: --learning-rates is 'nan'; allowed: finite numbers greater than 0, separated by commas\n"
+    )
+    assert not (command_line.folder / "runs").exists()
+
+
+def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    cluster.server.client().config_set("requirepass", "right")
+    address = cluster.server.url.replace("//", "//:wrong@")
+
+    done = command_line.run("sweep", *SMALL, "--broker", address, status=2)
+
+    assert done.stderr.startswith(f"orchestrator: {cluster.server.url.replace('//', '//:**@')} does not let us in: ")
+    assert "wrong" not in done.stderr
+
+
+def test_help_names_every_option_of_the_specification(command_line: CommandLine) -> None:
+    text = command_line.run("sweep", "--help").stdout
+
+    for option in ("seeds", "learning-rates", "epochs", "hidden", "loss", "rule", "engine", "dtype", "shuffle", "limit",
+                   "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse"):  # fmt: skip
+        assert f"--{option} " in text
+    assert "sweep" in command_line.run("--help").stdout
+    assert command_line.run("--version").stdout.startswith("seedsweep ")
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    code = "import orchestrator.cli.main, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {"celery", "kombu", "numpy", "pydantic", "redis", "rich", "sklearn", "numba"} & set(loaded)
+
+
+def test_two_runs_of_one_sweep_do_not_meet(command_line: CommandLine) -> None:
+    # Given a sweep that runs
+    slow = ("sweep", *SMALL, "--epochs", "100", "--workers", "1")
+    process = command_line.start(*slow, "--name", "a")
+    wait_for(command_line.cluster_processes, "the cluster of the first run")
+
+    # When somebody resumes it meanwhile, then that is refused.
+    done = command_line.run("sweep", "--resume", "--name", "a", status=2)
+
+    assert "Another process is running the sweep a" in done.stderr
+    os.kill(process.pid, 15)
+    assert process.wait(timeout=30) == 143
