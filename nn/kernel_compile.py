@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numba import njit, types
 
+from nn.errors import InvalidInputError
 from nn.kernel_epoch import make_backprop_epoch, make_notebook_epoch, make_probabilities
 
 #: Holds NUMBA_CPU_NAME and its like; it has no types.
@@ -58,6 +59,8 @@ def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str) -> tupl
 
 
 def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: tuple[Any, ...]) -> Callable[..., None]:
+    if _config.DISABLE_JIT:
+        raise InvalidInputError("NUMBA_DISABLE_JIT", _config.DISABLE_JIT, "0, or the engine that is not compiled")
     jit = functools.partial(njit, error_model="numpy", nogil=True)
     place = "any folder"
     try:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,10 +31,12 @@ print("weights", engine.weights().W1.tobytes().hex())
 WARNING = "so that each start compiles again"
 
 
-def train(cache: Path, *, root: Path = ROOT, before: Callable[[], None] | None = None, **variables: str) -> list[str]:
-    """Train in a new process, and return the lines that it printed on both streams."""
+def start(
+    cache: Path, *, root: Path = ROOT, before: Callable[[], None] | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Train in a new process."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"} | variables
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", JOB],
         cwd=root,
         env=environment,
@@ -43,6 +46,11 @@ def train(cache: Path, *, root: Path = ROOT, before: Callable[[], None] | None =
         preexec_fn=before,
         check=False,
     )
+
+
+def train(cache: Path, **options: Any) -> list[str]:
+    """Train in a new process, and return the lines that it printed on both streams."""
+    run = start(cache, **options)
     assert run.returncode == 0, run.stdout
     return run.stdout.splitlines()
 
@@ -120,3 +128,9 @@ def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
     assert count(lines, WARNING) == 1
     # The next process finds nothing half written.
     assert weights(train(tmp_path)) == weights(lines)
+
+
+def test_without_compilation_nothing_falls_back_to_slow_code(tmp_path: Path) -> None:
+    run = start(tmp_path, NUMBA_DISABLE_JIT="1")
+    assert run.returncode == 1
+    assert "NUMBA_DISABLE_JIT is 1; allowed: 0, or the engine that is not compiled" in run.stdout.splitlines()[-1]
