@@ -11,5 +11,9 @@ class WrongDatasetError(SeedsweepError):
     """This worker holds another data set than the job names; another worker may hold the right one."""
 
 
+class OutOfMemoryError(SeedsweepError):
+    """A job that needs more memory than its worker can get."""
+
+
 class TooManyAttemptsError(SeedsweepError):
     """A job that took its worker down as often as is allowed."""

@@ -10,7 +10,7 @@ from celery.utils.log import get_task_logger
 
 from worker.attempts import End
 from worker.checkpoints import Checkpoints
-from worker.errors import WrongDatasetError
+from worker.errors import OutOfMemoryError, WrongDatasetError
 from worker.job import Job, Result
 from worker.trainer import Trained, train
 
@@ -61,6 +61,7 @@ class Execution:
 
         Raises:
             TooManyAttemptsError: the job took its worker down too often.
+            OutOfMemoryError: the job needs more memory than there is.
             WrongDatasetError: no worker has the job's data set.
             Reject: the job goes back to the queue.
             Ignore: the job is cancelled.
@@ -81,6 +82,9 @@ class Execution:
             self.close("cancelled")
             self._check_cancelled()
             raise
+        except MemoryError as error:
+            # Celery ends the whole worker on a MemoryError; this one leaves it in order.
+            raise OutOfMemoryError(f"the worker {self.worker} has not enough memory for the job: {error}") from None
 
     def close(self, end: End) -> None:
         """Clear up after the job has ended for good; called when its outcome is stored."""

@@ -43,10 +43,6 @@ logger = logging.getLogger(__name__)
 PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, OSError)
 
 
-def _log_failure(error: Exception) -> None:
-    logger.warning("Redis does not take a command: %s", error)
-
-
 def key(kind: str, name: str) -> str:
     """Return the Redis key of something of this kind."""
     return f"seedsweep:{kind}:{name}"
@@ -65,11 +61,16 @@ class Store:
     def __init__(self, client: redis.Redis, *, expires: int, patient: bool = False) -> None:
         self.client = client
         self.expires = expires
+        self._patient = patient
         self._retry = Retry(ExponentialWithJitterBackoff(cap=2.0, base=0.1), -1 if patient else 0, PASSING)
 
     def call(self, command: Callable[[], T]) -> T:
         """Run a command, again and again if this store is patient. It may then run twice: make it harmless."""
-        return self._retry.call_with_retry(command, _log_failure)
+        return self._retry.call_with_retry(command, self._on_failure)
+
+    def _on_failure(self, error: Exception) -> None:
+        if self._patient:
+            logger.warning("Redis does not take a command and is asked again: %s", error)
 
     def put_weights(self, blob: bytes) -> str:
         """Store weights as safetensors and return their SHA-256."""
