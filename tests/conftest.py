@@ -6,10 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.redis_server import RedisServer
+
+# The same examples in every run, so that a failure is one for everybody; no deadline, because machines are shared.
+hypothesis.settings.register_profile("seedsweep", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("seedsweep")
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""Checkpoints: what comes back is what was saved, or nothing."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nn.checkpoint import Checkpoint, EpochRecord
+from nn.dataset import Dataset, load_mnist
+from nn.errors import WeightsError
+from nn.weights import Weights
+from tests.support.cluster import make_job
+from tests.support.redis_server import RedisServer
+from worker.checkpoints import Checkpoints, pack, unpack
+from worker.store import Store
+from worker.trainer import train
+
+JOB = make_job()
+HISTORY = (EpochRecord(1, 0.25, 0.5), EpochRecord(2, 0.125, 0.75, 94.5))
+CHECKPOINT = Checkpoint(Weights(*(np.full((2, 2), k, np.float32) for k in range(3))), HISTORY)
+BLOB = pack(JOB, CHECKPOINT)
+
+
+def test_a_checkpoint_comes_back_as_it_was() -> None:
+    found = unpack(JOB, BLOB)
+    assert found.history == HISTORY
+    assert all(np.array_equal(a, b) for a, b in zip(found.weights, CHECKPOINT.weights, strict=True))
+
+
+def test_another_jobs_checkpoint_is_refused() -> None:
+    with pytest.raises(WeightsError, match=r"^the checkpoint is another job's$"):
+        unpack(make_job(seed=1), BLOB)
+
+
+@given(st.integers(0, len(BLOB) - 1), st.integers(1, 255))
+def test_a_damaged_byte_is_refused_or_harmless(position: int, change: int) -> None:
+    damaged = bytearray(BLOB)
+    damaged[position] ^= change
+    try:
+        found = unpack(JOB, bytes(damaged))
+    except WeightsError:
+        return
+    # Only a digit of the history can change unnoticed; the weights cannot.
+    assert position < BLOB.index(b"\n")
+    assert all(np.array_equal(a, b) for a, b in zip(found.weights, CHECKPOINT.weights, strict=True))
+
+
+@given(st.binary(max_size=200) | st.integers(0, len(BLOB)).map(lambda end: BLOB[:end]))
+def test_any_other_bytes_are_refused(blob: bytes) -> None:
+    if blob != BLOB:
+        with pytest.raises(WeightsError):
+            unpack(JOB, blob)
+
+
+def test_they_are_kept_by_run_and_go_away(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(Store(redis_server.client(), expires=100))
+    assert checkpoints.load("run", JOB) is None
+    checkpoints.save("run", JOB, CHECKPOINT)
+    found = checkpoints.load("run", JOB)
+    assert found is not None
+    assert found.epochs == 2
+    redis_server.client().set("seedsweep:checkpoint:run", BLOB[:-1])
+    with caplog.at_level(logging.WARNING):
+        assert checkpoints.load("run", JOB) is None
+    assert "Starts from the first epoch: the checkpoint's weights are damaged" in caplog.text
+    checkpoints.delete("run")
+    assert redis_server.client().keys("*") == []
+
+
+@pytest.fixture(scope="module")
+def dataset(cache_dir: Path) -> Dataset:
+    return load_mnist(cache_dir=cache_dir)
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"shuffle": True}, {"rule": "notebook"}, {"engine": "numpy", "dtype": "float64"}]
+)
+def test_a_resumed_job_ends_with_the_same_bits(dataset: Dataset, change: dict[str, object]) -> None:
+    job = make_job(epochs=3, limit=200, **change)
+    saved: list[bytes] = []
+    whole = train(job, dataset, on_epoch=lambda network: saved.append(pack(job, network.checkpoint())))
+    for blob in saved[:-1]:
+        resumed = train(job, dataset, resume_from=unpack(job, blob))
+        assert resumed.weights == whole.weights
+        assert [r.validation_accuracy for r in resumed.history] == [r.validation_accuracy for r in whole.history]

@@ -1,0 +1,171 @@
+"""The job: what names it, what it refuses, and in which words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nn.errors import InvalidInputError
+from worker.job import MAX_JOB_BYTES, Job, Result, is_run_of, run_id
+
+DATASET = "ab" * 32
+FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
+
+
+def test_the_key_is_pinned() -> None:
+    # Whatever changes this key makes every stored result unfindable: raise `version` instead.
+    assert Job.parse(FIELDS).key == "69b203d42a10a85ab1d03f8c360a3d33e5b1228640550d9bc609ba11ec2332e9"
+
+
+def test_equal_jobs_have_one_key_however_they_were_written() -> None:
+    assert Job.parse(FIELDS | {"epochs": 10, "hidden_layer_sizes": [128, 64]}).key == Job.parse(FIELDS).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"learning_rate": 0.011},
+        {"epochs": 11},
+        {"hidden_layer_sizes": [128, 65]},
+        {"rule": "notebook"},
+        {"loss": "sum_of_squares"},
+        {"dtype": "float64"},
+        {"shuffle": True},
+        {"engine": "numpy"},
+        {"limit": 100},
+        {"dataset": "cd" * 32},
+    ],
+)
+def test_every_field_is_part_of_the_key(change: dict[str, Any]) -> None:
+    assert Job.parse(FIELDS | change).key != Job.parse(FIELDS).key
+
+
+def test_a_job_survives_its_journey_as_json() -> None:
+    job = Job.parse(FIELDS | {"learning_rate": 0.1 + 0.2, "limit": 7})
+    assert Job.parse(json.loads(json.dumps(job.model_dump(mode="json")))) == job
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (FIELDS | {"seed": 2**32}, "seed is 4294967296; allowed: an integer from 0 to 4294967295"),
+        (FIELDS | {"seed": 1.5}, "seed is 1.5; allowed: an integer from 0 to 4294967295"),
+        (FIELDS | {"learning_rate": 0}, "learning_rate is 0; allowed: a finite number greater than 0"),
+        (FIELDS | {"learning_rate": float("inf")}, "learning_rate is inf; allowed: a finite number greater than 0"),
+        (FIELDS | {"epochs": 0}, "epochs is 0; allowed: an integer from 1 to 100000"),
+        (
+            FIELDS | {"hidden_layer_sizes": [128, 0]},
+            "hidden_layer_sizes.1 is 0; allowed: two integers from 1 to 4096",
+        ),
+        (FIELDS | {"hidden_layer_sizes": [9]}, "hidden_layer_sizes.1 is missing; allowed: two integers from 1 to 4096"),
+        (FIELDS | {"rule": "guess"}, "rule is 'guess'; allowed: backprop or notebook"),
+        (FIELDS | {"limit": 0}, "limit is 0; allowed: an integer from 1 to 2147483647, or none"),
+        (
+            FIELDS | {"dataset": "mnist"},
+            "dataset is 'mnist'; allowed: a SHA-256 as 64 hexadecimal digits in lower case",
+        ),
+        (FIELDS | {"version": 2}, "version is 2; allowed: 1, the version that this worker trains"),
+        ({"seed": 1, "dataset": DATASET}, "learning_rate is missing; allowed: a finite number greater than 0"),
+    ],
+)
+def test_what_is_no_job_is_refused_in_one_sentence(fields: Any, sentence: str) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        Job.parse(fields)
+    assert str(refusal.value) == sentence
+
+
+def test_what_is_too_large_for_a_job_is_refused_without_a_look_at_it() -> None:
+    with pytest.raises(InvalidInputError, match=r"^job is \d+ bytes; allowed: at most 4096 bytes of JSON$"):
+        Job.parse(FIELDS | {"rule": "x" * MAX_JOB_BYTES})
+
+
+def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInputError, match=r"^momentum is 0\.9; allowed: only the fields learning_rate, epochs, "):
+        Job.parse(FIELDS | {"momentum": 0.9})
+
+
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+CHOKING = {
+    "nested deep": nested(100_000),
+    "thousands of digits": 10**5000,
+    "not a number": float("nan"),
+    "bytes": b"\xff",
+    "a set": {"a"},
+    "an object": object(),
+}
+
+
+@pytest.mark.parametrize("name", CHOKING)
+def test_values_that_json_or_pydantic_choke_on_are_refused(name: str) -> None:
+    value = CHOKING[name]
+    for fields in (value, FIELDS | {"seed": value}, FIELDS | {"learning_rate": value}, FIELDS | {"rule": value}):
+        with pytest.raises(InvalidInputError) as refusal:
+            Job.parse(fields)
+        assert len(str(refusal.value)) < 400
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=20)
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Job.model_fields)), ANYTHING) | ANYTHING)
+def test_any_input_gives_a_job_or_our_error(fields: Any) -> None:
+    refusal = refusal_of(fields)
+    assert refusal is None or str(refusal)
+
+
+@given(ANYTHING, st.sampled_from(sorted(Job.model_fields)))
+def test_any_value_of_a_field_gives_a_job_or_an_error_that_names_it(value: Any, field: str) -> None:
+    refusal = refusal_of(FIELDS | {field: value})
+    assert refusal is None or str(refusal).startswith((field, "job "))
+
+
+def refusal_of(fields: Any) -> InvalidInputError | None:
+    """Return our error, or None for a job, which then has to survive its journey."""
+    try:
+        job = Job.parse(fields)
+    except InvalidInputError as error:
+        return error
+    assert Job.parse(json.loads(json.dumps(job.model_dump(mode="json")))).key == job.key
+    return None
+
+
+def test_runs_are_named_after_their_job() -> None:
+    job, other = Job.parse(FIELDS), Job.parse(FIELDS | {"seed": 4})
+    assert run_id(job) == job.key
+    assert is_run_of(run_id(job, "verify-7"), job)
+    assert not is_run_of(run_id(other, "verify-7"), job)
+    assert not is_run_of(f"{job.key}\n", job)
+    with pytest.raises(InvalidInputError, match="label is 'No Spaces'; allowed: 1 to 40 lower-case letters"):
+        run_id(job, "No Spaces")
+
+
+def test_a_job_is_shown_by_what_tells_it_from_its_neighbours() -> None:
+    assert str(Job.parse(FIELDS)) == "seed=3, learning_rate=0.01, epochs=10"
+    assert str(Job.parse(FIELDS | {"shuffle": True, "limit": 5})).endswith("epochs=10, shuffle=True, limit=5")
+
+
+def test_a_result_shows_its_accuracy_first() -> None:
+    result = Result(
+        job="0" * 64,
+        status="succeeded",
+        validation_accuracy=[0.9, 0.9512],
+        epoch_seconds=[1.0, 0.5],
+        weights_sha256="1" * 64,
+        weights_bytes=5,
+        worker="celery@host",
+        attempts=2,
+    )
+    assert repr(result) == "succeeded: validation accuracy 95.12 % after 2 epochs in 1.50 s, attempt 2"
+    assert Result.model_validate(result.__json__()) == result

@@ -1,0 +1,207 @@
+"""The store, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import redis
+
+from nn.errors import WeightsError
+from tests.support.redis_server import RedisServer
+from worker.app import create_app
+from worker.attempts import Attempts
+from worker.errors import TooManyAttemptsError
+from worker.presence import WORKERS, Presence, Roster
+from worker.settings import Settings
+from worker.store import Store
+
+JOB = "a" * 64
+NOW = 1_000_000.0
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> redis.Redis:
+    return redis_server.client()
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> Store:
+    return Store(client, expires=100)
+
+
+def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
+    sha256 = store.put_weights(b"weights")
+    assert store.weights(sha256) == b"weights"
+    assert 0 < client.ttl(f"seedsweep:weights:{sha256}") <= 100
+    store.drop_weights([sha256])
+    with pytest.raises(WeightsError, match="are not in the store; train the job again"):
+        store.weights(sha256)
+
+
+def test_damaged_weights_are_not_returned(store: Store, client: redis.Redis) -> None:
+    sha256 = store.put_weights(b"weights")
+    client.set(f"seedsweep:weights:{sha256}", b"weighty")
+    with pytest.raises(WeightsError, match="are damaged"):
+        store.weights(sha256)
+
+
+def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> None:
+    assert store.settle(JOB, "1" * 64, JOB, "first@host")
+    assert store.settle(JOB, "1" * 64, JOB, "second@host")
+    assert not store.settle(JOB, "2" * 64, f"{JOB}.verify", "third@host")
+    assert store.mismatches(JOB) == [
+        {"first": "1" * 64, "second": "2" * 64, "run": f"{JOB}.verify", "worker": "third@host"}
+    ]
+
+
+def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Redis) -> None:
+    store.cancel([JOB], "why")
+    store.count_refusal(JOB)
+    assert store.cancelled(JOB) == "why"
+    store.forget([JOB])
+    assert store.cancelled(JOB) is None
+    assert client.keys("*") == []
+
+
+def test_everything_expires(store: Store, client: redis.Redis) -> None:
+    store.put_weights(b"weights")
+    store.settle(JOB, "1" * 64, JOB, "first@host")
+    store.settle(JOB, "2" * 64, JOB, "second@host")
+    store.cancel([JOB], "why")
+    store.count_refusal(JOB)
+    attempts_of(store).start(JOB, "w@host")
+    report(store, "w@host")
+    assert len(client.keys("*")) == 7
+    assert all(client.ttl(name) > 0 for name in client.keys("*"))
+
+
+def test_an_impatient_store_raises_at_once(store: Store, redis_server: RedisServer) -> None:
+    redis_server.stop()
+    with pytest.raises(redis.ConnectionError):
+        store.put_weights(b"weights")
+
+
+def test_a_stored_success_is_final(redis_server: RedisServer) -> None:
+    # Given a result
+    backend = create_app(Settings(broker_url=redis_server.url)).backend
+    backend.store_result(JOB, {"accuracy": 1}, "SUCCESS")
+    # When a state is written that was read before the result was there
+    stale = backend.encode({"status": "PROGRESS", "result": {}, "task_id": JOB})
+    backend._set_with_state(backend.get_key_for_task(JOB), stale, "PROGRESS")
+    # Then the result stays
+    assert backend.get_task_meta(JOB)["status"] == "SUCCESS"
+    assert 0 < redis_server.client().ttl(f"celery-task-meta-{JOB}") <= Settings().result_expires
+
+
+def test_what_is_no_state_does_not_keep_a_state_out(redis_server: RedisServer) -> None:
+    backend = create_app(Settings(broker_url=redis_server.url)).backend
+    for nonsense in (b"\xff", b"[]", b'"SUCCESS"'):
+        redis_server.client().set(f"celery-task-meta-{JOB}", nonsense)
+        value = backend.encode({"status": "PROGRESS", "result": {}, "task_id": JOB})
+        backend._set_with_state(backend.get_key_for_task(JOB), value, "PROGRESS")
+        assert backend.get_task_meta(JOB, cache=False)["status"] == "PROGRESS"
+
+
+# --- workers and attempts
+
+
+def report(store: Store, name: str, **changes: object) -> Presence:
+    import time
+
+    now = time.time()
+    presence = Presence(
+        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, took=now, running=[], concurrency=1,
+        blocking=False, consuming=True, broken=None, dataset=None,
+    ).model_copy(update=changes)  # fmt: skip
+    Roster(store, lease_seconds=10).report(presence)
+    return presence
+
+
+def attempts_of(store: Store, limit: int = 2) -> Attempts:
+    return Attempts(store, Roster(store, lease_seconds=10), limit)
+
+
+def test_only_a_worker_that_beats_and_was_there_is_alive(store: Store) -> None:
+    roster = Roster(store, lease_seconds=10)
+    presence = report(store, "w@host")
+    assert roster.is_alive("w@host", presence.started + 1)
+    # A worker of that name which started later is another one.
+    assert not roster.is_alive("w@host", presence.started - 1)
+    report(store, "w@host", beat=presence.beat - 11)
+    assert not roster.is_alive("w@host", presence.started + 1)
+    assert not roster.is_alive("nobody@host", presence.started + 1)
+
+
+def test_those_long_silent_are_forgotten(store: Store, client: redis.Redis) -> None:
+    presence = report(store, "live@host")
+    report(store, "dead@host", beat=presence.beat - 101)
+    client.hset(WORKERS, "strange", json.dumps({"name": 3}))
+    assert [worker.name for worker in Roster(store, 10).all()] == ["live@host"]
+    assert client.hkeys(WORKERS) == [b"live@host"]
+
+
+def test_a_data_set_is_held_by_those_that_take_jobs_on_it(store: Store) -> None:
+    presence = report(store, "right@host", dataset=JOB)
+    report(store, "other@host", dataset="b" * 64)
+    report(store, "tired@host", dataset=JOB, consuming=False)
+    report(store, "gone@host", dataset=JOB, beat=presence.beat - 11)
+    assert Roster(store, 10).holders(JOB) == ["right@host"]
+
+
+def test_attempts_have_numbers_and_causes(store: Store) -> None:
+    attempts = attempts_of(store, limit=9)
+    report(store, "w@host")
+
+    def attempt(end: str | None = None) -> None:
+        attempt_id, started = attempts.start(JOB, "w@host")
+        if end:
+            attempts.finish(JOB, attempt_id, started, end)  # type: ignore[arg-type]
+
+    attempt("given back")
+    attempt()
+    attempts.finish_on(JOB, "w@host", "child lost")
+    attempt()  # Its worker lives: it may still run.
+    attempt("finished")
+    attempt()
+    Roster(store, 10).leave("w@host")
+    attempt("finished")
+    assert [(found.number, found.cause, found.end) for found in attempts.of(JOB)] == [
+        (1, "first run", "given back"),
+        (2, "given back", "child lost"),
+        (3, "child lost", "worker lost"),
+        (4, "delivered again", "finished"),
+        (5, "submitted again", "worker lost"),
+        (6, "worker lost", "finished"),
+    ]
+
+
+def test_only_losses_count_against_a_job(store: Store) -> None:
+    attempts = attempts_of(store, limit=2)
+    report(store, "live@host")
+    for _ in range(5):
+        attempt_id, attempt = attempts.start(JOB, "live@host")
+        attempts.finish(JOB, attempt_id, attempt, "given back")
+        attempts.start(JOB, "live@host")  # Never ends, but its worker lives.
+    attempts.start(JOB, "dead@host")
+    attempts.start(JOB, "dead@host")
+    with pytest.raises(TooManyAttemptsError) as refusal:
+        attempts.start(JOB, "live@host")
+    assert str(refusal.value) == (
+        "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host): it is given up"
+    )
+
+
+def test_an_attempt_that_was_only_cut_off_corrects_its_end(store: Store) -> None:
+    attempts = attempts_of(store, limit=1)
+    attempt_id, attempt = attempts.start(JOB, "cut@host")
+    with pytest.raises(TooManyAttemptsError):
+        attempts.start(JOB, "live@host")
+    attempts.finish(JOB, attempt_id, attempt, "finished")
+    assert [found.end for found in attempts.of(JOB)] == ["finished"]
+
+
+def test_records_of_another_version_are_passed_over(store: Store, client: redis.Redis) -> None:
+    client.hset(f"seedsweep:attempts:{JOB}", "x", "{}")
+    _, attempt = attempts_of(store).start(JOB, "w@host")
+    assert attempt.number == 1

@@ -1,0 +1,62 @@
+"""Redis addresses: the forms that are taken, and what is said about others."""
+
+from __future__ import annotations
+
+import pytest
+from celery import Celery
+from kombu import Connection
+
+from nn.errors import InvalidInputError
+from worker.app import create_app
+from worker.settings import Settings
+from worker.urls import hide_password, redis_url
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://user:p%40ss@host/3", "redis://user:p%40ss@host/3"),
+        ("rediss://host/1", "rediss://host/1?ssl_cert_reqs=required"),
+        ("rediss://host/1?ssl_cert_reqs=none", "rediss://host/1?ssl_cert_reqs=none"),
+        (
+            "rediss://h/0?ssl_ca_certs=/a/ca.pem",
+            "rediss://h/0?ssl_ca_certs=%2Fa%2Fca.pem&ssl_cert_reqs=required",
+        ),
+        ("redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("redis+socket:///run/redis.sock?virtual_host=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        ("redis+socket://u:p@/run/redis.sock", "redis+socket://u:p@/run/redis.sock?virtual_host=0"),
+        ("unix:///run/redis.sock?db=4", "redis+socket:///run/redis.sock?virtual_host=4"),
+    ],
+)
+def test_celery_and_kombu_both_read_what_is_taken(given: str, taken: str) -> None:
+    assert redis_url(given, "--broker") == taken
+    assert Connection(taken).transport_cls in ("redis", "rediss")
+    parameters = create_app(Settings(broker_url=given)).backend.connparams
+    assert "path" in parameters or parameters["host"]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost", "amqp://host", "redis://", "redis+socket://", "http://h", "redis://h:x/0"]
+)
+def test_others_are_refused(url: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"^--broker is .*; allowed: redis://"):
+        redis_url(url, "--broker")
+
+
+def test_a_password_is_never_shown() -> None:
+    assert hide_password("redis://me:secret@host/1") == "redis://me:**@host/1"
+    assert hide_password("redis://:secret@host/1") == "redis://:**@host/1"
+    assert hide_password("redis+socket://:secret@/a.sock?virtual_host=1") == "redis+socket://:**@/a.sock?virtual_host=1"
+    with pytest.raises(InvalidInputError) as refusal:
+        redis_url("amqp://me:secret@host", "--broker")
+    assert "secret" not in str(refusal.value)
+
+
+def test_two_apps_are_two_apps() -> None:
+    first, second = (create_app(Settings(broker_url=f"redis://localhost/{number}")) for number in (1, 2))
+    assert isinstance(first, Celery)
+    assert first.backend.connparams["db"] == 1
+    assert second.backend.connparams["db"] == 2
+    assert first.tasks["worker.tasks.train"].app is first
+    assert second.tasks["worker.tasks.train"].app is second
