@@ -44,7 +44,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     image = _open(path)
     width, height = image.size
     if min(width, height) < SIDE:
-        raise PictureError(f"{path} has {width}x{height} pixels; allowed: at least {SIDE}x{SIDE}")
+        raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at least {SIDE}x{SIDE}")
     ink = _ink(path, _grey(path, image))
     return ink if ink.shape == (SIDE, SIDE) else _centred(_cropped(ink))
 
@@ -53,22 +53,24 @@ def _open(path: Path) -> Image.Image:
     """Open and decode a file within our bounds."""
     try:
         if not path.is_file():
-            raise PictureError(f"{path} is not a file")
+            raise PictureError(f"{str(path)!r} is not a file")
         size = path.stat().st_size
     except (OSError, ValueError) as error:
         raise PictureError(f"{str(path)!r} cannot be read: {error}") from None
     if size > MAX_BYTES:
-        raise PictureError(f"{path} has {size} bytes; allowed: at most {MAX_BYTES}")
+        raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")
     try:
         with warnings.catch_warnings(action="ignore"):  # of sizes that are refused below, and of damaged metadata
             return _decode(path)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"{path} is not a picture in a format that Pillow reads") from None
+        raise PictureError(f"{str(path)!r} is not a picture in a format that Pillow reads") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS} in all") from None
     except Exception as error:
         # A damaged file makes Pillow's decoders raise whatever they stumble over.
-        raise PictureError(f"{path} cannot be read as a picture: {str(error) or type(error).__name__}") from None
+        raise PictureError(f"{str(path)!r} cannot be read as a picture: {str(error) or type(error).__name__}") from None
 
 
 def _decode(path: Path) -> Image.Image:
@@ -76,7 +78,7 @@ def _decode(path: Path) -> Image.Image:
     with Image.open(path, formats=[name for name in Image.ID if name not in _REFUSED_FORMATS]) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
-            raise PictureError(f"{path} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
+            raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
         image.load()
         return ImageOps.exif_transpose(image)
 
@@ -97,7 +99,7 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
 
 def _scaled(path: Path, levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     if not np.isfinite(levels).all():
-        raise PictureError(f"{path} has pixels that are not finite numbers")
+        raise PictureError(f"{str(path)!r} has pixels that are not finite numbers")
     low, high = float(levels.min()), float(levels.max())
     scaled: NDArray[np.uint8] = np.rint((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     return scaled
@@ -114,7 +116,7 @@ def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey, paper = 255 - grey, 255 - paper
     contrast = int(grey.max()) - paper
     if contrast < MIN_CONTRAST:
-        raise PictureError(f"{path} shows no digit: all its pixels are nearly the same")
+        raise PictureError(f"{str(path)!r} shows no digit: all its pixels are nearly the same")
     if grey.shape == (SIDE, SIDE):
         return grey
     share = (np.arange(256) - paper) / contrast

@@ -1,0 +1,234 @@
+"""Reading a digit from a picture: MNIST's images come back whatever was done to them; bad files are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from nn.dataset import Dataset, load_mnist
+from nn.network import DeepNeuralNetwork
+from nn.samples import pack_bytes, to_bytes
+from orchestrator import picture
+from orchestrator.errors import PictureError
+from orchestrator.picture import as_text, read_picture
+
+
+@pytest.fixture(scope="module")
+def mnist(cache_dir: Path) -> Dataset:
+    return load_mnist(cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="module")
+def images(mnist: Dataset) -> NDArray[np.uint8]:
+    """The first validation images, as ink on paper of level 0, shape (200, 28, 28)."""
+    return to_bytes(mnist.validation.first(200)).reshape(-1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def network(mnist: Dataset) -> DeepNeuralNetwork:
+    return DeepNeuralNetwork(epochs=2, random_state=0).fit(mnist.train)
+
+
+def _save(folder: Path, levels: NDArray[Any], name: str = "digit.png", **options: Any) -> Path:
+    path = folder / name
+    Image.fromarray(levels).save(path, **options)
+    return path
+
+
+def _enlarged(image: NDArray[np.uint8], factor: int, margins: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Scale a digit up and lay it off the middle of a larger sheet."""
+    side = 28 * factor
+    large = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
+    return np.pad(large, (margins[:2], margins[2:]))
+
+
+def test_a_picture_in_mnists_own_format_is_taken_as_it_is(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    # Light on dark, as MNIST stores it, and dark on light, as paper looks
+    assert np.array_equal(read_picture(_save(tmp_path, images[0])), images[0])
+    assert np.array_equal(read_picture(_save(tmp_path, 255 - images[0])), images[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.png", {}), ("a.bmp", {}), ("a.webp", {}), ("a.jpg", {"quality": 60})]
+)
+@pytest.mark.parametrize("invert", [False, True], ids=["light on dark", "dark on light"])
+def test_enlarged_digits_are_recognised_as_well_as_the_originals(
+    tmp_path: Path, mnist: Dataset, images: NDArray[np.uint8], network: DeepNeuralNetwork,
+    name: str, options: dict[str, Any], invert: bool,
+) -> None:  # fmt: skip
+    # Given validation images scaled up by 2 to 8 and laid anywhere on sheets of all shapes
+    rng = np.random.default_rng(0)
+    read = []
+    for image in images:
+        sheet = _enlarged(image, int(rng.integers(2, 9)), tuple(rng.integers(0, 150, 4)))
+        read.append(read_picture(_save(tmp_path, 255 - sheet if invert else sheet, name, **options)))
+
+    # When the network looks at what was read from them
+    labels = mnist.validation.labels[: len(images)]
+    recognised = np.mean(network.predict(pack_bytes(np.array(read).reshape(len(read), -1), labels)) == labels)
+
+    # Then it does as well as on the originals, but for a picture or two
+    original = np.mean(network.predict(mnist.validation.first(len(images))) == labels)
+    assert original > 0.94
+    assert recognised >= original - 0.015
+
+
+def test_the_digit_fits_the_box_and_its_centre_of_mass_is_in_the_middle(
+    tmp_path: Path, images: NDArray[np.uint8]
+) -> None:
+    for image in images[:50]:
+        read = read_picture(_save(tmp_path, _enlarged(image, 5, (90, 3, 0, 200))))
+        rows, columns = np.flatnonzero(read.any(axis=1)), np.flatnonzero(read.any(axis=0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        mass = read.astype(float)
+        centre = (mass.sum(axis=1) @ np.arange(28), mass.sum(axis=0) @ np.arange(28)) / mass.sum()
+
+        assert 19 <= max(height, width) <= 20
+        # A pixel cannot be shifted by less than a whole one; a digit at the edge cannot be shifted beyond it.
+        at_edge = {0, 27} & {int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])}
+        assert at_edge or np.abs(centre - 14).max() <= 0.5 + 1e-9
+
+
+def test_the_middle_is_where_mnist_has_it(mnist: Dataset) -> None:
+    mass = mnist.images[:5000].reshape(-1, 28, 28).astype(float)
+    total = mass.sum(axis=(1, 2))
+    centres = [(mass.sum(axis=axis) @ np.arange(28)) / total for axis in (2, 1)]
+    assert np.abs(np.array(centres) - 14).mean() < 0.3
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16", "I", "F"])
+def test_every_kind_of_pixel_is_read(tmp_path: Path, images: NDArray[np.uint8], mode: str) -> None:
+    # Given the same digit, dark on light, in many modes
+    levels = 255 - _enlarged(images[3], 4, (10, 20, 30, 40))
+    image = Image.fromarray(levels)
+    if mode in ("I;16", "I"):
+        image = Image.fromarray(levels.astype(np.uint16) * 257) if mode == "I;16" else image.convert("I")
+    elif mode == "F":
+        image = Image.fromarray(levels.astype(np.float32) / 1000 - 3)
+    else:
+        image = image.convert(mode)
+    path = tmp_path / ("digit.tiff" if mode in ("CMYK", "F", "I") else "digit.png")
+    image.save(path)
+
+    read = read_picture(path).astype(int)
+
+    # Then it reads the same; black and white alone lose some greys
+    plain = read_picture(_save(tmp_path, levels, "plain.png")).astype(int)
+    assert np.abs(read - plain).mean() < (25 if mode == "1" else 1)
+
+
+@pytest.mark.parametrize("ink", [0, 255], ids=["black", "white"])
+def test_a_transparent_background_is_paper(tmp_path: Path, images: NDArray[np.uint8], ink: int) -> None:
+    alpha = _enlarged(images[3], 4, (10, 20, 30, 40))
+    path = _save(tmp_path, np.dstack([np.full_like(alpha, ink), alpha]))
+    assert np.abs(read_picture(path).astype(int) - read_picture(_save(tmp_path, alpha)).astype(int)).mean() < 1
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    sheet = _enlarged(images[3], 4, (10, 20, 30, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise to see the picture
+    turned = _save(tmp_path, np.rot90(sheet), "turned.png", exif=exif)
+    assert np.array_equal(read_picture(turned), read_picture(_save(tmp_path, sheet)))
+
+
+def test_shade_and_grain_are_paper(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    # Given a digit in pencil on grey paper, darker to one side, with grain
+    sheet = _enlarged(images[3], 6, (40, 40, 40, 40))
+    shade = np.linspace(0, 25, sheet.shape[1]) + np.random.default_rng(0).normal(0, 4, sheet.shape)
+    photographed = (200 - shade - sheet * 0.55).clip(0, 255).astype(np.uint8)
+
+    read = read_picture(_save(tmp_path, photographed, "photograph.jpg", quality=80)).astype(int)
+
+    assert np.abs(read - read_picture(_save(tmp_path, sheet))).mean() < 6
+    assert not read[0].any()
+
+
+def test_an_image_is_drawn_as_text() -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[0, 0] = image[1, 1] = image[2:4, 2] = 255
+    assert as_text(image).split("\n") == ["▀▄", "  █", *[""] * 12]
+
+
+def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    text = tmp_path / "digit.txt"
+    text.write_text("7")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(_save(tmp_path, _enlarged(images[0], 9, (0, 0, 0, 0))).read_bytes()[:400])
+    nan = tmp_path / "nan.tiff"
+    Image.fromarray(np.full((30, 30), np.nan, np.float32)).save(nan)
+    script = tmp_path / "digit.eps"
+    Image.fromarray(images[0]).save(script)
+    refused = {
+        tmp_path / "none.png": "is not a file",
+        tmp_path: "is not a file",
+        Path("/dev/zero"): "is not a file",
+        Path("a\0b"): "is not a file",
+        text: "is not a picture",
+        cut: "cannot be read as a picture",
+        nan: "not finite",
+        script: "is not a picture",
+        _save(tmp_path, np.zeros((27, 400), np.uint8), "small.png"): "has 400x27 pixels; allowed: at least 28x28",
+        _save(tmp_path, np.full((90, 90), 255, np.uint8), "blank.png"): "shows no digit",
+        _save(tmp_path, np.full((28, 28), 9, np.uint8), "dark.png"): "shows no digit",
+    }
+    for path, reason in refused.items():
+        with pytest.raises(PictureError) as caught:
+            read_picture(path)
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given files of a few kilobytes that would take 50 and 400 MB, and one with more bytes than are allowed
+    large, bomb = tmp_path / "large.png", tmp_path / "bomb.png"
+    Image.new("1", (7_000, 7_000)).save(large)
+    Image.new("1", (20_000, 20_000)).save(bomb)
+    assert bomb.stat().st_size < 100_000
+    heavy = tmp_path / "heavy.png"
+    with heavy.open("wb") as file:
+        file.truncate(picture.MAX_BYTES + 1)
+
+    # When decoding would be noticed
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+
+    # Then each is refused by its size alone
+    with pytest.raises(PictureError, match="7000x7000 pixels; allowed: at most"):
+        read_picture(large)
+    with pytest.raises(PictureError, match="far too many pixels; allowed: at most"):
+        read_picture(bomb)
+    with pytest.raises(PictureError, match="bytes; allowed: at most"):
+        read_picture(heavy)
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory: pytest.TempPathFactory, images: NDArray[np.uint8]) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("intact")
+    sheet = _enlarged(images[0], 2, (0, 0, 0, 0))
+    return {
+        name: _save(folder, sheet, f"a.{name}").read_bytes() for name in ("png", "gif", "jpg", "tiff", "webp", "bmp")
+    }
+
+
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_damaged_picture_is_read_or_refused(tmp_path: Path, intact: dict[str, bytes], data: st.DataObject) -> None:
+    content = bytearray(intact[data.draw(st.sampled_from(sorted(intact)))])
+    for _ in range(data.draw(st.integers(1, 20))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        read = read_picture(path)
+    except PictureError:
+        return
+    assert (read.shape, read.dtype) == ((28, 28), np.uint8)
