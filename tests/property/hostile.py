@@ -1,0 +1,81 @@
+"""What the property tests share: hostile values, and a call that must end well on them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from nn.errors import SeedsweepError
+
+T = TypeVar("T")
+
+#: No time limit for an example: a busy machine is no failure, and pytest's own timeout ends a hang. In CI the same
+#: examples each time; elsewhere new ones, which is how new failures are found.
+thorough = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+#: More than any of these inputs needs, and far less than what a forged size asks for.
+PEAK_BYTES = 32 * 2**20
+#: A sentence for a user, not a dump of what was sent.
+LONGEST_MESSAGE = 2000
+
+#: An integer that Python refuses to write in decimal, so that no strategy can hold it (Hypothesis prints them).
+UNPRINTABLE = 10**5000
+
+#: Numbers at the edges of what types hold, and beyond.
+numbers = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from([-1, 0, 1, 2**31, 2**32, 2**63, 2**64, 10**400, -(10**400), 1e-320, 1e308, True, False]),
+)
+texts = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(["", " ", "0", "1e999", "nan", "0x10", "1_000", "٣", "9" * 5000, "a" * 5000, "\0", "\ud800", "-0"]),
+)
+#: Whatever JSON can say.
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+#: What TOML can say beside that.
+toml_values = json_values | st.datetimes() | st.dates() | st.times() | st.just(datetime.timedelta.max)
+#: What nobody can send as JSON, but a caller can pass.
+odd_objects = st.sampled_from([b"\xff", object(), {1, 2}, {1: 2}, {None: 1}, range(3), int, 1j, Ellipsis, bytearray(3)])
+
+
+def answer(call: Callable[..., T], *arguments: object, error: type[SeedsweepError]) -> T | None:
+    """Return what the call returns, or None if it raises an error of ours, in one sentence and in little memory."""
+    tracemalloc.start()
+    try:
+        returned = call(*arguments)
+    except error as refusal:
+        sentence = str(refusal)
+        assert sentence
+        assert len(sentence) <= LONGEST_MESSAGE
+        returned = None
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < PEAK_BYTES, f"{peak} bytes were allocated"
+    return returned
+
+
+@st.composite
+def damaged(draw: st.DrawFn, intact: bytes) -> bytes:
+    """Bytes that were intact once: changed at some places, cut, or with something behind them."""
+    content = bytearray(intact)
+    for _ in range(draw(st.integers(0, 4))):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    end = draw(st.integers(0, len(content)) | st.just(len(content)))
+    return bytes(content[:end]) + draw(st.binary(max_size=16))
