@@ -21,7 +21,11 @@ class InvalidInputError(SeedsweepError, ValueError):
         self.allowed = allowed
 
     def __str__(self) -> str:
-        shown = repr(self.value)
+        try:
+            shown = repr(self.value)
+        except ValueError:
+            # Python does not write integers of more than 4300 digits.
+            shown = f"a value of type {type(self.value).__name__} that is too long to show"
         if len(shown) > 80:
             shown = shown[:77] + "..."
         return f"{self.field} is {shown}; allowed: {self.allowed}"

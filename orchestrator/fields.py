@@ -26,7 +26,8 @@ class _Refused(ValueError):  # noqa: N818 - a signal between this module's funct
 def _parts(value: object) -> list[object]:
     """Split a list, or a text at its commas, into its items."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",")]
+        # One more than any list may have is enough to refuse it.
+        return [part.strip() for part in value.split(",", MAX_JOBS)]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -45,6 +46,7 @@ def _integer(value: object, low: int, high: int) -> int:
 
 def _seeds(value: object) -> tuple[int, ...]:
     ranges = []
+    total = 0
     for part in _parts(value):
         match = _SEEDS.fullmatch(str(part))
         if match is None or isinstance(part, bool):

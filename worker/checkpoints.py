@@ -43,7 +43,7 @@ def unpack(job: Job, blob: bytes) -> Checkpoint:
         if digest(weights) != head["weights"]:
             raise WeightsError("the checkpoint's weights are damaged: their hash is another one")
         history = tuple(_record(number, fields) for number, fields in enumerate(head["history"], start=1))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise WeightsError("the checkpoint's history cannot be read") from None
     return Checkpoint(from_safetensors(weights), history)
 
