@@ -87,6 +87,13 @@ def _fingerprint(arguments: str) -> str:
 @functools.cache
 def _environment() -> str:
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("kernel*.py")))
-    host = (llvmlite.binding.get_host_cpu_name(), sorted(llvmlite.binding.get_host_cpu_features().items()))
+    return f"{numba.__version__} {llvmlite.__version__} {_target()} {hashlib.sha256(sources).hexdigest()}"
+
+
+def _target() -> tuple[Any, ...]:
+    """Return what the machine code depends on of the CPU: with both variables set, not on the one that compiles."""
     chosen = (_config.CPU_NAME, _config.CPU_FEATURES)
-    return f"{numba.__version__} {llvmlite.__version__} {host} {chosen} {hashlib.sha256(sources).hexdigest()}"
+    if None not in chosen:
+        return chosen
+    features = sorted(llvmlite.binding.get_host_cpu_features().items())
+    return (*chosen, llvmlite.binding.get_host_cpu_name(), features)

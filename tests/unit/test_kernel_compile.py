@@ -28,16 +28,22 @@ engine.train_epoch(samples, 0.3)
 print("weights", engine.weights().W1.tobytes().hex())
 """
 
+#: As if on a host of another kind.
+ELSEWHERE = """
+import llvmlite.binding
+llvmlite.binding.get_host_cpu_name = lambda: "nehalem"
+"""
+
 WARNING = "so that each start compiles again"
 
 
 def start(
-    cache: Path, *, root: Path = ROOT, before: Callable[[], None] | None = None, **variables: str
+    cache: Path, *, root: Path = ROOT, job: str = JOB, before: Callable[[], None] | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Train in a new process."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"} | variables
     return subprocess.run(
-        [sys.executable, "-c", JOB],
+        [sys.executable, "-c", job],
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,
@@ -76,6 +82,17 @@ def test_code_for_another_cpu_or_shape_is_kept_beside(tmp_path: Path) -> None:
     train(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
     assert len(list(tmp_path.rglob("*.nbi"))) == 2
+
+
+def test_code_for_a_chosen_cpu_serves_hosts_of_every_kind(tmp_path: Path) -> None:
+    chosen = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    train(tmp_path, **chosen)
+    assert count(train(tmp_path, job=ELSEWHERE + JOB, **chosen), "data loaded") == 1
+
+
+def test_code_for_the_own_cpu_serves_no_host_of_another_kind(tmp_path: Path) -> None:
+    train(tmp_path)
+    assert count(train(tmp_path, job=ELSEWHERE + JOB), "data loaded") == 0
 
 
 def test_a_change_in_any_source_of_the_kernel_compiles_again(tmp_path: Path) -> None:
