@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.exceptions import BatchPublishError, KombuError, OperationalError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -132,8 +132,9 @@ class Broker:
 
     def _give_up_if_refused(self, error: BaseException) -> None:
         """Raise if it was an answer that came, and not the connection that went."""
-        if isinstance(error, BatchPublishError):
-            error = error.__cause__ or error
+        # Kombu wraps both kinds alike.
+        while isinstance(error, KombuError) and error.__cause__ is not None:
+            error = error.__cause__
         if isinstance(error, _REFUSED):
             raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
         if isinstance(error, RedisError) and not isinstance(error, _LOST):

@@ -17,7 +17,7 @@ from nn.errors import WeightsError
 from orchestrator.broker import Broker
 from orchestrator.ledger import State
 from orchestrator.progress import Progress
-from orchestrator.reconcile import Reconciler
+from orchestrator.reconcile import LOOK_SECONDS, Reconciler
 from orchestrator.rows import Row, accepted_row, lost_row
 from orchestrator.submit import resubmit, submit
 from worker.job import Job, Result
@@ -39,12 +39,20 @@ class Collector:
         broker: The cluster.
         accept: Keeps a finished job's row and its weights, if it has any; called once for each job.
         progress: Shows what goes on.
+        look_seconds: The time between two looks for jobs that Redis forgot.
     """
 
-    def __init__(self, broker: Broker, accept: Callable[[Row, bytes | None], None], progress: Progress) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        accept: Callable[[Row, bytes | None], None],
+        progress: Progress,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._broker = broker
         self._accept = accept
         self._progress = progress
+        self._look_seconds = look_seconds
         self._weights_tries: dict[str, int] = {}
         self._next_question = time.monotonic() + QUIET_SECONDS
 
@@ -105,9 +113,10 @@ class Collector:
             return lost_row(job, status, str(state.value), self._broker.attempts(job.key)), None
         try:
             result = Result.model_validate(state.value)
-            row = accepted_row(job, result, reused_from)
         except ValidationError as error:
             return lost_row(job, "failed", f"the stored result is none: {error.errors()[0]['msg']}"), None
+        if result.job != job.key:
+            return lost_row(job, "failed", "the stored result is that of another job"), None
         try:
             blob = self._broker.patiently(lambda: self._broker.store.weights(result.weights_sha256))
         except WeightsError as error:
@@ -115,11 +124,11 @@ class Collector:
             if tries < WEIGHTS_TRIES:
                 raise
             return lost_row(job, "failed", str(error), result.attempts), None
-        return row, blob
+        return accepted_row(job, result, reused_from), blob
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
         """Wait for these jobs, all of which are queued, and accept each as it ends."""
-        reconciler = Reconciler(self._broker.ledger)
+        reconciler = Reconciler(self._broker.ledger, self._look_seconds)
         waiting = self._poll(jobs, reconciler)
         while waiting:
             started = time.monotonic()

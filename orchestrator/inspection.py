@@ -23,9 +23,9 @@ from orchestrator.rows import Row
 from orchestrator.run_folder import Manifest, RunFolder, is_name
 from worker.job import Job
 
-_KEY_PREFIX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+_KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 _COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<learning_rate>[0-9.eE+-]{1,30})", re.ASCII)
-JOB_WORDS = "the first 4 or more digits of a job's key, or SEED:LEARNING_RATE such as 3:0.01"
+JOB_WORDS = "the first digits of a job's key, or SEED:LEARNING_RATE such as 3:0.01"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ LOOK_SECONDS = 10.0
 class Reconciler:
     """Looks from time to time, and calls a job lost when two looks in a row found nothing of it."""
 
-    def __init__(self, ledger: Ledger, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, ledger: Ledger, look_seconds: float) -> None:
         self._ledger = ledger
         self._pause = look_seconds
         self._next = time.monotonic() + look_seconds

@@ -1,0 +1,199 @@
+"""Submission, collection and reconciliation on a real Redis server, with and without workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from orchestrator.broker import Broker
+from orchestrator.collect import Collector
+from orchestrator.errors import BrokerUnreachableError
+from orchestrator.ledger import Ledger
+from orchestrator.reconcile import Reconciler
+from orchestrator.rows import Row
+from orchestrator.submit import submit
+from tests.support.cluster import Cluster, make_job
+from tests.support.waiting import wait_for
+from worker.job import Job
+
+
+class Recorder:
+    """Takes rows and messages down. It shows nothing, as a real program that embeds the collector might."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.blobs: list[bytes | None] = []
+        self.messages: list[str] = []
+
+    def accept(self, row: Row, blob: bytes | None) -> None:
+        self.rows.append(row)
+        self.blobs.append(blob)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def running(self, reports: Mapping[str, Any]) -> None:
+        pass
+
+    def finished(self, row: Row) -> None:
+        pass
+
+
+def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
+    return {job.key: job for job in (make_job(seed=seed, **fields) for seed in range(count))}
+
+
+@pytest.fixture
+def broker(cluster: Cluster) -> Broker:
+    return Broker(cluster.settings)
+
+
+def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions(
+    cluster: Cluster, broker: Broker
+) -> None:
+    jobs = jobs_by_key(1000)
+
+    submit(broker, list(jobs.values()))
+
+    client = cluster.server.client()
+    messages = [json.loads(message) for message in client.lrange("seedsweep", 0, -1)]
+    assert sorted(message["headers"]["id"] for message in messages) == sorted(jobs)
+    assert "seed=0, learning_rate=0.03, epochs=2" in {message["headers"]["kwargsrepr"][:36] for message in messages}
+    assert client.pubsub_channels() == []
+    # In their order: the first job is the first to be taken.
+    assert messages[-1]["headers"]["id"] == next(iter(jobs))
+
+
+def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, broker: Broker) -> None:
+    jobs = list(jobs_by_key(3, epochs=400).values())
+    submit(broker, jobs)
+    assert broker.ledger.messages() == {job.key for job in jobs}
+
+    # Given a worker that trains the first of them
+    cluster.start_worker()
+    cluster.wait_for_state(jobs[0].key, "STARTED", "PROGRESS")
+
+    assert broker.ledger.messages() == {job.key for job in jobs}
+    assert cluster.server.client().llen("seedsweep") < 3
+
+
+def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, broker: Broker) -> None:
+    jobs = jobs_by_key(3)
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder)
+    cluster.start_worker(concurrency=2)
+
+    # Given one job that the cluster has finished, and one that is queued twice
+    first, second, _ = jobs.values()
+    cluster.submit(first)
+    cluster.result(first.key)
+    cluster.submit(second)
+    collector.collect(collector.begin(jobs, reuse=True, reused_from="elsewhere"))
+
+    assert sorted(row.job for row in recorder.rows) == sorted(jobs)
+    assert [row.reused_from for row in recorder.rows] == ["elsewhere", None, None]
+    assert all(recorder.blobs)
+
+
+def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, broker: Broker) -> None:
+    # Given two queued jobs, and a server that loses both
+    jobs = jobs_by_key(2)
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder, look_seconds=0.05)
+    waiting = collector.begin(jobs, reuse=True, reused_from=None)
+    cluster.server.client().flushall()
+
+    # When a worker comes
+    cluster.start_worker(ready=False)
+    collector.collect(waiting)
+
+    # Then it gets them all the same.
+    assert sorted(row.job for row in recorder.rows) == sorted(jobs)
+    assert "Redis lost 2 jobs: submitted again" in recorder.messages
+
+
+def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster) -> None:
+    class CountingLedger(Ledger):
+        looks = 0
+
+        def messages(self) -> set[str]:
+            self.looks += 1
+            return super().messages()
+
+    # Given a job that is queued, one that has a result, and one of which there is nothing
+    ledger = CountingLedger(cluster.app)
+    queued, gone, finished = jobs_by_key(3).values()
+    keys = [queued.key, gone.key, finished.key]
+    cluster.submit(queued)
+    cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
+    reconciler = Reconciler(ledger, 0.0)
+
+    assert wait_for(lambda: reconciler.lost(keys), "a lost job") == {gone.key}
+    assert ledger.looks == 2
+    # Whoever asks submits it again, so that the count begins anew.
+    wait_for(lambda: reconciler.lost(keys) == set() and ledger.looks == 3, "a third look")
+
+
+def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, broker: Broker) -> None:
+    # Given a finished job whose weights Redis has dropped
+    (job,) = jobs_by_key(1).values()
+    cluster.start_worker()
+    cluster.submit(job)
+    before = cluster.result(job.key)
+    cluster.store().drop_weights([before.weights_sha256])
+
+    # When a sweep asks for it
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder)
+    collector.collect(collector.begin({job.key: job}, reuse=True, reused_from="elsewhere"))
+
+    # Then it has the same weights again, and knows that it trained them.
+    (row,) = recorder.rows
+    assert row.weights_sha256 == before.weights_sha256
+    assert row.reused_from is None
+    assert any("is trained again" in message for message in recorder.messages)
+
+
+@pytest.mark.parametrize("stored", [b"", b"\xff", b"[]", b"{}", b'{"status": "SUCCESS", "result": {"job": "x"}}'])
+def test_whatever_stands_in_place_of_a_result_is_a_failed_row(cluster: Cluster, broker: Broker, stored: bytes) -> None:
+    (job,) = jobs_by_key(1).values()
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder)
+    waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
+    cluster.app.backend.client.set(cluster.app.backend.get_key_for_task(job.key), stored)
+
+    collector.collect(waiting)
+
+    (row,) = recorder.rows
+    assert row.status == "failed"
+    assert row.error
+    assert row.error.startswith("the stored result ")
+
+
+def test_a_result_of_another_job_is_refused(cluster: Cluster, broker: Broker) -> None:
+    # Given a job whose place another one's result has taken
+    job, other = jobs_by_key(2).values()
+    cluster.start_worker()
+    cluster.submit(other)
+    forged = cluster.result(other.key).model_dump(mode="json")
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder)
+    cluster.workers[0].kill()
+    waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
+    cluster.app.backend.store_result(job.key, forged, "SUCCESS")
+
+    collector.collect(waiting)
+
+    (row,) = recorder.rows
+    assert (row.status, row.error) == ("failed", "the stored result is that of another job")
+
+
+def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, broker: Broker) -> None:
+    cluster.server.client().config_set("maxmemory", "1")
+    wait_for(lambda: cluster.server.client().config_get("maxmemory")["maxmemory"] == "1", "a full server")
+
+    with pytest.raises(BrokerUnreachableError, match=r"refuses: .*OOM|refuses: .*maxmemory"):
+        submit(broker, [make_job()])
