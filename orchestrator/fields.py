@@ -56,10 +56,11 @@ def _seeds(value: object) -> tuple[int, ...]:
         if not first <= last <= MAX_SEED:
             raise ValueError
         ranges.append(range(first, last + 1))
+        total += len(ranges[-1])
+        if total > MAX_JOBS:
+            raise _Refused(f"at most {MAX_JOBS:,} seeds")
     if not ranges:
         raise ValueError
-    if sum(map(len, ranges)) > MAX_JOBS:
-        raise _Refused(f"at most {MAX_JOBS:,} seeds")
     return _unique(seed for seeds in ranges for seed in seeds)
 
 
