@@ -1,0 +1,159 @@
+"""`orchestrator show` and `orchestrator predict` on what real sweeps left."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nn.dataset import Dataset, load_mnist
+from nn.samples import to_bytes
+from orchestrator.cli.main import run
+from tests.support.command_line import CommandLine
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
+    """A folder with three sweeps: `good`, two networks that learned; `printed`, the notebook's rule; `diverged`."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        line = CommandLine(tmp_path_factory.mktemp("swept"), Path(temporary), cache_dir)
+        rates = ("--seeds", "0", "--learning-rates")
+        line.run("sweep", *rates, "0.003,0.03", "--epochs", "2", "--name", "good")
+        line.run("sweep", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
+                 "--engine", "numpy", "--limit", "300", "--name", "printed")  # fmt: skip
+        line.run("sweep", *rates, "1e300", "--epochs", "1", "--limit", "100", "--name", "diverged")
+        try:
+            yield line
+        finally:
+            line.close()
+
+
+@pytest.fixture(scope="module")
+def mnist(cache_dir: Path) -> Dataset:
+    return load_mnist(cache_dir=cache_dir)
+
+
+def shown(swept: CommandLine, *arguments: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(swept.run(*arguments, "--json").stdout)
+    return answer
+
+
+def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Dataset) -> None:
+    # Given the row of a job
+    row = next(row for row in swept.rows("good") if row["learning_rate"] == 0.03)
+
+    # When it is shown, by its key and by its coordinates
+    answer = shown(swept, "show", "runs/good", row["job"][:10])
+    assert answer == shown(swept, "show", "good", "0:0.03")
+
+    # Then it is that job, and its network still has the accuracy that the worker measured,
+    assert {name: answer[name] for name in ("job", "weights_sha256", "validation_accuracy")} == {
+        name: row[name] for name in ("job", "weights_sha256", "validation_accuracy")
+    }
+    assert answer["accuracy"] == row["validation_accuracy"][-1] > 0.95
+    # every validation image is counted in the row of its class,
+    confusion = np.array(answer["confusion_matrix"])
+    assert confusion.sum(axis=1).tolist() == np.bincount(mnist.y_validation).tolist()
+    assert answer["class_accuracy"] == (np.diag(confusion) / confusion.sum(axis=1)).tolist()
+    # and the mistakes are real ones, the most confident first
+    mistakes = answer["mistakes"]
+    assert len(mistakes) == 10
+    assert mistakes == sorted(mistakes, key=lambda mistake: -mistake["probability"])
+    for mistake in mistakes:
+        assert mnist.labels[mistake["image"]] == mnist.y_validation[mistake["index"]] == mistake["true"]
+        assert np.array_equal(mnist.images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
+        assert mistake["predicted"] != mistake["true"]
+
+
+def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:
+    row = next(row for row in swept.rows("good") if row["learning_rate"] == 0.03)
+    text = swept.run("show", "good", "0:0.03").stdout
+    for accuracy in row["validation_accuracy"]:
+        assert f"{100 * accuracy:.2f} %" in text
+    assert f"job {row['job'][:12]} of good: seed=0, learning_rate=0.03, epochs=2" in text
+    wrong = round((1 - row["validation_accuracy"][-1]) * 10_500)
+    assert f"The most confident of {wrong} mistakes" in text
+
+
+def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine) -> None:
+    # Given a row of the notebook's rule, trained by the plain engine
+    (row,) = swept.rows("printed")
+    answer = shown(swept, "show", "printed", "0:0.001")
+    assert answer["notebook_accuracy"] == row["notebook_accuracy"]
+    assert answer["accuracy"] == row["validation_accuracy"][-1]
+
+    # Then what the notebook prints follows from how often 0 and 1 are predicted
+    of_each = np.array(answer["confusion_matrix"]).sum(axis=0)
+    assert row["notebook_accuracy"][-1] == pytest.approx((9 * of_each[0] + of_each[1]) / 1000, abs=1e-9)
+    assert f"{row['notebook_accuracy'][-1]:.3f}" in swept.run("show", "printed", "0:0.001").stdout
+
+
+def test_a_network_of_nothing_but_nan_is_shown_as_it_is(swept: CommandLine, mnist: Dataset) -> None:
+    answer = shown(swept, "show", "diverged", "0:1e300")
+    assert answer["status"] == "diverged"
+    # It names 0 each time, without any probability
+    assert np.array(answer["confusion_matrix"]).sum(axis=0).tolist() == [len(mnist.validation), *[0] * 9]
+    assert {mistake["probability"] for mistake in answer["mistakes"]} == {None}
+    assert "diverged" in swept.run("show", "diverged", "0:1e300").stdout
+
+
+def test_predict_recognises_pictures_of_digits(
+    swept: CommandLine, mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given 60 validation images, enlarged and laid somewhere on a sheet, every other one dark on light
+    rng = np.random.default_rng(0)
+    images = to_bytes(mnist.validation.first(60)).reshape(-1, 28, 28)
+    right = 0
+    for number, image in enumerate(images):
+        side = 28 * int(rng.integers(2, 9))
+        sheet = Image.new("L", (side + int(rng.integers(100)), side + int(rng.integers(100))))
+        large = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+        sheet.paste(large, tuple(rng.integers(0, np.array(sheet.size) - side + 1).tolist()))
+        path = tmp_path / f"{number}.png"
+        sheet.point(lambda level: 255 - level).save(path) if number % 2 else sheet.save(path)
+
+        # When the best network of the sweep is asked
+        assert run(["predict", str(swept.sweep("good")), "--image", str(path), "--json"]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["learning_rate"] == 0.03
+        assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+        right += answer["prediction"] == mnist.y_validation[number]
+
+    # Then it is right as often as on the originals, give or take a picture
+    assert right >= 57
+
+
+def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
+    # Given a validation image that both networks get right, in MNIST's own size
+    Image.fromarray(mnist.images[mnist.order[len(mnist.train)]].reshape(28, 28)).save(tmp_path / "digit.png")
+    label = mnist.y_validation[0]
+
+    text = swept.run("predict", "good", "--image", str(tmp_path / "digit.png"), "--job", "0:0.003").stdout
+
+    assert f"digit.png reads as {label} (" in text
+    assert "Asked: job" in text
+    assert "learning_rate=0.003" in text
+    assert text.count("█") > 10
+
+
+def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Path) -> None:
+    text = tmp_path / "digit.png"
+    text.write_text("7")
+    for arguments, sentence in {
+        ("show", "other", "0:0.03"): "There is no sweep 'other': neither a sweep's folder nor a name in runs",
+        ("show", "good", "0:0.5"): "the job is '0:0.5'; allowed: ",
+        ("predict", "good", "--image", "none.png"): "'none.png' is not a file",
+        ("predict", "good", "--image", str(text)): f"{str(text)!r} is not a picture in a format that Pillow reads",
+        ("predict", "good"): "Missing option '--image'.",
+        ("show", "good"): "Missing argument 'JOB'.",
+    }.items():
+        done = swept.run(*arguments, status=2)
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"orchestrator: {sentence}")
+        assert done.stderr.count("\n") == 1

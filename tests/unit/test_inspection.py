@@ -1,0 +1,194 @@
+"""Looking into a sweep's folder: which job is meant, what can be missing, and how answers are assessed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nn.dataset import MNIST_DIGEST
+from nn.errors import DatasetError, InvalidInputError, WeightsError
+from nn.samples import pack
+from nn.weights import Weights, digest, initial_weights, to_safetensors
+from orchestrator.cli.inspection_command import learning_curve
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.inspection import Trained, assess, evaluate, open_run, probabilities, trained
+from orchestrator.provenance import provenance
+from orchestrator.rows import Row, accepted_row, lost_row
+from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.sweep import SweepSpecification
+from tests.support.idx_files import write_idx_folder
+from worker.job import Job, Result
+
+SPECIFICATION = SweepSpecification(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2)
+JOBS = {(job.seed, job.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
+
+
+def weights(seed: int, features: int = 784) -> Weights:
+    return initial_weights((features, 4, 3, 10), np.random.RandomState(seed), "float32")
+
+
+def row(job: Job, accuracy: float) -> Row:
+    blob = to_safetensors(weights(job.seed))
+    result = Result(
+        job=job.key,
+        status="succeeded",
+        validation_accuracy=[0.2, accuracy],
+        epoch_seconds=[0.25, 0.25],
+        weights_sha256=digest(blob),
+        weights_bytes=len(blob),
+        worker="w@host",
+        attempts=1,
+    )
+    return accepted_row(job, result)
+
+
+def made(output: Path, specification: SweepSpecification = SPECIFICATION, dataset: str = MNIST_DIGEST) -> RunFolder:
+    folder = RunFolder(output, "a")
+    keys = [job.key for job in specification.jobs(dataset)]
+    folder.create(Manifest(name="a", specification=specification, dataset=dataset, jobs=keys, provenance=provenance()))
+    return folder
+
+
+def finished(output: Path) -> RunFolder:
+    """A sweep in which three jobs have a result and one failed; 0.003 has the better mean, 0.1 the better best."""
+    folder = made(output)
+    for coordinates, accuracy in {(0, 0.003): 0.8, (1, 0.003): 0.7, (0, 0.1): 0.9, (2, 0.1): 0.1}.items():
+        result = row(JOBS[coordinates], accuracy)
+        folder.keep_weights(str(result.weights_sha256), to_safetensors(weights(coordinates[0])))
+        folder.append(result)
+    folder.append(lost_row(JOBS[3, 0.1], "failed", "it took its worker down three times"))
+    return folder
+
+
+def test_a_sweep_is_named_by_its_folder_or_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    for argument in ("a", "runs/a", "runs/a/", "./runs/a", str(tmp_path / "runs" / "a")):
+        assert open_run(argument, Path("runs")).manifest().name == "a"
+    monkeypatch.chdir(tmp_path / "runs" / "a")
+    assert open_run(".", Path("runs")).manifest().name == "a"
+
+
+@pytest.mark.parametrize("argument", ["", "b", "..", "/", "runs", "a\0", "x" * 5000, "a\nb"])
+def test_what_is_no_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    made(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SweepNotFoundError, match="There is no sweep") as caught:
+        open_run(argument, Path("runs"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    job = JOBS[1, 0.003]
+    for chosen in (job.key, job.key[:12], "1:0.003", "1:3e-3", "01:.003"):
+        found = trained(folder, chosen)
+        assert (found.job, found.row.job) == (job, job.key)
+        assert np.array_equal(found.weights.W1, weights(1).W1)
+
+
+def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
+    # The first place is that of the higher mean, though another configuration has the best job
+    assert trained(finished(tmp_path)).job == JOBS[0, 0.003]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reason"),
+    [
+        ("1:0.5", "the sweep a has no such job"),
+        ("77:0.1", "the sweep a has no such job"),
+        ("1:1e", "the sweep a has no such job"),
+        ("0" * 64, "the sweep a has no such job"),
+        ("1:", "SEED:LEARNING_RATE"),
+        ("", "SEED:LEARNING_RATE"),
+        ("best", "SEED:LEARNING_RATE"),
+        ("f" * 65, "SEED:LEARNING_RATE"),
+    ],
+)
+def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
+    with pytest.raises(InvalidInputError, match="the job is") as caught:
+        trained(finished(tmp_path), chosen)
+    assert reason in str(caught.value)
+
+
+def test_a_key_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
+    # Of 20 keys, two begin with the same of 16 digits
+    first_digits = [job.key[0] for job in JOBS.values()]
+    digit = next(digit for digit in first_digits if first_digits.count(digit) > 1)
+    with pytest.raises(InvalidInputError, match=f"{first_digits.count(digit)} jobs begin so"):
+        trained(finished(tmp_path), digit)
+
+
+def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    with pytest.raises(WeightsError, match="has no weights: it has no result yet"):
+        trained(folder, "9:0.1")
+    with pytest.raises(WeightsError, match=r"has no weights: it is failed \(it took its worker down three times\)"):
+        trained(folder, "3:0.1")
+
+    file = folder.weights_path(str(row(JOBS[0, 0.1], 0.9).weights_sha256))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
+        trained(folder, "0:0.1")
+    file.unlink()
+    with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
+        trained(folder, "0:0.1")
+
+
+def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
+    with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
+        trained(made(tmp_path))
+
+
+def test_a_network_for_other_images_takes_no_picture() -> None:
+    with pytest.raises(WeightsError, match="The network takes 16 values; a picture has 784"):
+        probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))
+
+
+def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
+    write_idx_folder(tmp_path / "data")
+    specification = SweepSpecification(data=str(tmp_path / "data"))
+    manifest = made(tmp_path, specification, "0" * 64).manifest()
+    job = specification.jobs("0" * 64)[0]
+    with pytest.raises(DatasetError, match="the sweep was trained on 000000000000"):
+        evaluate(Trained(manifest, job, row(job, 0.5), weights(0, features=16)), tmp_path / "cache")
+
+
+def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> None:
+    # Given five images of the classes 0, 1, 1, 2, 1, of four classes, and what a network gives each class
+    validation = pack(np.zeros((5, 3)), np.array([0, 1, 1, 2, 1]), 4)
+    confidences = np.array(
+        [
+            [0.7, 0.1, 0.1, 0.1],  # right
+            [0.6, 0.4, 0.0, 0.0],  # 1 taken for 0
+            [0.1, 0.8, 0.1, 0.0],  # right
+            [0.0, 0.1, 0.0, 0.9],  # 2 taken for 3
+            [math.nan] * 4,  # 1 taken for 0, as argmax has it
+        ]
+    )
+
+    evaluation = assess(confidences, validation, np.array([50, 51, 52, 53, 54]))
+
+    assert evaluation.confusion.tolist() == [[1, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    assert evaluation.accuracy == 2 / 5
+    assert evaluation.class_accuracy == [1.0, 1 / 3, 0.0, None]
+    assert [tuple(asdict(mistake).values()) for mistake in evaluation.mistakes] == [
+        (3, 53, 2, 3, 0.9), (1, 51, 1, 0, 0.6), (4, 54, 1, 0, None),
+    ]  # fmt: skip
+
+
+def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
+    # Given one epoch, two, and two hundred
+    def curve(*accuracies: float) -> list[str]:
+        return learning_curve(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_accuracy": accuracies})).split("\n")
+
+    # Then the lowest has the shortest bar, the highest the longest, and many epochs are thinned out to 20
+    assert curve(0.25) == [f"     1  25.00 % {'█' * 50}", ""]
+    assert curve(0.25, 0.75) == ["     1  25.00 % █", f"     2  75.00 % {'█' * 50}", ""]
+    many = curve(*(i / 200 for i in range(200)))
+    assert len(many) == 21
+    assert (many[0].split()[0], many[19].split()[0]) == ("1", "200")
