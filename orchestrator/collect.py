@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from celery import states
 from pydantic import ValidationError
 
 from nn.errors import WeightsError
 from orchestrator.broker import Broker
+from orchestrator.cancel import ended_by_a_cancelled_sweep
 from orchestrator.ledger import State
+from orchestrator.membership import Membership
 from orchestrator.progress import Progress
 from orchestrator.reconcile import LOOK_SECONDS, Reconciler
 from orchestrator.rows import Row, accepted_row, lost_row
@@ -32,6 +33,10 @@ QUIET_AGAIN_SECONDS = 60.0
 WEIGHTS_TRIES = 3
 
 
+class _EndedForAnotherError(Exception):
+    """A job that this sweep waits for was ended because another sweep was cancelled. Never leaves this module."""
+
+
 class Collector:
     """Turns what the result backend holds into rows.
 
@@ -40,6 +45,7 @@ class Collector:
         accept: Keeps a finished job's row and its weights, if it has any; called once for each job.
         progress: Shows what goes on.
         look_seconds: The time between two looks for jobs that Redis forgot.
+        sweep: The sweep whose jobs these are, as the cluster knows it; None for jobs of no sweep.
     """
 
     def __init__(
@@ -48,11 +54,15 @@ class Collector:
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
         look_seconds: float = LOOK_SECONDS,
+        sweep: Membership | None = None,
     ) -> None:
         self._broker = broker
         self._accept = accept
         self._progress = progress
         self._look_seconds = look_seconds
+        self._sweep = sweep
+        #: Why the sweep is cancelled; None while it is not.
+        self._cancelled: str | None = None
         self._weights_tries: dict[str, int] = {}
         self._next_question = time.monotonic() + QUIET_SECONDS
 
@@ -70,18 +80,21 @@ class Collector:
             The jobs to wait for.
         """
         broker = self._broker
+        # First the messages, then the results: a job that ends in between is seen in one of the two.
+        messages = broker.patiently(broker.ledger.messages)
         known = broker.patiently(lambda: broker.ledger.states(jobs))
         taken: set[str] = set()
         if reuse:
             succeeded = {key: state for key, state in known.items() if state.name == states.SUCCESS}
             taken, _ = self._take(jobs, succeeded, reused_from)
         waiting = {key: job for key, job in jobs.items() if key not in taken}
-        under_way = broker.patiently(broker.ledger.messages) & waiting.keys()
+        under_way = messages & waiting.keys()
         if under_way:
             self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
-        missing = [job for key, job in waiting.items() if key not in under_way]
-        resubmit(broker, [job for job in missing if job.key in known])
-        submit(broker, [job for job in missing if job.key not in known])
+        # Somebody may have cancelled them, and a worker not have noticed yet.
+        broker.patiently(lambda: broker.store.revive(waiting))
+        submit(broker, [job for key, job in waiting.items() if key not in under_way and key not in known])
+        resubmit(broker, [job for key, job in waiting.items() if _is_stale(known.get(key), key in under_way)])
         return waiting
 
     def _take(
@@ -90,7 +103,8 @@ class Collector:
         """Accept the jobs that have ended.
 
         Returns:
-            The keys of the accepted jobs, and the jobs whose weights are gone: they must be trained again.
+            The keys of the accepted jobs, and those that must be trained again: their weights are gone, or the
+            cancellation of another sweep ended them.
         """
         accepted, spoiled = set(), []
         for key, state in found.items():
@@ -98,7 +112,7 @@ class Collector:
                 continue
             try:
                 row, blob = self._row(jobs[key], state, reused_from)
-            except WeightsError as error:
+            except (WeightsError, _EndedForAnotherError) as error:
                 self._progress.message(f"{jobs[key]} is trained again: {error}")
                 spoiled.append(jobs[key])
                 continue
@@ -109,8 +123,7 @@ class Collector:
 
     def _row(self, job: Job, state: State, reused_from: str | None) -> tuple[Row, bytes | None]:
         if state.name != states.SUCCESS:
-            status: Literal["failed", "cancelled"] = "cancelled" if state.name == states.REVOKED else "failed"
-            return lost_row(job, status, str(state.value), self._broker.attempts(job.key)), None
+            return self._row_without_result(job, state), None
         try:
             result = Result.model_validate(state.value)
         except ValidationError as error:
@@ -123,8 +136,20 @@ class Collector:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
                 raise
-            return lost_row(job, "failed", str(error), result.attempts), None
-        return accepted_row(job, result, reused_from), blob
+            return lost_row(job, "failed", str(error), self._causes(job)), None
+        causes = self._causes(job) if result.attempts > 1 else ()
+        return accepted_row(job, result, reused_from, causes), blob
+
+    def _row_without_result(self, job: Job, state: State) -> Row:
+        error = str(state.value)
+        if state.name != states.REVOKED:
+            return lost_row(job, "failed", error, self._causes(job))
+        if self._sweep is not None and self._cancelled is None and ended_by_a_cancelled_sweep(error):
+            raise _EndedForAnotherError(error)
+        return lost_row(job, "cancelled", error, self._causes(job))
+
+    def _causes(self, job: Job) -> list[str]:
+        return [attempt.cause for attempt in self._broker.attempts(job.key)]
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
         """Wait for these jobs, all of which are queued, and accept each as it ends."""
@@ -139,20 +164,38 @@ class Collector:
     def _poll(self, waiting: Mapping[str, Job], reconciler: Reconciler) -> Mapping[str, Job]:
         """Look once at these jobs, and return those that have not ended."""
         self._broker.check()
+        if self._sweep is not None:
+            self._sweep.keep()
+            self._cancelled = self._sweep.cancelled()
         found = self._broker.patiently(lambda: self._broker.ledger.states(waiting))
         accepted, spoiled = self._take(waiting, found)
-        resubmit(self._broker, spoiled)
         still_waiting = {key: job for key, job in waiting.items() if key not in accepted}
-        if not still_waiting:
-            return {}
-        running = {key: state.value for key, state in found.items() if state.running}
+        running = {key: state.value for key, state in found.items() if key in still_waiting and state.running}
         self._progress.running(running)
-        self._look_for_workers(bool(running or accepted))
-        lost = self._broker.patiently(lambda: reconciler.lost(still_waiting))
+        if self._cancelled is not None:
+            return self._give_up(still_waiting)
+        resubmit(self._broker, spoiled)
+        if still_waiting:
+            self._look_for_workers(bool(running or accepted))
+            self._submit_lost(still_waiting, reconciler)
+        return still_waiting
+
+    def _give_up(self, waiting: dict[str, Job]) -> dict[str, Job]:
+        """Accept the jobs of a cancelled sweep that nobody will end, as cancelled; return the others."""
+        if self._sweep is None or not waiting:
+            return waiting
+        given_up = self._sweep.given_up(waiting)
+        for key, words in given_up.items():
+            row = lost_row(waiting[key], "cancelled", words, self._causes(waiting[key]))
+            self._accept(row, None)
+            self._progress.finished(row)
+        return {key: job for key, job in waiting.items() if key not in given_up}
+
+    def _submit_lost(self, waiting: Mapping[str, Job], reconciler: Reconciler) -> None:
+        lost = self._broker.patiently(lambda: reconciler.lost(waiting))
         if lost:
             self._progress.message(f"Redis lost {len(lost)} {'job' if len(lost) == 1 else 'jobs'}: submitted again")
-            resubmit(self._broker, [job for key, job in still_waiting.items() if key in lost])
-        return still_waiting
+            resubmit(self._broker, [job for key, job in waiting.items() if key in lost])
 
     def _look_for_workers(self, sign_of_work: bool) -> None:
         """Say so if the queue rests because no worker is online."""
@@ -163,3 +206,9 @@ class Collector:
             self._next_question = now + QUIET_AGAIN_SECONDS
             if not self._broker.online_workers():
                 self._progress.message(f"No worker is online at {self._broker.address} yet: waiting for one")
+
+
+def _is_stale(state: State | None, under_way: bool) -> bool:
+    """Return whether what is stored of a job without a usable result is in the way of a new run."""
+    # A job that ended may still have its message for an instant; one that runs without a message runs no more.
+    return state is not None and (state.ended or not under_way)
