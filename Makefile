@@ -7,7 +7,7 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow lint format lock bench clean
+.PHONY: help sweep test test-slow chaos chaos-report lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,14 @@ test: $(VENV)/.dev ## run the tests (some skip where redis-server is missing)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+# `make chaos SEEDS=500` for the long run; `SEED=17 make chaos` does one run again.
+SEEDS ?= 20
+chaos: $(VENV)/.dev ## kill real processes at random moments and check what is left
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)
+
+chaos-report: $(VENV)/.dev ## put the figures of the last `make chaos` into docs/guarantees.md
+	$(BIN)/python -m tests.chaos.summary
 
 lint: $(VENV)/.dev ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff format --check .

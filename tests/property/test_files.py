@@ -30,7 +30,7 @@ BLOB = to_safetensors(WEIGHTS)
 CHECKPOINT = pack(JOB, Checkpoint(WEIGHTS, (EpochRecord(1, 0.5, 0.25), EpochRecord(2, 0.5, 0.5))))
 IMAGES = idx_bytes(np.zeros((12, 4, 4)))
 LABELS = idx_bytes(np.arange(12) % 10)
-ROW = lost_row(JOB, "failed", "a reason", 3).line().encode()
+ROW = lost_row(JOB, "failed", "a reason").line().encode()
 
 uint32 = st.integers(0, 2**32 - 1)
 

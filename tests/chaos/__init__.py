@@ -1,0 +1,1 @@
+"""Real servers, workers and orchestrators, faults at random instants, and a checker of what is left."""

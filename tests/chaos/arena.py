@@ -1,0 +1,177 @@
+"""What a run takes place in: a Redis server, a proxy before it, two workers, and an orchestrator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.chaos.history import History
+from tests.chaos.monitor import Monitor
+from tests.chaos.oracle import SWEEPS, CleanRun
+from tests.chaos.plan import Plan
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.proxy import Proxy
+from tests.support.redis_server import RedisServer
+from tests.support.worker_process import WorkerProcess
+from worker.store import Store
+
+LEASE_SECONDS = 3.0
+RESTORE_SECONDS = 0.5
+#: High, because what takes workers down here is never the job's fault.
+MAX_ATTEMPTS = 20
+NAME = "chaos"
+
+
+class Arena:
+    """Holds the parts, and ends them all in the end.
+
+    Args:
+        plan: What will be done.
+        clean: The sweep.
+        folder: For logs and Redis's data; its path must be short, as a unix socket's.
+        output: The sweep's output folder.
+        cache_dir: Where prepared data and compiled kernels are.
+        history: Where it notes what happens.
+    """
+
+    def __init__(
+        self, plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path, history: History
+    ) -> None:
+        self.plan = plan
+        self.history = history
+        self.output = output
+        self.redis = RedisServer(
+            folder,
+            persistent=plan.persistence != "none",
+            options={} if plan.persistence == "none" else {"appendfsync": plan.persistence},
+        )
+        self.redis_is_away = False
+        self.network_is_silent = False
+        self.proxy = Proxy(self.redis.port)
+        self.cluster = Cluster(
+            self.redis,
+            folder,
+            cache_dir,
+            broker_url=self.proxy.url,
+            lease_seconds=LEASE_SECONDS,
+            restore_seconds=RESTORE_SECONDS,
+            checkpoint_seconds=0.3,
+            max_attempts=MAX_ATTEMPTS,
+        )
+        self.client = self.redis.client()
+        self.store = Store(self.client, expires=self.cluster.settings.result_expires, patient=True)
+        self.monitor = Monitor(self.client, clean.jobs, output / NAME / "results.jsonl", history)
+        self.workers: list[WorkerProcess] = []
+        self.frozen: list[WorkerProcess] = []
+        self.killed: set[str] = set()
+        self.cancelled: set[str] = set()
+        #: Seconds that each worker took to end after SIGTERM.
+        self.stops: dict[str, float] = {}
+        self._stopping: list[tuple[WorkerProcess, float]] = []
+        self.filler: Path | None = None
+        self.orchestrator: subprocess.Popen[bytes] | None = None
+        self.statuses: list[int] = []
+        self._commands = CommandLine(folder, folder, cache_dir)
+        self._log = folder / "orchestrator.log"
+        self._deferred: list[tuple[float, Callable[[], None]]] = []
+
+    def __enter__(self) -> Self:
+        self.redis.start()
+        self.proxy.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill_orchestrator()
+        self.cluster.close()
+        self.client.close()
+        self.proxy.close()
+        self.redis.stop()
+
+    def start_worker(self, name: str) -> WorkerProcess:
+        """Start a worker without waiting for it."""
+        worker = self.cluster.start_worker(name=name, ready=False)
+        self.workers.append(worker)
+        self.history.add("worker started", worker=worker.name)
+        return worker
+
+    def next_name(self, old: WorkerProcess, *, same: bool) -> str:
+        """Return the name of a worker's replacement: containers have a new one each, services keep theirs."""
+        return old.name.partition("@")[0] if same else f"w{len(self.cluster.workers) + 1}"
+
+    def stop_worker(self, worker: WorkerProcess) -> None:
+        """End a worker as `docker stop` does, without waiting for it."""
+        worker.process.send_signal(signal.SIGTERM)
+        self._stopping.append((worker, time.monotonic()))
+
+    def look_at_stopping(self) -> bool:
+        """Note the workers that have ended after SIGTERM; return whether all have."""
+        for worker, since in list(self._stopping):
+            if worker.process.poll() is not None:
+                self._stopping.remove((worker, since))
+                self.stops[worker.name] = round(time.monotonic() - since, 2)
+                self.history.add("worker stopped", worker=worker.name, seconds=self.stops[worker.name])
+        return not self._stopping
+
+    def usable_workers(self) -> list[WorkerProcess]:
+        return [worker for worker in self.workers if worker not in self.frozen]
+
+    def sweep(self, *, resume: bool = False) -> None:
+        """Start an orchestrator."""
+        words = ["--resume"] if resume else self._specification()
+        url = self.proxy.url if self.plan.proxied else self.redis.url
+        command = self._commands.command(
+            "sweep", *words, "--name", NAME, "--output", str(self.output), "--broker", url, "--no-reuse"
+        )
+        with self._log.open("ab") as log:
+            self.orchestrator = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
+            )
+        self.history.add("orchestrator started", resume=resume)
+
+    def _specification(self) -> list[str]:
+        specification = SWEEPS[self.plan.shuffled]
+        words = [
+            "--seeds", ",".join(map(str, specification.seeds)),
+            "--learning-rates", ",".join(map(str, specification.learning_rates)),
+            "--epochs", str(specification.epochs),
+            "--limit", str(specification.limit),
+            "--hidden", ",".join(map(str, specification.hidden)),
+        ]  # fmt: skip
+        return [*words, "--shuffle"] if specification.shuffle else words
+
+    def kill_orchestrator(self) -> None:
+        """Kill the orchestrator, if one runs."""
+        if self.orchestrator is not None:
+            if self.orchestrator.poll() is None:
+                os.killpg(self.orchestrator.pid, signal.SIGKILL)
+            self.orchestrator.wait()
+            self.orchestrator = None
+
+    def said(self) -> str:
+        """Return what all orchestrators of this run have printed."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something after a while."""
+        self._deferred.append((time.monotonic() + seconds, action))
+
+    def do_due(self) -> None:
+        """Do what was to be done by now."""
+        now = time.monotonic()
+        due = [item for item in self._deferred if item[0] <= now]
+        self._deferred = [item for item in self._deferred if item[0] > now]
+        for _, action in sorted(due, key=lambda item: item[0]):
+            action()
+
+    @property
+    def has_deferred(self) -> bool:
+        return bool(self._deferred)

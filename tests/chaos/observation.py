@@ -1,0 +1,97 @@
+"""What is there after a run: plain data, so that a test can plant a violation in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nn.weights import digest
+from tests.chaos.arena import NAME, Arena
+from tests.chaos.history import Event
+from tests.chaos.monitor import ENDED, read_attempts
+from tests.chaos.oracle import CleanRun
+from tests.chaos.plan import Plan
+from worker.attempts import Attempt
+from worker.store import key
+
+#: How an orchestrator reports a row: `[ 3/12] seed 0, learning rate 0.03: ...`.
+_REPORTED = re.compile(r"^\[ *\d+/\d+\] (seed \d+, learning rate [^:]+):", re.MULTILINE)
+
+
+@dataclass
+class Observation:
+    """What a run left.
+
+    Attributes:
+        cancelled: The keys of the jobs that were cancelled before they had begun.
+        lines: The lines of `results.jsonl`.
+        reported: Each row that an orchestrator reported, as it named its job.
+        weights: The SHA-256 of each weights file's content, by the hash in its name.
+        files: Every file of the output folder, but for weights.
+        attempts: The attempts at each job.
+        states: The Celery state of each job; absent without one.
+        keys: Redis's keys, with their time to live in seconds (-1: for ever).
+        members: The names in the hash of workers.
+        killed: The names of killed workers.
+        statuses: The exit status of the last orchestrator.
+        said: What all orchestrators have printed.
+        stops: Seconds that each worker took to end after SIGTERM.
+        troubles: What the runner found wrong by itself.
+    """
+
+    plan: Plan
+    events: list[Event]
+    cancelled: frozenset[str]
+    lines: list[str]
+    reported: list[str]
+    leaderboard: tuple[bytes, bytes]
+    weights: dict[str, str]
+    files: set[str]
+    attempts: dict[str, list[Attempt]]
+    states: dict[str, str]
+    keys: dict[str, int]
+    members: set[str]
+    killed: set[str]
+    statuses: list[int]
+    said: str
+    stops: dict[str, float] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+
+
+def observe(arena: Arena, clean: CleanRun, troubles: list[str]) -> Observation:
+    """Collect what a run has left, when everything rests."""
+    folder = arena.output / NAME
+    said = arena.said()
+    client = arena.client
+    states = {job: state for job, state in arena.monitor.states.items() if state in ENDED and state is not None}
+    return Observation(
+        plan=arena.plan,
+        events=arena.history.events,
+        cancelled=frozenset(arena.cancelled),
+        lines=_read(folder / "results.jsonl").decode().splitlines(),
+        reported=_REPORTED.findall(said),
+        leaderboard=(_read(folder / "leaderboard.csv"), _read(folder / "leaderboard.json")),
+        weights={path.stem: digest(path.read_bytes()) for path in folder.glob("weights/*.safetensors")},
+        files={
+            str(path.relative_to(arena.output))
+            for path in arena.output.rglob("*")
+            if path.is_file() and path.suffix != ".safetensors"
+        },
+        attempts={
+            job: list(read_attempts(client.hgetall(key("attempts", job))).values())  # type: ignore[arg-type]
+            for job in clean.jobs
+        },
+        states=states,
+        keys={name.decode(): client.ttl(name) for name in client.scan_iter()},  # type: ignore[misc, union-attr]
+        members={name.decode() for name in client.hkeys("seedsweep:workers")},  # type: ignore[union-attr]
+        killed=arena.killed,
+        statuses=arena.statuses,
+        said=said,
+        stops=arena.stops,
+        troubles=troubles,
+    )
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -1,0 +1,79 @@
+"""The clean run: every job trained once, in this process, by the network itself. No queue, no worker, no store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nn.dataset import MNIST_DIGEST, load_mnist
+from nn.network import DeepNeuralNetwork
+from nn.weights import digest, to_safetensors
+from orchestrator.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.rows import Row
+from orchestrator.sweep import SweepSpecification
+from worker.job import Job
+
+#: Nine jobs of about a second each, in small epochs (checkpoints, cancelling) and in large ones.
+SWEEPS = {
+    False: SweepSpecification(
+        seeds=(0, 1, 2), learning_rates=(0.01, 0.03, 0.1), epochs=100, limit=500, hidden=(32, 16)
+    ),
+    True: SweepSpecification(
+        seeds=(0, 1, 2), learning_rates=(0.01, 0.03, 0.1), epochs=10, limit=40_000, hidden=(32, 16), shuffle=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CleanRun:
+    """What a sweep must end as.
+
+    Attributes:
+        jobs: The sweep's jobs by key, in its order.
+        hashes: The SHA-256 of each job's weights.
+        accuracies: Each job's validation accuracy after every epoch.
+    """
+
+    jobs: dict[str, Job]
+    hashes: dict[str, str]
+    accuracies: dict[str, list[float]]
+
+    def leaderboard(self, cancelled: frozenset[str] = frozenset()) -> tuple[bytes, bytes]:
+        """Return the leaderboard as CSV and as JSON, with these jobs cancelled."""
+        standings = leaderboard(self.jobs.values(), {key: self._row(key, key in cancelled) for key in self.jobs})
+        return to_csv(standings).encode(), to_json(standings).encode()
+
+    def _row(self, key: str, cancelled: bool) -> Row:
+        job = self.jobs[key]
+        return Row(
+            job=key,
+            seed=job.seed,
+            learning_rate=job.learning_rate,
+            epochs=job.epochs,
+            status="cancelled" if cancelled else "succeeded",
+            validation_accuracy=[] if cancelled else self.accuracies[key],
+            epoch_seconds=[],
+            weights_sha256=None if cancelled else self.hashes[key],
+            attempts=1,
+            worker=None,
+            error="cancelled" if cancelled else None,
+        )
+
+
+def clean_run(specification: SweepSpecification, cache_dir: Path) -> CleanRun:
+    """Train every job of a sweep."""
+    dataset = load_mnist(cache_dir=cache_dir)
+    jobs = {job.key: job for job in specification.jobs(MNIST_DIGEST)}
+    hashes, accuracies = {}, {}
+    for key, job in jobs.items():
+        network = DeepNeuralNetwork(
+            job.hidden_layer_sizes,
+            learning_rate=job.learning_rate,
+            epochs=job.epochs,
+            shuffle=job.shuffle,
+            random_state=job.seed,
+        )
+        network.fit(dataset.train.first(job.limit), validation_set=dataset.validation)
+        hashes[key] = digest(to_safetensors(network.weights_))
+        accuracies[key] = [float(record.validation_accuracy or 0.0) for record in network.history_]
+    return CleanRun(jobs, hashes, accuracies)

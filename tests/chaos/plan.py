@@ -1,0 +1,82 @@
+"""What is done to a run: a pure function of its seed, so that `SEED=17 make chaos` does it again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Fault = Literal[
+    "kill a child",
+    "kill a worker",
+    "freeze a worker",
+    "stop a worker",
+    "cut connections",
+    "stop Redis",
+    "kill Redis",
+    "crash Redis",
+    "kill the orchestrator",
+    "stall the network",
+    "reset the network",
+    "fill the disk",
+    "cancel jobs",
+]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+#: `always` and `everysec` are Redis's own words for its append-only file; `none` keeps nothing.
+Persistence = Literal["always", "everysec", "none"]
+
+RESTARTS: tuple[Fault, ...] = ("stop Redis", "kill Redis", "crash Redis")
+#: After these, somebody asks for the sweep again, which takes a cancellation back; a crash may forget it.
+UNDO_CANCELLING: tuple[Fault, ...] = ("kill the orchestrator", "fill the disk", "crash Redis")
+#: Of so many runs one has a Redis that keeps nothing.
+FORGETFUL = 10
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One fault.
+
+    Attributes:
+        pause: Seconds after the strike before, or after the first job has begun.
+        choice: Picks the victim, and whatever else the fault leaves open.
+    """
+
+    fault: Fault
+    pause: float
+    choice: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run.
+
+    Attributes:
+        shuffled: Which of the two sweeps is run: few long shuffled epochs, or many short ones.
+        proxied: Whether the orchestrator, too, reaches Redis over the proxy.
+    """
+
+    seed: int
+    shuffled: bool
+    proxied: bool
+    persistence: Persistence
+    strikes: tuple[Strike, ...]
+
+
+def make_plan(seed: int) -> Plan:
+    """Return the plan of this seed. Consecutive seeds begin with different faults: 20 of them have all."""
+    rng = random.Random(f"seedsweep chaos {seed}")
+    persistence: Persistence = rng.choice(("always", "everysec"))
+    faults = [FAULTS[seed % len(FAULTS)], *rng.choices(FAULTS, k=rng.choice((1, 2, 2, 3)))]
+    if seed % FORGETFUL == FORGETFUL - 1:
+        persistence = "none"
+        # A crash loses what was not written yet; this Redis writes nothing.
+        faults = [fault for fault in faults if fault not in ("cancel jobs", "crash Redis")]
+        faults.insert(1, rng.choice(RESTARTS[:2]))
+    elif "crash Redis" in faults:
+        persistence = "everysec"
+    if "cancel jobs" in faults:
+        # First, because only jobs that have not begun are cancelled: whether a running one ends in time is a race.
+        faults.remove("cancel jobs")
+        faults = ["cancel jobs", *(fault for fault in faults if fault not in ("cancel jobs", *UNDO_CANCELLING))]
+    strikes = tuple(Strike(fault, round(rng.uniform(0.05, 2.0), 3), rng.randrange(1 << 30)) for fault in faults)
+    return Plan(seed, seed % 2 == 1, rng.random() < 0.5, persistence, strikes)

@@ -1,0 +1,78 @@
+"""How long the sweep stood still after a fault: computed from the history alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.chaos.arena import LEASE_SECONDS, RESTORE_SECONDS
+from tests.chaos.history import Event
+from tests.chaos.plan import Fault
+
+#: Faults that hit the jobs of one worker: they are over when each of these has begun again, was
+#: given back, or ended.
+OF_A_WORKER = ("kill a worker", "freeze a worker", "stop a worker")
+#: Faults that hit the orchestrator: they are over when the next row is in its folder.
+OF_THE_ORCHESTRATOR = ("kill the orchestrator", "fill the disk")
+
+#: Seconds for what is bounded by this machine alone: starting Python, and finishing the jobs in front. Generous,
+#: because a machine under test has other things to do; a job that waits for nothing but a timeout exceeds it.
+MACHINE_SECONDS = 15.0
+#: A worker's jobs wait for the end of its lease, and for the next look for such jobs.
+LEASE_BOUND = LEASE_SECONDS + RESTORE_SECONDS + MACHINE_SECONDS
+#: What Redis forgot, the orchestrator's second look finds (`orchestrator.reconcile`): one every 10 s.
+FORGOTTEN_BOUND = 3 * 10.0 + MACHINE_SECONDS
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a fault passed.
+
+    Attributes:
+        seconds: From the end of the fault's cause until work went on; None if no work was left.
+        alone: Whether no other fault struck before.
+        waited: The same seconds, but counted from the last fault that struck before.
+    """
+
+    fault: Fault
+    seconds: float | None
+    alone: bool
+    waited: float | None
+
+
+def recoveries(events: list[Event]) -> Iterator[Recovery]:
+    """Measure each fault that struck."""
+    faults = [event for event in events if event["event"] == "fault" and event["struck"]]
+    for fault in faults:
+        over = fault["over"] if fault["over"] is not None else fault["t"]
+        went_on = _went_on(fault, over, events)
+        if went_on is None:
+            yield Recovery(fault["fault"], None, True, None)
+            continue
+        others = [other for other in faults if other is not fault]
+        disturbing = [other for other in others if other["t"] <= went_on and (other["over"] or went_on) >= fault["t"]]
+        last = max([over, *(min(other["over"] or went_on, went_on) for other in disturbing)])
+        yield Recovery(fault["fault"], round(went_on - over, 3), not disturbing, round(went_on - last, 3))
+
+
+def _went_on(fault: Event, over: float, events: list[Event]) -> float | None:
+    """Return when work went on after a fault; None if none was left."""
+    if fault["fault"] in OF_A_WORKER:
+        # A job that is given back is free for others, behind those that wait.
+        back = ("attempt ended",) if fault["fault"] == "stop a worker" else ()
+        times = [_first(events, fault["t"], ("attempt", "ended", *back), job=job) for job in fault["jobs"]]
+        known = [time for time in times if time is not None]
+        return max(known, default=None)
+    if fault["fault"] == "kill a child":
+        # Its job is tried again when those that wait have begun; its worker goes on at once.
+        return _first(events, over, ("attempt",), worker=fault["worker"])
+    names = ("row",) if fault["fault"] in OF_THE_ORCHESTRATOR else ("attempt", "ended")
+    return _first(events, over, names)
+
+
+def _first(events: list[Event], after: float, names: tuple[str, ...], **fields: object) -> float | None:
+    for event in events:
+        matches = all(event.get(name) == value for name, value in fields.items())
+        if event["t"] > after and event["event"] in names and matches:
+            return float(event["t"])
+    return None

@@ -1,0 +1,118 @@
+"""One run: a sweep, the plan's strikes, and what is there when all has come to rest."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+from tests.chaos.arena import Arena
+from tests.chaos.faults import empty_disk, strike
+from tests.chaos.history import History
+from tests.chaos.observation import Observation, observe
+from tests.chaos.oracle import CleanRun
+from tests.chaos.plan import Plan
+from worker.tasks import TRAIN
+
+WORKERS = 2
+#: Seconds after which a sweep hangs. Undisturbed it takes about ten.
+RUN_SECONDS = 150.0
+#: Seconds after which workers that should rest are still at it.
+REST_SECONDS = 45.0
+#: Seconds after which a worker ignores SIGTERM.
+STOP_SECONDS = 30.0
+LOOK_SECONDS = 0.05
+
+
+def run(plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path, history: History) -> Observation:
+    """Carry out a plan and return what was seen."""
+    history.add(
+        "plan", seed=plan.seed, persistence=plan.persistence, shuffled=plan.shuffled, proxied=plan.proxied,
+        strikes=[[planned.fault, planned.pause, planned.choice] for planned in plan.strikes],
+    )  # fmt: skip
+    with Arena(plan, clean, folder, output, cache_dir, history) as arena:
+        for number in range(1, WORKERS + 1):
+            arena.start_worker(f"w{number}")
+        arena.sweep()
+        troubles = [*_until_ended(arena, deque(plan.strikes)), *_until_rest(arena), *_until_stopped(arena)]
+        return observe(arena, clean, troubles)
+
+
+def _until_ended(arena: Arena, strikes: deque) -> list[str]:
+    """Strike as planned, until the sweep has ended and nothing is left to be put right."""
+    deadline = time.monotonic() + RUN_SECONDS
+    next_strike: float | None = None
+    while arena.orchestrator is not None or arena.has_deferred:
+        arena.monitor.look()
+        arena.do_due()
+        arena.look_at_stopping()
+        if next_strike is None and arena.monitor.running():
+            next_strike = time.monotonic() + strikes[0].pause
+        if strikes and next_strike is not None and time.monotonic() >= next_strike and arena.orchestrator is not None:
+            strike(arena, strikes.popleft())
+            next_strike = time.monotonic() + (strikes[0].pause if strikes else 0.0)
+        _look_at_orchestrator(arena)
+        if time.monotonic() > deadline:
+            arena.kill_orchestrator()
+            return [f"the sweep did not end within {RUN_SECONDS:.0f} s"]
+        time.sleep(LOOK_SECONDS)
+    for planned in strikes:
+        arena.history.add("not struck", fault=planned.fault)
+    arena.monitor.look()
+    return []
+
+
+def _look_at_orchestrator(arena: Arena) -> None:
+    if arena.orchestrator is None or arena.orchestrator.poll() is None:
+        return
+    status = arena.orchestrator.wait()
+    arena.orchestrator = None
+    arena.history.add("orchestrator ended", status=status)
+    if arena.filler is not None:
+        # It has noticed the full disk. Somebody makes room, and goes on.
+        empty_disk(arena)
+        arena.sweep(resume=True)
+    else:
+        arena.statuses.append(status)
+
+
+def _until_rest(arena: Arena) -> list[str]:
+    """Wait until the workers have nothing to do: no message, and no job in any process."""
+    troubles = []
+    deadline = time.monotonic() + REST_SECONDS
+    for worker in arena.workers:
+        while "ready." not in worker.text() and worker.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        if worker.process.poll() is not None:
+            troubles.append(f"{worker.name} ended by itself, with status {worker.process.returncode}")
+    while left := _at_work(arena):
+        arena.monitor.look()
+        arena.look_at_stopping()
+        if time.monotonic() > deadline:
+            return [*troubles, f"no rest after {REST_SECONDS:.0f} s: {left}"]
+        time.sleep(LOOK_SECONDS)
+    arena.monitor.look()
+    return troubles
+
+
+def _at_work(arena: Arena) -> dict[str, object]:
+    alive = {worker.name for worker in arena.workers}
+    presences = arena.cluster.app.tasks[TRAIN].roster(patient=False).all()
+    found = {
+        "queued": arena.client.llen("seedsweep"),
+        "unacknowledged": arena.client.hlen("unacked"),
+        "running": [presence.name for presence in presences if presence.name in alive and presence.running],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _until_stopped(arena: Arena) -> list[str]:
+    """End the workers that are left, as `docker stop` does."""
+    for worker in arena.workers:
+        arena.stop_worker(worker)
+    deadline = time.monotonic() + STOP_SECONDS
+    while not arena.look_at_stopping():
+        if time.monotonic() > deadline:
+            return [f"a worker did not end within {STOP_SECONDS:.0f} s after SIGTERM"]
+        time.sleep(LOOK_SECONDS)
+    return []

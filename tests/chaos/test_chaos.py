@@ -1,0 +1,53 @@
+"""Real processes are killed at random instants; what is left must be what a clean run leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.checker import check
+from tests.chaos.history import History
+from tests.chaos.oracle import CleanRun
+from tests.chaos.plan import make_plan
+from tests.chaos.recovery import recoveries
+from tests.chaos.runner import run
+
+pytestmark = pytest.mark.chaos
+
+
+def test_a_sweep_survives(
+    seed: int,
+    clean_runs: dict[bool, CleanRun],
+    reports: Path,
+    short_path: Path,
+    cache_dir: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    plan = make_plan(seed)
+    clean = clean_runs[plan.shuffled]
+    history = History(reports / f"{seed}.jsonl")
+    small = any(strike.fault == "fill the disk" for strike in plan.strikes)
+    output = request.getfixturevalue("small_disk" if small else "tmp_path")
+
+    seen = run(plan, clean, short_path, output, cache_dir, history)
+
+    violations = check(seen, clean)
+    for recovery in recoveries(seen.events):
+        history.add("recovery", **dataclasses.asdict(recovery))
+    history.add(
+        "checked",
+        jobs=len(clean.jobs),
+        attempts=sum(len(attempts) for attempts in seen.attempts.values()),
+        violations=[[violation.kind, violation.text] for violation in violations],
+    )
+    if violations:
+        kept = reports / f"{seed}-logs"
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir()
+        for log in short_path.glob("*.log"):
+            shutil.copy(log, kept)
+        told = "\n".join(f"{violation.kind}: {violation.text}" for violation in violations)
+        pytest.fail(f"seed {seed} ({history.path}, logs in {kept}):\n{told}", pytrace=False)

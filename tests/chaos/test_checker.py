@@ -1,0 +1,329 @@
+"""The checker finds what it is there to find: violations planted in an intact run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import check
+from tests.chaos.observation import Observation
+from tests.chaos.oracle import CleanRun
+from tests.chaos.plan import FAULTS, Plan, make_plan
+from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, recoveries
+from tests.chaos.summary import DOCUMENT, RECORDED, render, summarize, write_into
+from tests.support.cluster import make_job
+from worker.attempts import Attempt
+
+JOBS = {job.key: job for job in (make_job(seed=0), make_job(seed=1), make_job(seed=2))}
+FIRST, SECOND, CANCELLED = JOBS
+CLEAN = CleanRun(
+    JOBS,
+    {key: digit * 64 for key, digit in zip(JOBS, "abc", strict=True)},
+    {key: [0.5, 0.25 * number] for number, key in enumerate(JOBS, start=1)},
+)
+PLAN = Plan(seed=0, shuffled=False, proxied=False, persistence="always", strikes=())
+
+
+def attempt(number: int = 1, **fields: Any) -> Attempt:
+    known = {"number": number, "cause": "first run", "worker": "w1@test", "started": float(number), "end": "finished"}
+    return Attempt(**known | fields)
+
+
+def intact() -> Observation:
+    """A run of three jobs, of which one was cancelled, after which everything is as it must be."""
+    cancelled = frozenset({CANCELLED})
+    rows = [CLEAN._row(key, key in cancelled) for key in JOBS]
+    keys = {f"{kind}{job}": 600 for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in JOBS}
+    return Observation(
+        plan=PLAN,
+        events=[
+            {"t": 1.0, "event": "fault", "fault": "kill a worker", "over": 1.0, "jobs": [FIRST], "struck": True},
+            {"t": 4.5, "event": "attempt", "job": FIRST, "worker": "w2@test"},
+        ],
+        cancelled=cancelled,
+        lines=[row.line().strip() for row in rows],
+        reported=["seed 0, learning rate 0.03", "seed 1, learning rate 0.03"],
+        leaderboard=CLEAN.leaderboard(cancelled),
+        weights={CLEAN.hashes[key]: CLEAN.hashes[key] for key in (FIRST, SECOND)},
+        files={f"chaos/{name}" for name in ("sweep.json", "results.jsonl", "leaderboard.csv", "leaderboard.json")},
+        attempts={
+            FIRST: [attempt(end="worker lost"), attempt(2, cause="worker lost")],
+            SECOND: [attempt()],
+            CANCELLED: [],
+        },
+        states={FIRST: "SUCCESS", SECOND: "SUCCESS", CANCELLED: "REVOKED"},
+        keys=keys | {"seedsweep:workers": 30, f"seedsweep:cancelled:{CANCELLED}": 600, "_kombu.binding.seedsweep": -1},
+        members={"w1@test"},
+        killed={"w1@test"},
+        statuses=[1],
+        said="[1/3] seed 0, learning rate 0.03: 50.00 %\njobs 3, accepted 2, mismatches 0\n",
+        stops={"w2@test": 2.0},
+    )
+
+
+def change_row(seen: Observation, number: int, **fields: Any) -> None:
+    seen.lines[number] = json.dumps(json.loads(seen.lines[number]) | fields)
+
+
+def lose_a_row(seen: Observation) -> None:
+    del seen.lines[0]
+
+
+def tear_a_row(seen: Observation) -> None:
+    seen.lines[1] = seen.lines[1][:50]
+
+
+def fail_a_job(seen: Observation) -> None:
+    change_row(seen, 0, status="failed", validation_accuracy=[], weights_sha256=None, error="why")
+
+
+def double_a_row(seen: Observation) -> None:
+    seen.lines.append(seen.lines[0])
+
+
+def count_a_row_twice(seen: Observation) -> None:
+    seen.reported.append(seen.reported[0])
+
+
+def add_a_strange_row(seen: Observation) -> None:
+    seen.lines.append(seen.lines[0].replace(FIRST, "0" * 64))
+
+
+def change_a_hash(seen: Observation) -> None:
+    change_row(seen, 1, weights_sha256="d" * 64)
+
+
+def swap_two_hashes(seen: Observation) -> None:
+    change_row(seen, 0, weights_sha256=CLEAN.hashes[SECOND])
+
+
+def change_an_accuracy(seen: Observation) -> None:
+    change_row(seen, 0, validation_accuracy=[0.5, 0.2500001])
+
+
+def damage_a_file(seen: Observation) -> None:
+    seen.weights[CLEAN.hashes[FIRST]] = "e" * 64
+
+
+def lose_a_file(seen: Observation) -> None:
+    del seen.weights[CLEAN.hashes[SECOND]]
+
+
+def leave_a_file(seen: Observation) -> None:
+    seen.weights[CLEAN.hashes[CANCELLED]] = CLEAN.hashes[CANCELLED]
+
+
+def raise_an_alarm(seen: Observation) -> None:
+    seen.keys[f"seedsweep:mismatch:{FIRST}"] = 600
+
+
+def report_an_alarm(seen: Observation) -> None:
+    seen.said += "jobs 3, accepted 2, mismatches 1\n"
+
+
+def train_a_cancelled_job(seen: Observation) -> None:
+    row = CLEAN._row(CANCELLED, False)
+    seen.lines[2] = row.line().strip()
+
+
+def store_a_cancelled_result(seen: Observation) -> None:
+    seen.states[CANCELLED] = "SUCCESS"
+
+
+def begin_a_cancelled_job(seen: Observation) -> None:
+    seen.attempts[CANCELLED] = [attempt()]
+
+
+def end_no_attempt(seen: Observation) -> None:
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end=None), attempt(2)]
+
+
+def finish_without_an_attempt(seen: Observation) -> None:
+    seen.attempts[SECOND] = []
+
+
+def begin_with_a_later_attempt(seen: Observation) -> None:
+    seen.attempts[SECOND] = [attempt(cause="worker lost")]
+
+
+def change_a_digit_of_the_csv(seen: Observation) -> None:
+    seen.leaderboard = (seen.leaderboard[0].replace(b"0.25", b"0.26"), seen.leaderboard[1])
+
+
+def lose_the_json(seen: Observation) -> None:
+    seen.leaderboard = (seen.leaderboard[0], b"")
+
+
+def recover_late(seen: Observation) -> None:
+    seen.events[1]["t"] = 1.0 + LEASE_BOUND + 0.1
+
+
+def stop_late(seen: Observation) -> None:
+    seen.stops["w2@test"] = 10.1
+
+
+def leave_a_message(seen: Observation) -> None:
+    seen.keys["unacked"] = -1
+
+
+def leave_a_checkpoint(seen: Observation) -> None:
+    seen.keys[f"seedsweep:checkpoint:{FIRST}"] = 600
+
+
+def keep_attempts_for_ever(seen: Observation) -> None:
+    seen.keys[f"seedsweep:attempts:{FIRST}"] = -1
+
+
+def stay_on_record(seen: Observation) -> None:
+    seen.members.add("w2@test")
+
+
+def leave_a_temporary_file(seen: Observation) -> None:
+    seen.files.add("chaos/.leaderboard.csv.1234.tmp")
+
+
+def end_with_another_status(seen: Observation) -> None:
+    seen.statuses = [0]
+
+
+def print_a_traceback(seen: Observation) -> None:
+    seen.said += "Traceback (most recent call last):\n"
+
+
+def hang(seen: Observation) -> None:
+    seen.troubles.append("the sweep did not end within 150 s")
+
+
+def say_nothing_of_a_full_disk(seen: Observation) -> None:
+    seen.events.append({"t": 9.0, "event": "fault", "fault": "fill the disk", "over": 9.5, "jobs": [], "struck": True})
+
+
+PLANTED: dict[Callable[[Observation], None], str] = {
+    lose_a_row: "lost",
+    tear_a_row: "lost",
+    fail_a_job: "lost",
+    lose_a_file: "lost",
+    double_a_row: "double",
+    count_a_row_twice: "double",
+    add_a_strange_row: "double",
+    change_a_hash: "mismatch",
+    swap_two_hashes: "mismatch",
+    change_an_accuracy: "mismatch",
+    damage_a_file: "mismatch",
+    raise_an_alarm: "mismatch",
+    report_an_alarm: "mismatch",
+    train_a_cancelled_job: "cancelled",
+    store_a_cancelled_result: "cancelled",
+    begin_a_cancelled_job: "attempt",
+    end_no_attempt: "attempt",
+    finish_without_an_attempt: "attempt",
+    begin_with_a_later_attempt: "attempt",
+    change_a_digit_of_the_csv: "leaderboard",
+    lose_the_json: "leaderboard",
+    recover_late: "recovery",
+    stop_late: "recovery",
+    leave_a_file: "leak",
+    leave_a_message: "leak",
+    leave_a_checkpoint: "leak",
+    keep_attempts_for_ever: "leak",
+    stay_on_record: "leak",
+    leave_a_temporary_file: "leak",
+    end_with_another_status: "end",
+    print_a_traceback: "end",
+    hang: "end",
+    say_nothing_of_a_full_disk: "end",
+}
+
+
+def test_an_intact_run_passes() -> None:
+    assert check(intact(), CLEAN) == []
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_violation_is_found(plant: Callable[[Observation], None]) -> None:
+    seen = intact()
+    plant(seen)
+    assert PLANTED[plant] in [violation.kind for violation in check(seen, CLEAN)]
+
+
+def fault(t: float, name: str = "kill Redis", over: float | None = None, **fields: Any) -> dict[str, Any]:
+    return {
+        "t": t,
+        "event": "fault",
+        "fault": name,
+        "over": t if over is None else over,
+        "jobs": [],
+        "struck": True,
+    } | fields
+
+
+def test_recovery_is_counted_from_the_end_of_the_cause() -> None:
+    events = [fault(1.0, over=3.0), {"t": 2.0, "event": "ended"}, {"t": 3.5, "event": "attempt", "job": FIRST}]
+    assert [dataclasses.astuple(found) for found in recoveries(events)] == [("kill Redis", 0.5, True, 0.5)]
+
+
+def test_recovery_of_a_worker_waits_for_all_its_jobs() -> None:
+    events = [
+        fault(1.0, "freeze a worker", jobs=[FIRST, SECOND]),
+        {"t": 2.0, "event": "attempt", "job": FIRST},
+        {"t": 3.0, "event": "attempt", "job": CANCELLED},
+        {"t": 6.0, "event": "ended", "job": SECOND},
+    ]
+    assert [found.seconds for found in recoveries(events)] == [5.0]
+
+
+def test_a_second_fault_begins_the_count_again() -> None:
+    events = [fault(1.0), fault(4.0, "reset the network"), {"t": 5.0, "event": "ended", "job": FIRST}]
+    first, second = recoveries(events)
+    assert (first.seconds, first.alone, first.waited) == (4.0, False, 1.0)
+    assert (second.seconds, second.alone, second.waited) == (1.0, True, 1.0)
+
+
+def test_work_that_does_not_go_on_is_a_violation() -> None:
+    # Given a fault after which every event that could end the wait is missing, though the run went on to its end
+    seen = intact()
+    seen.events = [fault(1.0), {"t": 1.0 + FORGOTTEN_BOUND, "event": "attempt", "job": FIRST}]
+    assert [violation.kind for violation in check(seen, CLEAN)] == ["recovery"]
+
+
+def test_a_plan_is_a_function_of_its_seed() -> None:
+    assert make_plan(7) == make_plan(7)
+    assert len({make_plan(seed) for seed in range(100)}) == 100
+
+
+def test_twenty_plans_hold_every_fault_and_every_persistence() -> None:
+    plans = [make_plan(seed) for seed in range(20)]
+    assert {strike.fault for plan in plans for strike in plan.strikes} == set(FAULTS)
+    assert {plan.persistence for plan in plans} == {"always", "everysec", "none"}
+    assert {plan.shuffled for plan in plans} == {plan.proxied for plan in plans} == {False, True}
+
+
+def test_a_summary_counts_what_the_histories_hold() -> None:
+    struck = {"event": "over", "fault": "kill Redis", "struck": True}
+    recovered = {"event": "recovery", "fault": "kill Redis", "alone": True}
+    checked = {"event": "checked", "jobs": 12, "attempts": 14}
+    summary = summarize(
+        [
+            [
+                struck,
+                recovered | {"seconds": 1.0, "waited": 1.0},
+                checked | {"violations": [["lost", "x"], ["end", "y"]]},
+            ],
+            [struck, recovered | {"seconds": 3.0, "waited": 3.0}, checked | {"violations": [["double", "z"]]}],
+            [struck | {"struck": False}],
+        ]
+    )
+    assert (summary["runs"], summary["completed"], summary["jobs"], summary["attempts"]) == (3, 2, 24, 28)
+    assert (summary["lost"], summary["double"], summary["mismatches"], summary["other_violations"]) == (1, 1, 0, 1)
+    assert summary["faults"]["kill Redis"] == {
+        "struck": 2, "alone": 2, "median_seconds": 2.0, "worst_seconds": 3.0, "worst_seconds_of_all": 3.0,
+    }  # fmt: skip
+
+
+def test_the_document_shows_the_recorded_figures() -> None:
+    document = DOCUMENT.read_text()
+    assert write_into(document, render(json.loads(RECORDED.read_text()))) == document
