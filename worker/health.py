@@ -79,14 +79,11 @@ def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> s
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
-    for run in worker.running:
+    for run, began in worker.running.items():
         meta = app.backend.get_task_meta(run, cache=False)
-        report = meta["result"] if meta["status"] == "PROGRESS" else None
-        if not isinstance(report, dict) or not isinstance(report.get("at"), float):
-            continue
-        silent = now - report["at"]
-        slowest = float(report.get("slowest_epoch") or 0.0)
-        if silent > max(STALLED_SECONDS, 10 * slowest):
+        report = meta["result"] if meta["status"] == "PROGRESS" else {"at": began, "slowest_epoch": 0.0}
+        silent = now - max(began, report["at"])
+        if silent > max(STALLED_SECONDS, 10 * report["slowest_epoch"]):
             return f"has trained {run[:12]} without a new epoch for {silent:.0f} s"
     return None
 

@@ -150,7 +150,7 @@ class Reporter:
             beat=now,
             looped=self._looped,
             took=self._took,
-            running=[request.id for request in _copied(state.active_requests)],
+            running={request.id: request.time_start or now for request in _copied(state.active_requests)},
             concurrency=c.pool.num_processes,
             blocking=type(c.pool).__module__.endswith(".solo"),
             consuming=consuming,

@@ -8,6 +8,7 @@ from celery import bootsteps
 from celery.utils.log import get_logger
 
 from nn.errors import SeedsweepError
+from worker.logs import calm_logs
 
 logger = get_logger(__name__)
 
@@ -22,6 +23,7 @@ class PreloadStep(bootsteps.Step):
         """Load and compile, or end the worker with one sentence."""
         from worker.tasks import TRAIN
 
+        calm_logs()
         try:
             dataset = worker.app.tasks[TRAIN].dataset
             from worker.trainer import warm_up

@@ -29,8 +29,8 @@ class Presence(BaseModel):
     looped: float
     #: When a job last began on it; when it started, if none did.
     took: float
-    #: The runs that its processes train.
-    running: list[str]
+    #: The runs that its processes train, and when each began.
+    running: dict[str, float]
     concurrency: int
     #: Whether its pool works in the event loop itself, which then stands still during a job.
     blocking: bool

@@ -77,7 +77,7 @@ class StopStep(bootsteps.StartStopStep):
             timer.start()
 
     def _time_is_up(self) -> None:
-        logger.warning("An epoch did not end in %g seconds: its job is given back as it stood before", self._seconds)
+        logger.warning("Jobs are given back as they stood: no epoch's end came in %g seconds", self._seconds)
         os.kill(os.getpid(), signal.SIGQUIT)
 
 

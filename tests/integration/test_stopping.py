@@ -25,7 +25,9 @@ def test_sigterm_gives_the_job_back_at_an_epochs_end(cluster: Cluster, cache_dir
     cluster.wait_for_state(run, "PROGRESS")
     # When it is told to end
     assert first.stop(timeout=10) == 0
-    # Then the message is back in the queue at once, and a checkpoint is there
+    # Then nothing in its log looks like a fault
+    assert "Traceback" not in first.text()
+    # And the message is back in the queue at once, and a checkpoint is there
     client = cluster.server.client()
     assert (client.llen("seedsweep"), client.hlen("unacked")) == (1, 0)
     stopped_after = cluster.app.backend.get_task_meta(run, cache=False)
@@ -68,6 +70,7 @@ def test_an_epoch_that_takes_too_long_is_cut_off(redis_server: RedisServer, tmp_
         child.suspend()
         # When the worker is told to end
         worker.stop(timeout=10)
+        worker.wait_until_logged("Jobs are given back as they stood: no epoch's end came in 1 seconds")
         # Then its process is gone, and the message is back without waiting for the lease
         assert not child.is_running()
         assert redis_server.client().llen("seedsweep") == 1

@@ -111,7 +111,7 @@ def report(store: Store, name: str, **changes: object) -> Presence:
 
     now = time.time()
     presence = Presence(
-        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, took=now, running=[], concurrency=1,
+        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, took=now, running={}, concurrency=1,
         blocking=False, consuming=True, broken=None, dataset=None,
     ).model_copy(update=changes)  # fmt: skip
     Roster(store, lease_seconds=10).report(presence)
