@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    OutOfMemoryError,
     RedisError,
 )
 from redis.exceptions import (
@@ -22,9 +23,12 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from orchestrator.errors import BrokerUnreachableError
+from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from orchestrator.ledger import Ledger
+from orchestrator.registry import Registry
 from worker.app import create_app
+from worker.attempts import Attempt
+from worker.presence import Presence
 from worker.settings import Settings
 from worker.store import Store
 from worker.tasks import TRAIN, TrainingTask
@@ -70,7 +74,7 @@ class Broker:
     ) -> None:
         self.app = create_app(settings)
         self.ledger = Ledger(self.app)
-        self.address = hide_password(self.app.conf.broker_url)
+        self.address = hide_password(self.app.conf.broker_read_url)
         self.check = check
         self._tell = tell
 
@@ -79,23 +83,28 @@ class Broker:
         """Where the weights are."""
         return self._task.store(patient=False)
 
+    @property
+    def registry(self) -> Registry:
+        """The sweeps that the cluster knows."""
+        return Registry(self.store)
+
     def check_answer(self) -> None:
         """Find out whether the broker and the result backend answer, within ten seconds.
 
         Raises:
             BrokerUnreachableError: nothing answers, or it does not let us in; the message names the address.
         """
-        for url in dict.fromkeys((self.app.conf.broker_url, self.app.conf.result_backend)):
+        for url in dict.fromkeys((self.app.conf.broker_read_url, self.app.conf.result_backend)):
             _check_answer(url)
 
-    def online_workers(self) -> list[str]:
-        """Return the names of the workers that hold their leases."""
+    def online_workers(self) -> list[Presence]:
+        """Return the workers that hold their leases."""
         lease = self.app.settings.lease_seconds
-        return [worker.name for worker in self.patiently(self._task.roster(patient=False).all) if worker.age() < lease]
+        return [worker for worker in self.patiently(self._task.roster(patient=False).all) if worker.age() < lease]
 
-    def attempts(self, job_key: str) -> int:
-        """Return how many attempts at a job are on record."""
-        return len(self.patiently(lambda: self._task.attempts(patient=False).of(job_key)))
+    def attempts(self, run: str) -> list[Attempt]:
+        """Return the attempts at a run that are on record, oldest first."""
+        return self.patiently(lambda: self._task.attempts(patient=False).of(run))
 
     @property
     def _task(self) -> TrainingTask:
@@ -110,6 +119,7 @@ class Broker:
 
         Raises:
             BrokerUnreachableError: the broker answers, and refuses.
+            ClusterFullError: it has no room for what the action writes.
         """
         pause, lost_since, mentioned = 0.1, 0.0, 0.0
         while True:
@@ -137,8 +147,18 @@ class Broker:
             error = error.__cause__
         if isinstance(error, _REFUSED):
             raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
+        if isinstance(error, OutOfMemoryError):
+            raise ClusterFullError(self._full()) from None
         if isinstance(error, RedisError) and not isinstance(error, _LOST):
             raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
+
+    def _full(self) -> str:
+        memory = self.patiently(lambda: self.app.backend.client.info("memory"))
+        limit, used = (memory[name] / 2**20 for name in ("maxmemory", "used_memory"))
+        return (
+            f"Redis at {self.address} is full: it holds {used:.1f} MiB, and its maxmemory is {limit:.1f} MiB; raise "
+            f"that limit, or let results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
+        )
 
 
 def _check_answer(url: str) -> None:

@@ -93,8 +93,9 @@ class Collector:
             self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
         # Somebody may have cancelled them, and a worker not have noticed yet.
         broker.patiently(lambda: broker.store.revive(waiting))
-        submit(broker, [job for key, job in waiting.items() if key not in under_way and key not in known])
-        resubmit(broker, [job for key, job in waiting.items() if _is_stale(known.get(key), key in under_way)])
+        ended = {key for key, state in known.items() if state.ended}
+        submit(broker, [job for key, job in waiting.items() if key not in under_way and key not in ended])
+        resubmit(broker, [job for key, job in waiting.items() if key in ended])
         return waiting
 
     def _take(
@@ -195,7 +196,8 @@ class Collector:
         lost = self._broker.patiently(lambda: reconciler.lost(waiting))
         if lost:
             self._progress.message(f"Redis lost {len(lost)} {'job' if len(lost) == 1 else 'jobs'}: submitted again")
-            resubmit(self._broker, [job for key, job in waiting.items() if key in lost])
+            # The message alone: what is known of the job, its cancellation and its attempts, still holds.
+            submit(self._broker, [job for key, job in waiting.items() if key in lost])
 
     def _look_for_workers(self, sign_of_work: bool) -> None:
         """Say so if the queue rests because no worker is online."""
@@ -206,9 +208,3 @@ class Collector:
             self._next_question = now + QUIET_AGAIN_SECONDS
             if not self._broker.online_workers():
                 self._progress.message(f"No worker is online at {self._broker.address} yet: waiting for one")
-
-
-def _is_stale(state: State | None, under_way: bool) -> bool:
-    """Return whether what is stored of a job without a usable result is in the way of a new run."""
-    # A job that ended may still have its message for an instant; one that runs without a message runs no more.
-    return state is not None and (state.ended or not under_way)

@@ -25,3 +25,7 @@ class ClusterError(SeedsweepError):
 
 class PictureError(SeedsweepError):
     """A file that is not a picture of a digit."""
+
+
+class ClusterFullError(SeedsweepError):
+    """The cluster's Redis has reached its `maxmemory`, and takes nothing more."""

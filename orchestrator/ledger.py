@@ -6,11 +6,12 @@ Stateless: everything is asked for by job key, so that any orchestrator can go o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery, states
+from celery.exceptions import TaskRevokedError
 
 from nn.errors import SeedsweepError
 
@@ -63,7 +64,7 @@ class Ledger:
             name, value = str(meta["status"]), meta["result"]
         except Exception as error:
             return State(states.FAILURE, f"the stored result cannot be read: {error!r}")
-        if isinstance(value, SeedsweepError):
+        if isinstance(value, (SeedsweepError, TaskRevokedError)):
             value = str(value)
         elif isinstance(value, BaseException):
             value = f"{type(value).__name__}: {value}"
@@ -81,13 +82,44 @@ class Ledger:
             channel = connection.default_channel
             client = channel.client
             found: set[str] = set()
-            for priority in channel.priority_steps:
-                queue = channel._q_for_pri(self._app.conf.task_default_queue, priority)
+            for queue in self._queues(channel):
                 for start in range(0, client.llen(queue), CHUNK):
                     found.update(_message_id(item) for item in client.lrange(queue, start, start + CHUNK - 1))
             held = client.hscan_iter(channel.unacked_key, count=CHUNK)
             found.update(_message_id(json.loads(item)[0]) for _, item in held)
             return found - {""}
+
+    def withdraw(self, keys: Collection[str]) -> set[str]:
+        """Remove the queued messages of these jobs; those that workers hold stay.
+
+        Returns:
+            The keys of which a message was removed: nobody else has it, or will have it.
+        """
+        withdrawn: set[str] = set()
+        with self._app.connection_for_write() as connection:
+            channel = connection.default_channel
+            client = channel.client
+            for queue in self._queues(channel):
+                start = 0
+                while chunk := client.lrange(queue, start, start + CHUNK - 1):
+                    ours = [(item, key) for item in chunk if (key := _message_id(item)) in keys]
+                    with client.pipeline(transaction=False) as pipeline:
+                        for item, _ in ours:
+                            # The very message, by its value: if a worker was faster, nothing is removed.
+                            pipeline.lrem(queue, 1, item)
+                        removed = pipeline.execute()
+                    withdrawn.update(key for (_, key), count in zip(ours, removed, strict=True) if count)
+                    start += len(chunk) - sum(removed)
+        return withdrawn
+
+    def revoke(self, keys: Iterable[str], reason: str) -> None:
+        """Store that these jobs are cancelled; a result that is stored already stays."""
+        for key in keys:
+            self._app.backend.mark_as_revoked(key, reason)
+
+    def _queues(self, channel: Any) -> list[str]:
+        """Return the names of the lists that make up the queue, one for each priority."""
+        return [channel._q_for_pri(self._app.conf.task_default_queue, step) for step in channel.priority_steps]
 
 
 def _message_id(message: Any) -> str:

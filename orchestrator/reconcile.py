@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from orchestrator.ledger import Ledger
 
 #: Seconds between two looks. A look reads all messages: rare enough not to count, often enough to lose no patience.
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 3.0
 
 
 class Reconciler:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.job import Digest, Fraction, Job, Result
+
+
+class Mismatch(BaseModel):
+    """Two runs of one job with different weights: the SHA-256 of the first and of the second, and who trained that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first: str
+    second: str
+    run: str
+    worker: str
 
 
 class Row(BaseModel):
@@ -35,6 +47,10 @@ class Row(BaseModel):
     error: str | None
     #: Where the result was found, when it was not trained for this sweep.
     reused_from: str | None = None
+    #: Why each attempt was made (`worker.attempts`), oldest first; only if there was more than one.
+    attempt_causes: list[str] = []
+    #: Runs of this very job that ended with other weights: evidence of a fault, which nobody may overlook.
+    mismatches: list[Mismatch] = []
 
     @property
     def accepted(self) -> bool:
@@ -43,11 +59,11 @@ class Row(BaseModel):
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
-        absent = {"notebook_accuracy"} if self.notebook_accuracy is None else None
-        return self.model_dump_json(exclude=absent) + "\n"
+        rare = ("notebook_accuracy", "attempt_causes", "mismatches")
+        return self.model_dump_json(exclude={name for name in rare if not getattr(self, name)}) + "\n"
 
 
-def accepted_row(job: Job, result: Result, reused_from: str | None = None) -> Row:
+def accepted_row(job: Job, result: Result, reused_from: str | None = None, causes: Sequence[str] = ()) -> Row:
     """Return the row of a job that has a result."""
     return Row(
         **_identity(job),
@@ -60,21 +76,27 @@ def accepted_row(job: Job, result: Result, reused_from: str | None = None) -> Ro
         worker=result.worker,
         error=result.error,
         reused_from=reused_from,
+        attempt_causes=_if_several(causes),
     )
 
 
-def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attempts: int = 0) -> Row:
-    """Return the row of a job that ended without a result."""
+def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, causes: Sequence[str] = ()) -> Row:
+    """Return the row of a job that ended without a result, after attempts for these causes."""
     return Row(
         **_identity(job),
         status=status,
         validation_accuracy=[],
         epoch_seconds=[],
         weights_sha256=None,
-        attempts=attempts,
+        attempts=len(causes),
         worker=None,
         error=error,
+        attempt_causes=_if_several(causes),
     )
+
+
+def _if_several(causes: Sequence[str]) -> list[str]:
+    return list(causes) if len(causes) > 1 else []
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -91,6 +113,10 @@ class Accounting(BaseModel):
     diverged: int
     failed: int
     cancelled: int
+    #: Jobs of which two runs ended with different weights.
+    mismatches: int
+    #: How many of the attempts were repetitions, by cause.
+    repeated: dict[str, int] = {}
 
     @classmethod
     def of(cls, jobs: int, rows: Iterable[Row]) -> Accounting:
@@ -105,7 +131,18 @@ class Accounting(BaseModel):
             diverged=sum(row.status == "diverged" for row in counted),
             failed=sum(row.status == "failed" for row in counted),
             cancelled=sum(row.status == "cancelled" for row in counted),
+            mismatches=sum(bool(row.mismatches) for row in counted),
+            repeated=Counter(cause for row in counted if row.reused_from is None for cause in row.attempt_causes[1:]),
         )
 
+    @property
+    def complete(self) -> bool:
+        """Whether every job has a result, and nothing speaks against any of them."""
+        return self.accepted == self.jobs and not self.mismatches
+
     def __str__(self) -> str:
-        return ", ".join(f"{name} {count}" for name, count in self)
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.repeated.items()))
+        counts = {name: str(count) for name, count in self if name != "repeated"}
+        if causes:
+            counts["attempts"] += f" ({causes})"
+        return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import EmbeddedCluster, available_cores
+from orchestrator.access import cluster_for, embedded_processes
 from orchestrator.progress import Progress
 from orchestrator.reuse import sibling_results
-from orchestrator.rows import Row
-from orchestrator.run_folder import RunFolder
+from orchestrator.rows import Mismatch, Row
+from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interruption
 from worker.job import Job
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from orchestrator.broker import Broker
+    from orchestrator.collect import Collector
 
 #: What a row says of a result that the cluster had before this sweep asked for it.
 RESULT_BACKEND = "the result backend"
@@ -90,12 +91,14 @@ class Run:
         Raises:
             ClusterError: a part of the embedded cluster ended; what was finished is kept.
             BrokerUnreachableError: the broker refuses.
+            ClusterFullError: Redis has no room.
             OutputError: the folder cannot be written any more.
+            SweepExistsError: the name belongs to another sweep on the cluster.
         """
         with self._cluster(progress.message) as broker:
-            from orchestrator.collect import Collector
-
-            collector = Collector(broker, self.accept, progress)
+            manifest = self.folder.manifest()
+            broker.patiently(lambda: broker.registry.reopen(manifest))
+            collector = self._collector(broker, manifest, progress)
             # What a resumed sweep finds on the cluster is most likely its own, finished while nobody looked.
             waiting = collector.begin(
                 self.missing,
@@ -103,27 +106,40 @@ class Run:
                 reused_from=None if self.resuming else RESULT_BACKEND,
             )
             collector.collect(waiting)
+            self._end(broker)
 
-    @contextlib.contextmanager
-    def _cluster(self, tell: Callable[[str], None]) -> Iterator[Broker]:
-        """Give the cluster that the settings name, or an embedded one for as long as the block runs."""
-        if self.settings.broker_url is not None:
-            from orchestrator.broker import Broker
+    def follow(self, progress: Progress) -> None:
+        """Collect what somebody has submitted, until every job has its row; submit only what Redis lost.
 
-            yield Broker(self.settings, tell)
-            return
-        environment = {"SEEDSWEEP_DATA": self.data, "SEEDSWEEP_CACHE_DIR": str(self.settings.cache_dir.absolute())}
-        with contextlib.ExitStack() as stack:
-            with self.interruption.shield():
-                cluster = stack.enter_context(EmbeddedCluster(self.processes, environment))
-            # Celery takes a while to import: meanwhile the cluster starts.
-            from orchestrator.broker import Broker
+        Raises: as `train`.
+        """
+        with self._cluster(progress.message) as broker:
+            manifest = self.folder.manifest()
+            broker.patiently(lambda: broker.registry.register(manifest))
+            self._collector(broker, manifest, progress).collect(self.missing)
+            self._end(broker)
 
-            settings = self.settings.model_copy(update={"broker_url": cluster.url, "result_backend": None})
-            cluster.wait_for_server()
-            yield Broker(settings, tell, cluster.check)
+    def _collector(self, broker: Broker, manifest: Manifest, progress: Progress) -> Collector:
+        from orchestrator.collect import Collector
+        from orchestrator.membership import Membership
+
+        sweep = Membership(broker, manifest, progress.message)
+        return Collector(broker, self.accept, progress, sweep=sweep)
+
+    def _end(self, broker: Broker) -> None:
+        """Look whether any two runs of a job disagreed, and note on the cluster that the sweep waits for nothing."""
+        found = broker.patiently(lambda: broker.store.all_mismatches(self.jobs))
+        for key, mismatches in found.items():
+            evidence = [Mismatch.model_validate(mismatch) for mismatch in mismatches]
+            self.rows[key] = self.rows[key].model_copy(update={"mismatches": evidence})
+        broker.patiently(lambda: broker.registry.finish(self.folder.name))
+
+    def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Broker]:
+        return cluster_for(
+            self.settings, data=self.data, processes=self.processes, interruption=self.interruption, tell=tell
+        )
 
     @property
     def processes(self) -> int:
-        """How many processes an embedded cluster has: one per core that this process may use, and no idle ones."""
-        return min(self.workers or available_cores(), max(1, len(self.missing)))
+        """How many processes an embedded cluster has."""
+        return embedded_processes(self.workers, len(self.missing))

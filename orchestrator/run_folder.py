@@ -7,6 +7,7 @@ the orchestrator costs a result. When the sweep ends it is put into the sweep's 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -189,8 +190,16 @@ class RunFolder:
         Raises:
             OutputError: the file cannot be written.
         """
-        with self._writing(), self._results.open("ab") as file:
-            file.write(row.line().encode())
+        line = row.line().encode()
+        with self._writing(), self._results.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                # The whole line, or nothing of it.
+                file.truncate(size)
+                raise
 
     def _cut_torn_line(self) -> None:
         """Remove the end of an interrupted write, which the next line would otherwise be glued to."""

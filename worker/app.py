@@ -11,9 +11,6 @@ from worker.urls import DEFAULT_BROKER, redis_url
 
 QUEUE = "seedsweep"
 
-#: Seconds after which a command on a connection that went silent is given up, and the connection made anew.
-_SOCKET_TIMEOUT = 20.0
-
 
 class SeedsweepApp(Celery):
     """A Celery app made of `Settings` alone, so that a spawned child process can make the same one."""
@@ -35,7 +32,11 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app = SeedsweepApp("seedsweep", broker=broker, backend=backend, set_as_current=False)
     app.settings = settings
     app.conf.update(
-        _messages() | _reliability(settings) | _connections(settings, on_socket=backend.startswith("redis+socket"))
+        # Celery prefers the variable CELERY_BROKER_URL to what an app is made of, but not to these two.
+        {"broker_read_url": broker, "broker_write_url": broker}
+        | _messages()
+        | _reliability(settings)
+        | _connections(settings, on_socket=backend.startswith("redis+socket"))
     )
     # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:LedgerBackend")
@@ -108,13 +109,13 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
             # A worker killed while it looks leaves a lock behind: kombu's default keeps all others off for 5 minutes.
             "unacked_mutex_expire": max(5, int(2 * settings.restore_seconds)),
             # Connections that went silent without being closed are found in seconds, not never.
-            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_timeout": settings.socket_seconds,
             "socket_connect_timeout": 5.0,
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
         "result_backend_transport_options": lease,
-        "redis_socket_timeout": _SOCKET_TIMEOUT,
+        "redis_socket_timeout": settings.socket_seconds,
         "redis_socket_connect_timeout": 5.0,
         "redis_backend_health_check_interval": 10,
         # A unix socket has no keepalive, and redis-py refuses the option there.

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, ge=3.0, le=86_400.0, description="seconds from 3 to 86400")
     #: Seconds between two looks for messages whose lease has ended.
     restore_seconds: float = Field(default=3.0, ge=0.5, le=600.0, description="seconds from 0.5 to 600")
+    #: Seconds after which a command on a connection that went silent is given up, and the connection made anew.
+    socket_seconds: float = Field(default=20.0, ge=2.0, le=600.0, description="seconds from 2 to 600")
     #: Seconds of training after which the next epoch's end is checkpointed.
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds that a stopping worker waits for the end of an epoch before it gives its job back in the middle of one.

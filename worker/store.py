@@ -11,6 +11,7 @@
 | seedsweep:attempts:<run>       | hash   | JSON, one an attempt      | worker, at start, end | `result_expires`       |
 | seedsweep:refusals:<run>       | string | times without the data    | worker                | `result_expires`       |
 | seedsweep:cancelled:<run>      | string | why                       | orchestrator          | `result_expires`       |
+| seedsweep:sweep:<name>         | hash   | `orchestrator.registry`   | orchestrator          | `result_expires`       |
 | seedsweep:workers              | hash   | JSON, `worker.presence`   | worker, at every beat | 10 leases after all    |
 
 A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.run_id`).
@@ -38,6 +39,9 @@ from worker.job import canonical
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+#: Keys that one command removes: few enough that Redis serves others in between.
+CHUNK = 512
 
 #: Errors that pass: Redis is away, or full. Whatever else Redis answers is a fault of ours and is raised.
 PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, OSError)
@@ -93,9 +97,19 @@ class Store:
 
     def drop_weights(self, hashes: Iterable[str]) -> None:
         """Remove weights that are no longer wanted."""
-        names = [key("weights", sha256) for sha256 in hashes]
-        if names:
-            self.call(lambda: self.client.unlink(*names))
+        self._unlink([key("weights", sha256) for sha256 in hashes])
+
+    def kept_weights(self, hashes: Iterable[str]) -> set[str]:
+        """Return those of the hashes whose weights are in the store."""
+        wanted = list(hashes)
+
+        def command() -> list[int]:
+            with self.client.pipeline(transaction=False) as pipeline:
+                for sha256 in wanted:
+                    pipeline.exists(key("weights", sha256))
+                return pipeline.execute()
+
+        return {sha256 for sha256, found in zip(wanted, self.call(command), strict=True) if found}
 
     def settle(self, job_key: str, sha256: str, run: str, worker: str) -> bool:
         """Compare a finished run's weights with those of the first run of the job that finished.
@@ -115,8 +129,20 @@ class Store:
 
     def mismatches(self, job_key: str) -> list[dict[str, str]]:
         """Return what `settle` found wrong: the first hash, the second, and the run and worker of the second."""
-        found = self.call(lambda: self.client.lrange(key("mismatch", job_key), 0, -1))
-        return [json.loads(item) for item in cast("list[bytes]", found)]
+        return self.all_mismatches([job_key]).get(job_key, [])
+
+    def all_mismatches(self, job_keys: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+        """Return the mismatches of those of the jobs that have any, by job key."""
+        keys = list(job_keys)
+
+        def command() -> list[list[bytes]]:
+            with self.client.pipeline(transaction=False) as pipeline:
+                for job_key in keys:
+                    pipeline.lrange(key("mismatch", job_key), 0, -1)
+                return pipeline.execute()
+
+        found = zip(keys, self.call(command), strict=True)
+        return {job_key: [json.loads(item) for item in items] for job_key, items in found if items}
 
     def cancel(self, runs: Iterable[str], reason: str) -> None:
         """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch."""
@@ -135,6 +161,10 @@ class Store:
         reason = self.call(lambda: self.client.get(key("cancelled", run)))
         return None if reason is None else cast("bytes", reason).decode(errors="replace")
 
+    def revive(self, runs: Iterable[str]) -> None:
+        """Take back `cancel` for runs that have not ended by it."""
+        self._unlink([key("cancelled", run) for run in runs])
+
     def count_refusal(self, run: str) -> int:
         """Count that a worker refused the run for want of its data set; return how often that was."""
         name = key("refusals", run)
@@ -150,9 +180,16 @@ class Store:
     def forget(self, runs: Iterable[str]) -> None:
         """Remove what is known of these runs but for their results, so that they can be submitted afresh."""
         kinds = ("checkpoint", "attempts", "refusals", "cancelled")
-        names = [key(kind, run) for run in runs for kind in kinds]
-        if names:
-            self.call(lambda: self.client.unlink(*names))
+        self._unlink([key(kind, run) for run in runs for kind in kinds])
+
+    def drop_checkpoints(self, runs: Iterable[str]) -> None:
+        """Remove the checkpoints of runs that have ended."""
+        self._unlink([key("checkpoint", run) for run in runs])
+
+    def _unlink(self, names: list[str]) -> None:
+        for start in range(0, len(names), CHUNK):
+            chunk = names[start : start + CHUNK]
+            self.call(lambda chunk=chunk: self.client.unlink(*chunk))  # type: ignore[misc]
 
     def _push(self, name: str, item: str) -> None:
         def command() -> None:

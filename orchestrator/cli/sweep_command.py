@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +10,21 @@ from typing import Any
 from rich.console import Console
 
 from nn.dataset import dataset_digest
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import InvalidInputError
 from orchestrator import fields
-from orchestrator.cli.output import print_end, print_json
-from orchestrator.cli.sweep import DEFAULT_OUTPUT, Options
+from orchestrator.cli.ending import how_to_go_on, run_to_its_end
+from orchestrator.cli.given import embedded_workers, output_folder, settings_for
+from orchestrator.cli.sweep import Options
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
-from orchestrator.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
-from orchestrator.rows import Accounting
 from orchestrator.run import Run
 from orchestrator.run_folder import Manifest, RunFolder, free_name
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.sweep import SweepSpecification
 from worker.job import Job
-from worker.settings import Settings, load_settings
-from worker.urls import hide_password, redis_url
-
-MAX_WORKERS = 1024
+from worker.settings import Settings
+from worker.urls import hide_password
 
 
 @dataclass(frozen=True)
@@ -76,9 +71,9 @@ def make_plan(words: Mapping[str, object], options: Options) -> Plan:
     given = fields.parse(words)
     if options.spec is not None:
         given = fields.read_toml(Path(options.spec)) | given
-    settings = _settings(options)
-    workers = _workers(options, settings)
-    folder = RunFolder(_output(options), _name(options))
+    settings = settings_for(options.broker)
+    workers = embedded_workers(options.workers, settings, options.broker)
+    folder = RunFolder(output_folder(options.output), _name(options))
     earlier = folder.manifest() if options.resume else None
     if earlier is None:
         folder.refuse_existing()
@@ -96,36 +91,10 @@ def make_plan(words: Mapping[str, object], options: Options) -> Plan:
         # Celery, which an embedded cluster can import while it starts.
         from orchestrator.broker import Broker
 
-        Broker(settings).check_answer()
+        broker = Broker(settings)
+        broker.check_answer()
+        broker.patiently(lambda: broker.registry.refuse_other(folder.name, list(jobs)))
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
-
-
-def _settings(options: Options) -> Settings:
-    settings = load_settings()
-    if options.broker is not None:
-        settings = settings.model_copy(update={"broker_url": redis_url(options.broker, "--broker")})
-    return settings
-
-
-def _workers(options: Options, settings: Settings) -> int | None:
-    if options.workers is None:
-        return None
-    if settings.broker_url is not None:
-        where = "--broker" if options.broker is not None else "CELERY_BROKER_URL"
-        raise InvalidInputError("--workers", options.workers, f"nothing beside {where}, whose workers are its own")
-    try:
-        workers = int(options.workers)
-    except ValueError:
-        workers = 0
-    if not 1 <= workers <= MAX_WORKERS:
-        raise InvalidInputError("--workers", options.workers, f"an integer from 1 to {MAX_WORKERS}")
-    return workers
-
-
-def _output(options: Options) -> Path:
-    if not options.output or "\0" in options.output:
-        raise InvalidInputError("--output", options.output, "the path of a folder")
-    return Path(options.output)
 
 
 def _name(options: Options) -> str:
@@ -133,7 +102,7 @@ def _name(options: Options) -> str:
         return options.name
     if options.resume:
         raise SweepNotFoundError("--resume needs the --name of the sweep to go on with")
-    return free_name(_output(options))
+    return free_name(output_folder(options.output))
 
 
 def _refuse_difference(given: Mapping[str, Any], earlier: Manifest) -> None:
@@ -175,24 +144,13 @@ def _run(plan: Plan, options: Options, interruption: Interruption) -> int:
         plan.folder, plan.jobs, plan.settings, plan.specification.data, interruption,
         workers=plan.workers, resuming=plan.earlier is not None,
     )  # fmt: skip
-    console = Console(stderr=options.json, highlight=False)
-    try:
-        _train(run, options, console)
-        standings = leaderboard(run.jobs.values(), run.rows)
-        with interruption.shield():
-            run.folder.finish(run.rows, list(run.jobs), to_csv(standings), to_json(standings))
-    except SeedsweepError as error:
-        print(f"orchestrator: {error}\n{how_to_go_on(run, options)}", file=sys.stderr)
-        return 1
-    except Interrupted:
-        print(f"Interrupted. {how_to_go_on(run, options)}", file=sys.stderr)
-        raise
-    accounting = Accounting.of(len(run.jobs), run.rows.values())
-    if options.json:
-        print_json(run.folder, accounting, standings)
-    else:
-        print_end(console, run.folder, accounting, standings)
-    return 0 if accounting.accepted == accounting.jobs else 1
+    command = ["orchestrator", "sweep", "--resume", "--name", run.folder.name]
+    return run_to_its_end(
+        run,
+        lambda console: _train(run, options, console),
+        as_json=options.json,
+        go_on=lambda: how_to_go_on(run, command, options.output, options.broker),
+    )
 
 
 def _train(run: Run, options: Options, console: Console) -> None:
@@ -206,6 +164,7 @@ def _train(run: Run, options: Options, console: Console) -> None:
             progress.message(f"{reused} are reused from other sweeps in {run.folder.path.parent}")
         if run.missing:
             progress.message(f"Training {len(run.missing)} {_where(run)}")
+        if run.missing or run.settings.broker_url is not None:
             run.train(progress, reuse=options.reuse)
 
 
@@ -213,19 +172,3 @@ def _where(run: Run) -> str:
     if run.settings.broker_url is not None:
         return f"on the cluster at {hide_password(run.settings.broker_url)}"
     return f"on this machine, {run.processes} at a time"
-
-
-def how_to_go_on(run: Run, options: Options) -> str:
-    """Return what to tell someone whose sweep ended early."""
-    command = ["orchestrator", "sweep", "--resume", "--name", run.folder.name]
-    if options.output != DEFAULT_OUTPUT:
-        command += ["--output", options.output]
-    queued = ""
-    if options.broker is not None:
-        command += ["--broker", hide_password(options.broker)]
-    if run.settings.broker_url is not None:
-        queued = " Jobs that are queued on the cluster stay there, and their results are taken then."
-    finished = len(run.jobs) - len(run.missing)
-    return (
-        f"{finished} of {len(run.jobs)} jobs are kept in {run.folder.path}; go on with: {shlex.join(command)}{queued}"
-    )

@@ -33,7 +33,7 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     done = command_line.run("sweep", *SMALL, "--name", "first")
 
     # Then it shows the leaderboard and its accounting,
-    assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0\n" in done.stdout
+    assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 0\n" in done.stdout
     assert "rank   learning rate" in done.stdout
     assert done.stderr == ""
     # there is one row a job, in the sweep's order,
@@ -93,6 +93,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     printed = json.loads(done.stdout)
     assert printed["accounting"] == {
         "jobs": 4, "accepted": 4, "attempts": 4, "reused": 0, "diverged": 0, "failed": 0, "cancelled": 0,
+        "mismatches": 0, "repeated": {},
     }  # fmt: skip
     assert "[4/4] seed 1" in done.stderr
     assert f"Training 4 on the cluster at {address}" in done.stderr

@@ -12,9 +12,12 @@ import pytest
 
 from nn.dataset import MNIST_DIGEST
 from orchestrator.leaderboard import Standing, leaderboard, to_csv, to_json
-from orchestrator.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.rows import Accounting, Mismatch, Row, accepted_row, lost_row
 from orchestrator.sweep import SweepSpecification
 from worker.job import Job, Result
+
+#: Why a job was tried three times.
+LOST = ["first run", "worker lost", "child lost"]
 
 
 def jobs_of(seeds: int, *learning_rates: float) -> list[Job]:
@@ -76,7 +79,7 @@ def test_diverged_jobs_count_with_the_accuracy_they_have() -> None:
 
 def test_failed_and_missing_jobs_do_not_count_and_are_seen() -> None:
     jobs = jobs_of(3, 0.1)
-    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: lost_row(jobs[1], "failed", "it broke", 3)}
+    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: lost_row(jobs[1], "failed", "it broke", LOST)}
 
     (only,) = leaderboard(jobs, rows)
 
@@ -144,12 +147,32 @@ def test_the_accounting_counts_every_way_a_job_can_end() -> None:
     jobs = jobs_of(5, 0.1)
     rows = [
         trained(jobs[0], 0.9),
-        trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2}),
+        trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2, "attempt_causes": LOST[:2]}),
         trained(jobs[2], 0.9).model_copy(update={"reused_from": "another"}),
-        lost_row(jobs[3], "failed", "it broke", 3),
+        lost_row(jobs[3], "failed", "it broke", LOST),
         lost_row(jobs[4], "cancelled", "as you asked"),
     ]
 
     assert str(Accounting.of(6, rows)) == (
-        "jobs 6, accepted 3, attempts 6, reused 1, diverged 1, failed 1, cancelled 1"
+        "jobs 6, accepted 3, attempts 6 (child lost 1, worker lost 2), reused 1, diverged 1, failed 1, cancelled 1, "
+        "mismatches 0"
     )
+
+
+def test_a_sweep_is_complete_only_without_evidence_against_it() -> None:
+    (job,) = jobs_of(1, 0.1)
+    found = Mismatch(first="a" * 64, second="b" * 64, run=job.key, worker="w@host")
+
+    assert Accounting.of(1, [trained(job, 0.9)]).complete
+    assert not Accounting.of(2, [trained(job, 0.9)]).complete
+    against = Accounting.of(1, [trained(job, 0.9).model_copy(update={"mismatches": [found]})])
+    assert not against.complete
+    assert "mismatches 1" in str(against)
+
+
+def test_a_row_shows_what_is_rare_only_when_it_is_there() -> None:
+    (job,) = jobs_of(1, 0.1)
+    rare = {"attempt_causes", "mismatches", "notebook_accuracy"}
+
+    assert not rare & set(json.loads(lost_row(job, "failed", "it broke", LOST[:1]).line()))
+    assert json.loads(lost_row(job, "failed", "it broke", LOST).line())["attempt_causes"] == LOST

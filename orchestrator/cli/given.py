@@ -1,0 +1,69 @@
+"""What several commands are given: a cluster, a folder, a number of processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nn.errors import InvalidInputError
+from worker.settings import Settings, load_settings
+from worker.urls import redis_url
+
+MAX_WORKERS = 1024
+
+
+def settings_for(broker: str | None) -> Settings:
+    """Return the settings from the environment, with the cluster that `--broker` names.
+
+    Raises:
+        InvalidInputError: a variable or the address cannot be used.
+    """
+    settings = load_settings()
+    if broker is not None:
+        settings = settings.model_copy(update={"broker_url": redis_url(broker, "--broker")})
+    return settings
+
+
+def settings_of_a_cluster(broker: str | None) -> Settings:
+    """Return the settings for a command that needs a cluster which outlives it.
+
+    Raises:
+        InvalidInputError: no cluster is named, or its address cannot be used.
+    """
+    settings = settings_for(broker)
+    if settings.broker_url is None:
+        raise InvalidInputError(
+            "--broker", broker, "the address of a Redis server, here or in CELERY_BROKER_URL: an embedded cluster ends "
+            "with the command that started it"
+        )  # fmt: skip
+    return settings
+
+
+def output_folder(output: str) -> Path:
+    """Return the folder in which sweeps are kept.
+
+    Raises:
+        InvalidInputError: it cannot be one.
+    """
+    if not output or "\0" in output:
+        raise InvalidInputError("--output", output, "the path of a folder")
+    return Path(output)
+
+
+def embedded_workers(workers: str | None, settings: Settings, broker: str | None) -> int | None:
+    """Return how many processes an embedded cluster shall have, or None where nothing was said.
+
+    Raises:
+        InvalidInputError: not a number of processes, or no embedded cluster is used.
+    """
+    if workers is None:
+        return None
+    if settings.broker_url is not None:
+        where = "--broker" if broker is not None else "CELERY_BROKER_URL"
+        raise InvalidInputError("--workers", workers, f"nothing beside {where}, whose workers are its own")
+    try:
+        count = int(workers)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= MAX_WORKERS:
+        raise InvalidInputError("--workers", workers, f"an integer from 1 to {MAX_WORKERS}")
+    return count
