@@ -28,9 +28,10 @@ RUN /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --no-deps /wheels
 FROM python:3.13-slim
 RUN groupadd --gid 10001 seedsweep && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp seedsweep \
  && install -d -o seedsweep -g seedsweep /var/cache/seedsweep /runs /flower \
-    /secrets/acl /secrets/worker /secrets/orchestrator /secrets/flower
+    /secrets/redis /secrets/worker /secrets/orchestrator /secrets/flower
 COPY --from=packages /opt/seedsweep /opt/seedsweep
-COPY --chmod=0755 docker/entrypoint docker/make-secrets /usr/local/bin/
+COPY docker/acl.py docker/make_secrets.py /usr/local/lib/seedsweep/
+COPY --chmod=0755 docker/entrypoint /usr/local/bin/
 ENV PATH=/opt/seedsweep/bin:$PATH \
     SEEDSWEEP_CACHE_DIR=/var/cache/seedsweep \
     NUMBA_CACHE_DIR=/tmp/kernels \

@@ -1,0 +1,11 @@
+"""The app for Flower: `celery -A worker.flower flower`. It watches the cluster and takes no part in it."""
+
+from worker import celery
+
+# Kombu makes everyone who listens to anything look for messages whose lease ended, and queue them again. Flower is to
+# be able to read, and nothing more: with an app that never holds a message, it needs no right to touch them.
+celery.conf.broker_transport_options = celery.conf.broker_transport_options | {"ack_emulation": False}
+# Flower looks up results through Celery's default app.
+celery.set_default()
+
+__all__ = ["celery"]
