@@ -1,0 +1,41 @@
+"""A trained network's file in PyTorch, by the very lines that docs/notebook.md shows. PyTorch is no dependency of ours:
+without it these tests are skipped, in CI too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nn.dataset import load_mnist
+from nn.network import DeepNeuralNetwork
+from nn.weights import save
+
+torch = pytest.importorskip("torch")
+
+PAGE = Path(__file__).parents[2] / "docs" / "notebook.md"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_pages_example_predicts_as_we_do(tmp_path: Path, cache_dir: Path, dtype: str) -> None:
+    # Given a network that we trained and saved,
+    mnist = load_mnist(cache_dir=cache_dir)
+    network = DeepNeuralNetwork(epochs=1, dtype=dtype, random_state=0).fit(mnist.train)
+    save(network.weights_, tmp_path / "digits.safetensors")
+
+    # when the page's lines read it
+    (example,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {"images": torch.from_numpy(mnist.x_validation.astype(dtype))}
+    exec(compile(example.replace("digits.safetensors", str(tmp_path / "digits.safetensors")), str(PAGE), "exec"), names)  # noqa: S102
+
+    # then every validation image is predicted alike, with the same probabilities but for rounding
+    probabilities = names["probabilities"].numpy()
+    assert np.array_equal(probabilities.argmax(axis=1), network.predict(mnist.validation))
+    assert (
+        np.abs(probabilities - network.predict_proba(mnist.validation)).max()
+        < {"float32": 1e-5, "float64": 1e-12}[dtype]
+    )
