@@ -1,4 +1,4 @@
-"""Makes the cluster's passwords and Redis's ACL file once, each into the volume of its only reader; shows them on demand.
+"""Makes the cluster's passwords and Redis's ACL file once, each into the volume of its reader; shows them on demand.
 
 ensure: make what is missing; passwords of one's own (SEEDSWEEP_*_PASSWORD) take the place of those that were made.
 rotate: make all passwords anew that are not one's own.

@@ -49,11 +49,19 @@ class Cluster:
         return {names.get(name, f"SEEDSWEEP_{name.upper()}"): str(value) for name, value in fields.items()}
 
     def start_worker(
-        self, *arguments: str, name: str = "", concurrency: int = 1, ready: bool = True, **environment: str
+        self,
+        *arguments: str,
+        name: str = "",
+        concurrency: int = 1,
+        ready: bool = True,
+        sociable: bool = False,
+        **environment: str,
     ) -> WorkerProcess:
         """Start a worker and wait until it takes jobs."""
         name = name or f"w{len(self.workers) + 1}"
-        worker = WorkerProcess(name, self.folder, self.environment | environment, *arguments, concurrency=concurrency)
+        worker = WorkerProcess(
+            name, self.folder, self.environment | environment, *arguments, concurrency=concurrency, sociable=sociable
+        )
         self.workers.append(worker)
         return worker.wait_until_ready() if ready else worker
 

@@ -24,16 +24,25 @@ class WorkerProcess:
         environment: What it finds beside the test's own environment: `CELERY_BROKER_URL`, `SEEDSWEEP_...`.
         arguments: More arguments for `celery worker`.
         concurrency: How many jobs it trains at once.
+        sociable: Whether it looks for other workers, as every worker does outside tests.
     """
 
     def __init__(
-        self, name: str, folder: Path, environment: dict[str, str], *arguments: str, concurrency: int = 1
+        self,
+        name: str,
+        folder: Path,
+        environment: dict[str, str],
+        *arguments: str,
+        concurrency: int = 1,
+        sociable: bool = False,
     ) -> None:
         self.name = f"{name}@test"
         self.log = folder / f"{name}.log"
         command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
-        # A worker looks for its neighbours for a second when it starts; no test needs that.
-        options = ["--without-mingle", "--without-gossip", "--hostname", self.name, "--concurrency", str(concurrency)]
+        options = ["--hostname", self.name, "--concurrency", str(concurrency)]
+        if not sociable:
+            # A worker looks for its neighbours for a second when it starts; few tests need that.
+            options += ["--without-mingle", "--without-gossip"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *options, *arguments],

@@ -1,0 +1,48 @@
+"""A cluster on a Redis server that is closed as in production."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.secured_server import SecuredServer
+
+
+@pytest.fixture(scope="module")
+def secured_server() -> Iterator[SecuredServer]:
+    """A Redis server that knows the cluster's roles and nobody else (but the test)."""
+    with tempfile.TemporaryDirectory(prefix="sec-") as folder:
+        server = SecuredServer(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def secured_cluster(secured_server: SecuredServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster whose workers use their own role; the test submits by the orchestrator's."""
+    secured_server.client().flushall()
+    secured_server.denials()
+    made = Cluster(secured_server, tmp_path, cache_dir, broker_url=secured_server.url_for("worker"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
+    """The command `orchestrator`."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        made = CommandLine(tmp_path, Path(temporary), cache_dir)
+        try:
+            yield made
+        finally:
+            made.close()

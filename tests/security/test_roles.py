@@ -1,0 +1,212 @@
+"""Each role has the rights that its work takes, and what it was not given is refused by Redis itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.flower_process import FlowerProcess
+from tests.support.secured_server import SecuredServer
+from tests.support.waiting import wait_for
+from tests.support.worker_process import ROOT
+
+#: Jobs that run for seconds, so that something can happen to them.
+LONG = ("--seeds", "0-1", "--learning-rates", "0.02", "--epochs", "40", "--limit", "5000")
+
+
+def celery(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=os.environ | cluster.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_cluster_does_all_its_work_without_one_refusal(
+    secured_cluster: Cluster, secured_server: SecuredServer, command_line: CommandLine, tmp_path: Path
+) -> None:
+    # Given workers that talk to each other, and Flower, each in its role
+    workers = [secured_cluster.start_worker(sociable=True, ready=False) for _ in range(2)]
+    flower = FlowerProcess(tmp_path, secured_server.url_for("flower"))
+    try:
+        flower.start()
+        for worker in workers:
+            worker.wait_until_ready()
+        # When a sweep runs, twice
+        broker = ("--broker", secured_server.url_for("orchestrator"))
+        command_line.run("sweep", *SMALL, "--name", "first", *broker)
+        command_line.run("sweep", *SMALL, "--name", "second", *broker)
+        # And one during which a worker loses a process, another is killed and started again, and the first one stopped
+        sweep = command_line.start("sweep", *LONG, "--name", "disturbed", *broker)
+        wait_for(lambda: secured_server.client().hlen("unacked") == 2, "two jobs in training")
+        workers[0].children()[0].kill()
+        workers[1].signal_all(signal.SIGKILL)
+        secured_cluster.start_worker(name="w2", sociable=True).wait_until_logged("w2@test ready.", times=2)
+        wait_for(lambda: secured_server.client().keys("seedsweep:attempts:*"), "the jobs' attempts")
+        assert workers[0].stop() == 0
+        assert sweep.wait(timeout=120) == 0, sweep.communicate()[0]
+        # And one is cancelled
+        cancelled = command_line.start("sweep", *LONG, "--name", "cancelled", "--no-reuse", *broker)
+        wait_for(lambda: secured_server.client().hlen("unacked") == 1, "a job in training")
+        command_line.run("cancel", "cancelled", *broker)
+        assert cancelled.wait(timeout=60) != 0
+        # And somebody looks at every page of Flower, asks for the workers' health, and drains one
+        first = next(iter(flower.tasks("SUCCESS")))
+        pages = ("/", "/workers", "/worker/w2@test", "/tasks", f"/task/{first}", "/broker", "/metrics")
+        apis = ("/api/workers?refresh=1", "/api/queues/length", f"/api/task/info/{first}", f"/api/task/result/{first}")
+        for page in (*pages, *apis):
+            assert flower.get(page)[0] == 200, page
+        health = celery(secured_cluster, "worker.health")
+        assert health.returncode == 0, health.stdout + health.stderr
+        for command in (["inspect", "stats"], ["control", "cancel_consumer", "seedsweep"]):
+            assert celery(secured_cluster, "celery", "-A", "worker", *command).returncode == 0
+        # Then Redis refused nothing
+        assert secured_server.denials() == []
+    finally:
+        flower.stop()
+
+
+KEY = "0" * 64
+#: What no role may do: look into the server, change it, or touch what others keep there.
+FORBIDDEN_TO_ALL = [
+    ("CONFIG", "GET", "*"),
+    ("CONFIG", "SET", "maxmemory", "1"),
+    ("ACL", "LIST"),
+    ("KEYS", "*"),
+    ("SCAN", "0"),
+    ("FLUSHALL",),
+    ("FLUSHDB",),
+    ("SHUTDOWN",),
+    ("REPLICAOF", "127.0.0.1", "1"),
+    ("MODULE", "LIST"),
+    ("MONITOR",),
+    ("SAVE",),
+    ("CLIENT", "LIST"),
+    ("CLIENT", "KILL", "ID", "1"),
+    ("EVAL", "return 1", "0"),
+    ("FUNCTION", "LIST"),
+    ("MIGRATE", "127.0.0.1", "1", "seedsweep", "0", "1"),
+    ("GET", "somebody-elses"),
+    ("SET", "somebody-elses", "x"),
+    ("DEL", "somebody-elses"),
+    ("SUBSCRIBE", "somebody-elses"),
+    ("PSUBSCRIBE", "*"),
+    ("PUBLISH", "somebody-elses", "x"),
+    ("SELECT", "1"),
+]
+FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
+    "worker": [
+        ("GET", f"seedsweep:weights:{KEY}"),
+        ("SET", f"seedsweep:weights:{KEY}", "x", "GET"),
+        ("UNLINK", f"seedsweep:weights:{KEY}"),
+        ("DEL", f"celery-task-meta-{KEY}"),
+        ("SET", f"seedsweep:cancelled:{KEY}", "x"),
+        ("DEL", "seedsweep"),
+        ("LRANGE", "seedsweep", "0", "-1"),
+        ("HGET", "seedsweep:sweep:mine", "manifest"),
+        ("DEL", "unacked"),
+    ],
+    "orchestrator": [
+        ("BRPOP", "seedsweep", "1"),
+        ("DEL", "seedsweep"),
+        ("HDEL", "unacked", "x"),
+        ("ZADD", "unacked_index", "1", "x"),
+        ("SET", f"seedsweep:weights:{KEY}", "x"),
+        ("SET", f"seedsweep:finished:{KEY}", "x"),
+        ("RPUSH", f"seedsweep:mismatch:{KEY}", "x"),
+        ("HSET", f"seedsweep:attempts:{KEY}", "x", "y"),
+        ("GET", f"seedsweep:checkpoint:{KEY}"),
+        ("HSET", "seedsweep:workers", "x", "y"),
+        ("PUBLISH", "/0.celery.pidbox", "x"),
+        ("PUBLISH", "/0.celeryev/worker.heartbeat", "x"),
+    ],
+    "flower": [
+        ("SET", f"celery-task-meta-{KEY}", "x"),
+        ("DEL", f"celery-task-meta-{KEY}"),
+        ("LPUSH", "seedsweep", "x"),
+        ("BRPOP", "seedsweep", "1"),
+        ("LRANGE", "seedsweep", "0", "-1"),
+        ("HGETALL", "unacked"),
+        ("GET", f"seedsweep:weights:{KEY}"),
+        ("HGETALL", "seedsweep:workers"),
+        ("SET", f"seedsweep:cancelled:{KEY}", "x"),
+        ("DEL", "_kombu.binding.seedsweep"),
+        ("PUBLISH", "/0.celeryev/worker.heartbeat", "x"),
+        ("PUBLISH", f"celery-task-meta-{KEY}", "x"),
+    ],
+    "health": [("GET", "seedsweep"), ("LLEN", "seedsweep"), ("INFO",), ("PUBLISH", "/0.celery.pidbox", "x")],
+}
+CASES = [(role, command) for role, own in FORBIDDEN.items() for command in (*FORBIDDEN_TO_ALL, *own)]
+
+
+@pytest.mark.parametrize(
+    ("role", "command"), CASES, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
+def test_what_a_role_was_not_given_is_refused(
+    secured_server: SecuredServer, role: str, command: tuple[str, ...]
+) -> None:
+    with secured_server.client_for(role) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command)
+
+
+@pytest.mark.parametrize("role", ["worker", "orchestrator", "flower"])
+def test_a_script_can_do_no_more_than_its_caller(secured_server: SecuredServer, role: str) -> None:
+    allowed = {"flower": "_kombu.binding.celeryev"}.get(role, f"celery-task-meta-{KEY}")
+    with secured_server.client_for(role) as client:
+        # When a role loads a script that reaches for a key beside those that it names
+        sha = client.script_load("return redis.call('GET', 'somebody-elses')")
+        # Then it may run it on its own keys, and reaches nothing
+        with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission"):
+            client.evalsha(sha, 1, allowed)
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.evalsha(sha, 1, "somebody-elses")
+
+
+@pytest.mark.parametrize(
+    ("login", "error"),
+    [
+        ({}, redis.exceptions.AuthenticationError),
+        ({"password": "guess"}, redis.exceptions.AuthenticationError),
+        ({"username": "default", "password": ""}, redis.exceptions.AuthenticationError),
+        ({"username": "worker", "password": "guess"}, redis.exceptions.AuthenticationError),
+        ({"username": "worker", "password": ""}, redis.exceptions.AuthenticationError),
+        ({"username": "nobody", "password": "x"}, redis.exceptions.AuthenticationError),
+    ],
+    ids=["no password", "a password alone", "the default user", "a wrong password", "an empty one", "an unknown user"],
+)
+def test_a_stranger_is_not_let_in(secured_server: SecuredServer, login: dict[str, Any], error: type[Exception]) -> None:
+    with redis.Redis(port=secured_server.port, **login) as client, pytest.raises(error):
+        client.ping()
+
+
+def test_the_health_check_may_ask_and_nothing_else(secured_server: SecuredServer) -> None:
+    with secured_server.client_for("health") as client:
+        assert client.ping()
+
+
+def test_a_stranger_is_told_so_in_one_sentence(secured_server: SecuredServer, command_line: CommandLine) -> None:
+    url = f"redis://orchestrator:guess@127.0.0.1:{secured_server.port}/0"
+    done = command_line.run("sweep", *SMALL, "--broker", url, status=2)
+    assert "does not let us in" in done.stderr
+    assert "guess" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_role_that_may_not_submit_is_told_so(secured_server: SecuredServer, command_line: CommandLine) -> None:
+    done = command_line.run("sweep", *SMALL, "--broker", secured_server.url_for("flower"), status=2)
+    assert "Traceback" not in done.stderr
+    assert "permission" in done.stderr.lower()
+    assert secured_server.client().llen("seedsweep") == 0

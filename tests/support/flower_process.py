@@ -1,0 +1,106 @@
+"""Flower as docker-compose.yml runs it, as a process of the test's own."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.redis_server import free_port
+from tests.support.waiting import wait_for
+from tests.support.worker_process import ROOT
+
+USER, PASSWORD = "seedsweep", "a-password-of-this-test"
+
+
+class FlowerProcess:
+    """Flower behind a password, read-only, with its history in a file.
+
+    Args:
+        folder: Where its log and its history go.
+        broker: The URL of the broker.
+        environment: More environment variables: `FLOWER_MAX_TASKS`, `SEEDSWEEP_...`.
+    """
+
+    def __init__(self, folder: Path, broker: str, **environment: str) -> None:
+        self.port = free_port()
+        self.log = folder / "flower.log"
+        self._environment = {
+            "CELERY_BROKER_URL": broker,
+            "FLOWER_ADDRESS": "127.0.0.1",
+            "FLOWER_PORT": str(self.port),
+            "FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}",
+            "FLOWER_COOKIE_SECRET": "a cookie secret of this test",
+            "FLOWER_READ_ONLY": "true",
+            "FLOWER_PERSISTENT": "true",
+            "FLOWER_DB": str(folder / "flower.db"),
+            "FLOWER_STATE_SAVE_INTERVAL": "500",
+            "FLOWER_MAX_TASKS": "20000",
+        } | environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> FlowerProcess:
+        """Start it and wait until it answers and listens to the workers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "worker.flower", "flower"],
+                cwd=ROOT,
+                env=os.environ | self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for(self._answers, "Flower", report=self.text)
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=20)
+            self.process = None
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def get(
+        self, path: str, *, user: str | None = USER, password: str = PASSWORD, method: str = "GET"
+    ) -> tuple[int, str]:
+        """Ask for a page; return the HTTP status and what came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {}
+        if user is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        try:
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def json(self, path: str) -> Any:
+        status, body = self.get(path)
+        assert status == 200, f"{path}: {status} {body}\n{self.text()}"
+        return json.loads(body)
+
+    def tasks(self, state: str | None = None) -> dict[str, Any]:
+        """Return the jobs that Flower knows, by key."""
+        found: dict[str, Any] = self.json("/api/tasks?limit=100000" + (f"&state={state}" if state else ""))
+        return found
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"Flower ended:\n{self.text()}"
+        try:
+            return self.get("/healthcheck", user=None)[0] == 200 and "Connected to" in self.text()
+        except OSError:
+            return False

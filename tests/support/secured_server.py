@@ -1,0 +1,67 @@
+"""A Redis server closed as docker-compose.yml closes it: by the files that docker/make_secrets.py writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import redis
+
+from tests.support.redis_server import RedisServer
+
+MAKE_SECRETS = Path(__file__).resolve().parents[2] / "docker" / "make_secrets.py"
+
+
+def make_secrets(
+    folder: Path, command: str = "ensure", status: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program of the service `secrets` on a folder, and check its exit status."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SEEDSWEEP_")}
+    done = subprocess.run(
+        [sys.executable, "-B", str(MAKE_SECRETS), command],
+        env=clean | {"SEEDSWEEP_SECRETS": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+class SecuredServer(RedisServer):
+    """A server that lets in the cluster's roles, and one more user for the test itself.
+
+    Args:
+        folder: Where its data, its secrets and its socket go.
+        options: More of redis-server's own options.
+    """
+
+    def __init__(self, folder: Path, *, options: dict[str, str] | None = None) -> None:
+        self.secrets = folder / "secrets"
+        make_secrets(self.secrets)
+        users = self.secrets / "redis" / "users.acl"
+        users.write_text(users.read_text() + "user test on nopass ~* &* +@all\n")
+        super().__init__(folder, options={"aclfile": str(users)} | (options or {}))
+
+    def client(self) -> redis.Redis:
+        """Return a connection that may do everything."""
+        return redis.Redis(port=self.port, username="test", password="")
+
+    def password(self, role: str) -> str:
+        name = "redis/health-password" if role == "health" else f"{role}/password"
+        return (self.secrets / name).read_text()
+
+    def url_for(self, role: str) -> str:
+        return f"redis://{role}:{self.password(role)}@127.0.0.1:{self.port}/0"
+
+    def client_for(self, role: str) -> redis.Redis:
+        return redis.Redis(port=self.port, username=role, password=self.password(role))
+
+    def denials(self) -> list[str]:
+        """Return what the server refused since this was last asked."""
+        with self.client() as client:
+            log = client.acl_log()
+            client.acl_log_reset()
+        return [f"{entry['username']}: {entry['reason']} {entry['object']} ({entry['context']})" for entry in log]
