@@ -1,0 +1,115 @@
+"""Draws the pictures of docs/results.md as SVG files, to the same bytes for the same sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from results_networks import Network
+
+from orchestrator.rows import Row
+
+#: What would differ from run to run or from one user's settings to another's is fixed.
+STYLE = {
+    "svg.hashsalt": "seedsweep",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "path.simplify": False,
+}
+PRINTED, TRUE = "#c0392b", "#2471a3"
+#: A qualitative palette that is told apart also with red-green blindness (Okabe and Ito).
+RATES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
+
+
+def draw(notebook: list[Row], networks: list[Network], by_rate: dict[float, list[Row]], folder: Path) -> None:
+    """Write all pictures.
+
+    Args:
+        notebook: The rows of the notebook's rule.
+        networks: What became of each of those networks, in the same order.
+        by_rate: The rows of backpropagation by learning rate.
+        folder: Where the pictures go.
+    """
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        _save(_printed(notebook, networks), folder / "notebook-printed.svg")
+        _save(_distribution(by_rate), folder / "backprop-distribution.svg")
+        _save(_curves(by_rate), folder / "backprop-curves.svg")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _figure(columns: int, width: float, height: float) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, columns)
+
+
+def _printed(rows: list[Row], networks: list[Network]) -> Figure:
+    """Printed and true accuracy of every network, and how the printed one moves."""
+    figure, (left, right) = _figure(2, 9, 3.6)
+    printed = np.array(
+        [[n.before.printed, *(row.notebook_accuracy or [])] for row, n in zip(rows, networks, strict=True)]
+    )
+    true = 100 * np.array([row.validation_accuracy[-1] for row in rows])
+    order = np.lexsort((true, printed[:, -1]))
+    left.plot(printed[order, -1], ".", color=PRINTED, ms=4, label="printed by the notebook")
+    left.plot(true[order], ".", color=TRUE, ms=4, label="true")
+    left.set(xlabel="networks, by what is printed", ylabel="accuracy after the last epoch", ylim=(-3, 100))
+    left.set_title("One network a dot")
+    left.legend(loc="upper left", frameon=False)
+    right.plot(printed.T, color=PRINTED, lw=0.7, alpha=0.45)
+    right.set(xlabel="epoch (0: before training)", ylabel="accuracy printed", ylim=(-3, 100))
+    right.set_xticks(range(printed.shape[1]))
+    right.set_title("One network a line")
+    for axes in (left, right):
+        axes.set_yticks([0, 10.5, 25, 50, 75, 94.5])
+    return figure
+
+
+def _distribution(by_rate: dict[float, list[Row]]) -> Figure:
+    """The final accuracy of every seed at each learning rate: all rates on one scale, then each on its own."""
+    figure, (left, right) = _figure(2, 9, 3.6)
+    finals = {rate: 100 * np.array([row.validation_accuracy[-1] for row in rows]) for rate, rows in by_rate.items()}
+    for place, (final, color) in enumerate(zip(finals.values(), RATES, strict=False)):
+        across = place + _sideways(len(final))
+        left.plot(across, final, ".", color=color, ms=4)
+        right.plot(across, final - final.mean(), ".", color=color, ms=4)
+        deviation = final.std(ddof=1)
+        right.errorbar(place + 0.36, 0, deviation, color="black", capsize=3, lw=1)
+    left.set(ylabel="validation accuracy in % after the last epoch", title="One seed a dot")
+    right.set(
+        ylabel="difference to the mean of the rate, in points", title="The spread alone, with one standard deviation"
+    )
+    for axes in (left, right):
+        axes.set_xticks(range(len(finals)), [f"{rate:g}" for rate in finals])
+        axes.set_xlabel("learning rate")
+    return figure
+
+
+def _sideways(count: int) -> NDArray[np.float64]:
+    """Spread dots over a column's width, evenly and the same each time."""
+    golden = 0.6180339887498949
+    return ((np.arange(count) * golden) % 1 - 0.5) * 0.5
+
+
+def _curves(by_rate: dict[float, list[Row]]) -> Figure:
+    """Mean and range of the accuracy over the epochs at each learning rate."""
+    figure, axes = _figure(1, 6, 3.8)
+    for (rate, rows), color in zip(by_rate.items(), RATES, strict=False):
+        accuracies = 100 * np.array([row.validation_accuracy for row in rows])
+        epochs = np.arange(1, accuracies.shape[1] + 1)
+        axes.fill_between(epochs, accuracies.min(axis=0), accuracies.max(axis=0), color=color, alpha=0.2, lw=0)
+        axes.plot(epochs, accuracies.mean(axis=0), color=color, label=f"{rate:g}")
+        axes.set_xticks(epochs)
+    axes.set(xlabel="epoch", ylabel="validation accuracy in %", title="Mean and range over the seeds")
+    axes.legend(title="learning rate", frameon=False, loc="lower right")
+    return figure

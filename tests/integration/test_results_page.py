@@ -1,0 +1,84 @@
+"""docs/results.md: its script makes the same page of the same sweeps, and the page that is kept is complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLine
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "results.md"
+BLOCK = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->\n", re.DOTALL)
+
+
+def make(line: CommandLine, folder: Path, *sweeps: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Fill an empty copy of the page in a folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "results.md").write_text(BLOCK.sub(r"<!-- begin \1 -->\n<!-- end \1 -->\n", PAGE.read_text()))
+    script = [sys.executable, str(DOCS / "make_results.py"), *(str(line.sweep(name)) for name in sweeps)]
+    into = ["--page", str(folder / "results.md"), "--figures", str(folder / "figures")]
+    done = subprocess.run(
+        [*script, *into], env=line.environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: CommandLine, tmp_path: Path) -> None:
+    # Given small sweeps of both rules
+    small = ("--seeds", "0-4", "--epochs", "2", "--limit", "400")
+    command_line.run("sweep", *small, "--learning-rates", "0.001", "--rule", "notebook", "--dtype", "float64",
+                     "--name", "notebook-rule")  # fmt: skip
+    command_line.run("sweep", *small, "--learning-rates", "0.01,0.1", "--name", "backprop-rule")
+
+    # When the page is made twice
+    for name in ("first", "second"):
+        make(command_line, tmp_path / name, "notebook-rule", "backprop-rule")
+
+    # Then both are the same to the byte, pictures too,
+    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
+    assert [path.name for path in files] == [*sorted(path.name for path in DOCS.glob("figures/*.svg")), "results.md"]
+    for path in files:
+        assert (tmp_path / "first" / path).read_bytes() == (tmp_path / "second" / path).read_bytes()
+    # the table counts every network once, and has the true accuracy of the rows,
+    blocks = dict(BLOCK.findall((tmp_path / "first" / "results.md").read_text()))
+    counts = [line.split(" | ") for line in blocks["notebook-counts"].strip().split("\n")[2:]]
+    assert sum(int(cells[1]) for cells in counts[:-1]) == int(counts[-1][1]) == 5
+    accuracies = [100 * row["validation_accuracy"][-1] for row in command_line.rows("notebook-rule")]
+    assert [float(cell.strip(" |")) for cell in counts[-1][-2:]] == pytest.approx(
+        [min(accuracies), max(accuracies)], abs=0.006
+    )
+    # and the rule's networks moved as one number a layer, of which the output layer's has no effect
+    assert "more than 0e+00" not in blocks["notebook-networks"]
+    assert re.search(r"more than \de-1[67]: rounding", blocks["notebook-networks"])
+    assert "and 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
+
+
+def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:
+    command_line.run(
+        "sweep", "--seeds", "0-1", "--learning-rates", "0.1", "--epochs", "1", "--limit", "100", "--name", "a"
+    )
+    results = command_line.sweep("a") / "results.jsonl"
+    results.write_text(results.read_text().split("\n")[0] + "\n")
+    assert "1 jobs have no result" in make(command_line, tmp_path / "page", "a", "a", status=1).stderr
+
+
+def test_the_page_that_is_kept_is_complete() -> None:
+    text = PAGE.read_text()
+    blocks = dict(BLOCK.findall(text))
+    assert len(blocks) == 7
+    for block in blocks.values():
+        assert re.search(r"^(\| .*\d|- .*\d)", block, re.MULTILINE)
+    # Each picture of the page is kept, and each kept picture is on the page
+    assert sorted(re.findall(r"\(figures/(.*?)\)", text)) == sorted(path.name for path in DOCS.glob("figures/*"))
+    # The sweeps are large enough to answer the question: 200 seeds, and 50 at each of 5 learning rates
+    networks = int(blocks["notebook-counts"].strip().split("\n")[-1].split(" | ")[1])
+    seeds = [int(line.split(" | ")[1]) for line in blocks["backprop-accuracy"].strip().split("\n")[2:]]
+    assert networks >= 200
+    assert len(seeds) >= 5
+    assert min(seeds) >= 50
