@@ -108,7 +108,9 @@ def users_acl(passwords: Mapping[str, str]) -> str:
     Args:
         passwords: Each role's password. The file holds only their SHA-256.
     """
-    lines = ["user default off resetkeys resetchannels -@all"]
+    # Nobody can log in as a user that is off. It keeps its rights all the same: Redis replays the transactions of its
+    # append-only file in this user's name, and silently leaves out what it may not do (redis/redis#14541).
+    lines = ["user default off resetpass ~* &* +@all"]
     for role, rules in RULES.items():
         digest = hashlib.sha256(passwords[role].encode()).hexdigest()
         lines.append(f"user {role} on #{digest} resetkeys resetchannels -@all {' '.join(map(_selector, rules))}")

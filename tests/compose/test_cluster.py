@@ -2,88 +2,280 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
-from tests.compose.conftest import Compose
+from tests.support.compose import Compose, copy_tracked_files, docker
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 SMALL = ("--seeds", "0-2", "--learning-rates", "0.01,0.1", "--epochs", "2", "--limit", "2000")
+LONG = ("--seeds", "10-13", "--learning-rates", "0.03", "--epochs", "40", "--limit", "10000")
 
 
-def hashes(sweep: dict[str, Any], folder: Path | None = None) -> dict[str, str]:
+def weights(rows: str) -> dict[str, str]:
     """Return the weights' hash of every job, by job key."""
-    assert sweep["accounting"]["failed"] == 0
-    rows = (Path(folder or sweep["folder"]) / "results.jsonl").read_text().splitlines()
-    return {row["job"]: row["weights_sha256"] for row in map(json.loads, rows)}
+    return {row["job"]: row["weights_sha256"] for row in map(json.loads, rows.splitlines())}
 
 
-def host_sweep(*arguments: str, output: Path, broker: str | None = None) -> dict[str, Any]:
-    """Run this host's own `orchestrator sweep`."""
-    command = [str(Path(sys.executable).with_name("orchestrator")), "sweep", *arguments, "--output", str(output), "--json"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CELERY_")}
-    if broker:
-        environment["CELERY_BROKER_URL"] = broker
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+class Host:
+    """This host's own `orchestrator`, in a folder of its own."""
+
+    def __init__(self, folder: Path, cache_dir: Path) -> None:
+        self.folder = folder
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "SEEDSWEEP_"))}
+        self._environment = outside | {"SEEDSWEEP_CACHE_DIR": str(cache_dir)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).with_name("orchestrator")), "sweep", *arguments, "--no-reuse", "--json"]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=pipe, stderr=pipe, text=True)
+
+    def sweep(self, *arguments: str) -> dict[str, Any]:
+        sweep = self.start(*arguments)
+        out, err = sweep.communicate(timeout=600)
+        assert sweep.returncode == 0, err
+        return json.loads(out)
+
+    def file(self, name: str, file: str) -> str:
+        return (self.folder / "runs" / name / file).read_text()
+
+
+@pytest.fixture
+def host(tmp_path: Path, cache_dir: Path) -> Host:
+    return Host(tmp_path, cache_dir)
 
 
 def test_every_service_is_healthy(compose: Compose) -> None:
     for service, count in {"redis": 1, "worker": 2, "flower": 1}.items():
-        states = [(c["State"], c["Health"]) for c in compose.containers(service)]
+        states = [(container["State"], container["Health"]) for container in compose.containers(service)]
         assert states == [("running", "healthy")] * count
 
 
-def test_building_again_changes_nothing(compose: Compose) -> None:
-    inspect = ["docker", "image", "inspect", "--format", "{{.Id}}", "seedsweep:latest"]
-    before = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
-    compose.run("build")
-    assert subprocess.run(inspect, capture_output=True, text=True, check=True).stdout == before
+@pytest.mark.parametrize("service", ["secrets", "redis", "worker", "flower"])
+def test_a_container_has_no_more_than_it_needs(compose: Compose, service: str) -> None:
+    found = compose.inspect(service)
+    host_config = found["HostConfig"]
+    assert host_config["ReadonlyRootfs"]
+    assert host_config["CapDrop"] == ["ALL"]
+    assert not host_config["CapAdd"]
+    assert not host_config["Privileged"]
+    assert host_config["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host_config["Memory"] > 0
+    assert host_config["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
+    assert found["Config"]["User"] not in ("", "0", "root")
+    assert host_config["RestartPolicy"]["Name"] == ("no" if service == "secrets" else "unless-stopped")
+    # A read-only volume may be read-only for its readers as well.
+    writers = {"secrets": 4, "redis": 1, "worker": 1, "flower": 1}
+    assert sum(mount["RW"] for mount in found["Mounts"] if mount["Type"] == "volume") == writers[service]
 
 
-def test_a_sweep_from_inside_and_one_from_the_host_agree_with_the_embedded_cluster(
-    compose: Compose, tmp_path: Path
-) -> None:
-    # When the same sweep runs from inside the cluster, from this host, and on the embedded cluster
-    inside = compose.orchestrator("sweep", *SMALL, "--name", "inside")
-    rows = compose.run("run", "--rm", "--no-TTY", "--entrypoint", "cat", "orchestrator", "/runs/runs/inside/results.jsonl")
-    broker = compose.secrets()["orchestrator broker"]
-    host = host_sweep(*SMALL, "--name", "host", "--no-reuse", output=tmp_path, broker=broker)
-    embedded = host_sweep(*SMALL, "--name", "embedded", "--no-reuse", output=tmp_path)
-    # Then every job has the same weights, and the leaderboards are the same bytes.
+def test_only_loopback_is_reachable(compose: Compose) -> None:
+    ports = {service: compose.inspect(service)["NetworkSettings"]["Ports"] for service in ("redis", "flower", "worker")}
+    published = [binding["HostIp"] for of in ports.values() for bindings in of.values() for binding in bindings or []]
+    assert published == ["127.0.0.1"] * 2
+
+
+def test_no_password_is_in_a_containers_settings(compose: Compose) -> None:
+    shown = compose.shown()
+    secrets = [
+        shown["Flower's password"],
+        *(shown[f"{role} broker"].split("@")[0] for role in ("worker", "orchestrator")),
+    ]
+    for service in ("redis", "worker", "flower", "secrets"):
+        described = json.dumps(compose.inspect(service))
+        assert not any(secret.split(":")[-1] in described for secret in secrets)
+
+
+def test_building_again_from_another_clone_changes_nothing(built: Compose, tmp_path: Path) -> None:
+    # Given another clone, whose files have other dates
+    inspect = ("image", "inspect", "--format", "{{.Id}}", built.image)
+    before = docker(*inspect)
+    # When its image is built
+    Compose(copy_tracked_files(tmp_path), "again").run("build")
+    # Then it is the same one
+    assert docker(*inspect) == before
+
+
+@pytest.mark.parametrize("cpus", sorted({1, min(2, os.cpu_count() or 1)}))
+def test_a_worker_runs_one_process_for_each_cpu_of_its_limit(compose: Compose, cpus: int) -> None:
+    program = "from celery.utils.sysinfo import cpu_budget; print(cpu_budget().count)"
+    run = compose.run(
+        *("run", "--rm", "--no-TTY", "--no-deps", "--entrypoint", "python", "worker", "-c", program),
+        SEEDSWEEP_WORKER_CPUS=str(cpus),
+    )
+    assert run.stdout.strip() == str(cpus)
+
+
+def test_the_first_job_of_a_worker_compiled_nothing(compose: Compose) -> None:
+    # Given the worker that trained the first job
+    kernels = "cd {} && find . -type f | sort && echo"
+    for container in compose.containers("worker"):
+        copied, built_in = (
+            docker("exec", container["ID"], "sh", "-c", kernels.format(folder))
+            for folder in ("/tmp/kernels", "/opt/seedsweep/kernels")  # noqa: S108 - in the container
+        )
+        # Then it has the kernels of its image, and no other
+        assert copied == built_in
+        assert ".nbc" in copied
+
+
+FIRST_JOB = """
+import os
+from pathlib import Path
+from nn.dataset import load_mnist
+from worker.trainer import warm_up
+kernels = lambda: {str(p): p.stat().st_mtime_ns for p in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb?")}
+before = kernels()
+warm_up(load_mnist(cache_dir=Path(os.environ["SEEDSWEEP_CACHE_DIR"])))
+print(os.environ["NUMBA_CPU_NAME"], len(before), kernels() == before)
+"""
+
+
+@pytest.mark.parametrize("cpu", ["generic", "haswell", "skylake-avx512"])
+def test_the_image_carries_compiled_kernels_for_every_kind_of_cpu(compose: Compose, cpu: str) -> None:
+    done = compose.run(
+        *(
+            "run",
+            "--rm",
+            "--no-TTY",
+            "--no-deps",
+            "--env",
+            f"NUMBA_CPU_NAME={cpu}",
+            "worker",
+            "python",
+            "-c",
+            FIRST_JOB,
+        ),
+        status=None,
+    )
+    if cpu != "generic" and done.returncode in (132, -4):
+        pytest.skip(f"this machine cannot run code for {cpu}")
+    assert done.stdout.split() == [cpu, "12", "True"], done.stderr
+
+
+def test_sweeps_from_inside_and_from_the_host_agree_with_the_embedded_cluster(compose: Compose, host: Host) -> None:
+    # When the same sweep runs from inside the cluster, from this host, and on this host's embedded cluster
+    inside = json.loads(compose.once("orchestrator", "sweep", *SMALL, "--name", "inside", "--json"))
+    rows = compose.once("orchestrator", "/runs/inside/results.jsonl", options=("--entrypoint", "cat"))
+    host.sweep(*SMALL, "--name", "host", "--broker", compose.shown()["orchestrator broker"])
+    host.sweep(*SMALL, "--name", "embedded")
+    # Then every job has the same weights, and the leaderboards are the same bytes
     assert inside["accounting"]["accepted"] == 6
-    inside_hashes = {row["job"]: row["weights_sha256"] for row in map(json.loads, rows.stdout.splitlines())}
-    assert inside_hashes == hashes(host) == hashes(embedded)
-    assert (tmp_path / "host" / "leaderboard.json").read_bytes() == (tmp_path / "embedded" / "leaderboard.json").read_bytes()
+    assert len(weights(rows)) == 6
+    assert (
+        weights(rows) == weights(host.file("host", "results.jsonl")) == weights(host.file("embedded", "results.jsonl"))
+    )
+    assert host.file("host", "leaderboard.json") == host.file("embedded", "leaderboard.json")
 
 
-def test_a_killed_worker_container_costs_nothing_but_time(compose: Compose, tmp_path: Path) -> None:
+def running(client: redis.Redis) -> dict[str, list[str]]:
+    """Return what each worker says that it trains, by the name of its host."""
+    found = (json.loads(value) for value in client.hgetall("seedsweep:workers").values())
+    return {worker["host"]: worker["running"] for worker in found}
+
+
+def test_a_killed_worker_container_costs_nothing_but_time(
+    compose: Compose, host: Host, figures: dict[str, str]
+) -> None:
+    broker = compose.shown()["orchestrator broker"]
+    client = redis.Redis.from_url(broker)
     # Given a sweep that two workers have begun
-    arguments = ("--seeds", "10-15", "--learning-rates", "0.03", "--epochs", "40", "--limit", "20000")
-    broker = compose.secrets()["orchestrator broker"]
-    command = [str(Path(sys.executable).with_name("orchestrator")), "sweep", *arguments, "--name", "killed"]
-    command += ["--output", str(tmp_path), "--broker", broker, "--json"]
-    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    victim = compose.containers("worker")[0]["Name"]
-    time.sleep(4)
-    assert sweep.poll() is None, sweep.communicate()
-    # When one of them is killed, and the cluster is scaled to four
-    subprocess.run(["docker", "kill", victim], check=True, capture_output=True)
-    compose.run("up", "--detach", "--wait", "--scale", "worker=4", "--no-recreate")
+    sweep = host.start(*LONG, "--name", "killed", "--broker", broker)
+    wait_for(lambda: sum(len(runs) for runs in running(client).values()) == 2, "two jobs in training")
+    victim, [job] = next((name, runs) for name, runs in running(client).items() if runs)
+    # When one of them is killed
+    docker("kill", victim)
+    killed = time.monotonic()
+
+    def taken() -> bool:
+        return any(job in runs for name, runs in running(client).items() if name != victim)
+
+    wait_for(taken, "the job on another worker")
+    figures["killed container to its job running elsewhere, lease 6 s"] = f"{time.monotonic() - killed:.1f} s"
+    # And the cluster grows to four
+    compose.up(4, "--no-recreate")
+    # Then every job has one row, and the weights are those of an undisturbed run
     out, err = sweep.communicate(timeout=300)
-    # Then every job has one row, and the weights are those of an undisturbed run.
     assert sweep.returncode == 0, err
     assert len(compose.containers("worker")) == 4
-    undisturbed = host_sweep(*arguments, "--name", "undisturbed", "--no-reuse", output=tmp_path)
-    killed = json.loads(out)
-    assert killed["accounting"]["accepted"] == 6
-    assert hashes(killed) == hashes(undisturbed)
+    assert json.loads(out)["accounting"]["accepted"] == 4
+    assert json.loads(out)["accounting"]["attempts"] > 4
+    host.sweep(*LONG, "--name", "undisturbed")
+    assert weights(host.file("killed", "results.jsonl")) == weights(host.file("undisturbed", "results.jsonl"))
+
+
+def ask(compose: Compose, path: str, password: str | None = None, method: str = "GET") -> tuple[int, str]:
+    """Ask Flower for a page; return the HTTP status and what came."""
+    request = urllib.request.Request(f"http://127.0.0.1:{compose.flower_port}{path}", method=method)
+    if password is not None:
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"seedsweep:{password}".encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_flower_shows_the_jobs_to_who_has_the_password_and_keeps_them(compose: Compose) -> None:
+    password = compose.shown()["Flower's password"]
+    for path in ("/", "/workers", "/tasks", "/api/tasks", "/api/workers"):
+        assert ask(compose, path)[0] == 401, path
+        assert ask(compose, path, "a wrong password")[0] == 401, path
+    for path in ("/api/worker/shutdown/x", "/api/task/revoke/x", "/api/task/apply/worker.tasks.train"):
+        assert ask(compose, path, password, method="POST")[0] == 403, path
+
+    def succeeded() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(ask(compose, "/api/tasks?state=SUCCESS", password)[1])
+        return found
+
+    # Given what all tests before trained: one job, six (the host's sweep took what the first one had), and four
+    before = succeeded()
+    assert before
+    assert all(task["kwargs"].startswith("seed ") for task in before.values())
+    # When Flower is killed and starts again
+    time.sleep(11)  # Its history is saved every ten seconds.
+    docker("kill", compose.containers("flower")[0]["ID"])
+    compose.up(4, "--no-recreate")
+    # Then its history is there
+    assert succeeded().keys() == before.keys()
+
+
+def test_a_stranger_on_the_network_is_refused(compose: Compose) -> None:
+    # From the host, through the published port
+    with redis.Redis(port=compose.redis_port) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
+    # And from another container of the same network
+    stranger = ("--no-deps", "--env", "CELERY_BROKER_URL=redis://redis:6379/0")
+    refused = compose.once("orchestrator", "sweep", *SMALL, status=2, options=stranger)
+    assert "redis://redis:6379/0 does not let us in" in refused
+
+
+def test_an_open_port_without_own_passwords_is_refused(clone: Path, built: Compose) -> None:
+    opened = Compose(clone, "open", SEEDSWEEP_BIND="0.0.0.0")  # noqa: S104 - must be refused
+    try:
+        done = opened.run("up", "--detach", "--no-build", status=None)
+        assert done.returncode != 0
+        assert "not a loopback address" in opened.run("logs", "secrets").stdout
+        assert opened.run("ps", "--quiet", "--status", "running").stdout == ""
+    finally:
+        opened.down()
+
+
+def test_a_stopped_worker_ends_in_order(compose: Compose) -> None:
+    containers = [container["ID"] for container in compose.containers("worker")]
+    compose.run("stop", "worker")
+    for container in containers:
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0"

@@ -210,3 +210,22 @@ def test_a_role_that_may_not_submit_is_told_so(secured_server: SecuredServer, co
     assert "Traceback" not in done.stderr
     assert "permission" in done.stderr.lower()
     assert secured_server.client().llen("seedsweep") == 0
+
+
+def test_a_restart_loses_nothing_to_the_rules(short_path: Path) -> None:
+    # Given what a role wrote in a transaction, which Redis replays without the role's name
+    server = SecuredServer(short_path, persistent=True)
+    try:
+        server.start()
+        with server.client_for("worker") as client, client.pipeline() as pipeline:
+            pipeline.hset(f"seedsweep:attempts:{KEY}", "an attempt", "its record")
+            pipeline.expire(f"seedsweep:attempts:{KEY}", 1000)
+            pipeline.execute()
+        # When Redis is killed and started again
+        server.restart(signal.SIGKILL)
+        # Then it is there, and the strangers are still outside
+        assert server.client().hgetall(f"seedsweep:attempts:{KEY}") == {b"an attempt": b"its record"}
+        with redis.Redis(port=server.port) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+            stranger.ping()
+    finally:
+        server.stop()
