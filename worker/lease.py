@@ -14,7 +14,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -35,7 +36,8 @@ class LeaseStep(bootsteps.StartStopStep):
 
     After a reconnect, the jobs that its processes still train belong to a connection that is gone. Celery would put
     their messages back into the queue, to be trained twice. They are adopted by the new connection instead: renewed,
-    counted in its prefetch limit, and acknowledged over it.
+    counted in its prefetch limit, and acknowledged over it. The same goes for a job that ended while the connection was
+    away, and whose acknowledgement waits for the event loop: over its own connection it would end the worker.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -44,23 +46,50 @@ class LeaseStep(bootsteps.StartStopStep):
         super().__init__(c, **kwargs)
         self._app = c.app
         self._lease: float = c.app.settings.lease_seconds
+        self._channel: Any = None
         self._qos: Any = None
+        self._create_task_handler = c.create_task_handler
+        c.create_task_handler = self.create_task_handler
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._reporter = Reporter(c)
 
     def start(self, c: Any) -> None:
         """Take over on a new connection, and begin to renew with the first one."""
-        self._qos = c.task_consumer.channel.qos
+        self._channel = c.task_consumer.channel
+        self._qos = self._channel.qos
         for request in _unacknowledged(state.active_requests):
-            request.message.channel = c.task_consumer.channel
-            self._qos._delivered[request.message.delivery_tag] = request.message
+            self._adopt(request.message)
         self._keep_running_jobs(self._qos)
         # Shows that the loop turns; Celery drops its entry with the connection.
         c.timer.call_repeatedly(self._lease / 3, self._reporter.loop_turned)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
             self._thread.start()
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return Celery's handler of one message, which then can be acknowledged or given back at any later time."""
+        handle: Callable[[Any], None] = self._create_task_handler(*args, **kwargs)
+
+        def handle_lasting(message: Any) -> None:
+            for name in ("ack_log_error", "reject_log_error"):
+                setattr(message, name, partial(self._settle, message, getattr(message, name)))
+            handle(message)
+
+        return handle_lasting
+
+    def _settle(self, message: Any, settle: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Acknowledge a message or give it back, over the connection that there is by now."""
+        if message.channel.closed and not self._channel.closed:
+            self._adopt(message)
+        if message.channel.closed:
+            logger.warning("%s is not settled: no connection; its lease ends", message.delivery_tag)
+        else:
+            settle(*args, **kwargs)
+
+    def _adopt(self, message: Any) -> None:
+        message.channel = self._channel
+        self._qos._delivered[message.delivery_tag] = message
 
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
         """Stop renewing: all jobs are finished or given back."""
@@ -99,6 +128,8 @@ class LeaseStep(bootsteps.StartStopStep):
     def _renew_until_ended(self, roster: Roster) -> None:
         with self._app.connection_for_write() as connection:
             channel = connection.channel()
+            # Reading the roster removes the workers from it that died without a word.
+            roster.all()
             with channel.conn_or_acquire() as client:
                 while not self._ended.is_set():
                     tags = self._tags()
