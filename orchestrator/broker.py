@@ -73,6 +73,16 @@ class Broker:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.app = create_app(settings)
+        # Celery and kombu would repeat what fails by themselves, in silence: see `patiently`.
+        self.app.conf.update(
+            task_publish_retry=False,
+            result_backend_always_retry=False,
+            result_backend_transport_options={
+                **self.app.conf.result_backend_transport_options,
+                "retry_policy": {"max_retries": 0},
+            },
+            broker_transport_options={**self.app.conf.broker_transport_options, "max_retries": 0},
+        )
         self.ledger = Ledger(self.app)
         self.address = hide_password(self.app.conf.broker_read_url)
         self.check = check
@@ -153,11 +163,14 @@ class Broker:
             raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
 
     def _full(self) -> str:
-        memory = self.patiently(lambda: self.app.backend.client.info("memory"))
-        limit, used = (memory[name] / 2**20 for name in ("maxmemory", "used_memory"))
+        try:
+            memory = self.app.backend.client.info("memory")
+            used, limit = (f"{memory[name] / 2**20:.1f} MiB" for name in ("used_memory", "maxmemory"))
+        except _ANY:
+            used, limit = "all it may", "reached"
         return (
-            f"Redis at {self.address} is full: it holds {used:.1f} MiB, and its maxmemory is {limit:.1f} MiB; raise "
-            f"that limit, or let results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
+            f"Redis at {self.address} is full: it holds {used}, and its maxmemory is {limit}; raise that limit, or let "
+            "results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
         )
 
 

@@ -18,6 +18,7 @@ from orchestrator.cancel import ended_by_a_cancelled_sweep
 from orchestrator.ledger import State
 from orchestrator.membership import Membership
 from orchestrator.progress import Progress
+from orchestrator.quiet import Quiet
 from orchestrator.reconcile import LOOK_SECONDS, Reconciler
 from orchestrator.rows import Row, accepted_row, lost_row
 from orchestrator.submit import resubmit, submit
@@ -26,9 +27,6 @@ from worker.job import Job, Result
 #: Seconds between two polls: short, for a table that moves; longer if a poll itself takes long.
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-#: Seconds without any sign of work after which we ask whether there is a worker at all, and then ask again.
-QUIET_SECONDS = 3.0
-QUIET_AGAIN_SECONDS = 60.0
 #: How often a job's weights may have gone from the store before they are fetched; each time it is trained again.
 WEIGHTS_TRIES = 3
 
@@ -64,7 +62,7 @@ class Collector:
         #: Why the sweep is cancelled; None while it is not.
         self._cancelled: str | None = None
         self._weights_tries: dict[str, int] = {}
-        self._next_question = time.monotonic() + QUIET_SECONDS
+        self._quiet = Quiet(broker, progress.message)
 
     def begin(self, jobs: Mapping[str, Job], *, reuse: bool, reused_from: str | None) -> dict[str, Job]:
         """Take the results that the cluster has, and queue every other job that has no message under way.
@@ -177,7 +175,7 @@ class Collector:
             return self._give_up(still_waiting)
         resubmit(self._broker, spoiled)
         if still_waiting:
-            self._look_for_workers(bool(running or accepted))
+            self._quiet.look(sign_of_work=bool(running or accepted))
             self._submit_lost(still_waiting, reconciler)
         return still_waiting
 
@@ -198,13 +196,3 @@ class Collector:
             self._progress.message(f"Redis lost {len(lost)} {'job' if len(lost) == 1 else 'jobs'}: submitted again")
             # The message alone: what is known of the job, its cancellation and its attempts, still holds.
             submit(self._broker, [job for key, job in waiting.items() if key in lost])
-
-    def _look_for_workers(self, sign_of_work: bool) -> None:
-        """Say so if the queue rests because no worker is online."""
-        now = time.monotonic()
-        if sign_of_work:
-            self._next_question = now + QUIET_SECONDS
-        elif now > self._next_question:
-            self._next_question = now + QUIET_AGAIN_SECONDS
-            if not self._broker.online_workers():
-                self._progress.message(f"No worker is online at {self._broker.address} yet: waiting for one")

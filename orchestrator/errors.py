@@ -7,6 +7,10 @@ class SweepExistsError(SeedsweepError):
     """A sweep of this name exists, and nothing said to go on with it."""
 
 
+class SweepBusyError(SweepExistsError):
+    """Another process writes to the sweep's folder."""
+
+
 class SweepNotFoundError(SeedsweepError):
     """No sweep of this name, or a folder that is not a sweep's."""
 

@@ -7,7 +7,7 @@ A sweep is a hash `seedsweep:sweep:<name>` with the fields
 - `finished`: when an orchestrator last had a row for every job; absent before that;
 - `seen`: when an orchestrator last worked on it.
 
-Times are seconds since the epoch. It expires with the results.
+Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. Both expire with the results.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pydantic import ValidationError
 from orchestrator.errors import SweepExistsError
 from orchestrator.run_folder import Manifest
 from worker.store import Store, key
+
+_NAMES = "seedsweep:sweeps"
 
 
 class Registry:
@@ -63,6 +65,8 @@ class Registry:
             # In one step: of two sweeps that begin at the same instant, one gets the name.
             pipeline.hsetnx(name, "manifest", manifest.model_dump_json())
             pipeline.expire(name, self._expires)
+            pipeline.sadd(_NAMES, manifest.name)
+            pipeline.expire(_NAMES, self._expires)
             pipeline.execute()
         self.refuse_other(manifest.name, manifest.jobs)
 
@@ -84,6 +88,7 @@ class Registry:
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.hset(name, "seen", str(time.time()))
             pipeline.expire(name, self._expires)
+            pipeline.expire(_NAMES, self._expires)
             pipeline.hexists(name, "manifest")
             *_, known = pipeline.execute()
         if not known:
@@ -106,18 +111,26 @@ class Registry:
     def wanted_by_others(self, name: str) -> dict[str, str]:
         """Return the jobs that other sweeps still wait for: each job's key with the name of such a sweep."""
         wanted: dict[str, str] = {}
-        for found in self._client.scan_iter(match=_sweep("*"), count=1000, _type="HASH"):
-            other = cast("bytes", found).decode(errors="replace").removeprefix(_sweep(""))
-            if other == name or any(self._client.hmget(_sweep(other), "cancelled", "finished")):
-                continue
-            try:
-                manifest = self.manifest(other)
-            except SweepExistsError:
-                # What its jobs are, only that other version knows; its orchestrator asks for them again.
-                continue
+        for other in self._names() - {name}:
+            marks = self._client.hmget(_sweep(other), "cancelled", "finished")
+            manifest = None if any(marks) else self._readable(other)
             if manifest is not None:
                 wanted.update(dict.fromkeys(manifest.jobs, other))
         return wanted
+
+    def _names(self) -> set[str]:
+        return {cast("bytes", name).decode(errors="replace") for name in self._client.smembers(_NAMES)}
+
+    def _readable(self, name: str) -> Manifest | None:
+        """Return a sweep's description; None for one of another version, whose orchestrator asks again for its jobs."""
+        try:
+            found = self.manifest(name)
+        except SweepExistsError:
+            return None
+        if found is None:
+            # It has expired.
+            self._client.srem(_NAMES, name)
+        return found
 
 
 def _sweep(name: str) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nn.errors import InvalidInputError, WeightsError
 from nn.files import write_atomically
 from nn.weights import digest
-from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
+from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.provenance import Provenance
 from orchestrator.rows import Row
 from orchestrator.sweep import SweepSpecification
@@ -106,17 +106,24 @@ class RunFolder:
         self.refuse_existing()
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Made under another name, so that a folder of this name is a whole sweep's, whatever ends this process.
+            made = Path(tempfile.mkdtemp(prefix=f".{self.name}.", dir=self.path.parent))
             try:
-                self.path.mkdir()
-            except FileExistsError:
-                self.refuse_existing()
-                raise
-            try:
-                self._weights.mkdir()
-                self.write_manifest(manifest)
+                (made / "weights").mkdir()
+                self._write(made / "sweep.json", _as_text(manifest))
+                # `mkdtemp` lets nobody else in; `mkdir` does what the user's umask says.
+                made.chmod((made / "weights").stat().st_mode)
+                self._give_name(made)
             except BaseException:
-                shutil.rmtree(self.path, ignore_errors=True)
+                shutil.rmtree(made, ignore_errors=True)
                 raise
+
+    def _give_name(self, made: Path) -> None:
+        try:
+            made.rename(self.path)
+        except OSError:
+            self.refuse_existing()
+            raise
 
     def check_writable(self) -> None:
         """Find out whether the folder can be made, without leaving anything.
@@ -130,7 +137,7 @@ class RunFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
-        self._write(self.path / "sweep.json", manifest.model_dump_json(indent=2) + "\n")
+        self._write(self.path / "sweep.json", _as_text(manifest))
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -152,7 +159,7 @@ class RunFolder:
         """Keep other orchestrators out while this one writes.
 
         Raises:
-            SweepExistsError: another process writes to this folder.
+            SweepBusyError: another process writes to this folder.
         """
         # A lock on the folder itself: it leaves no file behind, and ends with its process however that ends.
         descriptor = os.open(self.path, os.O_RDONLY)
@@ -160,7 +167,7 @@ class RunFolder:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SweepExistsError(f"Another process is running the sweep {self.name} in {self.path}") from None
+                raise SweepBusyError(f"Another process is running the sweep {self.name} in {self.path}") from None
             except OSError:
                 pass  # a file system without locks
             with self._writing():
@@ -266,3 +273,7 @@ class RunFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _as_text(manifest: Manifest) -> str:
+    return manifest.model_dump_json(indent=2) + "\n"

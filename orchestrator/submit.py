@@ -12,11 +12,17 @@ from worker.tasks import signature
 BATCH = 500
 
 
-def submit(broker: Broker, jobs: Sequence[Job]) -> None:
-    """Queue the jobs in their order. A job's key is its task's id, so that to queue it twice does no harm."""
+def submit(broker: Broker, jobs: Sequence[Job], *, label: str | None = None) -> None:
+    """Queue the jobs in their order. A job's key is its task's id, so that to queue it twice does no harm.
+
+    Args:
+        broker: The cluster.
+        jobs: What to train.
+        label: Names further runs of these jobs, beside the jobs' own.
+    """
     for start in range(0, len(jobs), BATCH):
         batch = jobs[start : start + BATCH]
-        broker.patiently(lambda batch=batch: _publish(broker, batch))  # type: ignore[misc]
+        broker.patiently(lambda batch=batch: _publish(broker, batch, label))  # type: ignore[misc]
 
 
 def resubmit(broker: Broker, jobs: Sequence[Job]) -> None:
@@ -27,7 +33,7 @@ def resubmit(broker: Broker, jobs: Sequence[Job]) -> None:
     submit(broker, jobs)
 
 
-def _publish(broker: Broker, jobs: Sequence[Job]) -> None:
+def _publish(broker: Broker, jobs: Sequence[Job], label: str | None) -> None:
     with broker.app.producer_or_acquire() as producer, producer.batch(BATCH):
         for job in jobs:
-            signature(broker.app, job).apply_async(producer=producer)
+            signature(broker.app, job, label=label).apply_async(producer=producer)

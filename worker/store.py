@@ -12,6 +12,7 @@
 | seedsweep:refusals:<run>       | string | times without the data    | worker                | `result_expires`       |
 | seedsweep:cancelled:<run>      | string | why                       | orchestrator          | `result_expires`       |
 | seedsweep:sweep:<name>         | hash   | `orchestrator.registry`   | orchestrator          | `result_expires`       |
+| seedsweep:sweeps               | set    | names of sweeps           | orchestrator          | `result_expires`       |
 | seedsweep:workers              | hash   | JSON, `worker.presence`   | worker, at every beat | 10 leases after all    |
 
 A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.run_id`).

@@ -7,6 +7,7 @@ from pathlib import Path
 from nn.errors import InvalidInputError
 from worker.settings import Settings, load_settings
 from worker.urls import redis_url
+from worker.validation import Described
 
 MAX_WORKERS = 1024
 
@@ -31,10 +32,8 @@ def settings_of_a_cluster(broker: str | None) -> Settings:
     """
     settings = settings_for(broker)
     if settings.broker_url is None:
-        raise InvalidInputError(
-            "--broker", broker, "the address of a Redis server, here or in CELERY_BROKER_URL: an embedded cluster ends "
-            "with the command that started it"
-        )  # fmt: skip
+        allowed = "the address of a Redis server, also as CELERY_BROKER_URL (an embedded cluster ends with its command)"
+        raise InvalidInputError("--broker", Described("missing"), allowed)
     return settings
 
 

@@ -21,7 +21,10 @@ def predict(
     ] = None,
     json: _Json = False,
 ) -> int:
-    """Say which digit a picture shows."""
+    """Say which digit a picture shows.
+
+    Example: orchestrator predict night-run --image digit.png
+    """
     from orchestrator.cli.inspection_command import run_predict
 
     return run_predict(run, image, job, as_json=json)
@@ -32,7 +35,10 @@ def show(
     job: Annotated[str, typer.Argument(metavar="JOB", help="A job's key (its first digits), or SEED:LEARNING_RATE.")],
     json: _Json = False,
 ) -> int:
-    """Show what a job learned, and its mistakes."""
+    """Show what a job learned, and its mistakes.
+
+    Example: orchestrator show night-run 3:0.01
+    """
     from orchestrator.cli.inspection_command import run_show
 
     return run_show(run, job, as_json=json)

@@ -10,6 +10,8 @@ import typer
 from nn.errors import SeedsweepError
 from orchestrator.cli.inspection import predict, show
 from orchestrator.cli.sweep import sweep
+from orchestrator.cli.verify import verify
+from orchestrator.cli.watch import cancel, watch
 
 #: Exit status of a command that was used wrongly, or could not begin.
 BAD_INPUT = 2
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sweep, show, predict):
+for command in (sweep, watch, cancel, verify, show, predict):
     app.command()(command)
 
 

@@ -56,7 +56,10 @@ def sweep(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")] = False,
 ) -> int:
-    """Train a network for every seed and learning rate, and show a leaderboard."""
+    """Train a network for every seed and learning rate, and show a leaderboard.
+
+    Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
+    """
     words: dict[str, str | bool | None] = {
         "seeds": seeds,
         "learning_rates": learning_rates,
