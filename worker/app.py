@@ -73,10 +73,11 @@ def _reliability(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         # One job a process: a job must not wait behind a long one while another worker is idle.
         "worker_prefetch_multiplier": 1,
-        # A child that dies (killed, out of memory) is an ordinary retry. To reject the message instead would run a job
-        # that kills its child again and again, for ever.
+        # A child that dies (killed, out of memory) is an ordinary retry. If that cannot be sent, because Redis is away,
+        # the message goes back to the queue; without the second line the job would fail. What kills its child again
+        # and again is ended by the count of attempts (`worker.attempts`).
         "task_retry_on_worker_lost": True,
-        "task_reject_on_worker_lost": False,
+        "task_reject_on_worker_lost": True,
         # Trap: when Redis is broker and backend, a restart of it would end running jobs as REVOKED, and lose them.
         # Running jobs go on instead; the lease adopts them into the new connection.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
