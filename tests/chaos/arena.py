@@ -121,6 +121,11 @@ class Arena:
                 self.history.add("worker stopped", worker=worker.name, seconds=self.stops[worker.name])
         return not self._stopping
 
+    def ask_stopping(self) -> None:
+        """Let the workers that do not end log what each of their threads is doing."""
+        for worker, _ in self._stopping:
+            worker.process.send_signal(signal.SIGUSR1)
+
     def usable_workers(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker not in self.frozen]
 
@@ -159,6 +164,10 @@ class Arena:
     def said(self) -> str:
         """Return what all orchestrators of this run have printed."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def last_said(self) -> str:
+        """Return the last line that an orchestrator has printed."""
+        return (self.said().strip().splitlines() or [""])[-1]
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something after a while."""

@@ -17,6 +17,8 @@ from worker.store import key
 
 #: How an orchestrator reports a row: `[ 3/12] seed 0, learning rate 0.03: ...`.
 _REPORTED = re.compile(r"^\[ *\d+/\d+\] (seed \d+, learning rate [^:]+):", re.MULTILINE)
+#: How it says that messages were lost: Redis forgot them, or a worker died, or was cut off, while it took them.
+_LOST = re.compile(r"lost (\d+) jobs?: submitted again")
 
 
 @dataclass
@@ -57,6 +59,11 @@ class Observation:
     said: str
     stops: dict[str, float] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+
+    @property
+    def submitted_again(self) -> int:
+        """How many messages the orchestrators found lost, and replaced."""
+        return sum(map(int, _LOST.findall(self.said)))
 
 
 def observe(arena: Arena, clean: CleanRun, troubles: list[str]) -> Observation:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from orchestrator.cli.main import BAD_INPUT
 from tests.chaos.arena import Arena
 from tests.chaos.faults import empty_disk, strike
 from tests.chaos.history import History
@@ -22,6 +23,10 @@ REST_SECONDS = 45.0
 #: Seconds after which a worker ignores SIGTERM.
 STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.05
+#: Seconds after which an orchestrator that could not begin is started again.
+AGAIN_SECONDS = 1.0
+#: Seconds after which a worker that is to end is asked what it is doing; the answer is in its log.
+LATE_SECONDS = 6.0
 
 
 def run(plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path, history: History) -> Observation:
@@ -72,6 +77,9 @@ def _look_at_orchestrator(arena: Arena) -> None:
         # It has noticed the full disk. Somebody makes room, and goes on.
         empty_disk(arena)
         arena.sweep(resume=True)
+    elif status == BAD_INPUT and "No Redis server answers" in arena.last_said():
+        # Resumed at a moment at which nothing answered, it said so and did not begin. Somebody tries once more.
+        arena.later(AGAIN_SECONDS, lambda: arena.sweep(resume=True))
     else:
         arena.statuses.append(status)
 
@@ -110,8 +118,11 @@ def _until_stopped(arena: Arena) -> list[str]:
     """End the workers that are left, as `docker stop` does."""
     for worker in arena.workers:
         arena.stop_worker(worker)
-    deadline = time.monotonic() + STOP_SECONDS
+    late, deadline = time.monotonic() + LATE_SECONDS, time.monotonic() + STOP_SECONDS
     while not arena.look_at_stopping():
+        if time.monotonic() > late:
+            arena.ask_stopping()
+            late = deadline
         if time.monotonic() > deadline:
             return [f"a worker did not end within {STOP_SECONDS:.0f} s after SIGTERM"]
         time.sleep(LOOK_SECONDS)

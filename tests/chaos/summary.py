@@ -30,6 +30,7 @@ def summarize(histories: list[list[Event]]) -> dict[str, Any]:
         "completed": len(checked),
         "jobs": sum(event["jobs"] for event in checked),
         "attempts": sum(event["attempts"] for event in checked),
+        "submitted_again": sum(event["submitted_again"] for event in checked),
         "lost": kinds.pop("lost", 0),
         "double": kinds.pop("double", 0),
         "mismatches": kinds.pop("mismatch", 0),
@@ -58,7 +59,8 @@ def render(summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['runs']} runs, {summary['jobs']:,} jobs, {summary['attempts']:,} attempts, {struck:,} faults: "
         f"**{summary['lost']} lost, {summary['double']} counted twice, {summary['mismatches']} with other weights**, "
-        f"{summary['other_violations']} other violations.",
+        f"{summary['other_violations']} other violations. {summary['submitted_again']} messages were lost by Redis or "
+        "by a worker that was killed or cut off while it took them; the sweeps noticed, and submitted them again.",
         "",
         "| fault | struck | work went on after (median) | worst | worst under several faults |",
         "|---|---:|---:|---:|---:|",

@@ -41,6 +41,7 @@ def test_a_sweep_survives(
         "checked",
         jobs=len(clean.jobs),
         attempts=sum(len(attempts) for attempts in seen.attempts.values()),
+        submitted_again=seen.submitted_again,
         violations=[[violation.kind, violation.text] for violation in violations],
     )
     if violations:

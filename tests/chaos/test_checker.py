@@ -250,6 +250,13 @@ def test_a_planted_violation_is_found(plant: Callable[[Observation], None]) -> N
     assert PLANTED[plant] in [violation.kind for violation in check(seen, CLEAN)]
 
 
+def test_lost_messages_are_counted() -> None:
+    seen = intact()
+    assert seen.submitted_again == 0
+    seen.said += "Redis lost 1 job: submitted again\nRedis lost 12 jobs: submitted again\n"
+    assert seen.submitted_again == 13
+
+
 def fault(t: float, name: str = "kill Redis", over: float | None = None, **fields: Any) -> dict[str, Any]:
     return {
         "t": t,
@@ -305,7 +312,7 @@ def test_twenty_plans_hold_every_fault_and_every_persistence() -> None:
 def test_a_summary_counts_what_the_histories_hold() -> None:
     struck = {"event": "over", "fault": "kill Redis", "struck": True}
     recovered = {"event": "recovery", "fault": "kill Redis", "alone": True}
-    checked = {"event": "checked", "jobs": 12, "attempts": 14}
+    checked = {"event": "checked", "jobs": 12, "attempts": 14, "submitted_again": 2}
     summary = summarize(
         [
             [
@@ -318,6 +325,7 @@ def test_a_summary_counts_what_the_histories_hold() -> None:
         ]
     )
     assert (summary["runs"], summary["completed"], summary["jobs"], summary["attempts"]) == (3, 2, 24, 28)
+    assert summary["submitted_again"] == 4
     assert (summary["lost"], summary["double"], summary["mismatches"], summary["other_violations"]) == (1, 1, 0, 1)
     assert summary["faults"]["kill Redis"] == {
         "struck": 2, "alone": 2, "median_seconds": 2.0, "worst_seconds": 3.0, "worst_seconds_of_all": 3.0,
