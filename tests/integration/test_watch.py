@@ -1,0 +1,165 @@
+"""`orchestrator watch`: a sweep on a cluster can be followed, and finished, from anywhere."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from nn.dataset import MNIST_DIGEST
+from orchestrator.broker import Broker
+from orchestrator.provenance import provenance
+from orchestrator.run_folder import Manifest
+from orchestrator.sweep import SweepSpecification
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.waiting import wait_for
+from worker.store import key
+
+#: Four jobs that take about a second each.
+SLOW = (*SMALL, "--epochs", "150")
+
+
+def leaderboard(folder: Path) -> bytes:
+    return (folder / "leaderboard.json").read_bytes()
+
+
+def one_row_a_job(command_line: CommandLine, name: str, count: int = 4) -> bool:
+    jobs = [row["job"] for row in command_line.rows(name)]
+    return len(jobs) == len(set(jobs)) == count
+
+
+def test_a_sweep_whose_orchestrator_was_killed_is_finished_from_another_machine(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep on a cluster, whose orchestrator is killed when it has one row of four
+    address = cluster.server.url
+    cluster.start_worker()
+    process = command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)
+    command_line.wait_for_rows("a", 1, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+
+    # When another machine, which has nothing of it, watches the sweep
+    watched = command_line.run("watch", "a", "--output", "elsewhere", CELERY_BROKER_URL=address)
+
+    # Then that has a row for every job and every weights file,
+    elsewhere = command_line.folder / "elsewhere" / "a"
+    assert f"Watching a on the cluster at {address}: 4 jobs" in watched.stdout
+    assert "jobs 4, accepted 4, attempts 4," in watched.stdout
+    assert len((elsewhere / "results.jsonl").read_text().splitlines()) == 4
+    assert len(list((elsewhere / "weights").iterdir())) == 4
+    # and the first machine has exactly the same after it has resumed the sweep, with no job trained twice.
+    resumed = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
+    assert "accepted 4, attempts 4, reused 0" in resumed.stdout
+    assert one_row_a_job(command_line, "a")
+    assert leaderboard(command_line.sweep("a")) == leaderboard(elsewhere)
+    assert cluster.workers[0].text().count("succeeded in") == 4
+
+
+def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that waits for a worker, two watchers that share its folder, and one elsewhere
+    address = cluster.server.url
+    processes = [command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)]
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    watch = ("watch", "a", "--broker", address)
+    processes += [command_line.start(*watch, *more) for more in ((), (), ("--output", "elsewhere"))]
+
+    # When a worker comes
+    cluster.start_worker()
+    outputs = [process.communicate(timeout=90)[0] for process in processes]
+
+    # Then all of them end well and show the same accounting,
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], outputs
+    assert all("jobs 4, accepted 4, attempts 4, reused 0" in output for output in outputs)
+    assert all("looking on" in output for output in outputs[1:3])
+    # and every job was trained once and has one row.
+    assert one_row_a_job(command_line, "a")
+    assert cluster.workers[0].text().count("succeeded in") == 4
+    assert leaderboard(command_line.sweep("a")) == leaderboard(command_line.folder / "elsewhere" / "a")
+
+
+def test_jobs_that_a_killed_orchestrator_had_not_submitted_are_submitted(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that is registered, and whose orchestrator was killed before it submitted anything
+    specification = SweepSpecification(seeds=(0, 1), learning_rates=(0.03,), epochs=2, limit=500)
+    jobs = [job.key for job in specification.jobs(MNIST_DIGEST)]
+    Broker(cluster.settings).registry.register(
+        Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
+    )
+    cluster.start_worker()
+    # When somebody watches it, then it ends with all its rows.
+    done = command_line.run("watch", "a", "--broker", cluster.server.url)
+    assert "Redis lost 2 jobs: submitted again" in done.stdout
+    assert "accepted 2" in done.stdout
+    assert one_row_a_job(command_line, "a", 2)
+
+
+def test_a_watched_failure_stays_one_and_is_not_tried_again(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a finished sweep with a job that failed
+    address = cluster.server.url
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    failed = Broker(cluster.settings).registry.manifest("a")
+    assert failed is not None
+    cluster.app.backend.store_result(failed.jobs[0], ValueError("it broke"), "FAILURE")
+    command_line.wait_for_rows("a", 1, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    client = cluster.server.client()
+    client.lrem("seedsweep", 1, client.lindex("seedsweep", -1))
+    cluster.start_worker()
+    # When it is watched, then the failure is in its accounting and in the exit status.
+    done = command_line.run("watch", "a", "--broker", address, status=1)
+    assert "jobs 4, accepted 3, attempts 3, reused 0, diverged 0, failed 1, cancelled 0" in done.stdout
+    assert one_row_a_job(command_line, "a")
+
+
+def test_a_registration_expires_with_the_results(command_line: CommandLine, cluster: Cluster) -> None:
+    cluster.start_worker()
+    environment = cluster.environment | {"SEEDSWEEP_RESULT_EXPIRES": "1000"}
+    command_line.run("sweep", *SMALL, "--name", "a", **environment)
+    client = cluster.server.client()
+    assert 900 < client.ttl(key("sweep", "a")) <= 1000
+    assert 900 < client.ttl("seedsweep:sweeps") <= 1000
+
+
+def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep on the cluster
+    address = cluster.server.url
+    cluster.start_worker()
+    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
+    # When another machine begins another sweep of that name, then nothing is begun.
+    other = ("sweep", *SMALL, "--epochs", "3", "--name", "a", "--output", "elsewhere", "--broker", address)
+    done = command_line.run(*other, status=2)
+    assert done.stderr == "orchestrator: A sweep named a with other jobs is on the cluster: choose another --name\n"
+    assert not (command_line.folder / "elsewhere").exists()
+    # The same sweep may go on there: its results are taken.
+    done = command_line.run("sweep", *SMALL, "--name", "a", "--output", "elsewhere", "--broker", address)
+    assert "attempts 0, reused 4" in done.stdout
+    # A folder here that is another sweep's is not written to.
+    command_line.run("sweep", *SMALL, "--epochs", "3", "--name", "a", "--output", "third")
+    done = command_line.run("watch", "a", "--output", "third", "--broker", address, status=2)
+    assert "The sweep a in third is another one than that on the cluster" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "cancel"])
+def test_what_cannot_be_followed_is_said_in_one_sentence(
+    command: str, command_line: CommandLine, cluster: Cluster
+) -> None:
+    address = cluster.server.url
+    for arguments, sentence in (
+        (["none", "--broker", address], f"There is no sweep named none at {address}, nor in runs"),
+        (["none"], "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL"),
+        (["../up", "--broker", address], "is '../up'; allowed: up to 100 letters"),
+        (["none", "--broker", "redis://127.0.0.1:1/0"], "No Redis server answers at redis://127.0.0.1:1/0"),
+        ([], "Missing argument 'NAME'"),
+    ):
+        done = command_line.run(command, *arguments, status=2)
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+        assert sentence in done.stderr
+        assert not (command_line.folder / "runs").exists()
