@@ -129,18 +129,23 @@ class Arena:
     def usable_workers(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker not in self.frozen]
 
-    def sweep(self, *, resume: bool = False) -> None:
-        """Start an orchestrator."""
-        words = ["--resume"] if resume else self._specification()
+    def sweep(self) -> None:
+        """Start the sweep."""
+        self._start_orchestrator("sweep", *self._specification(), "--name", NAME, "--no-reuse")
+
+    def go_on(self, choice: int = 0) -> None:
+        """Start another orchestrator for the sweep, by one of the two commands for that."""
+        commands = (("sweep", "--resume", "--name", NAME), ("watch", NAME))
+        self._start_orchestrator(*commands[choice % len(commands)])
+
+    def _start_orchestrator(self, *words: str) -> None:
         url = self.proxy.url if self.plan.proxied else self.redis.url
-        command = self._commands.command(
-            "sweep", *words, "--name", NAME, "--output", str(self.output), "--broker", url, "--no-reuse"
-        )
+        command = self._commands.command(*words, "--output", str(self.output), "--broker", url)
         with self._log.open("ab") as log:
             self.orchestrator = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
             )
-        self.history.add("orchestrator started", resume=resume)
+        self.history.add("orchestrator started", command=words[0])
 
     def _specification(self) -> list[str]:
         specification = SWEEPS[self.plan.shuffled]

@@ -165,7 +165,7 @@ def _kill_orchestrator(arena: Arena, choice: int, event: Event) -> None:
 
     def resume() -> None:
         if arena.orchestrator is None:
-            arena.sweep(resume=True)
+            arena.go_on(choice)
         _end(arena, event)
 
     arena.later((choice % 20) / 10, resume)

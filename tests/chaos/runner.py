@@ -76,10 +76,10 @@ def _look_at_orchestrator(arena: Arena) -> None:
     if arena.filler is not None:
         # It has noticed the full disk. Somebody makes room, and goes on.
         empty_disk(arena)
-        arena.sweep(resume=True)
+        arena.go_on()
     elif status == BAD_INPUT and "No Redis server answers" in arena.last_said():
         # Resumed at a moment at which nothing answered, it said so and did not begin. Somebody tries once more.
-        arena.later(AGAIN_SECONDS, lambda: arena.sweep(resume=True))
+        arena.later(AGAIN_SECONDS, arena.go_on)
     else:
         arena.statuses.append(status)
 
