@@ -106,7 +106,11 @@ class Registry:
 
     def finish(self, name: str) -> None:
         """Mark that every job of a sweep has its row."""
-        self._client.hset(_sweep(name), "finished", str(time.time()))
+        with self._client.pipeline() as pipeline:
+            pipeline.hset(_sweep(name), "finished", str(time.time()))
+            # A Redis that lost the sweep has just got it anew, without a time to live.
+            pipeline.expire(_sweep(name), self._expires)
+            pipeline.execute()
 
     def wanted_by_others(self, name: str) -> dict[str, str]:
         """Return the jobs that other sweeps still wait for: each job's key with the name of such a sweep."""
