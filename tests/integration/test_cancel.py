@@ -1,0 +1,179 @@
+"""`orchestrator cancel`: queued jobs end at once, running ones at their next epoch, and other sweeps' jobs go on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from orchestrator.broker import Broker
+from orchestrator.cancel import reason
+from orchestrator.registry import Registry
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.waiting import wait_for
+from worker.store import key
+
+#: Jobs that would take hours.
+ENDLESS = (*SMALL, "--epochs", "100000")
+
+
+def statuses(command_line: CommandLine, name: str) -> list[str]:
+    return [row["status"] for row in command_line.rows(name)]
+
+
+def end(process: subprocess.Popen[str], status: int) -> str:
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status, output
+    return output
+
+
+def queued(cluster: Cluster, count: int) -> None:
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == count, f"{count} queued jobs")
+
+
+def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep of four jobs that waits for a worker
+    address = cluster.server.url
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
+    queued(cluster, 4)
+    # When it is cancelled
+    done = command_line.run("cancel", "a", "--broker", address)
+    # Then it ends with a row for each, and nothing is left in the queue,
+    assert done.stdout == (
+        "Sweep a is cancelled: 4 queued jobs have ended, 0 running ones end after their epoch, 0 had ended before\n"
+    )
+    assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in end(process, 1)
+    assert statuses(command_line, "a") == ["cancelled"] * 4
+    assert {row["error"] for row in command_line.rows("a")} == {"the sweep a was cancelled"}
+    queued(cluster, 0)
+    # and to resume it trains them.
+    cluster.start_worker()
+    done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
+    assert "accepted 4, attempts 4," in done.stdout
+    assert Registry(cluster.store()).cancelled("a") is None
+
+
+def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep with a job in training and three that wait
+    address = cluster.server.url
+    process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
+    cluster.start_worker()
+    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.wait_for_state(jobs[0], "PROGRESS")
+    # When it is cancelled
+    done = command_line.run("cancel", "a", "--json", "--broker", address)
+    # Then all four end,
+    assert json.loads(done.stdout) == {
+        "name": "a", "withdrawn": 3, "ending": 1, "ended": 0, "wanted": [],
+    }  # fmt: skip
+    assert "cancelled 4" in end(process, 1)
+    assert statuses(command_line, "a") == ["cancelled"] * 4
+    assert [row["attempts"] for row in command_line.rows("a")] == [1, 0, 0, 0]
+    # and the worker is free for others.
+    wait_for(lambda: not cluster.server.client().hlen("unacked"), "the message gone", report=cluster.logs)
+    assert not cluster.server.client().exists(*(key("checkpoint", job) for job in jobs))
+    command_line.run("sweep", *SMALL, "--name", "b", "--broker", address)
+
+
+def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep with a job in training, whose worker is killed before the sweep is cancelled
+    process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
+    worker = cluster.start_worker()
+    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.wait_for_state(jobs[0], "PROGRESS")
+    worker.kill()
+    command_line.run("cancel", "a", "--broker", cluster.server.url)
+    # Then the sweep ends without it,
+    assert "cancelled 4" in end(process, 1)
+    # and the next worker, which is given the killed one's message, does not train the job.
+    cluster.start_worker()
+    cluster.wait_for_state(jobs[0], "REVOKED")
+    wait_for(lambda: not cluster.server.client().hlen("unacked"), "the message gone", report=cluster.logs)
+    assert "Attempt" not in cluster.workers[1].text()
+
+
+def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep of which one job has finished, whose orchestrator is killed, and whose worker has gone
+    process = command_line.start("sweep", *SMALL, "--epochs", "100", "--name", "a", **cluster.environment)
+    worker = cluster.start_worker()
+    command_line.wait_for_rows("a", 1, process)
+    process.kill()
+    process.wait(timeout=30)
+    worker.kill()
+    # When it is cancelled while nobody collects, then who looks later finds a row for every job.
+    command_line.run("cancel", "a", "--broker", cluster.server.url)
+    watched = command_line.run("watch", "a", status=1, **cluster.environment)
+    found = statuses(command_line, "a")
+    assert len(found) == 4
+    assert found.count("succeeded") >= 1
+    assert found.count("cancelled") == 4 - found.count("succeeded")
+    assert f"cancelled {found.count('cancelled')}" in watched.stdout
+
+
+def test_jobs_that_another_sweep_waits_for_go_on(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given two sweeps that share two of their jobs, and no worker
+    address = cluster.server.url
+    common = (*SMALL[2:], "--broker", address)
+    one = command_line.start("sweep", "--seeds", "0-1", *common, "--name", "a")
+    queued(cluster, 4)
+    other = command_line.start("sweep", "--seeds", "1-2", *common, "--name", "b")
+    queued(cluster, 6)
+    # When one is cancelled
+    done = command_line.run("cancel", "a", "--broker", address)
+    # Then it ends, and says which of its jobs go on and for whom;
+    assert "2 queued jobs have ended" in done.stdout
+    assert "2 jobs go on, because other sweeps wait for them: b" in done.stdout
+    assert "cancelled 4" in end(one, 1)
+    words = [row["error"] for row in command_line.rows("a")]
+    assert (
+        words == ["the sweep a was cancelled"] * 2 + ["the sweep a was cancelled; the job goes on for the sweep b"] * 2
+    )
+    # the other one gets all its results.
+    cluster.start_worker()
+    assert "jobs 4, accepted 4, attempts 4," in end(other, 0)
+
+
+def test_a_sweep_trains_again_what_another_ones_cancellation_ended(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep that waits for a job which a sweep is just being cancelled for: it looked before this one was there
+    process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
+    queued(cluster, 4)
+    broker = Broker(cluster.settings)
+    jobs = json.loads((command_line.sweep("b") / "sweep.json").read_text())["jobs"]
+    broker.store.cancel(jobs[:2], reason("a"))
+    broker.ledger.revoke(broker.ledger.withdraw({jobs[0]}), reason("a"))
+    # When a worker comes, then the job is trained all the same.
+    cluster.start_worker()
+    output = end(process, 0)
+    assert "is trained again: the sweep a was cancelled" in output
+    assert "jobs 4, accepted 4, attempts 4," in output
+
+
+def test_a_job_that_somebody_else_cancelled_stays_cancelled(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a job that was revoked through Celery, as Flower's button does
+    process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
+    queued(cluster, 4)
+    job = json.loads((command_line.sweep("b") / "sweep.json").read_text())["jobs"][3]
+    cluster.app.backend.mark_as_revoked(job, "terminated")
+    # Then its row says so.
+    command_line.wait_for_rows("b", 1, process)
+    assert statuses(command_line, "b") == ["cancelled"]
+    cluster.start_worker()
+    assert "accepted 3" in end(process, 1)
+
+
+def test_only_the_named_jobs_leave_a_long_queue(cluster: Cluster) -> None:
+    # Given a queue of several thousand messages, in which two sweeps' jobs lie mixed
+    client = cluster.server.client()
+    names = [f"{number:064x}" for number in range(3000)]
+    client.lpush("seedsweep", *(json.dumps({"headers": {"id": name}, "body": "x" * 50}) for name in names))
+    client.lpush("seedsweep", "no message")
+    mine = set(names[::3])
+    # When one sweep's are withdrawn
+    withdrawn = Broker(cluster.settings).ledger.withdraw(mine)
+    # Then the others are there, in their order.
+    assert withdrawn == mine
+    left = client.lrange("seedsweep", 0, -1)
+    assert left[0] == b"no message"
+    assert [json.loads(item)["headers"]["id"] for item in reversed(left[1:])] == [n for n in names if n not in mine]
