@@ -132,6 +132,8 @@ def _recovers_in_time(seen: Observation, clean: CleanRun) -> Iterator[Violation]
 def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected = {
         "seedsweep:workers",
+        "seedsweep:sweeps",
+        f"seedsweep:sweep:{NAME}",
         "_kombu.binding.seedsweep",
         "_kombu.binding.celery.pidbox",
         "_kombu.binding.celeryev",
