@@ -130,14 +130,7 @@ def _recovers_in_time(seen: Observation, clean: CleanRun) -> Iterator[Violation]
 
 
 def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    expected = {
-        "seedsweep:workers",
-        "seedsweep:sweeps",
-        f"seedsweep:sweep:{NAME}",
-        "_kombu.binding.seedsweep",
-        "_kombu.binding.celery.pidbox",
-        "_kombu.binding.celeryev",
-    }
+    expected = {"seedsweep:workers", "seedsweep:sweeps", f"seedsweep:sweep:{NAME}"}
     for job in clean.jobs:
         expected |= {f"celery-task-meta-{job}", f"seedsweep:attempts:{job}", f"seedsweep:finished:{job}"}
     expected |= {f"seedsweep:weights:{sha256}" for sha256 in clean.hashes.values()}
