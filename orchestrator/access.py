@@ -44,7 +44,10 @@ def cluster_for(
 
         cluster.wait_for_server()
         yield Broker(
-            settings.model_copy(update={"broker_url": cluster.url, "result_backend": None}), tell, cluster.check
+            settings.model_copy(update={"broker_url": cluster.url, "result_backend": None}),
+            tell,
+            cluster.check,
+            no_worker="The worker gets ready: the first time, it prepares the data set and compiles the kernel",
         )
 
 

@@ -55,6 +55,7 @@ class Broker:
         settings: Name the cluster.
         tell: Shows a message to the user.
         check: Raises when there is nothing to wait for any more (a part of the embedded cluster ended).
+        no_worker: What to tell a user who waits because no worker is online; None for the words that fit a real cluster.
 
     Attributes:
         app: The Celery app.
@@ -71,6 +72,7 @@ class Broker:
         settings: Settings,
         tell: Callable[[str], None] = lambda _text: None,
         check: Callable[[], None] = lambda: None,
+        no_worker: str | None = None,
     ) -> None:
         self.app = create_app(settings)
         # Celery and kombu would repeat what fails by themselves, in silence: see `patiently`.
@@ -85,6 +87,7 @@ class Broker:
         )
         self.ledger = Ledger(self.app)
         self.address = hide_password(self.app.conf.broker_read_url)
+        self.no_worker = no_worker or f"No worker is online at {self.address} yet: waiting for one"
         self.check = check
         self._tell = tell
 

@@ -33,4 +33,4 @@ class Quiet:
         elif now > self._next_question:
             self._next_question = now + QUIET_AGAIN_SECONDS
             if not self._broker.online_workers():
-                self._tell(f"No worker is online at {self._broker.address} yet: waiting for one")
+                self._tell(self._broker.no_worker)

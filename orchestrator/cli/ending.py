@@ -9,8 +9,8 @@ from collections.abc import Callable
 from rich.console import Console
 
 from nn.errors import SeedsweepError
+from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import print_end, print_json
-from orchestrator.cli.sweep import DEFAULT_OUTPUT
 from orchestrator.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.rows import Accounting
 from orchestrator.run import Run

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.cli.sweep import DEFAULT_OUTPUT
+from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.inspection import Evaluation, Mistake, Trained, evaluate, open_run, probabilities, trained
 from orchestrator.picture import as_text, read_picture
 from orchestrator.progress import percent

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-DEFAULT_OUTPUT = "runs"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What of `orchestrator sweep` does not describe the jobs."""
-
-    spec: str | None
-    name: str | None
-    output: str
-    broker: str | None
-    workers: str | None
-    resume: bool
-    reuse: bool
-    json: bool
+from orchestrator.cli.options import DEFAULT_OUTPUT, SweepOptions
 
 
 def sweep(
@@ -75,5 +60,5 @@ def sweep(
     }
     from orchestrator.cli.sweep_command import run_sweep
 
-    options = Options(spec, name, output, broker, workers, resume, not no_reuse, json)
+    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json)
     return run_sweep({word: value for word, value in words.items() if value is not None}, options)

@@ -14,7 +14,7 @@ from nn.errors import InvalidInputError
 from orchestrator import fields
 from orchestrator.cli.ending import how_to_go_on, run_to_its_end
 from orchestrator.cli.given import embedded_workers, output_folder, settings_for
-from orchestrator.cli.sweep import Options
+from orchestrator.cli.options import SweepOptions
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
@@ -40,7 +40,7 @@ class Plan:
     earlier: Manifest | None
 
 
-def run_sweep(words: Mapping[str, object], options: Options) -> int:
+def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
     """Run a sweep and return the exit status: 0 if every job has a result, 1 if not, 130 or 143 after a signal.
 
     Raises:
@@ -62,7 +62,7 @@ def run_sweep(words: Mapping[str, object], options: Options) -> int:
         return interrupted.status
 
 
-def make_plan(words: Mapping[str, object], options: Options) -> Plan:
+def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
     """Check everything that can be checked without beginning.
 
     Raises:
@@ -97,7 +97,7 @@ def make_plan(words: Mapping[str, object], options: Options) -> Plan:
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
 
 
-def _name(options: Options) -> str:
+def _name(options: SweepOptions) -> str:
     if options.name is not None:
         return options.name
     if options.resume:
@@ -139,7 +139,7 @@ def _manifest(plan: Plan) -> Manifest:
     )
 
 
-def _run(plan: Plan, options: Options, interruption: Interruption) -> int:
+def _run(plan: Plan, options: SweepOptions, interruption: Interruption) -> int:
     run = Run(
         plan.folder, plan.jobs, plan.settings, plan.specification.data, interruption,
         workers=plan.workers, resuming=plan.earlier is not None,
@@ -153,7 +153,7 @@ def _run(plan: Plan, options: Options, interruption: Interruption) -> int:
     )
 
 
-def _train(run: Run, options: Options, console: Console) -> None:
+def _train(run: Run, options: SweepOptions, console: Console) -> None:
     kept = run.keep_own()
     reused = run.reuse_siblings() if options.reuse else 0
     with progress_for(console, run.jobs, run.rows) as progress:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.sweep import DEFAULT_OUTPUT
+from orchestrator.cli.options import DEFAULT_OUTPUT
 
 
 def verify(

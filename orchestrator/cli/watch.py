@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.sweep import DEFAULT_OUTPUT
+from orchestrator.cli.options import DEFAULT_OUTPUT
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 _Output = Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")]
