@@ -55,7 +55,7 @@ class Broker:
         settings: Name the cluster.
         tell: Shows a message to the user.
         check: Raises when there is nothing to wait for any more (a part of the embedded cluster ended).
-        no_worker: What to tell a user who waits because no worker is online; None for the words that fit a real cluster.
+        no_worker: What to tell who waits because no worker is online; None for the words that fit a real cluster.
 
     Attributes:
         app: The Celery app.
