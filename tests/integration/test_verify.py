@@ -1,0 +1,189 @@
+"""`orchestrator verify`: rows are trained again and compared to the bit; and what two runs that disagree lead to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.idx_files import write_idx_folder
+from tests.support.waiting import wait_for
+
+
+def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Change a row of a finished sweep, as damage or a cheat would; return it as it was."""
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    before = json.loads(json.dumps(rows[place]))
+    change(rows[place])
+    (folder / "results.jsonl").write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    return before
+
+
+def durable_keys(cluster: Cluster) -> set[bytes]:
+    """Return what is in Redis, but for the workers' beats and kombu's tables."""
+    found = set(cluster.server.client().keys())
+    return {name for name in found if not name.startswith((b"_kombu", b"unacked")) and name != b"seedsweep:workers"}
+
+
+def test_every_row_of_an_honest_sweep_verifies_on_the_embedded_cluster(command_line: CommandLine) -> None:
+    command_line.run("sweep", *SMALL, "--name", "a")
+
+    done = command_line.run("verify", "a", "--all")
+
+    assert "Training 4 of 4 jobs of a again on this machine" in done.stdout
+    assert done.stdout.endswith("Verified: 4 jobs of a give the same bits again\n")
+    assert command_line.nothing_is_left()
+
+
+def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_nothing_there(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a finished sweep whose results are in Redis, with the weights of two jobs gone from there
+    address = cluster.server.url
+    worker = cluster.start_worker()
+    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
+    rows = command_line.rows("a")
+    cluster.store().drop_weights(row["weights_sha256"] for row in rows[:2])
+    before = durable_keys(cluster)
+    # When it is verified
+    done = command_line.run("verify", "a", "--all", "--json", "--broker", address)
+    # Then each job was trained a second time, with the same outcome,
+    printed = json.loads(done.stdout)
+    assert (printed["verified"], printed["different"]) == (4, 0)
+    assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
+    assert {check["worker"] for check in printed["jobs"]} == {"w1@test"}
+    for row in rows:
+        assert worker.text().count(f"[{row['job']}.verify-") >= 1
+    assert worker.text().count("succeeded in") == 8
+    # and Redis holds what it held.
+    assert durable_keys(cluster) == before
+
+
+def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: CommandLine) -> None:
+    # Given a sweep of which one row has another accuracy, and one another hash
+    command_line.run("sweep", *SMALL, "--name", "a")
+    folder = command_line.sweep("a")
+    forged = change_row(folder, 1, lambda row: row["validation_accuracy"].__setitem__(1, 0.5))
+    other = change_row(folder, 2, lambda row: row.update(weights_sha256="ab" * 32))
+    # When it is verified, then both are found, and nothing else.
+    done = command_line.run("verify", "a", "--all", "--json", status=1)
+    printed = json.loads(done.stdout)
+    assert (printed["verified"], printed["different"]) == (2, 2)
+    assert {check["job"]: check["differences"] for check in printed["jobs"] if check["differences"]} == {
+        forged["job"]: [
+            {"what": "validation accuracy, epoch 2", "kept": 0.5, "again": forged["validation_accuracy"][1]}
+        ],
+        other["job"]: [{"what": "weights_sha256", "kept": "ab" * 32, "again": other["weights_sha256"]}],
+    }
+    # The table says the same.
+    done = command_line.run("verify", "a", "--all", status=1)
+    assert "NOT VERIFIED: 2 of 4 jobs of a gave something else" in done.stdout
+    for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_accuracy"][1])):
+        assert shown in done.stdout
+    assert other["weights_sha256"][:12] in done.stdout
+
+
+def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a finished sweep, and a cluster whose only worker has another data set
+    command_line.run("sweep", *SMALL, "--name", "a")
+    other = command_line.folder / "other"
+    write_idx_folder(other, train=60, test=40, side=28)
+    cluster.start_worker(SEEDSWEEP_DATA=str(other))
+    # Then that is the reason that is shown.
+    arguments = ("verify", "a", "--jobs", "1", "--json", "--broker", cluster.server.url)
+    (check,) = json.loads(command_line.run(*arguments, status=1).stdout)["jobs"]
+    assert "failed: no worker has the job's data set" in check["differences"][0]["again"]
+
+
+def test_the_same_seed_chooses_the_same_jobs(command_line: CommandLine) -> None:
+    command_line.run("sweep", *SMALL, "--name", "a")
+
+    def chosen(*more: str) -> tuple[int, list[str]]:
+        printed = json.loads(command_line.run("verify", "a", "--jobs", "2", "--json", *more).stdout)
+        return printed["seed"], [check["job"] for check in printed["jobs"]]
+
+    seed, jobs = chosen()
+    assert len(jobs) == 2
+    assert chosen("--seed", str(seed)) == (seed, jobs)
+
+
+def test_an_interrupted_verification_leaves_nothing_queued(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a verification that waits for a worker
+    command_line.run("sweep", *SMALL, "--name", "a")
+    before = durable_keys(cluster)
+    process = command_line.start("verify", "a", "--broker", cluster.server.url)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    # When Ctrl-C is pressed, then no worker that comes later finds anything of it.
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted" in output
+    assert durable_keys(cluster) == before
+
+
+def test_bad_input_gets_one_sentence(command_line: CommandLine) -> None:
+    command_line.run("sweep", *SMALL, "--name", "a")
+    (command_line.folder / "runs" / "b").mkdir()
+    (command_line.folder / "runs" / "b" / "sweep.json").write_bytes(
+        (command_line.sweep("a") / "sweep.json").read_bytes()
+    )
+    for arguments, sentence in (
+        (["none"], "There is no sweep named none in runs"),
+        (["b"], "The sweep b in runs has no result to verify"),
+        (["a", "--jobs", "0"], "--jobs is '0'; allowed: an integer from 1 to"),
+        (["a", "--jobs", "all"], "--jobs is 'all'"),
+        (["a", "--jobs", "2", "--all"], "--jobs is '2'; allowed: nothing beside --all"),
+        (["a", "--seed", "-1"], "--seed is '-1'"),
+        (["a", "--workers", "0"], "--workers is '0'"),
+        (["a", "--broker", "amqp://x"], "--broker is 'amqp://x'"),
+        (["a", "--broker", "redis://127.0.0.1:1/0"], "No Redis server answers"),
+    ):
+        done = command_line.run("verify", *arguments, status=2)
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+        assert sentence in done.stderr
+
+
+def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a job of which somebody's run had other weights
+    address = cluster.server.url
+    command_line.run("sweep", *SMALL, "--name", "clean")
+    row = command_line.rows("clean")[1]
+    shutil.rmtree(command_line.sweep("clean"))
+    cluster.store().settle(row["job"], "ab" * 32, row["job"], "w0@elsewhere")
+    cluster.start_worker()
+    # When a sweep trains it
+    done = command_line.run("sweep", *SMALL, "--name", "a", "--no-reuse", "--broker", address, status=1)
+    # Then the accounting counts it, a warning names it,
+    assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 1\n" in done.stdout
+    warning = "WARNING: 1 of 4 jobs ended with different weights in two runs"
+    assert warning in done.stdout
+    assert f"seed {row['seed']}, learning rate {row['learning_rate']:g}, {'ab' * 6} and " in done.stdout
+    # and its row holds the evidence,
+    evidence = {"first": "ab" * 32, "second": row["weights_sha256"], "run": row["job"], "worker": "w1@test"}
+    assert [found.get("mismatches") for found in command_line.rows("a")] == [None, [evidence], None, None]
+    # which who reuses the row inherits.
+    done = command_line.run("sweep", *SMALL, "--name", "b", "--json", status=1)
+    assert json.loads(done.stdout)["accounting"]["mismatches"] == 1
+    assert warning in done.stderr
+
+
+def test_a_row_tells_why_its_job_took_several_attempts(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep in whose first job the worker's process is killed
+    process = command_line.start(
+        "sweep", *SMALL, "--seeds", "0", "--epochs", "200", "--name", "a", **cluster.environment
+    )
+    worker = cluster.start_worker()
+    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.wait_for_state(jobs[0], "PROGRESS")
+    worker.children()[0].kill()
+    # Then the accounting and the row say so.
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert "accepted 2, attempts 3 (child lost 1), reused 0" in output
+    causes = {row["job"]: row.get("attempt_causes") for row in command_line.rows("a")}
+    assert causes == dict.fromkeys(jobs) | {jobs[0]: ["first run", "child lost"]}
