@@ -12,6 +12,7 @@ from celery.utils.log import get_task_logger
 
 from nn.errors import InvalidInputError
 from worker.attempts import Attempts
+from worker.checkpoints import Checkpoints
 from worker.errors import JobRefusedError
 from worker.job import Job, is_run_of, run_id
 from worker.presence import Roster
@@ -111,6 +112,8 @@ def register(app: SeedsweepApp) -> None:
         finished = stored_success(task)
         if finished is not None:
             logger.info("%s has a result already: not trained again", accepted)
+            # The attempt that got it may have died before it could do this.
+            Checkpoints(task.store()).delete(task.request.id)
             return finished
         from worker.execution import Execution
 
