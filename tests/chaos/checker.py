@@ -158,7 +158,9 @@ def _ends_well(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         yield Violation("end", f"the orchestrator ended with {seen.statuses}; expected {wanted}")
     if "Traceback" in seen.said:
         yield Violation("end", "an orchestrator printed a traceback")
-    filled = any(event.get("fault") == "fill the disk" and event["struck"] for event in seen.events)
+    filled = any(
+        event["event"] == "fault" and event["fault"] == "fill the disk" and event["struck"] for event in seen.events
+    )
     if filled and "cannot be written" not in seen.said:
         yield Violation("end", "the disk was full, and no orchestrator said so")
 

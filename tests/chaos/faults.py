@@ -103,6 +103,9 @@ def _stop_worker(arena: Arena, choice: int, event: Event) -> None:
 
 
 def _cut_connections(arena: Arena, choice: int, event: Event) -> None:
+    if arena.redis_is_away:
+        _miss(arena, event)
+        return
     kinds = (("normal",), ("pubsub",), ("normal", "pubsub"))[choice % 3]
     for kind in kinds:
         arena.store.call(lambda kind=kind: arena.client.execute_command("CLIENT", "KILL", "TYPE", kind))  # type: ignore[misc]

@@ -75,8 +75,12 @@ def make_plan(seed: int) -> Plan:
     elif "crash Redis" in faults:
         persistence = "everysec"
     if "cancel jobs" in faults:
-        # First, because only jobs that have not begun are cancelled: whether a running one ends in time is a race.
+        # First, and soon, because only jobs that have not begun are cancelled: whether a running one ends in time is a
+        # race.
         faults.remove("cancel jobs")
         faults = ["cancel jobs", *(fault for fault in faults if fault not in ("cancel jobs", *UNDO_CANCELLING))]
-    strikes = tuple(Strike(fault, round(rng.uniform(0.05, 2.0), 3), rng.randrange(1 << 30)) for fault in faults)
+    longest = {"cancel jobs": 0.3}
+    strikes = tuple(
+        Strike(fault, round(rng.uniform(0.05, longest.get(fault, 2.0)), 3), rng.randrange(1 << 30)) for fault in faults
+    )
     return Plan(seed, seed % 2 == 1, rng.random() < 0.5, persistence, strikes)

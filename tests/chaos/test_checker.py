@@ -257,6 +257,15 @@ def test_lost_messages_are_counted() -> None:
     assert seen.submitted_again == 13
 
 
+def test_a_fault_that_did_not_strike_counts_for_nothing() -> None:
+    seen = intact()
+    seen.events += [
+        {"t": 9.0, "event": "not struck", "fault": "fill the disk"},
+        fault(9.5, "fill the disk", struck=False),
+    ]
+    assert check(seen, CLEAN) == []
+
+
 def fault(t: float, name: str = "kill Redis", over: float | None = None, **fields: Any) -> dict[str, Any]:
     return {
         "t": t,
