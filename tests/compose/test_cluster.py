@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.compose import Compose, copy_tracked_files, docker
+from tests.support.compose import Compose, docker
+from tests.support.tls import make_certificates
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -99,12 +101,13 @@ def test_no_password_is_in_a_containers_settings(compose: Compose) -> None:
         assert not any(secret.split(":")[-1] in described for secret in secrets)
 
 
-def test_building_again_from_another_clone_changes_nothing(built: Compose, tmp_path: Path) -> None:
+def test_building_again_from_another_clone_changes_nothing(built: Compose, clone: Path, tmp_path: Path) -> None:
     # Given another clone, whose files have other dates
+    shutil.copytree(clone, tmp_path / "another", copy_function=shutil.copy)
     inspect = ("image", "inspect", "--format", "{{.Id}}", built.image)
     before = docker(*inspect)
     # When its image is built
-    Compose(copy_tracked_files(tmp_path), "again").run("build")
+    Compose(tmp_path / "another", "build").run("build")
     # Then it is the same one
     assert docker(*inspect) == before
 
@@ -223,7 +226,7 @@ def ask(compose: Compose, path: str, password: str | None = None, method: str = 
     if password is not None:
         request.add_header("Authorization", "Basic " + base64.b64encode(f"seedsweep:{password}".encode()).decode())
     try:
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - the address is http
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -241,10 +244,12 @@ def test_flower_shows_the_jobs_to_who_has_the_password_and_keeps_them(compose: C
         found: dict[str, Any] = json.loads(ask(compose, "/api/tasks?state=SUCCESS", password)[1])
         return found
 
-    # Given what all tests before trained: one job, six (the host's sweep took what the first one had), and four
+    # Given all that the tests before trained here: one job, six, and four
     before = succeeded()
-    assert before
-    assert all(task["kwargs"].startswith("seed ") for task in before.values())
+    assert len(before) == 11
+    assert all(task["kwargs"].startswith("seed=") and "learning_rate=" in task["kwargs"] for task in before.values())
+    assert all("validation accuracy" in task["result"] for task in before.values())
+    assert len(json.loads(ask(compose, "/api/workers", password)[1])) >= 4
     # When Flower is killed and starts again
     time.sleep(11)  # Its history is saved every ten seconds.
     docker("kill", compose.containers("flower")[0]["ID"])
@@ -272,6 +277,29 @@ def test_an_open_port_without_own_passwords_is_refused(clone: Path, built: Compo
         assert opened.run("ps", "--quiet", "--status", "running").stdout == ""
     finally:
         opened.down()
+
+
+def test_with_tls_nothing_crosses_the_network_in_plain_text(
+    clone: Path, built: Compose, host: Host, tmp_path: Path
+) -> None:
+    # Given a cluster with certificates, as docs/operating.md says
+    certificates = make_certificates(tmp_path / "tls")
+    (certificates / "redis.key").chmod(0o644)
+    files = ("docker-compose.yml", "docker-compose.tls.yml")
+    encrypted = Compose(clone, "tls", files=files, SEEDSWEEP_TLS_DIR=str(certificates))
+    try:
+        encrypted.up(workers=1)
+        # When a sweep runs from inside, and from the host
+        encrypted.once("orchestrator", "sweep", *SMALL, "--name", "inside")
+        broker = encrypted.shown()["orchestrator broker"]
+        assert broker.startswith("rediss://")
+        swept = host.sweep(*SMALL, "--name", "host", "--broker", broker)
+        # Then both end, and the same port does not answer who does not encrypt
+        assert swept["accounting"]["accepted"] == 6
+        with redis.Redis(port=encrypted.redis_port) as plain, pytest.raises(redis.exceptions.ConnectionError):
+            plain.ping()
+    finally:
+        encrypted.down()
 
 
 def test_a_stopped_worker_ends_in_order(compose: Compose) -> None:
