@@ -46,7 +46,9 @@ def create_app(settings: Settings) -> SeedsweepApp:
 
     register(app)
     app.steps["worker"].update(["worker.preload:PreloadStep", "worker.stopping:StopStep"])
-    app.steps["consumer"].update(["worker.breaker:BreakerStep", "worker.guard:GuardStep", "worker.lease:LeaseStep"])
+    app.steps["consumer"].update(
+        ["worker.breaker:BreakerStep", "worker.guard:GuardStep", "worker.lease:LeaseStep", "worker.polling:PollStep"]
+    )
     return app
 
 
