@@ -1,4 +1,4 @@
-"""One cluster for all tests here, made from a copy of what is committed."""
+"""One cluster for all tests here, made from a clean clone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.compose import Compose, copy_tracked_files, docker
+from tests.support.compose import Compose, docker
+from tests.support.compose import clone as clone_project
 from tests.support.redis_server import require
 
 #: What was measured on the way, in the order of measuring.
@@ -38,8 +39,8 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def clone(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project."""
-    return copy_tracked_files(tmp_path_factory.mktemp("clone"))
+    """A clean clone of the project."""
+    return clone_project(tmp_path_factory.mktemp("clone") / "seedsweep")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 import redis
 
 from tests.support.compose import Compose, docker
+from tests.support.compose import clone as clone_project
 from tests.support.tls import make_certificates
 from tests.support.waiting import wait_for
 
@@ -102,8 +102,8 @@ def test_no_password_is_in_a_containers_settings(compose: Compose) -> None:
 
 
 def test_building_again_from_another_clone_changes_nothing(built: Compose, clone: Path, tmp_path: Path) -> None:
-    # Given another clone, whose files have other dates
-    shutil.copytree(clone, tmp_path / "another", copy_function=shutil.copy)
+    # Given another clone of the same commit, whose files have other dates
+    clone_project(tmp_path / "another", clone)
     inspect = ("image", "inspect", "--format", "{{.Id}}", built.image)
     before = docker(*inspect)
     # When its image is built

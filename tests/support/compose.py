@@ -1,10 +1,9 @@
-"""`docker compose` on a copy of what is committed, under a project name, an image tag and ports of a test's own."""
+"""`docker compose` on a clone of what is committed, under a project name, an image tag and ports of a test's own."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,9 @@ from tests.support.redis_server import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def copy_tracked_files(folder: Path) -> Path:
-    """Copy what git tracks, as it stands in the working tree: no more than a clone would have."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+def clone(folder: Path, origin: Path = ROOT) -> Path:
+    """Clone the project: what is committed, without what else lies in the working tree."""
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(origin), str(folder)], check=True)
     return folder
 
 
@@ -34,7 +29,7 @@ class Compose:
     """A cluster made by docker-compose.yml.
 
     Args:
-        folder: A copy of the project.
+        folder: A clone of the project.
         name: Tells this project from every other one of the machine.
         files: The compose files, first one first.
         settings: `SEEDSWEEP_...` variables, as `.env` would hold them.
