@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -307,6 +308,22 @@ def test_help_names_every_option_of_the_specification(command_line: CommandLine)
         assert f"--{option} " in text
     assert "sweep" in command_line.run("--help").stdout
     assert command_line.run("--version").stdout.startswith("seedsweep ")
+
+
+@pytest.mark.parametrize("command", ["sweep", "watch", "cancel", "verify", "show", "predict"])
+def test_every_command_says_what_it_does_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert re.search(rf"^  {command} +[A-Z]", overview, re.MULTILINE), overview
+
+    assert run([command, "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert f"  Example: orchestrator {command} " in text
+    # The example is one that the command understands: only what it names is missing.
+    (example,) = re.findall(rf"Example: orchestrator ({command} .*(?:\n   ? ?\S.*)*)", text)
+    options = re.findall(r"--[a-z-]+", example)
+    assert all(f"  {option} " in text.replace(example, "") for option in options)
 
 
 def test_help_imports_nothing_that_takes_time() -> None:

@@ -17,8 +17,8 @@ from tests.support.command_line import SMALL, CommandLine
 from tests.support.waiting import wait_for
 from worker.store import key
 
-#: Four jobs that take about a second each.
-SLOW = (*SMALL, "--epochs", "150")
+#: Four jobs that take some tenths of a second each.
+SLOW = (*SMALL, "--epochs", "60")
 
 
 def leaderboard(folder: Path) -> bytes:

@@ -1,0 +1,93 @@
+"""An output folder that can no longer be written in the middle of a sweep: one sentence, and nothing torn."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import OutputError
+from orchestrator.rows import Row
+from orchestrator.run_folder import RunFolder
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.redis_server import require
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def small_disk(command_line: CommandLine) -> Iterator[Path]:
+    """The folder `runs` on a disk of 1 MiB: enough for the weights of two jobs, 437 kB each, and not for three."""
+    require(os.geteuid() == 0, "the right to mount a file system (root)")
+    folder = command_line.folder / "runs"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False)
+    require(mounted.returncode == 0, "the right to mount a file system (not in every container)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write a file until its disk is full."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    assert shutil.disk_usage(path).free == 0
+
+
+def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, small_disk: Path) -> None:
+    # When a sweep fills the disk
+    done = command_line.run("sweep", *SMALL, "--name", "a", "--workers", "1", status=1)
+    # Then it says so in one sentence, and how to go on,
+    message, how_to_go_on = done.stderr.splitlines()
+    assert message == "orchestrator: The output folder runs/a cannot be written: No space left on device"
+    assert how_to_go_on == "2 of 4 jobs are kept in runs/a; go on with: orchestrator sweep --resume --name a"
+    # the rows that it had are whole, with their weights, and nothing half written is there.
+    rows = [json.loads(line) for line in (small_disk / "a" / "results.jsonl").read_text().splitlines()]
+    assert sorted(path.name for path in (small_disk / "a").rglob("*") if path.is_file()) == sorted(
+        ["sweep.json", "results.jsonl", *(f"{row['weights_sha256']}.safetensors" for row in rows)]
+    )
+    assert len(rows) == 2
+    # When there is room again, the sweep goes on.
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    done = command_line.run("sweep", "--resume", "--name", "a")
+    assert "2 were finished by an earlier run of this sweep" in done.stdout
+    assert "jobs 4, accepted 4, attempts 4" in done.stdout
+
+
+def test_a_row_that_does_not_fit_leaves_no_part_of_it(command_line: CommandLine, small_disk: Path) -> None:
+    # Given a finished sweep, of which the disk was then filled to the last byte
+    command_line.run("sweep", *SMALL, "--seeds", "0", "--name", "a")
+    results = small_disk / "a" / "results.jsonl"
+    before = results.read_bytes()
+    fill(small_disk / "filler")
+    row = Row.model_validate_json(before.splitlines()[0]).model_copy(update={"error": "x" * 10_000})
+    # When a row is added that does not fit into what is left of the file's last block, then all is as it was.
+    with pytest.raises(OutputError, match="No space left on device"):
+        RunFolder(small_disk, "a").append(row)
+    assert results.read_bytes() == before
+
+
+def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep that waits for its jobs
+    process = command_line.start("sweep", *SMALL, "--name", "a", **cluster.environment)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    # When somebody removes its folder, and the first result comes
+    shutil.rmtree(command_line.sweep("a"))
+    cluster.start_worker()
+    # Then it ends, and says why;
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "orchestrator: The output folder runs/a cannot be written: No such file or directory" in output
+    assert "Traceback" not in output
+    # what the cluster has is not lost.
+    done = command_line.run("watch", "a", **cluster.environment)
+    assert "jobs 4, accepted 4, attempts 4" in done.stdout

@@ -1,0 +1,217 @@
+"""A sweep goes on, or says why it cannot, when Redis restarts, forgets, fills up, or is hard to reach."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.broker import Broker
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.proxy import Proxy
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+
+#: Four jobs that take some tenths of a second each.
+SLOW = (*SMALL, "--epochs", "60")
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
+    made = Proxy(redis_server.port).start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def end(process: subprocess.Popen[str], status: int = 0) -> str:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == status, output
+    return output
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read a command's output up to the line that holds this text."""
+    assert process.stdout is not None
+    lines = []
+    for line in iter(process.stdout.readline, ""):
+        lines.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} is not in the output:\n{''.join(lines)}")
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> bytes:
+    """The leaderboard of the same sweep, run without any disturbance."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        command_line = CommandLine(tmp_path_factory.mktemp("clean"), Path(temporary), cache_dir)
+        command_line.run("sweep", *SLOW, "--name", "clean")
+        return (command_line.sweep("clean") / "leaderboard.json").read_bytes()
+
+
+def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
+    """Check that a sweep has one row for each of its four jobs, and the undisturbed run's leaderboard to the byte."""
+    jobs = [row["job"] for row in command_line.rows(name)]
+    assert len(jobs) == len(set(jobs)) == 4
+    assert (command_line.sweep(name) / "leaderboard.json").read_bytes() == clean
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_with_persistence_costs_nothing(
+    command_line: CommandLine,
+    persistent_redis_server: RedisServer,
+    tmp_path: Path,
+    cache_dir: Path,
+    how: signal.Signals,
+    clean: bytes,
+) -> None:
+    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
+    try:
+        # Given a sweep in its middle, on a server that writes its data
+        process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+        cluster.start_worker()
+        command_line.wait_for_rows("a", 1, process)
+        # When that restarts
+        cluster.server.restart(how)
+        # Then the sweep ends as if nothing had been, with no job trained twice.
+        assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
+        assert_whole(command_line, "a", clean)
+    finally:
+        cluster.close()
+
+
+def test_a_restart_without_persistence_is_said_and_made_good(
+    command_line: CommandLine, cluster: Cluster, clean: bytes
+) -> None:
+    # Given a sweep with one row, whose worker has gone: its other jobs are in Redis alone
+    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+    worker = cluster.start_worker()
+    command_line.wait_for_rows("a", 1, process)
+    worker.kill()
+    left = 4 - len(command_line.rows("a"))
+    # When the server comes back empty
+    cluster.server.restart(signal.SIGKILL)
+    # Then the sweep says how many jobs were lost,
+    wait_for_line(process, f"Redis lost {left} job{'s' if left > 1 else ''}: submitted again")
+    # is registered again,
+    wait_for(lambda: Broker(cluster.settings).registry.manifest("a"), "the registered sweep")
+    # and ends well.
+    cluster.start_worker()
+    assert "jobs 4, accepted 4" in end(process)
+    assert_whole(command_line, "a", clean)
+
+
+def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
+    command_line: CommandLine, cluster: Cluster, clean: bytes
+) -> None:
+    # Given a sweep that finished while nobody looked, and of which Redis has the results but not all weights
+    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    process.kill()
+    process.wait(timeout=30)
+    cluster.start_worker()
+    manifest = Broker(cluster.settings).registry.manifest("a")
+    assert manifest is not None
+    hashes = [cluster.result(job).weights_sha256 for job in manifest.jobs]
+    cluster.store().drop_weights(hashes[:1])
+    # When it is watched, then the job is trained again, to the same weights.
+    done = command_line.run("watch", "a", **cluster.environment)
+    assert f"is trained again: the weights {hashes[0]} are not in the store" in done.stdout
+    assert [row["weights_sha256"] for row in command_line.rows("a")] == hashes
+    assert_whole(command_line, "a", clean)
+
+
+def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
+    # Given a sweep with one row of four
+    client = cluster.server.client()
+    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+    cluster.start_worker()
+    command_line.wait_for_rows("a", 1, process)
+    # When Redis has no room for more
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", str(2**20))
+    # Then the sweep stops, says in one sentence why and what to do, and how to go on.
+    output = end(process, status=1)
+    errors = [line for line in output.splitlines() if line.startswith("orchestrator: ")]
+    (sentence,) = errors
+    assert f"Redis at {cluster.server.url} is full: it holds " in sentence
+    assert "its maxmemory is 1.0 MiB; raise that limit" in sentence
+    assert "go on with: orchestrator sweep --resume --name a" in output
+    assert "Traceback" not in output
+    kept = command_line.rows("a")
+    assert 1 <= len(kept) <= 4
+    # When there is room again, the sweep goes on, with the jobs that waited for it.
+    client.config_set("maxmemory", "0")
+    done = command_line.run("sweep", "--resume", "--name", "a", **cluster.environment)
+    assert f"{len(kept)} were finished by an earlier run" in done.stdout
+    assert_whole(command_line, "a", clean)
+
+
+def test_a_redis_that_is_full_from_the_start_begins_nothing(command_line: CommandLine, cluster: Cluster) -> None:
+    cluster.server.client().config_set("maxmemory", "1")
+    output = command_line.run("sweep", *SMALL, "--name", "a", status=1, **cluster.environment)
+    assert "is full: it holds " in output.stderr
+    assert "Traceback" not in output.stderr
+    assert command_line.rows("a") == []
+    cluster.server.client().config_set("maxmemory", "0")
+    cluster.start_worker()
+    command_line.run("sweep", "--resume", "--name", "a", **cluster.environment)
+
+
+def test_cut_connections_are_made_anew(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
+    # Given a sweep in its middle
+    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+    cluster.start_worker()
+    command_line.wait_for_rows("a", 1, process)
+    # When all connections are cut, and soon again
+    for _ in range(3):
+        for kind in ("normal", "pubsub"):
+            cluster.server.client().execute_command("CLIENT", "KILL", "TYPE", kind)
+    # Then it ends as if nothing had been.
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
+    assert_whole(command_line, "a", clean)
+
+
+def test_a_network_that_goes_silent_is_noticed_and_waited_for(
+    command_line: CommandLine, cluster: Cluster, proxy: Proxy, clean: bytes
+) -> None:
+    # Given an orchestrator that reaches Redis through a network of its own
+    environment = cluster.environment | {"CELERY_BROKER_URL": proxy.url, "SEEDSWEEP_SOCKET_SECONDS": "2"}
+    process = command_line.start("sweep", *SLOW, "--name", "a", **environment)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    # When that passes nothing more, and closes nothing
+    proxy.stall()
+    # Then the orchestrator says so when its socket's time is over.
+    wait_for_line(process, f"{proxy.url} does not answer (")
+    # When the network passes again, and a worker comes
+    cluster.start_worker()
+    proxy.resume()
+    # Then the sweep ends well.
+    output = end(process)
+    assert f"{proxy.url} answers again, after " in output
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in output
+    assert_whole(command_line, "a", clean)
+
+
+def test_a_network_that_resets_connections_is_survived(
+    command_line: CommandLine, cluster: Cluster, proxy: Proxy, clean: bytes
+) -> None:
+    # Given a sweep in its middle, through a network of its own
+    process = command_line.start(
+        "sweep", *SLOW, "--name", "a", **cluster.environment | {"CELERY_BROKER_URL": proxy.url}
+    )
+    cluster.start_worker()
+    for count in (1, 2, 3):
+        # When every connection is reset again and again
+        command_line.wait_for_rows("a", count, process)
+        proxy.reset()
+    # Then it ends well.
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
+    assert_whole(command_line, "a", clean)
