@@ -1,4 +1,4 @@
-"""Fixtures that any test may use: a Redis server, and a cluster with real workers."""
+"""Fixtures that any test may use: a Redis server, a cluster with real workers, and the command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
 from tests.support.redis_server import RedisServer
 
 # The same examples in every run, so that a failure is one for everybody; no deadline, because machines are shared.
@@ -58,3 +59,14 @@ def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Itera
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
+    """The command `orchestrator`, with a temporary folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        made = CommandLine(tmp_path, Path(temporary), cache_dir)
+        try:
+            yield made
+        finally:
+            made.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
 from tests.support.secured_server import SecuredServer
 
 
@@ -35,14 +34,3 @@ def secured_cluster(secured_server: SecuredServer, tmp_path: Path, cache_dir: Pa
         yield made
     finally:
         made.close()
-
-
-@pytest.fixture
-def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
-    """The command `orchestrator`."""
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        made = CommandLine(tmp_path, Path(temporary), cache_dir)
-        try:
-            yield made
-        finally:
-            made.close()

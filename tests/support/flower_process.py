@@ -31,6 +31,7 @@ class FlowerProcess:
     def __init__(self, folder: Path, broker: str, **environment: str) -> None:
         self.port = free_port()
         self.log = folder / "flower.log"
+        self._database = folder / "flower.db"
         self._environment = {
             "CELERY_BROKER_URL": broker,
             "FLOWER_ADDRESS": "127.0.0.1",
@@ -39,9 +40,10 @@ class FlowerProcess:
             "FLOWER_COOKIE_SECRET": "a cookie secret of this test",
             "FLOWER_READ_ONLY": "true",
             "FLOWER_PERSISTENT": "true",
-            "FLOWER_DB": str(folder / "flower.db"),
+            "FLOWER_DB": str(self._database),
             "FLOWER_STATE_SAVE_INTERVAL": "500",
             "FLOWER_MAX_TASKS": "20000",
+            "FLOWER_TASKS_COLUMNS": "kwargs,state,result,runtime,worker,uuid,started",
         } | environment
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -52,6 +54,7 @@ class FlowerProcess:
     def start(self) -> FlowerProcess:
         """Start it and wait until it answers and listens to the workers."""
         with self.log.open("ab") as log:
+            self._logged = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "worker.flower", "flower"],
                 cwd=ROOT,
@@ -68,6 +71,12 @@ class FlowerProcess:
             self.process.send_signal(how)
             self.process.wait(timeout=20)
             self.process = None
+
+    def written(self) -> int:
+        """Return when its history was last written, in nanoseconds; 0 if it was not."""
+        # Python's dbm may add a suffix to the name.
+        files = self._database.parent.glob(f"{self._database.name}*")
+        return max((file.stat().st_mtime_ns for file in files), default=0)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -101,6 +110,6 @@ class FlowerProcess:
         assert self.process is not None
         assert self.process.poll() is None, f"Flower ended:\n{self.text()}"
         try:
-            return self.get("/healthcheck", user=None)[0] == 200 and "Connected to" in self.text()
+            return self.get("/healthcheck", user=None)[0] == 200 and "Connected to" in self.text()[self._logged :]
         except OSError:
             return False
