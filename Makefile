@@ -7,7 +7,7 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow chaos chaos-report lint format lock bench clean
+.PHONY: help sweep test test-slow chaos chaos-report compose-test lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ chaos: $(VENV)/.dev ## kill real processes at random moments and check what is l
 
 chaos-report: $(VENV)/.dev ## put the figures of the last `make chaos` into docs/guarantees.md
 	$(BIN)/python -m tests.chaos.summary
+
+compose-test: $(VENV)/.dev ## build the images, start a cluster, and use, kill and attack it (needs Docker)
+	$(BIN)/python -m pytest -m compose tests/compose $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff format --check .
