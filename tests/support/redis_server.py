@@ -37,9 +37,17 @@ class RedisServer:
         folder: Where its socket, log and data go. Its path must be short: a unix socket's has at most 107 bytes.
         persistent: Whether it keeps its data over a restart (append-only file, written at once).
         options: More of redis-server's own options, `{"maxmemory": "10mb"}`.
+        prefix: What its command begins with, to run it elsewhere: `ip netns exec ...`.
     """
 
-    def __init__(self, folder: Path, *, persistent: bool = False, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        persistent: bool = False,
+        options: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.socket = folder / "redis.sock"
@@ -54,6 +62,7 @@ class RedisServer:
             "appendonly": "yes" if persistent else "no",
             "appendfsync": "always",
         } | (options or {})
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,7 +81,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         require(program, "redis-server")
         arguments = [part for name, value in self._options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([str(program), *arguments], start_new_session=True)
+        self._process = subprocess.Popen([*self._prefix, str(program), *arguments], start_new_session=True)
         wait_for(self._answers, "redis-server", report=lambda: self.log.read_text() if self.log.exists() else "")
         return self
 

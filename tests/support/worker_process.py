@@ -25,6 +25,7 @@ class WorkerProcess:
         arguments: More arguments for `celery worker`.
         concurrency: How many jobs it trains at once.
         sociable: Whether it looks for other workers, as every worker does outside tests.
+        prefix: What its command begins with, to run it elsewhere: `ip netns exec ...`.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class WorkerProcess:
         *arguments: str,
         concurrency: int = 1,
         sociable: bool = False,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.name = f"{name}@test"
         self.log = folder / f"{name}.log"
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
+        command = [*prefix, sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
         options = ["--hostname", self.name, "--concurrency", str(concurrency)]
         if not sociable:
             # A worker looks for its neighbours for a second when it starts; few tests need that.
