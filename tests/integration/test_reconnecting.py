@@ -12,6 +12,7 @@ from nn.weights import digest
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
+from worker.tasks import signature
 from worker.trainer import train
 
 
@@ -38,5 +39,25 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
         assert worker.process.poll() is None, worker.text()
         client = cluster.server.client()
         wait_for(lambda: not client.hlen("unacked"), "an acknowledged message", report=cluster.logs)
+    finally:
+        cluster.close()
+
+
+def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_does_the_worker(
+    persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
+    try:
+        # Given a worker that holds a message for later, as it does with a retry
+        worker = cluster.start_worker()
+        run = signature(cluster.app, make_job()).apply_async(countdown=4).id
+        worker.wait_until_logged(f"[{run}] received")
+        # When Redis goes and comes back
+        cluster.server.stop()
+        worker.wait_until_logged("Cannot connect")
+        cluster.server.start()
+        # Then the job is trained, by the same worker
+        assert cluster.result(run).status == "succeeded"
+        assert worker.process.poll() is None, worker.text()
     finally:
         cluster.close()
