@@ -210,13 +210,14 @@ def _fill_disk(arena: Arena, choice: int, event: Event) -> None:
     arena.filler = filler
 
 
-def empty_disk(arena: Arena) -> None:
-    """End the fault above."""
+def empty_disk(arena: Arena, *, noticed: bool) -> None:
+    """End the fault above; one that nobody noticed came when all was written."""
     if arena.filler is not None:
         arena.filler.unlink()
         arena.filler = None
         for event in arena.history.events:
             if event.get("fault") == "fill the disk" and event.get("over", 0) is None:
+                event["struck"] = noticed
                 _end(arena, event)
 
 

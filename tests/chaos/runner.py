@@ -74,10 +74,12 @@ def _look_at_orchestrator(arena: Arena) -> None:
     arena.orchestrator = None
     arena.history.add("orchestrator ended", status=status)
     if arena.filler is not None:
-        # It has noticed the full disk. Somebody makes room, and goes on.
-        empty_disk(arena)
-        arena.go_on()
-    elif status == BAD_INPUT and "No Redis server answers" in arena.last_said():
+        # Somebody makes room, and goes on if it had not written everything before.
+        empty_disk(arena, noticed=status != 0)
+        if status != 0:
+            arena.go_on()
+            return
+    if status == BAD_INPUT and "No Redis server answers" in arena.last_said():
         # Resumed at a moment at which nothing answered, it said so and did not begin. Somebody tries once more.
         arena.later(AGAIN_SECONDS, arena.go_on)
     else:
