@@ -1,0 +1,118 @@
+"""What Redis holds for each job: while it is queued, while it is trained, and after it has finished, in bytes.
+
+Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (`worker/store.py` lists them).
+The sizes do not depend on the machine. `--write FILE` puts the table between the marks `<!-- memory -->` of a document.
+
+Example:
+    .venv/bin/python benchmarks/redis_memory.py --jobs 50 --write docs/operating.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import redis
+
+from nn.dataset import MNIST_DIGEST
+from orchestrator.broker import Broker
+from orchestrator.cluster import EmbeddedCluster
+from orchestrator.submit import submit
+from worker.app import QUEUE
+from worker.job import Job
+from worker.settings import Settings
+
+#: The beginning of a key, and what such keys hold; the order is that of the table.
+KINDS = {
+    "seedsweep:weights:": "weights",
+    "celery-task-meta-": "result",
+    "seedsweep:attempts:": "attempts",
+    "seedsweep:finished:": "hash of the first run's weights",
+}
+CHECKPOINT = "seedsweep:checkpoint:"
+START, END = "<!-- memory -->", "<!-- /memory -->"
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=50, help="how many jobs (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into a document, too")
+    return parser.parse_args(arguments)
+
+
+def measure(jobs: list[Job]) -> tuple[float, float, dict[str, float]]:
+    """Train the jobs.
+
+    Returns:
+        The bytes of a queued job, of a checkpoint, and of a finished job by the beginning of its keys.
+    """
+    # A checkpoint after every epoch: they are gone when the jobs are, so that they are looked for meanwhile.
+    with EmbeddedCluster(1, {"SEEDSWEEP_CHECKPOINT_SECONDS": "0"}) as cluster:
+        cluster.wait_for_server()
+        broker = Broker(Settings(broker_url=cluster.url))
+        client: redis.Redis = broker.app.backend.client
+        submit(broker, jobs)
+        # The worker takes a second to start: all jobs but one at most are still here.
+        queued = size(client, QUEUE) / int(client.llen(QUEUE))
+        checkpoint = 0.0
+        keys = [job.key for job in jobs]
+        while sum(state.ended for state in broker.ledger.states(keys).values()) < len(jobs):
+            checkpoint = max(checkpoint, *(size(client, name) for name in client.scan_iter(f"{CHECKPOINT}*")), 0.0)
+            time.sleep(0.01)
+        # The last job's checkpoint goes away after its result is stored.
+        while any(client.scan_iter(f"{CHECKPOINT}*")):
+            time.sleep(0.01)
+        total: Counter[str] = Counter()
+        for name in client.scan_iter():
+            for beginning in KINDS:
+                if name.decode().startswith(beginning):
+                    total[beginning] += size(client, name)
+        return queued, checkpoint, {beginning: total[beginning] / len(jobs) for beginning in KINDS}
+
+
+def size(client: redis.Redis, name: str | bytes) -> int:
+    """Return the bytes that a key takes in all, 0 if it is gone."""
+    return int(client.memory_usage(name, samples=0) or 0)
+
+
+def table(options: argparse.Namespace, queued: float, checkpoint: float, finished: dict[str, float]) -> str:
+    """Return the figures as a table in Markdown."""
+    total = sum(finished.values())
+    lines = [
+        f"`python benchmarks/redis_memory.py --epochs {options.epochs}` measures it for the default network:",
+        "",
+        "| a job | bytes in Redis |",
+        "|---|---:|",
+        f"| queued | {queued:,.0f} |",
+        f"| in training, its checkpoint | {checkpoint:,.0f} |",
+        f"| finished | {total:,.0f} |",
+        *(f"| … its {what} | {finished[beginning]:,.0f} |" for beginning, what in KINDS.items()),
+        "",
+        f"So a gigabyte holds about {2**30 / total:,.0f} finished jobs and their weights for as long as",
+        f"`SEEDSWEEP_RESULT_EXPIRES` says (a week); a queued job takes {total / queued:,.0f} times less.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command."""
+    options = parse(sys.argv[1:])
+    jobs = [
+        Job(seed=seed, learning_rate=0.01, epochs=options.epochs, limit=1000, dataset=MNIST_DIGEST)
+        for seed in range(options.jobs)
+    ]
+    text = table(options, *measure(jobs))
+    print(text)
+    if options.write:
+        document = options.write.read_text()
+        before, after = document.split(START)[0], document.split(END)[1]
+        options.write.write_text(f"{before}{START}\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
