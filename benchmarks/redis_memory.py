@@ -1,6 +1,6 @@
 """What Redis holds for each job: while it is queued, while it is trained, and after it has finished, in bytes.
 
-Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (`worker/store.py` lists them).
+Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (see `worker/store.py`).
 The sizes do not depend on the machine. `--write FILE` puts the table between the marks `<!-- memory -->` of a document.
 
 Example:
