@@ -24,7 +24,8 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 SMALL = ("--seeds", "0-2", "--learning-rates", "0.01,0.1", "--epochs", "2", "--limit", "2000")
-LONG = ("--seeds", "10-13", "--learning-rates", "0.03", "--epochs", "40", "--limit", "10000")
+# A job of some ten seconds: much longer than the two seconds by which a worker's report of it may be old.
+LONG = ("--seeds", "10-13", "--learning-rates", "0.03", "--epochs", "120", "--limit", "20000")
 
 
 def weights(rows: str) -> dict[str, str]:
@@ -277,6 +278,25 @@ def test_an_open_port_without_own_passwords_is_refused(clone: Path, built: Compo
         assert opened.run("ps", "--quiet", "--status", "running").stdout == ""
     finally:
         opened.down()
+
+
+def test_a_backup_of_redis_is_restored_as_the_documentation_says(compose: Compose, clone: Path) -> None:
+    # Given a backup of a cluster that has trained a sweep
+    tar = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "tar", "redis", "-C", "/data")
+    compose.run("stop", "redis")
+    backup = compose.pipe(*tar, "-c", ".")
+    compose.run("start", "redis")
+    compose.up(4, "--no-recreate")
+    restored = Compose(clone, "restored")
+    try:
+        # When another cluster gets it, one without any worker
+        restored.pipe(*tar, "-x", stdin=backup)
+        restored.run("up", "--detach", "--no-build", "--wait", "redis")
+        # Then the same sweep finds every result there
+        swept = json.loads(restored.once("orchestrator", "sweep", *SMALL, "--name", "again", "--json"))
+        assert swept["accounting"]["accepted"] == swept["accounting"]["reused"] == 6
+    finally:
+        restored.down()
 
 
 def test_with_tls_nothing_crosses_the_network_in_plain_text(
