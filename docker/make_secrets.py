@@ -17,9 +17,18 @@ from pathlib import Path
 from acl import RULES, users_acl
 
 SECRETS = Path(os.environ.get("SEEDSWEEP_SECRETS", "/secrets"))
+#: What is secret: the file that keeps it, in the volume of who uses it, and the variable by which a person may set it.
+KEPT = {
+    "worker": ("worker/password", "SEEDSWEEP_WORKER_PASSWORD"),
+    "orchestrator": ("orchestrator/password", "SEEDSWEEP_ORCHESTRATOR_PASSWORD"),
+    "flower": ("flower/redis-password", None),
+    "health": ("redis/health-password", None),
+    "pages": ("flower/password", "SEEDSWEEP_FLOWER_PASSWORD"),
+    "cookies": ("flower/cookie-secret", None),
+}
+#: The roles that find Redis by an address with a password in it.
+CLIENTS = ("worker", "orchestrator", "flower")
 PASSWORD = re.compile(r"[A-Za-z0-9_-]{16,}")
-#: Roles whose passwords a person may set.
-PEOPLE = ("worker", "orchestrator", "flower")
 #: Where docker-compose.tls.yml puts the certificates in every container.
 TLS = Path("/tls")
 
@@ -34,36 +43,28 @@ def main(command: str = "ensure") -> None:
 
 def ensure(*, rotate: bool) -> None:
     """Write every secret, keeping those that are there unless they are to change."""
-    own = {role: own_password(role) for role in PEOPLE}
+    own = own_passwords()
     refuse_unsafe_bind(own)
-    passwords = {}
-    for role in RULES:
-        made = "" if rotate else kept(password_file(role))
-        passwords[role] = own.get(role) or made or secrets.token_urlsafe(32)
-    for role in PEOPLE:
-        write(password_file(role), passwords[role])
-        write(f"{role}/url", url(role, passwords[role], "redis", "6379", str(TLS)))
-    write("flower/basic-auth", f"seedsweep:{passwords['flower']}")
-    write("flower/cookie-secret", ("" if rotate else kept("flower/cookie-secret")) or secrets.token_urlsafe(48))
-    # The rest is Redis's, which runs as another user in its own image: readable for all who mount the volume, and only
-    # Redis does. The ACL file holds hashes of long passwords; the health check's password lets nobody do anything.
-    write(password_file("health"), passwords["health"], mode=0o644)
-    write("redis/users.acl", users_acl(passwords), mode=0o644)
-    write("redis/redis.conf", redis_conf(), mode=0o644)
+    chosen = {what: own.get(what) or ("" if rotate else kept(what)) or secrets.token_urlsafe(32) for what in KEPT}
+    for what, (file, _) in KEPT.items():
+        write(file, chosen[what])
+    for role in CLIENTS:
+        write(f"{role}/url", url(role, chosen[role], "redis", "6379", str(TLS)))
+    write("flower/basic-auth", f"seedsweep:{chosen['pages']}")
+    write("redis/users.acl", users_acl({role: chosen[role] for role in RULES}))
+    write("redis/redis.conf", redis_conf())
 
 
-def password_file(role: str) -> str:
-    """Return where a role's password is kept: in the volume of who uses it."""
-    return "redis/health-password" if role == "health" else f"{role}/password"
-
-
-def own_password(role: str) -> str:
-    """Return the password that the user chose for a role, or an empty text."""
-    name = f"SEEDSWEEP_{role.upper()}_PASSWORD"
-    password = os.environ.get(name, "")
-    if password and not PASSWORD.fullmatch(password):
-        sys.exit(f"secrets: {name} cannot be used; allowed: at least 16 letters, digits, - and _")
-    return password
+def own_passwords() -> dict[str, str]:
+    """Return the passwords that a person has set."""
+    own = {}
+    for what, (_, variable) in KEPT.items():
+        password = os.environ.get(variable, "") if variable else ""
+        if password and not PASSWORD.fullmatch(password):
+            sys.exit(f"secrets: {variable} cannot be used; allowed: at least 16 letters, digits, - and _")
+        if password:
+            own[what] = password
+    return own
 
 
 def refuse_unsafe_bind(own: dict[str, str]) -> None:
@@ -73,7 +74,7 @@ def refuse_unsafe_bind(own: dict[str, str]) -> None:
         loopback = ip_address(bind).is_loopback
     except ValueError:
         sys.exit(f"secrets: SEEDSWEEP_BIND is {bind!r}; allowed: an IP address of this host")
-    missing = [f"SEEDSWEEP_{role.upper()}_PASSWORD" for role, password in own.items() if not password]
+    missing = [variable for what, (_, variable) in KEPT.items() if variable and what not in own]
     if missing and not loopback:
         sys.exit(
             f"secrets: SEEDSWEEP_BIND is {bind!r}, not a loopback address; allowed only with {', '.join(missing)} set"
@@ -109,19 +110,22 @@ def show() -> None:
     redis_port = os.environ.get("SEEDSWEEP_REDIS_PORT", "6379")
     flower_port = os.environ.get("SEEDSWEEP_FLOWER_PORT", "5555")
     for role in ("orchestrator", "worker"):
-        address = url(role, kept(password_file(role)), host, redis_port, os.environ.get("SEEDSWEEP_TLS_DIR", ""))
+        address = url(role, kept(role), host, redis_port, os.environ.get("SEEDSWEEP_TLS_DIR", ""))
         print(f"{role + ' broker':20} {address}")
-    print(f"{'Flower':20} http://127.0.0.1:{flower_port} user seedsweep, password {kept('flower/password')}")
+    print(f"{'Flower':20} http://127.0.0.1:{flower_port} user seedsweep, password {kept('pages')}")
 
 
-def kept(name: str) -> str:
+def kept(what: str) -> str:
     """Return a secret that was written before, or an empty text."""
-    path = SECRETS / name
+    path = SECRETS / KEPT[what][0]
     return path.read_text().strip() if path.exists() else ""
 
 
-def write(name: str, text: str, mode: int = 0o600) -> None:
-    """Replace a file in one step, never readable for more than its mode says."""
+def write(name: str, text: str) -> None:
+    """Replace a file in one step, never readable for more than those who need it."""
+    # Redis runs as another user, in its own image: its files are for all who mount its volume, and only it does. The
+    # ACL file holds hashes of long passwords; with the health check's password nobody can do anything.
+    mode = 0o644 if name.startswith("redis/") else 0o600
     path = SECRETS / name
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")

@@ -22,9 +22,9 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     make_secrets(tmp_path / "a")
     assert contents(tmp_path / "a") == first
     secret = {name for name in first if name.endswith(("password", "cookie-secret"))}
-    assert len(secret) == 5
+    assert len(secret) == 6
     assert all(first[name] != other[name] and len(first[name]) >= 43 for name in secret)
-    assert len({first[name] for name in secret}) == 5
+    assert len({first[name] for name in secret}) == 6
 
 
 def test_only_the_owner_reads_a_password(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_only_the_owner_reads_a_password(tmp_path: Path) -> None:
 def test_redis_gets_hashes_alone(tmp_path: Path) -> None:
     make_secrets(tmp_path)
     users = (tmp_path / "redis" / "users.acl").read_text()
-    for role in ("worker", "orchestrator", "flower"):
-        assert (tmp_path / role / "password").read_text() not in users
+    for file in ("worker/password", "orchestrator/password", "flower/redis-password", "redis/health-password"):
+        assert (tmp_path / file).read_text() not in users
     assert users.splitlines()[0].startswith("user default off ")
 
 
@@ -49,6 +49,11 @@ def test_own_passwords_take_the_place_of_made_ones(tmp_path: Path) -> None:
     assert (tmp_path / "flower" / "basic-auth").read_text() == "seedsweep:own-password-of-flower"
 
 
+def test_who_sees_flower_has_no_password_for_redis(tmp_path: Path) -> None:
+    make_secrets(tmp_path, **OWN)
+    assert "own-password-of-flower" not in (tmp_path / "flower" / "url").read_text()
+
+
 def test_rotation_makes_all_anew_but_ones_own(tmp_path: Path) -> None:
     own = {"SEEDSWEEP_FLOWER_PASSWORD": OWN["SEEDSWEEP_FLOWER_PASSWORD"]}
     make_secrets(tmp_path, **own)
@@ -56,7 +61,7 @@ def test_rotation_makes_all_anew_but_ones_own(tmp_path: Path) -> None:
     make_secrets(tmp_path, "rotate", **own)
     after = contents(tmp_path)
     kept = {name for name in before if before[name] == after[name]}
-    assert kept == {"flower/password", "flower/basic-auth", "flower/url", "redis/redis.conf"}
+    assert kept == {"flower/password", "flower/basic-auth", "redis/redis.conf"}
 
 
 def test_show_prints_what_a_person_needs(tmp_path: Path) -> None:

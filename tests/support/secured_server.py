@@ -51,8 +51,8 @@ class SecuredServer(RedisServer):
         return redis.Redis(port=self.port, username="test", password="")
 
     def password(self, role: str) -> str:
-        name = "redis/health-password" if role == "health" else f"{role}/password"
-        return (self.secrets / name).read_text()
+        files = {"health": "redis/health-password", "flower": "flower/redis-password"}
+        return (self.secrets / files.get(role, f"{role}/password")).read_text()
 
     def url_for(self, role: str) -> str:
         return f"redis://{role}:{self.password(role)}@127.0.0.1:{self.port}/0"
