@@ -32,8 +32,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in `folder` more than an hour ago."""
+def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
+    """Remove the temporary files that killed writers left in `folder` more than so many seconds ago."""
     for left in folder.glob(".*.tmp"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+        if time.time() - left.stat().st_mtime >= seconds:
             left.unlink(missing_ok=True)

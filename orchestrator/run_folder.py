@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nn.errors import InvalidInputError, WeightsError
-from nn.files import write_atomically
+from nn.files import remove_stale, write_atomically
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.provenance import Provenance
@@ -261,6 +261,10 @@ class RunFolder:
         self._write(self.path / "results.jsonl", "".join(rows[key].line() for key in order if key in rows))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
+        with self._writing():
+            # This process holds the folder, so that what is there was left by one that was killed.
+            for folder in (self.path, self._weights):
+                remove_stale(folder, 0.0)
 
     def _write(self, target: Path, content: str | bytes) -> None:
         data = content if isinstance(content, bytes) else content.encode()

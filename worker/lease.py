@@ -96,7 +96,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._ended.set()
         if self._thread is not None:
             # It may wait for a Redis that is away; it ends with the process then.
-            self._thread.join(timeout=1.0)
+            self._thread.join(timeout=3.0)
 
     @staticmethod
     def _keep_running_jobs(qos: Any) -> None:
