@@ -15,6 +15,7 @@ from orchestrator.rows import Row
 from tests.chaos.arena import NAME
 from tests.chaos.observation import Observation
 from tests.chaos.oracle import CleanRun
+from tests.chaos.plan import RESTARTS
 from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, recoveries
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
@@ -144,7 +145,7 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         elif ttl < 0:
             yield Violation("leak", f"Redis keeps {key} for ever")
     # A worker that ends while Redis is away cannot sign off, and a crash may forget that it did: its record expires.
-    away = any(event.get("fault") in ("stop Redis", "kill Redis", "crash Redis") for event in seen.events)
+    away = any(event.get("fault") in (*RESTARTS, "stall the network") for event in seen.events)
     for name in seen.members - seen.killed - (seen.stops.keys() if away else set()):
         yield Violation("leak", f"{name} has ended, and is still on record as a worker")
     files = {f"{NAME}/{name}" for name in ("sweep.json", "results.jsonl", "leaderboard.csv", "leaderboard.json")}

@@ -250,6 +250,14 @@ def test_a_planted_violation_is_found(plant: Callable[[Observation], None]) -> N
     assert PLANTED[plant] in [violation.kind for violation in check(seen, CLEAN)]
 
 
+@pytest.mark.parametrize(("name", "found"), [("kill Redis", []), ("stall the network", []), ("kill a child", ["leak"])])
+def test_a_worker_may_stay_on_record_only_if_it_could_not_sign_off(name: str, found: list[str]) -> None:
+    seen = intact()
+    seen.members.add("w2@test")
+    seen.events.append(fault(9.0, name, worker="w2@test"))
+    assert [violation.kind for violation in check(seen, CLEAN)] == found
+
+
 def test_lost_messages_are_counted() -> None:
     seen = intact()
     assert seen.submitted_again == 0
