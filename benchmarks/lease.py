@@ -48,8 +48,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each row is timed (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="jobs of a round (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s, as in the main job")
+    parser.add_argument("--jobs", type=int, default=1, help="jobs of a round (default: %(default)s)")
+    parser.add_argument(
+        "--epochs", type=int, default=60, help="default: %(default)s, so that a job is checkpointed more than once"
+    )
     parser.add_argument("--limit", type=int, default=None, help="train on the first N samples (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
     return parser.parse_args(arguments)
