@@ -258,6 +258,19 @@ def test_a_worker_may_stay_on_record_only_if_it_could_not_sign_off(name: str, fo
     assert [violation.kind for violation in check(seen, CLEAN)] == found
 
 
+@pytest.mark.parametrize(
+    ("name", "result", "found"),
+    [("crash Redis", False, []), ("crash Redis", True, ["leak"]), ("kill Redis", False, ["leak"])],
+)
+def test_a_checkpoint_may_stay_only_where_a_crash_took_the_result(name: str, result: bool, found: list[str]) -> None:
+    seen = intact()
+    seen.keys[f"seedsweep:checkpoint:{FIRST}"] = 600
+    seen.events.append(fault(9.0, name))
+    if not result:
+        del seen.states[FIRST]
+    assert [violation.kind for violation in check(seen, CLEAN)] == found
+
+
 def test_lost_messages_are_counted() -> None:
     seen = intact()
     assert seen.submitted_again == 0
