@@ -1,0 +1,86 @@
+"""What stands around the checker: plans repeat themselves, recoveries and summaries are counted right."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from tests.chaos.plan import FAULTS, make_plan
+from tests.chaos.recovery import recoveries
+from tests.chaos.summary import DOCUMENT, RECORDED, render, summarize, write_into
+
+FIRST, SECOND, THIRD = "a" * 64, "b" * 64, "c" * 64
+
+
+def fault(t: float, name: str = "kill Redis", over: float | None = None, **fields: Any) -> dict[str, Any]:
+    return {
+        "t": t,
+        "event": "fault",
+        "fault": name,
+        "over": t if over is None else over,
+        "jobs": [],
+        "struck": True,
+    } | fields
+
+
+def test_recovery_is_counted_from_the_end_of_the_cause() -> None:
+    events = [fault(1.0, over=3.0), {"t": 2.0, "event": "ended"}, {"t": 3.5, "event": "attempt", "job": FIRST}]
+    assert [dataclasses.astuple(found) for found in recoveries(events)] == [("kill Redis", 0.5, True, 0.5)]
+
+
+def test_recovery_of_a_worker_waits_for_all_its_jobs() -> None:
+    events = [
+        fault(1.0, "freeze a worker", jobs=[FIRST, SECOND]),
+        {"t": 2.0, "event": "attempt", "job": FIRST},
+        {"t": 3.0, "event": "attempt", "job": THIRD},
+        {"t": 6.0, "event": "ended", "job": SECOND},
+    ]
+    assert [found.seconds for found in recoveries(events)] == [5.0]
+
+
+def test_a_second_fault_begins_the_count_again() -> None:
+    events = [fault(1.0), fault(4.0, "reset the network"), {"t": 5.0, "event": "ended", "job": FIRST}]
+    first, second = recoveries(events)
+    assert (first.seconds, first.alone, first.waited) == (4.0, False, 1.0)
+    assert (second.seconds, second.alone, second.waited) == (1.0, True, 1.0)
+
+
+def test_a_plan_is_a_function_of_its_seed() -> None:
+    assert make_plan(7) == make_plan(7)
+    assert len({make_plan(seed) for seed in range(100)}) == 100
+
+
+def test_twenty_plans_hold_every_fault_and_every_persistence() -> None:
+    plans = [make_plan(seed) for seed in range(20)]
+    assert {strike.fault for plan in plans for strike in plan.strikes} == set(FAULTS)
+    assert {plan.persistence for plan in plans} == {"always", "everysec", "none"}
+    assert {plan.shuffled for plan in plans} == {plan.proxied for plan in plans} == {False, True}
+
+
+def test_a_summary_counts_what_the_histories_hold() -> None:
+    struck = {"event": "over", "fault": "kill Redis", "struck": True}
+    recovered = {"event": "recovery", "fault": "kill Redis", "alone": True}
+    checked = {"event": "checked", "jobs": 12, "attempts": 14, "submitted_again": 2}
+    summary = summarize(
+        [
+            [
+                struck,
+                recovered | {"seconds": 1.0, "waited": 1.0},
+                checked | {"violations": [["lost", "x"], ["end", "y"]]},
+            ],
+            [struck, recovered | {"seconds": 3.0, "waited": 3.0}, checked | {"violations": [["double", "z"]]}],
+            [struck | {"struck": False}],
+        ]
+    )
+    assert (summary["runs"], summary["completed"], summary["jobs"], summary["attempts"]) == (3, 2, 24, 28)
+    assert summary["submitted_again"] == 4
+    assert (summary["lost"], summary["double"], summary["mismatches"], summary["other_violations"]) == (1, 1, 0, 1)
+    assert summary["faults"]["kill Redis"] == {
+        "struck": 2, "alone": 2, "median_seconds": 2.0, "worst_seconds": 3.0, "worst_seconds_of_all": 3.0,
+    }  # fmt: skip
+
+
+def test_the_document_shows_the_recorded_figures() -> None:
+    document = DOCUMENT.read_text()
+    assert write_into(document, render(json.loads(RECORDED.read_text()))) == document
