@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -261,6 +262,8 @@ class TestOpenML:
         for variable in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(variable, "http://127.0.0.1:9")
         monkeypatch.delenv("no_proxy", raising=False)
+        # An earlier test that opened a URL has left an opener that read these variables before.
+        monkeypatch.setattr(urllib.request, "_opener", None)
 
     def test_it_is_the_bundled_data(self, mnist: Dataset, tmp_path: Path) -> None:
         # Given all of MNIST as OpenML has it
