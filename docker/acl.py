@@ -20,7 +20,7 @@ from collections.abc import Mapping
 QUEUE = "~seedsweep ~seedsweep\x06\x16?"
 QUEUE_ROUTE = "~_kombu.binding.seedsweep ~_kombu.binding_permanent.seedsweep"
 #: Messages that a worker holds and has not acknowledged, and when their leases end.
-HELD = "~unacked ~unacked_index"
+HELD = "~seedsweep:unacked ~seedsweep:unacked_index"
 RESULTS = "~celery-task-meta-*"
 #: A result is also told on a channel of its key's name.
 RESULT_CHANNELS = "&celery-task-meta-*"
@@ -59,7 +59,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("lpush rpush brpop llen exists", QUEUE),
         ("hset hget hdel zadd zrem zrange watch", HELD),
         # The lock under which one worker at a time looks for leases that ended; redis-py frees it with a script.
-        ("set get del evalsha", "~unacked_mutex"),
+        ("set get del evalsha", "~seedsweep:unacked_mutex"),
         ("get mget set evalsha", RESULTS),
         ("publish", RESULT_CHANNELS),
         ("set", "%W~seedsweep:weights:*"),
@@ -76,7 +76,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         LOAD_SCRIPTS,
         ("sadd smembers", QUEUE_ROUTE),
         ("lpush lrange lrem llen", QUEUE),
-        ("hscan", "%R~unacked"),
+        ("hscan", "%R~seedsweep:unacked"),
         # It stores that a job was cancelled, by the script that leaves a result alone which is there already.
         ("get mget set del evalsha", RESULTS),
         ("publish subscribe unsubscribe", RESULT_CHANNELS),

@@ -10,6 +10,8 @@ from worker.settings import Settings
 from worker.urls import DEFAULT_BROKER, redis_url
 
 QUEUE = "seedsweep"
+#: Where messages wait that a worker holds and has not acknowledged.
+UNACKED = "seedsweep:unacked"
 
 
 class SeedsweepApp(Celery):
@@ -106,6 +108,11 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
     return lease | {
         "broker_transport_options": lease
         | {
+            # Names of our own: under kombu's, all Celery applications on the same Redis restore each other's messages,
+            # each by its own timeout.
+            "unacked_key": UNACKED,
+            "unacked_index_key": f"{UNACKED}_index",
+            "unacked_mutex_key": f"{UNACKED}_mutex",
             # How often workers look for messages whose lease has ended. Kombu's defaults multiply to 100 seconds.
             "unacked_restore_interval": settings.restore_seconds,
             "unacked_restore_throttle": 1,

@@ -110,7 +110,7 @@ def _at_work(arena: Arena) -> dict[str, object]:
     presences = arena.cluster.app.tasks[TRAIN].roster(patient=False).all()
     found = {
         "queued": arena.client.llen("seedsweep"),
-        "unacknowledged": arena.client.hlen("unacked"),
+        "unacknowledged": arena.client.hlen("seedsweep:unacked"),
         "running": [presence.name for presence in presences if presence.name in alive and presence.running],
     }
     return {name: value for name, value in found.items() if value}

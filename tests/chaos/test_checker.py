@@ -166,7 +166,7 @@ def stop_late(seen: Observation) -> None:
 
 
 def leave_a_message(seen: Observation) -> None:
-    seen.keys["unacked"] = -1
+    seen.keys["seedsweep:unacked"] = -1
 
 
 def leave_a_checkpoint(seen: Observation) -> None:

@@ -70,7 +70,7 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert [row["attempts"] for row in command_line.rows("a")] == [1, 0, 0, 0]
     # and the worker is free for others.
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "the message gone", report=cluster.logs)
+    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
     assert not cluster.server.client().exists(*(key("checkpoint", job) for job in jobs))
     command_line.run("sweep", *SMALL, "--name", "b", "--broker", address)
 
@@ -90,7 +90,7 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
     # and the next worker, which is given the killed one's message, does not train the job.
     cluster.start_worker()
     cluster.wait_for_state(jobs[0], "REVOKED")
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "the message gone", report=cluster.logs)
+    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
     assert "Attempt" not in cluster.workers[1].text()
 
 

@@ -18,7 +18,7 @@ def test_a_running_job_ends_at_its_next_epoch(cluster: Cluster) -> None:
     assert str(meta["result"]) == "by a test"
     assert [attempt.end for attempt in cluster.app.tasks[TRAIN].attempts().of(run)] == ["cancelled"]
     client = cluster.server.client()
-    wait_for(lambda: not client.hlen("unacked"), "the message gone", report=cluster.logs)
+    wait_for(lambda: not client.hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
     assert not client.exists(f"seedsweep:checkpoint:{run}")
 
 

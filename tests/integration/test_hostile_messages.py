@@ -38,7 +38,7 @@ def assert_lives(cluster: Cluster, seed: int) -> WorkerProcess:
     """Assert that the worker trains the next job, and has nothing left of what it got before."""
     [worker] = cluster.workers
     assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "nothing left", report=cluster.logs)
+    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "nothing left", report=cluster.logs)
     assert worker.process.poll() is None
     return worker
 

@@ -88,4 +88,4 @@ def test_a_host_that_is_cut_off_costs_nothing_but_time(
     assert boards[0] == boards[1]
     # And both hosts are at work again
     wait_for(lambda: set(running(cluster)) == {"near@test", "far@test"}, "both workers", report=cluster.logs)
-    assert server.client().hlen("unacked") == 0
+    assert server.client().hlen("seedsweep:unacked") == 0

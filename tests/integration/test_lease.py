@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from nn.dataset import load_mnist
 from nn.weights import digest
@@ -86,7 +87,23 @@ def test_cut_connections_do_not_run_a_job_twice(cluster: Cluster) -> None:
     # Then the job goes on, once, and its message is gone when it ends
     assert cluster.result(run).attempts == 1
     assert causes(cluster, run) == ["first run"]
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "an acknowledged message", report=cluster.logs)
+    wait_for(
+        lambda: not cluster.server.client().hlen("seedsweep:unacked"), "an acknowledged message", report=cluster.logs
+    )
+
+
+def test_other_applications_on_the_same_redis_leave_the_jobs_alone(cluster: Cluster) -> None:
+    # Given a worker in the middle of a job
+    cluster.start_worker()
+    run = cluster.submit(make_job(**LONG)).id
+    cluster.wait_for_state(run, "PROGRESS")
+    # When a Celery application that knows no leases gives back all that it finds unacknowledged
+    with Celery("other", broker=cluster.server.url, set_as_current=False).connection_for_read() as connection:
+        connection.transport_options["visibility_timeout"] = 0
+        connection.channel().qos.restore_visible()
+    # Then the job runs on, once
+    assert cluster.server.client().llen("seedsweep") == 0
+    assert cluster.result(run).attempts == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -122,4 +139,6 @@ def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster, cache_dir:
     wait_for(lambda: ends(cluster, run) == ["finished", "finished"], "both attempts finished", report=cluster.logs)
     # And both workers go on
     assert cluster.result(cluster.submit(make_job(seed=7)).id).status == "succeeded"
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "an empty unacked hash", report=cluster.logs)
+    wait_for(
+        lambda: not cluster.server.client().hlen("seedsweep:unacked"), "an empty unacked hash", report=cluster.logs
+    )

@@ -63,7 +63,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
             found = look(*arguments)
             if not looks:
                 cluster.result(job.key)
-                wait_for(lambda: not cluster.server.client().hlen("unacked"), "an acknowledged message")
+                wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "an acknowledged message")
             looks.append(found)
             return found
 

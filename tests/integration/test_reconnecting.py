@@ -38,7 +38,7 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
         assert cluster.result(run).weights_sha256 == digest(train(job, load_mnist(cache_dir=cache_dir)).weights)
         assert worker.process.poll() is None, worker.text()
         client = cluster.server.client()
-        wait_for(lambda: not client.hlen("unacked"), "an acknowledged message", report=cluster.logs)
+        wait_for(lambda: not client.hlen("seedsweep:unacked"), "an acknowledged message", report=cluster.logs)
     finally:
         cluster.close()
 

@@ -56,7 +56,7 @@ def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluste
     error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
     assert type(error).__name__ == "WrongDatasetError"
     assert str(error).startswith(f"no worker has the job's data set {MNIST_DIGEST}; this one (w1@test) has ")
-    wait_for(lambda: not cluster.server.client().hlen("unacked"), "the message gone", report=cluster.logs)
+    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
 
 
 def test_a_worker_without_its_data_set_does_not_start(cluster: Cluster, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_sigterm_gives_the_job_back_at_an_epochs_end(cluster: Cluster, cache_dir
     assert "Traceback" not in first.text()
     # And the message is back in the queue at once, and a checkpoint is there
     client = cluster.server.client()
-    assert (client.llen("seedsweep"), client.hlen("unacked")) == (1, 0)
+    assert (client.llen("seedsweep"), client.hlen("seedsweep:unacked")) == (1, 0)
     stopped_after = cluster.app.backend.get_task_meta(run, cache=False)
     assert stopped_after["status"] == "GIVEN_BACK"
     # And another worker goes on after that epoch, to the same bits

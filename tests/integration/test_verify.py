@@ -27,7 +27,11 @@ def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None
 def durable_keys(cluster: Cluster) -> set[bytes]:
     """Return what is in Redis, but for the workers' beats and kombu's tables."""
     found = set(cluster.server.client().keys())
-    return {name for name in found if not name.startswith((b"_kombu", b"unacked")) and name != b"seedsweep:workers"}
+    return {
+        name
+        for name in found
+        if not name.startswith((b"_kombu", b"seedsweep:unacked")) and name != b"seedsweep:workers"
+    }
 
 
 def test_every_row_of_an_honest_sweep_verifies_on_the_embedded_cluster(command_line: CommandLine) -> None:

@@ -51,7 +51,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         command_line.run("sweep", *SMALL, "--name", "second", *broker)
         # And one during which a worker loses a process, another is killed and started again, and the first one stopped
         sweep = command_line.start("sweep", *LONG, "--name", "disturbed", *broker)
-        wait_for(lambda: secured_server.client().hlen("unacked") == 2, "two jobs in training")
+        wait_for(lambda: secured_server.client().hlen("seedsweep:unacked") == 2, "two jobs in training")
         workers[0].children()[0].kill()
         workers[1].signal_all(signal.SIGKILL)
         secured_cluster.start_worker(name="w2", sociable=True).wait_until_logged("w2@test ready.", times=2)
@@ -60,7 +60,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         assert sweep.wait(timeout=120) == 0, sweep.communicate()[0]
         # And one is cancelled
         cancelled = command_line.start("sweep", *LONG, "--name", "cancelled", "--no-reuse", *broker)
-        wait_for(lambda: secured_server.client().hlen("unacked") == 1, "a job in training")
+        wait_for(lambda: secured_server.client().hlen("seedsweep:unacked") == 1, "a job in training")
         command_line.run("cancel", "cancelled", *broker)
         assert cancelled.wait(timeout=60) != 0
         # And somebody looks at every page of Flower, asks for the workers' health, and drains one
@@ -117,13 +117,13 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("DEL", "seedsweep"),
         ("LRANGE", "seedsweep", "0", "-1"),
         ("HGET", "seedsweep:sweep:mine", "manifest"),
-        ("DEL", "unacked"),
+        ("DEL", "seedsweep:unacked"),
     ],
     "orchestrator": [
         ("BRPOP", "seedsweep", "1"),
         ("DEL", "seedsweep"),
-        ("HDEL", "unacked", "x"),
-        ("ZADD", "unacked_index", "1", "x"),
+        ("HDEL", "seedsweep:unacked", "x"),
+        ("ZADD", "seedsweep:unacked_index", "1", "x"),
         ("SET", f"seedsweep:weights:{KEY}", "x"),
         ("SET", f"seedsweep:finished:{KEY}", "x"),
         ("RPUSH", f"seedsweep:mismatch:{KEY}", "x"),
@@ -139,7 +139,7 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("LPUSH", "seedsweep", "x"),
         ("BRPOP", "seedsweep", "1"),
         ("LRANGE", "seedsweep", "0", "-1"),
-        ("HGETALL", "unacked"),
+        ("HGETALL", "seedsweep:unacked"),
         ("GET", f"seedsweep:weights:{KEY}"),
         ("HGETALL", "seedsweep:workers"),
         ("SET", f"seedsweep:cancelled:{KEY}", "x"),
