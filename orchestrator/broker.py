@@ -86,7 +86,7 @@ class Broker:
             broker_transport_options={**self.app.conf.broker_transport_options, "max_retries": 0},
         )
         self.ledger = Ledger(self.app)
-        self.address = hide_password(self.app.conf.broker_read_url)
+        self.address = hide_password(self.app.broker_address)
         self.no_worker = no_worker or f"No worker is online at {self.address} yet: waiting for one"
         self.check = check
         self._tell = tell
@@ -102,12 +102,12 @@ class Broker:
         return Registry(self.store)
 
     def check_answer(self) -> None:
-        """Find out whether the broker and the result backend answer, within ten seconds.
+        """Find out whether the broker and the result backend answer, each within two times `ANSWER_SECONDS`.
 
         Raises:
             BrokerUnreachableError: nothing answers, or it does not let us in; the message names the address.
         """
-        for url in dict.fromkeys((self.app.conf.broker_read_url, self.app.conf.result_backend)):
+        for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
             _check_answer(url)
 
     def online_workers(self) -> list[Presence]:

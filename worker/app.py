@@ -15,9 +15,26 @@ UNACKED = "seedsweep:unacked"
 
 
 class SeedsweepApp(Celery):
-    """A Celery app made of `Settings` alone, so that a spawned child process can make the same one."""
+    """A Celery app made of `Settings` alone, so that a spawned child process can make the same one.
+
+    Attributes:
+        settings: What it was made of.
+        broker_address: The broker's URL. Celery itself would prefer what its variables `CELERY_BROKER_URL`,
+            `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` say to what an app is made of.
+        backend_address: The result backend's URL, preferred to `CELERY_RESULT_BACKEND` likewise.
+    """
 
     settings: Settings
+    broker_address: str
+    backend_address: str
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection to the broker, unless another address is given."""
+        return super().connection_for_read(url or self.broker_address, **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection to the broker, unless another address is given."""
+        return super().connection_for_write(url or self.broker_address, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return create_app, (self.settings,)
@@ -32,11 +49,10 @@ def create_app(settings: Settings) -> SeedsweepApp:
     broker = redis_url(settings.broker_url or DEFAULT_BROKER, "CELERY_BROKER_URL")
     backend = redis_url(settings.result_backend or broker, "CELERY_RESULT_BACKEND")
     app = SeedsweepApp("seedsweep", broker=broker, backend=backend, set_as_current=False)
-    app.settings = settings
+    app.settings, app.broker_address, app.backend_address = settings, broker, backend
+    app.backend_cls = backend
     app.conf.update(
-        # Celery prefers the variable CELERY_BROKER_URL to what an app is made of, but not to these two.
-        {"broker_read_url": broker, "broker_write_url": broker}
-        | _messages()
+        _messages()
         | _reliability(settings)
         | _connections(settings, on_socket=backend.startswith("redis+socket"))
     )

@@ -8,7 +8,7 @@ from worker import celery
 # be able to read, and nothing more: with an app that never holds a message, it needs no right to touch them.
 celery.conf.broker_transport_options = celery.conf.broker_transport_options | {"ack_emulation": False}
 # Flower asks for the length of the queue by itself, and takes what concerns TLS from this setting, not from the URL.
-_broker = urlsplit(celery.conf.broker_read_url)
+_broker = urlsplit(celery.broker_address)
 if _broker.scheme == "rediss":
     celery.conf.broker_use_ssl = {name: value for name, value in parse_qsl(_broker.query) if name.startswith("ssl_")}
 # It looks up results through Celery's default app.

@@ -13,7 +13,9 @@ from nn.errors import InvalidInputError
 class Settings(BaseSettings):
     """Settings of a worker and of the orchestrator; each field is the variable `SEEDSWEEP_<FIELD>` unless noted."""
 
-    model_config = SettingsConfigDict(env_prefix="SEEDSWEEP_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SEEDSWEEP_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
     #: Where jobs are queued: `CELERY_BROKER_URL`. None starts the embedded cluster (a worker then expects localhost).
     broker_url: str | None = Field(default=None, validation_alias="CELERY_BROKER_URL", description="a URL")
@@ -21,7 +23,7 @@ class Settings(BaseSettings):
     result_backend: str | None = Field(default=None, validation_alias="CELERY_RESULT_BACKEND", description="a URL")
     #: `bundled`, `openml`, or a folder with the four IDX files.
     data: str = Field(default="bundled", description="bundled, openml, or a folder with the four IDX files")
-    #: Where prepared data sets and compiled kernels are kept between runs.
+    #: Where prepared data sets are kept between runs.
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+import re
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from nn.errors import InvalidInputError
 
 DEFAULT_BROKER = "redis://localhost:6379/0"
 ALLOWED = (
-    "redis://[user:password@]host[:port]/database, rediss:// for TLS, "
+    "redis://[user:password@]host[:port]/database, rediss:// for TLS (with ?ssl_ca_certs=file as needed), "
     "or redis+socket:///path?virtual_host=database for a unix socket"
 )
+#: What an address of a server with TLS may say about certificates.
+_TLS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 
 def redis_url(url: str, field: str) -> str:
@@ -22,27 +25,44 @@ def redis_url(url: str, field: str) -> str:
     Raises:
         InvalidInputError: not the URL of a Redis server; the message does not show a password.
     """
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
     try:
+        parts = urlsplit(url)
+        # Each reads a part that may be none at all.
         _ = parts.port
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        return _normal(parts, query)
     except ValueError:
         raise InvalidInputError(field, hide_password(url), ALLOWED) from None
+
+
+def _normal(parts: SplitResult, query: dict[str, str]) -> str:
+    """Return the address; raise `ValueError` if it is none."""
+    if parts.fragment:
+        raise ValueError(parts.fragment)
     if parts.scheme in ("redis+socket", "unix") and len(parts.path) > 1:
-        query.setdefault("virtual_host", query.pop("db", "0"))
+        database = query.pop("virtual_host", query.pop("db", "0"))
+        _check(database, query, frozenset())
         # By hand: `urlunsplit` would leave out the two slashes where no user is named.
-        return f"redis+socket://{parts.netloc}{parts.path}?{urlencode(query)}"
-    if parts.scheme == "rediss" and parts.hostname:
-        query.setdefault("ssl_cert_reqs", "required")
-        return urlunsplit(parts._replace(query=urlencode(query)))
-    if parts.scheme == "redis" and parts.hostname:
-        return url
-    raise InvalidInputError(field, hide_password(url), ALLOWED)
+        return f"redis+socket://{parts.netloc}{parts.path}?{urlencode({'virtual_host': database})}"
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError(parts.scheme)
+    with_tls = parts.scheme == "rediss"
+    _check(parts.path.removeprefix("/"), query, _TLS_OPTIONS if with_tls else frozenset())
+    return urlunsplit(parts._replace(query=urlencode({"ssl_cert_reqs": "required"} | query)) if with_tls else parts)
+
+
+def _check(database: str, options: dict[str, str], allowed: frozenset[str]) -> None:
+    # Celery takes every option for one of redis-py's, and fails when it first uses one that is none.
+    certificate = options.get("ssl_cert_reqs", "required")
+    if not (
+        re.fullmatch(r"[0-9]{0,5}", database)
+        and options.keys() <= allowed
+        and certificate in ("required", "optional", "none")
+    ):
+        raise ValueError(database)
 
 
 def hide_password(url: str) -> str:
-    """Return `url` as it may be shown: with `**` for a password."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return url.replace(parts.netloc, f"{name}{colon}{'**' if colon else ''}{at}{host}", 1) if at else url
+    """Return `url`, well-formed or not, as it may be shown: with `**` for a password."""
+    shown = re.sub(r"^([a-z+]*://)?([^:/@]*):.*@", r"\1\2:**@", url, flags=re.DOTALL | re.IGNORECASE)
+    return re.sub(r"(password=)[^&]*", r"\1**", shown, flags=re.IGNORECASE)

@@ -19,9 +19,11 @@ def settings_for(broker: str | None) -> Settings:
         InvalidInputError: a variable or the address cannot be used.
     """
     settings = load_settings()
-    if broker is not None:
-        settings = settings.model_copy(update={"broker_url": redis_url(broker, "--broker")})
-    return settings
+    if broker is None:
+        return settings
+    # A result backend that the environment names beside a broker is that broker's.
+    backend = settings.result_backend if settings.broker_url is None else None
+    return settings.model_copy(update={"broker_url": redis_url(broker, "--broker"), "result_backend": backend})
 
 
 def settings_of_a_cluster(broker: str | None) -> Settings:

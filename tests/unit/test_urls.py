@@ -21,7 +21,7 @@ from worker.urls import hide_password, redis_url
         ("rediss://host/1?ssl_cert_reqs=none", "rediss://host/1?ssl_cert_reqs=none"),
         (
             "rediss://h/0?ssl_ca_certs=/a/ca.pem",
-            "rediss://h/0?ssl_ca_certs=%2Fa%2Fca.pem&ssl_cert_reqs=required",
+            "rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fa%2Fca.pem",
         ),
         ("redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
         ("redis+socket:///run/redis.sock?virtual_host=2", "redis+socket:///run/redis.sock?virtual_host=2"),
@@ -37,8 +37,14 @@ def test_celery_and_kombu_both_read_what_is_taken(given: str, taken: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost", "amqp://host", "redis://", "redis+socket://", "http://h", "redis://h:x/0"]
-)
+    "url",
+    [
+        "", "localhost", "amqp://host", "redis://", "redis+socket://", "http://h", "redis://h:x/0", "redis://[::1",
+        "redis://ho\u2100st/0", "redis://h/abc", "redis://h/0/1", "redis://h/-1", "redis://h/0?foo=1", "redis://h/0?x",
+        "redis://h/0?ssl_cert_reqs=none", "rediss://h/0?db=1", "rediss://h/0?ssl_cert_reqs=maybe", "rediss://h/0?ssl_x=1",
+        "redis://h/0#1", "unix:///a?db=x", "unix:///a?db=1&x=2",
+    ],
+)  # fmt: skip
 def test_others_are_refused(url: str) -> None:
     with pytest.raises(InvalidInputError, match=r"^--broker is .*; allowed: redis://"):
         redis_url(url, "--broker")
@@ -48,8 +54,19 @@ def test_a_password_is_never_shown() -> None:
     assert hide_password("redis://me:secret@host/1") == "redis://me:**@host/1"
     assert hide_password("redis://:secret@host/1") == "redis://:**@host/1"
     assert hide_password("redis+socket://:secret@/a.sock?virtual_host=1") == "redis+socket://:**@/a.sock?virtual_host=1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://me:secret@host", "redis://me:secret@[::1", "redis://me:secret@ho\u2100st/0", "redis://:a#secret@host/0",
+        "redis://:a/secret@host/0", "redis://:a@secret@host/x", "me:secret@host", "redis://:a\nsecret@host/x",
+        "redis://host/0?password=secret", "REDIS://:secret@host/x",
+    ],
+)  # fmt: skip
+def test_nor_is_it_where_the_address_is_none(url: str) -> None:
     with pytest.raises(InvalidInputError) as refusal:
-        redis_url("amqp://me:secret@host", "--broker")
+        redis_url(url, "--broker")
     assert "secret" not in str(refusal.value)
 
 
