@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## run the tests (some skip where redis-server is missing)
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
 
-# `make chaos SEEDS=500` for the long run; `SEED=17 make chaos` does one run again.
+# `make chaos SEEDS=500` for the long run; `FIRST_SEED=20` for other seeds; `SEED=17 make chaos` does one run again.
 SEEDS ?= 20
 chaos: $(VENV)/.dev ## kill real processes at random moments and check what is left
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.reconcile import LOOK_SECONDS
 from tests.chaos.arena import LEASE_SECONDS, RESTORE_SECONDS
 from tests.chaos.history import Event
 from tests.chaos.plan import Fault
@@ -20,8 +21,8 @@ OF_THE_ORCHESTRATOR = ("kill the orchestrator", "fill the disk")
 MACHINE_SECONDS = 15.0
 #: A worker's jobs wait for the end of its lease, and for the next look for such jobs.
 LEASE_BOUND = LEASE_SECONDS + RESTORE_SECONDS + MACHINE_SECONDS
-#: What Redis forgot, the orchestrator's second look finds (`orchestrator.reconcile`): one every 10 s.
-FORGOTTEN_BOUND = 3 * 10.0 + MACHINE_SECONDS
+#: What Redis forgot, the orchestrator's second look finds (`orchestrator.reconcile`).
+FORGOTTEN_BOUND = max(2 * LOOK_SECONDS, LEASE_SECONDS + RESTORE_SECONDS) + MACHINE_SECONDS
 
 
 @dataclass(frozen=True)
