@@ -120,8 +120,15 @@ def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
 
 
 def _known_digest(source: str, cache_dir: Path | None) -> str | None:
-    is_known = source == "bundled" or (source == "openml" and cache_dir and _openml_mark(cache_dir).exists())
+    is_known = source == "bundled" or (source == "openml" and cache_dir and _is_marked(cache_dir))
     return MNIST_DIGEST if is_known else None
+
+
+def _is_marked(cache_dir: Path) -> bool:
+    try:
+        return _openml_mark(cache_dir).exists()
+    except OSError:
+        return False
 
 
 def _openml_mark(cache_dir: Path) -> Path:
@@ -133,11 +140,13 @@ def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArr
     if source == "openml":
         return openml.fetch(cache_dir and cache_dir / "openml")
     folder = BUNDLED if source == "bundled" else Path(source)
-    # An empty path would be the current folder.
-    if not source or not folder.is_dir():
-        raise DatasetError(
-            f"the data set {source!r} is not a folder; allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
-        )
+    allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
+    try:
+        # An empty path would be the current folder.
+        if not source or not folder.is_dir():
+            raise DatasetError(f"the data set {source!r} is not a folder; {allowed}")
+    except OSError as error:
+        raise DatasetError(f"the data set {source!r} cannot be read: {error.strerror}; {allowed}") from None
     return idx.read_folder(folder)
 
 

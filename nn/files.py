@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
 import time
 import uuid
 from collections.abc import Callable
@@ -35,5 +38,33 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
     """Remove the temporary files that killed writers left in `folder` more than so many seconds ago."""
     for left in folder.glob(".*.tmp"):
-        if time.time() - left.stat().st_mtime >= seconds:
-            left.unlink(missing_ok=True)
+        # Another process may remove it first; and what cannot be removed must not cost what is to be written.
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime >= seconds:
+                left.unlink()
+
+
+def open_regular(path: Path, max_bytes: int) -> BinaryIO:
+    """Open a file for reading, if it is one that ends: a pipe would be waited for, and a device read for ever.
+
+    Raises:
+        OSError: the file cannot be opened, is of another kind, or has more bytes.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if found.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
+    return path.open("rb")
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the content of such a file.
+
+    Raises:
+        OSError: as for `open_regular`.
+    """
+    with open_regular(path, max_bytes) as file:
+        return file.read()

@@ -62,8 +62,11 @@ def _read_pair(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.u
 def _find(folder: Path, name: str) -> Path:
     candidates = (folder / name, folder / f"{name}.gz")
     for path in candidates:
-        if path.is_file():
-            return path
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
     raise DatasetError(f"{folder} has no file {name} or {name}.gz")
 
 

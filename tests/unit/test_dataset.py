@@ -20,6 +20,7 @@ from nn.errors import DatasetError
 from nn.samples import Samples
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
 from tests.support.openml_cache import write_openml_cache
+from tests.support.privileges import without_privileges
 
 PARTS = ("indptr", "indices", "values", "labels")
 
@@ -113,6 +114,44 @@ def test_unknown_source_is_refused_with_what_is_allowed(source: str, tmp_path: P
 
     with pytest.raises(DatasetError, match="'bundled', 'openml', or a folder"):
         load_mnist(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["a" * 5000, "a" * 300, "a/" * 3000 + "b", "loop", "loop/deeper", "a\0b", "/dev/null"]
+)
+def test_a_path_that_leads_nowhere_is_refused(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+
+    for ask in (load_mnist, dataset_digest):
+        with pytest.raises(DatasetError, match="'bundled', 'openml', or a folder"):
+            ask(source)
+
+
+def test_a_folder_that_may_not_be_read_is_refused_for_that_reason(folder: Path) -> None:
+    (folder / "deeper").mkdir()
+    folder.chmod(0)
+    try:
+        for source in (folder, folder / "deeper"):
+            with without_privileges(), pytest.raises(DatasetError, match="cannot be read: Permission denied"):
+                load_mnist(source)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_pipe_in_place_of_a_file_is_a_missing_file(folder: Path) -> None:
+    (folder / f"{TRAIN_IMAGES}.gz").unlink()
+    os.mkfifo(folder / TRAIN_IMAGES)
+
+    with pytest.raises(DatasetError, match="has no file"):
+        load_mnist(folder)
+
+
+def test_a_cache_folder_that_cannot_be_costs_no_error(folder: Path) -> None:
+    for cache_dir in (Path("a" * 5000), Path("/dev/null/deeper")):
+        assert load_mnist(folder, cache_dir=cache_dir).digest == load_mnist(folder).digest
+        with pytest.raises(DatasetError, match="cannot be fetched"):
+            load_mnist("openml", cache_dir=cache_dir)
 
 
 def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
