@@ -18,6 +18,7 @@ import redis
 
 from tests.support.compose import Compose, docker
 from tests.support.compose import clone as clone_project
+from tests.support.idx_files import write_idx_folder
 from tests.support.tls import make_certificates
 from tests.support.waiting import wait_for
 
@@ -320,6 +321,27 @@ def test_with_tls_nothing_crosses_the_network_in_plain_text(
             plain.ping()
     finally:
         encrypted.down()
+
+
+def test_workers_take_another_data_set_as_the_documentation_says(
+    clone: Path, built: Compose, host: Host, tmp_path: Path
+) -> None:
+    # Given a cluster with another data set, as docs/operating.md says
+    data = tmp_path / "data"
+    write_idx_folder(data, train=120, test=80)
+    data.chmod(0o755)
+    files = ("docker-compose.yml", "docker-compose.data.yml")
+    other = Compose(clone, "data", files=files, SEEDSWEEP_DATA_DIR=str(data))
+    try:
+        other.up(workers=1)
+        # When a sweep runs from inside, and on this host with its own copy
+        other.once("orchestrator", "sweep", *SMALL, "--name", "inside")
+        rows = other.once("orchestrator", "/runs/inside/results.jsonl", options=("--entrypoint", "cat"))
+        host.sweep(*SMALL, "--name", "host", "--data", str(data))
+        # Then both trained the same
+        assert weights(rows) == weights(host.file("host", "results.jsonl"))
+    finally:
+        other.down()
 
 
 def test_a_stopped_worker_ends_in_order(compose: Compose) -> None:

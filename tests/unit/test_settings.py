@@ -7,14 +7,31 @@ from pathlib import Path
 import pytest
 
 from nn.errors import InvalidInputError
+from tests.support.paths import ROOT
 from worker.settings import Settings, load_settings
+
+
+VARIABLES = {
+    field: str(info.validation_alias or f"SEEDSWEEP_{field.upper()}") for field, info in Settings.model_fields.items()
+}
+DEFAULTS = {field: info.get_default(call_default_factory=True) for field, info in Settings.model_fields.items()}
+#: Those that docker-compose.yml does not take from `.env` under their own names: docs/operating.md says what it does.
+NOT_IN_ENV_FILE = ("broker_url", "result_backend", "cache_dir")
+
+
+def shown(default: object) -> str:
+    """Return a default as people read and write it."""
+    if default is None:
+        return "none"
+    text = f"{default:.10g}" if isinstance(default, float) else str(default)
+    return text.replace(str(Path.home()), "~")
 
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the settings of whoever runs the tests."""
-    for field, info in Settings.model_fields.items():
-        monkeypatch.delenv(str(info.validation_alias or f"SEEDSWEEP_{field.upper()}"), raising=False)
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
 
 
 def test_defaults() -> None:
@@ -24,14 +41,16 @@ def test_defaults() -> None:
     assert settings.lease_seconds == 30
 
 
-def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", "redis://host/1")
-    monkeypatch.setenv("CELERY_RESULT_BACKEND", "redis://host/2")
-    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", "/var/cache")
-    monkeypatch.setenv("SEEDSWEEP_MAX_ATTEMPTS", "7")
-    settings = load_settings()
-    assert (settings.broker_url, settings.result_backend) == ("redis://host/1", "redis://host/2")
-    assert (settings.cache_dir, settings.max_attempts) == (Path("/var/cache"), 7)
+#: For each type of setting, a value that none has by default.
+OTHERS = {str: "/somewhere", str | None: "redis://host/1", Path: Path("/somewhere"), float: 77.0, int: 77}
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    value = OTHERS[Settings.model_fields[field].annotation]
+    monkeypatch.setenv(VARIABLES[field], str(value))
+    # It sets this one, and no other
+    assert load_settings().model_dump() == DEFAULTS | {field: value}
 
 
 @pytest.mark.parametrize(
@@ -57,3 +76,18 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str,
 
 def test_every_field_says_what_is_allowed() -> None:
     assert all(info.description for info in Settings.model_fields.values())
+
+
+def test_the_page_lists_every_setting() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    table = page.split("## Settings\n")[1].split("\n## ")[0]
+    listed = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines() if row[:3] == "| `"]
+    fields = Settings.model_fields
+    assert listed == [(VARIABLES[field], shown(DEFAULTS[field]), fields[field].description) for field in fields]
+
+
+@pytest.mark.parametrize("field", [field for field in Settings.model_fields if field not in NOT_IN_ENV_FILE])
+def test_compose_passes_every_setting_on_and_changes_no_default(field: str) -> None:
+    variable, default = VARIABLES[field], shown(DEFAULTS[field])
+    assert f"\n      {variable}: ${{{variable}:-{default}}}\n" in (ROOT / "docker-compose.yml").read_text()
+    assert f"\n{variable}={default}\n" in (ROOT / ".env.example").read_text()
