@@ -23,15 +23,13 @@ from pathlib import Path
 LOOK_SECONDS = 0.1
 
 
-def start(commands: dict[str, list[str]], folder: Path) -> dict[str, subprocess.Popen[bytes]]:
-    """Start each part in a process group of its own, with its output in `<part>.log`."""
-    parts = {}
+def start(commands: dict[str, list[str]], folder: Path, parts: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Add each part to `parts` as it starts, in a process group of its own, with its output in `<part>.log`."""
     for name, command in commands.items():
         with (folder / f"{name}.log").open("wb") as log:
             parts[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
             )
-    return parts
 
 
 def say(message: object) -> None:
@@ -41,7 +39,7 @@ def say(message: object) -> None:
 
 
 def keep(parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Report parts that end, until the orchestrator closes its end or asks to stop."""
+    """Report parts that end, until the orchestrator closes its end."""
     ended: set[str] = set()
     while not select.select([0], [], [], LOOK_SECONDS)[0]:
         for name, process in parts.items():
@@ -63,11 +61,12 @@ def end(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
 def main() -> None:
     """Run until standard input closes."""
     folder = Path(sys.argv[1])
+    # Functions that do nothing: `SIG_IGN` would be inherited by the parts.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, lambda *_: None)
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        parts = start(json.loads(sys.stdin.buffer.readline()), folder)
+        start(json.loads(sys.stdin.buffer.readline()), folder, parts)
         say({name: process.pid for name, process in parts.items()})
         keep(parts)
     finally:

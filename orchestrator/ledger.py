@@ -14,6 +14,7 @@ from celery import Celery, states
 from celery.exceptions import TaskRevokedError
 
 from nn.errors import SeedsweepError
+from worker.report import PROGRESS, read_report
 
 #: Keys a command reads: large enough that round trips do not count, small enough that Redis serves others in between.
 CHUNK = 256
@@ -24,8 +25,8 @@ class State:
     """What the result backend holds for a job.
 
     Attributes:
-        name: One of Celery's states, or `PROGRESS`.
-        value: The result of a SUCCESS, the error of a FAILURE as a sentence, the fields of a PROGRESS.
+        name: One of Celery's states, or one of `worker.report`.
+        value: The result of a SUCCESS, the error of a FAILURE as a sentence, a job's last `Report` or None.
     """
 
     name: str
@@ -34,7 +35,7 @@ class State:
     @property
     def running(self) -> bool:
         """Whether a worker has begun with the job and not ended."""
-        return self.name in (states.STARTED, states.RETRY, "PROGRESS")
+        return self.name in (states.STARTED, states.RETRY, PROGRESS)
 
     @property
     def ended(self) -> bool:
@@ -64,6 +65,8 @@ class Ledger:
             name, value = str(meta["status"]), meta["result"]
         except Exception as error:
             return State(states.FAILURE, f"the stored result cannot be read: {error!r}")
+        if name not in states.READY_STATES:
+            return State(name, read_report(value))
         if isinstance(value, (SeedsweepError, TaskRevokedError)):
             value = str(value)
         elif isinstance(value, BaseException):
@@ -86,7 +89,7 @@ class Ledger:
                 for start in range(0, client.llen(queue), CHUNK):
                     found.update(_message_id(item) for item in client.lrange(queue, start, start + CHUNK - 1))
             held = client.hscan_iter(channel.unacked_key, count=CHUNK)
-            found.update(_message_id(json.loads(item)[0]) for _, item in held)
+            found.update(_message_id(item, held=True) for _, item in held)
             return found - {""}
 
     def withdraw(self, keys: Collection[str]) -> set[str]:
@@ -122,12 +125,17 @@ class Ledger:
         return [channel._q_for_pri(self._app.conf.task_default_queue, step) for step in channel.priority_steps]
 
 
-def _message_id(message: Any) -> str:
-    """Return the task id of a message as kombu stores it; an empty text if it is none."""
+def _message_id(message: bytes, *, held: bool = False) -> str:
+    """Return the task id of a message as kombu stores it; an empty text if it is none.
+
+    Args:
+        message: JSON.
+        held: Whether a worker holds it, and its queue is beside it.
+    """
     try:
-        fields = json.loads(message) if isinstance(message, (bytes, str)) else message
-        return str(fields["headers"]["id"])
-    except (ValueError, TypeError, LookupError):
+        fields = json.loads(message)
+        return str((fields[0] if held else fields)["headers"]["id"])
+    except (ValueError, TypeError, LookupError, RecursionError):
         return ""
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from orchestrator.rows import Row
 from worker.job import Job
+from worker.report import Report
 
 #: Seconds of silence after which plain output says that it is still there.
 HEARTBEAT_SECONDS = 30.0
@@ -27,7 +28,7 @@ class Progress(Protocol):
     def message(self, text: str) -> None:
         """Something the user should know."""
 
-    def running(self, reports: Mapping[str, Any]) -> None:
+    def running(self, reports: Mapping[str, Report | None]) -> None:
         """The jobs that are being trained now, by key, with their workers' last reports (None before the first)."""
 
     def finished(self, row: Row) -> None:
@@ -62,14 +63,6 @@ def percent(accuracy: float) -> str:
     return f"{100 * accuracy:.2f} %"
 
 
-def _report(report: Any) -> tuple[int, str]:
-    """Read a worker's report leniently: epochs trained, and the last accuracy as text."""
-    if not isinstance(report, dict):
-        return 0, ""
-    accuracies = report.get("validation_accuracy") or []
-    return int(report.get("epoch") or 0), percent(accuracies[-1]) if accuracies else ""
-
-
 class PlainProgress(AbstractContextManager["PlainProgress"]):
     """A line for each finished job, and one now and then in between."""
 
@@ -88,7 +81,7 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
         self._last_line = time.monotonic()
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def running(self, reports: Mapping[str, Any]) -> None:
+    def running(self, reports: Mapping[str, Report | None]) -> None:
         """Print how far the sweep is, if nothing was printed for a while."""
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
             best = f", {self._count.best_text}" if self._count.best else ""
@@ -152,11 +145,12 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         """Print it above the table."""
         self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def running(self, reports: Mapping[str, Any]) -> None:
+    def running(self, reports: Mapping[str, Report | None]) -> None:
         """Move the bars."""
         trained = self._epochs_done
         for key, report in reports.items():
-            epoch, accuracy = _report(report)
+            epoch = 0 if report is None else report.epoch
+            accuracy = percent(report.validation_accuracy[-1]) if report and report.validation_accuracy else ""
             trained += epoch
             if key not in self._shown:
                 job = self._count.jobs[key]

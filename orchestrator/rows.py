@@ -8,18 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.job import Digest, Fraction, Job, Result
-
-
-class Mismatch(BaseModel):
-    """Two runs of one job with different weights: the SHA-256 of the first and of the second, and who trained that."""
-
-    model_config = ConfigDict(frozen=True)
-
-    first: str
-    second: str
-    run: str
-    worker: str
+from worker.job import Digest, Fraction, Job, Mismatch, Result
 
 
 class Row(BaseModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.access import cluster_for, embedded_processes
 from orchestrator.progress import Progress
 from orchestrator.reuse import sibling_results
-from orchestrator.rows import Mismatch, Row
+from orchestrator.rows import Row
 from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interruption
 from worker.job import Job
@@ -128,10 +128,9 @@ class Run:
 
     def _end(self, broker: Broker) -> None:
         """Look whether any two runs of a job disagreed, and note on the cluster that the sweep waits for nothing."""
-        found = broker.patiently(lambda: broker.store.all_mismatches(self.jobs))
+        found = broker.patiently(lambda: broker.store.mismatches(self.jobs))
         for key, mismatches in found.items():
-            evidence = [Mismatch.model_validate(mismatch) for mismatch in mismatches]
-            self.rows[key] = self.rows[key].model_copy(update={"mismatches": evidence})
+            self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
         broker.patiently(lambda: broker.registry.finish(self.folder.name))
 
     def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Broker]:

@@ -52,9 +52,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app.settings, app.broker_address, app.backend_address = settings, broker, backend
     app.backend_cls = backend
     app.conf.update(
-        _messages()
-        | _reliability(settings)
-        | _connections(settings, on_socket=backend.startswith("redis+socket"))
+        _messages() | _reliability(settings) | _connections(settings, on_socket=backend.startswith("redis+socket"))
     )
     # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:LedgerBackend")

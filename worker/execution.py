@@ -12,6 +12,7 @@ from worker.attempts import End
 from worker.checkpoints import Checkpoints
 from worker.errors import OutOfMemoryError, WrongDatasetError
 from worker.job import Job, Result
+from worker.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainer import Trained, train
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class _StoppedError(Exception):
 
 
 class _CancelledError(Exception):
-    """Training ended because the job is cancelled. Never leaves this module."""
+    """Training ended because the job is cancelled, for the reason given. Never leaves this module."""
 
 
 class Execution:
@@ -66,7 +67,10 @@ class Execution:
             Reject: the job goes back to the queue.
             Ignore: the job is cancelled.
         """
-        self._check_cancelled()
+        reason = self.store.cancelled(self.run_id)
+        if reason is not None:
+            self.checkpoints.delete(self.run_id)
+            raise self._revoked(reason)
         if self.task.stopping.is_set():
             raise Reject("the worker ends", requeue=True)
         self._check_dataset()
@@ -78,10 +82,9 @@ class Execution:
         except _StoppedError:
             self.attempts.finish(self.run_id, self.attempt_id, self.attempt, "given back")
             raise Reject("the worker ends; the job goes on elsewhere from its checkpoint", requeue=True) from None
-        except _CancelledError:
+        except _CancelledError as cancelled:
             self.close("cancelled")
-            self._check_cancelled()
-            raise
+            raise self._revoked(str(cancelled)) from None
         except MemoryError as error:
             # Celery ends the whole worker on a MemoryError; this one leaves it in order.
             raise OutOfMemoryError(f"the worker {self.worker} has not enough memory for the job: {error}") from None
@@ -102,14 +105,15 @@ class Execution:
         return result
 
     def _after_epoch(self, network: DeepNeuralNetwork) -> None:
-        if self.store.cancelled(self.run_id) is not None:
-            raise _CancelledError
+        reason = self.store.cancelled(self.run_id)
+        if reason is not None:
+            raise _CancelledError(reason)
         if len(network.history_) == self.job.epochs:
             return
         now = time.monotonic()
         if self.task.stopping.is_set():
             self._save(network, now)
-            self._report(network, state="GIVEN_BACK")
+            self._report(network, state=GIVEN_BACK)
             raise _StoppedError
         if now - self._saved >= self.task.app.settings.checkpoint_seconds:
             self._save(network, now)
@@ -121,23 +125,21 @@ class Execution:
         self.checkpoints.save(self.run_id, self.job, network.checkpoint())
         self._saved = now
 
-    def _report(self, network: DeepNeuralNetwork, state: str = "PROGRESS") -> None:
-        done = len(network.history_)
-        self.task.update_state(
-            state=state,
-            meta={
-                "epoch": done,
-                "epochs": self.job.epochs,
-                "validation_accuracy": [record.validation_accuracy for record in network.history_[-REPORT_EPOCHS:]],
-                "seconds": sum(record.seconds for record in network.history_),
-                "slowest_epoch": max(record.seconds for record in network.history_),
-                "at": time.time(),
-                "worker": self.worker,
-                "attempt": self.attempt.number,
-            },
+    def _report(self, network: DeepNeuralNetwork, state: str = PROGRESS) -> None:
+        history = network.history_
+        report = Report(
+            epoch=len(history),
+            epochs=self.job.epochs,
+            validation_accuracy=[record.validation_accuracy or 0.0 for record in history[-REPORT_EPOCHS:]],
+            seconds=sum(record.seconds for record in history),
+            slowest_epoch=max(record.seconds for record in history),
+            at=time.time(),
+            worker=self.worker,
+            attempt=self.attempt.number,
         )
-        accuracy = 100 * (network.history_[-1].validation_accuracy or 0.0)
-        self.task.tell_flower(state, f"epoch {done} of {self.job.epochs}: validation accuracy {accuracy:.2f} %")
+        self.task.update_state(state=state, meta=report.model_dump())
+        accuracy = 100 * report.validation_accuracy[-1]
+        self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: validation accuracy {accuracy:.2f} %")
 
     def _result(self, trained: Trained) -> Result:
         notebook = [record.notebook_accuracy for record in trained.history]
@@ -154,13 +156,11 @@ class Execution:
             error=trained.problem,
         )
 
-    def _check_cancelled(self) -> None:
-        reason = self.store.cancelled(self.run_id)
-        if reason is not None:
-            self.checkpoints.delete(self.run_id)
-            self.task.backend.mark_as_revoked(self.run_id, reason, request=self.task.request)
-            self.task.tell_flower("revoked", "", terminated=False, signum=None, expired=False)
-            raise Ignore(f"cancelled: {reason}")
+    def _revoked(self, reason: str) -> Ignore:
+        """Store that the job is cancelled; return what ends it with nothing else stored."""
+        self.task.backend.mark_as_revoked(self.run_id, reason, request=self.task.request)
+        self.task.tell_flower("revoked", "", terminated=False, signum=None, expired=False)
+        return Ignore(f"cancelled: {reason}")
 
     def _check_dataset(self) -> None:
         """Refuse a job whose data set this worker has not got; fail it when nobody has it."""

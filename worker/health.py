@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from nn.errors import SeedsweepError
 from worker.app import QUEUE, SeedsweepApp, create_app
 from worker.presence import Presence
+from worker.report import Report, read_report
 from worker.settings import load_settings
 from worker.tasks import TRAIN
 
@@ -72,20 +73,27 @@ def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> s
         return "is connected but does not consume the queue"
     if now - worker.looped > lease and not (worker.blocking and worker.running):
         return f"has an event loop that stands still for {now - worker.looped:.0f} s"
-    is_free = len(worker.running) < worker.concurrency
-    if waiting and is_free and now - worker.took > IDLE_SECONDS:
-        return f"is connected but has taken no job for {now - worker.took:.0f} s, with {waiting} waiting"
+    if waiting and now - worker.kept_up > IDLE_SECONDS:
+        return f"is connected but has taken no job for {now - worker.kept_up:.0f} s, with {waiting} waiting"
     return _stalled(worker, app, now)
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
     for run, began in worker.running.items():
-        meta = app.backend.get_task_meta(run, cache=False)
-        report = meta["result"] if meta["status"] == "PROGRESS" else {"at": began, "slowest_epoch": 0.0}
-        silent = now - max(began, report["at"])
-        if silent > max(STALLED_SECONDS, 10 * report["slowest_epoch"]):
+        report = _last_report(app, run)
+        reported, slowest = (began, 0.0) if report is None else (report.at, report.slowest_epoch)
+        silent = now - max(began, reported)
+        if silent > max(STALLED_SECONDS, 10 * slowest):
             return f"has trained {run[:12]} without a new epoch for {silent:.0f} s"
     return None
+
+
+def _last_report(app: SeedsweepApp, run: str) -> Report | None:
+    stored = app.backend.get(app.backend.get_key_for_task(run))
+    try:
+        return None if stored is None else read_report(json.loads(stored)["result"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
 
 
 def _waiting(app: SeedsweepApp) -> int:

@@ -134,6 +134,17 @@ class Result(BaseModel):
         )
 
 
+class Mismatch(BaseModel):
+    """Two runs of one job with different weights: the SHA-256 of the first and of the second, and who trained that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first: str
+    second: str
+    run: str
+    worker: str
+
+
 def _check_size(fields: Any) -> None:
     try:
         size = len(json.dumps(fields, default=repr))

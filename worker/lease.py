@@ -140,7 +140,7 @@ class LeaseStep(bootsteps.StartStopStep):
                     if tags:
                         # XX: a message that is acknowledged or given to another worker must not come back to life.
                         client.zadd(channel.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
-                    roster.report(self._reporter.presence())
+                    roster.report(self._reporter.presence(waiting=channel._size(QUEUE)))
                     self._ended.wait(self._lease / 3)
 
     def _tags(self) -> set[str]:
@@ -161,20 +161,21 @@ class Reporter:
         self._c = c
         self._task: TrainingTask = c.app.tasks[TRAIN]
         self.name: str = c.hostname
-        self._started = self._looped = self._took = time.time()
+        self._started = self._looped = self._kept_up = time.time()
         self._taken = 0
 
     def loop_turned(self) -> None:
         """Take note that the event loop lives."""
         self._looped = time.time()
 
-    def presence(self) -> Presence:
-        """Return the worker as it is now."""
+    def presence(self, waiting: int) -> Presence:
+        """Return the worker as it is now, with so many jobs in the queue."""
         c = self._c
         now = time.time()
+        running = {request.id: request.time_start or now for request in _copied(state.active_requests)}
         taken = state.all_total_count[0]
-        if taken != self._taken:
-            self._taken, self._took = taken, now
+        if taken != self._taken or not waiting or len(running) >= c.pool.num_processes:
+            self._taken, self._kept_up = taken, now
         consuming = c.task_consumer is not None and c.task_consumer.consuming_from(QUEUE)
         loaded = self._task.__dict__.get("dataset")
         return Presence(
@@ -184,8 +185,8 @@ class Reporter:
             started=self._started,
             beat=now,
             looped=self._looped,
-            took=self._took,
-            running={request.id: request.time_start or now for request in _copied(state.active_requests)},
+            kept_up=self._kept_up,
+            running=running,
             concurrency=c.pool.num_processes,
             blocking=type(c.pool).__module__.endswith(".solo"),
             consuming=consuming,

@@ -27,8 +27,8 @@ class Presence(BaseModel):
     beat: float
     #: When its event loop last turned.
     looped: float
-    #: When a job last began on it; when it started, if none did.
-    took: float
+    #: When it last took a job, or had no reason to: no process was free, or none waited.
+    kept_up: float
     #: The runs that its processes train, and when each began.
     running: dict[str, float]
     concurrency: int

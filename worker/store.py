@@ -2,8 +2,11 @@
 
 | key                            | type   | content                   | written by            | goes away              |
 |--------------------------------|--------|---------------------------|-----------------------|------------------------|
-| seedsweep                      | list   | queued messages (Celery)  | orchestrator          | as workers take them   |
-| celery-task-meta-<run>         | string | state, result (Celery)    | worker                | `result_expires`       |
+| seedsweep                      | list   | queued messages (Celery)  | orchestrator, worker  | as workers take them   |
+| seedsweep:unacked              | hash   | messages that are held    | worker (kombu)        | as jobs end            |
+| seedsweep:unacked_index        | zset   | when each was last held   | worker (lease)        | as jobs end            |
+| seedsweep:unacked_mutex        | string | who looks for ended ones  | worker (kombu)        | when it has looked     |
+| celery-task-meta-<run>         | string | state, result (Celery)    | worker, orchestrator  | `result_expires`       |
 | seedsweep:weights:<sha256>     | string | safetensors               | worker, before result | `result_expires`       |
 | seedsweep:finished:<job key>   | string | first run's weights' hash | worker, before result | `result_expires`       |
 | seedsweep:mismatch:<job key>   | list   | JSON, hashes that differ  | worker, before result | `result_expires`       |
@@ -21,12 +24,12 @@ Result, weights and evidence expire together; nothing is kept for ever.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 import redis
+from pydantic import ValidationError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
@@ -35,7 +38,7 @@ from redis.retry import Retry
 
 from nn import weights
 from nn.errors import WeightsError
-from worker.job import canonical
+from worker.job import Mismatch
 
 T = TypeVar("T")
 
@@ -124,16 +127,12 @@ class Store:
         first_sha256 = sha256 if first is None else cast("bytes", first).decode()
         if first_sha256 == sha256:
             return True
-        found = canonical({"first": first_sha256, "second": sha256, "run": run, "worker": worker})
-        self._push(key("mismatch", job_key), found)
+        found = Mismatch(first=first_sha256, second=sha256, run=run, worker=worker)
+        self._push(key("mismatch", job_key), found.model_dump_json())
         return False
 
-    def mismatches(self, job_key: str) -> list[dict[str, str]]:
-        """Return what `settle` found wrong: the first hash, the second, and the run and worker of the second."""
-        return self.all_mismatches([job_key]).get(job_key, [])
-
-    def all_mismatches(self, job_keys: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-        """Return the mismatches of those of the jobs that have any, by job key."""
+    def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
+        """Return what `settle` found wrong with these jobs, by the job's key; nothing for the others."""
         keys = list(job_keys)
 
         def command() -> list[list[bytes]]:
@@ -143,7 +142,7 @@ class Store:
                 return pipeline.execute()
 
         found = zip(keys, self.call(command), strict=True)
-        return {job_key: [json.loads(item) for item in items] for job_key, items in found if items}
+        return {job_key: read for job_key, items in found if (read := list(_read_mismatches(items)))}
 
     def cancel(self, runs: Iterable[str], reason: str) -> None:
         """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch."""
@@ -200,3 +199,11 @@ class Store:
                 pipeline.execute()
 
         self.call(command)
+
+
+def _read_mismatches(items: Iterable[bytes]) -> Iterator[Mismatch]:
+    for item in items:
+        try:
+            yield Mismatch.model_validate_json(item)
+        except ValidationError:
+            logger.warning("What is stored as a mismatch is none: %r", item[:200])

@@ -70,6 +70,9 @@ class TrainingTask(Task):
         execution = getattr(self.request, "execution", None)
         if execution is not None:
             execution.close("finished" if status == "SUCCESS" else "failed")
+        else:
+            # Of earlier attempts: this one had its outcome before it began.
+            Checkpoints(self.store()).delete(self.request.id)
 
     def tell_flower(self, state: str, text: str, **fields: Any) -> None:
         """Send an event that Flower shows as the task's state and result; nothing is lost when it does not arrive."""
@@ -112,8 +115,6 @@ def register(app: SeedsweepApp) -> None:
         finished = stored_success(task)
         if finished is not None:
             logger.info("%s has a result already: not trained again", accepted)
-            # The attempt that got it may have died before it could do this.
-            Checkpoints(task.store()).delete(task.request.id)
             return finished
         from worker.execution import Execution
 

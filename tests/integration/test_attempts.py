@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.job import Job
+from worker.job import Job, Mismatch
 from worker.tasks import TRAIN
 
 #: Takes a second or some, in small epochs.
@@ -24,6 +24,8 @@ def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: 
     # Given a worker, and a job whose process dies each time it is tried
     worker = cluster.start_worker()
     run = cluster.submit(make_job(**LONG)).id
+    checkpoint = f"seedsweep:checkpoint:{run}"
+    cluster.server.client().set(checkpoint, b"of an attempt that died")
     for number in range(1, cluster.settings.max_attempts + 1):
         worker.wait_until_logged(f"Attempt {number} (")
         worker.children()[-1].kill()
@@ -36,6 +38,8 @@ def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: 
     )
     causes = [attempt.cause for attempt in cluster.app.tasks[TRAIN].attempts().of(run)]
     assert causes == ["first run", "child lost", "child lost"]
+    # And nothing is kept for another attempt
+    wait_for(lambda: not cluster.server.client().exists(checkpoint), "no checkpoint", report=cluster.logs)
     # And the sweep goes on
     assert cluster.result(cluster.submit(make_job(seed=1)).id).status == "succeeded"
 
@@ -84,7 +88,7 @@ def test_a_run_that_checks_a_result_trains_it_again(cluster: Cluster) -> None:
     assert again.id == f"{job.key}.verify-1"
     # Then it is trained, and agrees
     assert cluster.result(again.id).weights_sha256 == result.weights_sha256
-    assert cluster.store().mismatches(job.key) == []
+    assert cluster.store().mismatches([job.key]) == {}
 
 
 def test_two_runs_that_disagree_are_on_record(cluster: Cluster) -> None:
@@ -97,9 +101,8 @@ def test_two_runs_that_disagree_are_on_record(cluster: Cluster) -> None:
     run = cluster.submit(job, label="verify-2").id
     result = cluster.result(run)
     # Then both hashes are on record, and in the log
-    assert cluster.store().mismatches(job.key) == [
-        {"first": wrong, "second": result.weights_sha256, "run": run, "worker": "w1@test"}
-    ]
+    found = Mismatch(first=wrong, second=result.weights_sha256, run=run, worker="w1@test")
+    assert cluster.store().mismatches([job.key]) == {job.key: [found]}
     worker.wait_until_logged("MISMATCH")
 
 

@@ -10,12 +10,15 @@ import select
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from orchestrator import keeper
 from orchestrator.cluster import SOCKET_BYTES, EmbeddedCluster
 from orchestrator.errors import ClusterError
 from tests.support.command_line import SMALL, CommandLine
@@ -125,6 +128,17 @@ def test_a_worker_that_cannot_start_shows_its_log(monkeypatch: pytest.MonkeyPatc
     assert str(error.value).startswith("The embedded worker ended with status 1; the end of its log:\n")
     assert "SEEDSWEEP_LEASE_SECONDS is 'never'; allowed: seconds from 3 to 86400" in str(error.value)
     assert not list(short_path.iterdir())
+
+
+def test_a_part_that_cannot_start_leaves_no_other_behind(tmp_path: Path) -> None:
+    commands = {"first": ["sleep", "600"], "second": [str(tmp_path / "nothing")]}
+    before = {process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "sleep"}
+    kept = subprocess.run(
+        [sys.executable, "-I", "-S", keeper.__file__, str(tmp_path)],
+        input=json.dumps(commands).encode() + b"\n", capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert b"nothing" in kept.stderr
+    assert not {process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "sleep"} - before
 
 
 def test_a_temporary_folder_with_a_long_path_is_no_obstacle(command_line: CommandLine, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster, cache_dir:
     assert cluster.result(run).weights_sha256 == weights_of(job, cache_dir)
     for worker in (frozen, second):
         worker.wait_until_logged(f"[{run}] succeeded")
-    assert cluster.store().mismatches(job.key) == []
+    assert cluster.store().mismatches([job.key]) == {}
     # And the attempt that was thought lost has corrected that
     wait_for(lambda: ends(cluster, run) == ["finished", "finished"], "both attempts finished", report=cluster.logs)
     # And both workers go on

@@ -19,9 +19,9 @@ import pytest
 
 from nn.dataset import BUNDLED, MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from tests.support.worker_process import ROOT
 from worker import health
 from worker.app import QUEUE
 from worker.tasks import TRAIN
@@ -185,6 +185,16 @@ def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
 
 def running(cluster: Cluster) -> list[str]:
     return [run for presence in cluster.app.tasks[TRAIN].roster().all() for run in presence.running]
+
+
+def test_a_worker_for_which_there_is_nothing_to_do_keeps_up(cluster: Cluster) -> None:
+    cluster.start_worker()
+
+    def rested() -> float:
+        return max((worker.kept_up - worker.started for worker in cluster.app.tasks[TRAIN].roster().all()), default=0.0)
+
+    # A job that comes after a long rest shall not find a worker that seems to have neglected it as long.
+    wait_for(lambda: rested() > 2.0, "a worker that keeps up", report=cluster.logs)
 
 
 def test_a_worker_that_leaves_jobs_in_the_queue_is_noticed(cluster: Cluster) -> None:

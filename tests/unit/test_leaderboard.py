@@ -12,9 +12,9 @@ import pytest
 
 from nn.dataset import MNIST_DIGEST
 from orchestrator.leaderboard import Standing, leaderboard, to_csv, to_json
-from orchestrator.rows import Accounting, Mismatch, Row, accepted_row, lost_row
+from orchestrator.rows import Accounting, Row, accepted_row, lost_row
 from orchestrator.sweep import SweepSpecification
-from worker.job import Job, Result
+from worker.job import Job, Mismatch, Result
 
 #: Why a job was tried three times.
 LOST = ["first run", "worker lost", "child lost"]

@@ -12,6 +12,7 @@ from tests.support.redis_server import RedisServer
 from worker.app import create_app
 from worker.attempts import Attempts
 from worker.errors import TooManyAttemptsError
+from worker.job import Mismatch
 from worker.presence import WORKERS, Presence, Roster
 from worker.settings import Settings
 from worker.store import Store
@@ -50,9 +51,14 @@ def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> Non
     assert store.settle(JOB, "1" * 64, JOB, "first@host")
     assert store.settle(JOB, "1" * 64, JOB, "second@host")
     assert not store.settle(JOB, "2" * 64, f"{JOB}.verify", "third@host")
-    assert store.mismatches(JOB) == [
-        {"first": "1" * 64, "second": "2" * 64, "run": f"{JOB}.verify", "worker": "third@host"}
-    ]
+    found = Mismatch(first="1" * 64, second="2" * 64, run=f"{JOB}.verify", worker="third@host")
+    assert store.mismatches([JOB, "0" * 64]) == {JOB: [found]}
+
+
+@pytest.mark.parametrize("stored", [b"", b"\xff", b"[]", b"[" * 10_000, b'{"first": 1}'])
+def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis, stored: bytes) -> None:
+    client.rpush(f"seedsweep:mismatch:{JOB}", stored)
+    assert store.mismatches([JOB]) == {}
 
 
 def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Redis) -> None:
@@ -111,7 +117,7 @@ def report(store: Store, name: str, **changes: object) -> Presence:
 
     now = time.time()
     presence = Presence(
-        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, took=now, running={}, concurrency=1,
+        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, kept_up=now, running={}, concurrency=1,
         blocking=False, consuming=True, broken=None, dataset=None,
     ).model_copy(update=changes)  # fmt: skip
     Roster(store, lease_seconds=10).report(presence)
