@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.chaos.history import Event, read
 from tests.chaos.plan import FAULTS
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 #: Histories and the summary of the last session; not kept in Git.
 REPORTS = ROOT / "build" / "chaos"
 #: The figures that the document shows, and the document.

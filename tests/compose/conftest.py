@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,19 +14,20 @@ from tests.support.compose import Compose, docker
 from tests.support.compose import clone as clone_project
 from tests.support.redis_server import require
 
-#: What was measured on the way, in the order of measuring.
-FIGURES: dict[str, str] = {}
+_FIGURES = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture(scope="session")
-def figures() -> dict[str, str]:
-    return FIGURES
+def figures(pytestconfig: pytest.Config) -> dict[str, str]:
+    """What is measured on the way, in the order of measuring; shown at the end."""
+    return pytestconfig.stash.setdefault(_FIGURES, {})
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if FIGURES:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_FIGURES, {})
+    if figures:
         terminalreporter.section("figures")
-    for what, value in FIGURES.items():
+    for what, value in figures.items():
         terminalreporter.write_line(f"{what}: {value}")
 
 

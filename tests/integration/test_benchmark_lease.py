@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worker_process import ROOT
+from tests.support.paths import ROOT
 
 
 def test_the_benchmark_of_the_lease_compares_within_a_round(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 PARTS = ("training", "start: the command", "start: the cluster", "between jobs", "waiting at the end", "finish")
 
 

@@ -14,10 +14,11 @@ import pytest
 from nn.dataset import load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import save
+from tests.support.paths import ROOT
 
 torch = pytest.importorskip("torch")
 
-PAGE = Path(__file__).parents[2] / "docs" / "notebook.md"
+PAGE = ROOT / "docs" / "notebook.md"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -15,9 +15,9 @@ import redis
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.flower_process import FlowerProcess
+from tests.support.paths import ROOT
 from tests.support.secured_server import SecuredServer
 from tests.support.waiting import wait_for
-from tests.support.worker_process import ROOT
 
 #: Jobs that run for seconds, so that something can happen to them.
 LONG = ("--seeds", "0-1", "--learning-rates", "0.02", "--epochs", "40", "--limit", "5000")

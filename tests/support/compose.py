@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def clone(folder: Path, origin: Path = ROOT) -> Path:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
-from tests.support.worker_process import ROOT
 
 USER, PASSWORD = "seedsweep", "a-password-of-this-test"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import redis
 
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 
-MAKE_SECRETS = Path(__file__).resolve().parents[2] / "docker" / "make_secrets.py"
+MAKE_SECRETS = ROOT / "docker" / "make_secrets.py"
 
 
 def make_secrets(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import redis
 
+from tests.support.paths import ROOT
 from tests.support.secured_server import SecuredServer
-from tests.support.worker_process import ROOT
 
 
 def make_certificates(folder: Path) -> Path:

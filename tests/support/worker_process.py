@@ -10,9 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class WorkerProcess:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 def test_the_kernels_benchmark_trains_the_same_network_in_every_row(tmp_path: Path) -> None:

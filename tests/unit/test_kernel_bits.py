@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 #: From AVX-512 down to what every x86-64 CPU has.
 CPUS = ("host", "haswell", "skylake-avx512", "znver4", "generic")
 

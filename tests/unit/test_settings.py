@@ -10,7 +10,6 @@ from nn.errors import InvalidInputError
 from tests.support.paths import ROOT
 from worker.settings import Settings, load_settings
 
-
 VARIABLES = {
     field: str(info.validation_alias or f"SEEDSWEEP_{field.upper()}") for field, info in Settings.model_fields.items()
 }
