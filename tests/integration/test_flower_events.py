@@ -1,10 +1,11 @@
-"""Flower as the cluster runs it: who gets in, what it remembers, and that it stays small. Its pages: tests/browser."""
+"""What workers tell Flower of a job: how far it is, that it was given back, that it was cancelled."""
 
 from __future__ import annotations
 
-import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,65 +16,94 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture
 def flower(cluster: Cluster, tmp_path: Path) -> Iterator[FlowerProcess]:
-    made = FlowerProcess(tmp_path, cluster.server.url, FLOWER_MAX_TASKS="30")
+    made = FlowerProcess(tmp_path, cluster.server.url)
     try:
         yield made.start()
     finally:
         made.stop()
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length"]
-)
-def test_pages_and_api_ask_for_the_password(flower: FlowerProcess, path: str) -> None:
-    assert flower.get(path, user=None)[0] == 401
-    assert flower.get(path, password="a guess")[0] == 401
-    assert flower.get(path, user="admin")[0] == 401
-    assert flower.get(path)[0] == 200
+@pytest.fixture
+def told(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """The events of progress that arrive during the test."""
+    events: list[dict[str, Any]] = []
+    with cluster.app.connection_for_read() as connection:
+        receiver = cluster.app.events.Receiver(connection, handlers={"task-progress": events.append})
+        thread = threading.Thread(target=receiver.capture, kwargs={"limit": None, "wakeup": False})
+        thread.start()
+        try:
+            yield events
+        finally:
+            receiver.should_stop = True
+            thread.join(timeout=20)
+            assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthcheck"])
-def test_two_pages_are_open_as_the_documentation_says(flower: FlowerProcess, path: str) -> None:
-    assert flower.get(path, user=None)[0] == 200
+def shown(flower: FlowerProcess, run: str, state: str) -> dict[str, Any]:
+    """Wait until Flower shows a job in this state; return what it shows of it."""
+
+    def task() -> dict[str, Any] | None:
+        found: dict[str, Any] | None = flower.tasks(state).get(run)
+        return found
+
+    return wait_for(task, f"{run[:12]} as {state} in Flower", report=flower.text)
 
 
-CHANGES = (
-    "/api/worker/shutdown/w1@test",
-    "/api/worker/pool/restart/w1@test",
-    "/api/worker/pool/grow/w1@test",
-    "/api/worker/pool/shrink/w1@test",
-    "/api/worker/queue/cancel-consumer/w1@test?queue=seedsweep",
-    "/api/task/apply/worker.tasks.train",
-    "/api/task/async-apply/worker.tasks.train",
-    "/api/task/send-task/worker.tasks.train",
-    "/api/task/revoke/0",
-    "/api/task/abort/0",
-    "/api/task/timeout/worker.tasks.train",
-)
-
-
-def test_nothing_can_be_changed_even_with_the_password(cluster: Cluster, flower: FlowerProcess) -> None:
-    worker = cluster.start_worker()
-    answers = {path: flower.get(path, method="POST")[0] for path in CHANGES}
-    assert answers == dict.fromkeys(CHANGES, 403)
-    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
-    assert worker.process.poll() is None
-
-
-def test_its_history_outlives_a_kill_and_is_bounded(cluster: Cluster, flower: FlowerProcess) -> None:
-    # Given a Flower that remembers thirty jobs, and a hundred that were trained
+def test_every_epoch_but_the_last_is_told_with_its_accuracy(cluster: Cluster, told: list[dict[str, Any]]) -> None:
+    # Given a job whose epochs take longer than the pause between two reports
     cluster.start_worker()
-    jobs = [cluster.submit(make_job(seed=seed, epochs=1, limit=50)).id for seed in range(100)]
-    for job in jobs:
-        cluster.result(job)
-    wait_for(lambda: jobs[-1] in flower.tasks("SUCCESS"), "the last job in Flower")
-    # Then it knows the last thirty
-    known = flower.tasks("SUCCESS").keys()
-    assert known == set(jobs[-30:])
-    # When it is killed once its file is written, and starts again
-    written = flower.written()
-    wait_for(lambda: flower.written() > written, "its file to be written")
-    flower.stop(signal.SIGKILL)
-    flower.start()
-    # Then it knows them still
-    assert flower.tasks("SUCCESS").keys() == known
+    job = make_job(engine="numpy", epochs=4, limit=6000)
+    # When it is trained
+    result = cluster.result(cluster.submit(job).id)
+    assert min(result.epoch_seconds) > 0.25
+    # Then each epoch was told in words, and the last one is told by the result
+    assert [(event["uuid"], event["result"]) for event in told] == [
+        (job.key, f"epoch {number} of 4: validation accuracy {100 * accuracy:.2f} %")
+        for number, accuracy in enumerate(result.validation_accuracy[:-1], start=1)
+    ]
+
+
+def test_flower_shows_a_job_from_its_progress_over_a_restart_to_its_end(
+    cluster: Cluster, flower: FlowerProcess
+) -> None:
+    # Given a job in training
+    first = cluster.start_worker()
+    run = cluster.submit(make_job(epochs=200, limit=5000)).id
+    progress = shown(flower, run, "PROGRESS")["result"]
+    # When its worker ends
+    assert first.stop(timeout=20) == 0
+    # Then Flower shows that it waits for another worker, and after which epoch it stands
+    given_back = shown(flower, run, "GIVEN_BACK")["result"]
+    stored = cluster.app.backend.get_task_meta(run, cache=False)["result"]["epoch"]
+    assert int(progress.split()[1]) <= stored < 200
+    assert given_back.startswith(f"epoch {stored} of 200: validation accuracy ")
+    # And its result when it has ended on another one
+    cluster.start_worker()
+    result = cluster.result(run)
+    task = shown(flower, run, "SUCCESS")
+    assert task["worker"] == "w2@test"
+    assert f"{100 * result.validation_accuracy[-1]:.2f} %" in task["result"]
+
+
+def test_flower_shows_a_waiting_job_that_was_cancelled(cluster: Cluster, flower: FlowerProcess) -> None:
+    # Given a job that was cancelled before a worker began with it
+    run = cluster.submit(make_job()).id
+    cluster.store().cancel([run], "by a test")
+    # When a worker takes its message
+    cluster.start_worker()
+    # Then Flower shows it as such
+    assert shown(flower, run, "REVOKED")["revoked"] is not None
+
+
+@pytest.mark.xfail(reason="Celery takes REVOKED for older than any state of our own: PROGRESS stays in Flower")
+def test_flower_shows_a_running_job_that_was_cancelled(cluster: Cluster, flower: FlowerProcess) -> None:
+    # Given a job in training
+    cluster.start_worker()
+    run = cluster.submit(make_job(epochs=1000, limit=5000)).id
+    shown(flower, run, "PROGRESS")
+    # When it is cancelled
+    cluster.store().cancel([run], "by a test")
+    cluster.wait_for_state(run, "REVOKED")
+    # Then Flower shows it as such
+    wait_for(lambda: flower.tasks()[run]["revoked"], "the event in Flower", report=flower.text)
+    assert flower.tasks()[run]["state"] == "REVOKED"
