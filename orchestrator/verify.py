@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from celery import states
@@ -87,8 +87,10 @@ class Verification:
         self._tell = tell
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
-    def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Iterator[Check]:
+    def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
         """Yield a check for every job, in the order in which they end.
+
+        It cleans up when it ends: whoever leaves it early closes it while the cluster is there.
 
         Args:
             jobs: What to train.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -139,8 +140,11 @@ def _check(plan: Plan, interruption: Interruption, console: Console) -> list[Che
     tell(f"Training {chosen} jobs of {plan.manifest.name} again {where} (chosen by --seed {plan.seed})")
     data = plan.manifest.specification.data
     checks = []
-    with cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as broker:
-        for check in Verification(broker, tell).check(plan.jobs, plan.rows):
+    with (
+        cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as broker,
+        contextlib.closing(Verification(broker, tell).check(plan.jobs, plan.rows)) as found,
+    ):
+        for check in found:
             checks.append(check)
             tell(f"[{len(checks)}/{len(plan.jobs)}] {describe(check)}")
     order = {job.key: place for place, job in enumerate(plan.jobs)}
