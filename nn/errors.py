@@ -23,8 +23,8 @@ class InvalidInputError(SeedsweepError, ValueError):
     def __str__(self) -> str:
         try:
             shown = repr(self.value)
-        except ValueError:
-            # Python does not write integers of more than 4300 digits.
+        except (ValueError, RecursionError):
+            # Python writes no integers of more than 4300 digits, and nothing that is nested too deep.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"
         if len(shown) > 80:
             shown = shown[:77] + "..."

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 from nn.errors import InvalidInputError
+from nn.files import read_regular
 from orchestrator.sweep import MAX_JOBS, SweepSpecification
 from worker.job import DType, EngineName, Loss, Rule
 
 MAX_SEED = 2**32 - 1
+#: More than 100,000 seeds and as many learning rates take.
+MAX_TOML_BYTES = 4 * 2**20
+#: tomllib's memory grows with the square of the parts of a dotted key, and no word of ours has a second part.
+MAX_DOTS = 16
+_BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
+_DOTS = re.compile(r"(?<!\.)\.(?!\.)")
+_DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
 #: Digits that any count here can have: int() of a text of a million digits would take minutes.
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -158,10 +166,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         InvalidInputError: the file cannot be read, is not TOML, or a word in it is not allowed.
     """
     try:
-        words = tomllib.loads(path.read_text("utf-8"))
+        text = read_regular(path, MAX_TOML_BYTES).decode()
+        _refuse_long_keys(text)
+        words = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInputError("--spec", str(path), f"a readable TOML file ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInputError("--spec", str(path), f"a readable TOML file ({reason})") from None
     return parse(words, spell=lambda word: f"{word} in {path}")
+
+
+def _refuse_long_keys(text: str) -> None:
+    unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
+    if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
+        raise ValueError(f"a name in it has more than {MAX_DOTS} dots")
 
 
 def specification(values: Mapping[str, Any]) -> SweepSpecification:

@@ -55,6 +55,10 @@ def test_tables(given_words: dict[str, Any]) -> None:
 @example(b"[" * 100_000)
 @example(b"seeds = " + b"[" * 5_000)
 @example(b"epochs = " + b"9" * 100_000)
+@example(b"seeds." + b"a." * 5_000 + b"a = 1")
+@example(b"[" + b"a. " * 5_000 + b"a]")
+@example(b"seeds = {" + b"'=,' ." * 5_000 + b"a = 1}")
+@example(b"".join(b"a%d=%d\n" % (i, i) for i in range(10_000)))
 @example(EXAMPLE)
 def test_files(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "sweep.toml"
