@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -44,7 +46,7 @@ def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
                 left.unlink()
 
 
-def open_regular(path: Path, max_bytes: int) -> BinaryIO:
+def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
     """Open a file for reading, if it is one that ends: a pipe would be waited for, and a device read for ever.
 
     Raises:

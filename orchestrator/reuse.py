@@ -31,7 +31,8 @@ def sibling_results(folder: RunFolder, wanted: Mapping[str, object]) -> Iterator
             if line[_KEY] not in missing:
                 continue
             row = _usable(line, other)
-            if row is not None:
+            # A damaged line may name two jobs: the row's own is what counts.
+            if row is not None and row.job.encode() in missing:
                 missing.remove(row.job.encode())
                 yield row, other
 

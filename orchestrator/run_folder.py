@@ -9,23 +9,31 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from nn import weights
 from nn.errors import InvalidInputError, WeightsError
-from nn.files import remove_stale, write_atomically
-from nn.weights import digest
+from nn.files import open_regular, read_regular, remove_stale, write_atomically
+from orchestrator import new_folder
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.provenance import Provenance
 from orchestrator.rows import Row
-from orchestrator.sweep import SweepSpecification
+from orchestrator.sweep import MAX_JOBS, SweepSpecification
+
+#: Bounds for what a damaged or foreign folder may ask of us: 100,000 jobs take 8 MB in `sweep.json`, and a row of
+#: 100,000 epochs 8 MB in `results.jsonl`.
+MAX_MANIFEST_BYTES = 64 * 2**20
+MAX_LINE_BYTES = 16 * 2**20
+_CHUNK_BYTES = 2**16
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -48,6 +56,15 @@ class Manifest(BaseModel):
     jobs: list[str]
     provenance: Provenance
     resumed: list[Provenance] = []
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        """Refuse what no sweep of ours can be, before anybody lists its jobs."""
+        if not is_name(self.name):
+            raise ValueError("its name is none that a sweep may have")
+        if not 1 <= self.specification.size <= MAX_JOBS:
+            raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+        return self
 
 
 def is_name(name: str) -> bool:
@@ -72,7 +89,7 @@ def free_name(output: Path) -> str:
     """Return a name from the time of day that no sweep in this folder has."""
     stem = datetime.now().astimezone().strftime("sweep-%Y%m%d-%H%M%S")
     name, number = stem, 2
-    while (output / name).exists():
+    while os.path.lexists(output / name):
         name, number = f"{stem}-{number}", number + 1
     return name
 
@@ -104,24 +121,11 @@ class RunFolder:
             OutputError: the folder cannot be written; nothing of the sweep is left behind.
         """
         self.refuse_existing()
-        with self._writing():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Made under another name, so that a folder of this name is a whole sweep's, whatever ends this process.
-            made = Path(tempfile.mkdtemp(prefix=f".{self.name}.", dir=self.path.parent))
-            try:
-                (made / "weights").mkdir()
-                self._write(made / "sweep.json", _as_text(manifest))
-                # `mkdtemp` lets nobody else in; `mkdir` does what the user's umask says.
-                made.chmod((made / "weights").stat().st_mode)
-                self._give_name(made)
-            except BaseException:
-                shutil.rmtree(made, ignore_errors=True)
-                raise
-
-    def _give_name(self, made: Path) -> None:
         try:
-            made.rename(self.path)
-        except OSError:
+            with self._writing():
+                new_folder.make(self.path, _as_text(manifest))
+        except OutputError:
+            # Somebody else may have taken the name meanwhile.
             self.refuse_existing()
             raise
 
@@ -131,9 +135,10 @@ class RunFolder:
         Raises:
             OutputError: it cannot.
         """
-        nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
-        with self._writing(), tempfile.TemporaryFile(dir=nearest):
-            pass
+        with self._writing():
+            nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
@@ -147,12 +152,15 @@ class RunFolder:
         """
         file = self.path / "sweep.json"
         try:
-            return Manifest.model_validate_json(file.read_bytes())
+            return Manifest.model_validate_json(read_regular(file, MAX_MANIFEST_BYTES))
         except FileNotFoundError:
             raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
-        except (OSError, ValidationError) as error:
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-            raise SweepNotFoundError(f"{file} is not a sweep's description: {reason}") from None
+        except OSError as error:
+            raise SweepNotFoundError(f"{file} cannot be read: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
+            raise SweepNotFoundError(f"{file} is not a sweep's description{where}: {first['msg']}") from None
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -160,9 +168,11 @@ class RunFolder:
 
         Raises:
             SweepBusyError: another process writes to this folder.
+            OutputError: the folder cannot be opened, or its results cannot be written.
         """
         # A lock on the folder itself: it leaves no file behind, and ends with its process however that ends.
-        descriptor = os.open(self.path, os.O_RDONLY)
+        with self._writing():
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,9 +197,10 @@ class RunFolder:
         return rows
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`; none if it cannot be read."""
-        with contextlib.suppress(OSError), self._results.open("rb") as file:
-            yield from file
+        """Yield the lines of `results.jsonl`, one that is too long for a row in pieces; none if it cannot be read."""
+        with contextlib.suppress(OSError), open_regular(self._results) as file:
+            while line := file.readline(MAX_LINE_BYTES):
+                yield line
 
     def append(self, row: Row) -> None:
         """Add a row to `results.jsonl`; it survives the end of this process.
@@ -210,9 +221,10 @@ class RunFolder:
 
     def _cut_torn_line(self) -> None:
         """Remove the end of an interrupted write, which the next line would otherwise be glued to."""
-        with contextlib.suppress(FileNotFoundError), self._results.open("r+b") as file:
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)
+        with contextlib.suppress(FileNotFoundError):
+            open_regular(self._results).close()
+            with self._results.open("r+b") as file:
+                file.truncate(_end_of_lines(file))
 
     def weights_path(self, sha256: str) -> Path:
         """Return where weights of this hash belong."""
@@ -223,7 +235,8 @@ class RunFolder:
     def has_weights(self, sha256: str) -> bool:
         """Whether the file is there and is what its name says."""
         try:
-            return digest(self.weights_path(sha256).read_bytes()) == sha256
+            with open_regular(self.weights_path(sha256), weights.MAX_BYTES) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
         except OSError:
             return False
 
@@ -234,8 +247,9 @@ class RunFolder:
             WeightsError: the blob has another hash.
             OutputError: the file cannot be written.
         """
-        if digest(blob) != sha256:
-            raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {digest(blob)}")
+        found = weights.digest(blob)
+        if found != sha256:
+            raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {found}")
         self._write(self.weights_path(sha256), blob)
 
     def take_weights(self, other: RunFolder, sha256: str) -> None:
@@ -244,13 +258,15 @@ class RunFolder:
         Raises:
             OutputError: the file cannot be written.
         """
-        source, target = other.weights_path(sha256), self.weights_path(sha256)
-        if target.exists():
+        if self.has_weights(sha256):
             return
+        source, target = other.weights_path(sha256), self.weights_path(sha256)
         try:
             os.link(source, target)
         except OSError:
-            self._write(target, source.read_bytes())
+            with self._writing():
+                blob = read_regular(source, weights.MAX_BYTES)
+            self._write(target, blob)
 
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Put the results into the sweep's order and write the leaderboard.
@@ -277,6 +293,18 @@ class RunFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line ends: looked for from the end, because the file may be large."""
+    start = file.seek(0, os.SEEK_END)
+    while start > 0:
+        end, start = start, max(0, start - _CHUNK_BYTES)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+    return 0
 
 
 def _as_text(manifest: Manifest) -> str:

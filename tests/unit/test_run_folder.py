@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +22,7 @@ from orchestrator.reuse import sibling_results
 from orchestrator.rows import Row, accepted_row, lost_row
 from orchestrator.run_folder import Manifest, RunFolder, free_name
 from orchestrator.sweep import SweepSpecification
+from tests.support.privileges import without_privileges
 from worker.job import Job, Result
 
 SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
@@ -99,6 +106,69 @@ def test_a_file_in_the_way_is_an_output_error_and_nothing_is_left(tmp_path: Path
     assert names_in(tmp_path) == ["file"]
 
 
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder. What is made in it may be nested deeper than pytest can remove."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
+
+
+def test_a_path_that_cannot_be_is_an_output_error_and_nothing_is_left(working_folder: Path) -> None:
+    Path("loop").symlink_to("loop")
+    for output in ("a" * 5000, "new/" + "a" * 300, "a/" * 3000 + "b", "a/" * 1900 + "b" * 255, "loop", "loop/deeper"):
+        assert free_name(Path(output))
+        with pytest.raises(OutputError, match="cannot be written"):
+            made(Path(output))
+        assert names_in(working_folder) == ["loop"]
+
+
+def test_folders_nested_as_deep_as_a_path_can_say_are_made(working_folder: Path) -> None:
+    assert made(Path("a/" * 1500)).manifest().name == "a"
+
+
+def test_a_closed_folder_is_an_output_error(tmp_path: Path) -> None:
+    folder = made(tmp_path / "closed")
+    folder.path.parent.chmod(0)
+    try:
+        with without_privileges():
+            assert free_name(folder.path.parent)
+            for attempt in (folder.check_writable, lambda: made(folder.path.parent, "b"), folder.exclusive().__enter__):
+                with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+                    attempt()
+            with pytest.raises(SweepNotFoundError, match="cannot be read: Permission denied"):
+                folder.manifest()
+    finally:
+        folder.path.parent.chmod(0o755)
+
+
+KILLED_WHILE_MAKING = """
+import os, pathlib, signal, sys
+from orchestrator import new_folder
+pathlib.Path.rename = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)
+new_folder.make(pathlib.Path(sys.argv[1]), "{}")
+"""
+
+
+def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(tmp_path: Path) -> None:
+    # Given what two makers left, one long ago and one just now, and folders of somebody's own that are called so
+    for name in ("old", "new"):
+        command = [sys.executable, "-c", KILLED_WHILE_MAKING, str(tmp_path / name)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (new,) = tmp_path.glob(".new.*")
+    for own in (".own.new/file", ".full.new/weights/file"):
+        (tmp_path / own).parent.mkdir(parents=True)
+        (tmp_path / own).write_text("mine")
+    for path in set(tmp_path.iterdir()) - {new}:
+        os.utime(path, (0, 0))
+    assert len(names_in(tmp_path)) == 4
+    # When a sweep is made, then the old remains are gone and nothing else.
+    made(tmp_path)
+    assert names_in(tmp_path) == [".full.new", new.name, ".own.new", "a"]
+    assert (tmp_path / ".own.new" / "file").read_text() == "mine"
+    assert (tmp_path / ".full.new" / "weights" / "file").read_text() == "mine"
+
+
 def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) -> None:
     RunFolder(tmp_path / "not" / "yet", "a").check_writable()
     assert names_in(tmp_path) == []
@@ -118,6 +188,60 @@ def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
         folder.append(row(JOBS[1]))
     assert list(folder.rows()) == [JOBS[0].key, JOBS[1].key]
     assert [json.loads(line)["seed"] for line in results.read_text().splitlines()] == [0, 1]
+
+
+def test_a_torn_line_is_cut_however_long(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    whole = (folder.path / "results.jsonl").read_bytes()
+    for before, torn in ((whole, b"x" * 200_000), (b"", b"x" * 200_000), (whole, b""), (b"", b"")):
+        (folder.path / "results.jsonl").write_bytes(before + torn)
+        with folder.exclusive():
+            assert (folder.path / "results.jsonl").read_bytes() == before
+
+
+def test_a_line_without_an_end_costs_little_memory(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    os.truncate(folder.path / "results.jsonl", 100 * 2**20)
+    assert max(map(len, folder.lines())) <= 16 * 2**20
+    assert list(folder.rows()) == [JOBS[0].key]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    # Given a sweep of which every file is a pipe
+    folder = made(tmp_path)
+    (folder.path / "sweep.json").unlink()
+    for path in (folder.path / "sweep.json", folder.path / "results.jsonl", folder.weights_path("0" * 64)):
+        os.mkfifo(path)
+    # Then it has nothing, and nothing can be written to it.
+    with pytest.raises(SweepNotFoundError, match="Not a regular file"):
+        folder.manifest()
+    assert folder.rows() == {}
+    assert not folder.has_weights("0" * 64)
+    with pytest.raises(OutputError, match="Not a regular file"), folder.exclusive():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"seeds": list(range(1000)), "learning_rates": [i + 1 for i in range(1000)]},
+            "it has 1000000 jobs; allowed: ",
+        ),
+        ({"seeds": []}, "it has 0 jobs; allowed: "),
+        ({"epochs": "many"}, "at specification at epochs: "),
+    ],
+)
+def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    folder = made(tmp_path)
+    content = json.loads((folder.path / "sweep.json").read_text())
+    content["specification"] |= changes
+    (folder.path / "sweep.json").write_text(json.dumps(content))
+    with pytest.raises(SweepNotFoundError, match="is not a sweep's description") as caught:
+        folder.manifest()
+    assert reason in str(caught.value)
 
 
 def test_a_result_replaces_a_failure_and_never_the_other_way_round(tmp_path: Path) -> None:
@@ -180,6 +304,20 @@ def test_results_of_other_sweeps_are_found_with_their_weights(tmp_path: Path) ->
     folder.take_weights(other, digest(BLOB))
     other.weights_path(digest(BLOB)).unlink()
     assert folder.has_weights(digest(BLOB))
+
+
+def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
+    # Given a sweep whose lines begin with the key of a wanted job, and hold the row of another one
+    other = made(tmp_path, "other")
+    other.keep_weights(digest(BLOB), BLOB)
+    first = '{"job":"' + JOBS[0].key + '",'
+    unwanted = row(JOBS[1].model_copy(update={"seed": 9}))
+    for each in (unwanted, row(JOBS[1]), row(JOBS[1])):
+        with (other.path / "results.jsonl").open("a") as file:
+            file.write(each.line().replace("{", first, 1))
+    # Then the row that is wanted is found, once.
+    found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS})
+    assert [reused.job for reused, _ in found] == [JOBS[1].key]
 
 
 def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
