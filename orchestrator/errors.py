@@ -4,7 +4,7 @@ from nn.errors import SeedsweepError
 
 
 class SweepExistsError(SeedsweepError):
-    """A sweep of this name exists, and nothing said to go on with it."""
+    """The name is that of a sweep which this command must not go on with: unasked, or because it has other jobs."""
 
 
 class SweepBusyError(SweepExistsError):

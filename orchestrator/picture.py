@@ -55,7 +55,9 @@ def _open(path: Path) -> Image.Image:
         if not path.is_file():
             raise PictureError(f"{str(path)!r} is not a file")
         size = path.stat().st_size
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PictureError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise PictureError(f"{str(path)!r} cannot be read: {error}") from None
     if size > MAX_BYTES:
         raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from orchestrator.cli.watch import cancel, watch
 
 #: Exit status of a command that was used wrongly, or could not begin.
 BAD_INPUT = 2
+#: Characters that a message may have; a path alone may have 4096.
+LONGEST_MESSAGE = 1000
 
 app = typer.Typer(
     add_completion=False,
@@ -56,10 +59,20 @@ def run(arguments: list[str]) -> int:
     except SeedsweepError as error:
         message = str(error)
     if message:
-        print(f"orchestrator: {message}", file=sys.stderr)
+        print(f"orchestrator: {_in_one_line(message)}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _in_one_line(message: str) -> str:
+    """Return a sentence whatever the path or the name in it: control characters written out, the middle left out."""
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
 
 
 def main() -> None:
     """Entry point of the console command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A path may hold bytes that are no text, and a terminal may not know our characters: neither costs a result.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -10,12 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from nn.dataset import dataset_digest
-from nn.errors import InvalidInputError
+from nn.errors import DatasetError, InvalidInputError
 from orchestrator import fields
 from orchestrator.cli.ending import how_to_go_on, run_to_its_end
 from orchestrator.cli.given import embedded_workers, output_folder, settings_for
 from orchestrator.cli.options import SweepOptions
-from orchestrator.errors import SweepExistsError, SweepNotFoundError
+from orchestrator.errors import SweepExistsError
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
 from orchestrator.run import Run
@@ -25,6 +25,7 @@ from orchestrator.sweep import SweepSpecification
 from worker.job import Job
 from worker.settings import Settings
 from worker.urls import hide_password
+from worker.validation import Described
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,11 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
     earlier = folder.manifest() if options.resume else None
     if earlier is None:
         folder.refuse_existing()
-        specification = fields.specification({"data": fields.parse({"data": settings.data})["data"]} | given)
+        specification = fields.specification(_from_environment(settings, given) | given)
     else:
         specification = earlier.specification
         _refuse_difference(given, earlier)
-    dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
+    dataset = _dataset(specification, settings, is_named=earlier is not None or "data" in given)
     jobs = {job.key: job for job in specification.jobs(dataset)}
     if earlier is not None:
         _refuse_other_jobs(earlier, dataset, list(jobs))
@@ -101,8 +102,23 @@ def _name(options: SweepOptions) -> str:
     if options.name is not None:
         return options.name
     if options.resume:
-        raise SweepNotFoundError("--resume needs the --name of the sweep to go on with")
+        raise InvalidInputError("--name", Described("missing"), "the name of the sweep that --resume goes on with")
     return free_name(output_folder(options.output))
+
+
+def _from_environment(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    if "data" in given:
+        return {}
+    return fields.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
+
+
+def _dataset(specification: SweepSpecification, settings: Settings, *, is_named: bool) -> str:
+    try:
+        return dataset_digest(specification.data, cache_dir=settings.cache_dir)
+    except DatasetError as error:
+        if is_named or "data" not in settings.model_fields_set:
+            raise
+        raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
 
 
 def _refuse_difference(given: Mapping[str, Any], earlier: Manifest) -> None:

@@ -228,14 +228,25 @@ BAD_INPUT = [
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
     (["--workers", "two"], "--workers is 'two'"),
     (["--data", "no-such-folder"], "no-such-folder"),
+    (["--data", "a" * 5000], "cannot be read: File name too long; allowed: 'bundled', 'openml', or a folder"),
+    (["--data", "a\nb"], "a\\nb' is not a folder; allowed: "),
+    (["--data", "loop/x"], "--data is 'loop/x'; allowed: bundled, openml, or a folder with the four IDX files"),
+    (["--data", "pipe"], "pipe' is not a folder; allowed: "),
     (["--name", "../up"], "--name is '../up'"),
     (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
     (["--name", "none", "--resume"], "There is no sweep named none in runs"),
-    (["--resume"], "--resume needs the --name"),
+    (["--resume"], "--name is missing; allowed: the name of the sweep that --resume goes on with"),
     (["--output", "file"], "The output folder file/x cannot be written: "),
     (["--output", "file/deeper"], "The output folder file/deeper/x cannot be written: "),
     (["--output", ""], "--output is ''"),
+    (["--output", "a" * 5000], "x cannot be written: File name too long"),
+    (["--output", "new/" + "a" * 300], "x cannot be written: File name too long"),
+    (["--output", "loop"], "The output folder loop/x cannot be written: "),
+    (["--output", "pipe", "--name", "pipe"], "The output folder pipe/pipe cannot be written: Not a directory"),
+    (["--output", "pipe", "--name", "pipe", "--resume"], "pipe/pipe/sweep.json cannot be read: Not a directory"),
     (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file"),
+    (["--spec", "pipe"], "--spec is 'pipe'; allowed: a readable TOML file (Not a regular file)"),
+    (["--spec", "/dev/zero"], "--spec is '/dev/zero'; allowed: a readable TOML file (Not a regular file)"),
     (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
     (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
     (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
@@ -245,7 +256,7 @@ BAD_INPUT = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT, ids=[" ".join(case[0]) or "-" for case in BAD_INPUT])
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT, ids=[" ".join(case[0])[:50] for case in BAD_INPUT])
 def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     arguments: list[str],
     sentence: str,
@@ -254,9 +265,11 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     capsys: pytest.CaptureFixture[str],
     cache_dir: Path,
 ) -> None:
-    # Given a folder with a sweep and a file in it
+    # Given a folder with a sweep, a file, a pipe and a link to itself in it
     (tmp_path / "runs" / "taken").mkdir(parents=True)
     (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
@@ -276,6 +289,41 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     assert sentence.replace("PORT", port) in printed.err
     assert {str(path) for path in tmp_path.rglob("*")} == before
     assert not psutil.Process().children(recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("~nobody-here/x", "SEEDSWEEP_DATA is '~nobody-here/x'; allowed: bundled, openml, or a folder with the four "),
+        ("/no/such", "SEEDSWEEP_DATA: the data set '/no/such' is not a folder; allowed: "),
+    ],
+)
+def test_bad_data_of_the_environment_is_named_as_such(
+    value: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_DATA", value)
+    assert run(["sweep", "--name", "x"]) == 2
+    assert capsys.readouterr().err.startswith(f"orchestrator: {sentence}")
+    # A word of the command line is not blamed on the variable.
+    assert run(["sweep", "--name", "x", "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"orchestrator: {tmp_path} has no file")
+
+
+def test_an_output_that_knows_few_characters_costs_no_result(command_line: CommandLine) -> None:
+    # Given a folder whose name is no text, and an output for ASCII alone
+    name = os.fsdecode(b"caf\xe9")
+    for encoding in ("ascii", "utf-8"):
+        done = command_line.run("sweep", *SMALL, "--output", name, "--name", encoding, PYTHONIOENCODING=encoding)
+        assert f"Results: caf\\udce9/{encoding} (leaderboard.csv" in done.stdout
+        done = command_line.run("show", f"{name}/{encoding}", "0:0.01", PYTHONIOENCODING=encoding)
+        assert "Learning curve" in done.stdout
+        done = command_line.run("show", name, "0:0.01", PYTHONIOENCODING=encoding, status=2)
+        assert "There is no sweep 'caf\\udce9'" in done.stderr
 
 
 def test_bad_input_on_the_real_command_line(command_line: CommandLine) -> None:
