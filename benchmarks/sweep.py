@@ -43,7 +43,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1, help="sweeps to run (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=20, help="times to start --help (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
-    options, options.sweep = parser.parse_known_args(arguments)
+    options, of_the_sweep = parser.parse_known_args(arguments)
+    options.sweep = of_the_sweep
     return options
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 from results_networks import Network
 
 from orchestrator.rows import Row
 
 #: What would differ from run to run or from one user's settings to another's is fixed.
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "seedsweep",
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -95,7 +96,7 @@ def _distribution(by_rate: dict[float, list[Row]]) -> Figure:
     return figure
 
 
-def _sideways(count: int) -> NDArray[np.float64]:
+def _sideways(count: int) -> NDArray[np.floating]:
     """Spread dots over a column's width, evenly and the same each time."""
     golden = 0.6180339887498949
     return ((np.arange(count) * golden) % 1 - 0.5) * 0.5

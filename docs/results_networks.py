@@ -76,7 +76,8 @@ def _hidden(weights: Weights, images: NDArray[Any]) -> tuple[NDArray[Any], NDArr
 
 
 def _predictions(hidden: NDArray[Any], output_weights: NDArray[Any]) -> NDArray[np.int64]:
-    return np.argmax(softmax(hidden @ output_weights.T, axis=1), axis=1)
+    named: NDArray[np.int64] = np.argmax(softmax(hidden @ output_weights.T, axis=1), axis=1)
+    return named
 
 
 def _forward(
