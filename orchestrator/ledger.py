@@ -60,11 +60,8 @@ class Ledger:
         return found
 
     def _state(self, stored: bytes) -> State:
-        try:
-            meta = self._app.backend.decode_result(stored)
-            name, value = str(meta["status"]), meta["result"]
-        except Exception as error:
-            return State(states.FAILURE, f"the stored result cannot be read: {error!r}")
+        meta = self._app.backend.decode_result(stored)
+        name, value = meta["status"], meta["result"]
         if name not in states.READY_STATES:
             return State(name, read_report(value))
         if isinstance(value, (SeedsweepError, TaskRevokedError)):

@@ -9,8 +9,12 @@ from typing import Any
 import redis
 from celery import states
 from celery.backends.redis import RedisBackend
+from celery.utils.log import get_logger
+from kombu.utils import json
 from redis.commands.core import Script
 from redis.exceptions import OutOfMemoryError
+
+logger = get_logger(__name__)
 
 #: Stores a task's state unless a SUCCESS is stored already.
 #: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 for ever.
@@ -40,14 +44,28 @@ class LedgerBackend(RedisBackend):
     - A stored SUCCESS is final in one atomic step. Celery reads the state and then writes, and a frozen worker that
       wakes up between the two could put its PROGRESS in the place of another worker's result.
     - A full Redis is waited for like an absent one: the result is kept until there is room.
+    - What cannot be read counts as nothing stored, so that a job gets a result in its place. Celery would raise in
+      every process that looks at it, and for some of it try again for ever.
     """
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do nothing where Celery would subscribe to the task's channel."""
 
+    def decode_result(self, payload: Any) -> dict[str, Any]:
+        """Return the state that is stored as JSON; `PENDING` for anything else, packed JSON among it."""
+        try:
+            meta = json.loads(payload)  # type: ignore[no-untyped-call]
+            if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
+                return dict(self.meta_from_decoded(meta))
+        except Exception as error:
+            logger.warning("What is stored as a task's state is none: %r", error)
+        return {"status": states.PENDING, "result": None}
+
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Return whether the error passes: the connection is lost, or Redis is full."""
-        return isinstance(exc, OutOfMemoryError) or bool(super().exception_safe_to_retry(exc))
+        # Kombu counts KeyError among the errors of a connection.
+        passing = bool(super().exception_safe_to_retry(exc)) and not isinstance(exc, KeyError)
+        return passing or isinstance(exc, OutOfMemoryError)
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires

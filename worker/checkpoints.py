@@ -42,15 +42,20 @@ def unpack(job: Job, blob: bytes) -> Checkpoint:
             raise WeightsError("the checkpoint is another job's")
         if digest(weights) != head["weights"]:
             raise WeightsError("the checkpoint's weights are damaged: their hash is another one")
-        history = tuple(_record(number, fields) for number, fields in enumerate(head["history"], start=1))
+        history = tuple(_record(job, number, fields) for number, fields in enumerate(head["history"], start=1))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise WeightsError("the checkpoint's history cannot be read") from None
     return Checkpoint(from_safetensors(weights), history)
 
 
-def _record(number: int, fields: list[float | None]) -> EpochRecord:
+def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
     epoch, seconds, accuracy, notebook = fields
     if epoch != number or seconds is None or accuracy is None or not 0 <= accuracy <= 1:
+        raise ValueError(fields)
+    # A result takes no other values, and a job must not fail for its checkpoint.
+    if not 0 <= seconds < math.inf or (notebook is not None) != (job.rule == "notebook"):
+        raise ValueError(fields)
+    if notebook is not None and not math.isfinite(notebook):
         raise ValueError(fields)
     return EpochRecord(number, float(seconds), float(accuracy), None if notebook is None else float(notebook))
 

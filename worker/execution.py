@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
+from nn.errors import InvalidInputError
 from worker.attempts import End
 from worker.checkpoints import Checkpoints
 from worker.errors import OutOfMemoryError, WrongDatasetError
@@ -98,7 +99,14 @@ class Execution:
         checkpoint = self.checkpoints.load(self.run_id, self.job)
         if checkpoint is not None:
             logger.info("Goes on after epoch %d", checkpoint.epochs)
-        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
+        try:
+            trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
+        except InvalidInputError as error:
+            if checkpoint is None:
+                raise
+            # It bears the job's name, and cannot be the job's.
+            logger.warning("Starts from the first epoch: %s", error)
+            trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch)
         result = self._result(trained)
         if not self.store.settle(self.job.key, result.weights_sha256, self.run_id, self.worker):
             logger.critical("MISMATCH: %s has other weights than an earlier run of the same job", self.job)

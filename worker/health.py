@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from nn.errors import SeedsweepError
 from worker.app import QUEUE, SeedsweepApp, create_app
 from worker.presence import Presence
-from worker.report import Report, read_report
+from worker.report import read_report
 from worker.settings import load_settings
 from worker.tasks import TRAIN
 
@@ -80,20 +80,12 @@ def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> s
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
     for run, began in worker.running.items():
-        report = _last_report(app, run)
+        report = read_report(app.backend.get_task_meta(run, cache=False)["result"])
         reported, slowest = (began, 0.0) if report is None else (report.at, report.slowest_epoch)
         silent = now - max(began, reported)
         if silent > max(STALLED_SECONDS, 10 * slowest):
             return f"has trained {run[:12]} without a new epoch for {silent:.0f} s"
     return None
-
-
-def _last_report(app: SeedsweepApp, run: str) -> Report | None:
-    stored = app.backend.get(app.backend.get_key_for_task(run))
-    try:
-        return None if stored is None else read_report(json.loads(stored)["result"])
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return None
 
 
 def _waiting(app: SeedsweepApp) -> int:

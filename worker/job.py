@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nn.errors import InvalidInputError
 from worker.validation import Described, invalid_input
@@ -18,8 +18,13 @@ DType = Literal["float32", "float64"]
 EngineName = Literal["compiled", "numpy"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
+MAX_SEED = 2**32 - 1
+MAX_EPOCHS = 100_000
+MAX_ATTEMPTS = 2**31 - 1
 #: The most that a job may take as JSON, in bytes. A valid one takes about 300.
 MAX_JOB_BYTES = 4096
 
@@ -30,7 +35,7 @@ class Configuration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(gt=0.0, allow_inf_nan=False, description="a finite number greater than 0")
-    epochs: int = Field(default=10, ge=1, le=100_000, description="an integer from 1 to 100000")
+    epochs: int = Field(default=10, ge=1, le=MAX_EPOCHS, description="an integer from 1 to 100000")
     hidden_layer_sizes: tuple[Width, Width] = Field(default=(128, 64), description="two integers from 1 to 4096")
     rule: Rule = Field(default="backprop", description="backprop or notebook")
     loss: Loss = Field(default="cross_entropy", description="cross_entropy or sum_of_squares")
@@ -48,7 +53,7 @@ class Configuration(BaseModel):
 class Job(Configuration):
     """All that determines a result. Two equal jobs give the same bits, whoever trains them."""
 
-    seed: int = Field(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")
+    seed: int = Field(ge=0, le=MAX_SEED, description="an integer from 0 to 4294967295")
 
     @property
     def key(self) -> str:
@@ -100,6 +105,14 @@ def is_run_of(task_id: str, job: Job) -> bool:
     return match is not None and match["key"] == job.key
 
 
+def check_lengths(accuracies: list[float], notebook: list[float] | None, seconds: list[float]) -> None:
+    """Raise `ValueError` unless there is an epoch, and each of these has a value for every one."""
+    if not accuracies:
+        raise ValueError("a result has the accuracy of at least one epoch")
+    if len(seconds) != len(accuracies) or (notebook is not None and len(notebook) != len(accuracies)):
+        raise ValueError("a result has as many accuracies as seconds: one for each epoch")
+
+
 class Result(BaseModel):
     """What an attempt returns: small, JSON, and the same for every attempt but for who trained it and how fast."""
 
@@ -110,16 +123,21 @@ class Result(BaseModel):
     #: Share of the validation set that is classified right, after each epoch.
     validation_accuracy: list[Fraction] = Field(min_length=1)
     #: What the notebook would have printed after each epoch, in its own scale; only for `rule="notebook"`.
-    notebook_accuracy: list[float] | None = None
-    epoch_seconds: list[float]
+    notebook_accuracy: list[Finite] | None = None
+    epoch_seconds: list[Seconds]
     #: The SHA-256 of the weights as safetensors, and the size of that blob in bytes.
     weights_sha256: Digest
     weights_bytes: int
     #: The Celery name of the worker that finished the job.
     worker: str
-    attempts: int = Field(ge=1)
+    attempts: int = Field(ge=1, le=MAX_ATTEMPTS)
     #: Why the job counts as diverged; None for one that succeeded.
     error: str | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        check_lengths(self.validation_accuracy, self.notebook_accuracy, self.epoch_seconds)
+        return self
 
     def __json__(self) -> dict[str, Any]:
         """Return what Celery stores for a task that returns this."""

@@ -132,8 +132,6 @@ class LeaseStep(bootsteps.StartStopStep):
     def _renew_until_ended(self, roster: Roster) -> None:
         with self._app.connection_for_write() as connection:
             channel = connection.channel()
-            # Reading the roster removes the workers from it that died without a word.
-            roster.all()
             with channel.conn_or_acquire() as client:
                 while not self._ended.is_set():
                     tags = self._tags()
@@ -141,6 +139,8 @@ class LeaseStep(bootsteps.StartStopStep):
                         # XX: a message that is acknowledged or given to another worker must not come back to life.
                         client.zadd(channel.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
                     roster.report(self._reporter.presence(waiting=channel._size(QUEUE)))
+                    # This removes the workers that died without a word.
+                    roster.all()
                     self._ended.wait(self._lease / 3)
 
     def _tags(self) -> set[str]:

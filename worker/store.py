@@ -124,7 +124,7 @@ class Store:
         name = key("finished", job_key)
         # In one step, so that of two runs that finish at the same instant one finds the other's hash.
         first = self.call(lambda: self.client.set(name, sha256, ex=self.expires, nx=True, get=True))
-        first_sha256 = sha256 if first is None else cast("bytes", first).decode()
+        first_sha256 = sha256 if first is None else cast("bytes", first).decode(errors="replace")
         if first_sha256 == sha256:
             return True
         found = Mismatch(first=first_sha256, second=sha256, run=run, worker=worker)

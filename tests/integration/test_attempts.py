@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from nn.checkpoint import Checkpoint, EpochRecord
+from nn.weights import initial_weights
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
+from worker.checkpoints import pack
 from worker.job import Job, Mismatch
 from worker.tasks import TRAIN
 
@@ -116,6 +121,20 @@ def test_a_checkpoint_that_cannot_be_read_costs_time_and_no_more(cluster: Cluste
     # Then it starts from the first epoch
     worker.wait_until_logged("Starts from the first epoch: the checkpoint's history cannot be read")
     assert (result.status, result.attempts) == ("succeeded", 1)
+
+
+def test_a_checkpoint_that_does_not_fit_the_job_costs_time_and_no_more(cluster: Cluster) -> None:
+    # Given a checkpoint that bears the job's name, of a network of another shape
+    job = make_job()
+    other = initial_weights((784, 5, 4, 10), np.random.RandomState(0), "float32")
+    blob = pack(job, Checkpoint(other, (EpochRecord(1, 0.1, 0.5, None),)))
+    cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", blob)
+    # When the job runs
+    worker = cluster.start_worker()
+    result = cluster.result(cluster.submit(job).id)
+    # Then it starts from the first epoch
+    worker.wait_until_logged("Starts from the first epoch: resume_from is")
+    assert (result.status, len(result.validation_accuracy)) == ("succeeded", job.epochs)
 
 
 def test_a_long_job_is_checkpointed_while_it_runs(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchestrator.rows import Row
 from orchestrator.submit import submit
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
+from worker.health import check
 from worker.job import Job
 
 
@@ -157,8 +159,35 @@ def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, broker:
     assert any("is trained again" in message for message in recorder.messages)
 
 
-@pytest.mark.parametrize("stored", [b"", b"\xff", b"[]", b"{}", b'{"status": "SUCCESS", "result": {"job": "x"}}'])
-def test_whatever_stands_in_place_of_a_result_is_a_failed_row(cluster: Cluster, broker: Broker, stored: bytes) -> None:
+NO_STATES = [b"", b"\xff", b"[]", b"{}", b"7", b"[" * 100_000, b"1" * 5000, b'{"status": [], "result": 1}']
+
+
+def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, broker: Broker) -> None:
+    # Given jobs in whose places something else stands
+    jobs = jobs_by_key(len(NO_STATES))
+    client, backend = cluster.app.backend.client, cluster.app.backend
+    for key, stored in zip(jobs, NO_STATES, strict=True):
+        client.set(backend.get_key_for_task(key), stored)
+    recorder = Recorder()
+    collector = Collector(broker, recorder.accept, recorder)
+    cluster.start_worker()
+    # When a sweep asks for them
+    collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
+    # Then they are trained as if nothing stood there
+    assert [row.status for row in recorder.rows] == ["succeeded"] * len(jobs)
+    assert check(cluster.app, socket.gethostname()).healthy
+
+
+@pytest.mark.parametrize("held", [b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]'])
+def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, broker: Broker, held: bytes) -> None:
+    cluster.server.client().hset("seedsweep:unacked", "tag", held)
+    cluster.server.client().rpush("seedsweep", held)
+    assert broker.ledger.messages() == set()
+    assert broker.ledger.withdraw({"x"}) == set()
+
+
+def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, broker: Broker) -> None:
+    stored = b'{"status": "SUCCESS", "result": {"job": "x"}}'
     (job,) = jobs_by_key(1).values()
     recorder = Recorder()
     collector = Collector(broker, recorder.accept, recorder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,12 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Itera
         server.stop()
 
 
+def resident_peak(pid: int) -> int:
+    """Return the most memory that a process ever had, in bytes."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
+
+
 def assert_lives(cluster: Cluster, seed: int) -> WorkerProcess:
     """Assert that the worker trains the next job, and has nothing left of what it got before."""
     [worker] = cluster.workers
@@ -55,6 +64,30 @@ def test_a_pickled_message_is_refused_and_not_unpickled(attacked: Cluster, tmp_p
     worker = assert_lives(attacked, seed=1)
     worker.wait_until_logged("Refusing to deserialize")
     assert not proof.exists()
+
+
+def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(attacked: Cluster) -> None:
+    packed = message(20 * bz2.compress(bytes(100 << 20)), compression="application/x-bz2")
+    assert len(packed) < 10_000
+    attacked.server.client().rpush(QUEUE, packed)
+    worker = assert_lives(attacked, seed=3)
+    worker.wait_until_logged("headers.compression")
+    assert resident_peak(worker.process.pid) < 1 << 30
+
+
+def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluster) -> None:
+    # Given garbage in the place of messages that a worker held until it died, one older and one younger than a job's
+    client = attacked.server.client()
+    job = make_job(seed=4)
+    raw = json.dumps([json.loads(message(task_id=job.key)), "", QUEUE])
+    body = base64.b64encode(json.dumps([[], {"job": job.model_dump(mode="json")}, {}]).encode()).decode()
+    raw = raw.replace(base64.b64encode(b"[[], {}, {}]").decode(), body)
+    held = {"older": "{garbage", "job": raw, "younger": "[7]"}
+    client.hset("seedsweep:unacked", mapping=held)
+    client.zadd("seedsweep:unacked_index", {tag: float(score) for score, tag in enumerate(held, start=1)})
+    # Then the job is given back and trained, and the garbage is gone
+    assert attacked.result(job.key).status == "succeeded"
+    assert_lives(attacked, seed=5)
 
 
 GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}

@@ -79,6 +79,9 @@ GARBAGE: dict[str, str | bytes] = {
     "a body that is not compressed as it says": message(b"xx", compression="zlib"),
     "a time that is none": message(eta="nonsense"),
     "a time limit that is none": message(timelimit="x"),
+    "stamps that are none": message(stamped_headers=7),
+    "stamps that are no list of names": message(stamped_headers=[7], stamps=8),
+    "a body that is too long": message(b"[[], {}, {}]" + b" " * 100_000),
     "retries that are no number": message(retries="many"),
     "callbacks that are none": message(b'[[], {}, {"callbacks": 7, "chain": 8, "chord": 9}]'),
 }
