@@ -64,11 +64,13 @@ class Ledger:
         name, value = meta["status"], meta["result"]
         if name not in states.READY_STATES:
             return State(name, read_report(value))
-        if isinstance(value, (SeedsweepError, TaskRevokedError)):
-            value = str(value)
-        elif isinstance(value, BaseException):
-            value = f"{type(value).__name__}: {value}"
-        return State(name, value)
+        if name == states.SUCCESS:
+            return State(name, value)
+        words = (
+            f"{value}" if isinstance(value, (SeedsweepError, TaskRevokedError)) else f"{type(value).__name__}: {value}"
+        )
+        # Whoever wrote them, they can be written down again.
+        return State(name, words.encode(errors="replace").decode())
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove what is stored for these jobs, so that they can be asked for anew."""

@@ -20,6 +20,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+#: A bound makes pydantic look at the text itself, and refuse what is no Unicode: that could not be written down.
+Text = Annotated[str, Field(max_length=10_000)]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 MAX_SEED = 2**32 - 1
@@ -129,10 +131,10 @@ class Result(BaseModel):
     weights_sha256: Digest
     weights_bytes: int
     #: The Celery name of the worker that finished the job.
-    worker: str
+    worker: Text
     attempts: int = Field(ge=1, le=MAX_ATTEMPTS)
     #: Why the job counts as diverged; None for one that succeeded.
-    error: str | None = None
+    error: Text | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -157,10 +159,10 @@ class Mismatch(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    first: str
-    second: str
-    run: str
-    worker: str
+    first: Text
+    second: Text
+    run: Text
+    worker: Text
 
 
 def _check_size(fields: Any) -> None:

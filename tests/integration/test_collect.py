@@ -226,3 +226,15 @@ def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, broker: Broker) -
 
     with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is .* MiB"):
         submit(broker, [make_job()])
+
+
+def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, broker: Broker) -> None:
+    failed, forged = jobs_by_key(2)
+    cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
+    result = {"job": forged, "status": "succeeded", "validation_accuracy": [0.5], "epoch_seconds": [0.1], "attempts": 1}
+    result |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "\ud800"}
+    cluster.app.backend.store_result(forged, result, "SUCCESS")
+    recorder = Recorder()
+    Collector(broker, recorder.accept, recorder).collect(jobs_by_key(2))
+    assert [row.status for row in recorder.rows] == ["failed"] * 2
+    assert [json.loads(row.line())["status"] for row in recorder.rows] == ["failed"] * 2
