@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import stat
 import sys
 import time
@@ -16,6 +17,8 @@ from typing import BinaryIO
 
 #: Seconds after which a temporary file can only be the remains of a killed writer.
 STALE_SECONDS = 3600.0
+#: What `write_atomically` calls a file until it is whole; other programs have hidden files called `.tmp`, too.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -42,31 +45,50 @@ def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
     for left in folder.glob(".*.tmp"):
         # Another process may remove it first; and what cannot be removed must not cost what is to be written.
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime >= seconds:
+            found = left.lstat()
+            is_ours = _TEMPORARY.fullmatch(left.name) is not None and stat.S_ISREG(found.st_mode)
+            if is_ours and time.time() - found.st_mtime >= seconds:
                 left.unlink()
 
 
 def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
     """Open a file for reading, if it is one that ends: a pipe would be waited for, and a device read for ever.
 
+    Links are followed. Of what is refused nothing has been read.
+
     Raises:
-        OSError: the file cannot be opened, is of another kind, or has more bytes.
+        OSError: the file cannot be opened, is of another kind, or has more bytes. `strerror` says which, without the
+            path: "No such file or directory", "Not a regular file".
     """
-    found = path.stat()
+    try:
+        # Before it is opened, because some devices notice that.
+        _check(path, path.stat(), max_bytes)
+        # Another file may have the name by now: a pipe is not waited for, and what was opened is looked at again.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except ValueError as error:  # a name that no file can have
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+    try:
+        _check(path, os.fstat(descriptor), max_bytes)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the content of such a file, and never more than `max_bytes`, however it grows meanwhile.
+
+    Raises:
+        OSError: as for `open_regular`.
+    """
+    with open_regular(path, max_bytes) as file:
+        return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
+
+
+def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     if found.st_size > max_bytes:
         raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
-    return path.open("rb")
-
-
-def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the content of such a file.
-
-    Raises:
-        OSError: as for `open_regular`.
-    """
-    with open_regular(path, max_bytes) as file:
-        return file.read()

@@ -280,7 +280,7 @@ class TestCache:
         assert not list(written.glob(".*"))
 
     def test_remains_of_a_killed_writer_are_removed_once_they_are_old(self, folder: Path, cached: Path) -> None:
-        old, new = cached / ".order.npy.1.tmp", cached / ".order.npy.2.tmp"
+        old, new = (cached / f".order.npy.{digit * 32}.tmp" for digit in "12")
         old.touch()
         new.touch()
         os.utime(old, (0, 0))

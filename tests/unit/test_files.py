@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,9 @@ import pytest
 
 from nn import array_cache
 from nn.files import open_regular, read_regular, remove_stale, write_atomically
+
+#: Called as `write_atomically` calls a file until it is whole.
+STALE = f".a.npy.{'0' * 32}.tmp"
 
 
 def fail_halfway(file: BinaryIO) -> None:
@@ -53,14 +57,52 @@ class Racing:
 
 
 def test_two_may_remove_what_is_stale(tmp_path: Path) -> None:
-    (tmp_path / ".a.tmp").touch()
+    (tmp_path / STALE).touch()
     remove_stale(Racing(tmp_path), 0.0)  # type: ignore[arg-type]
 
 
-def test_what_cannot_be_removed_costs_no_write(tmp_path: Path) -> None:
-    # Given a folder that is called as a stale file is
-    (tmp_path / ".a.tmp").mkdir()
-    os.utime(tmp_path / ".a.tmp", (0, 0))
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a writer that ends without the time to clear up
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_atomically(tmp_path / "a\nfile.npy", fail_halfway)
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+    # When it may still be at work, nothing happens
+    remove_stale(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+    # When it cannot any more, its file goes
+    remove_stale(tmp_path, 0.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_no_writer_of_ours_left_stays(tmp_path: Path) -> None:
+    # Given what other programs have left, and what is no file but has the name of one
+    (tmp_path / ".editor-swap.tmp").touch()
+    (tmp_path / f".{'0' * 32}.tmp").touch()
+    (tmp_path / STALE).mkdir()
+    (tmp_path / STALE.replace("0", "1")).symlink_to("nowhere")
+    os.mkfifo(tmp_path / STALE.replace("0", "2"))
+    before = sorted(tmp_path.iterdir())
+
+    remove_stale(tmp_path, 0.0)
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_cannot_be_removed_costs_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / STALE).touch()
+    os.utime(tmp_path / STALE, (0, 0))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == STALE:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
 
     array_cache.save(tmp_path, "key", {"a": np.arange(3)})
 
@@ -72,11 +114,55 @@ def test_what_cannot_be_removed_costs_no_write(tmp_path: Path) -> None:
 def test_only_a_file_that_ends_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     assert read_regular(tmp_path / "link", 5) == b"12345"
-    for name, reason in {"file": "at most 4", "folder": "Is a directory", "pipe": "Not a regular file"}.items():
-        with pytest.raises(OSError, match=reason):
+    refused = {
+        "file": "5 bytes; allowed: at most 4",
+        "folder": "Is a directory",
+        "pipe": "Not a regular file",
+        "dangling": "No such file or directory",
+        "a\0b": "embedded null byte",
+        "/dev/zero": "Not a regular file",
+    }
+    for name, reason in refused.items():
+        with pytest.raises(OSError, match=reason) as caught:
             open_regular(tmp_path / name, 4)
+        assert caught.value.strerror == reason
+
+
+def test_a_socket_is_not_read(short_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(short_path / "s"))
+        with pytest.raises(OSError, match="Not a regular file"):
+            open_regular(short_path / "s", 4)
+
+
+def test_a_pipe_that_takes_the_files_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a file that is a pipe by the time that it is opened
+    (tmp_path / "file").write_bytes(b"12345")
+    as_file = (tmp_path / "file").stat()
+    (tmp_path / "file").unlink()
+    os.mkfifo(tmp_path / "file")
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(Path, "stat", lambda _: as_file)
+
     with pytest.raises(OSError, match="Not a regular file"):
-        open_regular(Path("/dev/zero"), 4)
+        open_regular(tmp_path / "file")
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+def test_a_file_that_grows_is_not_read_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    fdopen = os.fdopen
+
+    def grow(descriptor: int, mode: str) -> BinaryIO:
+        path.write_bytes(b"1234567")
+        return fdopen(descriptor, mode)
+
+    monkeypatch.setattr(os, "fdopen", grow)
+
+    assert read_regular(path, 5) == b"12345"
