@@ -20,8 +20,8 @@ from worker.checkpoints import Checkpoints, pack, unpack
 from worker.store import Store
 from worker.trainer import train
 
-JOB = make_job()
-HISTORY = (EpochRecord(1, 0.25, 0.5), EpochRecord(2, 0.125, 0.75, 94.5))
+JOB = make_job(rule="notebook")
+HISTORY = (EpochRecord(1, 0.25, 0.5, 10.0), EpochRecord(2, 0.125, 0.75, 94.5))
 CHECKPOINT = Checkpoint(Weights(*(np.full((2, 2), k, np.float32) for k in range(3))), HISTORY)
 BLOB = pack(JOB, CHECKPOINT)
 
@@ -35,6 +35,20 @@ def test_a_checkpoint_comes_back_as_it_was() -> None:
 def test_another_jobs_checkpoint_is_refused() -> None:
     with pytest.raises(WeightsError, match=r"^the checkpoint is another job's$"):
         unpack(make_job(seed=1), BLOB)
+
+
+@pytest.mark.parametrize("value", [b"[1,-0.25,", b"[1,NaN,", b"[1,Infinity,", b"[1,null,"])
+def test_seconds_that_no_result_could_have_are_refused(value: bytes) -> None:
+    assert BLOB.count(b"[1,0.25,") == 1
+    with pytest.raises(WeightsError, match="history cannot be read"):
+        unpack(JOB, BLOB.replace(b"[1,0.25,", value))
+
+
+@pytest.mark.parametrize("value", [b"null", b"NaN", b"-Infinity"])
+def test_a_printed_accuracy_that_no_result_could_have_is_refused(value: bytes) -> None:
+    assert BLOB.count(b"94.5") == 1
+    with pytest.raises(WeightsError, match="history cannot be read"):
+        unpack(JOB, BLOB.replace(b"94.5", value))
 
 
 @given(st.integers(0, len(BLOB) - 1), st.integers(1, 255))
