@@ -75,7 +75,7 @@ def from_safetensors(blob: bytes) -> Weights:
     try:
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"the weights are not intact safetensors: {error}") from None
+        raise WeightsError(f"the weights are not intact safetensors: {_shown(error)}") from None
     if tensors.keys() != set(Weights._fields):
         raise WeightsError(f"the weights hold the tensors {_shown(sorted(tensors))}; expected W1, W2 and W3")
     weights = Weights(*(_matrix(name, tensors[name]) for name in Weights._fields))

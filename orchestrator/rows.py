@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from worker.job import Digest, Fraction, Job, Mismatch, Result
+from worker.job import (
+    MAX_ATTEMPTS,
+    MAX_EPOCHS,
+    MAX_SEED,
+    Digest,
+    Finite,
+    Fraction,
+    Job,
+    Mismatch,
+    Result,
+    Seconds,
+    check_lengths,
+)
 
 
 class Row(BaseModel):
@@ -21,17 +33,17 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Digest
-    seed: int
-    learning_rate: float
-    epochs: int
+    seed: int = Field(ge=0, le=MAX_SEED)
+    learning_rate: float = Field(gt=0.0, allow_inf_nan=False)
+    epochs: int = Field(ge=1, le=MAX_EPOCHS)
     status: Literal["succeeded", "diverged", "failed", "cancelled"]
     #: Share of the validation set that is classified right, after each epoch.
     validation_accuracy: list[Fraction]
     #: Only for `rule="notebook"`: what the notebook would have printed after each epoch.
-    notebook_accuracy: list[float] | None = None
-    epoch_seconds: list[float]
+    notebook_accuracy: list[Finite] | None = None
+    epoch_seconds: list[Seconds]
     weights_sha256: Digest | None
-    attempts: int = Field(ge=0)
+    attempts: int = Field(ge=0, le=MAX_ATTEMPTS)
     worker: str | None
     error: str | None
     #: Where the result was found, when it was not trained for this sweep.
@@ -40,6 +52,17 @@ class Row(BaseModel):
     attempt_causes: list[str] = []
     #: Runs of this very job that ended with other weights: evidence of a fault, which nobody may overlook.
     mismatches: list[Mismatch] = []
+
+    @model_validator(mode="after")
+    def _has_a_result_or_none(self) -> Self:
+        """Refuse half a result: whoever reads a row that is accepted relies on its last accuracy and its weights."""
+        if self.accepted:
+            if self.weights_sha256 is None:
+                raise ValueError("a job with a result has weights")
+            check_lengths(self.validation_accuracy, self.notebook_accuracy, self.epoch_seconds)
+        elif self.validation_accuracy or self.notebook_accuracy or self.epoch_seconds or self.weights_sha256:
+            raise ValueError("a job without a result has no accuracy, no seconds and no weights")
+        return self
 
     @property
     def accepted(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nn.errors import InvalidInputError
 from worker.job import MAX_JOB_BYTES, Job, Result, is_run_of, run_id
@@ -156,16 +158,40 @@ def test_a_job_is_shown_by_what_tells_it_from_its_neighbours() -> None:
     assert str(Job.parse(FIELDS | {"shuffle": True, "limit": 5})).endswith("epochs=10, shuffle=True, limit=5")
 
 
+RESULT: dict[str, Any] = {
+    "job": "0" * 64,
+    "status": "succeeded",
+    "validation_accuracy": [0.9, 0.9512],
+    "epoch_seconds": [1.0, 0.5],
+    "weights_sha256": "1" * 64,
+    "weights_bytes": 5,
+    "worker": "celery@host",
+    "attempts": 2,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"validation_accuracy": []},
+        {"validation_accuracy": [], "epoch_seconds": []},
+        {"validation_accuracy": [0.9, 1.01]},
+        {"validation_accuracy": [0.9, math.nan]},
+        {"epoch_seconds": [1.0]},
+        {"epoch_seconds": [1.0, -0.5]},
+        {"epoch_seconds": [1.0, math.nan]},
+        {"notebook_accuracy": [94.5]},
+        {"notebook_accuracy": [94.5, math.inf]},
+        {"attempts": 10**4000},
+    ],
+)
+def test_a_result_is_whole(change: dict[str, Any]) -> None:
+    Result(**RESULT)
+    with pytest.raises(ValidationError):
+        Result(**RESULT | change)
+
+
 def test_a_result_shows_its_accuracy_first() -> None:
-    result = Result(
-        job="0" * 64,
-        status="succeeded",
-        validation_accuracy=[0.9, 0.9512],
-        epoch_seconds=[1.0, 0.5],
-        weights_sha256="1" * 64,
-        weights_bytes=5,
-        worker="celery@host",
-        attempts=2,
-    )
+    result = Result(**RESULT)
     assert repr(result) == "succeeded: validation accuracy 95.12 % after 2 epochs in 1.50 s, attempt 2"
     assert Result.model_validate(result.__json__()) == result
