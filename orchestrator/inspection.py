@@ -15,6 +15,7 @@ from nn import reference
 from nn.dataset import load_mnist
 from nn.engine import Engine
 from nn.errors import DatasetError, InvalidInputError, WeightsError
+from nn.idx import N_CLASSES
 from nn.samples import Samples, pack_bytes
 from nn.weights import Weights, load
 from orchestrator.errors import SweepNotFoundError
@@ -116,7 +117,7 @@ def trained(folder: RunFolder, chosen: str | None = None) -> Trained:
     Raises:
         SweepNotFoundError: the folder holds no sweep, or no result yet.
         InvalidInputError: `chosen` names no job of the sweep, or more than one.
-        WeightsError: the job has no weights, or they are missing or damaged.
+        WeightsError: the job has no weights, or they are missing, damaged, or not those of such a network.
     """
     manifest = folder.manifest()
     jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
@@ -129,7 +130,15 @@ def trained(folder: RunFolder, chosen: str | None = None) -> Trained:
     path = folder.weights_path(row.weights_sha256)
     if not folder.has_weights(row.weights_sha256):
         raise WeightsError(f"{path} is missing or damaged: resume the sweep {folder.name} to train the job again")
-    return Trained(manifest, jobs[key], row, load(path))
+    weights = load(path)
+    expected = (*jobs[key].hidden_layer_sizes, N_CLASSES)
+    if weights.layer_sizes[1:] != expected:
+        raise WeightsError(f"{path} has layers of {_sizes(weights.layer_sizes[1:])}; the job's have {_sizes(expected)}")
+    return Trained(manifest, jobs[key], row, weights)
+
+
+def _sizes(layers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, layers))
 
 
 def _best(folder: RunFolder, jobs: dict[str, Job], rows: dict[str, Row]) -> str:
@@ -179,6 +188,7 @@ def evaluate(job: Trained, cache_dir: Path) -> Evaluation:
 
     Raises:
         DatasetError: the sweep's data set is missing, or is not the one that it was trained on.
+        WeightsError: the network takes other images.
     """
     source = job.manifest.specification.data
     dataset = load_mnist(source, cache_dir=cache_dir)
@@ -186,6 +196,9 @@ def evaluate(job: Trained, cache_dir: Path) -> Evaluation:
         raise DatasetError(
             f"The data set {source} is now {dataset.digest[:12]}; the sweep was trained on {job.manifest.dataset[:12]}"
         )
+    inputs, features = job.weights.layer_sizes[0], dataset.train.n_features
+    if inputs != features:
+        raise WeightsError(f"The network takes {inputs} values; an image of the data set has {features}")
     confidences = _engine(job).predict_proba(dataset.validation)
     positions = dataset.order[len(dataset.train) :]
     return assess(confidences, dataset.validation, positions)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nn.dataset import MNIST_DIGEST
+from nn.dataset import MNIST_DIGEST, dataset_digest
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
@@ -23,7 +23,7 @@ from orchestrator.sweep import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from worker.job import Job, Result
 
-SPECIFICATION = SweepSpecification(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2)
+SPECIFICATION = SweepSpecification(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
 JOBS = {(job.seed, job.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
@@ -137,6 +137,27 @@ def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
         trained(folder, "0:0.1")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for other in (initial_weights((784, 4, 5, 10), np.random.RandomState(0), "float32"),
+                  initial_weights((784, 4, 3, 2), np.random.RandomState(0), "float32")):  # fmt: skip
+        blob = to_safetensors(other)
+        folder.keep_weights(digest(blob), blob)
+        folder.append(row(JOBS[0, 0.1], 0.5).model_copy(update={"weights_sha256": digest(blob)}))
+        with pytest.raises(WeightsError, match=r"has layers of 4, \d, \d+; the job's have 4, 3, 10"):
+            trained(folder, "0:0.1")
+
+
+def test_a_network_for_other_images_is_not_assessed(tmp_path: Path) -> None:
+    write_idx_folder(tmp_path / "data")
+    found = dataset_digest(tmp_path / "data")
+    specification = SPECIFICATION.model_copy(update={"data": str(tmp_path / "data")})
+    manifest = made(tmp_path, specification, found).manifest()
+    job = specification.jobs(found)[0]
+    with pytest.raises(WeightsError, match="The network takes 784 values; an image of the data set has 16"):
+        evaluate(Trained(manifest, job, row(job, 0.5), weights(0)), tmp_path / "cache")
 
 
 def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
