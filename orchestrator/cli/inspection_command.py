@@ -42,7 +42,7 @@ def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
     console = _console()
     console.print(as_text(picture))
     console.print(f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}", soft_wrap=True)
-    console.print(f"Asked: {_title(network)}", soft_wrap=True)
+    console.print(f"Asked: {title(network)}", soft_wrap=True)
     return 0
 
 
@@ -58,7 +58,7 @@ def run_show(run: str, job: str, *, as_json: bool) -> int:
         _print_json(_identity(network) | _as_dict(network.row, evaluation))
         return 0
     console = _console()
-    console.print(_title(network), soft_wrap=True)
+    console.print(title(network), soft_wrap=True)
     printed = "" if network.row.notebook_accuracy is None else ", and what the notebook would have printed"
     console.print(f"\nLearning curve: validation accuracy after each epoch{printed}", soft_wrap=True)
     console.print(learning_curve(network.row))
@@ -101,7 +101,8 @@ def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _title(network: Trained) -> str:
+def title(network: Trained) -> str:
+    """Return which job it is, and how good its network is."""
     accuracy = percent(network.row.validation_accuracy[-1])
     return f"job {network.row.job[:12]} of {network.manifest.name}: {network.job}; validation accuracy {accuracy}"
 

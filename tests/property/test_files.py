@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import struct
 from pathlib import Path
@@ -11,18 +12,30 @@ from typing import Any
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from nn import idx
 from nn.checkpoint import Checkpoint, EpochRecord
-from nn.errors import DatasetError, WeightsError
+from nn.dataset import MNIST_DIGEST
+from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
+from orchestrator.cli.inspection_command import learning_curve, title
+from orchestrator.cli.output import leaderboard_table
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.rows import lost_row
-from orchestrator.run_folder import RunFolder
+from orchestrator.inspection import trained
+from orchestrator.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.progress import LiveProgress, PlainProgress
+from orchestrator.provenance import provenance
+from orchestrator.reuse import sibling_results
+from orchestrator.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.sweep import SweepSpecification
+from orchestrator.verify import choose
 from tests.property.hostile import answer, damaged, json_values, thorough
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
 from worker.checkpoints import pack, unpack
+from worker.job import Result
 
 JOB = make_job()
 WEIGHTS = initial_weights((6, 4, 3, 2), np.random.RandomState(0), "float32")
@@ -91,6 +104,7 @@ forged_weights = st.builds(
 @given(damaged(BLOB) | forged_weights | st.binary(max_size=64))
 @example(struct.pack("<Q", 2**63) + b"{}")
 @example(struct.pack("<Q", 90_000_000) + b"{" * 1000)
+@example(safetensors_bytes({"W1": {"dtype": "F32", "shape": [], "data_offsets": "9" * 5000}}, b"", None))
 @example(BLOB)
 def test_weights(blob: bytes) -> None:
     weights = answer(from_safetensors, blob, error=WeightsError)
@@ -124,23 +138,85 @@ def test_checkpoints(blob: bytes) -> None:
         assert [record.epoch for record in checkpoint.history] == list(range(1, checkpoint.epochs + 1))
 
 
+#: A sweep of one job, and its row with a result.
+SPECIFICATION = SweepSpecification(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3))
+(SWEPT,) = SPECIFICATION.jobs(MNIST_DIGEST)
+NETWORK = to_safetensors(initial_weights((784, 4, 3, 10), np.random.RandomState(0), "float32"))
+ACCEPTED = accepted_row(
+    SWEPT,
+    Result(
+        job=SWEPT.key,
+        status="succeeded",
+        validation_accuracy=[0.5, 0.75],
+        notebook_accuracy=[5.0, 7.5],
+        epoch_seconds=[0.25, 0.25],
+        weights_sha256=digest(NETWORK),
+        weights_bytes=len(NETWORK),
+        worker="w@host",
+        attempts=1,
+    ),
+)
+RESULT = ACCEPTED.line().encode()
+
+
+def with_fields(line: bytes, fields: dict[str, Any]) -> bytes:
+    return (json.dumps(json.loads(line) | fields) + "\n").encode()
+
+
+accuracies = st.lists(st.floats() | st.sampled_from([0.0, 1.0, 0.5]), max_size=3)
+#: Values that are nearly right, so that a line with one is read on.
+field_values: dict[str, st.SearchStrategy[Any]] = {
+    "job": st.sampled_from([JOB.key, SWEPT.key, "0" * 64]),
+    "seed": st.sampled_from([0, -1, 2**32, 10**4000]),
+    "learning_rate": st.floats(),
+    "epochs": st.sampled_from([0, 1, 2, 10**400]),
+    "status": st.sampled_from(["succeeded", "diverged", "failed", "cancelled"]),
+    "validation_accuracy": accuracies,
+    "notebook_accuracy": accuracies | st.none(),
+    "epoch_seconds": accuracies,
+    "weights_sha256": st.none() | st.sampled_from([digest(NETWORK), "0" * 64]),
+    "attempts": st.sampled_from([0, 1, -1, 10**4000]),
+    "mismatches": st.just([{"first": "", "second": "", "run": "", "worker": ""}]),
+}
+fields = st.lists(st.sampled_from(sorted(json.loads(RESULT))), max_size=3, unique=True).flatmap(
+    lambda names: st.fixed_dictionaries({name: json_values | field_values.get(name, json_values) for name in names})
+)
+intact = st.sampled_from([ROW, RESULT])
 lines = st.one_of(
-    damaged(ROW),
-    st.just(ROW),
+    intact,
+    intact.flatmap(damaged),
     st.binary(max_size=64),
-    st.dictionaries(
-        st.sampled_from(sorted(json.loads(ROW))), st.none() | st.floats() | st.text(max_size=9), max_size=2
-    ).map(lambda fields: (json.dumps({**json.loads(ROW), **fields}) + "\n").encode()),
+    st.builds(with_fields, intact, fields),
+    # The key of one job stands first, where it is looked for, and that of another one behind it.
+    st.builds(lambda line, key: line.replace(b"{", b'{"job":"%s",' % key.encode(), 1), intact, field_values["job"]),
 )
 
 
+def made(output: Path) -> RunFolder:
+    """Make a sweep's folder, if it is not there yet, with the weights of its one job."""
+    folder = RunFolder(output, "sweep")
+    if not folder.exists():
+        manifest = Manifest(
+            name="sweep",
+            specification=SPECIFICATION,
+            dataset=MNIST_DIGEST,
+            jobs=[SWEPT.key],
+            provenance=provenance(),
+        )
+        folder.create(manifest)
+        folder.keep_weights(digest(NETWORK), NETWORK)
+    return folder
+
+
+contents = st.lists(lines, max_size=5).map(b"".join)
+
+
 @thorough
-@given(st.lists(lines, max_size=5).map(b"".join))
+@given(contents)
 @example(b"[" * 200_000)
 @example(ROW + b"\xff\n" + ROW)
 def test_results(tmp_path: Path, content: bytes) -> None:
-    folder = RunFolder(tmp_path, "sweep")
-    folder.path.mkdir(exist_ok=True)
+    folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
     rows = answer(folder.rows, error=SweepNotFoundError)
     assert rows is not None
@@ -148,6 +224,63 @@ def test_results(tmp_path: Path, content: bytes) -> None:
     # An intact line is found, whatever surrounds it.
     if ROW in content.split(b"\n")[:-1] or content.startswith(ROW):
         assert JOB.key in rows
+    # What was read can be written, and is the same when it is read again.
+    assert [Row.model_validate_json(row.line()) for row in rows.values()] == list(rows.values())
+
+
+@thorough
+@given(contents)
+@example(RESULT)
+@example(with_fields(RESULT, {"validation_accuracy": []}))
+@example(with_fields(RESULT, {"status": "failed"}))
+@example(with_fields(RESULT, {"notebook_accuracy": [1.0]}))
+@example(with_fields(RESULT, {"weights_sha256": None}))
+@example(with_fields(RESULT, {"epoch_seconds": [float("nan")] * 2}))
+def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
+    folder = made(tmp_path)
+    (folder.path / "results.jsonl").write_bytes(content)
+    jobs = {SWEPT.key: SWEPT}
+    rows = {key: row for key, row in folder.rows().items() if key in jobs}
+
+    standings = leaderboard(jobs.values(), rows)
+    json.loads(to_json(standings))
+    assert len(to_csv(standings).splitlines()) == 2
+    console = Console(file=io.StringIO())
+    console.print(leaderboard_table(standings))
+    console.print(str(Accounting.of(1, rows.values())))
+    for kind in (PlainProgress, LiveProgress):
+        kind(console, jobs, rows)
+        progress = kind(console, jobs, {})
+        for row in rows.values():
+            progress.finished(row)
+    assert [row.job for row in choose(list(rows.values()), 1, 0)] == list(rows)
+
+
+@thorough
+@given(contents)
+@example(RESULT)
+def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: bytes) -> None:
+    folder = made(tmp_path)
+    (folder.path / "results.jsonl").write_bytes(content)
+    for chosen in (None, SWEPT.key):
+        found = answer(trained, folder, chosen, error=SeedsweepError)
+        if found is not None:
+            assert found.job == SWEPT
+            assert learning_curve(found.row).count("\n") == len(found.row.validation_accuracy)
+            assert title(found).startswith("job ")
+
+
+@thorough
+@given(contents)
+@example(RESULT * 2)
+@example(RESULT.replace(b"{", b'{"job":"%s",' % JOB.key.encode(), 1))
+def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: bytes) -> None:
+    (made(tmp_path).path / "results.jsonl").write_bytes(content)
+    wanted = {JOB.key: JOB, SWEPT.key: SWEPT}
+    found = answer(lambda: list(sibling_results(RunFolder(tmp_path, "new"), wanted)), error=SeedsweepError)
+    assert found is not None
+    assert len({row.job for row, _ in found}) == len(found)
+    assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in found)
 
 
 @thorough
