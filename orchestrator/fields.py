@@ -111,7 +111,12 @@ def _flag(value: object) -> bool:
 def _data(value: object) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
-    return value if value in ("bundled", "openml") else str(Path(value).expanduser().resolve())
+    if value in ("bundled", "openml"):
+        return value
+    path = str(Path(value).expanduser().resolve())
+    # A path of bytes that are no text could not be written down in `sweep.json`.
+    path.encode()
+    return path
 
 
 #: Each word of a specification: how it is read, and what it may be.

@@ -231,6 +231,7 @@ BAD_INPUT = [
     (["--data", "a" * 5000], "cannot be read: File name too long; allowed: 'bundled', 'openml', or a folder"),
     (["--data", "a\nb"], "a\\nb' is not a folder; allowed: "),
     (["--data", "loop/x"], "--data is 'loop/x'; allowed: bundled, openml, or a folder with the four IDX files"),
+    (["--data", os.fsdecode(b"caf\xe9")], "--data is 'caf\\udce9'; allowed: bundled, openml, or a folder"),
     (["--data", "pipe"], "pipe' is not a folder; allowed: "),
     (["--name", "../up"], "--name is '../up'"),
     (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
