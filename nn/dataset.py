@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,13 +101,14 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
         DatasetError: the data set is missing, damaged, or not what it should be.
     """
     source = str(source)
-    digest = _known_digest(source, cache_dir)
-    prepared = digest and _load_prepared(source, digest, cache_dir)
-    if prepared:
-        return prepared
-    images, labels = _read(source, cache_dir)
-    digest = _check_digest(source, images, labels, cache_dir)
-    return _load_prepared(source, digest, cache_dir) or _prepare(source, digest, images, labels, cache_dir)
+    with _within_memory(source):
+        digest = _known_digest(source, cache_dir)
+        prepared = digest and _load_prepared(source, digest, cache_dir)
+        if prepared:
+            return prepared
+        images, labels = _read(source, cache_dir)
+        digest = _check_digest(source, images, labels, cache_dir)
+        return _load_prepared(source, digest, cache_dir) or _prepare(source, digest, images, labels, cache_dir)
 
 
 def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
@@ -116,7 +118,16 @@ def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
         DatasetError: as for `load_mnist`.
     """
     source = str(source)
-    return _known_digest(source, cache_dir) or _check_digest(source, *_read(source, cache_dir), cache_dir)
+    with _within_memory(source):
+        return _known_digest(source, cache_dir) or _check_digest(source, *_read(source, cache_dir), cache_dir)
+
+
+@contextlib.contextmanager
+def _within_memory(source: str) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
 
 
 def _known_digest(source: str, cache_dir: Path | None) -> str | None:

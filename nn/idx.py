@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.errors import DatasetError
+from nn.files import open_regular
 
 N_CLASSES = 10
 #: Images of at most 256 x 256 pixels, so that the index of a pixel fits into 16 bits.
 MAX_SIDE = 256
-MAX_BYTES = 2**30
+#: EMNIST's digits, the largest published data set of this kind, have 220 MB of images in all.
+MAX_BYTES = 2**28
 #: Deflate cannot expand by more: 258 bytes from a match of 2 bits.
 MAX_DEFLATE_RATIO = 1032
 #: The first four bytes of an IDX file: two zeros, the type (8 is unsigned byte), the number of dimensions.
@@ -33,30 +36,33 @@ def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     Raises:
         DatasetError: a file is missing, damaged, or does not fit its companions; the sentence names the file.
     """
-    train_images, train_labels = _read_pair(folder, "train")
-    test_images, test_labels = _read_pair(folder, "t10k")
-    if train_images.shape[1] != test_images.shape[1]:
-        sides = [int(images.shape[1] ** 0.5) for images in (train_images, test_images)]
+    # One buffer for all images: joined afterwards, they would take their memory twice.
+    content = bytearray()
+    labels, sides = zip(*(_read_pair(folder, part, content) for part in ("train", "t10k")), strict=True)
+    if sides[0] != sides[1]:
         raise DatasetError(
             f"{_find(folder, 't10k-images-idx3-ubyte')} holds images of {sides[1]} x {sides[1]} pixels; "
             f"expected {sides[0]} x {sides[0]}, as in the training set"
         )
-    return np.concatenate([train_images, test_images]), np.concatenate([train_labels, test_labels])
+    return np.frombuffer(content, np.uint8).reshape(-1, sides[0] ** 2), np.concatenate(labels)
 
 
-def _read_pair(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_pair(folder: Path, part: str, content: bytearray) -> tuple[NDArray[np.uint8], int]:
+    """Add the images of one part to `content`, and return their labels and how many pixels a side has."""
     images_path = _find(folder, f"{part}-images-idx3-ubyte")
     labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
-    images = _read(images_path, IMAGES_MAGIC)
-    labels = _read(labels_path, LABELS_MAGIC)
-    if len(images) != len(labels):
-        raise DatasetError(f"{labels_path} holds {len(labels)} labels; expected {len(images)}, one for each image")
+    n_images, side, _ = _read(images_path, IMAGES_MAGIC, content)
+    found = bytearray()
+    _read(labels_path, LABELS_MAGIC, found)
+    labels = np.frombuffer(found, np.uint8)
+    if len(labels) != n_images:
+        raise DatasetError(f"{labels_path} holds {len(labels)} labels; expected {n_images}, one for each image")
     if labels.max() >= N_CLASSES:
         position = int(np.argmax(labels >= N_CLASSES))
         raise DatasetError(
             f"{labels_path} holds the label {labels[position]} at position {position}; expected 0 to {N_CLASSES - 1}"
         )
-    return images.reshape(len(images), -1), labels
+    return labels, side
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -70,14 +76,15 @@ def _find(folder: Path, name: str) -> Path:
     raise DatasetError(f"{folder} has no file {name} or {name}.gz")
 
 
-def _read(path: Path, magic: int) -> NDArray[np.uint8]:
-    """Read one file whose content must be exactly what its header announces."""
+def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
+    """Add to `content` what one file holds, which must be exactly what its header announces, and return its shape."""
     try:
-        if path.suffix != ".gz":
-            with path.open("rb") as file:
-                return _parse(path, file, magic, available=path.stat().st_size)
-        with gzip.open(path, "rb") as file:
-            return _parse(path, file, magic, available=path.stat().st_size * MAX_DEFLATE_RATIO)
+        with open_regular(path) as plain:
+            available = os.fstat(plain.fileno()).st_size
+            if path.suffix != ".gz":
+                return _parse(path, plain, magic, content, available)
+            with gzip.GzipFile(fileobj=plain) as file:
+                return _parse(path, file, magic, content, available * MAX_DEFLATE_RATIO)
     except EOFError:
         raise DatasetError(f"{path} is truncated: its gzip stream ends too early") from None
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -86,22 +93,27 @@ def _read(path: Path, magic: int) -> NDArray[np.uint8]:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _parse(path: Path, file: BinaryIO | gzip.GzipFile, magic: int, available: int) -> NDArray[np.uint8]:
+def _parse(
+    path: Path, file: BinaryIO | gzip.GzipFile, magic: int, content: bytearray, available: int
+) -> tuple[int, ...]:
     shape = _read_header(path, file, magic)
     size = int(np.prod(shape, dtype=object))
     # Compared before anything is allocated: a forged header must not cost more memory than the file can fill.
-    if size > min(available, MAX_BYTES):
+    if size > available:
         raise DatasetError(
-            f"{path} announces {size} bytes of content; expected what a file of its size can hold, at most {MAX_BYTES}"
+            f"{path} announces {size} bytes of content; expected at most {available}, what a file of its size can hold"
         )
-    content = bytearray()
-    while len(content) <= size and (chunk := file.read(min(CHUNK, size + 1 - len(content)))):
+    end = len(content) + size
+    if end > MAX_BYTES:
+        raise DatasetError(f"{path} brings the data set to {end} bytes; expected at most {MAX_BYTES}")
+    while len(content) <= end and (chunk := file.read(min(CHUNK, end + 1 - len(content)))):
         content += chunk
-    if len(content) < size:
-        raise DatasetError(f"{path} is truncated: it holds {len(content)} bytes of content; expected {size}")
-    if len(content) > size:
+    if len(content) < end:
+        found = len(content) - end + size
+        raise DatasetError(f"{path} is truncated: it holds {found} bytes of content; expected {size}")
+    if len(content) > end:
         raise DatasetError(f"{path} goes on after its last value; expected exactly {size} bytes of content")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+    return shape
 
 
 def _read_header(path: Path, file: BinaryIO | gzip.GzipFile, magic: int) -> tuple[int, ...]:
