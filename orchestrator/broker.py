@@ -7,27 +7,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kombu.exceptions import BatchPublishError, KombuError, OperationalError
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    OutOfMemoryError,
-    RedisError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
-from redis.retry import Retry
+from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
 
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from orchestrator.ledger import Ledger
 from orchestrator.registry import Registry
 from worker.app import create_app
 from worker.attempts import Attempt
+from worker.connections import connect
+from worker.outages import LOST, passes
 from worker.presence import Presence
 from worker.settings import Settings
 from worker.store import Store
@@ -44,7 +32,7 @@ LONGEST_PAUSE = 2.0
 REMINDER_SECONDS = 60.0
 
 _REFUSED = (AuthenticationError, AuthorizationError)
-_LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, OSError)
+_LOST = (*LOST, OperationalError)
 _ANY = (*_LOST, BatchPublishError, RedisError)
 
 
@@ -125,7 +113,7 @@ class Broker:
         return task
 
     def patiently(self, action: Callable[[], T]) -> T:
-        """Return what the action returns, repeating it for as long as the connection is lost, and say so.
+        """Return what the action returns, repeating it for as long as Redis is away or takes no writes, and say so.
 
         Args:
             action: May be called several times; it must do no harm then.
@@ -144,13 +132,14 @@ class Broker:
                 now = time.monotonic()
                 lost_since = lost_since or now
                 if not mentioned or now - mentioned > REMINDER_SECONDS:
-                    self._tell(f"{self.address} does not answer ({_reason(error)}); trying again")
+                    what = "does not answer" if isinstance(error, _LOST) else "takes nothing"
+                    self._tell(f"{self.address} {what} ({_reason(error)}); trying again")
                     mentioned = now
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if lost_since:
-                    self._tell(f"{self.address} answers again, after {time.monotonic() - lost_since:.1f} s")
+                    self._tell(f"{self.address} is back, after {time.monotonic() - lost_since:.1f} s")
                 return value
 
     def _give_up_if_refused(self, error: BaseException) -> None:
@@ -162,7 +151,7 @@ class Broker:
             raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
         if isinstance(error, OutOfMemoryError):
             raise ClusterFullError(self._full()) from None
-        if isinstance(error, RedisError) and not isinstance(error, _LOST):
+        if isinstance(error, RedisError) and not passes(error):
             raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
 
     def _full(self) -> str:
@@ -178,13 +167,8 @@ class Broker:
 
 
 def _check_answer(url: str) -> None:
-    # redis-py has its own spelling of a unix socket's address.
-    plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
-    timeouts = {"socket_timeout": ANSWER_SECONDS}
-    if not plain.startswith("unix:"):
-        timeouts["socket_connect_timeout"] = ANSWER_SECONDS
     try:
-        with Redis.from_url(plain, retry=Retry(NoBackoff(), 0), **timeouts) as client:
+        with connect(url, ANSWER_SECONDS) as client:
             client.ping()
     except _REFUSED as error:
         raise BrokerUnreachableError(f"{hide_password(url)} does not let us in: {_reason(error)}") from None

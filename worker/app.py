@@ -12,6 +12,8 @@ from worker.urls import DEFAULT_BROKER, redis_url
 QUEUE = "seedsweep"
 #: Where messages wait that a worker holds and has not acknowledged.
 UNACKED = "seedsweep:unacked"
+#: When each was delivered, or its lease last renewed.
+UNACKED_INDEX = f"{UNACKED}_index"
 
 
 class SeedsweepApp(Celery):
@@ -125,7 +127,7 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
             # Names of our own: under kombu's, all Celery applications on the same Redis restore each other's messages,
             # each by its own timeout.
             "unacked_key": UNACKED,
-            "unacked_index_key": f"{UNACKED}_index",
+            "unacked_index_key": UNACKED_INDEX,
             "unacked_mutex_key": f"{UNACKED}_mutex",
             # How often workers look for messages whose lease has ended. Kombu's defaults multiply to 100 seconds.
             "unacked_restore_interval": settings.restore_seconds,

@@ -12,7 +12,8 @@ from celery.backends.redis import RedisBackend
 from celery.utils.log import get_logger
 from kombu.utils import json
 from redis.commands.core import Script
-from redis.exceptions import OutOfMemoryError
+
+from worker.outages import passes
 
 logger = get_logger(__name__)
 
@@ -43,7 +44,7 @@ class LedgerBackend(RedisBackend):
       than 10,000 jobs. `AsyncResult.get()` subscribes by itself, so that it works as any Celery user expects.
     - A stored SUCCESS is final in one atomic step. Celery reads the state and then writes, and a frozen worker that
       wakes up between the two could put its PROGRESS in the place of another worker's result.
-    - A full Redis is waited for like an absent one: the result is kept until there is room.
+    - A Redis that is full, or takes no writes for the moment, is waited for like an absent one.
     - What cannot be read counts as nothing stored, so that a job gets a result in its place. Celery would raise in
       every process that looks at it, and for some of it try again for ever.
     """
@@ -62,10 +63,8 @@ class LedgerBackend(RedisBackend):
         return {"status": states.PENDING, "result": None}
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
-        """Return whether the error passes: the connection is lost, or Redis is full."""
-        # Kombu counts KeyError among the errors of a connection.
-        passing = bool(super().exception_safe_to_retry(exc)) and not isinstance(exc, KeyError)
-        return passing or isinstance(exc, OutOfMemoryError)
+        """Return whether the error passes. Celery's own answer is yes to a KeyError, and no to a full Redis."""
+        return passes(exc)
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import redis
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
@@ -145,7 +146,11 @@ class Execution:
             worker=self.worker,
             attempt=self.attempt.number,
         )
-        self.task.update_state(state=state, meta=report.model_dump())
+        try:
+            self.task.update_state(state=state, meta=report.model_dump())
+        except redis.RedisError as error:
+            # Who looks on sees less; the job goes on.
+            logger.warning("No report of progress: %s", error)
         accuracy = 100 * report.validation_accuracy[-1]
         self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: validation accuracy {accuracy:.2f} %")
 

@@ -10,11 +10,12 @@ It relies on attributes that kombu does not document (`qos._delivered`, `qos._di
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,17 +23,19 @@ from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
 
-from worker.app import QUEUE
+from worker.app import QUEUE, UNACKED_INDEX
+from worker.connections import connect
 from worker.presence import Presence, Roster
+from worker.store import Store
 from worker.tasks import TRAIN, TrainingTask
 
 logger = get_logger(__name__)
 
 
 class LeaseStep(bootsteps.StartStopStep):
-    """Renews leases from a thread, reports the worker's presence with the same beat, and survives reconnects.
+    """Renews leases from a thread, reports the worker's presence from another one, and survives reconnects.
 
-    A thread, because the worker's event loop stands still while the worker shuts down and waits for its last jobs.
+    Threads, because the worker's event loop stands still while the worker shuts down and waits for its last jobs.
 
     After a reconnect, the jobs that its processes still train belong to a connection that is gone. Celery would put
     their messages back into the queue, to be trained twice. They are adopted by the new connection instead: renewed,
@@ -51,11 +54,11 @@ class LeaseStep(bootsteps.StartStopStep):
         self._create_task_handler = c.create_task_handler
         c.create_task_handler = self.create_task_handler
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._reporter = Reporter(c)
 
     def start(self, c: Any) -> None:
-        """Take over on a new connection, and begin to renew with the first one."""
+        """Take over on a new connection; begin to renew with the first one."""
         self._channel = c.task_consumer.channel
         self._qos = self._channel.qos
         for request in _unacknowledged(state.active_requests):
@@ -63,9 +66,11 @@ class LeaseStep(bootsteps.StartStopStep):
         self._keep_running_jobs(self._qos)
         # Shows that the loop turns; Celery drops its entry with the connection.
         c.timer.call_repeatedly(self._lease / 3, self._reporter.loop_turned)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
-            self._thread.start()
+        if not self._threads:
+            # Two, so that leases do not wait for the reports, whose Redis may be another one.
+            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._renew, self._report)]
+            for thread in self._threads:
+                thread.start()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return Celery's handler of one message, which then can be acknowledged or given back at any later time."""
@@ -94,9 +99,9 @@ class LeaseStep(bootsteps.StartStopStep):
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
         """Stop renewing: all jobs are finished or given back."""
         self._ended.set()
-        if self._thread is not None:
+        for thread in self._threads:
             # It may wait for a Redis that is away; it ends with the process then.
-            self._thread.join(timeout=3.0)
+            thread.join(timeout=1.5)
 
     @staticmethod
     def _keep_running_jobs(qos: Any) -> None:
@@ -114,34 +119,27 @@ class LeaseStep(bootsteps.StartStopStep):
 
         qos.restore_unacked_once = restore_but_running
 
-    def _run(self) -> None:
-        store = self._app.tasks[TRAIN].store(patient=False)
-        roster = Roster(store, self._lease)
-        while not self._ended.is_set():
-            try:
-                self._renew_until_ended(roster)
-            except Exception as error:
-                # Whatever it is, a worker without its leases would have its jobs trained twice.
-                logger.warning("Leases are not renewed: %s; tries again", error)
-                self._ended.wait(0.5)
-        try:
-            roster.leave(self._reporter.name)
-        except Exception as error:
-            logger.warning("The worker stays on record: %s", error)
+    def _renew(self) -> None:
+        with connect(self._app.broker_address, self._lease / 4) as client:
+            beat = Beat(self._lease / 3, self._ended)
+            while beat.goes_on():
+                with beat.tried("Leases are not renewed"):
+                    # XX: a message that is acknowledged or given to another worker must not come back to life.
+                    if tags := self._tags():
+                        client.zadd(UNACKED_INDEX, dict.fromkeys(tags, time.time()), xx=True)
+                    self._reporter.waiting = client.llen(QUEUE)
 
-    def _renew_until_ended(self, roster: Roster) -> None:
-        with self._app.connection_for_write() as connection:
-            channel = connection.channel()
-            with channel.conn_or_acquire() as client:
-                while not self._ended.is_set():
-                    tags = self._tags()
-                    if tags:
-                        # XX: a message that is acknowledged or given to another worker must not come back to life.
-                        client.zadd(channel.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
-                    roster.report(self._reporter.presence(waiting=channel._size(QUEUE)))
+    def _report(self) -> None:
+        with connect(self._app.backend_address, self._lease / 4) as client:
+            roster = Roster(Store(client, expires=self._app.settings.result_expires), self._lease)
+            beat = Beat(self._lease / 3, self._ended)
+            while beat.goes_on():
+                with beat.tried("The worker's state is not reported"):
+                    roster.report(self._reporter.presence())
                     # This removes the workers that died without a word.
                     roster.all()
-                    self._ended.wait(self._lease / 3)
+            with beat.tried("The worker stays on record"):
+                roster.leave(self._reporter.name)
 
     def _tags(self) -> set[str]:
         """Return the delivery tags of all that this worker holds: running jobs, and messages it has not begun with."""
@@ -150,11 +148,44 @@ class LeaseStep(bootsteps.StartStopStep):
         return tags | (set(_copied(self._qos._delivered)) - set(_copied(self._qos._dirty)))
 
 
+class Beat:
+    """The rhythm of a thread that does the same again and again, also when it fails.
+
+    Args:
+        seconds: Between two times.
+        ended: Set when it is enough.
+    """
+
+    def __init__(self, seconds: float, ended: threading.Event) -> None:
+        self._seconds = seconds
+        self._ended = ended
+        self._pause = 0.0
+
+    def goes_on(self) -> bool:
+        """Wait for the next time; return whether there is one."""
+        return not self._ended.wait(self._pause)
+
+    @contextlib.contextmanager
+    def tried(self, what_if_not: str) -> Iterator[None]:
+        """Run the block; if it fails, say so and come back to it soon."""
+        try:
+            yield
+            self._pause = self._seconds
+        except Exception as error:
+            # Whatever it is: a worker without its leases would have its jobs trained twice.
+            logger.warning("%s: %s", what_if_not, error)
+            self._pause = min(0.5, self._seconds)
+
+
 class Reporter:
     """Says what the worker is doing.
 
     Args:
         c: The worker's consumer.
+
+    Attributes:
+        name: The worker's Celery name.
+        waiting: How many jobs were in the queue when somebody last looked.
     """
 
     def __init__(self, c: Any) -> None:
@@ -163,18 +194,19 @@ class Reporter:
         self.name: str = c.hostname
         self._started = self._looped = self._kept_up = time.time()
         self._taken = 0
+        self.waiting = 0
 
     def loop_turned(self) -> None:
         """Take note that the event loop lives."""
         self._looped = time.time()
 
-    def presence(self, waiting: int) -> Presence:
-        """Return the worker as it is now, with so many jobs in the queue."""
+    def presence(self) -> Presence:
+        """Return the worker as it is now."""
         c = self._c
         now = time.time()
         running = {request.id: request.time_start or now for request in _copied(state.active_requests)}
         taken = state.all_total_count[0]
-        if taken != self._taken or not waiting or len(running) >= c.pool.num_processes:
+        if taken != self._taken or not self.waiting or len(running) >= c.pool.num_processes:
             self._taken, self._kept_up = taken, now
         consuming = c.task_consumer is not None and c.task_consumer.consuming_from(QUEUE)
         loaded = self._task.__dict__.get("dataset")

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Ends that say nothing against the worker: it was told to, or the message is to blame.
-_BLAMELESS = (Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError)
+#: Ends that say nothing against the worker: it was told to, the message is to blame, or Redis. A process that dies
+#: counts against its job instead (`worker.attempts`): the next worker may fare no better with it.
+_BLAMELESS = (
+    Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError, WorkerLostError,
+    redis.RedisError,
+)  # fmt: skip
 
 
 class TrainRequest(Request):

@@ -24,21 +24,20 @@ Result, weights and evidence expire together; nothing is kept for ever.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 import redis
 from pydantic import ValidationError
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
 from nn import weights
 from nn.errors import WeightsError
 from worker.job import Mismatch
+from worker.outages import passes
 
 T = TypeVar("T")
 
@@ -46,9 +45,6 @@ logger = logging.getLogger(__name__)
 
 #: Keys that one command removes: few enough that Redis serves others in between.
 CHUNK = 512
-
-#: Errors that pass: Redis is away, or full. Whatever else Redis answers is a fault of ours and is raised.
-PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, OSError)
 
 
 def key(kind: str, name: str) -> str:
@@ -62,23 +58,27 @@ class Store:
     Args:
         client: A connection to the Redis that holds the results (`app.backend.client`).
         expires: Seconds for which things are kept.
-        patient: Whether to wait for as long as Redis is away or full (a worker, which has nothing else to do), or to
-            raise at once (the orchestrator, which tells its user).
+        patient: Whether to wait for as long as Redis is away or takes nothing (a worker, which has nothing else to do),
+            or to raise at once (the orchestrator, which tells its user).
     """
 
     def __init__(self, client: redis.Redis, *, expires: int, patient: bool = False) -> None:
         self.client = client
         self.expires = expires
         self._patient = patient
-        self._retry = Retry(ExponentialWithJitterBackoff(cap=2.0, base=0.1), -1 if patient else 0, PASSING)
+        self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
 
     def call(self, command: Callable[[], T]) -> T:
         """Run a command, again and again if this store is patient. It may then run twice: make it harmless."""
-        return self._retry.call_with_retry(command, self._on_failure)
-
-    def _on_failure(self, error: Exception) -> None:
-        if self._patient:
-            logger.warning("Redis does not take a command and is asked again: %s", error)
+        for failures in itertools.count(1):
+            try:
+                return command()
+            except (redis.RedisError, OSError) as error:
+                if not self._patient or not passes(error):
+                    raise
+                logger.warning("Redis does not take a command and is asked again: %s", error)
+                time.sleep(self._backoff.compute(failures))
+        raise AssertionError("endless")
 
     def put_weights(self, blob: bytes) -> str:
         """Store weights as safetensors and return their SHA-256."""
