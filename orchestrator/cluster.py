@@ -66,7 +66,10 @@ class EmbeddedCluster:
         self._keeper: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
         self._messages = b""
-        self.folder = _private_folder()
+        try:
+            self.folder = _private_folder()
+        except OSError as error:
+            raise ClusterError(f"No embedded cluster: no temporary folder can be made: {error.strerror}") from None
 
     @property
     def url(self) -> str:
@@ -80,6 +83,9 @@ class EmbeddedCluster:
     def __enter__(self) -> Self:
         try:
             self._start({"server": self._server_command(), "worker": self._worker_command()})
+        except OSError as error:
+            self._end()
+            raise ClusterError(f"The embedded cluster does not start: {error.strerror}") from None
         except BaseException:
             self._end()
             raise
