@@ -12,7 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nn.errors import WeightsError
-from nn.files import write_atomically
+from nn.files import read_regular, write_atomically
 
 #: The float types of safetensors that the engines know, little-endian.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
@@ -99,12 +99,11 @@ def load(path: Path) -> Weights:
         WeightsError: the file cannot be read, or `from_safetensors` refuses its content.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise WeightsError(f"{path} has {size} bytes; weights have at most {MAX_BYTES}")
-        return from_safetensors(path.read_bytes())
+        return from_safetensors(read_regular(path, MAX_BYTES))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise WeightsError(f"{path} needs more memory than there is") from None
 
 
 def _matrix(name: str, tensor: dict[str, Any]) -> NDArray[Any]:

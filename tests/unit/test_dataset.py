@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -141,11 +142,34 @@ def test_a_folder_that_may_not_be_read_is_refused_for_that_reason(folder: Path) 
         folder.chmod(0o755)
 
 
-def test_a_pipe_in_place_of_a_file_is_a_missing_file(folder: Path) -> None:
+@pytest.mark.parametrize("name", [TRAIN_IMAGES, TRAIN_LABELS])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder", "dangling"])
+def test_what_is_no_file_is_a_missing_one(folder: Path, name: str, ending: str, kind: str, short_path: Path) -> None:
+    (folder / f"{name}.gz").unlink()
+    path = folder / f"{name}{ending}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(short_path / "s"))
+        path.symlink_to(short_path / "s")
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "nowhere")
+
+    for ask in (load_mnist, dataset_digest):
+        with pytest.raises(DatasetError, match=rf"has no file {name} or {name}\.gz"):
+            ask(folder)
+
+
+def test_a_pipe_that_takes_a_files_place_is_not_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / f"{TRAIN_IMAGES}.gz").unlink()
     os.mkfifo(folder / TRAIN_IMAGES)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
 
-    with pytest.raises(DatasetError, match="has no file"):
+    with pytest.raises(DatasetError, match=f"{TRAIN_IMAGES} cannot be read: Not a regular file"):
         load_mnist(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -146,12 +147,30 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         w.load(tmp_path)
 
 
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe", tmp_path / "device"):
+        with pytest.raises(WeightsError, match=f"{path} cannot be read: Not a regular file"):
+            w.load(path)
+
+
+def test_too_little_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(w, "read_regular", fail)
+
+    with pytest.raises(WeightsError, match="needs more memory than there is"):
+        w.load(tmp_path / "weights")
+
+
 def test_file_of_absurd_size_is_refused_unread(tmp_path: Path) -> None:
     sparse = tmp_path / "sparse"
     with sparse.open("wb") as file:
         file.truncate(2**40)
 
-    with pytest.raises(WeightsError, match="has 1099511627776 bytes; weights have at most 2147483648"):
+    with pytest.raises(WeightsError, match="cannot be read: 1099511627776 bytes; allowed: at most 2147483648"):
         w.load(sparse)
 
 
