@@ -23,8 +23,19 @@ MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949
 #: The folder of the four files that are part of this package.
 BUNDLED = Path(__file__).parent / "data"
 
-_PARTS = ("indptr", "indices", "values", "labels")
-_ARRAYS = ("order", "n_features", *(f"{split}_{part}" for split in ("train", "validation") for part in _PARTS))
+_SPLITS = ("train", "validation")
+_PARTS: dict[str, np.dtype[Any]] = {
+    "indptr": np.dtype("<i8"),
+    "indices": np.dtype("<u2"),
+    "values": np.dtype("<f4"),
+    "labels": np.dtype("<i8"),
+}
+#: What a prepared data set is kept as.
+_ARRAYS: dict[str, np.dtype[Any]] = {
+    "order": np.dtype("<i8"),
+    "n_features": np.dtype("<i8"),
+    **{f"{split}_{part}": dtype for split in _SPLITS for part, dtype in _PARTS.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -187,14 +198,36 @@ def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
 
 def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset | None:
     arrays = cache_dir and array_cache.load(cache_dir / digest[:16], digest, _ARRAYS)
-    return _from_arrays(source, digest, arrays) if arrays else None
+    if not arrays or len(arrays["n_features"]) != 1:
+        return None
+    prepared = _from_arrays(source, digest, arrays)
+    # Intact arrays are what somebody wrote, which need not be a data set.
+    order = np.sort(prepared.order)
+    is_data_set = np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
+    return prepared if is_data_set and _are_images(prepared.train) and _are_images(prepared.validation) else None
+
+
+def _are_images(samples: Samples) -> bool:
+    indptr = samples.indptr
+    return bool(
+        len(samples) > 0
+        and len(indptr) == len(samples) + 1
+        and indptr[0] == 0
+        and indptr[-1] == len(samples.indices) == len(samples.values)
+        and np.all(indptr[1:] >= indptr[:-1])
+        and samples.indices.max(initial=0) < samples.n_features <= idx.MAX_SIDE**2
+        and samples.values.min(initial=0) >= 0
+        and samples.values.max(initial=1) <= 1
+        and samples.labels.min() >= 0
+        and samples.n_classes == idx.N_CLASSES
+    )
 
 
 def _prepare(
     source: str, digest: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], cache_dir: Path | None
 ) -> Dataset:
     arrays: dict[str, NDArray[Any]] = {"n_features": np.array([images.shape[1]])}
-    rows = dict(zip(("train", "validation"), _split(len(images)), strict=True))
+    rows = dict(zip(_SPLITS, _split(len(images)), strict=True))
     arrays["order"] = np.concatenate(list(rows.values()))
     for split, chosen in rows.items():
         packed = pack_bytes(images[chosen], labels[chosen])
@@ -219,6 +252,6 @@ def _from_arrays(source: str, digest: str, arrays: dict[str, NDArray[Any]]) -> D
     n_features = int(arrays["n_features"][0])
     train, validation = (
         Samples(**{part: arrays[f"{split}_{part}"] for part in _PARTS}, n_features=n_features, n_classes=idx.N_CLASSES)
-        for split in ("train", "validation")
+        for split in _SPLITS
     )
     return Dataset(train, validation, arrays["order"], digest, source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import os
 import shutil
 import socket
@@ -10,11 +12,14 @@ import struct
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from nn import array_cache, idx
@@ -241,6 +246,21 @@ def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
         load_mnist(BUNDLED)
 
 
+def npz_bytes() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, a=np.arange(3))
+    return content.getvalue()
+
+
+def npy_bytes(header: str) -> bytes:
+    """Return the start of an `.npy` file with any header, and room for twenty numbers."""
+    text = header.encode("latin-1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(160)
+
+
+HOSTILE_SHAPES = ["(-5,)", "(2**62,)", "(4611686018427387904,)", "(4611686018427387904,) * 2", "(True,)", "()", "20"]
+
+
 class TestCache:
     """A prepared data set on disk, seen from a caller who must get the same bits whatever state it is in."""
 
@@ -322,6 +342,117 @@ class TestCache:
         assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
         assert not (cached / "exploded").exists()
 
+    @pytest.mark.parametrize("name", ["order.npy", "manifest.json"])
+    @pytest.mark.parametrize("kind", ["pipe", "device", "loop"])
+    def test_what_never_ends_is_replaced(
+        self, folder: Path, cached: Path, fresh: Dataset, name: str, kind: str
+    ) -> None:
+        path = cached / name
+        intact = path.read_bytes()
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero" if kind == "device" else name)
+
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        assert path.read_bytes() == intact
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"PK\x03\x04 but no archive",
+            npz_bytes(),
+            *map(npy_bytes, ["-" * 9000 + "1", "(" * 9000, "(" * 150 + ")" * 150, "\0", "{}", "\xff" * 16]),
+            *(npy_bytes(f"{{'descr':'<i8','fortran_order':False,'shape':{shape}}}") for shape in HOSTILE_SHAPES),
+            npy_bytes("{'descr':'|O','fortran_order':False,'shape':(20,)}"),
+            npy_bytes("{'descr':[('a','<i8',10000000000)],'fortran_order':False,'shape':(20,)}"),
+        ],
+    )
+    def test_a_forged_array_is_replaced(self, folder: Path, cached: Path, fresh: Dataset, content: bytes) -> None:
+        intact = (cached / "order.npy").read_bytes()
+        (cached / "order.npy").write_bytes(content)
+
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        assert (cached / "order.npy").read_bytes() == intact
+
+    @pytest.mark.parametrize(
+        "forge",
+        [
+            lambda _: b"[" * 50_000,
+            lambda _: b" " * 10_000_000,
+            lambda _: b"9" * 5000,
+            lambda _: b'"key"',
+            lambda _: b"\xff",
+            lambda manifest: json.dumps({"key": manifest["key"]}).encode(),
+            lambda manifest: json.dumps({"key": manifest["key"], "arrays": list(manifest["arrays"])}).encode(),
+            *(
+                lambda manifest, shape=shape: json.dumps(
+                    manifest
+                    | {"arrays": manifest["arrays"] | {"order": manifest["arrays"]["order"] | {"shape": shape}}}
+                ).encode()
+                for shape in [None, 20, [], [[20]], [20, 1], [20.0], ["20"], [-20], [2**62], [10**400], {"20": 20}]
+            ),
+        ],
+    )
+    def test_a_forged_manifest_is_replaced(
+        self, folder: Path, cached: Path, fresh: Dataset, forge: Callable[[Any], bytes]
+    ) -> None:
+        intact = (cached / "manifest.json").read_bytes()
+        (cached / "manifest.json").write_bytes(forge(json.loads(intact)))
+
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        assert (cached / "manifest.json").read_bytes() == intact
+
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("n_features", lambda kept: kept[:0]),
+            ("n_features", lambda _: np.array(16)),
+            ("n_features", lambda _: np.array([np.nan])),
+            ("n_features", lambda _: np.array([0])),
+            ("n_features", lambda _: np.array([2**40])),
+            ("train_labels", lambda kept: np.array(["a"] * len(kept))),
+            ("train_labels", lambda kept: kept.reshape(-1, 1)),
+            ("train_labels", lambda kept: kept.astype(np.int32)),
+            ("train_labels", lambda kept: np.full_like(kept, 2**40)),
+            ("train_labels", lambda kept: np.full_like(kept, -1)),
+            ("train_labels", lambda kept: kept[:-1]),
+            ("train_labels", lambda kept: kept[:0]),
+            ("train_indices", lambda kept: np.full_like(kept, 2**16 - 1)),
+            ("train_indices", lambda kept: kept[:-1]),
+            ("train_values", lambda kept: np.full_like(kept, np.nan)),
+            ("train_values", lambda kept: kept * 2),
+            ("train_values", lambda kept: -kept),
+            ("train_values", lambda kept: kept[:-1]),
+            ("train_indptr", lambda kept: kept + 1),
+            ("train_indptr", lambda kept: kept[np.r_[0, 2, 1, 3 : len(kept)]]),
+            ("train_indptr", lambda kept: kept[:0]),
+            ("order", lambda kept: np.zeros_like(kept)),
+            ("order", lambda kept: kept[:-1]),
+        ],
+    )
+    def test_arrays_that_are_no_data_set_are_replaced(
+        self, folder: Path, cached: Path, fresh: Dataset, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> None:
+        # Given a cache in which one array was changed, and the manifest with it
+        kept = {path.stem: np.load(path) for path in cached.glob("*.npy")}
+        array_cache.save(cached, fresh.digest, kept | {name: change(kept[name])})
+
+        # Then loading gives the right data all the same, and keeps it
+        assert same_data(load_mnist(folder, cache_dir=cached.parent), fresh)
+        assert np.array_equal(np.load(cached / f"{name}.npy"), kept[name])
+
+    def test_a_linked_cache_is_one(self, folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        link = cached.parent.parent / "link"
+        link.symlink_to(cached.parent)
+        for path in list(cached.iterdir()):
+            path.rename(path.parent.parent / path.name)
+            path.symlink_to(path.parent.parent / path.name)
+        monkeypatch.setattr(array_cache, "save", lambda *_: pytest.fail("built again"))
+
+        load_mnist(folder, cache_dir=link)
+
     def test_cache_folder_that_cannot_be_made_costs_no_more_than_time(
         self, folder: Path, fresh: Dataset, tmp_path: Path
     ) -> None:
@@ -355,8 +486,8 @@ class TestCache:
 
         assert {run.result().stdout.strip() for run in runs} == {fresh.digest}
         written = tmp_path / "cache" / fresh.digest[:16]
-        names = [path.stem for path in written.glob("*.npy")]
-        assert array_cache.load(written, fresh.digest, names) is not None
+        dtypes = {path.stem: np.load(path).dtype for path in written.glob("*.npy")}
+        assert array_cache.load(written, fresh.digest, dtypes) is not None
         assert not list(written.glob(".*"))
 
     def test_remains_of_a_killed_writer_are_removed_once_they_are_old(self, folder: Path, cached: Path) -> None:

@@ -106,7 +106,7 @@ def test_what_cannot_be_removed_costs_no_write(tmp_path: Path, monkeypatch: pyte
 
     array_cache.save(tmp_path, "key", {"a": np.arange(3)})
 
-    kept = array_cache.load(tmp_path, "key", ["a"])
+    kept = array_cache.load(tmp_path, "key", {"a": np.dtype("int64")})
     assert kept is not None
     assert kept["a"].tolist() == [0, 1, 2]
 
