@@ -89,7 +89,8 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     """Return the brightness of each pixel, shape (height, width)."""
     if image.mode[0] in "IF":
         # More levels than 8 bits hold: Pillow would cut them off, we scale them.
-        return _scaled(path, np.asarray(image, np.float32))
+        # In 64 bits, because the difference of two 32-bit numbers may be none.
+        return _scaled(path, np.array(image, np.float64))
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
     grey, alpha = (np.asarray(band, np.float32) for band in image.convert("RGBA").convert("LA").split())
@@ -99,12 +100,13 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     return np.rint(paper + (grey - paper) * (alpha / 255)).astype(np.uint8)
 
 
-def _scaled(path: Path, levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _scaled(path: Path, levels: NDArray[np.float64]) -> NDArray[np.uint8]:
     if not np.isfinite(levels).all():
         raise PictureError(f"{str(path)!r} has pixels that are not finite numbers")
     low, high = float(levels.min()), float(levels.max())
-    scaled: NDArray[np.uint8] = np.rint((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
-    return scaled
+    levels -= low
+    levels *= 255 / max(high - low, 1e-9)
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -124,6 +124,20 @@ def test_every_kind_of_pixel_is_read(tmp_path: Path, images: NDArray[np.uint8], 
     assert np.abs(read - plain).mean() < (25 if mode == "1" else 1)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("low", "high"), [(-3e38, 3e38), (0, 3e38), (-1e-6, 1e-6)])
+def test_the_largest_and_smallest_numbers_are_scaled_without_a_warning(
+    tmp_path: Path, images: NDArray[np.uint8], low: float, high: float
+) -> None:
+    # Given a digit in numbers whose difference may be too large for their own type
+    levels = _enlarged(images[3], 4, (10, 20, 30, 40))
+    numbers = (low + levels / 255.0 * (high - low)).astype(np.float32)
+
+    read = read_picture(_save(tmp_path, numbers, "digit.tiff")).astype(int)
+
+    assert np.abs(read - read_picture(_save(tmp_path, levels))).max() <= 1
+
+
 @pytest.mark.parametrize("ink", [0, 255], ids=["black", "white"])
 def test_a_transparent_background_is_paper(tmp_path: Path, images: NDArray[np.uint8], ink: int) -> None:
     alpha = _enlarged(images[3], 4, (10, 20, 30, 40))
