@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nn import array_cache, idx, openml
 from nn.errors import DatasetError
-from nn.samples import Samples, pack_bytes, to_bytes
+from nn.samples import Samples, pack_bytes
 
 #: The digest of MNIST itself: what `bundled` and `openml` must be.
 MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
@@ -45,8 +45,8 @@ class Dataset:
     Attributes:
         train: float32 values in [0, 1]: pixel / 255, rounded once; uint16 indices.
         validation: The same for the validation set, 15 % of the images.
-        order: int64, shape (n,). Where each sample stood before the split: `images[order]` are the training images
-            followed by the validation images.
+        order: int64, shape (n,). Where each sample stood in the source, whose training set comes before its test set:
+            the source's `images[order]` are the training images followed by the validation images.
         digest: SHA-256 of the content, in hexadecimal; the same whatever source it came from.
         source: `bundled`, `openml`, or the folder.
     """
@@ -63,33 +63,9 @@ class Dataset:
         return self.train.n_classes
 
     @cached_property
-    def images(self) -> NDArray[np.uint8]:
-        """The images as bytes in the order of the source (training set, then test set), shape (n, n_features)."""
-        images = np.empty((len(self.order), self.train.n_features), np.uint8)
-        images[self.order] = np.concatenate([to_bytes(self.train), to_bytes(self.validation)])
-        return images
-
-    @cached_property
-    def labels(self) -> NDArray[np.int64]:
-        """The class of each image in the order of the source, shape (n,)."""
-        labels = np.empty(len(self.order), np.int64)
-        labels[self.order] = np.concatenate([self.y_train, self.y_validation])
-        return labels
-
-    @cached_property
-    def x_train(self) -> NDArray[np.float32]:
-        """The training images, float32 in [0, 1], shape (n_train, n_features)."""
-        return self.train.to_dense()
-
-    @cached_property
     def x_validation(self) -> NDArray[np.float32]:
         """The validation images, float32 in [0, 1], shape (n_validation, n_features)."""
         return self.validation.to_dense()
-
-    @property
-    def y_train(self) -> NDArray[np.int64]:
-        """The class of each training image, shape (n_train,)."""
-        return self.train.labels
 
     @property
     def y_validation(self) -> NDArray[np.int64]:

@@ -79,13 +79,6 @@ def pack_bytes(images: NDArray[np.uint8], labels: NDArray[Any]) -> Samples:
     return replace(packed, values=levels[packed.values])
 
 
-def to_bytes(samples: Samples) -> NDArray[np.uint8]:
-    """Return the images, shape (n_samples, n_features), that `pack_bytes` packed."""
-    # Every k / 255 in float32, times 255, is nearer to k than to any other whole number.
-    levels = np.rint(samples.values * np.float32(255)).astype(np.uint8)
-    return replace(samples, values=levels).to_dense()
-
-
 def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
     """Pack rows of features, in their own dtype.
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nn.dataset import Dataset, load_mnist
-from nn.samples import to_bytes
+from nn import idx
+from nn.dataset import BUNDLED, Dataset, load_mnist
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine
+from tests.support.pixels import to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,10 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
     mistakes = answer["mistakes"]
     assert len(mistakes) == 10
     assert mistakes == sorted(mistakes, key=lambda mistake: -mistake["probability"])
+    images, labels = idx.read_folder(BUNDLED)
     for mistake in mistakes:
-        assert mnist.labels[mistake["image"]] == mnist.y_validation[mistake["index"]] == mistake["true"]
-        assert np.array_equal(mnist.images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
+        assert labels[mistake["image"]] == mnist.y_validation[mistake["index"]] == mistake["true"]
+        assert np.array_equal(images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
         assert mistake["predicted"] != mistake["true"]
 
 
@@ -131,7 +133,7 @@ def test_predict_recognises_pictures_of_digits(
 
 def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
     # Given a validation image that both networks get right, in MNIST's own size
-    Image.fromarray(mnist.images[mnist.order[len(mnist.train)]].reshape(28, 28)).save(tmp_path / "digit.png")
+    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
     label = mnist.y_validation[0]
 
     text = swept.run("predict", "good", "--image", str(tmp_path / "digit.png"), "--job", "0:0.003").stdout

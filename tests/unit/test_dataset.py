@@ -28,8 +28,11 @@ from nn.errors import DatasetError
 from nn.samples import Samples
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
 from tests.support.openml_cache import write_openml_cache
+from tests.support.pixels import to_bytes
 from tests.support.privileges import without_privileges
 
+#: Images as bytes, and their labels.
+Some = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 PARTS = ("indptr", "indices", "values", "labels")
 
 
@@ -40,6 +43,11 @@ def same_bits(a: Samples, b: Samples) -> bool:
 
 def same_data(a: Dataset, b: Dataset) -> bool:
     return same_bits(a.train, b.train) and same_bits(a.validation, b.validation) and a.digest == b.digest
+
+
+def pixels(data: Dataset) -> NDArray[np.uint8]:
+    """Return all images as bytes, those to train on first."""
+    return np.concatenate([to_bytes(data.train), to_bytes(data.validation)])
 
 
 @pytest.fixture
@@ -60,20 +68,19 @@ def test_split_and_values_are_the_notebooks(mnist: Dataset) -> None:
     x_train, x_validation, y_train, y_validation = train_test_split(x, labels, test_size=0.15, random_state=42)
 
     # Then the data set has their four arrays, bit for bit
-    assert mnist.x_train.shape == (59_500, 784)
+    assert mnist.train.to_dense().shape == (59_500, 784)
     assert mnist.x_validation.shape == (10_500, 784)
     for ours, theirs in (
-        (mnist.x_train, x_train),
+        (mnist.train.to_dense(), x_train),
         (mnist.x_validation, x_validation),
-        (mnist.y_train, y_train),
+        (mnist.train.labels, y_train),
         (mnist.y_validation, y_validation),
     ):
         assert np.array_equal(ours, theirs)
-    assert mnist.x_train.dtype == np.float32
-    assert mnist.y_train.dtype == np.int64
-    # And the images are back where they were before the split
-    assert np.array_equal(mnist.images, images)
-    assert np.array_equal(mnist.labels, labels)
+    assert mnist.train.values.dtype == np.float32
+    assert mnist.train.labels.dtype == np.int64
+    # And it says where each image was before the split
+    assert np.array_equal(images[mnist.order], pixels(mnist))
 
 
 def test_samples_are_packed_and_know_all_classes(mnist: Dataset) -> None:
@@ -91,7 +98,7 @@ def test_each_pixel_value_survives_packing(tmp_path: Path) -> None:
 
     data = load_mnist(tmp_path)
 
-    assert np.array_equal(data.images, np.tile(np.arange(256), (2, 1)))
+    assert np.array_equal(pixels(data), np.tile(np.arange(256), (2, 1)))
 
 
 def test_digest_names_content_not_container(folder: Path, tmp_path: Path) -> None:
@@ -517,7 +524,7 @@ class TestOpenML:
 
     def test_it_is_the_bundled_data(self, mnist: Dataset, tmp_path: Path) -> None:
         # Given all of MNIST as OpenML has it
-        write_openml_cache(tmp_path / "openml", mnist.images, mnist.labels)
+        write_openml_cache(tmp_path / "openml", *idx.read_folder(BUNDLED))
 
         fetched = load_mnist("openml", cache_dir=tmp_path)
 
@@ -527,9 +534,15 @@ class TestOpenML:
         assert dataset_digest("openml", cache_dir=tmp_path) == MNIST_DIGEST
         assert same_data(load_mnist("openml", cache_dir=tmp_path), mnist)
 
-    def test_other_bytes_are_refused(self, mnist: Dataset, tmp_path: Path) -> None:
-        write_openml_cache(tmp_path / "openml", mnist.images[:20], mnist.labels[:20])
-        digest = content_digest(mnist.images[:20], mnist.labels[:20].astype(np.uint8))
+    @pytest.fixture
+    def some(self) -> Some:
+        """A few of the images and labels."""
+        images, labels = idx.read_folder(BUNDLED)
+        return images[:20], labels[:20]
+
+    def test_other_bytes_are_refused(self, some: Some, tmp_path: Path) -> None:
+        write_openml_cache(tmp_path / "openml", *some)
+        digest = content_digest(*some)
 
         for ask in (load_mnist, dataset_digest):
             with pytest.raises(
@@ -538,10 +551,10 @@ class TestOpenML:
                 ask("openml", cache_dir=tmp_path)
 
     @pytest.mark.parametrize("pixel", [-1, 256])
-    def test_pixels_that_are_no_bytes_are_refused(self, mnist: Dataset, tmp_path: Path, pixel: int) -> None:
-        images = mnist.images[:20].astype(np.int64)
+    def test_pixels_that_are_no_bytes_are_refused(self, some: Some, tmp_path: Path, pixel: int) -> None:
+        images, labels = some[0].astype(np.int64), some[1]
         images[3, 5] = pixel
-        write_openml_cache(tmp_path / "openml", images, mnist.labels[:20])
+        write_openml_cache(tmp_path / "openml", images, labels)
 
         with pytest.raises(DatasetError, match="has a pixel that is not a whole number from 0 to 255"):
             load_mnist("openml", cache_dir=tmp_path)
@@ -551,8 +564,8 @@ class TestOpenML:
         with pytest.raises(DatasetError, match=r"^mnist_784 cannot be fetched from OpenML: URLError: .*refused.*$"):
             load_mnist("openml", cache_dir=tmp_path if cached else None)
 
-    def test_damaged_download_is_one_sentence(self, mnist: Dataset, tmp_path: Path) -> None:
-        write_openml_cache(tmp_path / "openml", mnist.images[:20], mnist.labels[:20])
+    def test_damaged_download_is_one_sentence(self, some: Some, tmp_path: Path) -> None:
+        write_openml_cache(tmp_path / "openml", *some)
         (arff,) = tmp_path.rglob("*.arff.gz")
         arff.write_bytes(arff.read_bytes()[:-100])
 

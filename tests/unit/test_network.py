@@ -56,7 +56,7 @@ class TestInput:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_samples_dense_and_sparse(self, mnist: Dataset, train: Samples, dtype: str, rule: str) -> None:
         # Given the same images packed, as a matrix, and as a sparse matrix, each in the network's own precision
-        X, y = mnist.x_train[:N].astype(dtype), mnist.y_train[:N]
+        X, y = mnist.train.first(N).to_dense().astype(dtype), mnist.train.labels[:N]
 
         packed = network(dtype=dtype, rule=rule).fit(train)
         dense = network(dtype=dtype, rule=rule).fit(X, y)
@@ -137,7 +137,7 @@ class TestSeed:
 
     def test_order_of_an_epoch_follows_from_seed_and_number(self, mnist: Dataset, train: Samples) -> None:
         # Given the samples in the documented order of epochs 1 and 2
-        X, y = mnist.x_train[:N], mnist.y_train[:N]
+        X, y = mnist.train.first(N).to_dense(), mnist.train.labels[:N]
         orders = [np.random.RandomState([7, epoch]).permutation(N) for epoch in (1, 2)]
         by_hand = network()
         for order in orders:
@@ -290,7 +290,7 @@ class TestResume:
         assert checkpoint.epochs == done
 
     def test_partial_fit_is_one_epoch(self, mnist: Dataset, train: Samples, shuffle: bool) -> None:
-        X, y = mnist.x_train[:N], mnist.y_train[:N]
+        X, y = mnist.train.first(N).to_dense(), mnist.train.labels[:N]
         whole = network(shuffle=shuffle).fit(train)
         from_samples, from_matrix = network(shuffle=shuffle), network(shuffle=shuffle)
 

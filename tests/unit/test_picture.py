@@ -14,10 +14,11 @@ from PIL import Image
 
 from nn.dataset import Dataset, load_mnist
 from nn.network import DeepNeuralNetwork
-from nn.samples import pack_bytes, to_bytes
+from nn.samples import pack_bytes
 from orchestrator import picture
 from orchestrator.errors import PictureError
-from orchestrator.picture import as_text, read_picture
+from orchestrator.picture import ASCII_BLOCKS, as_text, read_picture
+from tests.support.pixels import to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_the_digit_fits_the_box_and_its_centre_of_mass_is_in_the_middle(
 
 
 def test_the_middle_is_where_mnist_has_it(mnist: Dataset) -> None:
-    mass = mnist.images[:5000].reshape(-1, 28, 28).astype(float)
+    mass = to_bytes(mnist.validation.first(5000)).reshape(-1, 28, 28).astype(float)
     total = mass.sum(axis=(1, 2))
     centres = [(mass.sum(axis=axis) @ np.arange(28)) / total for axis in (2, 1)]
     assert np.abs(np.array(centres) - 14).mean() < 0.3
@@ -169,6 +170,7 @@ def test_an_image_is_drawn_as_text() -> None:
     image = np.zeros((28, 28), np.uint8)
     image[0, 0] = image[1, 1] = image[2:4, 2] = 255
     assert as_text(image).split("\n") == ["▀▄", "  █", *[""] * 12]
+    assert as_text(image, ASCII_BLOCKS).split("\n") == ["'.", "  #", *[""] * 12]
 
 
 def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path, images: NDArray[np.uint8]) -> None:
