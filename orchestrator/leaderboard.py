@@ -1,8 +1,8 @@
 """Ranks a sweep's configurations by their final validation accuracy, to the same bytes for the same results.
 
 Nothing that differs between two runs of one sweep gets in here: no time, no worker, no attempts. Accuracies stand as
-they do in `results.jsonl`; means and deviations are computed exactly, then rounded to ten decimals, so that neither the
-order in which results arrive nor the machine can show.
+they do in `results.jsonl`; means and deviations are computed exactly, then rounded once, so that neither the order in
+which results arrive nor the machine can show.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from orchestrator.rows import Row
 from worker.job import Configuration, Job
 
+#: Means that are equal to so many decimals are equal: beyond, they differ by how accuracies are rounded.
 DECIMALS = 10
 
 
@@ -45,7 +46,9 @@ class Standing(BaseModel):
         std: The sample standard deviation (divisor n - 1); None below two seeds.
         best: The highest final validation accuracy.
         worst: The lowest.
-        failed: Jobs without a result that failed or were cancelled.
+        diverged: Jobs whose result is `diverged`.
+        failed: Jobs without a result that failed.
+        cancelled: Jobs without a result that were cancelled.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +65,7 @@ class Standing(BaseModel):
     best_weights_sha256: str | None
     diverged: int
     failed: int
+    cancelled: int
     jobs: list[Entry]
 
 
@@ -98,14 +102,15 @@ def _standing(configuration: Configuration, entries: list[Entry]) -> Standing:
         learning_rate=configuration.learning_rate,
         epochs=configuration.epochs,
         seeds=len(counted),
-        mean=round(math.fsum(accuracies) / len(accuracies), DECIMALS) if accuracies else None,
-        std=round(statistics.stdev(accuracies), DECIMALS) if len(accuracies) > 1 else None,
+        mean=statistics.mean(accuracies) if accuracies else None,
+        std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         best=max(accuracies, default=None),
         worst=min(accuracies, default=None),
         best_seed=None if best is None else best.seed,
         best_weights_sha256=None if best is None else best.weights_sha256,
         diverged=sum(entry.status == "diverged" for entry in entries),
-        failed=sum(entry.status in ("failed", "cancelled") for entry in entries),
+        failed=sum(entry.status == "failed" for entry in entries),
+        cancelled=sum(entry.status == "cancelled" for entry in entries),
         jobs=entries,
     )
 
@@ -114,7 +119,7 @@ def _merit(standing: Standing) -> tuple[float, float]:
     """Sort key; configurations without a result come last, and sorting keeps the order of equals."""
     if standing.mean is None or standing.worst is None:
         return (math.inf, math.inf)
-    return (-standing.mean, -standing.worst)
+    return (-round(standing.mean, DECIMALS), -standing.worst)
 
 
 def to_json(standings: Sequence[Standing]) -> str:

@@ -9,6 +9,7 @@ from orchestrator.broker import Broker
 from orchestrator.cancel import cancel_jobs, reason
 from orchestrator.reconcile import LOOK_SECONDS
 from orchestrator.run_folder import Manifest
+from orchestrator.text import have
 
 
 class Membership:
@@ -55,7 +56,8 @@ class Membership:
         if self._wanted is None:
             done = cancel_jobs(self._broker, self._manifest.name, waiting)
             self._wanted = done.wanted
-            self._tell(f"The sweep {self._manifest.name} is cancelled: {len(done.withdrawn)} queued jobs have ended")
+            withdrawn = have(len(done.withdrawn), "queued job")
+            self._tell(f"The sweep {self._manifest.name} is cancelled: {withdrawn} ended")
         running = {run for worker in self._broker.online_workers() for run in worker.running}
         silent = [key for key in waiting if key in self._wanted or key not in running]
         known = self._broker.patiently(lambda: self._broker.ledger.states(silent))

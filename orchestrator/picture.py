@@ -30,6 +30,9 @@ MIN_CONTRAST = 24
 PAPER_SHARE = 0.25
 #: Pillow would start Ghostscript, a whole programming language, for these.
 _REFUSED_FORMATS = {"EPS"}
+#: What an image is drawn with, and with what where only ASCII is known.
+BLOCKS = " ▀▄█"
+ASCII_BLOCKS = " '.#"
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -53,7 +56,7 @@ def _open(path: Path) -> Image.Image:
     """Open and decode a file within our bounds."""
     try:
         if not path.is_file():
-            raise PictureError(f"{str(path)!r} is not a file")
+            raise PictureError(f"{str(path)!r} is not a file; allowed: a picture of at least {SIDE}x{SIDE} pixels")
         size = path.stat().st_size
     except OSError as error:
         raise PictureError(f"{str(path)!r} cannot be read: {error.strerror}") from None
@@ -154,10 +157,15 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
     return field
 
 
-def as_text(image: NDArray[np.uint8]) -> str:
-    """Draw an image of shape (28, 28) with one character for two pixels, one above the other."""
+def as_text(image: NDArray[np.uint8], characters: str = BLOCKS) -> str:
+    """Draw an image of shape (28, 28) with one character for two pixels, one above the other.
+
+    Args:
+        image: 0 for paper up to 255 for ink.
+        characters: For no ink, ink above, ink below, and both.
+    """
     is_ink = image > 127
     return "\n".join(
-        "".join(" ▀▄█"[int(upper) + 2 * int(lower)] for upper, lower in zip(*pair, strict=True)).rstrip()
+        "".join(characters[int(upper) + 2 * int(lower)] for upper, lower in zip(*pair, strict=True)).rstrip()
         for pair in zip(is_ink[::2], is_ink[1::2], strict=True)
     )

@@ -15,11 +15,14 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from orchestrator.rows import Row
+from orchestrator.text import counted, one_line, say
 from worker.job import Job
 from worker.report import Report
 
 #: Seconds of silence after which plain output says that it is still there.
 HEARTBEAT_SECONDS = 30.0
+#: Columns of a terminal below which figures would be cut: it gets no bars.
+NARROW = 60
 
 
 class Progress(Protocol):
@@ -79,13 +82,14 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
     def message(self, text: str) -> None:
         """Print it."""
         self._last_line = time.monotonic()
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text)
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Print how far the sweep is, if nothing was printed for a while."""
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
             best = f", {self._count.best_text}" if self._count.best else ""
-            self.message(f"{self._count.done} of {len(self._count.jobs)} jobs done, {len(reports)} running{best}")
+            jobs = counted(len(self._count.jobs), "job")
+            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{best}")
 
     def finished(self, row: Row) -> None:
         """Print the job's line."""
@@ -98,12 +102,13 @@ def describe(row: Row) -> str:
     """Return a finished job as one line."""
     name = f"seed {row.seed}, learning rate {row.learning_rate:g}"
     if not row.accepted:
-        return f"{name}: {row.status} ({row.error})"
-    text = f"{name}: {percent(row.validation_accuracy[-1])} after {len(row.validation_accuracy)} epochs"
+        return one_line(f"{name}: {row.status} ({row.error})")
+    epochs = counted(len(row.validation_accuracy), "epoch")
+    text = f"{name}: {percent(row.validation_accuracy[-1])} after {epochs}"
     if row.reused_from is not None:
-        return f"{text}, reused from {row.reused_from}"
+        return one_line(f"{text}, reused from {row.reused_from}")
     diverged = f", diverged ({row.error})" if row.status == "diverged" else ""
-    return f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}"
+    return one_line(f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}")
 
 
 class LiveProgress(AbstractContextManager["LiveProgress"]):
@@ -112,12 +117,15 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
     def __init__(self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
         self._count = _Count(jobs, rows)
         self._epochs_done = sum(jobs[key].epochs for key in rows)
+        self._is_narrow = console.width < NARROW
+        bar = [] if self._is_narrow else [BarColumn()]
+        elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
         self._overall = Bars(
-            TextColumn("[bold]{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"),
-            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=console,
+            TextColumn("[bold]{task.description}"), *bar, TextColumn("{task.fields[done]}"),
+            *elapsed, TextColumn("ETA"), TimeRemainingColumn(), console=console,
         )  # fmt: skip
         self._bars = Bars(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.description}"), *bar, TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[accuracy]}"), console=console,
         )  # fmt: skip
         total = sum(job.epochs for job in jobs.values())
@@ -143,7 +151,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
     def message(self, text: str) -> None:
         """Print it above the table."""
-        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._live.console, text)
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Move the bars."""
@@ -154,12 +162,16 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
             trained += epoch
             if key not in self._shown:
                 job = self._count.jobs[key]
-                name = f"seed {job.seed:<4} learning rate {job.learning_rate:<7g}"
-                self._shown[key] = self._bars.add_task(name, total=job.epochs, accuracy="")
+                self._shown[key] = self._bars.add_task(self._name(job), total=job.epochs, accuracy="")
             self._bars.update(self._shown[key], completed=epoch, accuracy=accuracy)
         for key in set(self._shown) - set(reports):
             self._remove(key)
         self._overall.update(self._sweep, completed=trained)
+
+    def _name(self, job: Job) -> str:
+        if self._is_narrow:
+            return f"seed {job.seed}, rate {job.learning_rate:g}"
+        return f"seed {job.seed:<4} learning rate {job.learning_rate:<7g}"
 
     def finished(self, row: Row) -> None:
         """Take the job's bar away."""

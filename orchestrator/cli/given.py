@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from nn.errors import InvalidInputError
+from orchestrator.run_folder import check_name
 from worker.settings import Settings, load_settings
 from worker.urls import redis_url
 from worker.validation import Described
@@ -50,6 +52,18 @@ def output_folder(output: str) -> Path:
     return Path(output)
 
 
+def sweep_name(name: str) -> str:
+    """Return the argument NAME, if a sweep may be called so.
+
+    Raises:
+        InvalidInputError: it may not.
+    """
+    try:
+        return check_name(name)
+    except InvalidInputError as error:
+        raise InvalidInputError("NAME", name, error.allowed) from None
+
+
 def embedded_workers(workers: str | None, settings: Settings, broker: str | None) -> int | None:
     """Return how many processes an embedded cluster shall have, or None where nothing was said.
 
@@ -61,10 +75,7 @@ def embedded_workers(workers: str | None, settings: Settings, broker: str | None
     if settings.broker_url is not None:
         where = "--broker" if broker is not None else "CELERY_BROKER_URL"
         raise InvalidInputError("--workers", workers, f"nothing beside {where}, whose workers are its own")
-    try:
-        count = int(workers)
-    except ValueError:
-        count = 0
-    if not 1 <= count <= MAX_WORKERS:
+    # int() would take 1_0 and digits of other scripts, too.
+    if not (re.fullmatch("[0-9]{1,4}", workers) and 1 <= int(workers) <= MAX_WORKERS):
         raise InvalidInputError("--workers", workers, f"an integer from 1 to {MAX_WORKERS}")
-    return count
+    return int(workers)

@@ -6,22 +6,21 @@ import contextlib
 import json
 import random
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from nn.dataset import dataset_digest
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError
 from orchestrator.access import cluster_for, embedded_processes
-from orchestrator.cli.given import embedded_workers, output_folder, settings_for
+from orchestrator.cli.given import embedded_workers, output_folder, settings_for, sweep_name
+from orchestrator.cli.output import complain, print_table
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.rows import Row
 from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interrupted, Interruption
+from orchestrator.text import counted, one_line, say
 from orchestrator.verify import Check, Verification, choose
 from worker.job import Job
 from worker.settings import Settings
@@ -71,10 +70,10 @@ def run_verify(name: str, options: Options) -> int:
             try:
                 checks = _check(plan, interruption, console)
             except SeedsweepError as error:
-                print(f"orchestrator: {error}", file=sys.stderr)
+                complain(f"orchestrator: {error}")
                 return 1
     except Interrupted as interrupted:
-        print("Interrupted: nothing was changed", file=sys.stderr)
+        complain("Interrupted: nothing was changed")
         return interrupted.status
     different = [check for check in checks if check.differences]
     if options.json:
@@ -96,7 +95,7 @@ def make_plan(name: str, options: Options) -> Plan:
     if options.every and options.jobs is not None:
         raise InvalidInputError("--jobs", options.jobs, "nothing beside --all")
     count = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
-    folder = RunFolder(output_folder(options.output), name)
+    folder = RunFolder(output_folder(options.output), sweep_name(name))
     manifest = folder.manifest()
     jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
     rows = {key: row for key, row in folder.rows().items() if row.accepted and key in jobs}
@@ -130,14 +129,15 @@ def _check_dataset(manifest: Manifest, settings: Settings) -> None:
 
 def _check(plan: Plan, interruption: Interruption, console: Console) -> list[Check]:
     def tell(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        say(console, text)
 
     processes = embedded_processes(plan.workers, len(plan.jobs))
     where = f"on this machine, {processes} at a time"
     if plan.settings.broker_url is not None:
         where = f"on the cluster at {hide_password(plan.settings.broker_url)}"
-    chosen = f"{len(plan.jobs)} of {plan.candidates}"
-    tell(f"Training {chosen} jobs of {plan.manifest.name} again {where} (chosen by --seed {plan.seed})")
+    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.manifest.name}"
+    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
+    tell(f"Training {chosen} again {where}{by}")
     data = plan.manifest.specification.data
     checks = []
     with (
@@ -155,29 +155,31 @@ def describe(check: Check) -> str:
     """Return a check as one line; the first difference stands for all."""
     name = f"seed {check.seed}, learning rate {check.learning_rate:g}"
     if not check.differences:
-        return f"{name}: the same weights, and the same accuracy after each of {check.epochs} epochs"
+        when = "its epoch" if check.epochs == 1 else f"each of {check.epochs} epochs"
+        return f"{name}: the same weights, and the same accuracy after {when}"
     first = check.differences[0]
-    more = f", and {len(check.differences) - 1} more differences" if len(check.differences) > 1 else ""
-    return f"{name}: DIFFERENT: {first.what} was {first.kept}, and is {first.again}{more}"
+    more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
+    return one_line(f"{name}: DIFFERENT: {first.what} was {first.kept}, and is {first.again}{more}")
 
 
 def _print_table(console: Console, name: str, checks: Sequence[Check]) -> None:
     differences = [(check, difference) for check in checks for difference in check.differences]
     if not differences:
-        text = f"Verified: {len(checks)} jobs of {name} give the same bits again"
-        console.print(text, markup=False, soft_wrap=True)
+        verb = "gives" if len(checks) == 1 else "give"
+        say(console, f"Verified: {counted(len(checks), 'job')} of {name} {verb} the same bits again")
         return
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("job", "what", "in the row", "trained again"):
-        table.add_column(heading, overflow="fold")
-    for check, difference in differences:
-        table.add_row(check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
-    console.print(table)
+    rows = [
+        (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
+        for check, difference in differences
+    ]
+    headings = ("job", "what", "in the row", "trained again")
+    print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
     wrong = sum(bool(check.differences) for check in checks)
-    console.print(
-        f"NOT VERIFIED: {wrong} of {len(checks)} jobs of {name} gave something else",
-        style="bold red", markup=False, soft_wrap=True,
-    )  # fmt: skip
+    say(
+        console,
+        f"NOT VERIFIED: {wrong} of {counted(len(checks), 'job')} of {name} gave something else",
+        style="bold red",
+    )
 
 
 def _short(value: str | float | None) -> str:

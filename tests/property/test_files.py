@@ -20,7 +20,7 @@ from nn.dataset import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
 from orchestrator.cli.inspection_command import learning_curve, title
-from orchestrator.cli.output import leaderboard_table
+from orchestrator.cli.output import print_leaderboard
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.inspection import trained
 from orchestrator.leaderboard import leaderboard, to_csv, to_json
@@ -246,7 +246,7 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     json.loads(to_json(standings))
     assert len(to_csv(standings).splitlines()) == 2
     console = Console(file=io.StringIO())
-    console.print(leaderboard_table(standings))
+    print_leaderboard(console, standings)
     console.print(str(Accounting.of(1, rows.values())))
     for kind in (PlainProgress, LiveProgress):
         kind(console, jobs, rows)

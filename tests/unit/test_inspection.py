@@ -207,8 +207,8 @@ def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
     def curve(*accuracies: float) -> list[str]:
         return learning_curve(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_accuracy": accuracies})).split("\n")
 
-    # Then the lowest has the shortest bar, the highest the longest, and many epochs are thinned out to 20
-    assert curve(0.25) == [f"     1  25.00 % {'█' * 50}", ""]
+    # Then the lowest has the shortest bar, the highest the longest, one stands for itself, and many are thinned out
+    assert curve(0.25) == [f"     1  25.00 % {'█' * 13}", ""]
     assert curve(0.25, 0.75) == ["     1  25.00 % █", f"     2  75.00 % {'█' * 50}", ""]
     many = curve(*(i / 200 for i in range(200)))
     assert len(many) == 21

@@ -9,8 +9,10 @@ import math
 import random
 
 import pytest
+from rich.console import Console
 
 from nn.dataset import MNIST_DIGEST
+from orchestrator.cli.output import print_leaderboard
 from orchestrator.leaderboard import Standing, leaderboard, to_csv, to_json
 from orchestrator.rows import Accounting, Row, accepted_row, lost_row
 from orchestrator.sweep import SweepSpecification
@@ -52,9 +54,9 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
 
     assert (first.rank, first.learning_rate) == (1, 0.1)
     assert (second.rank, second.learning_rate) == (2, 0.01)
-    assert first.mean == 0.95
+    assert first.mean == pytest.approx(0.95, abs=1e-15)
     # Worked out by hand: deviations 0, 0.02, -0.02; sqrt((0.0004 + 0.0004) / 2).
-    assert first.std == pytest.approx(0.02, abs=1e-10)
+    assert first.std == pytest.approx(0.02, abs=1e-15)
     assert (first.best, first.worst, first.best_seed, first.seeds) == (0.97, 0.93, 1, 3)
     assert first.best_weights_sha256 == next(job.key for job in jobs if job.seed == 1 and job.learning_rate == 0.1)
 
@@ -74,17 +76,27 @@ def test_diverged_jobs_count_with_the_accuracy_they_have() -> None:
 
     (only,) = leaderboard(jobs, rows)
 
-    assert (only.mean, only.worst, only.seeds, only.diverged, only.failed) == (0.5, 0.1, 2, 1, 0)
+    assert (only.mean, only.worst, only.seeds, only.diverged, only.failed, only.cancelled) == (0.5, 0.1, 2, 1, 0, 0)
 
 
-def test_failed_and_missing_jobs_do_not_count_and_are_seen() -> None:
-    jobs = jobs_of(3, 0.1)
-    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: lost_row(jobs[1], "failed", "it broke", LOST)}
+def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
+    jobs = jobs_of(5, 0.1)
+    lost = [
+        lost_row(jobs[1], "failed", "it broke", LOST),
+        lost_row(jobs[2], "cancelled", "as you asked"),
+        lost_row(jobs[3], "cancelled", "as you asked"),
+    ]
+    rows = {row.job: row for row in (trained(jobs[0], 0.9), *lost)}
 
     (only,) = leaderboard(jobs, rows)
 
-    assert (only.mean, only.seeds, only.failed) == (0.9, 1, 1)
-    assert [entry.status for entry in only.jobs] == ["succeeded", "failed", "missing"]
+    assert (only.mean, only.seeds, only.failed, only.cancelled) == (0.9, 1, 1, 2)
+    assert [entry.status for entry in only.jobs] == ["succeeded", "failed", "cancelled", "cancelled", "missing"]
+    printed = io.StringIO()
+    print_leaderboard(Console(file=printed), [only])
+    _, _, headings, _, figures, *_ = printed.getvalue().split("\n")
+    assert headings.split()[-3:] == ["seeds", "failed", "cancelled"]
+    assert figures.split()[-3:] == ["1", "1", "2"]
 
 
 def test_a_configuration_without_a_result_comes_last() -> None:
@@ -98,9 +110,13 @@ def test_a_configuration_without_a_result_comes_last() -> None:
 
 def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -> None:
     jobs = jobs_of(2, 0.2, 0.3, 0.1)
-    rows = rows_of(jobs, {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]})
-
-    assert [standing.learning_rate for standing in leaderboard(jobs, rows)] == [0.1, 0.2, 0.3]
+    for accuracies in (
+        {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]},
+        # In floating point these means differ.
+        {0.2: [0.8, 0.9], 0.3: [0.8, 0.9], 0.1: [0.85, 0.85]},
+    ):
+        rows = rows_of(jobs, accuracies)
+        assert [standing.learning_rate for standing in leaderboard(jobs, rows)] == [0.1, 0.2, 0.3]
 
 
 def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:

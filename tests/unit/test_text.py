@@ -1,0 +1,62 @@
+"""Text for people: nothing in it does anything to a terminal."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+
+import pytest
+from rich.console import Console
+
+from orchestrator.cli.output import complain, print_table
+from orchestrator.text import counted, one_line, printable, say
+
+#: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.
+HOSTILE = "a\x1b]0;pwn\x07b\rc\udce9d\u202ee\x9bf"
+SHOWN = r"a\x1b]0;pwn\x07b\rc\udce9d\u202ee\x9bf"
+
+
+def test_what_acts_on_a_terminal_is_written_out() -> None:
+    assert printable(HOSTILE) == SHOWN
+    assert printable("two\nlines of 7ë█漢") == "two\nlines of 7ë█漢"
+    assert one_line("two\nlines") == "two\\nlines"
+    left = {each for each in map(chr, range(0x110000)) if printable(each) == each}
+    assert {each for each in left if unicodedata.category(each) in ("Cc", "Cs")} == {"\n"}
+    assert not {each for each in left if unicodedata.bidirectional(each) in ("RLO", "LRO", "RLE", "LRE", "RLI", "LRI")}
+
+
+def test_every_way_to_print_a_foreign_text_writes_it_out(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = io.StringIO()
+    console = Console(file=printed)
+    say(console, HOSTILE)
+    print_table(console, ("what",), [(HOSTILE,)], is_text=True)
+    complain(HOSTILE)
+    assert printed.getvalue().count(SHOWN) == 2
+    assert capsys.readouterr().err == f"{SHOWN}\n"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "job") for number in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_is_and_ends_without_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    printed = io.StringIO()
+    print_table(Console(file=printed), ("first", "second"), [("1" * 30, "2" * 30)], spare=("first",))
+    lines = printed.getvalue().split("\n")
+    assert lines[3].split() == ["1" * 30, "2" * 30]
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_narrow_terminal_goes_without_spare_columns_and_never_without_figures() -> None:
+    def shown(width: int) -> list[str]:
+        printed = io.StringIO()
+        console = Console(file=printed, width=width, force_terminal=True, color_system=None)
+        headings = ("first", "second", "third")
+        print_table(console, headings, [("1" * 10, "2" * 10, "3" * 10)], spare=("second", "third"))
+        return [line.split() for line in printed.getvalue().split("\n")][3]
+
+    assert shown(60) == ["1" * 10, "2" * 10, "3" * 10]
+    assert shown(30) == ["1" * 10, "3" * 10]
+    assert shown(20) == ["1" * 10]
+    assert shown(5) == ["1" * 10]
