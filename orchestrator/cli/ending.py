@@ -11,10 +11,12 @@ from rich.console import Console
 from nn.errors import SeedsweepError
 from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import print_end, print_json
+from orchestrator.cli.streams import OutputLost
 from orchestrator.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.rows import Accounting
 from orchestrator.run import Run
 from orchestrator.signals import Interrupted
+from orchestrator.text import counted, printable, say
 from worker.urls import hide_password
 
 
@@ -32,6 +34,7 @@ def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, 
 
     Raises:
         Interrupted: a signal came.
+        OutputLost: what is told reaches nobody.
     """
     console = Console(stderr=as_json, highlight=False)
     try:
@@ -40,10 +43,13 @@ def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, 
         with run.interruption.shield():
             run.folder.finish(run.rows, list(run.jobs), to_csv(standings), to_json(standings))
     except SeedsweepError as error:
-        print(f"orchestrator: {error}\n{go_on()}", file=sys.stderr)
+        print(f"orchestrator: {printable(str(error))}\n{printable(go_on())}", file=sys.stderr)
         return 1
     except Interrupted:
-        print(f"Interrupted. {go_on()}", file=sys.stderr)
+        print(f"Interrupted. {printable(go_on())}", file=sys.stderr)
+        raise
+    except OutputLost as lost:
+        lost.advice = printable(go_on())
         raise
     accounting = Accounting.of(len(run.jobs), run.rows.values())
     if as_json:
@@ -51,7 +57,7 @@ def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, 
     else:
         print_end(console, run.folder, accounting, standings)
     if accounting.mismatches:
-        console.print(_alarm(run), style="bold red", markup=False, soft_wrap=True)
+        say(console, _alarm(run), style="bold red")
     return 0 if accounting.complete else 1
 
 
@@ -59,8 +65,9 @@ def _alarm(run: Run) -> str:
     found = [(row, row.mismatches[0]) for row in run.rows.values() if row.mismatches]
     row, first = found[0]
     return (
-        f"WARNING: {len(found)} of {len(run.jobs)} jobs ended with different weights in two runs, which must not be: "
-        f"a machine computes wrongly or runs other code. First: seed {row.seed}, learning rate {row.learning_rate:g}, "
+        f"WARNING: {len(found)} of {counted(len(run.jobs), 'job')} ended with different weights in two runs, which "
+        "must not be: a machine computes wrongly or runs other code. "
+        f"First: seed {row.seed}, learning rate {row.learning_rate:g}, "
         f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {run.folder.path}/results.jsonl."
     )
 
@@ -73,6 +80,7 @@ def how_to_go_on(run: Run, command: list[str], output: str, broker: str | None) 
         command = [*command, "--broker", hide_password(broker)]
     queued = ""
     if run.settings.broker_url is not None:
-        queued = " Jobs that are queued on the cluster stay there, and their results are taken then."
-    kept = f"{len(run.jobs) - len(run.missing)} of {len(run.jobs)} jobs are kept in {run.folder.path}"
-    return f"{kept}; go on with: {shlex.join(command)}{queued}"
+        queued = ", and those that are queued on the cluster stay there"
+    kept = f"{len(run.jobs) - len(run.missing)} of {counted(len(run.jobs), 'job')} are kept in {run.folder.path}"
+    # The command comes last, to be copied.
+    return f"{kept}{queued}; go on with: {shlex.join(command)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from nn.errors import SeedsweepError
 from orchestrator.cli.inspection import predict, show
+from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.sweep import sweep
 from orchestrator.cli.verify import verify
 from orchestrator.cli.watch import cancel, watch
@@ -28,7 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (sweep, watch, cancel, verify, show, predict):
-    app.command()(command)
+    # Said here, because typer cuts what it takes from a docstring.
+    app.command(short_help=str(command.__doc__).partition("\n")[0])(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -45,11 +46,28 @@ def _orchestrator(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train one network under many seeds and learning rates, and rank what comes out."""
+    """Train one network under many seeds and learning rates, and rank what comes out.
+
+    Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --name first
+    """
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit status. Whatever is wrong with it is one sentence on standard error."""
+    try:
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OutputLost as lost:
+        if lost.sentence:
+            print(f"orchestrator: {lost.sentence}", file=sys.stderr)
+        if lost.advice:
+            print(lost.advice, file=sys.stderr)
+        return lost.status
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     try:
         return int(app(args=arguments, prog_name="orchestrator", standalone_mode=False) or 0)
     except typer.Abort:
@@ -71,8 +89,5 @@ def _in_one_line(message: str) -> str:
 
 def main() -> None:
     """Entry point of the console command."""
-    for stream in (sys.stdout, sys.stderr):
-        # A path may hold bytes that are no text, and a terminal may not know our characters: neither costs a result.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    guard()
     sys.exit(run(sys.argv[1:]))
