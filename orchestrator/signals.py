@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an exception that never cuts a critical step in two."""
+"""Ctrl-C, SIGTERM and a closed terminal as an exception that never cuts a critical step in two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Interrupted(BaseException):
     """The process was asked to end. Not an `Exception`: nothing that handles errors may swallow it.
 
     Attributes:
-        status: The exit status that tells which signal it was: 130 for Ctrl-C, 143 for SIGTERM.
+        status: The exit status that tells which signal it was: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
 
     def __init__(self, signum: int) -> None:
@@ -33,8 +33,12 @@ class Interruption:
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM while the block runs."""
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Handle SIGINT, SIGTERM and SIGHUP while the block runs."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        # Under nohup, a command is meant to outlive its terminal.
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield
         finally:

@@ -10,11 +10,20 @@ import pytest
 from orchestrator.signals import Interrupted, Interruption
 
 
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_interrupts_with_its_status(signum: signal.Signals, status: int) -> None:
     with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
         os.kill(os.getpid(), signum)
     assert interrupted.value.status == status
+
+
+def test_a_command_under_nohup_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption().handling():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_shielded_step_is_finished_first() -> None:
