@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import math
 import re
 import tomllib
@@ -12,7 +14,9 @@ from typing import Any, get_args
 from nn.errors import InvalidInputError
 from nn.files import read_regular
 from orchestrator.sweep import MAX_JOBS, SweepSpecification
+from orchestrator.text import counted
 from worker.job import DType, EngineName, Loss, Rule
+from worker.validation import Described
 
 MAX_SEED = 2**32 - 1
 #: More than 100,000 seeds and as many learning rates take.
@@ -25,6 +29,8 @@ _DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
 #: Digits that any count here can have: int() of a text of a million digits would take minutes.
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+#: float() would take 1_0, and digits of other scripts, too.
+_NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
 
 
 class _Refused(ValueError):  # noqa: N818 - a signal between this module's functions
@@ -74,6 +80,8 @@ def _seeds(value: object) -> tuple[int, ...]:
 
 def _learning_rate(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
         raise ValueError
     rate = float(value)
     if not (math.isfinite(rate) and rate > 0.0):
@@ -158,10 +166,41 @@ def parse(words: Mapping[str, object], spell: Callable[[str], str] = flag) -> di
         try:
             values[word] = read(value)
         except _Refused as refused:
-            raise InvalidInputError(spell(word), value, str(refused)) from None
+            raise InvalidInputError(spell(word), _as_given(value), str(refused)) from None
         except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
-            raise InvalidInputError(spell(word), value, allowed) from None
+            raise InvalidInputError(spell(word), _as_given(value), allowed) from None
     return values
+
+
+def _as_given(value: object) -> object:
+    """Return what stands for a value in a message: text as it is, anything else as a file has it."""
+    if value is None or isinstance(value, (str, float)):
+        return value
+    try:
+        return Described(json.dumps(value, default=_moment, ensure_ascii=False).strip('"'))
+    except (ValueError, TypeError, RecursionError):
+        return value
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    raise TypeError
+
+
+def written(word: str, value: Any) -> str:
+    """Return the value of a word as one can type it."""
+    if word == "seeds":
+        ranges: list[list[int]] = []
+        for seed in value:
+            if ranges and seed == ranges[-1][-1] + 1:
+                ranges[-1] = [ranges[-1][0], seed]
+            else:
+                ranges.append([seed])
+        return ",".join("-".join(map(str, ends)) for ends in ranges)
+    if word == "shuffle":
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -176,6 +215,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         words = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"byte {error.start} is not UTF-8"
         raise InvalidInputError("--spec", str(path), f"a readable TOML file ({reason})") from None
     return parse(words, spell=lambda word: f"{word} in {path}")
 
@@ -194,6 +235,6 @@ def specification(values: Mapping[str, Any]) -> SweepSpecification:
     """
     made = SweepSpecification(**values)
     if made.size > MAX_JOBS:
-        shown = f"{len(made.seeds)} seeds x {len(made.learning_rates)} learning rates"
+        shown = f"{counted(len(made.seeds), 'seed')} x {counted(len(made.learning_rates), 'learning rate')}"
         raise InvalidInputError("the sweep", shown, f"at most {MAX_JOBS:,} jobs")
     return made

@@ -20,12 +20,21 @@ def sweep(
     rule: Annotated[str | None, typer.Option(help="backprop (default) or notebook.")] = None,
     engine: Annotated[str | None, typer.Option(help="compiled (default) or numpy.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 (default) or float64.")] = None,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Shuffle the samples in every epoch.")] = False,
+    shuffle: Annotated[
+        bool | None,
+        typer.Option("--shuffle/--no-shuffle", help="Shuffle the samples in every epoch, or not (default)."),
+    ] = None,
     limit: Annotated[str | None, typer.Option(help="Train on the first so many samples only.")] = None,
     data: Annotated[
         str | None, typer.Option(help="bundled (default), openml, or a folder with the four IDX files.")
     ] = None,
-    spec: Annotated[str | None, typer.Option(help="A TOML file with these words; flags override it.")] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            help="A TOML file with the words above, with _ for -, such as: learning_rates = [0.01, 0.03]. "
+            "Flags override it."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The sweep's name.  [default: sweep-DATE-TIME]")] = None,
     output: Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")] = DEFAULT_OUTPUT,
     broker: Annotated[
@@ -54,7 +63,7 @@ def sweep(
         "rule": rule,
         "engine": engine,
         "dtype": dtype,
-        "shuffle": shuffle or None,
+        "shuffle": shuffle,
         "limit": limit,
         "data": data,
     }

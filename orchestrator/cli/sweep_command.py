@@ -9,12 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from nn.dataset import dataset_digest
+from nn.dataset import MNIST_DIGEST, dataset_digest, load_mnist
 from nn.errors import DatasetError, InvalidInputError
 from orchestrator import fields
 from orchestrator.cli.ending import how_to_go_on, run_to_its_end
 from orchestrator.cli.given import embedded_workers, output_folder, settings_for
 from orchestrator.cli.options import SweepOptions
+from orchestrator.cli.output import complain
 from orchestrator.errors import SweepExistsError
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
@@ -22,10 +23,14 @@ from orchestrator.run import Run
 from orchestrator.run_folder import Manifest, RunFolder, free_name
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.sweep import SweepSpecification
+from orchestrator.text import counted
 from worker.job import Job
 from worker.settings import Settings
 from worker.urls import hide_password
 from worker.validation import Described
+
+#: How many samples MNIST has to train on, known without reading it.
+MNIST_SAMPLES = 59_500
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Plan:
 
 
 def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
-    """Run a sweep and return the exit status: 0 if every job has a result, 1 if not, 130 or 143 after a signal.
+    """Run a sweep and return the exit status: 0 if every job has a result, 1 if not, 129, 130 or 143 after a signal.
 
     Raises:
         SeedsweepError: bad input, with nothing begun.
@@ -71,7 +76,7 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
     """
     given = fields.parse(words)
     if options.spec is not None:
-        given = fields.read_toml(Path(options.spec)) | given
+        given = _from_file(options.spec) | given
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
     folder = RunFolder(output_folder(options.output), _name(options))
@@ -81,18 +86,19 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
         specification = fields.specification(_from_environment(settings, given) | given)
     else:
         specification = earlier.specification
-        _refuse_difference(given, earlier)
+        _refuse_difference(given, words, options.spec, earlier)
     dataset = _dataset(specification, settings, is_named=earlier is not None or "data" in given)
     jobs = {job.key: job for job in specification.jobs(dataset)}
     if earlier is not None:
         _refuse_other_jobs(earlier, dataset, list(jobs))
     else:
+        _refuse_large_limit(specification, words, options.spec, dataset, settings)
         folder.check_writable()
     if settings.broker_url is not None:
         # Celery, which an embedded cluster can import while it starts.
         from orchestrator.broker import Broker
 
-        broker = Broker(settings)
+        broker = Broker(settings, tell=complain)
         broker.check_answer()
         broker.patiently(lambda: broker.registry.refuse_other(folder.name, list(jobs)))
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
@@ -104,6 +110,13 @@ def _name(options: SweepOptions) -> str:
     if options.resume:
         raise InvalidInputError("--name", Described("missing"), "the name of the sweep that --resume goes on with")
     return free_name(output_folder(options.output))
+
+
+def _from_file(spec: str) -> dict[str, Any]:
+    # As a path, no text at all would be the current folder.
+    if not spec:
+        raise InvalidInputError("--spec", spec, "the path of a TOML file")
+    return fields.read_toml(Path(spec))
 
 
 def _from_environment(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,15 +134,43 @@ def _dataset(specification: SweepSpecification, settings: Settings, *, is_named:
         raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
 
 
-def _refuse_difference(given: Mapping[str, Any], earlier: Manifest) -> None:
+def _refuse_difference(
+    given: Mapping[str, Any], typed: Mapping[str, object], spec: str | None, earlier: Manifest
+) -> None:
     """Refuse words that say something else than the sweep's own specification."""
     for word, value in given.items():
         own = getattr(earlier.specification, word)
-        if value != own:
-            shown = ",".join(map(str, own)) if isinstance(own, tuple) else own
-            raise InvalidInputError(
-                fields.flag(word), value, f"{shown}, as the sweep {earlier.name} began (or leave it out)"
-            )
+        if value == own:
+            continue
+        field = _spelled(word, typed, spec)
+        shown = typed.get(word, Described(fields.written(word, value)))
+        allowed = f"{fields.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
+        if own is None:
+            allowed = f"nothing, as the sweep {earlier.name} began without it"
+        elif isinstance(typed.get(word), bool):
+            names = {True: f"--{word}", False: f"--no-{word}"}
+            field, shown = names[value], Described("given")
+            allowed = f"{names[own]}, as the sweep {earlier.name} began (or leave it out)"
+        raise InvalidInputError(field, shown, allowed)
+
+
+def _spelled(word: str, typed: Mapping[str, object], spec: str | None) -> str:
+    return fields.flag(word) if word in typed else f"{word} in {spec}"
+
+
+def _refuse_large_limit(
+    specification: SweepSpecification, typed: Mapping[str, object], spec: str | None, dataset: str, settings: Settings
+) -> None:
+    """Refuse a limit that is none: its jobs would be named otherwise than those without one, and be the same."""
+    limit = specification.limit
+    if limit is None:
+        return
+    samples = MNIST_SAMPLES
+    if dataset != MNIST_DIGEST:
+        samples = len(load_mnist(specification.data, cache_dir=settings.cache_dir).train)
+    if limit > samples:
+        allowed = f"an integer from 1 to {samples}, which is all that the data set has to train on (or leave it out)"
+        raise InvalidInputError(_spelled("limit", typed, spec), typed.get("limit", limit), allowed)
 
 
 def _refuse_other_jobs(earlier: Manifest, dataset: str, keys: list[str]) -> None:
@@ -173,11 +214,12 @@ def _train(run: Run, options: SweepOptions, console: Console) -> None:
     kept = run.keep_own()
     reused = run.reuse_siblings() if options.reuse else 0
     with progress_for(console, run.jobs, run.rows) as progress:
-        progress.message(f"Sweep {run.folder.name}: {len(run.jobs)} jobs")
+        progress.message(f"Sweep {run.folder.name}: {counted(len(run.jobs), 'job')}")
         if kept:
-            progress.message(f"{kept} were finished by an earlier run of this sweep")
+            progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished by an earlier run of this sweep")
         if reused:
-            progress.message(f"{reused} are reused from other sweeps in {run.folder.path.parent}")
+            verb = "is" if reused == 1 else "are"
+            progress.message(f"{reused} {verb} reused from other sweeps in {run.folder.path.parent}")
         if run.missing:
             progress.message(f"Training {len(run.missing)} {_where(run)}")
         if run.missing or run.settings.broker_url is not None:

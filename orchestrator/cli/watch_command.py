@@ -12,13 +12,16 @@ from rich.console import Console
 from orchestrator.broker import Broker
 from orchestrator.cancel import cancel_sweep
 from orchestrator.cli.ending import how_to_go_on, run_to_its_end
-from orchestrator.cli.given import output_folder, settings_of_a_cluster
+from orchestrator.cli.given import output_folder, settings_of_a_cluster, sweep_name
+from orchestrator.cli.output import complain
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
+from orchestrator.rows import Row
 from orchestrator.run import Run
 from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interrupted, Interruption
+from orchestrator.text import counted, have, printable
 from worker.job import Job
 from worker.urls import hide_password
 
@@ -36,8 +39,8 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
     try:
         with interruption.handling():
             settings = settings_of_a_cluster(broker)
-            folder = RunFolder(output_folder(output), name)
-            cluster = Broker(settings, tell=lambda _text: None)
+            folder = RunFolder(output_folder(output), sweep_name(name))
+            cluster = Broker(settings, tell=complain)
             cluster.check_answer()
             manifest = find_sweep(cluster, folder)
             jobs = _jobs(manifest)
@@ -100,9 +103,10 @@ def _follow(run: Run, console: Console) -> None:
     run.keep_own()
     with progress_for(console, run.jobs, run.rows) as progress:
         where = hide_password(str(run.settings.broker_url))
-        progress.message(f"Watching {run.folder.name} on the cluster at {where}: {len(run.jobs)} jobs")
+        progress.message(f"Watching {run.folder.name} on the cluster at {where}: {counted(len(run.jobs), 'job')}")
         if run.rows:
-            progress.message(f"{len(run.rows)} are in {run.folder.path} already")
+            verb = "is" if len(run.rows) == 1 else "are"
+            progress.message(f"{len(run.rows)} {verb} in {run.folder.path} already")
         run.follow(progress)
 
 
@@ -118,11 +122,11 @@ def _its_turn(run: Run, cluster: Broker, console: Console) -> Iterator[None]:
 
 
 def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.ExitStack) -> None:
-    shown = run.folder.rows()
+    shown = _own_rows(run)
     with progress_for(console, run.jobs, shown) as progress:
         progress.message(f"Another process writes to {run.folder.path}: looking on")
         while True:
-            for key, row in run.folder.rows().items():
+            for key, row in _own_rows(run).items():
                 if key not in shown:
                     shown[key] = row
                     progress.finished(row)
@@ -135,6 +139,10 @@ def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.Exit
             time.sleep(LOOK_SECONDS)
 
 
+def _own_rows(run: Run) -> dict[str, Row]:
+    return {key: row for key, row in run.folder.rows().items() if key in run.jobs}
+
+
 def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> int:
     """Cancel a sweep, say what became of its jobs, and return the exit status.
 
@@ -142,19 +150,27 @@ def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> 
         SeedsweepError: bad input, no such sweep, or no cluster; with nothing begun.
     """
     settings = settings_of_a_cluster(broker)
-    folder = RunFolder(output_folder(output), name)
-    cluster = Broker(settings)
+    folder = RunFolder(output_folder(output), sweep_name(name))
+    cluster = Broker(settings, tell=complain)
     cluster.check_answer()
     done = cancel_sweep(cluster, find_sweep(cluster, folder))
     if as_json:
         counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
         print(json.dumps({"name": name, **counts, "wanted": sorted(done.wanted)}))
         return 0
+    if not (done.withdrawn or done.ending or done.wanted):
+        print(f"Nothing of the sweep {name} was left to cancel: {have(len(done.ended), 'job')} ended before")
+        return 0
+    running = len(done.ending)
+    ending = "1 running one ends after its epoch" if running == 1 else f"{running} running ones end after their epoch"
     print(
-        f"Sweep {name} is cancelled: {len(done.withdrawn)} queued jobs have ended, {len(done.ending)} running ones end "
-        f"after their epoch, {len(done.ended)} had ended before"
+        f"Sweep {name} is cancelled: {have(len(done.withdrawn), 'queued job')} ended, {ending}, "
+        f"{len(done.ended)} had ended before"
     )
     if done.wanted:
         others = ", ".join(sorted(set(done.wanted.values())))
-        print(f"{len(done.wanted)} jobs go on, because other sweeps wait for them: {others}")
+        go_on = "1 job goes on, because another sweep waits for it"
+        if len(done.wanted) > 1:
+            go_on = f"{len(done.wanted)} jobs go on, because other sweeps wait for them"
+        print(printable(f"{go_on}: {others}"))
     return 0

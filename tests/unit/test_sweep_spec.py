@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nn.dataset import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.fields import FIELDS, MAX_SEED, parse, read_toml, specification
+from orchestrator.fields import FIELDS, MAX_SEED, parse, read_toml, specification, written
 from orchestrator.sweep import MAX_JOBS, SweepSpecification
 
 
@@ -40,6 +40,7 @@ def test_seeds_are_read(text: object, seeds: tuple[int, ...]) -> None:
         *[("seeds", bad) for bad in ("", ",", "5-2", "-1", "a", "1.5", "1--2", "1-2-3", "0,", [], [True], None, "٣")],
         *[("seeds", bad) for bad in (str(MAX_SEED + 1), f"0-{MAX_SEED + 1}", "9" * 5000, f"0-{MAX_SEED}", "0-100000")],
         *[("learning_rates", bad) for bad in ("0", "-0.1", "nan", "inf", "1e999", "fast", "", "0.1,", [], True, None)],
+        *[("learning_rates", bad) for bad in ("1_0", "٣", "0,1_0", "--1", "1e")],
         *[("epochs", bad) for bad in ("0", "-3", "1.5", "ten", "", "100001", 0, 2.5, True, "9" * 5000)],
         *[("hidden", bad) for bad in ("128", "128,64,32", "0,64", "128,-1", "128,5000", "a,b", "", 128)],
         *[("limit", bad) for bad in ("0", "-1", "all", str(2**31))],
@@ -158,6 +159,34 @@ def test_a_toml_file_that_cannot_be_used_is_refused_by_name(tmp_path: Path, cont
     with pytest.raises(InvalidInputError) as refusal:
         read_toml(file)
     assert str(refusal.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("seeds = 1979-05-27", "seeds in FILE is 1979-05-27; allowed: integers"),
+        ("epochs = true", "epochs in FILE is true; allowed: an integer"),
+        ("learning_rates = [0.1, 1979-05-27]", 'learning_rates in FILE is [0.1, "1979-05-27"]; allowed: finite'),
+        ("loss = {a = 07:32:00}", 'loss in FILE is {"a": "07:32:00"}; allowed: cross_entropy or'),
+        ("rule = 'magic'", "rule in FILE is 'magic'; allowed: backprop or"),
+        ("engine = 3", "engine in FILE is 3; allowed: compiled or"),
+    ],
+)
+def test_a_value_of_a_toml_file_is_shown_as_it_stands_there(tmp_path: Path, content: str, sentence: str) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(content)
+    with pytest.raises(InvalidInputError) as refusal:
+        read_toml(file)
+    assert str(refusal.value).startswith(sentence.replace("FILE", str(file)))
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [("seeds", "0-4"), ("seeds", "0-1,3,5-6"), ("seeds", "4,2"), ("learning_rates", "0.003,1e-05"),
+     ("hidden", "64,65"), ("epochs", "3"), ("loss", "sum_of_squares"), ("data", "openml")],
+)  # fmt: skip
+def test_what_is_written_can_be_typed(word: str, text: str) -> None:
+    assert written(word, parse({word: text})[word]) == text
 
 
 def test_a_missing_toml_file_is_refused(tmp_path: Path) -> None:
