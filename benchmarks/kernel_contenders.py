@@ -206,7 +206,7 @@ def _numpy(weights: Weights) -> Engine:
 
 
 def _by_notebook(name: str) -> Callable[[Weights], Engine]:
-    return lambda weights: notebook.NotebookEngine(weights, engine=name)
+    return lambda weights: notebook.notebook_engine(weights, engine=name)
 
 
 #: The first is what the others are compared with.

@@ -16,39 +16,36 @@ from nn.errors import InvalidInputError
 from nn.kernel_epoch import padded
 from nn.kernel_layers import ROWS
 from nn.kernel_vectors import ALIGNMENT
+from nn.parameters import DTYPES, LOSSES, RULES, check_choice
 from nn.samples import Samples
 from nn.weights import Weights
 
-LOSSES = ("cross_entropy", "sum_of_squares")
-DTYPES = ("float32", "float64")
 #: Activations live on the stack of the calling thread; this many keep well within it.
 MAX_LAYER_SIZE = 65_536
 
 
 class CompiledEngine:
-    """Backpropagation in compiled code.
+    """Backpropagation, or the notebook's rule, in compiled code.
 
     Args:
         weights: Where to start, all float32 or all float64; copied.
         loss: "cross_entropy" or "sum_of_squares".
+        rule: "backprop", or "notebook", for which the loss does not matter.
 
     Raises:
-        InvalidInputError: For another loss or dtype, or a layer of more than `MAX_LAYER_SIZE` nodes.
+        InvalidInputError: For another loss, rule or dtype, or a layer of more than `MAX_LAYER_SIZE` nodes.
     """
 
-    def __init__(self, weights: Weights, *, loss: str) -> None:
-        if loss not in LOSSES:
-            raise InvalidInputError("loss", loss, " or ".join(LOSSES))
-        self._hold(weights, loss)
-
-    def _hold(self, weights: Weights, objective: str) -> None:
-        self._objective = objective
+    def __init__(self, weights: Weights, *, loss: str, rule: str = "backprop") -> None:
+        check_choice("loss", loss, LOSSES)
+        check_choice("rule", rule, RULES)
+        self._objective = loss if rule == "backprop" else rule
         self._dtype = weights.W1.dtype.name
         self._n_features = weights.W1.shape[1]
         self._sizes = (len(weights.W1), len(weights.W2), len(weights.W3))
         if any(matrix.dtype.name != self._dtype for matrix in weights) or self._dtype not in DTYPES:
             raise InvalidInputError(
-                "dtype", ", ".join(W.dtype.name for W in weights), "float32 or float64 for all weights"
+                "dtype", ", ".join(W.dtype.name for W in weights), f"{' or '.join(DTYPES)} for all weights"
             )
         if max(self._sizes) > MAX_LAYER_SIZE:
             raise InvalidInputError("layer sizes", self._sizes, f"at most {MAX_LAYER_SIZE} nodes in a layer")
@@ -126,7 +123,7 @@ def warm_up(layer_sizes: tuple[int, int, int, int], *, dtype: str, objective: st
     Args:
         layer_sizes: Nodes of the input, the two hidden layers and the output.
         dtype: "float32" or "float64".
-        objective: A loss of `LOSSES`, or "notebook" for `rule="notebook"`.
+        objective: A loss, or "notebook" for `rule="notebook"`.
     """
     _, n1, n2, n3 = layer_sizes
     kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32")

@@ -26,7 +26,7 @@ Sizes = tuple[int, int, int]
 
 @functools.cache
 def epoch(objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
-    """Return the compiled epoch of training for an objective: a loss of `nn.kernel.LOSSES`, or "notebook"."""
+    """Return the compiled epoch of training for an objective: a loss, or "notebook"."""
     scalar = np.dtype(dtype).type
     if objective == "notebook":
         function = make_notebook_epoch(*sizes, scalar)

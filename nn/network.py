@@ -256,9 +256,9 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     def _make_engine(self) -> Engine:
         # Imported where they are used: who trains with NumPy alone does not wait for a compiler to load.
         if self.rule == "notebook":
-            from nn.notebook import NotebookEngine
+            from nn.notebook import notebook_engine
 
-            return NotebookEngine(self.weights_, engine=self.engine)
+            return notebook_engine(self.weights_, engine=self.engine)
         if self.engine == "numpy":
             from nn.reference import NumPyEngine
 

@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from nn import reference
 from nn.engine import Engine
-from nn.errors import InvalidInputError
 from nn.kernel import CompiledEngine
-from nn.samples import Samples
+from nn.parameters import ENGINES, check_choice
 from nn.weights import Weights
-
-ENGINES = ("compiled", "numpy")
 
 
 def sigmoid_derivative(z: NDArray[Any]) -> NDArray[Any]:
@@ -54,13 +51,8 @@ class _NumPyRule(reference.NumPyEngine):
             W -= W.dtype.type(learning_rate) * change
 
 
-class _CompiledRule(CompiledEngine):
-    def __init__(self, weights: Weights) -> None:
-        self._hold(weights, "notebook")
-
-
-class NotebookEngine:
-    """Trains by the notebook's rule; predicts as the other engines do.
+def notebook_engine(weights: Weights, *, engine: str = "compiled") -> Engine:
+    """Return an engine that trains by the notebook's rule, and predicts as the others do.
 
     Args:
         weights: Where to start; copied.
@@ -69,29 +61,11 @@ class NotebookEngine:
     Raises:
         InvalidInputError: For another engine.
     """
-
-    def __init__(self, weights: Weights, *, engine: str = "compiled") -> None:
-        if engine not in ENGINES:
-            raise InvalidInputError("engine", engine, " or ".join(ENGINES))
-        self._engine: Engine = (
-            _CompiledRule(weights) if engine == "compiled" else _NumPyRule(weights, loss="cross_entropy")
-        )
-
-    def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
-        """Update the weights once for every sample; see `nn.engine.Engine`."""
-        self._engine.train_epoch(samples, learning_rate, order)
-
-    def predict_proba(self, samples: Samples) -> NDArray[Any]:
-        """Return the probability of each class; see `nn.engine.Engine`."""
-        return self._engine.predict_proba(samples)
-
-    def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index; see `nn.engine.Engine`."""
-        return self._engine.predict(samples)
-
-    def weights(self) -> Weights:
-        """Return a copy of the weights."""
-        return self._engine.weights()
+    check_choice("engine", engine, ENGINES)
+    # The rule takes the error of the output to be what it is under this loss.
+    if engine == "compiled":
+        return CompiledEngine(weights, loss="cross_entropy", rule="notebook")
+    return _NumPyRule(weights, loss="cross_entropy")
 
 
 def notebook_accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64], n_classes: int) -> float:

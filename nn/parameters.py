@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from nn.errors import InvalidInputError
 
-_CHOICES = {
-    "loss": ("cross_entropy", "sum_of_squares"),
-    "rule": ("backprop", "notebook"),
-    "dtype": ("float32", "float64"),
-    "engine": ("compiled", "numpy"),
-}
+Loss = Literal["cross_entropy", "sum_of_squares"]
+Rule = Literal["backprop", "notebook"]
+DType = Literal["float32", "float64"]
+EngineName = Literal["compiled", "numpy"]
+
+LOSSES: tuple[str, ...] = get_args(Loss)
+RULES: tuple[str, ...] = get_args(Rule)
+DTYPES: tuple[str, ...] = get_args(DType)
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+_CHOICES = {"loss": LOSSES, "rule": RULES, "dtype": DTYPES, "engine": ENGINES}
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -36,11 +41,20 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     if not isinstance(parameters["shuffle"], bool | np.bool_):
         raise InvalidInputError("shuffle", parameters["shuffle"], "True or False")
     for name, choices in _CHOICES.items():
-        if not (isinstance(parameters[name], str) and parameters[name] in choices):
-            raise InvalidInputError(name, parameters[name], " or ".join(map(repr, choices)))
+        check_choice(name, parameters[name], choices)
     seed = parameters["random_state"]
     if isinstance(seed, Integral) and not 0 <= int(seed) < 2**32:
         raise InvalidInputError("random_state", seed, "a whole number from 0 to 2**32 - 1, a RandomState, or None")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Check a parameter that is one of a few words.
+
+    Raises:
+        InvalidInputError: it is none of them.
+    """
+    if not (isinstance(value, str) and value in choices):
+        raise InvalidInputError(name, value, " or ".join(map(repr, choices)))
 
 
 def _is_number(value: object, kind: type) -> bool:

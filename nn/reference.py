@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.errors import InvalidInputError
+from nn.parameters import LOSSES, check_choice
 from nn.samples import Samples
 from nn.weights import Weights
 
@@ -75,7 +75,6 @@ def sum_of_squares_error(output: Array, y: Array) -> Array:
     return jacobian @ (2 * (output - y))  # type: ignore[no-any-return]
 
 
-LOSSES = {"cross_entropy": cross_entropy, "sum_of_squares": sum_of_squares}
 _ERRORS = {"cross_entropy": cross_entropy_error, "sum_of_squares": sum_of_squares_error}
 
 
@@ -115,8 +114,7 @@ class NumPyEngine:
     """
 
     def __init__(self, weights: Weights, *, loss: str) -> None:
-        if loss not in LOSSES:
-            raise InvalidInputError("loss", loss, " or ".join(LOSSES))
+        check_choice("loss", loss, LOSSES)
         self._loss = loss
         self._weights = Weights(*(matrix.copy() for matrix in weights))
 

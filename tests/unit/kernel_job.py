@@ -14,7 +14,7 @@ import numpy as np
 from nn.dataset import load_mnist
 from nn.engine import Engine
 from nn.kernel import CompiledEngine
-from nn.notebook import NotebookEngine
+from nn.notebook import notebook_engine
 from nn.weights import Weights, initial_weights
 
 EPOCHS = 5
@@ -35,7 +35,7 @@ def main() -> None:
         "float32": CompiledEngine(weights("float32", (128, 64)), loss="cross_entropy"),
         "float64": CompiledEngine(weights("float64", (128, 64)), loss="cross_entropy"),
         "sum_of_squares": CompiledEngine(weights("float32", (100, 37)), loss="sum_of_squares"),
-        "notebook": NotebookEngine(weights("float64", (128, 64))),
+        "notebook": notebook_engine(weights("float64", (128, 64))),
     }
     for name, engine in jobs.items():
         for _ in range(EPOCHS):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nn import reference
 from nn.dataset import Dataset, load_mnist
 from nn.errors import InvalidInputError
-from nn.notebook import NotebookEngine, notebook_accuracy
+from nn.notebook import notebook_accuracy, notebook_engine
 from nn.samples import pack
 from nn.weights import Weights, initial_weights
 
@@ -81,7 +81,7 @@ def printed_by_both(
     train, validation = mnist.train.first(n_train), mnist.validation.first(n_validation)
     one_hot = np.eye(10, dtype=np.float32)
     literal = LiteralNotebook(SHAPE, seed, l_rate)
-    engine = NotebookEngine(initial_weights(SHAPE, np.random.RandomState(seed), "float64"))
+    engine = notebook_engine(initial_weights(SHAPE, np.random.RandomState(seed), "float64"))
     expected, printed = [], []
     for _ in range(epochs):
         literal.train(train.to_dense(), one_hot[train.labels])
@@ -113,7 +113,7 @@ def test_both_engines_move_the_weights_alike(
     samples = mnist.train.first(2000)
     weights = initial_weights(layer_sizes, np.random.RandomState(0), dtype)
     order = np.random.RandomState(1).permutation(len(samples))
-    engines = [NotebookEngine(weights, engine=name) for name in ("compiled", "numpy")]
+    engines = [notebook_engine(weights, engine=name) for name in ("compiled", "numpy")]
     for engine in engines:
         engine.train_epoch(samples, 0.001, order)
     for compiled, plain in zip(*(engine.weights() for engine in engines), strict=True):
@@ -125,7 +125,7 @@ def test_one_step_takes_one_number_from_all_weights_of_a_layer(name: str) -> Non
     # Given a network and one sample of class 1
     weights = initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float64")
     samples = pack(np.random.RandomState(1).rand(1, 7), np.array([1]))
-    engine = NotebookEngine(weights, engine=name)
+    engine = notebook_engine(weights, engine=name)
 
     # When the rule takes a step
     engine.train_epoch(samples, 0.5)
@@ -146,7 +146,7 @@ def test_an_exponential_that_overflows_turns_the_network_to_nan_and_its_predicti
     drawn = initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float64")
     weights = Weights(drawn.W1 - 1000, drawn.W2, drawn.W3)
     samples = pack(np.ones((3, 7)), np.array([1, 2, 3]))
-    engine = NotebookEngine(weights, engine=name)
+    engine = notebook_engine(weights, engine=name)
 
     # When it is trained
     engine.train_epoch(samples, 0.001)
@@ -176,5 +176,5 @@ def test_the_notebooks_accuracy_depends_on_two_counts_only() -> None:
 
 
 def test_an_unknown_engine_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="engine is 'gpu'; allowed: compiled or numpy"):
-        NotebookEngine(initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float64"), engine="gpu")
+    with pytest.raises(InvalidInputError, match="engine is 'gpu'; allowed: 'compiled' or 'numpy'"):
+        notebook_engine(initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float64"), engine="gpu")

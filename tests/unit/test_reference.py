@@ -7,11 +7,10 @@ import pytest
 
 from nn import reference
 from nn.errors import InvalidInputError
+from nn.parameters import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
 from nn.weights import Weights, initial_weights
-
-LOSSES = ("cross_entropy", "sum_of_squares")
 
 
 def some_weights(layer_sizes: tuple[int, int, int, int], dtype: str = "float64") -> Weights:
@@ -29,7 +28,7 @@ def test_every_gradient_is_the_central_difference_of_the_loss(
     y = np.eye(layer_sizes[3])[1]
 
     def loss_of(weights: Weights) -> float:
-        return reference.LOSSES[loss](reference.forward(weights, x).A3, y)
+        return getattr(reference, loss)(reference.forward(weights, x).A3, y)
 
     # When each weight in turn is moved up and down a little
     differences = Weights(*(np.empty_like(W) for W in weights))
@@ -115,5 +114,5 @@ def test_a_network_of_nan_predicts_class_0() -> None:
 
 
 def test_an_unknown_loss_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: cross_entropy or sum_of_squares"):
+    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: 'cross_entropy' or 'sum_of_squares'"):
         NumPyEngine(some_weights((7, 5, 3, 4)), loss="hinge")
