@@ -67,7 +67,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("rpush expire", "%W~seedsweep:mismatch:*"),
         ("set get unlink", "~seedsweep:checkpoint:*"),
         ("hset hgetall expire", "~seedsweep:attempts:*"),
-        ("incr expire", "~seedsweep:refusals:*"),
+        ("set unlink", "~seedsweep:refusals:*"),
         ("get", "%R~seedsweep:cancelled:*"),
         ("hset hget hgetall hdel expire", "~seedsweep:workers"),
     ),

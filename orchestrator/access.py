@@ -47,7 +47,7 @@ def cluster_for(
             settings.model_copy(update={"broker_url": cluster.url, "result_backend": None}),
             tell,
             cluster.check,
-            no_worker="The worker gets ready: the first time, it prepares the data set and compiles the kernel",
+            embedded=True,
         )
 
 

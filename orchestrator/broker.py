@@ -43,7 +43,7 @@ class Broker:
         settings: Name the cluster.
         tell: Shows a message to the user.
         check: Raises when there is nothing to wait for any more (a part of the embedded cluster ended).
-        no_worker: What to tell who waits because no worker is online; None for the words that fit a real cluster.
+        embedded: Whether the cluster is this command's own.
 
     Attributes:
         app: The Celery app.
@@ -60,7 +60,8 @@ class Broker:
         settings: Settings,
         tell: Callable[[str], None] = lambda _text: None,
         check: Callable[[], None] = lambda: None,
-        no_worker: str | None = None,
+        *,
+        embedded: bool = False,
     ) -> None:
         self.app = create_app(settings)
         # Celery and kombu would repeat what fails by themselves, in silence: see `patiently`.
@@ -75,7 +76,7 @@ class Broker:
         )
         self.ledger = Ledger(self.app)
         self.address = hide_password(self.app.broker_address)
-        self.no_worker = no_worker or f"No worker is online at {self.address} yet: waiting for one"
+        self.embedded = embedded
         self.check = check
         self._tell = tell
 
@@ -83,6 +84,13 @@ class Broker:
     def store(self) -> Store:
         """Where the weights are."""
         return self._task.store(patient=False)
+
+    @property
+    def no_worker(self) -> str:
+        """What to tell who waits because no worker is online."""
+        if self.embedded:
+            return "The worker gets ready: the first time, it prepares the data set and compiles the kernel"
+        return f"No worker is online at {self.address} yet: waiting for one"
 
     @property
     def registry(self) -> Registry:

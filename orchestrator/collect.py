@@ -165,7 +165,8 @@ class Collector:
         self._broker.check()
         if self._sweep is not None:
             self._sweep.keep()
-            self._cancelled = self._sweep.cancelled()
+            # Once cancelled, a sweep is not taken up again because Redis forgot that.
+            self._cancelled = self._cancelled or self._sweep.cancelled()
         found = self._broker.patiently(lambda: self._broker.ledger.states(waiting))
         accepted, spoiled = self._take(waiting, found)
         still_waiting = {key: job for key, job in waiting.items() if key not in accepted}
@@ -175,7 +176,7 @@ class Collector:
             return self._give_up(still_waiting)
         resubmit(self._broker, spoiled)
         if still_waiting:
-            self._quiet.look(sign_of_work=bool(running or accepted))
+            self._quiet.look(ended=bool(accepted), running=running)
             self._submit_lost(still_waiting, reconciler)
         return still_waiting
 

@@ -85,8 +85,11 @@ class Ledger:
             client = channel.client
             found: set[str] = set()
             for queue in self._queues(channel):
-                for start in range(0, client.llen(queue), CHUNK):
-                    found.update(_message_id(item) for item in client.lrange(queue, start, start + CHUNK - 1))
+                start = 0
+                # New ones come in at this end meanwhile, and move the others on: until the list ends, none is missed.
+                while chunk := client.lrange(queue, start, start + CHUNK - 1):
+                    found.update(map(_message_id, chunk))
+                    start += CHUNK
             held = client.hscan_iter(channel.unacked_key, count=CHUNK)
             found.update(_message_id(item, held=True) for _, item in held)
             return found - {""}

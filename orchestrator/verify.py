@@ -120,7 +120,8 @@ class Verification:
             for run, state in ended.items():
                 del waiting[run]
                 yield run, state
-            quiet.look(sign_of_work=bool(ended) or any(state.running for state in found.values()))
+            running = {run: state.value for run, state in found.items() if state.running}
+            quiet.look(ended=bool(ended), running=running)
             lost = broker.patiently(lambda: reconciler.lost(waiting))
             submit(broker, [waiting[run] for run in lost], label=self._label)
             time.sleep(PAUSE)

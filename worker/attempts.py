@@ -38,6 +38,8 @@ class Attempt(BaseModel):
     cause: Cause
     worker: str
     started: float
+    #: The epochs that it had from a checkpoint when it began.
+    epochs_before: int = 0
     #: None while it runs, and for ever if nobody saw it end.
     end: End | None = None
 
@@ -56,22 +58,37 @@ class Attempts:
     roster: Roster
     limit: int
 
-    def start(self, run: str, worker: str) -> tuple[str, Attempt]:
-        """Put a new attempt on record.
+    def on_last_chance(self, run: str, epochs: int) -> bool:
+        """Return whether the next worker that goes down under the run is one too many.
 
-        Returns:
-            The attempt's id, which `finish` takes, and the attempt.
+        A worker may have gone down because of a job that it trained beside this one: the last attempt shall show it.
+
+        Args:
+            run: The run.
+            epochs: Those that it has from a checkpoint.
 
         Raises:
             TooManyAttemptsError: the run took its worker down as often as is allowed.
         """
+        strikes = _strikes(self._settle_lost(run), epochs)
+        if len(strikes) >= self.limit:
+            what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
+            raise TooManyAttemptsError(f"the job took its worker down {len(strikes)} times ({what}): it is given up")
+        return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
+
+    def start(self, run: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
+        """Put a new attempt on record, which has so many epochs from a checkpoint.
+
+        Returns:
+            The attempt's id, which `finish` takes, and the attempt.
+        """
         earlier = self._settle_lost(run)
-        lost = [attempt for attempt in earlier if attempt.end in _TAKEN_DOWN]
-        if len(lost) >= self.limit:
-            what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in lost)
-            raise TooManyAttemptsError(f"the job took its worker down {len(lost)} times ({what}): it is given up")
         attempt = Attempt(
-            number=len(earlier) + 1, cause=_cause(earlier[-1] if earlier else None), worker=worker, started=time.time()
+            number=len(earlier) + 1,
+            cause=_cause(earlier[-1] if earlier else None),
+            worker=worker,
+            started=time.time(),
+            epochs_before=epochs,
         )
         attempt_id = uuid.uuid4().hex
         self._put(run, attempt_id, attempt)
@@ -92,12 +109,15 @@ class Attempts:
         return _in_order(self._read(run))
 
     def _settle_lost(self, run: str) -> list[Attempt]:
-        """Return the attempts, with those on record as lost whose workers are gone."""
+        """Return the attempts, with those on record as lost whose workers are gone, and no others."""
         attempts = self._read(run)
         for attempt_id, attempt in attempts.items():
-            if attempt.end is None and not self.roster.is_alive(attempt.worker, attempt.started):
-                # If it was only cut off, it corrects this when it ends: the last word is its own.
-                attempts[attempt_id] = attempt.model_copy(update={"end": "worker lost"})
+            if attempt.end not in (None, "worker lost"):
+                continue
+            # A worker that was only cut off, or frozen, is back; its attempt goes on, and has the last word itself.
+            end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
+            if end != attempt.end:
+                attempts[attempt_id] = attempt.model_copy(update={"end": end})
                 self._put(run, attempt_id, attempts[attempt_id])
         return _in_order(attempts)
 
@@ -122,6 +142,21 @@ class Attempts:
                 # Not written by this version: it counts for nothing, and harms nothing.
                 continue
         return found
+
+
+def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:
+    """Return the attempts that took their worker down and left no checkpoint further on than they had found one.
+
+    Args:
+        attempts: In their order.
+        epochs: Those that the run has from a checkpoint now.
+    """
+    found_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
+    return [
+        attempt
+        for attempt, after in zip(attempts, found_after, strict=False)
+        if attempt.end in _TAKEN_DOWN and after <= attempt.epochs_before
+    ]
 
 
 def _in_order(attempts: dict[str, Attempt]) -> list[Attempt]:

@@ -8,7 +8,7 @@ class JobRefusedError(SeedsweepError):
 
 
 class WrongDatasetError(SeedsweepError):
-    """This worker holds another data set than the job names; another worker may hold the right one."""
+    """No worker has had the data set that the job names, for as long as a job waits for one."""
 
 
 class OutOfMemoryError(SeedsweepError):

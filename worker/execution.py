@@ -18,6 +18,7 @@ from worker.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainer import Trained, train
 
 if TYPE_CHECKING:
+    from nn.checkpoint import Checkpoint
     from nn.network import DeepNeuralNetwork
     from worker.tasks import TrainingTask
 
@@ -29,8 +30,8 @@ REPORT_SECONDS = 0.25
 REPORT_EPOCHS = 100
 #: A worker without the job's data set keeps it for so many seconds: the queue is not to be turned over in a hurry.
 REFUSAL_SECONDS = 2.0
-#: So often is a job refused while no worker has its data set; then it fails.
-REFUSALS = 3
+#: Seconds between two looks whether a job may be alone now.
+SOLITUDE_SECONDS = 0.2
 
 
 class _StoppedError(Exception):
@@ -69,18 +70,30 @@ class Execution:
             Reject: the job goes back to the queue.
             Ignore: the job is cancelled.
         """
-        reason = self.store.cancelled(self.run_id)
-        if reason is not None:
-            self.checkpoints.delete(self.run_id)
-            raise self._revoked(reason)
-        if self.task.stopping.is_set():
-            raise Reject("the worker ends", requeue=True)
+        self._check_wanted()
         self._check_dataset()
-        self.attempt_id, self.attempt = self.attempts.start(self.run_id, self.worker)
+        checkpoint = self.checkpoints.load(self.run_id, self.job)
+        epochs = 0 if checkpoint is None else checkpoint.epochs
+        alone = self.attempts.on_last_chance(self.run_id, epochs)
+        try:
+            if alone:
+                self._wait_for_solitude()
+            return self._attempt(checkpoint, epochs)
+        finally:
+            if alone:
+                self.task.solitude.leave()
+
+    def _wait_for_solitude(self) -> None:
+        while not self.task.solitude.enter():
+            self._check_wanted()
+            self.task.stopping.wait(SOLITUDE_SECONDS)
+
+    def _attempt(self, checkpoint: Checkpoint | None, epochs: int) -> Result:
+        self.attempt_id, self.attempt = self.attempts.start(self.run_id, self.worker, epochs)
         self.task.request.execution = self
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
         try:
-            return self._train()
+            return self._train(checkpoint)
         except _StoppedError:
             self.attempts.finish(self.run_id, self.attempt_id, self.attempt, "given back")
             raise Reject("the worker ends; the job goes on elsewhere from its checkpoint", requeue=True) from None
@@ -96,8 +109,7 @@ class Execution:
         self.attempts.finish(self.run_id, self.attempt_id, self.attempt, end)
         self.checkpoints.delete(self.run_id)
 
-    def _train(self) -> Result:
-        checkpoint = self.checkpoints.load(self.run_id, self.job)
+    def _train(self, checkpoint: Checkpoint | None) -> Result:
         if checkpoint is not None:
             logger.info("Goes on after epoch %d", checkpoint.epochs)
         try:
@@ -169,9 +181,20 @@ class Execution:
             error=trained.problem,
         )
 
+    def _check_wanted(self) -> None:
+        """Raise if the job is not to begin, because it is cancelled or because the worker ends."""
+        reason = self.store.cancelled(self.run_id)
+        if reason is not None:
+            self.checkpoints.delete(self.run_id)
+            raise self._revoked(reason)
+        if self.task.stopping.is_set():
+            raise Reject("the worker ends", requeue=True)
+
     def _revoked(self, reason: str) -> Ignore:
         """Store that the job is cancelled; return what ends it with nothing else stored."""
         self.task.backend.mark_as_revoked(self.run_id, reason, request=self.task.request)
+        # Flower ranks states of our own above REVOKED, and RETRY above all of them.
+        self.task.tell_flower("retried", "", exception="", traceback="")
         self.task.tell_flower("revoked", "", terminated=False, signum=None, expired=False)
         return Ignore(f"cancelled: {reason}")
 
@@ -180,10 +203,12 @@ class Execution:
         mine = self.task.dataset.digest
         if mine == self.job.dataset:
             return
-        holders = self.task.roster().holders(self.job.dataset)
-        if not holders and self.store.count_refusal(self.run_id) >= REFUSALS:
+        if self.task.roster().holders(self.job.dataset):
+            self.store.forget_refusals(self.run_id)
+        elif (seconds := self.store.refused_for(self.run_id)) >= self.task.app.settings.dataset_seconds:
             raise WrongDatasetError(
-                f"no worker has the job's data set {self.job.dataset}; this one ({self.worker}) has {mine}"
+                f"no worker had the job's data set {self.job.dataset} for {seconds:.0f} s; this one ({self.worker}) "
+                f"has {mine}"
             )
         logger.warning("Gives back %s: it needs the data set %s, and this is %s", self.job, self.job.dataset, mine)
         self.task.stopping.wait(REFUSAL_SECONDS)

@@ -25,7 +25,8 @@ class PreloadStep(bootsteps.Step):
 
         calm_logs()
         try:
-            dataset = worker.app.tasks[TRAIN].dataset
+            task = worker.app.tasks[TRAIN]
+            dataset, _ = task.dataset, task.solitude
             from worker.trainer import warm_up
 
             warm_up(dataset)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.store import Store
+
+P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
@@ -15,16 +17,25 @@ WORKERS = "seedsweep:workers"
 FORGOTTEN_AFTER = 10
 
 
-class Presence(BaseModel):
-    """A worker as it was at its last beat. Times are seconds since the epoch, by the worker's own clock."""
+class _Pulse(BaseModel):
+    """What can be read of a worker of any version. Times are seconds since the epoch, by the worker's own clock."""
 
     model_config = ConfigDict(frozen=True)
+
+    started: float
+    beat: float
+
+    def age(self) -> float:
+        """Return the seconds since the last beat."""
+        return time.time() - self.beat
+
+
+class Presence(_Pulse):
+    """A worker as it was at its last beat."""
 
     name: str
     host: str
     pid: int
-    started: float
-    beat: float
     #: When its event loop last turned.
     looped: float
     #: When it last took a job, or had no reason to: no process was free, or none waited.
@@ -40,10 +51,6 @@ class Presence(BaseModel):
     broken: str | None
     #: The digest of its data set; None before it is loaded.
     dataset: str | None
-
-    def age(self) -> float:
-        """Return the seconds since the last beat."""
-        return time.time() - self.beat
 
 
 class Roster:
@@ -80,19 +87,19 @@ class Roster:
         stored = self._store.call(lambda: self._store.client.hgetall(WORKERS))
         found = []
         for name, value in cast("dict[bytes, bytes]", stored).items():
-            presence = _read(value)
-            if presence is None or presence.age() > FORGOTTEN_AFTER * self._lease:
-                self.leave(name.decode(errors="replace"))
-            else:
+            pulse, presence = _read(_Pulse, value), _read(Presence, value)
+            if pulse is None or pulse.age() > FORGOTTEN_AFTER * self._lease:
+                self._store.call(lambda name=name: self._store.client.hdel(WORKERS, name))  # type: ignore[misc]
+            elif presence is not None:
                 found.append(presence)
         return sorted(found, key=lambda presence: presence.name)
 
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at a time (by its own clock) still holds its leases."""
         value = self._store.call(lambda: self._store.client.hget(WORKERS, name))
-        presence = _read(cast("bytes", value)) if value is not None else None
+        pulse = _read(_Pulse, cast("bytes", value)) if value is not None else None
         # A worker of the same name that started later is another one.
-        return presence is not None and presence.age() < self._lease and presence.started <= since
+        return pulse is not None and pulse.age() < self._lease and pulse.started <= since
 
     def holders(self, dataset: str) -> list[str]:
         """Return the names of the workers that take jobs on a data set."""
@@ -100,9 +107,8 @@ class Roster:
         return [presence.name for presence in live if presence.consuming and presence.dataset == dataset]
 
 
-def _read(value: bytes) -> Presence | None:
+def _read(kind: type[P], value: bytes) -> P | None:
     try:
-        return Presence.model_validate_json(value)
+        return kind.model_validate_json(value)
     except ValidationError:
-        # Another version's, or nobody's: as good as absent.
         return None

@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     #: Seconds of training after which the next epoch's end is checkpointed.
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds that a stopping worker waits for the end of an epoch before it gives its job back in the middle of one.
-    stop_seconds: float = Field(default=8.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
+    stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
+    #: Seconds for which a job waits for a worker with its data set, while others refuse it, before it is failed.
+    dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: How many workers a job may take down before it is failed.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")
     #: Failed jobs in a row after which a worker takes no more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from worker.tasks import TrainingTask
 
 logger = get_logger(__name__)
+
+#: Seconds for Celery to give back the jobs that were cut off.
+GIVE_BACK_SECONDS = 2.5
 
 
 class StopFlag:
@@ -49,11 +53,13 @@ class StopStep(bootsteps.StartStopStep):
     On SIGTERM Celery stops taking messages and waits for its processes, however long. They give their jobs back at the
     end of an epoch (`worker.execution`). An epoch that takes longer than `stop_seconds` is cut off: Celery's own cold
     shutdown then ends the processes and gives the messages back, before `docker stop` or a reboot would kill the worker
-    and leave its jobs to the end of their lease.
+    and leave its jobs to the end of their lease. If that, too, takes long, because Redis does not answer, the worker
+    ends with nothing given back.
     """
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
+        self._worker = worker
         self._task: TrainingTask = _train_task(worker)
         self._seconds: float = worker.app.settings.stop_seconds
 
@@ -79,6 +85,17 @@ class StopStep(bootsteps.StartStopStep):
     def _time_is_up(self) -> None:
         logger.warning("Jobs are given back as they stood: no epoch's end came in %g seconds", self._seconds)
         os.kill(os.getpid(), signal.SIGQUIT)
+        time.sleep(GIVE_BACK_SECONDS)
+        logger.critical("Ends with nothing given back: Redis does not answer; the leases of its jobs end")
+        self._kill()
+
+    def _kill(self) -> None:
+        # Celery's pool holds billiard's, which holds the processes; other kinds of pools have none.
+        processes = getattr(getattr(self._worker.pool, "_pool", None), "_pool", None)
+        for process in processes or ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        os._exit(1)
 
 
 def _train_task(worker: Any) -> Any:

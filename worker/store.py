@@ -12,7 +12,7 @@
 | seedsweep:mismatch:<job key>   | list   | JSON, hashes that differ  | worker, before result | `result_expires`       |
 | seedsweep:checkpoint:<run>     | string | `worker.checkpoints`      | worker, at epoch ends | with the job           |
 | seedsweep:attempts:<run>       | hash   | JSON, one an attempt      | worker, at start, end | `result_expires`       |
-| seedsweep:refusals:<run>       | string | times without the data    | worker                | `result_expires`       |
+| seedsweep:refusals:<run>       | string | since when it has no data | worker                | `result_expires`       |
 | seedsweep:cancelled:<run>      | string | why                       | orchestrator          | `result_expires`       |
 | seedsweep:sweep:<name>         | hash   | `orchestrator.registry`   | orchestrator          | `result_expires`       |
 | seedsweep:sweeps               | set    | names of sweeps           | orchestrator          | `result_expires`       |
@@ -165,17 +165,18 @@ class Store:
         """Take back `cancel` for runs that have not ended by it."""
         self._unlink([key("cancelled", run) for run in runs])
 
-    def count_refusal(self, run: str) -> int:
-        """Count that a worker refused the run for want of its data set; return how often that was."""
-        name = key("refusals", run)
+    def refused_for(self, run: str) -> float:
+        """Note that no worker has the run's data set; return for how many seconds that has been so."""
+        now = time.time()
+        since = self.call(lambda: self.client.set(key("refusals", run), now, ex=self.expires, nx=True, get=True))
+        try:
+            return max(0.0, now - float(cast("bytes", since or b"")))
+        except ValueError:
+            return 0.0
 
-        def command() -> int:
-            with self.client.pipeline() as pipeline:
-                pipeline.incr(name)
-                pipeline.expire(name, self.expires)
-                return int(pipeline.execute()[0])
-
-        return self.call(command)
+    def forget_refusals(self, run: str) -> None:
+        """Note that a worker has the run's data set again."""
+        self._unlink([key("refusals", run)])
 
     def forget(self, runs: Iterable[str]) -> None:
         """Remove what is known of these runs but for their results, so that they can be submitted afresh."""

@@ -16,6 +16,7 @@ from worker.checkpoints import Checkpoints
 from worker.errors import JobRefusedError
 from worker.job import Job, is_run_of, run_id
 from worker.presence import Roster
+from worker.solitude import Solitude
 from worker.stopping import StopFlag
 from worker.store import Store
 
@@ -52,6 +53,11 @@ class TrainingTask(Task):
 
         settings = self.app.settings
         return load_mnist(settings.data, cache_dir=settings.cache_dir)
+
+    @cached_property
+    def solitude(self) -> Solitude:
+        """The lock that lets one of the worker's processes at a time train a dangerous job."""
+        return Solitude()
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""

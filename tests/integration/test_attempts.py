@@ -27,7 +27,7 @@ def failure(cluster: Cluster, run: str) -> Exception:
 
 def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: Cluster) -> None:
     # Given a worker, and a job whose process dies each time it is tried
-    worker = cluster.start_worker()
+    worker = cluster.start_worker(SEEDSWEEP_BREAKER_FAILURES="2")
     run = cluster.submit(make_job(**LONG)).id
     checkpoint = f"seedsweep:checkpoint:{run}"
     cluster.server.client().set(checkpoint, b"of an attempt that died")
@@ -71,6 +71,24 @@ def test_a_job_that_kills_whole_workers_is_given_up_and_can_be_submitted_afresh(
         assert cluster.result(cluster.submit(job).id).attempts == 1
     finally:
         cluster.close()
+
+
+def test_a_job_is_not_given_up_for_what_another_one_does(cluster: Cluster) -> None:
+    # Given a worker that trains two jobs at once, one of which takes the whole worker down whenever it is tried
+    good, bad = (cluster.submit(make_job(seed=seed, **LONG)).id for seed in range(2))
+    for number in (1, 2):
+        worker = cluster.start_worker(concurrency=2)
+        for run in (good, bad):
+            worker.wait_until_logged(f"[{run}]: Attempt {number} (")
+        worker.kill()
+    # When its turn comes again, now that it may be the last time for either
+    third = cluster.start_worker(concurrency=2)
+    third.wait_until_logged(f"[{bad}]: Attempt 3 (")
+    third.kill()
+    cluster.start_worker(concurrency=2)
+    # Then that one is given up, and the other one is not
+    assert "worker lost on w1@test, worker lost on w2@test, worker lost on w3@test" in str(failure(cluster, bad))
+    assert cluster.result(good).status == "succeeded"
 
 
 def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:

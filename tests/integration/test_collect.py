@@ -175,7 +175,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
     # Then they are trained as if nothing stood there
     assert [row.status for row in recorder.rows] == ["succeeded"] * len(jobs)
-    assert check(cluster.app, socket.gethostname()).healthy
+    wait_for(lambda: check(cluster.app, socket.gethostname()).healthy, "a healthy worker", report=cluster.logs)
 
 
 @pytest.mark.parametrize("held", [b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]'])

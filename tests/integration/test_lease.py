@@ -106,6 +106,54 @@ def test_other_applications_on_the_same_redis_leave_the_jobs_alone(cluster: Clus
     assert cluster.result(run).attempts == 1
 
 
+def test_leases_are_renewed_while_a_result_backend_of_its_own_is_away(
+    cluster: Cluster, short_path: Path, cache_dir: Path
+) -> None:
+    # Given workers whose results go to another Redis than their messages
+    folder = short_path / "b"
+    folder.mkdir()
+    backend = RedisServer(folder, persistent=True)
+    apart = Cluster(cluster.server, cluster.folder, cache_dir, result_backend=backend.start().url)
+    try:
+        apart.start_worker()
+        run = apart.submit(make_job(epochs=1500)).id
+        apart.wait_for_state(run, "PROGRESS")
+        apart.start_worker()
+        # When that one is away for two leases
+        backend.stop()
+        time.sleep(2 * cluster.settings.lease_seconds)
+        backend.start()
+        # Then the job is not given to the idle worker
+        assert apart.result(run).attempts == 1
+    finally:
+        apart.close()
+        backend.stop()
+
+
+@pytest.mark.parametrize("refusing", [{"min-replicas-to-write": "1"}, {"replicaof": None}])
+def test_a_redis_that_takes_no_writes_for_a_moment_costs_no_job(
+    cluster: Cluster, refusing: dict[str, str | None]
+) -> None:
+    # Given jobs in training, one after another
+    cluster.start_worker(SEEDSWEEP_BREAKER_FAILURES="1")
+    runs = [cluster.submit(make_job(seed=seed, epochs=100)).id for seed in range(3)]
+    cluster.wait_for_state(runs[0], "PROGRESS")
+    client = cluster.server.client()
+    # When Redis refuses writes, as it does in a fail-over
+    for _ in range(3):
+        if "replicaof" in refusing:
+            client.execute_command("REPLICAOF", "127.0.0.1", "1")
+            time.sleep(0.5)
+            client.execute_command("REPLICAOF", "NO", "ONE")
+        else:
+            client.config_set("min-replicas-to-write", "1")
+            time.sleep(0.5)
+            client.config_set("min-replicas-to-write", "0")
+        time.sleep(0.3)
+    # Then every job ends as if nothing had happened
+    assert [cluster.result(run).status for run in runs] == ["succeeded"] * 3
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_redis_that_restarts_does_not_lose_or_double_a_job(persistent_cluster: Cluster, how: signal.Signals) -> None:
     cluster = persistent_cluster

@@ -195,7 +195,7 @@ def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     proxy.resume()
     # Then the sweep ends well.
     output = end(process)
-    assert f"{proxy.url} answers again, after " in output
+    assert f"{proxy.url} is back, after " in output
     assert "jobs 4, accepted 4, attempts 4, reused 0" in output
     assert_whole(command_line, "a", clean)
 

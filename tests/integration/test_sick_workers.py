@@ -50,12 +50,23 @@ def test_a_job_goes_to_the_worker_that_has_its_data_set(cluster: Cluster, other_
     wrong.wait_until_logged(f"it needs the data set {MNIST_DIGEST}, and this is ")
 
 
+def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, other_data: Path) -> None:
+    # Given a worker with another data set, which refuses a job more than once
+    wrong = cluster.start_worker(name="wrong", SEEDSWEEP_DATA=str(other_data))
+    run = cluster.submit(make_job()).id
+    wait_for(lambda: wrong.text().count("it needs the data set") >= 4, "refusals", report=cluster.logs)
+    # When the right one is back
+    cluster.start_worker(name="right")
+    # Then the job has not failed meanwhile
+    assert cluster.result(run).worker == "right@test"
+
+
 def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluster, other_data: Path) -> None:
-    cluster.start_worker(SEEDSWEEP_DATA=str(other_data))
+    cluster.start_worker(SEEDSWEEP_DATA=str(other_data), SEEDSWEEP_DATASET_SECONDS="3")
     run = cluster.submit(make_job()).id
     error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
     assert type(error).__name__ == "WrongDatasetError"
-    assert str(error).startswith(f"no worker has the job's data set {MNIST_DIGEST}; this one (w1@test) has ")
+    assert str(error).startswith(f"no worker had the job's data set {MNIST_DIGEST} for ")
     wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
 
 

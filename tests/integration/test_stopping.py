@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import psutil
+
 from nn.dataset import load_mnist
 from nn.weights import digest
 from tests.support.cluster import Cluster, make_job
@@ -80,6 +82,33 @@ def test_an_epoch_that_takes_too_long_is_cut_off(redis_server: RedisServer, tmp_
         cluster.start_worker()
         assert cluster.result(run).attempts == 2
     finally:
+        cluster.close()
+
+
+def test_a_worker_ends_although_redis_does_not_answer(
+    redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(redis_server, tmp_path, cache_dir, stop_seconds=1.0)
+    try:
+        # Given a busy worker and an idle one
+        busy = cluster.start_worker()
+        run = cluster.submit(make_job(epochs=1500)).id
+        cluster.wait_for_state(run, "PROGRESS")
+        idle = cluster.start_worker()
+        children = [*busy.children(), *idle.children()]
+        # When Redis stands still, and they are told to end
+        redis_server.send(signal.SIGSTOP)
+        for worker in (busy, idle):
+            worker.process.send_signal(signal.SIGTERM)
+        for worker in (busy, idle):
+            worker.process.wait(timeout=30)
+        redis_server.send(signal.SIGCONT)
+        # Then nothing is left of them, and the job goes on elsewhere
+        assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+        cluster.start_worker()
+        assert cluster.result(run).status == "succeeded"
+    finally:
+        redis_server.send(signal.SIGCONT)
         cluster.close()
 
 

@@ -92,6 +92,11 @@ class RedisServer:
             self._process.wait(timeout=20)
             self._process = None
 
+    def send(self, how: signal.Signals) -> None:
+        """Send the server a signal: SIGSTOP makes it silent, SIGCONT lets it go on."""
+        if self._process is not None:
+            self._process.send_signal(how)
+
     def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop the server and start it again, with what it kept of its data."""
         self.stop(how)

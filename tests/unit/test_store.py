@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import redis
@@ -63,7 +64,7 @@ def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis, s
 
 def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Redis) -> None:
     store.cancel([JOB], "why")
-    store.count_refusal(JOB)
+    assert store.refused_for(JOB) == 0.0
     assert store.cancelled(JOB) == "why"
     store.forget([JOB])
     assert store.cancelled(JOB) is None
@@ -75,7 +76,7 @@ def test_everything_expires(store: Store, client: redis.Redis) -> None:
     store.settle(JOB, "1" * 64, JOB, "first@host")
     store.settle(JOB, "2" * 64, JOB, "second@host")
     store.cancel([JOB], "why")
-    store.count_refusal(JOB)
+    store.refused_for(JOB)
     attempts_of(store).start(JOB, "w@host")
     report(store, "w@host")
     assert len(client.keys("*")) == 7
@@ -113,8 +114,6 @@ def test_what_is_no_state_does_not_keep_a_state_out(redis_server: RedisServer) -
 
 
 def report(store: Store, name: str, **changes: object) -> Presence:
-    import time
-
     now = time.time()
     presence = Presence(
         name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, kept_up=now, running={}, concurrency=1,
@@ -143,8 +142,11 @@ def test_those_long_silent_are_forgotten(store: Store, client: redis.Redis) -> N
     presence = report(store, "live@host")
     report(store, "dead@host", beat=presence.beat - 101)
     client.hset(WORKERS, "strange", json.dumps({"name": 3}))
+    # One of another version, of which only the beat can be read
+    client.hset(WORKERS, "newer@host", json.dumps({"beat": presence.beat, "started": presence.started, "more": 1}))
     assert [worker.name for worker in Roster(store, 10).all()] == ["live@host"]
-    assert client.hkeys(WORKERS) == [b"live@host"]
+    assert sorted(client.hkeys(WORKERS)) == [b"live@host", b"newer@host"]
+    assert Roster(store, 10).is_alive("newer@host", presence.started)
 
 
 def test_a_data_set_is_held_by_those_that_take_jobs_on_it(store: Store) -> None:
@@ -192,19 +194,58 @@ def test_only_losses_count_against_a_job(store: Store) -> None:
     attempts.start(JOB, "dead@host")
     attempts.start(JOB, "dead@host")
     with pytest.raises(TooManyAttemptsError) as refusal:
-        attempts.start(JOB, "live@host")
+        attempts.on_last_chance(JOB, 0)
     assert str(refusal.value) == (
         "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host): it is given up"
     )
 
 
-def test_an_attempt_that_was_only_cut_off_corrects_its_end(store: Store) -> None:
+def test_a_worker_that_was_only_cut_off_is_not_held_against_a_job(store: Store) -> None:
+    # Given a job that seems to have taken its worker down
     attempts = attempts_of(store, limit=1)
+    presence = report(store, "cut@host", beat=time.time() - 11)
     attempt_id, attempt = attempts.start(JOB, "cut@host")
     with pytest.raises(TooManyAttemptsError):
-        attempts.start(JOB, "live@host")
+        attempts.on_last_chance(JOB, 0)
+    assert [found.end for found in attempts.of(JOB)] == ["worker lost"]
+    # When the worker is heard of again
+    report(store, "cut@host", started=presence.started)
+    # Then nothing is held against the job, and its attempt has the last word
+    assert not attempts.on_last_chance(JOB, 0)
+    assert [found.end for found in attempts.of(JOB)] == [None]
     attempts.finish(JOB, attempt_id, attempt, "finished")
     assert [found.end for found in attempts.of(JOB)] == ["finished"]
+
+
+def test_who_gets_further_each_time_is_not_given_up(store: Store) -> None:
+    attempts = attempts_of(store, limit=2)
+    # Given a job whose workers went down, after a checkpoint each
+    for epochs in range(4):
+        assert not attempts.on_last_chance(JOB, epochs)
+        attempts.start(JOB, "dead@host", epochs)
+    # Then only the loss after which it was no further counts
+    assert not attempts.on_last_chance(JOB, 4)
+    assert attempts.on_last_chance(JOB, 3)
+
+
+def test_the_last_chance_is_one_alone_only_where_a_whole_worker_went_down(store: Store) -> None:
+    attempts = attempts_of(store, limit=3)
+    report(store, "w@host")
+    for number in range(2):
+        assert not attempts.on_last_chance(JOB, 0), number
+        attempts.start(JOB, "w@host")
+        attempts.finish_on(JOB, "w@host", "child lost")
+    assert not attempts.on_last_chance(JOB, 0)
+
+
+def test_a_refusal_is_timed_from_the_first_until_a_holder_is_seen(store: Store, client: redis.Redis) -> None:
+    assert store.refused_for(JOB) == 0.0
+    client.set(f"seedsweep:refusals:{JOB}", time.time() - 50)
+    assert 50 <= store.refused_for(JOB) < 60
+    store.forget_refusals(JOB)
+    assert store.refused_for(JOB) == 0.0
+    client.set(f"seedsweep:refusals:{JOB}", b"nonsense")
+    assert store.refused_for(JOB) == 0.0
 
 
 def test_records_of_another_version_are_passed_over(store: Store, client: redis.Redis) -> None:
