@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nn.errors import InvalidInputError
+from worker.validation import Described
 
 
 class Settings(BaseSettings):
@@ -57,6 +58,9 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except RuntimeError:
+        # There is no home folder to put a cache into.
+        raise InvalidInputError("SEEDSWEEP_CACHE_DIR", Described("missing"), _allowed("cache_dir")) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -95,7 +95,6 @@ def test_flower_shows_a_waiting_job_that_was_cancelled(cluster: Cluster, flower:
     assert shown(flower, run, "REVOKED")["revoked"] is not None
 
 
-@pytest.mark.xfail(reason="Celery takes REVOKED for older than any state of our own: PROGRESS stays in Flower")
 def test_flower_shows_a_running_job_that_was_cancelled(cluster: Cluster, flower: FlowerProcess) -> None:
     # Given a job in training
     cluster.start_worker()
