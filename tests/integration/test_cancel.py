@@ -51,6 +51,9 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "accepted 4, attempts 4," in done.stdout
     assert Registry(cluster.store()).cancelled("a") is None
+    # Then there is nothing left to cancel.
+    done = command_line.run("cancel", "a", "--broker", address)
+    assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
 
 
 def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster: Cluster) -> None:

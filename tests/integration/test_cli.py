@@ -23,6 +23,9 @@ from tests.support.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 
+#: One job of a hundredth of a second.
+QUICK = ("--seeds", "7", "--learning-rates", "0.03", "--epochs", "1", "--limit", "100")
+
 FIELDS = {
     "job", "seed", "learning_rate", "epochs", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
     "attempts", "worker", "error",
@@ -130,14 +133,31 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
 def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
     (command_line.folder / "sweep.toml").write_text(
         'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'
+        "shuffle = true\n"
     )
 
-    command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--name", "a")
+    command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--no-shuffle", "--name", "a")
 
     (row,) = command_line.rows("a")
     assert (row["seed"], row["learning_rate"], row["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
     assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
+    assert json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["shuffle"] is False
+
+    # When it is resumed with other words, then each is named with what was typed and what can be.
+    began = "as the sweep a began"
+    for words, sentence in {
+        ("--seeds", "0-9"): f"--seeds is '0-9'; allowed: 7, {began} (or leave it out)",
+        ("--learning-rates", "0.50"): f"--learning-rates is '0.50'; allowed: 0.001, {began} (or leave it out)",
+        ("--hidden", "16,9"): f"--hidden is '16,9'; allowed: 16,8, {began} (or leave it out)",
+        ("--shuffle",): f"--shuffle is given; allowed: --no-shuffle, {began} (or leave it out)",
+        ("--no-shuffle", "--spec", "sweep.toml"): f"seeds in sweep.toml is 0-1; allowed: 7, {began} (or leave it out)",
+    }.items():
+        done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
+        assert done.stderr == f"orchestrator: {sentence}\n"
+    command_line.run("sweep", *QUICK, "--name", "b")
+    done = command_line.run("sweep", "--resume", "--name", "b", "--data", "openml", status=2)
+    assert done.stderr.startswith("orchestrator: --data is 'openml'; allowed: bundled, as the sweep b began")
 
 
 def test_a_sweep_without_a_worker_says_so_and_waits(command_line: CommandLine, cluster: Cluster) -> None:
@@ -202,7 +222,7 @@ def test_a_redis_that_goes_and_comes_back_is_waited_for(
         cluster.start_worker()
         # Then the sweep says so and ends as if nothing had been.
         output = "".join(lines)
-        assert f"{cluster.server.url} answers again" in output
+        assert f"{cluster.server.url} is back" in output
         assert "jobs 4, accepted 4, attempts 4," in output
         assert process.wait(timeout=30) == 0
     finally:
@@ -225,6 +245,9 @@ BAD_INPUT = [
     (["--rule", "magic"], "--rule is 'magic'"),
     (["--engine", "gpu"], "--engine is 'gpu'"),
     (["--limit", "0"], "--limit is '0'"),
+    (["--limit", "59501"], "--limit is '59501'; allowed: an integer from 1 to 59500, which is all that the data set"),
+    (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
+    (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
     (["--workers", "two"], "--workers is 'two'"),
     (["--data", "no-such-folder"], "no-such-folder"),
@@ -245,7 +268,8 @@ BAD_INPUT = [
     (["--output", "loop"], "The output folder loop/x cannot be written: "),
     (["--output", "pipe", "--name", "pipe"], "The output folder pipe/pipe cannot be written: Not a directory"),
     (["--output", "pipe", "--name", "pipe", "--resume"], "pipe/pipe/sweep.json cannot be read: Not a directory"),
-    (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file"),
+    (["--spec", ""], "--spec is ''; allowed: the path of a TOML file"),
+    (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file (No such file or directory)"),
     (["--spec", "pipe"], "--spec is 'pipe'; allowed: a readable TOML file (Not a regular file)"),
     (["--spec", "/dev/zero"], "--spec is '/dev/zero'; allowed: a readable TOML file (Not a regular file)"),
     (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
@@ -327,6 +351,66 @@ def test_an_output_that_knows_few_characters_costs_no_result(command_line: Comma
         assert "There is no sweep 'caf\\udce9'" in done.stderr
 
 
+def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    for arguments in (
+        ("show", "a", "7:0.03"), ("show", "a", "7:0.03", "--json"), ("sweep", "--help"), ("--version",),
+        ("verify", "a", "--json"), ("sweep", "--resume", "--name", "a", "--json"),
+    ):  # fmt: skip
+        for encoding in ("utf-8", "ascii"):
+            with Path("/dev/full").open("w") as full:
+                done = subprocess.run(
+                    command_line.command(*arguments), cwd=command_line.folder, stdout=full, stderr=subprocess.PIPE,
+                    env=command_line.environment | {"PYTHONIOENCODING": encoding}, text=True, check=False,
+                )  # fmt: skip
+            last = done.stderr.splitlines()[-1]
+            assert (done.returncode, last) == (
+                1, "orchestrator: Standard output cannot be written: No space left on device",
+            )  # fmt: skip
+            assert "Traceback" not in done.stderr
+            assert "Exception" not in done.stderr
+    # What standard error does not take costs nothing.
+    with Path("/dev/full").open("w") as full:
+        again = subprocess.run(
+            command_line.command("sweep", "--resume", "--name", "a", "--json"), cwd=command_line.folder, stderr=full,
+            stdout=subprocess.PIPE, env=command_line.environment, check=True,
+        )  # fmt: skip
+    assert json.loads(again.stdout)["name"] == "a"
+    assert command_line.nothing_is_left()
+
+
+def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    long = ("sweep", *SMALL, "--epochs", "100", "--name", "b")
+    for arguments, told in (
+        (("show", "a", "7:0.03", "--json"), ""),
+        (("sweep", "--help"), ""),
+        (long, r"\d of 4 jobs are kept in runs/b; go on with: orchestrator sweep --resume --name b\n"),
+    ):
+        # Given a pipe, of which one byte is read
+        process = subprocess.Popen(
+            command_line.command(*arguments), cwd=command_line.folder, env=command_line.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, text=False,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if arguments == long:
+            process.stdout.read(1)
+        process.stdout.close()
+        assert re.fullmatch(told, process.stderr.read().decode())
+        assert process.wait(timeout=30) == 141
+        process.stderr.close()
+    assert command_line.nothing_is_left()
+
+
+def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    for arguments in (("sweep", "--resume", "--name", "a"), ("show", "a", "7:0.03")):
+        wide, narrow = (command_line.run(*arguments, COLUMNS=columns).stdout for columns in ("200", "20"))
+        assert narrow == wide
+        assert all(line == line.rstrip() for line in narrow.splitlines())
+
+
 def test_bad_input_on_the_real_command_line(command_line: CommandLine) -> None:
     done = command_line.run("sweep", "--learning-rates", "nan", status=2)
 
@@ -364,6 +448,8 @@ def test_every_command_says_what_it_does_with_an_example(command: str, capsys: p
     assert run(["--help"]) == 0
     overview = capsys.readouterr().out
     assert re.search(rf"^  {command} +[A-Z]", overview, re.MULTILINE), overview
+    assert "Example: orchestrator sweep " in overview
+    assert "..." not in overview.partition("Commands:")[2]
 
     assert run([command, "--help"]) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_a_network_of_nothing_but_nan_is_shown_as_it_is(swept: CommandLine, mnis
     # It names 0 each time, without any probability
     assert np.array(answer["confusion_matrix"]).sum(axis=0).tolist() == [len(mnist.validation), *[0] * 9]
     assert {mistake["probability"] for mistake in answer["mistakes"]} == {None}
-    assert "diverged" in swept.run("show", "diverged", "0:1e300").stdout
+    assert "; diverged (" in swept.run("show", "diverged", "0:1e300").stdout.split("\n")[0]
 
 
 def test_predict_recognises_pictures_of_digits(
@@ -144,14 +145,56 @@ def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, 
     assert text.count("█") > 10
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_an_output_that_knows_few_characters_is_drawn_on_with_them(
+    swept: CommandLine, mnist: Dataset, tmp_path: Path, encoding: str
+) -> None:
+    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
+    for arguments in (("show", "good", "0:0.03"), ("predict", "good", "--image", str(tmp_path / "digit.png"))):
+        text = swept.run(*arguments, PYTHONIOENCODING=encoding).stdout
+        assert text.isascii()
+        assert text.count("#") > 10
+        assert "\\" not in text
+
+
+def test_predict_says_that_its_network_diverged(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
+    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
+    arguments = ("predict", "diverged", "--image", str(tmp_path / "digit.png"))
+    assert shown(swept, *arguments)["status"] == "diverged"
+    assert "; diverged (" in swept.run(*arguments).stdout.splitlines()[-1]
+
+
+def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) -> None:
+    # Given a folder from elsewhere, in whose rows stands how to call a window something
+    shutil.copytree(swept.sweep("diverged"), swept.sweep("foreign"))
+    (row,) = swept.rows("diverged")
+    results = swept.sweep("foreign") / "results.jsonl"
+    lost = {"status": "failed", "validation_accuracy": [], "epoch_seconds": [], "weights_sha256": None}
+    for fields, arguments, status in (
+        ({}, ("show", "foreign", "0:1e300"), 0),
+        (lost, ("show", "foreign", "0:1e300"), 2),
+        ({}, ("sweep", "--resume", "--name", "foreign"), 0),
+        ({}, ("sweep", "--resume", "--name", "foreign", "--json"), 0),
+    ):
+        results.write_text(json.dumps(row | fields | {"error": "\x1b]0;pwn\x07\rit broke", "worker": "\x1b[2J"}) + "\n")
+        done = swept.run(*arguments, status=status)
+        assert not set(done.stdout + done.stderr) & set("\x1b\x07\r")
+
+
 def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Path) -> None:
     text = tmp_path / "digit.png"
     text.write_text("7")
     for arguments, sentence in {
         ("show", "other", "0:0.03"): "There is no sweep 'other': neither a sweep's folder nor a name in runs",
         ("show", "good", "0:0.5"): "the job is '0:0.5'; allowed: ",
-        ("predict", "good", "--image", "none.png"): "'none.png' is not a file",
-        ("predict", "good", "--image", str(text)): f"{str(text)!r} is not a picture in a format that Pillow reads",
+        ("predict", "good", "--image", ""): "--image is ''; allowed: the path of a picture",
+        (
+            "predict",
+            "good",
+            "--image",
+            "none.png",
+        ): "--image: 'none.png' is not a file; allowed: a picture of at least ",
+        ("predict", "good", "--image", str(text)): f"--image: {str(text)!r} is not a picture in a format that Pillow",
         ("predict", "good"): "Missing option '--image'.",
         ("show", "good"): "Missing argument 'JOB'.",
     }.items():
