@@ -98,7 +98,9 @@ def _waiting(app: SeedsweepApp) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Print one sentence, or JSON, and return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m worker.health", description="Do this host's workers make progress?"
+        prog="python -m worker.health",
+        description="Do this host's workers make progress? Exit status 0 if they do, else 1.",
+        epilog="Example: CELERY_BROKER_URL=redis://localhost:6379/0 python -m worker.health --json",
     )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument("--host", default=socket.gethostname(), help="another host's workers (default: %(default)s)")
@@ -109,7 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
         health = Health(False, str(error))
     except (redis.RedisError, OperationalError, OSError) as error:
         health = Health(False, f"Redis does not answer: {error}")
-    print(json.dumps(asdict(health)) if options.json else health.sentence)
+    # Workers' own words are in it, and names that anyone may have put into Redis.
+    sentence = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in health.sentence)
+    print(json.dumps(asdict(health)) if options.json else sentence)
     return 0 if health.healthy else 1
 
 

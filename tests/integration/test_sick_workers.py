@@ -198,6 +198,16 @@ def running(cluster: Cluster) -> list[str]:
     return [run for presence in cluster.app.tasks[TRAIN].roster().all() for run in presence.running]
 
 
+def test_the_answer_does_nothing_to_a_terminal(cluster: Cluster) -> None:
+    cluster.start_worker()
+    [presence] = wait_for(cluster.app.tasks[TRAIN].roster().all, "a worker", report=cluster.logs)
+    sick = presence.model_copy(update={"name": "other@test", "broken": "\x1b]0;pwned\x07 \u202e"})
+    cluster.app.tasks[TRAIN].roster().report(sick)
+    done = run_health(cluster)
+    assert done.returncode == 1
+    assert "\\x1b]0;pwned\\x07 \\u202e" in done.stdout
+
+
 def test_a_worker_for_which_there_is_nothing_to_do_keeps_up(cluster: Cluster) -> None:
     cluster.start_worker()
 
