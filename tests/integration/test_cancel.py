@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+from pathlib import Path
+
+import pytest
 
 from orchestrator.broker import Broker
 from orchestrator.cancel import reason
+from orchestrator.cli import watch_command
+from orchestrator.cli.main import run
 from orchestrator.registry import Registry
+from orchestrator.run_folder import Manifest, RunFolder
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.store import key
 
@@ -54,6 +62,30 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     # Then there is nothing left to cancel.
     done = command_line.run("cancel", "a", "--broker", address)
     assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
+
+
+def test_whoever_cancels_is_told_when_redis_goes(
+    persistent_redis_server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # Given a Redis that goes for a moment when the command has begun
+    server, find_sweep = persistent_redis_server, watch_command.find_sweep
+
+    def find_sweep_late(cluster: Broker, folder: RunFolder) -> Manifest:
+        server.stop()
+        threading.Timer(1.0, server.start).start()
+        return find_sweep(cluster, folder)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(watch_command, "find_sweep", find_sweep_late)
+    # When nobody knows the sweep, then that is said after the wait, and why it took so long before.
+    assert run(["cancel", "a", "--broker", server.url]) == 2
+    waits, back, answer = capfd.readouterr().err.splitlines()
+    assert waits.startswith(f"{server.url} does not answer (")
+    assert back.startswith(f"{server.url} is back, after ")
+    assert answer.startswith("orchestrator: There is no sweep named a at ")
 
 
 def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster: Cluster) -> None:

@@ -10,9 +10,10 @@ import pytest
 from nn.dataset import MNIST_DIGEST
 from orchestrator.broker import Broker
 from orchestrator.provenance import provenance
+from orchestrator.rows import lost_row
 from orchestrator.run_folder import Manifest
 from orchestrator.sweep import SweepSpecification
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.waiting import wait_for
 from worker.store import key
@@ -65,6 +66,8 @@ def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
     address = cluster.server.url
     processes = [command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)]
     wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    # (and in the folder a row that is none of the sweep's)
+    (command_line.sweep("a") / "results.jsonl").write_text(lost_row(make_job(seed=9), "failed", "it broke").line())
     watch = ("watch", "a", "--broker", address)
     processes += [command_line.start(*watch, *more) for more in ((), (), ("--output", "elsewhere"))]
 
