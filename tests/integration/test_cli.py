@@ -14,11 +14,15 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from nn.dataset import MNIST_DIGEST
+from nn.dataset import MNIST_DIGEST, load_mnist
+from nn.errors import InvalidInputError
 from nn.weights import digest
 from orchestrator.cli.main import run
+from orchestrator.cli.options import SweepOptions
+from orchestrator.cli.sweep_command import make_plan
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
+from tests.support.idx_files import write_idx_folder
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
@@ -314,6 +318,19 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     assert sentence.replace("PORT", port) in printed.err
     assert {str(path) for path in tmp_path.rglob("*")} == before
     assert not psutil.Process().children(recursive=True)
+
+
+def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
+    for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
+        options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
+        assert make_plan(words | {"limit": str(samples)}, options).specification.limit == samples
+        with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, which"):
+            make_plan(words | {"limit": str(samples + 1)}, options)
 
 
 @pytest.mark.parametrize(
