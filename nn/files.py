@@ -85,6 +85,25 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
 
 
+def open_own(path: Path, flags: int = 0) -> io.FileIO:
+    """Open a file for reading and writing, unbuffered, if its name is one of a file and not of a link to one.
+
+    Args:
+        path: The file.
+        flags: More of `os.open`, such as `os.O_CREAT`.
+
+    Raises:
+        OSError: the file cannot be opened, or is of another kind; `strerror` says which, without the path.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o666)
+    try:
+        _check(path, os.fstat(descriptor), sys.maxsize)
+        return io.FileIO(descriptor, "r+b")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -12,17 +12,19 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from nn import weights
 from nn.errors import InvalidInputError, WeightsError
-from nn.files import open_regular, read_regular, remove_stale, write_atomically
+from nn.files import open_own, open_regular, read_regular, remove_stale, write_atomically
 from orchestrator import new_folder
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.provenance import Provenance
@@ -102,6 +104,7 @@ class RunFolder:
         self.name = name
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
+        self._description = self.path / "sweep.json"
 
     def exists(self) -> bool:
         """Whether anything has this name."""
@@ -109,9 +112,19 @@ class RunFolder:
 
     def refuse_existing(self) -> None:
         """Raise `SweepExistsError` if the name is taken."""
-        if self.exists():
-            raise SweepExistsError(f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, "
-                                   f"or go on with it by --resume")  # fmt: skip
+        if not self.exists():
+            return
+        if not os.path.lexists(self._description):
+            raise SweepExistsError(f"{self._no_sweep()}: choose another --name, or move it away")
+        raise SweepExistsError(f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, "
+                               f"or go on with it by --resume")  # fmt: skip
+
+    def _no_sweep(self) -> str:
+        """Say what is in the place of a sweep's folder."""
+        if self.path.is_dir():
+            return f"The folder {self.path} is not a sweep's (it has no sweep.json)"
+        kind = "a file" if self.path.is_file() else "in the place of a folder"
+        return f"{self.path} is {kind}, and not a sweep's folder"
 
     def create(self, manifest: Manifest) -> None:
         """Make the folder and write `sweep.json`.
@@ -142,7 +155,7 @@ class RunFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
-        self._write(self.path / "sweep.json", _as_text(manifest))
+        self._write(self._description, _as_text(manifest))
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -150,12 +163,14 @@ class RunFolder:
         Raises:
             SweepNotFoundError: there is none, or it is not one.
         """
-        file = self.path / "sweep.json"
+        file = self._description
         try:
             return Manifest.model_validate_json(read_regular(file, MAX_MANIFEST_BYTES))
-        except FileNotFoundError:
-            raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
         except OSError as error:
+            if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise SweepNotFoundError(self._no_sweep()) from None
+            if isinstance(error, FileNotFoundError):
+                raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepNotFoundError(f"{file} cannot be read: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -164,11 +179,11 @@ class RunFolder:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other orchestrators out while this one writes.
+        """Keep other orchestrators out while this one writes, and see to it that it can.
 
         Raises:
             SweepBusyError: another process writes to this folder.
-            OutputError: the folder cannot be opened, or its results cannot be written.
+            OutputError: the folder cannot be opened, its results cannot be written, or something in it leads elsewhere.
         """
         # A lock on the folder itself: it leaves no file behind, and ends with its process however that ends.
         with self._writing():
@@ -181,10 +196,27 @@ class RunFolder:
             except OSError:
                 pass  # a file system without locks
             with self._writing():
+                self._refuse_what_leads_elsewhere()
+                # Somebody may have removed it, to save space: the jobs are trained again.
+                self._weights.mkdir(exist_ok=True)
                 self._cut_torn_line()
             yield
         finally:
             os.close(descriptor)
+
+    def _refuse_what_leads_elsewhere(self) -> None:
+        """Refuse links: the folder may be from somebody else, and what they point to is not the sweep's to change."""
+        for path, is_right, kind in (
+            (self._description, stat.S_ISREG, "regular file"),
+            (self._results, stat.S_ISREG, "regular file"),
+            (self._weights, stat.S_ISDIR, "folder"),
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                mode = path.lstat().st_mode
+                if stat.S_ISLNK(mode):
+                    raise OutputError(f"{path} is a symbolic link: a sweep writes to nothing outside its own folder")
+                if not is_right(mode):
+                    raise OutputError(f"{path} is not a {kind}: move it away, and the sweep can go on")
 
     def rows(self) -> dict[str, Row]:
         """Read `results.jsonl`: the rows by job key. A torn line, the end of an interrupted write, counts as absent."""
@@ -209,7 +241,7 @@ class RunFolder:
             OutputError: the file cannot be written.
         """
         line = row.line().encode()
-        with self._writing(), self._results.open("ab", buffering=0) as file:
+        with self._writing(), open_own(self._results, os.O_APPEND | os.O_CREAT) as file:
             size = file.seek(0, os.SEEK_END)
             try:
                 if file.write(line) != len(line):
@@ -221,10 +253,8 @@ class RunFolder:
 
     def _cut_torn_line(self) -> None:
         """Remove the end of an interrupted write, which the next line would otherwise be glued to."""
-        with contextlib.suppress(FileNotFoundError):
-            open_regular(self._results).close()
-            with self._results.open("r+b") as file:
-                file.truncate(_end_of_lines(file))
+        with contextlib.suppress(FileNotFoundError), open_own(self._results) as file:
+            file.truncate(_end_of_lines(file))
 
     def weights_path(self, sha256: str) -> Path:
         """Return where weights of this hash belong."""
@@ -262,7 +292,8 @@ class RunFolder:
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         try:
-            os.link(source, target)
+            # Of a link's own name, a second one would be a link, too.
+            os.link(source.resolve(), target)
         except OSError:
             with self._writing():
                 blob = read_regular(source, weights.MAX_BYTES)
@@ -295,7 +326,7 @@ class RunFolder:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
 
 
-def _end_of_lines(file: BinaryIO) -> int:
+def _end_of_lines(file: FileIO) -> int:
     """Return where the last whole line ends: looked for from the end, because the file may be large."""
     start = file.seek(0, os.SEEK_END)
     while start > 0:

@@ -262,6 +262,10 @@ BAD_INPUT = [
     (["--data", "pipe"], "pipe' is not a folder; allowed: "),
     (["--name", "../up"], "--name is '../up'"),
     (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
+    (["--name", "empty"], "The folder runs/empty is not a sweep's (it has no sweep.json): choose another --name, or"),
+    (["--name", "empty", "--resume"], "The folder runs/empty is not a sweep's (it has no sweep.json)"),
+    (["--output", ".", "--name", "file"], "file is a file, and not a sweep's folder: choose another --name, or move"),
+    (["--output", ".", "--name", "file", "--resume"], "file is a file, and not a sweep's folder"),
     (["--name", "none", "--resume"], "There is no sweep named none in runs"),
     (["--resume"], "--name is missing; allowed: the name of the sweep that --resume goes on with"),
     (["--output", "file"], "The output folder file/x cannot be written: "),
@@ -295,7 +299,9 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     cache_dir: Path,
 ) -> None:
     # Given a folder with a sweep, a file, a pipe and a link to itself in it
-    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    for name in ("taken", "empty"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / "taken" / "sweep.json").write_text("{}")
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "pipe")

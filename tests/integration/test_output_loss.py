@@ -91,3 +91,38 @@ def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: Co
     # what the cluster has is not lost.
     done = command_line.run("watch", "a", **cluster.environment)
     assert "jobs 4, accepted 4, attempts 4" in done.stdout
+
+
+def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLine) -> None:
+    # Given a finished sweep whose weights somebody removed
+    command_line.run("sweep", *SMALL, "--name", "a")
+    before = [row["weights_sha256"] for row in command_line.rows("a")]
+    shutil.rmtree(command_line.sweep("a") / "weights")
+    # When it is resumed, as `show` advises, then all of it is there again.
+    assert "resume the sweep a" in command_line.run("show", "a", "0:0.03", status=2).stderr
+    command_line.run("sweep", "--resume", "--name", "a")
+    assert [row["weights_sha256"] for row in command_line.rows("a")] == before
+    command_line.run("show", "a", "0:0.03")
+
+
+def test_a_sweep_from_somebody_else_does_not_write_outside_its_folder(command_line: CommandLine) -> None:
+    # Given a sweep whose results are a link to a text of the user's, and whose weights are one to a folder
+    command_line.run("sweep", *SMALL, "--name", "a")
+    folder = command_line.sweep("a")
+    mine = command_line.folder / "mine"
+    for name in ("results.jsonl", "weights"):
+        (folder / name).rename(folder / "was")
+        if name == "weights":
+            mine.mkdir()
+        else:
+            mine.write_text("without a newline")
+        (folder / name).symlink_to(mine)
+        before = {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")}
+        # When it is resumed, then it is refused in one sentence, and all is as it was.
+        done = command_line.run("sweep", "--resume", "--name", "a", status=2)
+        sentence = "is a symbolic link: a sweep writes to nothing outside its own folder"
+        assert done.stderr == f"orchestrator: runs/a/{name} {sentence}\n"
+        assert {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")} == before
+        (folder / name).unlink()
+        (folder / "was").rename(folder / name)
+        mine.rmdir() if name == "weights" else mine.unlink()

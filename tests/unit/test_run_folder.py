@@ -92,6 +92,18 @@ def test_a_taken_name_is_refused(tmp_path: Path) -> None:
 def test_a_missing_or_foreign_folder_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="no sweep named none"):
         RunFolder(tmp_path, "none").manifest()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to("none")
+    for name, what in {
+        "empty": r"The folder .*/empty is not a sweep's \(it has no sweep.json\)",
+        "file": "/file is a file, and not a sweep's folder",
+        "nowhere": "/nowhere is in the place of a folder, and not a sweep's folder",
+    }.items():
+        with pytest.raises(SweepNotFoundError, match=what):
+            RunFolder(tmp_path, name).manifest()
+        with pytest.raises(SweepExistsError, match=f"{what}: choose another --name"):
+            RunFolder(tmp_path, name).refuse_existing()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "sweep.json").write_text('{"name": 3}')
     with pytest.raises(SweepNotFoundError, match="not a sweep's description"):
@@ -219,7 +231,60 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         folder.manifest()
     assert folder.rows() == {}
     assert not folder.has_weights("0" * 64)
-    with pytest.raises(OutputError, match="Not a regular file"), folder.exclusive():
+    with pytest.raises(OutputError, match="is not a regular file"), folder.exclusive():
+        pass
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "results.jsonl", "weights"])
+def test_a_folder_of_somebody_elses_writes_nothing_through_its_links(tmp_path: Path, name: str) -> None:
+    # Given a sweep of which a part is a link to what is the user's own: a text without an end, or a folder
+    folder = made(tmp_path)
+    own = folder.path / name
+    target = tmp_path / "mine"
+    if own.is_dir():
+        own.rmdir()
+        target.mkdir()
+        (target / f".a.{'0' * 32}.tmp").write_text("mine")
+    else:
+        target.write_text("mine, without a newline")
+        own.unlink(missing_ok=True)
+    own.symlink_to(target)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    # Then nobody writes there
+    with pytest.raises(OutputError, match=f"{name} is a symbolic link"), folder.exclusive():
+        pass
+    if name == "results.jsonl":
+        with pytest.raises(OutputError, match="cannot be written"):
+            folder.append(row(JOBS[0]))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_sweeps_folder_may_be_a_link_and_its_files_have_several_names(tmp_path: Path) -> None:
+    made(tmp_path / "disk")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a").symlink_to(tmp_path / "disk" / "a")
+    folder = RunFolder(tmp_path / "runs", "a")
+    (folder.path / "results.jsonl").touch()
+    os.link(folder.path / "results.jsonl", tmp_path / "second name")
+    with folder.exclusive():
+        folder.append(row(JOBS[0]))
+        folder.keep_weights(digest(BLOB), BLOB)
+    assert list(RunFolder(tmp_path / "disk", "a").rows()) == [JOBS[0].key]
+
+
+def test_a_lost_folder_of_weights_is_made_again(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    (folder.path / "weights").rmdir()
+    with folder.exclusive():
+        folder.keep_weights(digest(BLOB), BLOB)
+    assert folder.has_weights(digest(BLOB))
+
+
+def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    (folder.path / "weights").rmdir()
+    (folder.path / "weights").touch()
+    with pytest.raises(OutputError, match=r"a/weights is not a folder: move it away"), folder.exclusive():
         pass
 
 
@@ -303,6 +368,15 @@ def test_results_of_other_sweeps_are_found_with_their_weights(tmp_path: Path) ->
     # And the weights are the same file's bytes, also after the other sweep is gone.
     folder.take_weights(other, digest(BLOB))
     other.weights_path(digest(BLOB)).unlink()
+    assert folder.has_weights(digest(BLOB))
+
+
+def test_weights_behind_a_link_are_taken_and_not_the_link(tmp_path: Path) -> None:
+    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
+    (tmp_path / "elsewhere").write_bytes(BLOB)
+    other.weights_path(digest(BLOB)).symlink_to(tmp_path / "elsewhere")
+    folder.take_weights(other, digest(BLOB))
+    (tmp_path / "elsewhere").unlink()
     assert folder.has_weights(digest(BLOB))
 
 
