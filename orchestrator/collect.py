@@ -127,7 +127,7 @@ class Collector:
             result = Result.model_validate(state.value)
         except ValidationError as error:
             return lost_row(job, "failed", f"the stored result is none: {error.errors()[0]['msg']}"), None
-        if result.job != job.key:
+        if result.job != job.key or len(result.epoch_seconds) != job.epochs:
             return lost_row(job, "failed", "the stored result is that of another job"), None
         try:
             blob = self._broker.patiently(lambda: self._broker.store.weights(result.weights_sha256))

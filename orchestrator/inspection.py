@@ -121,7 +121,7 @@ def trained(folder: RunFolder, chosen: str | None = None) -> Trained:
     """
     manifest = folder.manifest()
     jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
-    rows = folder.rows()
+    rows = folder.rows_of(jobs)
     key = _best(folder, jobs, rows) if chosen is None else _find(folder, jobs, chosen)
     row = rows.get(key)
     if row is None or row.weights_sha256 is None:

@@ -8,19 +8,20 @@ from pydantic import ValidationError
 
 from orchestrator.rows import Row
 from orchestrator.run_folder import RunFolder, is_name
+from worker.job import Job
 
 _KEY_START = len('{"job":"')
 _KEY = slice(_KEY_START, _KEY_START + 64)
 
 
-def sibling_results(folder: RunFolder, wanted: Mapping[str, object]) -> Iterator[tuple[Row, RunFolder]]:
+def sibling_results(folder: RunFolder, wanted: Mapping[str, Job]) -> Iterator[tuple[Row, RunFolder]]:
     """Yield accepted rows of wanted jobs with the folder that holds their weights, each job at most once.
 
     Weights that are missing, or are not what their hash says, make their row useless.
 
     Args:
         folder: The folder of the sweep that asks.
-        wanted: The job keys that it lacks.
+        wanted: The jobs that it lacks, by key.
     """
     missing = {key.encode() for key in wanted}
     for other in _siblings(folder):
@@ -32,7 +33,7 @@ def sibling_results(folder: RunFolder, wanted: Mapping[str, object]) -> Iterator
                 continue
             row = _usable(line, other)
             # A damaged line may name two jobs: the row's own is what counts.
-            if row is not None and row.job.encode() in missing:
+            if row is not None and row.job.encode() in missing and row.is_of(wanted[row.job]):
                 missing.remove(row.job.encode())
                 yield row, other
 

@@ -69,10 +69,18 @@ class Row(BaseModel):
         """Whether the job has a result."""
         return self.status in ("succeeded", "diverged")
 
+    def is_of(self, job: Job) -> bool:
+        """Whether all that the row says of its job is so: a foreign folder may hold any row under any key."""
+        if any(getattr(self, name) != value for name, value in _identity(job).items()):
+            return False
+        is_noted = self.notebook_accuracy is not None
+        return not self.accepted or (len(self.epoch_seconds) == job.epochs and is_noted == (job.rule == "notebook"))
+
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
         rare = ("notebook_accuracy", "attempt_causes", "mismatches")
-        return self.model_dump_json(exclude={name for name in rare if not getattr(self, name)}) + "\n"
+        usual = {name for name in rare if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump_json(exclude=usual) + "\n"
 
 
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, causes: Sequence[str] = ()) -> Row:

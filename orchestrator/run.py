@@ -55,8 +55,8 @@ class Run:
 
     def keep_own(self) -> int:
         """Take the rows of earlier runs of this sweep that have a result and its weights; return how many."""
-        for key, row in self.folder.rows().items():
-            if key in self.jobs and row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
+        for key, row in self.folder.rows_of(self.jobs).items():
+            if row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
                 self.rows[key] = row
         return len(self.rows)
 

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
@@ -30,6 +30,7 @@ from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, S
 from orchestrator.provenance import Provenance
 from orchestrator.rows import Row
 from orchestrator.sweep import MAX_JOBS, SweepSpecification
+from worker.job import Job
 
 #: Bounds for what a damaged or foreign folder may ask of us: 100,000 jobs take 8 MB in `sweep.json`, and a row of
 #: 100,000 epochs 8 MB in `results.jsonl`.
@@ -227,6 +228,10 @@ class RunFolder:
                 if row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
         return rows
+
+    def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+        """Read the rows of these jobs; one that says something else of its job counts as absent."""
+        return {key: row for key, row in self.rows().items() if key in jobs and row.is_of(jobs[key])}
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of `results.jsonl`, one that is too long for a row in pieces; none if it cannot be read."""

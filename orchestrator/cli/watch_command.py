@@ -17,7 +17,6 @@ from orchestrator.cli.output import complain
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
-from orchestrator.rows import Row
 from orchestrator.run import Run
 from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interrupted, Interruption
@@ -122,11 +121,11 @@ def _its_turn(run: Run, cluster: Broker, console: Console) -> Iterator[None]:
 
 
 def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.ExitStack) -> None:
-    shown = _own_rows(run)
+    shown = run.folder.rows_of(run.jobs)
     with progress_for(console, run.jobs, shown) as progress:
         progress.message(f"Another process writes to {run.folder.path}: looking on")
         while True:
-            for key, row in _own_rows(run).items():
+            for key, row in run.folder.rows_of(run.jobs).items():
                 if key not in shown:
                     shown[key] = row
                     progress.finished(row)
@@ -137,10 +136,6 @@ def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.Exit
                 stack.enter_context(run.folder.exclusive())
                 return
             time.sleep(LOOK_SECONDS)
-
-
-def _own_rows(run: Run) -> dict[str, Row]:
-    return {key: row for key, row in run.folder.rows().items() if key in run.jobs}
 
 
 def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> int:

@@ -220,6 +220,17 @@ def test_a_result_of_another_job_is_refused(cluster: Cluster, broker: Broker) ->
     assert (row.status, row.error) == ("failed", "the stored result is that of another job")
 
 
+def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, broker: Broker) -> None:
+    (job,) = jobs_by_key(1).values()
+    forged = {"job": job.key, "status": "succeeded", "validation_accuracy": [0.5] * 3, "epoch_seconds": [0.1] * 3}
+    forged |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "w", "attempts": 1}
+    cluster.app.backend.store_result(job.key, forged, "SUCCESS")
+    recorder = Recorder()
+    Collector(broker, recorder.accept, recorder).collect({job.key: job})
+    (row,) = recorder.rows
+    assert (row.status, row.error) == ("failed", "the stored result is that of another job")
+
+
 def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, broker: Broker) -> None:
     cluster.server.client().config_set("maxmemory", "1")
     wait_for(lambda: cluster.server.client().config_get("maxmemory")["maxmemory"] == "1", "a full server")

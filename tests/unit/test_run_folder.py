@@ -20,10 +20,13 @@ from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundErro
 from orchestrator.provenance import provenance
 from orchestrator.reuse import sibling_results
 from orchestrator.rows import Row, accepted_row, lost_row
+from orchestrator.run import Run
 from orchestrator.run_folder import Manifest, RunFolder, free_name
+from orchestrator.signals import Interruption
 from orchestrator.sweep import SweepSpecification
 from tests.support.privileges import without_privileges
 from worker.job import Job, Result
+from worker.settings import Settings
 
 SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
 JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
@@ -392,6 +395,31 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
     # Then the row that is wanted is found, once.
     found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS})
     assert [reused.job for reused, _ in found] == [JOBS[1].key]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 77},
+        {"learning_rate": 0.5},
+        {"epochs": 2},
+        {"validation_accuracy": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
+        {"notebook_accuracy": [1.0]},
+    ],
+    ids=str,
+)
+def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Path, changes: dict[str, Any]) -> None:
+    # Given a sweep and a sibling, both with a row that is another job's, under the key of a wanted one
+    folder, other = made(tmp_path), made(tmp_path, "other")
+    for each in (folder, other):
+        each.keep_weights(digest(BLOB), BLOB)
+        each.append(row(JOBS[0]).model_copy(update=changes))
+        each.append(row(JOBS[1]))
+    # Then both are passed over, and the row beside them is taken.
+    wanted = {job.key: job for job in JOBS}
+    run = Run(folder, wanted, Settings(), "bundled", Interruption())
+    assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
+    assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted)] == [JOBS[1].key]
 
 
 def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
