@@ -106,7 +106,7 @@ class Run:
                 reused_from=None if self.resuming else RESULT_BACKEND,
             )
             collector.collect(waiting)
-            self._end(broker)
+            self._end(broker, manifest)
 
     def follow(self, progress: Progress) -> None:
         """Collect what somebody has submitted, until every job has its row; submit only what Redis lost.
@@ -117,7 +117,7 @@ class Run:
             manifest = self.folder.manifest()
             broker.patiently(lambda: broker.registry.register(manifest))
             self._collector(broker, manifest, progress).collect(self.missing)
-            self._end(broker)
+            self._end(broker, manifest)
 
     def _collector(self, broker: Broker, manifest: Manifest, progress: Progress) -> Collector:
         from orchestrator.collect import Collector
@@ -126,12 +126,12 @@ class Run:
         sweep = Membership(broker, manifest, progress.message)
         return Collector(broker, self.accept, progress, sweep=sweep)
 
-    def _end(self, broker: Broker) -> None:
+    def _end(self, broker: Broker, manifest: Manifest) -> None:
         """Look whether any two runs of a job disagreed, and note on the cluster that the sweep waits for nothing."""
         found = broker.patiently(lambda: broker.store.mismatches(self.jobs))
         for key, mismatches in found.items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        broker.patiently(lambda: broker.registry.finish(self.folder.name))
+        broker.patiently(lambda: broker.registry.finish(manifest.name))
 
     def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Broker]:
         return cluster_for(

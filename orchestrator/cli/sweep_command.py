@@ -100,7 +100,9 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
 
         broker = Broker(settings, tell=complain)
         broker.check_answer()
-        broker.patiently(lambda: broker.registry.refuse_other(folder.name, list(jobs)))
+        # Somebody may have renamed the folder: on the cluster, the sweep has the name with which it began.
+        registered = folder.name if earlier is None else earlier.name
+        broker.patiently(lambda: broker.registry.refuse_other(registered, list(jobs)))
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
 
 

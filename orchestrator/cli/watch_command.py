@@ -39,6 +39,11 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
         with interruption.handling():
             settings = settings_of_a_cluster(broker)
             folder = RunFolder(output_folder(output), sweep_name(name))
+            # Before the cluster, which may take its time to answer.
+            if folder.exists():
+                folder.manifest()
+            else:
+                folder.check_writable()
             cluster = Broker(settings, tell=complain)
             cluster.check_answer()
             manifest = find_sweep(cluster, folder)
@@ -67,14 +72,16 @@ def find_sweep(cluster: Broker, folder: RunFolder) -> Manifest:
         SweepExistsError: the folder here is another sweep's.
         SweepNotFoundError: neither knows the sweep.
     """
-    registered = cluster.patiently(lambda: cluster.registry.manifest(folder.name))
-    if not folder.exists():
+    here = folder.manifest() if folder.exists() else None
+    # Somebody may have renamed the folder: on the cluster, the sweep has the name with which it began.
+    name = folder.name if here is None else here.name
+    registered = cluster.patiently(lambda: cluster.registry.manifest(name))
+    if here is None:
         if registered is None:
             raise SweepNotFoundError(
                 f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
             )
         return registered
-    here = folder.manifest()
     if registered is not None and registered.jobs != here.jobs:
         raise SweepExistsError(
             f"The sweep {folder.name} in {folder.path.parent} is another one than that on the cluster: "

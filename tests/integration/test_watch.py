@@ -150,6 +150,36 @@ def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: C
     assert "The sweep a in third is another one than that on the cluster" in done.stderr
 
 
+def test_a_sweep_in_a_renamed_folder_is_one_and_the_same_on_the_cluster(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep on the cluster whose folder somebody renames
+    address = cluster.server.url
+    cluster.start_worker()
+    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
+    command_line.sweep("a").rename(command_line.sweep("b"))
+    client = cluster.server.client()
+    # When it goes on, is watched or cancelled under that name, then what is noted is noted of the sweep that began.
+    for arguments in (("sweep", "--resume", "--name", "b"), ("watch", "b")):
+        client.hdel(key("sweep", "a"), "finished")
+        command_line.run(*arguments, "--broker", address)
+        assert client.hget(key("sweep", "a"), "finished") is not None
+    command_line.run("cancel", "b", "--broker", address)
+    assert client.hget(key("sweep", "a"), "cancelled") == b"the sweep a was cancelled"
+    assert client.keys("seedsweep:sweep:*") == [key("sweep", "a").encode()]
+
+
+def test_a_folder_that_cannot_be_used_is_said_before_the_cluster_is_asked(command_line: CommandLine) -> None:
+    (command_line.folder / "file").touch()
+    for output, name, sentence in (
+        ("file", "a", "The output folder file/a cannot be written: Not a directory"),
+        (".", "file", "file is a file, and not a sweep's folder"),
+    ):
+        nobody = ("--broker", "redis://127.0.0.1:1/0")
+        done = command_line.run("watch", name, "--output", output, *nobody, status=2)
+        assert done.stderr == f"orchestrator: {sentence}\n"
+
+
 @pytest.mark.parametrize("command", ["watch", "cancel"])
 def test_what_cannot_be_followed_is_said_in_one_sentence(
     command: str, command_line: CommandLine, cluster: Cluster
