@@ -269,11 +269,17 @@ class RunFolder:
 
     def has_weights(self, sha256: str) -> bool:
         """Whether the file is there and is what its name says."""
+        return self.weights_fault(sha256) is None
+
+    def weights_fault(self, sha256: str) -> str | None:
+        """Return what is wrong with the file of these weights: it is missing or damaged; None if it is whole."""
         try:
             with open_regular(self.weights_path(sha256), weights.MAX_BYTES) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+                return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
+        except (FileNotFoundError, NotADirectoryError):
+            return "missing"
         except OSError:
-            return False
+            return "damaged"
 
     def keep_weights(self, sha256: str, blob: bytes) -> None:
         """Write a weights file, whole or not at all.

@@ -1,4 +1,4 @@
-"""Trains rows again and compares: the weights' hash, and the accuracy after every epoch.
+"""Trains rows again and compares: the weights' hash, the weights that are kept, and the accuracy after every epoch.
 
 A run under a label is a run of its own: no worker answers it from a stored result (`worker.job.run_id`).
 """
@@ -12,30 +12,35 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from celery import states
-from kombu.exceptions import KombuError
 from pydantic import BaseModel, ConfigDict, ValidationError
-from redis.exceptions import RedisError
 
 from orchestrator.broker import Broker
 from orchestrator.ledger import State
 from orchestrator.quiet import Quiet
 from orchestrator.reconcile import LOOK_SECONDS, Reconciler
 from orchestrator.rows import Row
+from orchestrator.run_folder import RunFolder
 from orchestrator.submit import submit
+from orchestrator.traces import Traces
 from worker.job import Job, Result, run_id
 
 #: Seconds between two polls.
 PAUSE = 0.05
+#: What is different when a file is not there, or is not what the row says.
+WEIGHTS_FILE = "weights file"
 
 
 class Difference(BaseModel):
-    """Something that is not the same: what, its value in the row, and its value now."""
+    """Something that is not the same: what, its value in the row, and its value now.
+
+    Of a weights file: that it is missing or damaged, and the hash that it should have.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     what: str
-    kept: str | float | None
-    again: str | float | None
+    kept: str | int | float | None
+    again: str | int | float | None
 
 
 class Check(BaseModel):
@@ -59,7 +64,7 @@ def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
 
 def compare(row: Row, result: Result) -> list[Difference]:
     """Return what is different between a row and the result of another run of its job."""
-    found = []
+    found: list[Difference] = []
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
     for what, kept, again in (
@@ -74,16 +79,32 @@ def compare(row: Row, result: Result) -> list[Difference]:
     return found
 
 
+def examine(job: Job, row: Row, folder: RunFolder) -> list[Difference]:
+    """Return what is wrong with a row and its weights file without a look at another run."""
+    found = [
+        Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
+        for name in ("seed", "learning_rate", "epochs")
+        if getattr(row, name) != getattr(job, name)
+    ]
+    sha256 = str(row.weights_sha256)
+    fault = folder.weights_fault(sha256)
+    if fault is not None:
+        found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
+    return found
+
+
 class Verification:
-    """Trains rows again on a cluster, under a label that no run had before, and leaves nothing of it there.
+    """Trains rows again on a cluster, under a label that no run had before; see `Traces` for what is left of it there.
 
     Args:
         broker: The cluster.
+        folder: Where the rows are from.
         tell: Shows a message to the user.
     """
 
-    def __init__(self, broker: Broker, tell: Callable[[str], None]) -> None:
+    def __init__(self, broker: Broker, folder: RunFolder, tell: Callable[[str], None]) -> None:
         self._broker = broker
+        self._folder = folder
         self._tell = tell
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
@@ -96,18 +117,16 @@ class Verification:
             jobs: What to train.
             rows: What came of these jobs before, by job key.
         """
-        waiting = {run_id(job, self._label): job for job in jobs}
-        ended: dict[str, Result | None] = {}
-        hashes = {str(rows[job.key].weights_sha256) for job in jobs}
-        kept = self._broker.patiently(lambda: self._broker.store.kept_weights(hashes))
+        runs = {run_id(job, self._label): job for job in jobs}
+        traces = Traces(self._broker, runs, {str(rows[job.key].weights_sha256) for job in jobs}, self._tell)
+        ended: set[str] = set()
         try:
             submit(self._broker, jobs, label=self._label)
-            for run, state in self._wait(waiting):
-                check, ended[run] = _check(rows[waiting[run].key], state)
-                yield check
+            for run, state in self._wait(runs):
+                ended.add(run)
+                yield self._check(runs[run], rows[runs[run].key], state)
         finally:
-            equal = {result.weights_sha256 for result in ended.values() if result is not None} & hashes
-            self._clean_up([run for run in waiting if run not in ended], list(ended), equal - kept)
+            traces.remove(ended)
 
     def _wait(self, runs: Mapping[str, Job]) -> Iterator[tuple[str, State]]:
         broker, quiet = self._broker, Quiet(self._broker, self._tell)
@@ -126,38 +145,28 @@ class Verification:
             submit(broker, [waiting[run] for run in lost], label=self._label)
             time.sleep(PAUSE)
 
-    def _clean_up(self, open_runs: list[str], ended: list[str], hashes: set[str]) -> None:
-        """Remove what the runs left on the cluster, and end those that are still open. Tried once: it may be gone."""
-        broker = self._broker
-        try:
-            broker.store.cancel(open_runs, "the verification ended")
-            withdrawn = broker.ledger.withdraw(set(open_runs))
-            broker.ledger.forget([*ended, *withdrawn])
-            broker.store.forget([*ended, *withdrawn])
-            # Weights that another sweep waits for may be the same ones; it would train that job again.
-            broker.store.drop_weights(hashes)
-        except (RedisError, KombuError, OSError) as error:
-            self._tell(f"Runs labelled {self._label} stay at {broker.address} until they expire: {error}")
+    def _check(self, job: Job, row: Row, state: State) -> Check:
+        result = _result(state)
+        worker, differences = None, []
+        if isinstance(result, str):
+            differences.append(Difference(what="status", kept=row.status, again=result))
+        else:
+            worker, differences = result.worker, compare(row, result)
+        return Check(
+            job=job.key,
+            seed=job.seed,
+            learning_rate=job.learning_rate,
+            epochs=job.epochs,
+            worker=worker,
+            differences=[*differences, *examine(job, row, self._folder)],
+        )
 
 
-def _check(row: Row, state: State) -> tuple[Check, Result | None]:
+def _result(state: State) -> Result | str:
+    """Return the result of a run that has ended, or why it has none."""
     if state.name != states.SUCCESS:
-        again = "cancelled" if state.name == states.REVOKED else f"failed: {state.value}"
-        return _made(row, None, [Difference(what="status", kept=row.status, again=again)]), None
+        return "cancelled" if state.name == states.REVOKED else f"failed: {state.value}"
     try:
-        result = Result.model_validate(state.value)
+        return Result.model_validate(state.value)
     except ValidationError as error:
-        again = f"no result: {error.errors()[0]['msg']}"
-        return _made(row, None, [Difference(what="status", kept=row.status, again=again)]), None
-    return _made(row, result.worker, compare(row, result)), result
-
-
-def _made(row: Row, worker: str | None, differences: list[Difference]) -> Check:
-    return Check(
-        job=row.job,
-        seed=row.seed,
-        learning_rate=row.learning_rate,
-        epochs=row.epochs,
-        worker=worker,
-        differences=differences,
-    )
+        return f"no result: {error.errors()[0]['msg']}"

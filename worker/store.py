@@ -105,15 +105,7 @@ class Store:
 
     def kept_weights(self, hashes: Iterable[str]) -> set[str]:
         """Return those of the hashes whose weights are in the store."""
-        wanted = list(hashes)
-
-        def command() -> list[int]:
-            with self.client.pipeline(transaction=False) as pipeline:
-                for sha256 in wanted:
-                    pipeline.exists(key("weights", sha256))
-                return pipeline.execute()
-
-        return {sha256 for sha256, found in zip(wanted, self.call(command), strict=True) if found}
+        return self._existing("weights", hashes)
 
     def settle(self, job_key: str, sha256: str, run: str, worker: str) -> bool:
         """Compare a finished run's weights with those of the first run of the job that finished.
@@ -131,6 +123,17 @@ class Store:
         self._push(key("mismatch", job_key), found.model_dump_json())
         return False
 
+    def compared(self, job_keys: Iterable[str]) -> set[str]:
+        """Return those of the jobs of which a run has finished, with whose weights `settle` compares."""
+        return self._existing("finished", job_keys)
+
+    def forget_compared(self, job_keys: Iterable[str]) -> None:
+        """Remove what `settle` knows of these jobs, as if no run of them had finished."""
+        keys = list(job_keys)
+        # One kind after the other: a role may have a right to each, and not to both at once.
+        for kind in ("finished", "mismatch"):
+            self._unlink([key(kind, job_key) for job_key in keys])
+
     def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
         """Return what `settle` found wrong with these jobs, by the job's key; nothing for the others."""
         keys = list(job_keys)
@@ -144,14 +147,21 @@ class Store:
         found = zip(keys, self.call(command), strict=True)
         return {job_key: read for job_key, items in found if (read := list(_read_mismatches(items)))}
 
-    def cancel(self, runs: Iterable[str], reason: str) -> None:
-        """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch."""
+    def cancel(self, runs: Iterable[str], reason: str, expires: int | None = None) -> None:
+        """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch.
+
+        Args:
+            runs: The runs.
+            reason: What is stored as their result.
+            expires: Seconds for which this holds; None for as long as results are kept.
+        """
         names = [key("cancelled", run) for run in runs]
+        seconds = min(self.expires, expires or self.expires)
 
         def command() -> None:
             with self.client.pipeline(transaction=False) as pipeline:
                 for name in names:
-                    pipeline.set(name, reason, ex=self.expires)
+                    pipeline.set(name, reason, ex=seconds)
                 pipeline.execute()
 
         self.call(command)
@@ -186,6 +196,17 @@ class Store:
     def drop_checkpoints(self, runs: Iterable[str]) -> None:
         """Remove the checkpoints of runs that have ended."""
         self._unlink([key("checkpoint", run) for run in runs])
+
+    def _existing(self, kind: str, names: Iterable[str]) -> set[str]:
+        wanted = list(names)
+
+        def command() -> list[int]:
+            with self.client.pipeline(transaction=False) as pipeline:
+                for name in wanted:
+                    pipeline.exists(key(kind, name))
+                return pipeline.execute()
+
+        return {name for name, found in zip(wanted, self.call(command), strict=True) if found}
 
     def _unlink(self, names: list[str]) -> None:
         for start in range(0, len(names), CHUNK):

@@ -28,6 +28,8 @@ def verify(
 ) -> int:
     """Train a sweep's jobs again, and compare weights and accuracies to the bit.
 
+    The weights files that the sweep keeps are compared, too: a missing or damaged one is a difference.
+
     Exit status: 0 if all is equal, 1 if anything is not.
 
     Example: orchestrator verify night-run --jobs 3

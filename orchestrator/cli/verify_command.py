@@ -21,7 +21,7 @@ from orchestrator.rows import Row
 from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.text import counted, one_line, say
-from orchestrator.verify import Check, Verification, choose
+from orchestrator.verify import WEIGHTS_FILE, Check, Verification, choose
 from worker.job import Job
 from worker.settings import Settings
 from worker.urls import hide_password
@@ -47,6 +47,7 @@ class Options:
 class Plan:
     """A verification of which everything was checked, and nothing was begun."""
 
+    folder: RunFolder
     manifest: Manifest
     rows: dict[str, Row]
     jobs: list[Job]
@@ -109,7 +110,7 @@ def make_plan(name: str, options: Options) -> Plan:
         from orchestrator.broker import Broker
 
         Broker(settings).check_answer()
-    return Plan(manifest, rows, [jobs[row.job] for row in chosen], len(rows), seed, settings, workers)
+    return Plan(folder, manifest, rows, [jobs[row.job] for row in chosen], len(rows), seed, settings, workers)
 
 
 def _count(field: str, text: str, low: int) -> int:
@@ -142,7 +143,7 @@ def _check(plan: Plan, interruption: Interruption, console: Console) -> list[Che
     checks = []
     with (
         cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as broker,
-        contextlib.closing(Verification(broker, tell).check(plan.jobs, plan.rows)) as found,
+        contextlib.closing(Verification(broker, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
     ):
         for check in found:
             checks.append(check)
@@ -159,7 +160,10 @@ def describe(check: Check) -> str:
         return f"{name}: the same weights, and the same accuracy after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
-    return one_line(f"{name}: DIFFERENT: {first.what} was {first.kept}, and is {first.again}{more}")
+    what = f"{first.what} was {first.kept}, and is {first.again}"
+    if first.what == WEIGHTS_FILE:
+        what = f"its {first.what} is {first.kept}"
+    return one_line(f"{name}: DIFFERENT: {what}{more}")
 
 
 def _print_table(console: Console, name: str, checks: Sequence[Check]) -> None:
@@ -172,12 +176,12 @@ def _print_table(console: Console, name: str, checks: Sequence[Check]) -> None:
         (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
         for check, difference in differences
     ]
-    headings = ("job", "what", "in the row", "trained again")
+    headings = ("job", "what", "kept", "trained again")
     print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
     wrong = sum(bool(check.differences) for check in checks)
     say(
         console,
-        f"NOT VERIFIED: {wrong} of {counted(len(checks), 'job')} of {name} gave something else",
+        f"NOT VERIFIED: something is different in {wrong} of {counted(len(checks), 'job')} of {name}",
         style="bold red",
     )
 

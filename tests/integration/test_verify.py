@@ -82,14 +82,41 @@ def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: Comm
         forged["job"]: [
             {"what": "validation accuracy, epoch 2", "kept": 0.5, "again": forged["validation_accuracy"][1]}
         ],
-        other["job"]: [{"what": "weights_sha256", "kept": "ab" * 32, "again": other["weights_sha256"]}],
+        other["job"]: [
+            {"what": "weights_sha256", "kept": "ab" * 32, "again": other["weights_sha256"]},
+            {"what": "weights file", "kept": "missing", "again": "ab" * 32},
+        ],
     }
     # The table says the same.
     done = command_line.run("verify", "a", "--all", status=1)
-    assert "NOT VERIFIED: 2 of 4 jobs of a gave something else" in done.stdout
+    assert "NOT VERIFIED: something is different in 2 of 4 jobs of a" in done.stdout
     for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_accuracy"][1])):
         assert shown in done.stdout
     assert other["weights_sha256"][:12] in done.stdout
+
+
+def test_weights_files_that_are_not_what_the_rows_say_are_found(command_line: CommandLine) -> None:
+    # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; and a row of another seed
+    command_line.run("sweep", *SMALL, "--name", "a")
+    rows = command_line.rows("a")
+    gone, junk, swapped, whole = (
+        command_line.sweep("a") / "weights" / f"{row['weights_sha256']}.safetensors" for row in rows
+    )
+    gone.unlink()
+    junk.write_bytes(b"junk")
+    swapped.write_bytes(whole.read_bytes())
+    change_row(command_line.sweep("a"), 3, lambda row: row.update(seed=77))
+    # When it is verified, then each is a difference.
+    done = command_line.run("verify", "a", "--all", "--json", status=1)
+    printed = json.loads(done.stdout)
+    files = [("missing", rows[0]), ("damaged", rows[1]), ("damaged", rows[2])]
+    assert [check["differences"] for check in printed["jobs"]] == [
+        *([{"what": "weights file", "kept": kept, "again": row["weights_sha256"]}] for kept, row in files),
+        [{"what": "seed", "kept": 77, "again": rows[3]["seed"]}],
+    ]
+    assert (printed["verified"], printed["different"]) == (0, 4)
+    assert "DIFFERENT: its weights file is missing" in done.stderr
+    assert "DIFFERENT: seed was 77, and is 1" in done.stderr
 
 
 def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: CommandLine, cluster: Cluster) -> None:
@@ -128,6 +155,53 @@ def test_an_interrupted_verification_leaves_nothing_queued(command_line: Command
     assert process.returncode == 130
     assert "Interrupted" in output
     assert durable_keys(cluster) == before
+
+
+#: Two jobs that take some seconds each.
+LONG = ("--seeds", "0-1", "--learning-rates", "0.03", "--epochs", "300", "--limit", "1000")
+
+
+def test_what_only_a_verification_ran_leaves_nothing_on_the_cluster(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that the cluster does not know, and a worker
+    command_line.run("sweep", *LONG, "--name", "a")
+    cluster.start_worker()
+    before = durable_keys(cluster)
+    # When it is verified there, then all is as it was;
+    verify = ("verify", "a", "--broker", cluster.server.url)
+    command_line.run(*verify)
+    assert durable_keys(cluster) == before
+    # and also when that is interrupted while a job runs and another one waits.
+    process = command_line.start(*verify)
+    wait_for(lambda: cluster.server.client().keys("celery-task-meta-*.verify-*"), "a job in training")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "What is known of" not in output
+    assert durable_keys(cluster) == before
+
+
+def test_a_verification_does_not_wait_for_ever_for_a_worker_that_hangs(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a verification, one of whose jobs a worker has that is frozen
+    command_line.run("sweep", *LONG, "--name", "a")
+    worker = cluster.start_worker()
+    process = command_line.start("verify", "a", "--broker", cluster.server.url)
+    client = cluster.server.client()
+    wait_for(lambda: client.keys("celery-task-meta-*.verify-*"), "a job in training")
+    worker.signal_all(signal.SIGSTOP)
+    # When Ctrl-C is pressed, then it says what stays, and that is to end the run when the worker wakes up.
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "What is known of 1 run that a worker has not ended yet stays at" in output
+    (flag,) = client.keys("seedsweep:cancelled:*")
+    assert 0 < client.ttl(flag) <= 3600
+    worker.signal_all(signal.SIGCONT)
+    run = flag.decode().removeprefix("seedsweep:cancelled:")
+    cluster.wait_for_state(run, "REVOKED")
 
 
 def test_bad_input_gets_one_sentence(command_line: CommandLine) -> None:

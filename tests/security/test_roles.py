@@ -49,6 +49,10 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         broker = ("--broker", secured_server.url_for("orchestrator"))
         command_line.run("sweep", *SMALL, "--name", "first", *broker)
         command_line.run("sweep", *SMALL, "--name", "second", *broker)
+        # And rows are checked, of a sweep that the cluster knows and of one that it does not
+        command_line.run("sweep", *SMALL, "--seeds", "7", "--name", "local")
+        for name in ("first", "local"):
+            command_line.run("verify", name, *broker)
         # And one during which a worker loses a process, another is killed and started again, and the first one stopped
         sweep = command_line.start("sweep", *LONG, "--name", "disturbed", *broker)
         wait_for(lambda: secured_server.client().hlen("seedsweep:unacked") == 2, "two jobs in training")

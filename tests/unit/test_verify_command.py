@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +14,16 @@ from rich.console import Console
 from nn.dataset import MNIST_DIGEST
 from orchestrator.cli import verify_command
 from orchestrator.provenance import provenance
-from orchestrator.run_folder import Manifest
+from orchestrator.run_folder import Manifest, RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.sweep import SweepSpecification
 from orchestrator.verify import Check
 from worker.settings import Settings
 
 
-def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # Given a verification of two jobs that is interrupted while it shows the first one's check
     specification = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
     jobs = specification.jobs(MNIST_DIGEST)
@@ -56,7 +59,7 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(mo
         jobs=[job.key for job in jobs],
         provenance=provenance(),
     )
-    plan = verify_command.Plan(manifest, {}, jobs, 2, 0, Settings(), 1)
+    plan = verify_command.Plan(RunFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, Settings(), 1)
     # Then it cleans up first
     with pytest.raises(Interrupted):
         verify_command._check(plan, Interruption(), Console(file=io.StringIO()))
