@@ -1,1 +1,1 @@
-"""The `orchestrator` command: one module per group of commands."""
+"""The `orchestrator` command: for each group of commands, what they are given and what they do with it."""
