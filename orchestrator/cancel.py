@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestrator.broker import Broker
-from orchestrator.run_folder import Manifest
+from orchestrator.manifest import Manifest
 
 _REASON = "the sweep {} was cancelled"
 _BEFORE, _AFTER = _REASON.split("{}")

@@ -20,8 +20,9 @@ from nn.samples import Samples, pack_bytes
 from nn.weights import Weights, load
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.leaderboard import leaderboard
+from orchestrator.manifest import Manifest, is_name
 from orchestrator.rows import Row
-from orchestrator.run_folder import Manifest, RunFolder, is_name
+from orchestrator.run_folder import RunFolder
 from worker.job import Job
 
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 
 from orchestrator.broker import Broker
 from orchestrator.cancel import cancel_jobs, reason
+from orchestrator.manifest import Manifest
 from orchestrator.reconcile import LOOK_SECONDS
-from orchestrator.run_folder import Manifest
 from orchestrator.text import have
 
 

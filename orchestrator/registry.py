@@ -19,7 +19,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from orchestrator.errors import SweepExistsError
-from orchestrator.run_folder import Manifest
+from orchestrator.manifest import Manifest
 from worker.store import Store, key
 
 _NAMES = "seedsweep:sweeps"

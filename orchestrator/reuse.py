@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from orchestrator.manifest import is_name
 from orchestrator.rows import Row
-from orchestrator.run_folder import RunFolder, is_name
+from orchestrator.run_folder import RunFolder
 from worker.job import Job
 
 _KEY_START = len('{"job":"')

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.access import cluster_for, embedded_processes
+from orchestrator.manifest import Manifest
 from orchestrator.progress import Progress
 from orchestrator.reuse import sibling_results
 from orchestrator.rows import Row
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interruption
 from worker.job import Job
 from worker.settings import Settings

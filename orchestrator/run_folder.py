@@ -1,13 +1,11 @@
 """A sweep's folder: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
 
-`results.jsonl` is a log while the sweep runs, a line for every row as soon as it is known, so that nothing that ends
-the orchestrator costs a result. When the sweep ends it is put into the sweep's order.
+`results.jsonl` is a log while the sweep runs. When the sweep ends it is put into the sweep's order.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,86 +13,21 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from io import FileIO
 from pathlib import Path
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError
 
 from nn import weights
-from nn.errors import InvalidInputError, WeightsError
-from nn.files import open_own, open_regular, read_regular, remove_stale, write_atomically
+from nn.errors import WeightsError
+from nn.files import open_regular, read_regular, remove_stale, write_atomically
 from orchestrator import new_folder
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
-from orchestrator.provenance import Provenance
+from orchestrator.manifest import MAX_MANIFEST_BYTES, Manifest, check_name
+from orchestrator.results_log import ResultsLog
 from orchestrator.rows import Row
-from orchestrator.sweep import MAX_JOBS, SweepSpecification
 from worker.job import Job
 
-#: Bounds for what a damaged or foreign folder may ask of us: 100,000 jobs take 8 MB in `sweep.json`, and a row of
-#: 100,000 epochs 8 MB in `results.jsonl`.
-MAX_MANIFEST_BYTES = 64 * 2**20
-MAX_LINE_BYTES = 16 * 2**20
-_CHUNK_BYTES = 2**16
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-class Manifest(BaseModel):
-    """What `sweep.json` holds.
-
-    Attributes:
-        dataset: The data set's digest.
-        jobs: The job keys, in the sweep's order.
-        resumed: Later runs that went on with the sweep.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    specification: SweepSpecification
-    dataset: str
-    jobs: list[str]
-    provenance: Provenance
-    resumed: list[Provenance] = []
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Self:
-        """Refuse what no sweep of ours can be, before anybody lists its jobs."""
-        if not is_name(self.name):
-            raise ValueError("its name is none that a sweep may have")
-        if not 1 <= self.specification.size <= MAX_JOBS:
-            raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
-        return self
-
-
-def is_name(name: str) -> bool:
-    """Whether a sweep may be called so: nothing that would lead out of the output folder."""
-    return _NAME.fullmatch(name) is not None
-
-
-def check_name(name: str) -> str:
-    """Return the name if a sweep may be called so.
-
-    Raises:
-        InvalidInputError: it may not.
-    """
-    if not is_name(name):
-        raise InvalidInputError(
-            "--name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
-        )
-    return name
-
-
-def free_name(output: Path) -> str:
-    """Return a name from the time of day that no sweep in this folder has."""
-    stem = datetime.now().astimezone().strftime("sweep-%Y%m%d-%H%M%S")
-    name, number = stem, 2
-    while os.path.lexists(output / name):
-        name, number = f"{stem}-{number}", number + 1
-    return name
 
 
 class RunFolder:
@@ -105,6 +38,7 @@ class RunFolder:
         self.name = name
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
+        self._log = ResultsLog(self._results)
         self._description = self.path / "sweep.json"
 
     def exists(self) -> bool:
@@ -137,7 +71,7 @@ class RunFolder:
         self.refuse_existing()
         try:
             with self._writing():
-                new_folder.make(self.path, _as_text(manifest))
+                new_folder.make(self.path, manifest.as_text())
         except OutputError:
             # Somebody else may have taken the name meanwhile.
             self.refuse_existing()
@@ -156,7 +90,7 @@ class RunFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
-        self._write(self._description, _as_text(manifest))
+        self._write(self._description, manifest.as_text())
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -200,7 +134,7 @@ class RunFolder:
                 self._refuse_what_leads_elsewhere()
                 # Somebody may have removed it, to save space: the jobs are trained again.
                 self._weights.mkdir(exist_ok=True)
-                self._cut_torn_line()
+                self._log.cut_torn_line()
             yield
         finally:
             os.close(descriptor)
@@ -220,24 +154,16 @@ class RunFolder:
                     raise OutputError(f"{path} is not a {kind}: move it away, and the sweep can go on")
 
     def rows(self) -> dict[str, Row]:
-        """Read `results.jsonl`: the rows by job key. A torn line, the end of an interrupted write, counts as absent."""
-        rows: dict[str, Row] = {}
-        for line in self.lines():
-            with contextlib.suppress(ValidationError):
-                row = Row.model_validate_json(line)
-                if row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    rows[row.job] = row
-        return rows
+        """Read `results.jsonl`: the rows by job key."""
+        return self._log.rows()
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Read the rows of these jobs; one that says something else of its job counts as absent."""
         return {key: row for key, row in self.rows().items() if key in jobs and row.is_of(jobs[key])}
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`, one that is too long for a row in pieces; none if it cannot be read."""
-        with contextlib.suppress(OSError), open_regular(self._results) as file:
-            while line := file.readline(MAX_LINE_BYTES):
-                yield line
+        """Yield the lines of `results.jsonl`; none if it cannot be read."""
+        return self._log.lines()
 
     def append(self, row: Row) -> None:
         """Add a row to `results.jsonl`; it survives the end of this process.
@@ -245,21 +171,8 @@ class RunFolder:
         Raises:
             OutputError: the file cannot be written.
         """
-        line = row.line().encode()
-        with self._writing(), open_own(self._results, os.O_APPEND | os.O_CREAT) as file:
-            size = file.seek(0, os.SEEK_END)
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            except OSError:
-                # The whole line, or nothing of it.
-                file.truncate(size)
-                raise
-
-    def _cut_torn_line(self) -> None:
-        """Remove the end of an interrupted write, which the next line would otherwise be glued to."""
-        with contextlib.suppress(FileNotFoundError), open_own(self._results) as file:
-            file.truncate(_end_of_lines(file))
+        with self._writing():
+            self._log.append(row)
 
     def weights_path(self, sha256: str) -> Path:
         """Return where weights of this hash belong."""
@@ -316,7 +229,7 @@ class RunFolder:
         Raises:
             OutputError: a file cannot be written.
         """
-        self._write(self.path / "results.jsonl", "".join(rows[key].line() for key in order if key in rows))
+        self._write(self._results, "".join(rows[key].line() for key in order if key in rows))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
         with self._writing():
@@ -335,19 +248,3 @@ class RunFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
-
-
-def _end_of_lines(file: FileIO) -> int:
-    """Return where the last whole line ends: looked for from the end, because the file may be large."""
-    start = file.seek(0, os.SEEK_END)
-    while start > 0:
-        end, start = start, max(0, start - _CHUNK_BYTES)
-        file.seek(start)
-        place = file.read(end - start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
-    return 0
-
-
-def _as_text(manifest: Manifest) -> str:
-    return manifest.model_dump_json(indent=2) + "\n"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from nn.errors import InvalidInputError
-from orchestrator.run_folder import check_name
+from orchestrator.manifest import check_name
 from worker.settings import Settings, load_settings
 from worker.urls import redis_url
 from worker.validation import Described

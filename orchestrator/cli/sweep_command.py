@@ -17,10 +17,11 @@ from orchestrator.cli.given import embedded_workers, output_folder, settings_for
 from orchestrator.cli.options import SweepOptions
 from orchestrator.cli.output import complain
 from orchestrator.errors import SweepExistsError
+from orchestrator.manifest import Manifest, free_name
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
 from orchestrator.run import Run
-from orchestrator.run_folder import Manifest, RunFolder, free_name
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.sweep import SweepSpecification
 from orchestrator.text import counted

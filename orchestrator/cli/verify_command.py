@@ -17,8 +17,9 @@ from orchestrator.access import cluster_for, embedded_processes
 from orchestrator.cli.given import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.cli.output import complain, print_table
 from orchestrator.errors import SweepNotFoundError
+from orchestrator.manifest import Manifest
 from orchestrator.rows import Row
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.text import counted, one_line, say
 from orchestrator.verify import WEIGHTS_FILE, Check, Verification, choose

@@ -15,10 +15,11 @@ from orchestrator.cli.ending import how_to_go_on, run_to_its_end
 from orchestrator.cli.given import output_folder, settings_of_a_cluster, sweep_name
 from orchestrator.cli.output import complain
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.manifest import Manifest
 from orchestrator.progress import progress_for
 from orchestrator.provenance import provenance
 from orchestrator.run import Run
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.text import counted, have, printable
 from worker.job import Job

@@ -13,8 +13,9 @@ from orchestrator.broker import Broker
 from orchestrator.cancel import reason
 from orchestrator.cli import watch_command
 from orchestrator.cli.main import run
+from orchestrator.manifest import Manifest
 from orchestrator.registry import Registry
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import RedisServer

@@ -9,9 +9,9 @@ import pytest
 
 from nn.dataset import MNIST_DIGEST
 from orchestrator.broker import Broker
+from orchestrator.manifest import Manifest
 from orchestrator.provenance import provenance
 from orchestrator.rows import lost_row
-from orchestrator.run_folder import Manifest
 from orchestrator.sweep import SweepSpecification
 from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine

@@ -24,11 +24,12 @@ from orchestrator.cli.output import print_leaderboard
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.inspection import trained
 from orchestrator.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.manifest import Manifest
 from orchestrator.progress import LiveProgress, PlainProgress
 from orchestrator.provenance import provenance
 from orchestrator.reuse import sibling_results
 from orchestrator.rows import Accounting, Row, accepted_row, lost_row
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.sweep import SweepSpecification
 from orchestrator.verify import choose
 from tests.property.hostile import answer, damaged, json_values, thorough

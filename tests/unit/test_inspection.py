@@ -16,9 +16,10 @@ from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.cli.inspection_command import learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.inspection import Trained, assess, evaluate, open_run, probabilities, trained
+from orchestrator.manifest import Manifest
 from orchestrator.provenance import provenance
 from orchestrator.rows import Row, accepted_row, lost_row
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.sweep import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from worker.job import Job, Result

@@ -17,11 +17,12 @@ from nn.dataset import MNIST_DIGEST
 from nn.errors import InvalidInputError, WeightsError
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
+from orchestrator.manifest import Manifest, free_name
 from orchestrator.provenance import provenance
 from orchestrator.reuse import sibling_results
 from orchestrator.rows import Row, accepted_row, lost_row
 from orchestrator.run import Run
-from orchestrator.run_folder import Manifest, RunFolder, free_name
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interruption
 from orchestrator.sweep import SweepSpecification
 from tests.support.privileges import without_privileges

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from nn.dataset import MNIST_DIGEST
 from orchestrator.cli import verify_command
+from orchestrator.manifest import Manifest
 from orchestrator.provenance import provenance
-from orchestrator.run_folder import Manifest, RunFolder
+from orchestrator.run_folder import RunFolder
 from orchestrator.signals import Interrupted, Interruption
 from orchestrator.sweep import SweepSpecification
 from orchestrator.verify import Check
