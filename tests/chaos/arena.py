@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Self
 from tests.chaos.history import History
 from tests.chaos.monitor import Monitor
 from tests.chaos.oracle import SWEEPS, CleanRun
+from tests.chaos.other import JOBS, OtherSweep, words
 from tests.chaos.plan import Plan
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
@@ -24,8 +26,8 @@ from worker.store import Store
 
 LEASE_SECONDS = 3.0
 RESTORE_SECONDS = 0.5
-#: High, because what takes workers down here is never the job's fault.
-MAX_ATTEMPTS = 20
+#: The default. What takes workers down here is never the job's fault, so that no job may be hit as often as that.
+MAX_ATTEMPTS = 3
 NAME = "chaos"
 
 
@@ -53,6 +55,7 @@ class Arena:
             options={} if plan.persistence == "none" else {"appendfsync": plan.persistence},
         )
         self.redis_is_away = False
+        self.redis_refuses_writes = False
         self.network_is_silent = False
         self.proxy = Proxy(self.redis.port)
         self.cluster = Cluster(
@@ -67,7 +70,10 @@ class Arena:
         )
         self.client = self.redis.client()
         self.store = Store(self.client, expires=self.cluster.settings.result_expires, patient=True)
-        self.monitor = Monitor(self.client, clean.jobs, output / NAME / "results.jsonl", history)
+        jobs = [*clean.jobs, *sorted(JOBS)] if plan.has("cancel a sweep") else clean.jobs
+        self.monitor = Monitor(self.client, jobs, output / NAME / "results.jsonl", history)
+        #: How often each job was hit by what may count against it.
+        self.hits: Counter[str] = Counter()
         self.workers: list[WorkerProcess] = []
         self.frozen: list[WorkerProcess] = []
         self.killed: set[str] = set()
@@ -80,6 +86,8 @@ class Arena:
         self.statuses: list[int] = []
         self._commands = CommandLine(folder, folder, cache_dir)
         self._log = folder / "orchestrator.log"
+        self._processes: dict[str, int] = {}
+        self.other = OtherSweep(self._commands, folder, self.proxy.url if plan.proxied else self.redis.url)
         self._deferred: list[tuple[float, Callable[[], None]]] = []
 
     def __enter__(self) -> Self:
@@ -91,21 +99,38 @@ class Arena:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill_orchestrator()
+        self.other.close()
         self.cluster.close()
+        self.monitor.close()
         self.client.close()
         self.proxy.close()
         self.redis.stop()
 
-    def start_worker(self, name: str) -> WorkerProcess:
+    def start_worker(self, name: str, processes: int = 1, replaces: str | None = None) -> WorkerProcess:
         """Start a worker without waiting for it."""
-        worker = self.cluster.start_worker(name=name, ready=False)
+        worker = self.cluster.start_worker(name=name, concurrency=processes, ready=False)
         self.workers.append(worker)
-        self.history.add("worker started", worker=worker.name)
+        self._processes[worker.name] = processes
+        self.history.add("worker started", worker=worker.name, replaces=replaces)
         return worker
 
-    def next_name(self, old: WorkerProcess, *, same: bool) -> str:
-        """Return the name of a worker's replacement: containers have a new one each, services keep theirs."""
-        return old.name.partition("@")[0] if same else f"w{len(self.cluster.workers) + 1}"
+    def replace(self, old: WorkerProcess, *, same_name: bool, after: float = 0.0) -> None:
+        """Start another worker for one that ends: containers have a new name each, services keep theirs."""
+        self.workers.remove(old)
+
+        def start() -> None:
+            name = old.name.partition("@")[0] if same_name else f"w{len(self.cluster.workers) + 1}"
+            self.start_worker(name, self._processes[old.name], replaces=old.name)
+
+        if after:
+            self.later(after, start)
+        else:
+            start()
+
+    @property
+    def slots(self) -> int:
+        """How many jobs the workers train at once."""
+        return sum(self._processes[worker.name] for worker in self.workers)
 
     def stop_worker(self, worker: WorkerProcess) -> None:
         """End a worker as `docker stop` does, without waiting for it."""
@@ -131,7 +156,7 @@ class Arena:
 
     def sweep(self) -> None:
         """Start the sweep."""
-        self._start_orchestrator("sweep", *self._specification(), "--name", NAME, "--no-reuse")
+        self._start_orchestrator("sweep", *words(SWEEPS[self.plan.shuffled]), "--name", NAME, "--no-reuse")
 
     def go_on(self, choice: int = 0) -> None:
         """Start another orchestrator for the sweep, by one of the two commands for that."""
@@ -146,17 +171,6 @@ class Arena:
                 command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
             )
         self.history.add("orchestrator started", command=words[0])
-
-    def _specification(self) -> list[str]:
-        specification = SWEEPS[self.plan.shuffled]
-        words = [
-            "--seeds", ",".join(map(str, specification.seeds)),
-            "--learning-rates", ",".join(map(str, specification.learning_rates)),
-            "--epochs", str(specification.epochs),
-            "--limit", str(specification.limit),
-            "--hidden", ",".join(map(str, specification.hidden)),
-        ]  # fmt: skip
-        return [*words, "--shuffle"] if specification.shuffle else words
 
     def kill_orchestrator(self) -> None:
         """Kill the orchestrator, if one runs."""

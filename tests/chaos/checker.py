@@ -13,17 +13,19 @@ from pydantic import ValidationError
 
 from orchestrator.rows import Row
 from tests.chaos.arena import NAME
+from tests.chaos.causes import false_causes, false_ends, too_many_attempts
 from tests.chaos.observation import Observation
 from tests.chaos.oracle import CleanRun
+from tests.chaos.other import JOBS
+from tests.chaos.other import NAME as OTHER
 from tests.chaos.plan import RESTARTS
-from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, recoveries
+from tests.chaos.recovery import STOP_BOUND, recoveries
+from tests.chaos.runner import AGAIN
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
 #: An accounting line that counts some.
 _ALARM = re.compile(r"mismatches [1-9]")
-#: Seconds within which a worker ends after SIGTERM.
-STOP_BOUND = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def check(seen: Observation, clean: CleanRun) -> list[Violation]:
 
 
 def _one_row_each(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    rows = _rows(seen)
+    rows = _rows(seen.lines)
     counts = Counter(row.job for row in rows)
     for job in clean.jobs:
         if counts[job] == 0:
@@ -49,18 +51,27 @@ def _one_row_each(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
             yield Violation("double", f"{counts[job]} rows for {job}")
     for job in counts.keys() - clean.jobs.keys():
         yield Violation("double", f"a row for {job}, which is no job of the sweep")
-    if len(rows) != len(seen.lines):
-        yield Violation("lost", f"{len(seen.lines) - len(rows)} lines of results.jsonl cannot be read")
-    for name, count in Counter(seen.reported).items():
-        if count > 1:
-            yield Violation("double", f"{name} was accepted {count} times")
     for row in rows:
         if not row.accepted and row.job not in seen.cancelled:
             yield Violation("lost", f"{row.job} is {row.status}: {row.error}")
 
 
+def _counted_once(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
+    for lines in (seen.lines, *seen.logs):
+        if unreadable := len(lines) - len(_rows(lines)):
+            yield Violation("lost", f"{unreadable} lines of results.jsonl cannot be read")
+    for log in seen.logs:
+        # The sweep puts each row once into the file that it leaves: only what it appended tells what it counted.
+        for job, count in Counter(row.job for row in _rows(log) if row.accepted).items():
+            if count > 1:
+                yield Violation("double", f"{count} accepted rows for {job} were appended")
+    for name, count in Counter(seen.reported).items():
+        if count > 1:
+            yield Violation("double", f"{name} was accepted {count} times")
+
+
 def _nothing_of_cancelled_jobs(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    for row in _rows(seen):
+    for row in _rows(seen.lines):
         if row.job in seen.cancelled and row.status != "cancelled":
             yield Violation("cancelled", f"{row.job} was cancelled, and its row says {row.status}")
     for job in seen.cancelled:
@@ -68,8 +79,30 @@ def _nothing_of_cancelled_jobs(seen: Observation, clean: CleanRun) -> Iterator[V
             yield Violation("cancelled", f"{job} was cancelled, and Redis says {seen.states[job]}")
 
 
+def _the_cancelled_sweep_ended(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
+    struck = [fault for fault in seen.faults if fault["fault"] == "cancel a sweep"]
+    if not struck:
+        return
+    if not 0 < len(struck[0]["running"]) < len(JOBS):
+        yield Violation("end", f"{len(struck[0]['running'])} of the {len(JOBS)} jobs to cancel ran: not some of them")
+    if seen.other_status != 1:
+        yield Violation("cancelled", f"the cancelled sweep's orchestrator ended with {seen.other_status}")
+    for job in JOBS:
+        if seen.other_rows.get(job) != "cancelled":
+            yield Violation("cancelled", f"{job} was cancelled, and its row says {seen.other_rows.get(job)}")
+        if seen.states.get(job) not in ("REVOKED", None):
+            yield Violation("cancelled", f"{job} was cancelled, and Redis says {seen.states[job]}")
+        # None if the command did not end.
+        over = struck[0]["over"] or float("inf")
+        if any(attempt.end == "finished" or attempt.started > over for attempt in seen.attempts[job]):
+            yield Violation("cancelled", f"{job} was trained after it was cancelled")
+    for job in clean.jobs:
+        if f"seedsweep:cancelled:{job}" in seen.keys and job not in seen.cancelled:
+            yield Violation("cancelled", f"{job} of another sweep was cancelled, too")
+
+
 def _same_bits(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    for row in _rows(seen):
+    for row in _rows(seen.lines):
         if row.accepted and row.weights_sha256 != clean.hashes.get(row.job):
             yield Violation("mismatch", f"{row.job} has the weights {row.weights_sha256}")
         if row.accepted and row.validation_accuracy != clean.accuracies.get(row.job):
@@ -99,8 +132,9 @@ def _same_leaderboard(seen: Observation, clean: CleanRun) -> Iterator[Violation]
 
 
 def _attempts_have_causes(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    keeps = seen.plan.persistence != "none"
-    forgets = not keeps or any(event.get("fault") == "crash Redis" for event in seen.events)
+    for text in (*false_ends(seen), *false_causes(seen), *too_many_attempts(seen)):
+        yield Violation("attempt", text)
+    forgets = seen.forgets
     for job, attempts in seen.attempts.items():
         ends = [attempt.end for attempt in attempts]
         finished = ends.count("finished")
@@ -114,17 +148,17 @@ def _attempts_have_causes(seen: Observation, clean: CleanRun) -> Iterator[Violat
         causes = [attempt.cause for attempt in sorted(attempts, key=lambda attempt: attempt.started)]
         if causes and causes[0] != "first run" and not forgets:
             yield Violation("attempt", f"the first attempt at {job} was made because {causes[0]}")
-    for row in _rows(seen):
+    for row in _rows(seen.lines):
         if row.accepted and row.attempts < 1:
             yield Violation("attempt", f"{row.job} has a result without an attempt")
 
 
 def _recovers_in_time(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
-    forgets = seen.plan.persistence == "none" or "Redis lost" in seen.said
-    bound = FORGOTTEN_BOUND if forgets else LEASE_BOUND
-    for recovery in recoveries(seen.events):
-        if recovery.waited is not None and recovery.waited > bound:
-            yield Violation("recovery", f"{recovery.fault}: no work for {recovery.waited:.1f} s; bound {bound:.1f} s")
+    for recovery in recoveries(seen.events, forgets=seen.lost_messages):
+        if recovery.late is not None and recovery.late > 0:
+            yield Violation(
+                "recovery", f"{recovery.fault}: no work for {recovery.seconds:.1f} s, {recovery.late:.1f} s too long"
+            )
     for name, seconds in seen.stops.items():
         if seconds > STOP_BOUND:
             yield Violation("recovery", f"{name} took {seconds:.1f} s to end after SIGTERM; bound {STOP_BOUND:.0f} s")
@@ -136,7 +170,10 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         expected |= {f"celery-task-meta-{job}", f"seedsweep:attempts:{job}", f"seedsweep:finished:{job}"}
     expected |= {f"seedsweep:weights:{sha256}" for sha256 in clean.hashes.values()}
     expected |= {f"seedsweep:cancelled:{job}" for job in seen.cancelled}
-    if any(event["event"] == "fault" and event["fault"] == "crash Redis" for event in seen.events):
+    if seen.plan.has("cancel a sweep"):
+        kinds = ("celery-task-meta-", "seedsweep:attempts:", "seedsweep:cancelled:")
+        expected |= {f"seedsweep:sweep:{OTHER}", *(f"{kind}{job}" for kind in kinds for job in JOBS)}
+    if any(fault["fault"] == "crash Redis" for fault in seen.faults):
         # The crash took a result with it after the sweep had its row: nobody trains the job again, and its checkpoint,
         # which the crash brought back, stays until it expires.
         expected |= {f"seedsweep:checkpoint:{job}" for job in clean.jobs if job not in seen.states}
@@ -144,7 +181,7 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         if key.startswith("_kombu.binding"):
             # The tables of queues, which are kombu's own: they stay, and do not grow with jobs.
             continue
-        if key not in expected:
+        if key.partition(f".{AGAIN}")[0] not in expected:
             yield Violation("leak", f"Redis holds {key}")
         elif ttl < 0:
             yield Violation("leak", f"Redis keeps {key} for ever")
@@ -165,16 +202,16 @@ def _ends_well(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         yield Violation("end", f"the orchestrator ended with {seen.statuses}; expected {wanted}")
     if "Traceback" in seen.said:
         yield Violation("end", "an orchestrator printed a traceback")
-    filled = any(
-        event["event"] == "fault" and event["fault"] == "fill the disk" and event["struck"] for event in seen.events
-    )
+    filled = any(fault["fault"] == "fill the disk" for fault in seen.faults)
     if filled and "cannot be written" not in seen.said:
         yield Violation("end", "the disk was full, and no orchestrator said so")
 
 
 _PROMISES: tuple[Callable[[Observation, CleanRun], Iterator[Violation]], ...] = (
     _one_row_each,
+    _counted_once,
     _nothing_of_cancelled_jobs,
+    _the_cancelled_sweep_ended,
     _same_bits,
     _weights_files,
     _same_leaderboard,
@@ -185,9 +222,9 @@ _PROMISES: tuple[Callable[[Observation, CleanRun], Iterator[Violation]], ...] = 
 )
 
 
-def _rows(seen: Observation) -> list[Row]:
+def _rows(lines: list[str]) -> list[Row]:
     rows = []
-    for line in seen.lines:
+    for line in lines:
         try:
             rows.append(Row.model_validate(json.loads(line)))
         except (ValueError, ValidationError):

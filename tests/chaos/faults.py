@@ -10,13 +10,16 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.arena import LEASE_SECONDS, Arena
+from tests.chaos.arena import LEASE_SECONDS, MAX_ATTEMPTS, Arena
 from tests.chaos.history import Event
+from tests.chaos.other import JOBS
 from tests.chaos.plan import Fault, Strike
 from tests.support.worker_process import WorkerProcess
 
 #: What a crash of the machine under Redis takes with `appendfsync everysec`, in seconds.
 LOST_SECONDS = 1.0
+#: What a machine that lost power needs until its worker starts again: longer than the bound of a recovery.
+REBOOT_SECONDS = 8.0
 
 
 def strike(arena: Arena, planned: Strike) -> None:
@@ -37,9 +40,17 @@ def _end(arena: Arena, event: Event) -> None:
     arena.history.add("over", began=event["t"], **told)
 
 
-def _victim(arena: Arena, choice: int, event: Event) -> WorkerProcess | None:
-    """Pick a worker, if possible one that trains a job."""
-    workers = arena.usable_workers()
+def _victim(arena: Arena, choice: int, event: Event, *, counts: bool) -> WorkerProcess | None:
+    """Pick a worker, if possible one that trains a job.
+
+    Where it counts against the jobs, those are spared that were hit as often as a job can bear.
+    """
+    arena.monitor.look()
+    workers = [
+        worker
+        for worker in arena.usable_workers()
+        if not counts or all(arena.hits[job] < MAX_ATTEMPTS - 1 for job in arena.monitor.running(worker.name))
+    ]
     busy = [worker for worker in workers if arena.monitor.running(worker.name)]
     candidates = busy or workers
     if not candidates:
@@ -47,11 +58,13 @@ def _victim(arena: Arena, choice: int, event: Event) -> WorkerProcess | None:
     worker = candidates[choice % len(candidates)]
     event["jobs"] = arena.monitor.running(worker.name)
     event["worker"] = worker.name
+    if counts:
+        arena.hits.update(event["jobs"])
     return worker
 
 
 def _kill_child(arena: Arena, choice: int, event: Event) -> None:
-    worker = _victim(arena, choice, event)
+    worker = _victim(arena, choice, event, counts=True)
     children = worker.children() if worker is not None and worker.process.poll() is None else []
     if not children:
         _miss(arena, event)
@@ -62,19 +75,19 @@ def _kill_child(arena: Arena, choice: int, event: Event) -> None:
 
 
 def _kill_worker(arena: Arena, choice: int, event: Event) -> None:
-    worker = _victim(arena, choice, event)
+    worker = _victim(arena, choice, event, counts=True)
     if worker is None:
         _miss(arena, event)
         return
     worker.kill()
     arena.killed.add(worker.name)
-    arena.workers.remove(worker)
-    arena.start_worker(arena.next_name(worker, same=choice % 2 == 0))
+    # A new worker looks at once for jobs of the dead; where it comes late, the one that is left must.
+    arena.replace(worker, same_name=choice % 2 == 0, after=(0.0, REBOOT_SECONDS)[choice // 2 % 2])
     _end(arena, event)
 
 
 def _freeze_worker(arena: Arena, choice: int, event: Event) -> None:
-    worker = _victim(arena, choice, event)
+    worker = _victim(arena, choice, event, counts=True)
     if worker is None:
         _miss(arena, event)
         return
@@ -88,17 +101,17 @@ def _freeze_worker(arena: Arena, choice: int, event: Event) -> None:
         arena.frozen.remove(worker)
         arena.history.add("woke up", worker=worker.name)
 
-    arena.later(LEASE_SECONDS + 0.5 + choice % 3, wake)
+    # In the longest of these its jobs have time to begin elsewhere, and to fail to.
+    arena.later(LEASE_SECONDS + (0.5, 2.0, 7.0)[choice % 3], wake)
 
 
 def _stop_worker(arena: Arena, choice: int, event: Event) -> None:
-    worker = _victim(arena, choice, event)
+    worker = _victim(arena, choice, event, counts=False)
     if worker is None:
         _miss(arena, event)
         return
-    arena.workers.remove(worker)
     arena.stop_worker(worker)
-    arena.start_worker(arena.next_name(worker, same=False))
+    arena.replace(worker, same_name=False)
     _end(arena, event)
 
 
@@ -234,6 +247,50 @@ def _cancel_jobs(arena: Arena, choice: int, event: Event) -> None:
     _end(arena, event)
 
 
+def _refuse_writes(arena: Arena, choice: int, event: Event) -> None:
+    """Let Redis take no writes, as it does in a fail-over: it misses its replicas, or is one itself."""
+    if arena.redis_is_away or arena.redis_refuses_writes:
+        _miss(arena, event)
+        return
+    arena.redis_refuses_writes = True
+    refuse, accept = (
+        (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    )[choice % 2]
+    event["by"] = " ".join(refuse)
+    arena.store.call(lambda: arena.client.execute_command(*refuse))
+
+    def end() -> None:
+        if arena.redis_is_away:
+            # It has forgotten that when it is back.
+            arena.later(0.1, end)
+            return
+        arena.store.call(lambda: arena.client.execute_command(*accept))
+        arena.redis_refuses_writes = False
+        _end(arena, event)
+
+    arena.later(0.3 + choice % 13 / 10, end)
+
+
+def _cancel_sweep(arena: Arena, choice: int, event: Event) -> None:
+    """Cancel the sweep in front, of which some jobs run and others wait."""
+    event["running"] = [job for job in arena.monitor.running() if job in JOBS]
+    arena.other.cancel()
+
+    def look() -> None:
+        if arena.other.is_cancelled():
+            _end(arena, event)
+            rest()
+        else:
+            arena.later(0.1, look)
+
+    def rest() -> None:
+        if not arena.other.has_ended():
+            arena.later(0.1, rest)
+
+    look()
+
+
 _FAULTS: dict[Fault, Callable[[Arena, int, Event], None]] = {
     "kill a child": _kill_child,
     "kill a worker": _kill_worker,
@@ -248,4 +305,6 @@ _FAULTS: dict[Fault, Callable[[Arena, int, Event], None]] = {
     "reset the network": _reset_network,
     "fill the disk": _fill_disk,
     "cancel jobs": _cancel_jobs,
+    "refuse writes": _refuse_writes,
+    "cancel a sweep": _cancel_sweep,
 }

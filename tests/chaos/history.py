@@ -18,10 +18,10 @@ class History:
         path.write_text("")
         self.path = path
         self.events: list[Event] = []
-        self._began = time.time()
+        self.began = time.time()
 
     def now(self) -> float:
-        return time.time() - self._began
+        return time.time() - self.began
 
     def add(self, event: str, **fields: Any) -> Event:
         """Note an event; it is on disk when this returns."""

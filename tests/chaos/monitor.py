@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import redis
 
@@ -29,11 +31,20 @@ class Monitor:
     def __init__(self, client: redis.Redis, jobs: Iterable[str], results: Path, history: History) -> None:
         self._client = client
         self._jobs = list(jobs)
-        self._results = results
+        self._results = ResultsLog(results)
         self._history = history
         self.attempts: dict[str, dict[str, Attempt]] = {job: {} for job in self._jobs}
         self.states: dict[str, str | None] = dict.fromkeys(self._jobs)
         self.rows = 0
+
+    @property
+    def logs(self) -> list[list[str]]:
+        """The lines of `results.jsonl` as they were appended, for each file that had the name."""
+        return self._results.logs
+
+    def close(self) -> None:
+        """Let go of the sweep's folder."""
+        self._results.close()
 
     def look(self) -> None:
         """Look once; a Redis that is away is looked at the next time."""
@@ -81,13 +92,44 @@ class Monitor:
         self.attempts[job] = found
 
     def _look_at_rows(self) -> None:
-        try:
-            rows = self._results.read_bytes().count(b"\n")
-        except OSError:
-            return
+        self._results.look()
+        rows = max(map(len, self.logs), default=0)
         if rows > self.rows:
             self.rows = rows
             self._history.add("row", rows=rows)
+
+
+class ResultsLog:
+    """Reads `results.jsonl` while it grows.
+
+    When a sweep ends, another file with the same rows, each once, takes its place: what was appended before is only in
+    the file that was there first, which is kept open for that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files: list[BinaryIO] = []
+        self.logs: list[list[str]] = []
+
+    def look(self) -> None:
+        """Read what was appended, as far as lines are whole."""
+        with contextlib.suppress(OSError):
+            inode = self._path.stat().st_ino
+            if not self._files or os.fstat(self._files[-1].fileno()).st_ino != inode:
+                self._files.append(self._path.open("rb"))
+                self.logs.append([])
+        for file, lines in zip(self._files, self.logs, strict=True):
+            known = file.tell()
+            appended = file.read()
+            whole = appended.rfind(b"\n") + 1
+            lines += appended[:whole].decode().splitlines()
+            # The rest is not written yet, or torn, and then the next orchestrator removes it.
+            file.seek(known + whole)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
 
 
 def read_attempts(found: dict[bytes, bytes]) -> dict[str, Attempt]:

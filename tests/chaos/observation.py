@@ -10,7 +10,6 @@ from nn.weights import digest
 from tests.chaos.arena import NAME, Arena
 from tests.chaos.history import Event
 from tests.chaos.monitor import ENDED, read_attempts
-from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import Plan
 from worker.attempts import Attempt
 from worker.store import key
@@ -28,10 +27,11 @@ class Observation:
     Attributes:
         cancelled: The keys of the jobs that were cancelled before they had begun.
         lines: The lines of `results.jsonl`.
+        logs: Its lines as they were appended, for each file that had the name.
         reported: Each row that an orchestrator reported, as it named its job.
         weights: The SHA-256 of each weights file's content, by the hash in its name.
         files: Every file of the output folder, but for weights.
-        attempts: The attempts at each job.
+        attempts: The attempts at each job; `started` is on the clock of the events.
         states: The Celery state of each job; absent without one.
         keys: Redis's keys, with their time to live in seconds (-1: for ever).
         members: The names in the hash of workers.
@@ -40,12 +40,15 @@ class Observation:
         said: What all orchestrators have printed.
         stops: Seconds that each worker took to end after SIGTERM.
         troubles: What the runner found wrong by itself.
+        other_rows: The status of each row of the cancelled sweep, by job.
+        other_status: The exit status of its orchestrator.
     """
 
     plan: Plan
     events: list[Event]
     cancelled: frozenset[str]
     lines: list[str]
+    logs: list[list[str]]
     reported: list[str]
     leaderboard: tuple[bytes, bytes]
     weights: dict[str, str]
@@ -59,6 +62,23 @@ class Observation:
     said: str
     stops: dict[str, float] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    other_rows: dict[str, str] = field(default_factory=dict)
+    other_status: int | None = None
+
+    @property
+    def faults(self) -> list[Event]:
+        """The faults that struck."""
+        return [event for event in self.events if event["event"] == "fault" and event["struck"]]
+
+    @property
+    def forgets(self) -> bool:
+        """Whether Redis may have forgotten what it was told."""
+        return self.plan.persistence == "none" or any(fault["fault"] == "crash Redis" for fault in self.faults)
+
+    @property
+    def lost_messages(self) -> bool:
+        """Whether work may have waited for an orchestrator to find messages lost."""
+        return self.plan.persistence == "none" or self.submitted_again > 0
 
     @property
     def submitted_again(self) -> int:
@@ -66,10 +86,10 @@ class Observation:
         return sum(map(int, _LOST.findall(self.said)))
 
 
-def observe(arena: Arena, clean: CleanRun, troubles: list[str]) -> Observation:
+def observe(arena: Arena, troubles: list[str]) -> Observation:
     """Collect what a run has left, when everything rests."""
     folder = arena.output / NAME
-    said = arena.said()
+    said = arena.said() + arena.other.said()
     client = arena.client
     states = {job: state for job, state in arena.monitor.states.items() if state in ENDED and state is not None}
     return Observation(
@@ -77,6 +97,7 @@ def observe(arena: Arena, clean: CleanRun, troubles: list[str]) -> Observation:
         events=arena.history.events,
         cancelled=frozenset(arena.cancelled),
         lines=_read(folder / "results.jsonl").decode().splitlines(),
+        logs=arena.monitor.logs,
         reported=_REPORTED.findall(said),
         leaderboard=(_read(folder / "leaderboard.csv"), _read(folder / "leaderboard.json")),
         weights={path.stem: digest(path.read_bytes()) for path in folder.glob("weights/*.safetensors")},
@@ -85,19 +106,24 @@ def observe(arena: Arena, clean: CleanRun, troubles: list[str]) -> Observation:
             for path in arena.output.rglob("*")
             if path.is_file() and path.suffix != ".safetensors"
         },
-        attempts={
-            job: list(read_attempts(client.hgetall(key("attempts", job))).values())  # type: ignore[arg-type]
-            for job in clean.jobs
-        },
+        attempts={job: _attempts(arena, job) for job in arena.monitor.states},
         states=states,
-        keys={name.decode(): client.ttl(name) for name in client.scan_iter()},  # type: ignore[misc, union-attr]
+        keys={name.decode(): client.ttl(name) for name in client.scan_iter()},
         members={name.decode() for name in client.hkeys("seedsweep:workers")},  # type: ignore[union-attr]
         killed=arena.killed,
         statuses=arena.statuses,
         said=said,
         stops=arena.stops,
         troubles=troubles,
+        other_rows=arena.other.rows(),
+        other_status=arena.other.status(),
     )
+
+
+def _attempts(arena: Arena, job: str) -> list[Attempt]:
+    found = read_attempts(arena.client.hgetall(key("attempts", job)))  # type: ignore[arg-type]
+    began = arena.history.began
+    return [attempt.model_copy(update={"started": attempt.started - began}) for attempt in found.values()]
 
 
 def _read(path: Path) -> bytes:

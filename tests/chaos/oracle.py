@@ -52,7 +52,7 @@ class CleanRun:
             epochs=job.epochs,
             status="cancelled" if cancelled else "succeeded",
             validation_accuracy=[] if cancelled else self.accuracies[key],
-            epoch_seconds=[],
+            epoch_seconds=[] if cancelled else [0.0] * len(self.accuracies[key]),
             weights_sha256=None if cancelled else self.hashes[key],
             attempts=1,
             worker=None,

@@ -20,16 +20,23 @@ Fault = Literal[
     "reset the network",
     "fill the disk",
     "cancel jobs",
+    "refuse writes",
+    "cancel a sweep",
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 #: `always` and `everysec` are Redis's own words for its append-only file; `none` keeps nothing.
 Persistence = Literal["always", "everysec", "none"]
 
+CANCELLING: tuple[Fault, ...] = ("cancel jobs", "cancel a sweep")
 RESTARTS: tuple[Fault, ...] = ("stop Redis", "kill Redis", "crash Redis")
+#: While these last, Redis does not answer, or takes nothing.
+OUTAGES: tuple[Fault, ...] = (*RESTARTS, "stall the network", "refuse writes")
 #: After these, somebody asks for the sweep again, which takes a cancellation back; a crash may forget it.
 UNDO_CANCELLING: tuple[Fault, ...] = ("kill the orchestrator", "fill the disk", "crash Redis")
 #: Of so many runs one has a Redis that keeps nothing.
 FORGETFUL = 10
+#: Of so many runs one has a worker that trains two jobs at once.
+PAIRED = 3
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Plan:
     Attributes:
         shuffled: Which of the two sweeps is run: few long shuffled epochs, or many short ones.
         proxied: Whether the orchestrator, too, reaches Redis over the proxy.
+        paired: Whether one of the two workers trains two jobs at once.
     """
 
     seed: int
@@ -60,27 +68,40 @@ class Plan:
     proxied: bool
     persistence: Persistence
     strikes: tuple[Strike, ...]
+    paired: bool = False
+
+    def has(self, fault: Fault) -> bool:
+        """Return whether the fault is planned."""
+        return any(strike.fault == fault for strike in self.strikes)
 
 
 def make_plan(seed: int) -> Plan:
-    """Return the plan of this seed. Consecutive seeds begin with different faults: 20 of them have all."""
+    """Return the plan of this seed.
+
+    Consecutive seeds begin with different faults: 20 of them have all. In every second round of all faults each one is
+    alone, so that nothing else explains how long it takes.
+    """
     rng = random.Random(f"seedsweep chaos {seed}")
     persistence: Persistence = rng.choice(("always", "everysec"))
-    faults = [FAULTS[seed % len(FAULTS)], *rng.choices(FAULTS, k=rng.choice((1, 2, 2, 3)))]
+    alone = seed // len(FAULTS) % 2 == 1
+    faults = [FAULTS[seed % len(FAULTS)], *rng.choices(FAULTS, k=0 if alone else rng.choice((1, 2, 2, 3)))]
     if seed % FORGETFUL == FORGETFUL - 1:
         persistence = "none"
         # A crash loses what was not written yet; this Redis writes nothing.
-        faults = [fault for fault in faults if fault not in ("cancel jobs", "crash Redis")]
+        faults = [fault for fault in faults if fault not in ("cancel jobs", "cancel a sweep", "crash Redis")]
         faults.insert(1, rng.choice(RESTARTS[:2]))
     elif "crash Redis" in faults:
         persistence = "everysec"
-    if "cancel jobs" in faults:
+    cancelling = next((fault for fault in faults if fault in CANCELLING), None)
+    if cancelling == "cancel a sweep":
+        # First, because the other sweep is in front of the queue until then.
+        faults = [cancelling, *(fault for fault in faults if fault not in (*CANCELLING, "crash Redis"))]
+    elif cancelling == "cancel jobs":
         # First, and soon, because only jobs that have not begun are cancelled: whether a running one ends in time is a
         # race.
-        faults.remove("cancel jobs")
-        faults = ["cancel jobs", *(fault for fault in faults if fault not in ("cancel jobs", *UNDO_CANCELLING))]
+        faults = [cancelling, *(fault for fault in faults if fault not in (*CANCELLING, *UNDO_CANCELLING))]
     longest = {"cancel jobs": 0.3}
     strikes = tuple(
         Strike(fault, round(rng.uniform(0.05, longest.get(fault, 2.0)), 3), rng.randrange(1 << 30)) for fault in faults
     )
-    return Plan(seed, seed % 2 == 1, rng.random() < 0.5, persistence, strikes)
+    return Plan(seed, seed % 2 == 1, rng.random() < 0.5, persistence, strikes, paired=rng.randrange(PAIRED) == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from pathlib import Path
@@ -10,10 +11,14 @@ from orchestrator.cli.main import BAD_INPUT
 from tests.chaos.arena import Arena
 from tests.chaos.faults import empty_disk, strike
 from tests.chaos.history import History
+from tests.chaos.monitor import ENDED, read_attempts
 from tests.chaos.observation import Observation, observe
 from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import Plan
-from worker.tasks import TRAIN
+from tests.support.waiting import wait_for
+from worker.job import run_id
+from worker.store import key
+from worker.tasks import TRAIN, signature
 
 WORKERS = 2
 #: Seconds after which a sweep hangs. Undisturbed it takes about ten.
@@ -22,6 +27,10 @@ RUN_SECONDS = 150.0
 REST_SECONDS = 45.0
 #: Seconds after which a worker ignores SIGTERM.
 STOP_SECONDS = 30.0
+#: Seconds after which a worker at rest must have taken a job: a long outage has it wait for up to 6 s.
+TAKE_SECONDS = 20.0
+#: Names the runs that these are.
+AGAIN = "again"
 LOOK_SECONDS = 0.05
 #: Seconds after which an orchestrator that could not begin is started again.
 AGAIN_SECONDS = 1.0
@@ -37,10 +46,19 @@ def run(plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path
     )  # fmt: skip
     with Arena(plan, clean, folder, output, cache_dir, history) as arena:
         for number in range(1, WORKERS + 1):
-            arena.start_worker(f"w{number}")
+            arena.start_worker(f"w{number}", 2 if plan.paired and number == 1 else 1)
+        if plan.has("cancel a sweep"):
+            arena.other.start()
+            wait_for(lambda: arena.other.is_queued(arena.client), "the other sweep's jobs in the queue")
         arena.sweep()
-        troubles = [*_until_ended(arena, deque(plan.strikes)), *_until_rest(arena), *_until_stopped(arena)]
-        return observe(arena, clean, troubles)
+        troubles = [
+            *_until_ended(arena, deque(plan.strikes)),
+            *_until_rest(arena),
+            *_until_all_took_jobs(arena, clean),
+            *_until_rest(arena),
+            *_until_stopped(arena),
+        ]
+        return observe(arena, troubles)
 
 
 def _until_ended(arena: Arena, strikes: deque) -> list[str]:
@@ -114,6 +132,31 @@ def _at_work(arena: Arena) -> dict[str, object]:
         "running": [presence.name for presence in presences if presence.name in alive and presence.running],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _until_all_took_jobs(arena: Arena, clean: CleanRun) -> list[str]:
+    """Give the workers jobs until each has taken one: one that takes no more would not be missed beside another."""
+    jobs = [job for key, job in clean.jobs.items() if key not in arena.cancelled][: 2 * arena.slots]
+    deadline = time.monotonic() + TAKE_SECONDS
+    idle = {worker.name for worker in arena.workers}
+    for number in itertools.count(1):
+        label = f"{AGAIN}{number}"
+        for job in jobs:
+            signature(arena.cluster.app, job, label=label).apply_async()
+        runs = [run_id(job, label) for job in jobs]
+        while not _have_ended(arena, runs) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        for run in runs:
+            idle -= {attempt.worker for attempt in read_attempts(arena.client.hgetall(key("attempts", run))).values()}  # type: ignore[arg-type]
+        if not idle:
+            return []
+        if time.monotonic() > deadline:
+            return [f"{name} takes no jobs any more" for name in sorted(idle)]
+    raise AssertionError("endless")
+
+
+def _have_ended(arena: Arena, runs: list[str]) -> bool:
+    return all(arena.cluster.state(run) in ENDED for run in runs)
 
 
 def _until_stopped(arena: Arena) -> list[str]:

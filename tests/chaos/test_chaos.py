@@ -29,13 +29,12 @@ def test_a_sweep_survives(
     plan = make_plan(seed)
     clean = clean_runs[plan.shuffled]
     history = History(reports / f"{seed}.jsonl")
-    small = any(strike.fault == "fill the disk" for strike in plan.strikes)
-    output = request.getfixturevalue("small_disk" if small else "tmp_path")
+    output = request.getfixturevalue("small_disk" if plan.has("fill the disk") else "tmp_path")
 
     seen = run(plan, clean, short_path, output, cache_dir, history)
 
     violations = check(seen, clean)
-    for recovery in recoveries(seen.events):
+    for recovery in recoveries(seen.events, forgets=seen.lost_messages):
         history.add("recovery", **dataclasses.asdict(recovery))
     history.add(
         "checked",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.chaos.causes import false_ends
 from tests.chaos.checker import check
+from tests.chaos.history import Event
 from tests.chaos.observation import Observation
 from tests.chaos.oracle import CleanRun
-from tests.chaos.plan import Plan
-from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND
+from tests.chaos.other import JOBS as OTHER_JOBS
+from tests.chaos.plan import Plan, Strike
+from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, SEVERAL_SECONDS, recoveries
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
 from worker.attempts import Attempt
@@ -40,17 +44,18 @@ def intact() -> Observation:
     return Observation(
         plan=PLAN,
         events=[
-            {"t": 1.0, "event": "fault", "fault": "kill a worker", "over": 1.0, "jobs": [FIRST], "struck": True},
+            fault(1.0, "kill a worker", jobs=[FIRST], worker="w1@test"),
             {"t": 4.5, "event": "attempt", "job": FIRST, "worker": "w2@test"},
         ],
         cancelled=cancelled,
         lines=[row.line().strip() for row in rows],
+        logs=[[row.line().strip() for row in reversed(rows)]],
         reported=["seed 0, learning rate 0.03", "seed 1, learning rate 0.03"],
         leaderboard=CLEAN.leaderboard(cancelled),
         weights={CLEAN.hashes[key]: CLEAN.hashes[key] for key in (FIRST, SECOND)},
         files={f"chaos/{name}" for name in ("sweep.json", "results.jsonl", "leaderboard.csv", "leaderboard.json")},
         attempts={
-            FIRST: [attempt(end="worker lost"), attempt(2, cause="worker lost")],
+            FIRST: [attempt(end="worker lost"), attempt(2, cause="worker lost", worker="w2@test", started=4.5)],
             SECOND: [attempt()],
             CANCELLED: [],
         },
@@ -78,6 +83,14 @@ def tear_a_row(seen: Observation) -> None:
 
 def fail_a_job(seen: Observation) -> None:
     change_row(seen, 0, status="failed", validation_accuracy=[], weights_sha256=None, error="why")
+
+
+def append_a_row_twice(seen: Observation) -> None:
+    seen.logs[0].append(seen.logs[0][-1])
+
+
+def append_to_a_torn_row(seen: Observation) -> None:
+    seen.logs[0][1] = seen.logs[0][1][:50] + seen.logs[0][2]
 
 
 def double_a_row(seen: Observation) -> None:
@@ -149,6 +162,61 @@ def begin_with_a_later_attempt(seen: Observation) -> None:
     seen.attempts[SECOND] = [attempt(cause="worker lost")]
 
 
+def strike_for_nothing(seen: Observation) -> None:
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2)]
+
+
+def strike_twice_for_one_fault(seen: Observation) -> None:
+    seen.attempts[FIRST] = [attempt(end="worker lost", started=t) for t in (0.5, 0.9)]
+
+
+def strike_for_a_fault_before(seen: Observation) -> None:
+    seen.attempts[FIRST][0] = attempt(end="worker lost", started=1.1)
+
+
+def strike_for_another_workers_child(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "kill a child", worker="w2@test"))
+    seen.attempts[SECOND] = [attempt(end="child lost"), attempt(2)]
+
+
+def strike_two_jobs_for_one_child(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "kill a child", worker="w2@test"))
+    seen.attempts[FIRST].append(attempt(worker="w2@test", end="child lost"))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost")]
+
+
+def keep_a_strike_of_a_worker_that_is_back(seen: Observation) -> None:
+    seen.events += [fault(1.5, "freeze a worker", worker="w2@test"), fault(1.5, "stall the network", over=6.0)]
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
+
+
+def strike_for_a_worker_that_gave_back(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "stop a worker", worker="w2@test"))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
+
+
+def try_again_for_nothing(seen: Observation, cause: str = "worker lost") -> None:
+    seen.attempts[SECOND] = [attempt(worker="w2@test"), attempt(2, cause=cause, worker="w3@test")]
+
+
+def try_again_after_a_finished_attempt(seen: Observation) -> None:
+    try_again_for_nothing(seen, "submitted again")
+
+
+def blame_a_worker_frozen_for_a_moment(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "freeze a worker", worker="w2@test"))
+    try_again_for_nothing(seen)
+
+
+def blame_refused_writes(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "refuse writes", over=1.9))
+    try_again_for_nothing(seen)
+
+
+def try_too_often(seen: Observation) -> None:
+    seen.attempts[FIRST].append(attempt(3, cause="worker lost", worker="w2@test", started=5.0))
+
+
 def change_a_digit_of_the_csv(seen: Observation) -> None:
     seen.leaderboard = (seen.leaderboard[0].replace(b"0.25", b"0.26"), seen.leaderboard[1])
 
@@ -207,6 +275,8 @@ PLANTED: dict[Callable[[Observation], None], str] = {
     fail_a_job: "lost",
     lose_a_file: "lost",
     double_a_row: "double",
+    append_a_row_twice: "double",
+    append_to_a_torn_row: "lost",
     count_a_row_twice: "double",
     add_a_strange_row: "double",
     change_a_hash: "mismatch",
@@ -221,6 +291,18 @@ PLANTED: dict[Callable[[Observation], None], str] = {
     end_no_attempt: "attempt",
     finish_without_an_attempt: "attempt",
     begin_with_a_later_attempt: "attempt",
+    strike_for_nothing: "attempt",
+    strike_twice_for_one_fault: "attempt",
+    strike_for_a_fault_before: "attempt",
+    strike_for_another_workers_child: "attempt",
+    strike_two_jobs_for_one_child: "attempt",
+    keep_a_strike_of_a_worker_that_is_back: "attempt",
+    strike_for_a_worker_that_gave_back: "attempt",
+    try_again_for_nothing: "attempt",
+    try_again_after_a_finished_attempt: "attempt",
+    blame_a_worker_frozen_for_a_moment: "attempt",
+    blame_refused_writes: "attempt",
+    try_too_often: "attempt",
     change_a_digit_of_the_csv: "leaderboard",
     lose_the_json: "leaderboard",
     recover_late: "recovery",
@@ -290,4 +372,94 @@ def test_work_that_does_not_go_on_is_a_violation() -> None:
     # Given a fault after which every event that could end the wait is missing, though the run went on to its end
     seen = intact()
     seen.events = [fault(1.0), {"t": 1.0 + FORGOTTEN_BOUND, "event": "attempt", "job": FIRST}]
-    assert [violation.kind for violation in check(seen, CLEAN)] == ["recovery"]
+    assert "recovery" in [violation.kind for violation in check(seen, CLEAN)]
+
+
+@pytest.mark.parametrize(
+    ("end", "faults"),
+    [
+        ("child lost", [fault(3.0, "kill a child", worker="w2@test")]),
+        ("worker lost", [fault(3.0, "kill a worker", worker="w2@test")]),
+        ("worker lost", [fault(3.0, "stop a worker", worker="w2@test"), fault(4.0, "stop Redis", over=6.0)]),
+        ("worker lost", [fault(2.9, "cut connections"), fault(3.0, "kill a child", worker="w2@test")]),
+        ("worker lost", [fault(2.0, "freeze a worker", worker="w2@test"), fault(8, "kill a child", worker="w2@test")]),
+        ("worker lost", [fault(3.0, "crash Redis", over=4.0)]),
+    ],
+)
+def test_what_a_fault_did_is_no_violation(end: str, faults: list[Event]) -> None:
+    seen = intact()
+    seen.events += faults
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end=end), attempt(2, worker="w3@test", started=9.0)]
+    assert list(false_ends(seen)) == []
+    for event in faults:
+        seen.events.remove(event)
+        assert len(list(false_ends(seen))) == 1
+        seen.events.append(event)
+
+
+def test_a_fault_strikes_each_job_that_its_worker_trained() -> None:
+    seen = intact()
+    seen.attempts[SECOND] = [attempt(end="worker lost"), attempt(2, cause="worker lost", worker="w2@test")]
+    assert check(seen, CLEAN) == []
+
+
+def with_a_cancelled_sweep() -> Observation:
+    seen = intact()
+    running, *waiting = sorted(OTHER_JOBS)
+    seen.plan = dataclasses.replace(PLAN, strikes=(Strike("cancel a sweep", 1.0, 0),))
+    seen.events.append(fault(5.0, "cancel a sweep", over=6.0, running=[running]))
+    seen.attempts |= {running: [attempt(end="cancelled")]} | {job: [] for job in waiting}
+    seen.states |= dict.fromkeys(OTHER_JOBS, "REVOKED")
+    seen.keys |= {f"seedsweep:cancelled:{job}": 600 for job in OTHER_JOBS}
+    seen.other_rows = dict.fromkeys(OTHER_JOBS, "cancelled")
+    seen.other_status = 1
+    return seen
+
+
+def test_a_cancelled_sweep_passes() -> None:
+    assert check(with_a_cancelled_sweep(), CLEAN) == []
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda seen, job: seen.other_rows.pop(job),
+        lambda seen, job: seen.other_rows.update({job: "succeeded"}),
+        lambda seen, job: seen.states.update({job: "SUCCESS"}),
+        lambda seen, job: seen.attempts[job].append(attempt(started=6.5, end="cancelled")),
+        lambda seen, job: seen.attempts[job].append(attempt()),
+        lambda seen, _: seen.keys.update({f"seedsweep:cancelled:{FIRST}": 600}),
+        lambda seen, _: setattr(seen, "other_status", 0),
+    ],
+)
+def test_a_job_that_outlives_its_sweeps_cancellation_is_found(plant: Callable[[Observation, str], object]) -> None:
+    seen = with_a_cancelled_sweep()
+    plant(seen, max(OTHER_JOBS))
+    assert "cancelled" in [violation.kind for violation in check(seen, CLEAN)]
+
+
+@pytest.mark.parametrize(
+    ("other", "excused"),
+    [
+        (fault(3.0, "cut connections"), True),
+        (fault(3.0, "kill the orchestrator", over=4.0), False),
+        (fault(1.0 + LEASE_BOUND + 0.1, "cut connections"), False),
+    ],
+)
+def test_only_a_fault_that_can_delay_a_recovery_excuses_it(other: Event, excused: bool) -> None:
+    at = 1.0 + LEASE_BOUND + SEVERAL_SECONDS
+    killed = fault(1.0, "kill a worker", jobs=[FIRST], worker="w1@test")
+    events = sorted([killed, other, {"t": at, "event": "attempt", "job": FIRST}], key=lambda event: event["t"])
+    first = next(found for found in recoveries(events) if found.fault == "kill a worker")
+    assert (first.late is not None and first.late <= 0) is excused
+
+
+def test_a_fault_is_excused_until_the_worker_of_another_is_back() -> None:
+    killed = [
+        fault(1.0, "kill a worker", jobs=[FIRST], worker="w1@test"),
+        fault(1.5, "kill a worker", worker="w2@test"),
+    ]
+    begun = {"t": 9.5 + LEASE_BOUND, "event": "attempt", "job": FIRST}
+    back = {"t": 9.5, "event": "worker started", "worker": "w3@test", "replaces": "w2@test"}
+    assert next(recoveries([*killed, back, begun])).late == -SEVERAL_SECONDS
+    assert (next(recoveries([*killed, begun])).late or 0) > 0

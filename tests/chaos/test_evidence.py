@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
+from tests.chaos.monitor import ResultsLog
 from tests.chaos.plan import FAULTS, make_plan
-from tests.chaos.recovery import recoveries
+from tests.chaos.recovery import LEASE_BOUND, recoveries
 from tests.chaos.summary import DOCUMENT, RECORDED, render, summarize, write_into
 
 FIRST, SECOND, THIRD = "a" * 64, "b" * 64, "c" * 64
@@ -26,7 +28,9 @@ def fault(t: float, name: str = "kill Redis", over: float | None = None, **field
 
 def test_recovery_is_counted_from_the_end_of_the_cause() -> None:
     events = [fault(1.0, over=3.0), {"t": 2.0, "event": "ended"}, {"t": 3.5, "event": "attempt", "job": FIRST}]
-    assert [dataclasses.astuple(found) for found in recoveries(events)] == [("kill Redis", 0.5, True, 0.5)]
+    assert [dataclasses.astuple(found) for found in recoveries(events)] == [
+        ("kill Redis", 0.5, True, 0.5, 0.5 - LEASE_BOUND)
+    ]
 
 
 def test_recovery_of_a_worker_waits_for_all_its_jobs() -> None:
@@ -84,3 +88,34 @@ def test_a_summary_counts_what_the_histories_hold() -> None:
 def test_the_document_shows_the_recorded_figures() -> None:
     document = DOCUMENT.read_text()
     assert write_into(document, render(json.loads(RECORDED.read_text()))) == document
+
+
+def test_what_was_appended_is_seen_after_another_file_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    log = ResultsLog(path)
+    log.look()
+    with path.open("w") as file:
+        for text in ("one\ntw", "o\n", "two\n"):
+            file.write(text)
+            file.flush()
+            if text != "two\n":
+                log.look()
+    (tmp_path / "new").write_text("one\ntwo\n")
+    (tmp_path / "new").rename(path)
+    log.look()
+    log.close()
+    assert log.logs == [["one", "two", "two"], ["one", "two"]]
+
+
+def test_a_torn_row_that_was_removed_is_not_seen(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text("one\ntor")
+    log = ResultsLog(path)
+    log.look()
+    with path.open("r+") as file:
+        file.truncate(4)
+        file.seek(4)
+        file.write("two\n")
+    log.look()
+    log.close()
+    assert log.logs == [["one", "two"]]

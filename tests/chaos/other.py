@@ -1,0 +1,105 @@
+"""A second, small sweep in front of the first, which is cancelled while some of its jobs run and others wait."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import redis
+
+from nn.dataset import MNIST_DIGEST
+from orchestrator.cli.main import BAD_INPUT
+from orchestrator.sweep import SweepSpecification
+from tests.support.command_line import CommandLine
+
+NAME = "other"
+#: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends.
+SWEEP = SweepSpecification(seeds=(7, 8), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
+JOBS = frozenset(job.key for job in SWEEP.jobs(MNIST_DIGEST))
+
+
+def words(specification: SweepSpecification) -> list[str]:
+    """Return the options of `orchestrator sweep` that say the same."""
+    options = [
+        "--seeds", ",".join(map(str, specification.seeds)),
+        "--learning-rates", ",".join(map(str, specification.learning_rates)),
+        "--epochs", str(specification.epochs),
+        "--limit", str(specification.limit),
+        "--hidden", ",".join(map(str, specification.hidden)),
+    ]  # fmt: skip
+    return [*options, "--shuffle"] if specification.shuffle else options
+
+
+class OtherSweep:
+    """Its orchestrator, and the command that cancels it.
+
+    Args:
+        commands: Runs the orchestrator.
+        folder: Where logs and its output go: not to the disk that is filled.
+        url: Redis.
+    """
+
+    def __init__(self, commands: CommandLine, folder: Path, url: str) -> None:
+        self._commands = commands
+        self._output = folder / "output"
+        self._log = folder / "other.log"
+        self._url = url
+        self._collector: subprocess.Popen[bytes] | None = None
+        self._command: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the sweep."""
+        self._collector = self._run("sweep", *words(SWEEP), "--name", NAME, "--no-reuse")
+
+    def is_queued(self, client: redis.Redis) -> bool:
+        """Return whether all its jobs are on the cluster: those of a sweep that starts now are behind them."""
+        return client.llen("seedsweep") + client.hlen("seedsweep:unacked") == len(JOBS)  # type: ignore[operator]
+
+    def cancel(self) -> None:
+        """Begin to cancel the sweep, without waiting for it."""
+        self._command = self._run("cancel", NAME)
+
+    def is_cancelled(self) -> bool:
+        """Return whether the command has done its work; one that could not begin is run again."""
+        assert self._command is not None
+        status = self._command.poll()
+        if status == BAD_INPUT and "No Redis server answers" in self.said():
+            self.cancel()
+        return status == 0
+
+    def has_ended(self) -> bool:
+        """Return whether its orchestrator has ended, if there is one."""
+        return self._collector is None or self._collector.poll() is not None
+
+    def status(self) -> int | None:
+        """Return its orchestrator's exit status; None without one."""
+        return None if self._collector is None else self._collector.poll()
+
+    def rows(self) -> dict[str, str]:
+        """Return the status of each row that it has, by job."""
+        try:
+            lines = (self._output / NAME / "results.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        return {row["job"]: row["status"] for row in map(json.loads, lines)}
+
+    def said(self) -> str:
+        """Return what its commands have printed."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in (self._collector, self._command):
+            if process is not None and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _run(self, *words: str) -> subprocess.Popen[bytes]:
+        command = self._commands.command(*words, "--output", str(self._output), "--broker", self._url)
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
+            )
