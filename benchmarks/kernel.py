@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.reference import NumPyEngine
 from nn.weights import Weights, initial_weights
 

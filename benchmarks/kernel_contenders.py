@@ -13,7 +13,7 @@ from scipy.linalg.blas import sgemv, sger
 
 from nn import notebook
 from nn.engine import Engine
-from nn.kernel import CompiledEngine
+from nn.kernel.engine import CompiledEngine
 from nn.reference import NumPyEngine
 from nn.samples import Samples
 from nn.weights import Weights

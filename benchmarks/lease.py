@@ -23,12 +23,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nn.dataset import MNIST_DIGEST
-from orchestrator.broker import Broker
-from orchestrator.cluster import EmbeddedCluster
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.embedded import EmbeddedCluster
 from worker.job import Job
+from worker.messages import signature
 from worker.settings import Settings
-from worker.tasks import signature
 
 #: Settings of each row as a worker reads them; the first is what the others are compared with.
 ROWS: dict[str, dict[str, str]] = {

@@ -1,6 +1,6 @@
 """What Redis holds for each job: while it is queued, while it is trained, and after it has finished, in bytes.
 
-Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (see `worker/store.py`).
+Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (`worker/records/store.py`).
 The sizes do not depend on the machine. `--write FILE` puts the table between the marks `<!-- memory -->` of a document.
 
 Example:
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import redis
 
-from nn.dataset import MNIST_DIGEST
-from orchestrator.broker import Broker
-from orchestrator.cluster import EmbeddedCluster
-from orchestrator.submit import submit
-from worker.app import QUEUE
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.embedded import EmbeddedCluster
+from orchestrator.running.submit import submit
 from worker.job import Job
+from worker.messages import QUEUE
 from worker.settings import Settings
 
 #: The beginning of a key, and what such keys hold; the order is that of the table.

@@ -29,7 +29,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.cluster import available_cores
+from orchestrator.cluster.embedded import available_cores
 
 #: The main job: 5 seeds, 4 learning rates, 10 epochs.
 MAIN_JOB = ("--seeds", "0-4", "--learning-rates", "0.003,0.01,0.03,0.1", "--epochs", "10")

@@ -16,9 +16,9 @@ import results_figures
 import results_tables
 from results_networks import examine
 
-from nn.dataset import load_mnist
-from orchestrator.rows import Row
-from orchestrator.run_folder import RunFolder
+from nn.datasets.mnist import load_mnist
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import RunFolder
 from worker.settings import load_settings
 
 HERE = Path(__file__).parent

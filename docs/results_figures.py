@@ -12,7 +12,7 @@ from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 from results_networks import Network
 
-from orchestrator.rows import Row
+from orchestrator.folder.rows import Row
 
 #: What would differ from run to run or from one user's settings to another's is fixed.
 STYLE: dict[RcKeyType, Any] = {

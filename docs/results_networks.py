@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from nn.dataset import Dataset
+from nn.datasets.mnist import Dataset
 from nn.notebook import notebook_accuracy
 from nn.weights import Weights, initial_weights, load
-from orchestrator.rows import Row
-from orchestrator.run_folder import RunFolder
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import RunFolder
 
 
 @dataclass(frozen=True)

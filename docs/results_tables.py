@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from results_networks import Forward, Network
 
-from orchestrator.rows import Row
+from orchestrator.folder.rows import Row
 
 KINDS = ("0.0", "between 0.0 and 10.5", "10.5", "between 10.5 and 94.5", "94.5")
 N_VALIDATION = 10_500

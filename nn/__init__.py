@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nn.dataset import load_mnist as load_mnist
+    from nn.datasets.mnist import load_mnist as load_mnist
     from nn.network import DeepNeuralNetwork as DeepNeuralNetwork
 
 __all__ = ["DeepNeuralNetwork", "load_mnist"]
@@ -16,7 +16,7 @@ def __getattr__(name: str) -> Any:
 
         return DeepNeuralNetwork
     if name == "load_mnist":
-        from nn.dataset import load_mnist
+        from nn.datasets.mnist import load_mnist
 
         return load_mnist
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

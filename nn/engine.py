@@ -14,9 +14,9 @@ from nn.weights import Weights
 class Engine(Protocol):
     """Holds one network's weights, trains them and predicts with them.
 
-    Every engine is a pure function of what it is given: the same weights, samples, order and learning rate give the
-    same bits. Engines are `nn.kernel.CompiledEngine`, `nn.reference.NumPyEngine`, and for the notebook's rule what
-    `nn.notebook.notebook_engine` returns.
+    Every engine is a pure function of its arguments: the same weights, samples, order and learning rate give the same
+    bits. The engines are `nn.kernel.engine.CompiledEngine`, `nn.reference.NumPyEngine` and, for the notebook's rule,
+    the one that `nn.notebook.notebook_engine` returns.
     """
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:

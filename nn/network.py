@@ -263,7 +263,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             from nn.reference import NumPyEngine
 
             return NumPyEngine(self.weights_, loss=self.loss)
-        from nn.kernel import CompiledEngine
+        from nn.kernel.engine import CompiledEngine
 
         return CompiledEngine(self.weights_, loss=self.loss)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nn import reference
 from nn.engine import Engine
-from nn.kernel import CompiledEngine
+from nn.kernel.engine import CompiledEngine
 from nn.parameters import ENGINES, check_choice
 from nn.weights import Weights
 

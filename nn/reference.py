@@ -1,4 +1,4 @@
-"""One step of stochastic gradient descent in plain NumPy: the readable statement of what `nn.kernel` computes.
+"""One step of stochastic gradient descent in plain NumPy: the readable statement of what `nn.kernel.engine` computes.
 
 The names are the notebook's: A0 is a sample, A1 and A2 are the hidden layers' activations, A3 the output. Shapes are
 those of `nn.weights.Weights`; a sample x has shape (n_features,), a one-hot label y has shape (n_classes,).
@@ -103,7 +103,7 @@ def sgd_step(weights: Weights, x: Array, y: Array, *, learning_rate: float, loss
 
 
 class NumPyEngine:
-    """The same training as `nn.kernel.CompiledEngine`, by the functions of this module.
+    """The same training as `nn.kernel.engine.CompiledEngine`, by the functions of this module.
 
     Args:
         weights: Where to start; copied.

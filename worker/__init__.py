@@ -12,7 +12,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _celery() -> Any:
-    from worker.threads import use_one_thread
+    from worker.training.process import use_one_thread
 
     # Before anything imports NumPy, which starts its threads at once; a process that runs threads must not be forked.
     use_one_thread()

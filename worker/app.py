@@ -6,14 +6,10 @@ from typing import Any
 
 from celery import Celery
 
+from worker.messages import QUEUE, UNACKED, UNACKED_INDEX
+from worker.redis.address import DEFAULT_BROKER, redis_url
 from worker.settings import Settings
-from worker.urls import DEFAULT_BROKER, redis_url
-
-QUEUE = "seedsweep"
-#: Where messages wait that a worker holds and has not acknowledged.
-UNACKED = "seedsweep:unacked"
-#: When each was delivered, or its lease last renewed.
-UNACKED_INDEX = f"{UNACKED}_index"
+from worker.tasks import register
 
 
 class SeedsweepApp(Celery):
@@ -57,15 +53,18 @@ def create_app(settings: Settings) -> SeedsweepApp:
         _messages() | _reliability(settings) | _connections(settings, on_socket=backend.startswith("redis+socket"))
     )
     # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
-    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:LedgerBackend")
-
-    # Here, because these modules import this one, and because who only submits needs no worker's parts.
-    from worker.tasks import register
+    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.redis.backend:LedgerBackend")
 
     register(app)
-    app.steps["worker"].update(["worker.preload:PreloadStep", "worker.stopping:StopStep"])
+    # By name, because who only submits needs no worker's parts.
+    app.steps["worker"].update(["worker.steps.preload:PreloadStep", "worker.steps.stopping:StopStep"])
     app.steps["consumer"].update(
-        ["worker.breaker:BreakerStep", "worker.guard:GuardStep", "worker.lease:LeaseStep", "worker.polling:PollStep"]
+        [
+            "worker.steps.breaker:BreakerStep",
+            "worker.steps.guard:GuardStep",
+            "worker.steps.lease:LeaseStep",
+            "worker.steps.polling:PollStep",
+        ]
     )
     return app
 
@@ -95,7 +94,7 @@ def _reliability(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # A child that dies (killed, out of memory) is an ordinary retry. If that cannot be sent, because Redis is away,
         # the message goes back to the queue; without the second line the job would fail. What kills its child again
-        # and again is ended by the count of attempts (`worker.attempts`).
+        # and again is ended by the count of attempts (`worker.records.attempts`).
         "task_retry_on_worker_lost": True,
         "task_reject_on_worker_lost": True,
         # Trap: when Redis is broker and backend, a restart of it would end running jobs as REVOKED, and lose them.
@@ -118,8 +117,8 @@ def _reliability(settings: Settings) -> dict[str, Any]:
 
 
 def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
-    # A message that nobody acknowledges or renews (`worker.lease`) for so long is given to another worker. Celery reads
-    # the value in three places and wants the same in each.
+    # A message that no worker acknowledges or renews (`worker.steps.lease`) for this long goes to another worker.
+    # Celery reads the value in three places and wants the same in each.
     lease = {"visibility_timeout": settings.lease_seconds}
     return lease | {
         "broker_transport_options": lease

@@ -18,11 +18,11 @@ import redis
 from kombu.exceptions import OperationalError
 
 from nn.errors import SeedsweepError
-from worker.app import QUEUE, SeedsweepApp, create_app
-from worker.presence import Presence
-from worker.report import read_report
+from worker.app import SeedsweepApp, create_app
+from worker.messages import QUEUE, TRAIN
+from worker.records.presence import Presence
+from worker.records.report import read_report
 from worker.settings import load_settings
-from worker.tasks import TRAIN
 
 #: Seconds for which a worker may leave jobs in the queue though it has a process free.
 IDLE_SECONDS = 60.0

@@ -46,7 +46,7 @@ class Configuration(BaseModel):
     engine: EngineName = Field(default="compiled", description="compiled or numpy")
     #: Train on the first so many samples only.
     limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="an integer from 1 to 2147483647, or none")
-    #: The data set's digest (`nn.dataset`).
+    #: The data set's digest (`nn.datasets.mnist`).
     dataset: Digest = Field(description="a SHA-256 as 64 hexadecimal digits in lower case")
     #: The version of the training semantics: raised whenever the same specification would train to other bits.
     version: Literal[1] = Field(default=1, description="1, the version that this worker trains")

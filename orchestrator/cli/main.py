@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.inspection import predict, show
+from orchestrator.cli.commands import cancel, predict, show, sweep, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
-from orchestrator.cli.sweep import sweep
-from orchestrator.cli.verify import verify
-from orchestrator.cli.watch import cancel, watch
 
 #: Exit status of a command that was used wrongly, or could not begin.
 BAD_INPUT = 2

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.leaderboard import Standing
-from orchestrator.rows import Accounting
-from orchestrator.run_folder import RunFolder
+from orchestrator.analysis.leaderboard import Standing
+from orchestrator.folder.rows import Accounting
+from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.text import printable, say
 
 #: `box.SIMPLE_HEAD` for an output that knows no lines.

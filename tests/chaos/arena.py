@@ -22,7 +22,7 @@ from tests.support.command_line import CommandLine
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.worker_process import WorkerProcess
-from worker.store import Store
+from worker.records.store import Store
 
 LEASE_SECONDS = 3.0
 RESTORE_SECONDS = 0.5

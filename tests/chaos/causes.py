@@ -9,7 +9,7 @@ from tests.chaos.history import Event
 from tests.chaos.observation import Observation
 from tests.chaos.plan import CANCELLING, OUTAGES
 from tests.chaos.recovery import STOP_BOUND
-from worker.attempts import Attempt
+from worker.records.attempts import Attempt
 
 #: A worker beats three times in a lease: one of which nobody has heard for a lease was silent for so long at least.
 SILENT_SECONDS = LEASE_SECONDS * 2 / 3

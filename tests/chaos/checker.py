@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from orchestrator.rows import Row
+from orchestrator.folder.rows import Row
 from tests.chaos.arena import NAME
 from tests.chaos.causes import false_causes, false_ends, too_many_attempts
 from tests.chaos.observation import Observation

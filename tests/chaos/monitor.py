@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import redis
 
 from tests.chaos.history import History
-from worker.attempts import Attempt
-from worker.store import key
+from worker.records.attempts import Attempt
+from worker.records.store import key
 
 ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 

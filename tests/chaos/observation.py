@@ -11,8 +11,8 @@ from tests.chaos.arena import NAME, Arena
 from tests.chaos.history import Event
 from tests.chaos.monitor import ENDED, read_attempts
 from tests.chaos.plan import Plan
-from worker.attempts import Attempt
-from worker.store import key
+from worker.records.attempts import Attempt
+from worker.records.store import key
 
 #: How an orchestrator reports a row: `[ 3/12] seed 0, learning rate 0.03: ...`.
 _REPORTED = re.compile(r"^\[ *\d+/\d+\] (seed \d+, learning rate [^:]+):", re.MULTILINE)

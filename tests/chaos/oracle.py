@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nn.dataset import MNIST_DIGEST, load_mnist
+from nn.datasets.mnist import MNIST_DIGEST, load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import digest, to_safetensors
-from orchestrator.leaderboard import leaderboard, to_csv, to_json
-from orchestrator.rows import Row
-from orchestrator.sweep import SweepSpecification
+from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.folder.rows import Row
+from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
 
 #: Nine jobs of about a second each, in small epochs (checkpoints, cancelling) and in large ones.

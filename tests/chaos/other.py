@@ -10,9 +10,9 @@ from pathlib import Path
 
 import redis
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.main import BAD_INPUT
-from orchestrator.sweep import SweepSpecification
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.command_line import CommandLine
 
 NAME = "other"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.reconcile import LOOK_SECONDS
+from orchestrator.running.stalls import LOOK_SECONDS
 from tests.chaos.arena import LEASE_SECONDS, RESTORE_SECONDS
 from tests.chaos.history import Event
 from tests.chaos.plan import CANCELLING, Fault
@@ -26,7 +26,7 @@ MACHINE_SECONDS = 4.0
 SEVERAL_SECONDS = 4.0
 #: A worker's jobs wait for the end of its lease, and for the next look for such jobs.
 LEASE_BOUND = LEASE_SECONDS + RESTORE_SECONDS + MACHINE_SECONDS
-#: What Redis forgot, the orchestrator's second look finds (`orchestrator.reconcile`).
+#: What Redis forgot, the orchestrator's second look finds (`orchestrator.running.stalls`).
 FORGOTTEN_BOUND = max(2 * LOOK_SECONDS, LEASE_SECONDS + RESTORE_SECONDS) + MACHINE_SECONDS
 #: A worker ends after SIGTERM.
 STOP_BOUND = 10.0

@@ -17,8 +17,8 @@ from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import Plan
 from tests.support.waiting import wait_for
 from worker.job import run_id
-from worker.store import key
-from worker.tasks import TRAIN, signature
+from worker.messages import TRAIN, signature
+from worker.records.store import key
 
 WORKERS = 2
 #: Seconds after which a sweep hangs. Undisturbed it takes about ten.

@@ -19,7 +19,7 @@ from tests.chaos.plan import Plan, Strike
 from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, SEVERAL_SECONDS, recoveries
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
-from worker.attempts import Attempt
+from worker.records.attempts import Attempt
 
 JOBS = {job.key: job for job in (make_job(seed=0), make_job(seed=1), make_job(seed=2))}
 FIRST, SECOND, CANCELLED = JOBS

@@ -140,8 +140,8 @@ def test_the_first_job_of_a_worker_compiled_nothing(compose: Compose) -> None:
 FIRST_JOB = """
 import os
 from pathlib import Path
-from nn.dataset import load_mnist
-from worker.trainer import warm_up
+from nn.datasets.mnist import load_mnist
+from worker.training.trainer import warm_up
 kernels = lambda: {str(p): p.stat().st_mtime_ns for p in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb?")}
 before = kernels()
 warm_up(load_mnist(cache_dir=Path(os.environ["SEEDSWEEP_CACHE_DIR"])))

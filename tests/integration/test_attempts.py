@@ -11,9 +11,9 @@ from nn.weights import initial_weights
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.checkpoints import pack
 from worker.job import Job, Mismatch
-from worker.tasks import TRAIN
+from worker.messages import TRAIN
+from worker.records.checkpoints import pack
 
 #: Takes a second or some, in small epochs.
 LONG = {"epochs": 150}

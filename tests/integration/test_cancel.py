@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.broker import Broker
-from orchestrator.cancel import reason
-from orchestrator.cli import watch_command
+from orchestrator.cli import watch as watch_command
 from orchestrator.cli.main import run
-from orchestrator.manifest import Manifest
-from orchestrator.registry import Registry
-from orchestrator.run_folder import RunFolder
+from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.registry import Registry
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.running.cancel import reason
+from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.store import key
+from worker.records.store import key
 
 #: Jobs that would take hours.
 ENDLESS = (*SMALL, "--epochs", "100000")

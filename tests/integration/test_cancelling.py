@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
-from worker.tasks import TRAIN
+from worker.messages import TRAIN
 
 
 def test_a_running_job_ends_at_its_next_epoch(cluster: Cluster) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from nn.checkpoint import Checkpoint
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.weights import from_safetensors
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
-from worker.checkpoints import Checkpoints
-from worker.trainer import train
+from worker.records.checkpoints import Checkpoints
+from worker.training.trainer import train
 
 
 def test_a_checkpoint_that_outlived_its_job_goes_when_the_message_comes_again(

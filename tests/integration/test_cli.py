@@ -14,12 +14,12 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from nn.dataset import MNIST_DIGEST, load_mnist
+from nn.datasets.mnist import MNIST_DIGEST, load_mnist
 from nn.errors import InvalidInputError
 from nn.weights import digest
 from orchestrator.cli.main import run
 from orchestrator.cli.options import SweepOptions
-from orchestrator.cli.sweep_command import make_plan
+from orchestrator.cli.sweep import make_plan
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.broker import Broker
-from orchestrator.collect import Collector
+from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.results import Ledger
 from orchestrator.errors import ClusterFullError
-from orchestrator.ledger import Ledger
-from orchestrator.reconcile import Reconciler
-from orchestrator.rows import Row
-from orchestrator.submit import submit
+from orchestrator.folder.rows import Row
+from orchestrator.running.collect import Collector
+from orchestrator.running.stalls import Reconciler
+from orchestrator.running.submit import submit
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.health import check

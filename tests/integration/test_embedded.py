@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator import keeper
-from orchestrator.cluster import SOCKET_BYTES, EmbeddedCluster
+from orchestrator.cluster import reaper as keeper
+from orchestrator.cluster.embedded import SOCKET_BYTES, EmbeddedCluster
 from orchestrator.errors import ClusterError
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.waiting import wait_for

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job
 from tests.support.messages import GARBAGE, message, pickled
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
-from worker.app import QUEUE
-from worker.tasks import TRAIN
+from worker.messages import QUEUE, TRAIN
 
 
 @pytest.fixture(scope="module")

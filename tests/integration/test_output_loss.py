@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import OutputError
-from orchestrator.rows import Row
-from orchestrator.run_folder import RunFolder
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import RunFolder
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import require

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.broker import Broker
-from orchestrator.collect import Collector
+from orchestrator.cluster.cluster import Broker
+from orchestrator.running.collect import Collector
 from tests.integration.test_collect import Recorder
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
-from worker.tasks import TRAIN
+from worker.messages import TRAIN
 
 
 def test_a_cancelled_job_whose_message_was_lost_stays_cancelled(cluster: Cluster) -> None:

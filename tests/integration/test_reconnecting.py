@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.weights import digest
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.tasks import signature
-from worker.trainer import train
+from worker.messages import signature
+from worker.training.trainer import train
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

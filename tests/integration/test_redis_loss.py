@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.broker import Broker
+from orchestrator.cluster.cluster import Broker
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.proxy import Proxy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.registry import Registry
+from orchestrator.cluster.registry import Registry
 from tests.support.cluster import Cluster
 
 

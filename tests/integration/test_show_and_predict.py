@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nn import idx
-from nn.dataset import BUNDLED, Dataset, load_mnist
+from nn.datasets import idx
+from nn.datasets.mnist import BUNDLED, Dataset, load_mnist
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine
 from tests.support.pixels import to_bytes

@@ -17,14 +17,13 @@ from typing import Any
 import psutil
 import pytest
 
-from nn.dataset import BUNDLED, MNIST_DIGEST
+from nn.datasets.mnist import BUNDLED, MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job
 from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker import health
-from worker.app import QUEUE
-from worker.tasks import TRAIN
+from worker.messages import QUEUE, TRAIN
 
 
 @pytest.fixture(scope="session")

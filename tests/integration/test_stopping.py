@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.weights import digest
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.tasks import TRAIN
-from worker.trainer import train
+from worker.messages import TRAIN
+from worker.training.trainer import train
 
 #: Takes a second or some, in small epochs.
 LONG = {"epochs": 150}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from nn.dataset import MNIST_DIGEST
-from orchestrator.broker import Broker
-from orchestrator.manifest import Manifest
-from orchestrator.provenance import provenance
-from orchestrator.rows import lost_row
-from orchestrator.sweep import SweepSpecification
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.cluster.cluster import Broker
+from orchestrator.folder.rows import lost_row
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.waiting import wait_for
-from worker.store import key
+from worker.records.store import key
 
 #: Four jobs that take some tenths of a second each.
 SLOW = (*SMALL, "--epochs", "60")

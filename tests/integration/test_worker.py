@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.weights import digest, from_safetensors
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
-from worker.trainer import train
+from worker.training.trainer import train
 
 
 def test_a_job_comes_back_as_its_result(cluster: Cluster, cache_dir: Path) -> None:

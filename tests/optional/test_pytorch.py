@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import save
 from tests.support.paths import ROOT

@@ -14,29 +14,29 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nn import idx
 from nn.checkpoint import Checkpoint, EpochRecord
-from nn.dataset import MNIST_DIGEST
+from nn.datasets import idx
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
-from orchestrator.cli.inspection_command import learning_curve, title
+from orchestrator.analysis.evaluation import trained
+from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.cli.output import print_leaderboard
+from orchestrator.cli.progress import LiveProgress, PlainProgress
+from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.inspection import trained
-from orchestrator.leaderboard import leaderboard, to_csv, to_json
-from orchestrator.manifest import Manifest
-from orchestrator.progress import LiveProgress, PlainProgress
-from orchestrator.provenance import provenance
-from orchestrator.reuse import sibling_results
-from orchestrator.rows import Accounting, Row, accepted_row, lost_row
-from orchestrator.run_folder import RunFolder
-from orchestrator.sweep import SweepSpecification
-from orchestrator.verify import choose
+from orchestrator.folder.reuse import sibling_results
+from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.running.verify import choose
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.property.hostile import answer, damaged, json_values, thorough
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
-from worker.checkpoints import pack, unpack
 from worker.job import Result
+from worker.records.checkpoints import pack, unpack
 
 JOB = make_job()
 WEIGHTS = initial_weights((6, 4, 3, 2), np.random.RandomState(0), "float32")

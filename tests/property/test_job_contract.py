@@ -13,7 +13,7 @@ from tests.property.hostile import UNPRINTABLE, answer, json_values, odd_objects
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
 from worker.job import Job, Result, run_id
-from worker.tasks import accept
+from worker.messages import accept
 
 VALID = make_job().model_dump(mode="json")
 

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.fields import FIELDS, parse, read_toml, specification
-from orchestrator.sweep import MAX_JOBS
+from orchestrator.sweeps.fields import FIELDS, parse, read_toml, specification
+from orchestrator.sweeps.specification import MAX_JOBS
 from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, texts, thorough, toml_values
 
 words = st.sampled_from(sorted(FIELDS))

@@ -12,9 +12,8 @@ from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.messages import pickled
 from tests.support.secured_server import SecuredServer
-from worker.app import QUEUE
 from worker.job import Result
-from worker.tasks import TRAIN
+from worker.messages import QUEUE, TRAIN
 
 
 @pytest.fixture

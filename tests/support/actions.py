@@ -29,7 +29,7 @@ def mapped() -> dict[str, Any]:
     """Return whether this process has the data set, and whether it is a map of a file."""
     from celery import current_app
 
-    from worker.tasks import TRAIN
+    from worker.messages import TRAIN
 
     dataset = current_app.tasks[TRAIN].__dict__.get("dataset")
     with open("/proc/self/maps") as maps:  # noqa: PTH123

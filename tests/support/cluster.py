@@ -7,15 +7,15 @@ from typing import Any
 
 from celery.result import AsyncResult
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job, Result
+from worker.messages import signature
+from worker.records.store import Store
 from worker.settings import Settings
-from worker.store import Store
-from worker.tasks import signature
 
 
 def make_job(**fields: Any) -> Job:

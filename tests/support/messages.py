@@ -7,8 +7,7 @@ import json
 import pickle
 from typing import Any
 
-from worker.app import QUEUE
-from worker.tasks import TRAIN
+from worker.messages import QUEUE, TRAIN
 
 
 def message(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 
 
 @pytest.fixture(scope="session")

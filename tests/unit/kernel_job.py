@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nn.dataset import load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.engine import Engine
-from nn.kernel import CompiledEngine
+from nn.kernel.engine import CompiledEngine
 from nn.notebook import notebook_engine
 from nn.weights import Weights, initial_weights
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nn.checkpoint import Checkpoint, EpochRecord
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import WeightsError
 from nn.weights import Weights
 from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer
-from worker.checkpoints import Checkpoints, pack, unpack
-from worker.store import Store
-from worker.trainer import train
+from worker.records.checkpoints import Checkpoints, pack, unpack
+from worker.records.store import Store
+from worker.training.trainer import train
 
 JOB = make_job(rule="notebook")
 HISTORY = (EpochRecord(1, 0.25, 0.5, 10.0), EpochRecord(2, 0.125, 0.75, 94.5))

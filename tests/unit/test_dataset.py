@@ -22,8 +22,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from nn import array_cache, idx
-from nn.dataset import BUNDLED, MNIST_DIGEST, Dataset, content_digest, dataset_digest, load_mnist
+from nn.datasets import cache as array_cache
+from nn.datasets import idx
+from nn.datasets.mnist import BUNDLED, MNIST_DIGEST, Dataset, content_digest, dataset_digest, load_mnist
 from nn.errors import DatasetError
 from nn.samples import Samples
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
@@ -115,7 +116,7 @@ def test_mnist_in_a_folder_is_mnist(cache_dir: Path, mnist: Dataset) -> None:
 
 
 def test_bundled_files_are_verified(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr("nn.dataset.BUNDLED", folder)
+    monkeypatch.setattr("nn.datasets.mnist.BUNDLED", folder)
 
     with pytest.raises(
         DatasetError, match=f"is not MNIST: its digest is {dataset_digest(folder)}; expected {MNIST_DIGEST}"
@@ -211,7 +212,7 @@ def test_a_small_folder_with_a_large_content_costs_no_more_memory_than_that_cont
 
     # When a process of its own asks for their digests
     program = (
-        "import sys; from nn.dataset import dataset_digest; from nn.errors import DatasetError\n"
+        "import sys; from nn.datasets.mnist import dataset_digest; from nn.errors import DatasetError\n"
         "from pathlib import Path\n"
         "print(len(dataset_digest(sys.argv[1])))\n"
         "try: dataset_digest(sys.argv[2])\n"
@@ -233,7 +234,7 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path, megabytes: int) -> No
     # Given a data set of 100 MB whose pixels are all ink, and a process that may take only so much more than it has
     write_packed(tmp_path, 1600, 1)
     program = (
-        "import resource, sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+        "import resource, sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
         "from nn.errors import DatasetError; from sklearn.model_selection import train_test_split\n"
         "size = 1024 * int(Path('/proc/self/status').read_text().split('VmSize:')[1].split()[0])\n"
         "resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[2]) * 2**20,) * 2)\n"
@@ -291,7 +292,7 @@ class TestCache:
 
     def test_warm_load_needs_no_scikit_learn(self, cache_dir: Path, mnist: Dataset) -> None:
         program = (
-            "import sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "import sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
             "print(load_mnist(cache_dir=Path(sys.argv[1])).digest, 'sklearn' in sys.modules, 'scipy' in sys.modules)"
         )
         command = [sys.executable, "-c", program, str(cache_dir)]
@@ -470,7 +471,7 @@ class TestCache:
     def test_full_disk_costs_no_more_than_time_and_leaves_nothing(self, folder: Path, tmp_path: Path) -> None:
         # Given a process that may not write files of more than 300 bytes: the kernel then answers as a full disk does
         program = (
-            "import resource, signal, sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "import resource, signal, sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
             "print(load_mnist(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).digest)"
@@ -484,7 +485,7 @@ class TestCache:
 
     def test_concurrent_writers_are_harmless(self, folder: Path, fresh: Dataset, tmp_path: Path) -> None:
         program = (
-            "import sys; from pathlib import Path; from nn.dataset import load_mnist\n"
+            "import sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
             "print(load_mnist(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).digest)"
         )
         command = [sys.executable, "-c", program, str(folder), str(tmp_path / "cache")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cluster import EmbeddedCluster
+from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.errors import ClusterError
 
 

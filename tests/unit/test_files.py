@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from nn import array_cache
+from nn.datasets import cache as array_cache
 from nn.files import open_regular, read_regular, remove_stale, write_atomically
 
 #: Called as `write_atomically` calls a file until it is whole.

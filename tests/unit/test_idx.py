@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nn import idx
+from nn.datasets import idx
 from nn.errors import DatasetError
 from tests.support.idx_files import (
     TEST_IMAGES,
@@ -153,7 +153,7 @@ def test_lying_header_and_gzip_bomb_cost_no_memory(folder: Path, tmp_path: Path)
 
     # When a process of its own reads them
     program = (
-        "import sys; from pathlib import Path; from nn import idx; from nn.errors import DatasetError\n"
+        "import sys; from pathlib import Path; from nn.datasets import idx; from nn.errors import DatasetError\n"
         "for folder in sys.argv[1:]:\n"
         "    try: idx.read_folder(Path(folder))\n"
         "    except DatasetError as error: print(error)\n"

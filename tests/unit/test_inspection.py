@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nn.dataset import MNIST_DIGEST, dataset_digest
+from nn.datasets.mnist import MNIST_DIGEST, dataset_digest
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
-from orchestrator.cli.inspection_command import learning_curve
+from orchestrator.analysis.evaluation import Trained, assess, evaluate, open_run, probabilities, trained
+from orchestrator.cli.show import learning_curve
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.inspection import Trained, assess, evaluate, open_run, probabilities, trained
-from orchestrator.manifest import Manifest
-from orchestrator.provenance import provenance
-from orchestrator.rows import Row, accepted_row, lost_row
-from orchestrator.run_folder import RunFolder
-from orchestrator.sweep import SweepSpecification
+from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from worker.job import Job, Result
 

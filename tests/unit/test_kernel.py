@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import InvalidInputError
-from nn.kernel import CompiledEngine, warm_up
+from nn.kernel.engine import CompiledEngine, warm_up
 from nn.parameters import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
@@ -225,7 +225,7 @@ def test_what_cannot_be_compiled_is_refused() -> None:
 
 
 def test_warming_up_compiles_all_that_training_needs() -> None:
-    from nn import kernel_compile
+    from nn.kernel import compile as kernel_compile
 
     warm_up((7, 6, 5, 4), dtype="float32", objective="cross_entropy")
     misses = kernel_compile.epoch.cache_info().misses, kernel_compile.probabilities.cache_info().misses

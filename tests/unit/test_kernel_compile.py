@@ -19,7 +19,7 @@ JOB = """
 import logging, sys
 import numpy as np
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
-from nn.kernel import CompiledEngine
+from nn.kernel.engine import CompiledEngine
 from nn.samples import pack
 from nn.weights import initial_weights
 samples = pack(np.random.RandomState(1).rand(50, 7), np.arange(50) % 4)

@@ -9,8 +9,8 @@ import pytest
 from numba import njit
 from numpy.typing import NDArray
 
-from nn import kernel_vectors as vectors
-from nn.kernel_vectors import LANES
+from nn.kernel import vectors
+from nn.kernel.vectors import LANES
 
 
 @njit(error_model="numpy")

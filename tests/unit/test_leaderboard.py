@@ -11,11 +11,11 @@ import random
 import pytest
 from rich.console import Console
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.analysis.leaderboard import Standing, leaderboard, to_csv, to_json
 from orchestrator.cli.output import print_leaderboard
-from orchestrator.leaderboard import Standing, leaderboard, to_csv, to_json
-from orchestrator.rows import Accounting, Row, accepted_row, lost_row
-from orchestrator.sweep import SweepSpecification
+from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job, Mismatch, Result
 
 #: Why a job was tried three times.

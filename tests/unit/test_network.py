@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 from nn.checkpoint import Checkpoint, EpochRecord
-from nn.dataset import Dataset
+from nn.datasets.mnist import Dataset
 from nn.errors import InvalidInputError
 from nn.network import DeepNeuralNetwork, print_epoch
 from nn.notebook import notebook_accuracy
@@ -70,7 +70,7 @@ class TestInput:
     def test_samples_are_trained_on_as_they_are(self, train: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
         given: list[Samples] = []
         monkeypatch.setattr(
-            "nn.kernel.CompiledEngine.train_epoch", lambda _self, samples, _rate, _order: given.append(samples)
+            "nn.kernel.engine.CompiledEngine.train_epoch", lambda _self, samples, _rate, _order: given.append(samples)
         )
 
         network(epochs=1).fit(train)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import InvalidInputError
 from nn.notebook import notebook_accuracy, notebook_engine
 from nn.samples import pack

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.support.redis_server import RedisServer
-from worker.outages import passes
+from worker.redis.connection import passes
 
 
 def alone(client: redis.Redis) -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.samples import pack_bytes
-from orchestrator import picture
+from orchestrator.analysis import picture
+from orchestrator.analysis.picture import ASCII_BLOCKS, as_text, read_picture
 from orchestrator.errors import PictureError
-from orchestrator.picture import ASCII_BLOCKS, as_text, read_picture
 from tests.support.pixels import to_bytes
 
 

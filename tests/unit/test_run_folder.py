@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError, WeightsError
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
-from orchestrator.manifest import Manifest, free_name
-from orchestrator.provenance import provenance
-from orchestrator.reuse import sibling_results
-from orchestrator.rows import Row, accepted_row, lost_row
-from orchestrator.run import Run
-from orchestrator.run_folder import RunFolder
-from orchestrator.signals import Interruption
-from orchestrator.sweep import SweepSpecification
+from orchestrator.folder.reuse import sibling_results
+from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.interruption import Interruption
+from orchestrator.running.run import Run
+from orchestrator.sweeps.manifest import Manifest, free_name
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.privileges import without_privileges
 from worker.job import Job, Result
 from worker.settings import Settings
@@ -160,7 +160,7 @@ def test_a_closed_folder_is_an_output_error(tmp_path: Path) -> None:
 
 KILLED_WHILE_MAKING = """
 import os, pathlib, signal, sys
-from orchestrator import new_folder
+from orchestrator.folder import create as new_folder
 pathlib.Path.rename = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)
 new_folder.make(pathlib.Path(sys.argv[1]), "{}")
 """

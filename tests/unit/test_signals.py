@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from orchestrator.signals import Interrupted, Interruption
+from orchestrator.interruption import Interrupted, Interruption
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

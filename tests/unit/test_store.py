@@ -11,12 +11,12 @@ import redis
 from nn.errors import WeightsError
 from tests.support.redis_server import RedisServer
 from worker.app import create_app
-from worker.attempts import Attempts
 from worker.errors import TooManyAttemptsError
 from worker.job import Mismatch
-from worker.presence import WORKERS, Presence, Roster
+from worker.records.attempts import Attempts
+from worker.records.presence import WORKERS, Presence, Roster
+from worker.records.store import Store
 from worker.settings import Settings
-from worker.store import Store
 
 JOB = "a" * 64
 NOW = 1_000_000.0

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nn.dataset import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.fields import FIELDS, MAX_SEED, parse, read_toml, specification, written
-from orchestrator.sweep import MAX_JOBS, SweepSpecification
+from orchestrator.sweeps.fields import FIELDS, MAX_SEED, parse, read_toml, specification, written
+from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nn.dataset import Dataset, load_mnist
+from nn.datasets.mnist import Dataset, load_mnist
 from nn.weights import from_safetensors
 from tests.support.cluster import make_job
-from worker.breaker import Breaker
-from worker.trainer import train
+from worker.steps.breaker import Breaker
+from worker.training.trainer import train
 
 
 @pytest.fixture(scope="module")

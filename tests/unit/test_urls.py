@@ -8,8 +8,8 @@ from kombu import Connection
 
 from nn.errors import InvalidInputError
 from worker.app import create_app
+from worker.redis.address import hide_password, redis_url
 from worker.settings import Settings
-from worker.urls import hide_password, redis_url
 
 
 @pytest.mark.parametrize(

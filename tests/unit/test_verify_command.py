@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nn.dataset import MNIST_DIGEST
-from orchestrator.cli import verify_command
-from orchestrator.manifest import Manifest
-from orchestrator.provenance import provenance
-from orchestrator.run_folder import RunFolder
-from orchestrator.signals import Interrupted, Interruption
-from orchestrator.sweep import SweepSpecification
-from orchestrator.verify import Check
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.cli import verify as verify_command
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.running.verify import Check
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from worker.settings import Settings
 
 

@@ -1,0 +1,234 @@
+"""MNIST, and data sets in its format: read, checked, split as in the notebook, and kept ready for training."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.datasets import cache as array_cache
+from nn.datasets import idx, openml
+from nn.errors import DatasetError
+from nn.samples import Samples, pack_bytes
+
+#: The digest of MNIST itself: what `bundled` and `openml` must be.
+MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
+
+#: The folder of the four files that are part of this package.
+BUNDLED = Path(__file__).parent.parent / "data"
+
+_SPLITS = ("train", "validation")
+_PARTS: dict[str, np.dtype[Any]] = {
+    "indptr": np.dtype("<i8"),
+    "indices": np.dtype("<u2"),
+    "values": np.dtype("<f4"),
+    "labels": np.dtype("<i8"),
+}
+#: What a prepared data set is kept as.
+_ARRAYS: dict[str, np.dtype[Any]] = {
+    "order": np.dtype("<i8"),
+    "n_features": np.dtype("<i8"),
+    **{f"{split}_{part}": dtype for split in _SPLITS for part, dtype in _PARTS.items()},
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split into training and validation samples.
+
+    Attributes:
+        train: float32 values in [0, 1]: pixel / 255, rounded once; uint16 indices.
+        validation: The same for the validation set, 15 % of the images.
+        order: int64, shape (n,). Where each sample stood in the source, whose training set comes before its test set:
+            the source's `images[order]` are the training images followed by the validation images.
+        digest: SHA-256 of the content, in hexadecimal; the same whatever source it came from.
+        source: `bundled`, `openml`, or the folder.
+    """
+
+    train: Samples
+    validation: Samples
+    order: NDArray[np.int64]
+    digest: str
+    source: str
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return self.train.n_classes
+
+    @cached_property
+    def x_validation(self) -> NDArray[np.float32]:
+        """The validation images, float32 in [0, 1], shape (n_validation, n_features)."""
+        return self.validation.to_dense()
+
+    @property
+    def y_validation(self) -> NDArray[np.int64]:
+        """The class of each validation image, shape (n_validation,)."""
+        return self.validation.labels
+
+
+def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None) -> Dataset:
+    """Return MNIST, or the data set of a folder, split by scikit-learn's `train_test_split` as the notebook does.
+
+    The images are in OpenML's order, the training set before the test set; `test_size=0.15, random_state=42` then
+    makes 59,500 training and 10,500 validation samples of the 70,000.
+
+    Args:
+        source: `bundled`; `openml`, which must be the same bytes; or a folder with the four IDX files, plain or `.gz`.
+        cache_dir: Where prepared data sets are kept, memory-mapped and shared by the processes that use them. None
+            keeps nothing. A folder that cannot be written costs time, not an error.
+
+    Raises:
+        DatasetError: the data set is missing, damaged, or not what it should be.
+    """
+    source = str(source)
+    with _within_memory(source):
+        digest = _known_digest(source, cache_dir)
+        prepared = digest and _load_prepared(source, digest, cache_dir)
+        if prepared:
+            return prepared
+        images, labels = _read(source, cache_dir)
+        digest = _check_digest(source, images, labels, cache_dir)
+        return _load_prepared(source, digest, cache_dir) or _prepare(source, digest, images, labels, cache_dir)
+
+
+def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
+    """Return the digest of the data set that `load_mnist` would return, without reading it where it is known.
+
+    Raises:
+        DatasetError: as for `load_mnist`.
+    """
+    source = str(source)
+    with _within_memory(source):
+        return _known_digest(source, cache_dir) or _check_digest(source, *_read(source, cache_dir), cache_dir)
+
+
+@contextlib.contextmanager
+def _within_memory(source: str) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
+
+
+def _known_digest(source: str, cache_dir: Path | None) -> str | None:
+    is_known = source == "bundled" or (source == "openml" and cache_dir and _is_marked(cache_dir))
+    return MNIST_DIGEST if is_known else None
+
+
+def _is_marked(cache_dir: Path) -> bool:
+    try:
+        return _openml_mark(cache_dir).exists()
+    except OSError:
+        return False
+
+
+def _openml_mark(cache_dir: Path) -> Path:
+    """Return the file that says that OpenML's copy was once found to be MNIST: parsing it takes most of a minute."""
+    return cache_dir / "openml" / f"is-{MNIST_DIGEST[:16]}"
+
+
+def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    if source == "openml":
+        return openml.fetch(cache_dir and cache_dir / "openml")
+    folder = BUNDLED if source == "bundled" else Path(source)
+    allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
+    try:
+        # An empty path would be the current folder.
+        if not source or not folder.is_dir():
+            raise DatasetError(f"the data set {source!r} is not a folder; {allowed}")
+    except OSError as error:
+        raise DatasetError(f"the data set {source!r} cannot be read: {error.strerror}; {allowed}") from None
+    return idx.read_folder(folder)
+
+
+def _check_digest(source: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], cache_dir: Path | None) -> str:
+    digest = content_digest(images, labels)
+    if source in ("bundled", "openml") and digest != MNIST_DIGEST:
+        name = f"the bundled data in {BUNDLED}" if source == "bundled" else "mnist_784 from OpenML"
+        raise DatasetError(f"{name} is not MNIST: its digest is {digest}; expected {MNIST_DIGEST}")
+    if source == "openml" and cache_dir:
+        with contextlib.suppress(OSError):
+            _openml_mark(cache_dir).touch()
+    return digest
+
+
+def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 that identifies a data set, in hexadecimal.
+
+    Args:
+        images: shape (n, n_features), in the order of the source.
+        labels: shape (n,).
+    """
+    content = hashlib.sha256(f"seedsweep dataset 1: images {images.shape}, labels {labels.shape}\n".encode())
+    content.update(np.ascontiguousarray(images).data)
+    content.update(np.ascontiguousarray(labels).data)
+    return content.hexdigest()
+
+
+def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset | None:
+    arrays = cache_dir and array_cache.load(cache_dir / digest[:16], digest, _ARRAYS)
+    if not arrays or len(arrays["n_features"]) != 1:
+        return None
+    prepared = _from_arrays(source, digest, arrays)
+    # Intact arrays are what somebody wrote, which need not be a data set.
+    order = np.sort(prepared.order)
+    is_data_set = np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
+    return prepared if is_data_set and _are_images(prepared.train) and _are_images(prepared.validation) else None
+
+
+def _are_images(samples: Samples) -> bool:
+    indptr = samples.indptr
+    return bool(
+        len(samples) > 0
+        and len(indptr) == len(samples) + 1
+        and indptr[0] == 0
+        and indptr[-1] == len(samples.indices) == len(samples.values)
+        and np.all(indptr[1:] >= indptr[:-1])
+        and samples.indices.max(initial=0) < samples.n_features <= idx.MAX_SIDE**2
+        and samples.values.min(initial=0) >= 0
+        and samples.values.max(initial=1) <= 1
+        and samples.labels.min() >= 0
+        and samples.n_classes == idx.N_CLASSES
+    )
+
+
+def _prepare(
+    source: str, digest: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], cache_dir: Path | None
+) -> Dataset:
+    arrays: dict[str, NDArray[Any]] = {"n_features": np.array([images.shape[1]])}
+    rows = dict(zip(_SPLITS, _split(len(images)), strict=True))
+    arrays["order"] = np.concatenate(list(rows.values()))
+    for split, chosen in rows.items():
+        packed = pack_bytes(images[chosen], labels[chosen])
+        arrays |= {f"{split}_{part}": getattr(packed, part) for part in _PARTS}
+    if cache_dir:
+        with contextlib.suppress(OSError):
+            array_cache.save(cache_dir / digest[:16], digest, arrays)
+    return _load_prepared(source, digest, cache_dir) or _from_arrays(source, digest, arrays)
+
+
+def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if n < 2:
+        raise DatasetError(f"the data set has {n} image; expected at least 2, one to train on and one to validate with")
+    # Not at the top of the module: the import takes longer than a load from the cache, which knows the split.
+    from sklearn.model_selection import train_test_split
+
+    train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)
+    return train, validation
+
+
+def _from_arrays(source: str, digest: str, arrays: dict[str, NDArray[Any]]) -> Dataset:
+    n_features = int(arrays["n_features"][0])
+    train, validation = (
+        Samples(**{part: arrays[f"{split}_{part}"] for part in _PARTS}, n_features=n_features, n_classes=idx.N_CLASSES)
+        for split in _SPLITS
+    )
+    return Dataset(train, validation, arrays["order"], digest, source)

@@ -1,0 +1,99 @@
+"""Compile the kernel's functions for one shape, and keep the machine code on disk for the next process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from numba import njit, types
+
+from nn.errors import InvalidInputError
+from nn.kernel.epoch import make_backprop_epoch, make_notebook_epoch, make_probabilities
+
+#: Holds NUMBA_CPU_NAME and its like; it has no types.
+_config: Any = numba.config
+_log = logging.getLogger(__name__)
+
+Sizes = tuple[int, int, int]
+
+
+@functools.cache
+def epoch(objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
+    """Return the compiled epoch of training for an objective: a loss, or "notebook"."""
+    scalar = np.dtype(dtype).type
+    if objective == "notebook":
+        function = make_notebook_epoch(*sizes, scalar)
+    else:
+        function = make_backprop_epoch(*sizes, scalar, objective)
+    labels = order = _read_only("int64")
+    arguments = (*_weights_and_samples(dtype, index_dtype, value_dtype), labels, order, _numba_type(dtype))
+    return _compile(function, f"epoch_{objective}", sizes, arguments)
+
+
+@functools.cache
+def probabilities(sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
+    """Return the compiled forward pass."""
+    function = make_probabilities(*sizes, np.dtype(dtype).type)
+    filled = types.Array(_numba_type(dtype), 2, "C")
+    return _compile(function, "probabilities", sizes, (*_weights_and_samples(dtype, index_dtype, value_dtype), filled))
+
+
+def _numba_type(dtype: str) -> Any:
+    return numba.from_dtype(np.dtype(dtype))
+
+
+def _read_only(dtype: str) -> Any:
+    return types.Array(_numba_type(dtype), 1, "C", readonly=True)
+
+
+def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str) -> tuple[Any, ...]:
+    weights = types.Array(_numba_type(dtype), 1, "C")
+    return weights, weights, weights, _read_only("int64"), _read_only(index_dtype), _read_only(value_dtype)
+
+
+def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: tuple[Any, ...]) -> Callable[..., None]:
+    if _config.DISABLE_JIT:
+        raise InvalidInputError("NUMBA_DISABLE_JIT", _config.DISABLE_JIT, "0, or the engine that is not compiled")
+    jit = functools.partial(njit, error_model="numpy", nogil=True)
+    place = "any folder"
+    try:
+        # numba names the cache's files after the function, and looks for changes in that function's file only. Under a
+        # name of its own, a variant never meets the machine code of another shape, CPU or version of the sources, not
+        # even when two processes write at once.
+        function.__qualname__ = f"{kind}_{'_'.join(map(str, sizes))}_{_fingerprint(str(arguments))}"
+        compiled = jit(cache=True)(function)
+        place = compiled.stats.cache_path or place
+        compiled.compile(arguments)
+    except Exception as error:
+        # No folder that can be written, a full disk, a damaged file: all of it costs the time to compile, no more.
+        _log.warning("Cannot keep compiled code in %s, so that each start compiles again: %s", place, error)
+        compiled = jit()(function)
+        compiled.compile(arguments)
+    compiled.disable_compile()
+    return compiled
+
+
+def _fingerprint(arguments: str) -> str:
+    return hashlib.sha256(f"{arguments} {_environment()}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _environment() -> str:
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return f"{numba.__version__} {llvmlite.__version__} {_target()} {hashlib.sha256(sources).hexdigest()}"
+
+
+def _target() -> tuple[Any, ...]:
+    """Return what the machine code depends on of the CPU: with both variables set, not on the one that compiles."""
+    chosen = (_config.CPU_NAME, _config.CPU_FEATURES)
+    if None not in chosen:
+        return chosen
+    features = sorted(llvmlite.binding.get_host_cpu_features().items())
+    return (*chosen, llvmlite.binding.get_host_cpu_name(), features)

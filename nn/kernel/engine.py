@@ -1,0 +1,156 @@
+"""The compiled engine: exact stochastic gradient descent, batch of one, the same bits on every CPU.
+
+What it computes is stated by `nn.reference` in plain NumPy. How: `nn.kernel.epoch` has the loop over the samples,
+`nn.kernel.layers` one layer's steps, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.errors import InvalidInputError
+from nn.kernel import compile as kernel_compile
+from nn.kernel.epoch import padded
+from nn.kernel.layers import ROWS
+from nn.kernel.vectors import ALIGNMENT
+from nn.parameters import DTYPES, LOSSES, RULES, check_choice
+from nn.samples import Samples
+from nn.weights import Weights
+
+#: Activations live on the stack of the calling thread; this many keep well within it.
+MAX_LAYER_SIZE = 65_536
+
+
+class CompiledEngine:
+    """Backpropagation, or the notebook's rule, in compiled code.
+
+    Args:
+        weights: Where to start, all float32 or all float64; copied.
+        loss: "cross_entropy" or "sum_of_squares".
+        rule: "backprop", or "notebook", for which the loss does not matter.
+
+    Raises:
+        InvalidInputError: For another loss, rule or dtype, or a layer of more than `MAX_LAYER_SIZE` nodes.
+    """
+
+    def __init__(self, weights: Weights, *, loss: str, rule: str = "backprop") -> None:
+        check_choice("loss", loss, LOSSES)
+        check_choice("rule", rule, RULES)
+        self._objective = loss if rule == "backprop" else rule
+        self._dtype = weights.W1.dtype.name
+        self._n_features = weights.W1.shape[1]
+        self._sizes = (len(weights.W1), len(weights.W2), len(weights.W3))
+        if any(matrix.dtype.name != self._dtype for matrix in weights) or self._dtype not in DTYPES:
+            raise InvalidInputError(
+                "dtype", ", ".join(W.dtype.name for W in weights), f"{' or '.join(DTYPES)} for all weights"
+            )
+        if max(self._sizes) > MAX_LAYER_SIZE:
+            raise InvalidInputError("layer sizes", self._sizes, f"at most {MAX_LAYER_SIZE} nodes in a layer")
+        self._W = (_padded_copy(weights.W1.T, 1), _padded_copy(weights.W2, ROWS), _padded_copy(weights.W3, ROWS))
+        self._known_samples: Samples | None = None
+
+    def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
+        """Update the weights once for every sample; see `nn.engine.Engine`.
+
+        Raises:
+            InvalidInputError: If an index of a feature, class or row is out of range. Nothing has been trained then.
+        """
+        self._check(samples)
+        if order is None:
+            order = np.arange(len(samples))
+        order = np.require(order, np.int64, ["C", "A"])
+        _check_range("order", order, len(samples))
+        _check_range("label", samples.labels, self._sizes[2])
+        train = kernel_compile.epoch(self._objective, self._sizes, self._dtype, *_sample_dtypes(samples))
+        rate = np.dtype(self._dtype).type(learning_rate)
+        train(*self._W, *_entries(samples), samples.labels, order, rate)
+
+    def predict_proba(self, samples: Samples) -> NDArray[Any]:
+        """Return the probability of each class; see `nn.engine.Engine`.
+
+        Raises:
+            InvalidInputError: If an index of a feature is out of range.
+        """
+        self._check(samples)
+        result = np.empty((len(samples), self._sizes[2]), self._dtype)
+        predict = kernel_compile.probabilities(self._sizes, self._dtype, *_sample_dtypes(samples))
+        predict(*self._W, *_entries(samples), result)
+        return result
+
+    def predict(self, samples: Samples) -> NDArray[np.int64]:
+        """Return the most probable class index; see `nn.engine.Engine`."""
+        best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
+        return best
+
+    def weights(self) -> Weights:
+        """Return a copy of the weights in their public shapes. Every NaN is the same NaN."""
+        n1, n2, n3 = self._sizes
+        W1, W2, W3 = self._W
+        public = Weights(
+            np.ascontiguousarray(W1.reshape(self._n_features, -1)[:, :n1].T),
+            W2.reshape(-1, padded(n1))[:n2, :n1].copy(),
+            W3.reshape(-1, padded(n2))[:n3, :n2].copy(),
+        )
+        for matrix in public:
+            # Which of two NaNs an instruction hands on depends on the CPU, and the bits of a result must not.
+            matrix[np.isnan(matrix)] = np.nan
+        return public
+
+    def _check(self, samples: Samples) -> None:
+        """Keep compiled code, which checks no index, inside its arrays."""
+        if samples is self._known_samples:
+            return
+        if samples.n_features != self._n_features:
+            raise InvalidInputError(
+                "n_features", samples.n_features, f"{self._n_features}, as many as the network has inputs"
+            )
+        indptr = samples.indptr
+        if len(indptr) != len(samples) + 1 or indptr[0] < 0 or np.any(indptr[1:] < indptr[:-1]):
+            raise InvalidInputError("indptr", indptr.tolist(), "a start and an end for every sample, ascending")
+        n_entries = min(len(samples.indices), len(samples.values))
+        if indptr[-1] > n_entries:
+            raise InvalidInputError("indptr", int(indptr[-1]), f"ends up to {n_entries}, the number of entries")
+        _check_range("index", samples.indices, self._n_features)
+        self._known_samples = samples
+
+
+def warm_up(layer_sizes: tuple[int, int, int, int], *, dtype: str, objective: str) -> None:
+    """Compile, or load from the cache, what training on MNIST needs, so that forked processes share it.
+
+    Args:
+        layer_sizes: Nodes of the input, the two hidden layers and the output.
+        dtype: "float32" or "float64".
+        objective: A loss, or "notebook" for `rule="notebook"`.
+    """
+    _, n1, n2, n3 = layer_sizes
+    kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32")
+    kernel_compile.probabilities((n1, n2, n3), dtype, "uint16", "float32")
+
+
+def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:
+    """Return a flat, aligned copy: rows of whole vectors, and zero rows up to a `multiple`."""
+    rows, columns = matrix.shape
+    shape = (-(-rows // multiple) * multiple, padded(columns))
+    size = shape[0] * shape[1]
+    memory = np.zeros(size * matrix.itemsize + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    flat: NDArray[Any] = memory[start : start + size * matrix.itemsize].view(matrix.dtype)
+    flat.reshape(shape)[:rows, :columns] = matrix
+    return flat
+
+
+def _check_range(name: str, values: NDArray[Any], end: int) -> None:
+    if len(values) and (values.min() < 0 or values.max() >= end):
+        first = values[(values < 0) | (values >= end)][0]
+        raise InvalidInputError(name, int(first), f"0 to {end - 1}")
+
+
+def _sample_dtypes(samples: Samples) -> tuple[str, str]:
+    return samples.indices.dtype.name, samples.values.dtype.name
+
+
+def _entries(samples: Samples) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    return samples.indptr, samples.indices, samples.values

@@ -1,0 +1,155 @@
+"""The functions that numba compiles once per shape: one epoch of training, and the class probabilities.
+
+Each `make_...` takes the rows of the three weight matrices and the scalar type, which the compiler then knows as
+constants, and returns a plain function for `nn.kernel.compile`. Weights are flat arrays in the padded layout of
+`nn.kernel.layers`, W1 transposed; samples are the arrays of `nn.samples.Samples`.
+"""
+
+# Compiled code: numba finds the types.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nn.kernel.layers import (
+    ROWS,
+    back_product,
+    back_product_and_update,
+    cross_entropy_error,
+    dot,
+    prefetch_sample,
+    product,
+    shift,
+    shift_weights,
+    sigmoid,
+    sigmoid_and_slope,
+    softmax,
+    sparse_product,
+    sparse_update,
+    sum_lanes,
+    sum_of_squares_error,
+    through_sigmoid,
+    through_slope,
+)
+from nn.kernel.vectors import LANES, pointer, prefetch, scratch
+
+_N_PARTIAL = ROWS * LANES
+
+
+def padded(size: int) -> int:
+    """Return the length of a row of `size` floats in whole vectors."""
+    return -(-size // LANES) * LANES
+
+
+def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Callable[..., None]:
+    """Return stochastic gradient descent with batches of one sample, for a loss of `nn.parameters.LOSSES`."""
+    w1, w2, w3 = padded(n1), padded(n2), padded(n3)
+    squares = loss == "sum_of_squares"
+
+    def train_epoch(W1, W2, W3, indptr, indices, values, labels, order, learning_rate):
+        W1, W2, W3 = pointer(W1), pointer(W2), pointer(W3)
+        indptr, indices, values, labels = pointer(indptr), pointer(indices), pointer(values), pointer(labels)
+        a1, d1 = scratch(w1, scalar), scratch(w1, scalar)
+        a2, d2 = scratch(w2, scalar), scratch(w2, scalar)
+        p, partial = scratch(w3, scalar), scratch(_N_PARTIAL, scalar)
+        n_samples = order.shape[0]
+        for s in range(n_samples):
+            sample = order[s]
+            begin, end = indptr[sample], indptr[sample + 1]
+            # In a shuffled order the CPU cannot guess where the next samples are.
+            following = order[min(s + 1, n_samples - 1)]
+            prefetch_sample(indices, values, indptr[following], indptr[following + 1])
+            distant = order[min(s + 4, n_samples - 1)]
+            prefetch(indptr, distant)
+            prefetch(labels, distant)
+
+            sparse_product(a1, W1, w1, indices, values, begin, end)
+            sigmoid(a1, n1, w1)
+            product(a2, W2, a1, n2, w1, partial)
+            sigmoid(a2, n2, w2)
+            product(p, W3, a2, n3, w2, partial)
+            softmax(p, n3, w3)
+
+            if squares:
+                sum_of_squares_error(p, labels[sample], w3)
+            else:
+                cross_entropy_error(p, labels[sample], w3)
+            back_product_and_update(d2, W3, p, a2, learning_rate, n3, n2, w2)
+            through_sigmoid(d2, a2, n2, w2)
+            back_product_and_update(d1, W2, d2, a1, learning_rate, n2, n1, w1)
+            through_sigmoid(d1, a1, n1, w1)
+            sparse_update(W1, w1, d1, learning_rate, indices, values, begin, end)
+
+    return train_epoch
+
+
+def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[..., None]:
+    """Return the notebook's rule as printed; `nn.notebook` states it.
+
+    It moves every weight of a layer by the same amount. So the sums of these amounts, c1 to c3, stand for the moves
+    until the end of the epoch: (W + c) x = W x + c sum(x), and the same for the transpose.
+    """
+    w1, w2, w3 = padded(n1), padded(n2), padded(n3)
+
+    def train_epoch(W1, W2, W3, indptr, indices, values, labels, order, learning_rate):
+        n0 = W1.shape[0] // w1
+        W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
+        a1, slope1, d1 = scratch(w1, scalar), scratch(w1, scalar), scratch(w1, scalar)
+        a2, slope2, d2 = scratch(w2, scalar), scratch(w2, scalar), scratch(w2, scalar)
+        a3, d3, partial = scratch(w3, scalar), scratch(w3, scalar), scratch(_N_PARTIAL, scalar)
+        c1, c2, c3 = scalar(0), scalar(0), scalar(0)
+        for sample in order:
+            begin, end = indptr[sample], indptr[sample + 1]
+            sparse_product(a1, W1, w1, indices, values, begin, end)
+            x_sum = scalar(0)
+            for entry in range(begin, end):
+                x_sum += scalar(values[entry])
+            shift(a1, c1 * x_sum, w1)
+            sigmoid_and_slope(a1, slope1, n1, w1)
+            product(a2, W2, a1, n2, w1, partial)
+            shift(a2, c2 * sum_lanes(a1, w1), w2)
+            sigmoid_and_slope(a2, slope2, n2, w2)
+            product(a3, W3, a2, n3, w2, partial)
+            shift(a3, c3 * sum_lanes(a2, w2), w3)
+            softmax(a3, n3, w3)
+
+            for j in range(w3):
+                d3[j] = a3[j]
+            cross_entropy_error(d3, labels[sample], w3)
+            back_product(d2, W3, d3, n3, w2)
+            shift(d2, c3 * sum_lanes(d3, w3), w2)
+            through_slope(d2, slope2, n2, w2)
+            back_product(d1, W2, d2, n2, w1)
+            shift(d1, c2 * sum_lanes(d2, w2), w1)
+            through_slope(d1, slope1, n1, w1)
+            c3 -= learning_rate * dot(d3, a3, w3)
+            c2 -= learning_rate * dot(d2, a2, w2)
+            c1 -= learning_rate * dot(d1, a1, w1)
+        shift_weights(W1, c1, n0, n1, w1)
+        shift_weights(W2, c2, n2, n1, w1)
+        shift_weights(W3, c3, n3, n2, w2)
+
+    return train_epoch
+
+
+def make_probabilities(n1: int, n2: int, n3: int, scalar: Any) -> Callable[..., None]:
+    """Return the forward pass for every sample: fills `probabilities`, shape (n_samples, n3)."""
+    w1, w2, w3 = padded(n1), padded(n2), padded(n3)
+
+    def predict(W1, W2, W3, indptr, indices, values, probabilities):
+        W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
+        a1, a2, p = scratch(w1, scalar), scratch(w2, scalar), scratch(w3, scalar)
+        partial = scratch(_N_PARTIAL, scalar)
+        for sample in range(probabilities.shape[0]):
+            sparse_product(a1, W1, w1, indices, values, indptr[sample], indptr[sample + 1])
+            sigmoid(a1, n1, w1)
+            product(a2, W2, a1, n2, w1, partial)
+            sigmoid(a2, n2, w2)
+            product(p, W3, a2, n3, w2, partial)
+            softmax(p, n3, w3)
+            for k in range(n3):
+                probabilities[sample, k] = p[k]
+
+    return predict

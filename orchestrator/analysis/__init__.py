@@ -1,0 +1,1 @@
+"""What rows and weights say: ranks, networks, mistakes. Never imports `cluster` or `running`."""

@@ -1,0 +1,81 @@
+"""What several commands are given: a cluster, a folder, a number of processes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nn.errors import InvalidInputError
+from orchestrator.sweeps.manifest import check_name
+from worker.redis.address import redis_url
+from worker.settings import Settings, load_settings
+from worker.validation import Described
+
+MAX_WORKERS = 1024
+
+
+def settings_for(broker: str | None) -> Settings:
+    """Return the settings from the environment, with the cluster that `--broker` names.
+
+    Raises:
+        InvalidInputError: a variable or the address cannot be used.
+    """
+    settings = load_settings()
+    if broker is None:
+        return settings
+    # A result backend that the environment names beside a broker is that broker's.
+    backend = settings.result_backend if settings.broker_url is None else None
+    return settings.model_copy(update={"broker_url": redis_url(broker, "--broker"), "result_backend": backend})
+
+
+def settings_of_a_cluster(broker: str | None) -> Settings:
+    """Return the settings for a command that needs a cluster which outlives it.
+
+    Raises:
+        InvalidInputError: no cluster is named, or its address cannot be used.
+    """
+    settings = settings_for(broker)
+    if settings.broker_url is None:
+        allowed = "the address of a Redis server, also as CELERY_BROKER_URL (an embedded cluster ends with its command)"
+        raise InvalidInputError("--broker", Described("missing"), allowed)
+    return settings
+
+
+def output_folder(output: str) -> Path:
+    """Return the folder in which sweeps are kept.
+
+    Raises:
+        InvalidInputError: it cannot be one.
+    """
+    if not output or "\0" in output:
+        raise InvalidInputError("--output", output, "the path of a folder")
+    return Path(output)
+
+
+def sweep_name(name: str) -> str:
+    """Return the argument NAME, if a sweep may be called so.
+
+    Raises:
+        InvalidInputError: it may not.
+    """
+    try:
+        return check_name(name)
+    except InvalidInputError as error:
+        raise InvalidInputError("NAME", name, error.allowed) from None
+
+
+def embedded_workers(workers: str | None, settings: Settings, broker: str | None) -> int | None:
+    """Return how many processes an embedded cluster shall have, or None where nothing was said.
+
+    Raises:
+        InvalidInputError: not a number of processes, or no embedded cluster is used.
+    """
+    if workers is None:
+        return None
+    if settings.broker_url is not None:
+        where = "--broker" if broker is not None else "CELERY_BROKER_URL"
+        raise InvalidInputError("--workers", workers, f"nothing beside {where}, whose workers are its own")
+    # int() would take 1_0 and digits of other scripts, too.
+    if not (re.fullmatch("[0-9]{1,4}", workers) and 1 <= int(workers) <= MAX_WORKERS):
+        raise InvalidInputError("--workers", workers, f"an integer from 1 to {MAX_WORKERS}")
+    return int(workers)

@@ -1,0 +1,170 @@
+"""The commands of `orchestrator` and their flags, as typer reads them. Values stay text here.
+
+What a command needs is imported when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import DEFAULT_OUTPUT, SweepOptions
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
+_Output = Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")]
+_Broker = Annotated[
+    str | None, typer.Option(help="The Redis server to which it was submitted.  [default: $CELERY_BROKER_URL]")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")]
+_Run = Annotated[str, typer.Argument(metavar="RUN", help="A sweep's folder, or its name in the folder runs.")]
+
+
+def sweep(
+    seeds: Annotated[str | None, typer.Option(help="Seeds: 0-4, 0,3,7, or both mixed.  [default: 0-4]")] = None,
+    learning_rates: Annotated[
+        str | None, typer.Option(help="Learning rates, separated by commas.  [default: 0.003,0.01,0.03,0.1]")
+    ] = None,
+    epochs: Annotated[str | None, typer.Option(help="Passes over the training samples.  [default: 10]")] = None,
+    hidden: Annotated[str | None, typer.Option(help="Widths of the two hidden layers.  [default: 128,64]")] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy (default) or sum_of_squares.")] = None,
+    rule: Annotated[str | None, typer.Option(help="backprop (default) or notebook.")] = None,
+    engine: Annotated[str | None, typer.Option(help="compiled (default) or numpy.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 (default) or float64.")] = None,
+    shuffle: Annotated[
+        bool | None,
+        typer.Option("--shuffle/--no-shuffle", help="Shuffle the samples in every epoch, or not (default)."),
+    ] = None,
+    limit: Annotated[str | None, typer.Option(help="Train on the first so many samples only.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="bundled (default), openml, or a folder with the four IDX files.")
+    ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            help="A TOML file with the words above, with _ for -, such as: learning_rates = [0.01, 0.03]. "
+            "Flags override it."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The sweep's name.  [default: sweep-DATE-TIME]")] = None,
+    output: Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")] = DEFAULT_OUTPUT,
+    broker: Annotated[
+        str | None,
+        typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep called --name.")] = False,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Train anew what another sweep has trained already.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")] = False,
+) -> int:
+    """Train a network for every seed and learning rate, and show a leaderboard.
+
+    Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
+    """
+    words: dict[str, str | bool | None] = {
+        "seeds": seeds,
+        "learning_rates": learning_rates,
+        "epochs": epochs,
+        "hidden": hidden,
+        "loss": loss,
+        "rule": rule,
+        "engine": engine,
+        "dtype": dtype,
+        "shuffle": shuffle,
+        "limit": limit,
+        "data": data,
+    }
+    from orchestrator.cli.sweep import run_sweep
+
+    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json)
+    return run_sweep({word: value for word, value in words.items() if value is not None}, options)
+
+
+def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:
+    """Follow a sweep on a cluster from any machine, and collect its results.
+
+    Example: orchestrator watch night-run --broker redis://gpu-host:6379/0
+    """
+    from orchestrator.cli.watch import run_watch
+
+    return run_watch(name, broker, output, as_json=json)
+
+
+def cancel(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:
+    """End a sweep's queued jobs at once, and running ones after their epoch.
+
+    Jobs that another sweep on the cluster waits for go on. To train what was cancelled: sweep --resume --name NAME.
+
+    Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
+    """
+    from orchestrator.cli.watch import run_cancel
+
+    return run_cancel(name, broker, output, as_json=json)
+
+
+def verify(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")],
+    jobs: Annotated[str | None, typer.Option(help="How many jobs, chosen at random.  [default: 5]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every job that has a result.")] = False,
+    seed: Annotated[
+        str | None, typer.Option(help="Choose the same jobs as under this seed before.  [default: a new one]")
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")
+    ] = None,
+    output: Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")] = DEFAULT_OUTPUT,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")] = False,
+) -> int:
+    """Train a sweep's jobs again, and compare weights and accuracies to the bit.
+
+    The weights files that the sweep keeps are compared, too: a missing or damaged one is a difference.
+
+    Exit status: 0 if all is equal, 1 if anything is not.
+
+    Example: orchestrator verify night-run --jobs 3
+    """
+    from orchestrator.cli.verify import Options, run_verify
+
+    return run_verify(name, Options(jobs, every, seed, broker, workers, output, json))
+
+
+def predict(
+    run: _Run,
+    image: Annotated[
+        str, typer.Option(help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.")
+    ],
+    job: Annotated[
+        str | None,
+        typer.Option(help="A job's key (its first digits), or SEED:LEARNING_RATE.  [default: the leaderboard's best]"),
+    ] = None,
+    json: _Json = False,
+) -> int:
+    """Say which digit a picture shows.
+
+    Example: orchestrator predict night-run --image digit.png
+    """
+    from orchestrator.cli.show import run_predict
+
+    return run_predict(run, image, job, as_json=json)
+
+
+def show(
+    run: _Run,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's key (its first digits), or SEED:LEARNING_RATE.")],
+    json: _Json = False,
+) -> int:
+    """Show what a job learned, and its mistakes.
+
+    Example: orchestrator show night-run 3:0.01
+    """
+    from orchestrator.cli.show import run_show
+
+    return run_show(run, job, as_json=json)

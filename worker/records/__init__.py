@@ -1,0 +1,1 @@
+"""What the cluster keeps in Redis beside Celery's own keys. Imports `worker.redis`, and never `worker.steps`."""

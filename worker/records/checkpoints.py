@@ -1,0 +1,88 @@
+"""Where a running job stands, kept in Redis so that another worker can go on from there."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, cast
+
+from celery.utils.log import get_task_logger
+
+from nn.checkpoint import Checkpoint, EpochRecord
+from nn.errors import WeightsError
+from nn.weights import digest, from_safetensors, to_safetensors
+from worker.job import canonical
+from worker.records.store import Store, key
+
+if TYPE_CHECKING:
+    from worker.job import Job
+
+logger = get_task_logger(__name__)
+
+
+def pack(job: Job, checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as bytes: a line of JSON with the job's key, the history and the weights' hash; the weights.
+
+    The job's key binds it to its job, the hash its two parts to each other.
+    """
+    weights = to_safetensors(checkpoint.weights)
+    head = {"job": job.key, "history": [list(record) for record in checkpoint.history], "weights": digest(weights)}
+    return canonical(head).encode() + b"\n" + weights
+
+
+def unpack(job: Job, blob: bytes) -> Checkpoint:
+    """Read a checkpoint of this job, whoever wrote it.
+
+    Raises:
+        WeightsError: it is damaged, or another job's.
+    """
+    line, _, weights = blob.partition(b"\n")
+    try:
+        head = json.loads(line)
+        if head["job"] != job.key:
+            raise WeightsError("the checkpoint is another job's")
+        if digest(weights) != head["weights"]:
+            raise WeightsError("the checkpoint's weights are damaged: their hash is another one")
+        history = tuple(_record(job, number, fields) for number, fields in enumerate(head["history"], start=1))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        raise WeightsError("the checkpoint's history cannot be read") from None
+    return Checkpoint(from_safetensors(weights), history)
+
+
+def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
+    epoch, seconds, accuracy, notebook = fields
+    if epoch != number or seconds is None or accuracy is None or not 0 <= accuracy <= 1:
+        raise ValueError(fields)
+    # A result takes no other values, and a job must not fail for its checkpoint.
+    if not 0 <= seconds < math.inf or (notebook is not None) != (job.rule == "notebook"):
+        raise ValueError(fields)
+    if notebook is not None and not math.isfinite(notebook):
+        raise ValueError(fields)
+    return EpochRecord(number, float(seconds), float(accuracy), None if notebook is None else float(notebook))
+
+
+class Checkpoints:
+    """The checkpoints of runs, one for each."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def save(self, run: str, job: Job, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in the place of the run's earlier one."""
+        blob = pack(job, checkpoint)
+        self._store.call(lambda: self._store.client.set(key("checkpoint", run), blob, ex=self._store.expires))
+
+    def load(self, run: str, job: Job) -> Checkpoint | None:
+        """Return the run's checkpoint, or None: one that cannot be read costs time, not the job."""
+        blob = self._store.call(lambda: self._store.client.get(key("checkpoint", run)))
+        if blob is None:
+            return None
+        try:
+            return unpack(job, cast("bytes", blob))
+        except WeightsError as error:
+            logger.warning("Starts from the first epoch: %s", error)
+            return None
+
+    def delete(self, run: str) -> None:
+        """Remove the run's checkpoint."""
+        self._store.call(lambda: self._store.client.unlink(key("checkpoint", run)))

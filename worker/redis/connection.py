@@ -1,0 +1,45 @@
+"""A connection to Redis that gives up soon, and which of Redis's errors pass: it is away, full, or takes no writes."""
+
+from __future__ import annotations
+
+import re
+
+import redis
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+#: The connection is lost.
+LOST = (RedisConnectionError, RedisTimeoutError, OSError)
+_PASSING = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
+#: How Redis begins errors that have no class of their own: its disk is full, it has no replica to write to, a script
+#: runs, its cluster changes. Before that, redis-py says which command of a pipeline it was.
+_WORDS = re.compile(r"(^|\) of pipeline caused error: )(MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN)\b")
+
+
+def connect(url: str, seconds: float) -> Redis:
+    """Return a client that tries each command once. It connects when it is first used.
+
+    Args:
+        url: An address as `worker.redis.address.redis_url` returns it.
+        seconds: The longest wait for a connection, and then for each answer.
+
+    Raises:
+        ValueError: redis-py cannot use the address.
+    """
+    # redis-py has its own spelling of a unix socket's address.
+    plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
+    timeouts = {"socket_timeout": seconds}
+    if not plain.startswith("unix:"):
+        timeouts["socket_connect_timeout"] = seconds
+    return Redis.from_url(plain, retry=Retry(NoBackoff(), 0), **timeouts)
+
+
+def passes(error: BaseException) -> bool:
+    """Return whether the same command may succeed later. Whatever else Redis answers is a fault of ours."""
+    if isinstance(error, _PASSING):
+        return True
+    return isinstance(error, redis.ResponseError) and _WORDS.search(str(error)) is not None

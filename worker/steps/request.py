@@ -1,0 +1,64 @@
+"""What the worker's main process sees of a job: how it ended, and whether its process died."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+
+from worker.errors import JobRefusedError, TooManyAttemptsError, WrongDatasetError
+
+if TYPE_CHECKING:
+    from worker.records.attempts import End
+
+logger = get_logger(__name__)
+
+#: Ends that say nothing against the worker: it was told to, the message is to blame, or Redis. A process that dies
+#: counts against its job instead (`worker.records.attempts`): the next worker may fare no better with it.
+_BLAMELESS = (
+    Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError, WorkerLostError,
+    redis.RedisError,
+)  # fmt: skip
+
+
+class TrainRequest(Request):
+    """A request for the train task."""
+
+    _failing = False
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Take note of a job that did not succeed."""
+        # Billiard wraps an exception with the text of its traceback on the way from the child.
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        self._failing = True
+        if isinstance(error, WorkerLostError):
+            # Before the retry is published: the next attempt shall find it.
+            self._finish_attempt("child lost")
+        if not isinstance(error, _BLAMELESS):
+            self.task.on_outcome(f"{type(error).__name__}: {error}"[:300])
+        super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message: after a success, or within `on_failure`."""
+        super().acknowledge()
+        if not self._failing:
+            self.task.on_outcome(None)
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """End the job's process because the worker ends: its message goes back to the queue."""
+        # A job may end at any instant without harm; a process that hangs, or is frozen, heeds no other signal.
+        super().cancel(pool, signal or "KILL", emit_retry)
+        self._finish_attempt("given back")
+
+    def _finish_attempt(self, end: End) -> None:
+        try:
+            # Once: the event loop cannot wait for a Redis that is away.
+            self.task.attempts(patient=False).finish_on(self.id, self.hostname, end)
+        except (redis.RedisError, OSError) as error:
+            logger.warning("Attempt at %s is not on record as %s: %s", self.id, end, error)
