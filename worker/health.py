@@ -23,6 +23,7 @@ from worker.messages import QUEUE, TRAIN
 from worker.records.presence import Presence
 from worker.records.report import read_report
 from worker.settings import load_settings
+from worker.text import one_line
 
 #: Seconds for which a worker may leave jobs in the queue though it has a process free.
 IDLE_SECONDS = 60.0
@@ -112,8 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (redis.RedisError, OperationalError, OSError) as error:
         health = Health(False, f"Redis does not answer: {error}")
     # Workers' own words are in it, and names that anyone may have put into Redis.
-    sentence = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in health.sentence)
-    print(json.dumps(asdict(health)) if options.json else sentence)
+    print(json.dumps(asdict(health)) if options.json else one_line(health.sentence))
     return 0 if health.healthy else 1
 
 

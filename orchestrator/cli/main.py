@@ -10,6 +10,7 @@ import typer
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands import cancel, predict, show, sweep, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
+from worker.text import one_line
 
 #: Exit status of a command that was used wrongly, or could not begin.
 BAD_INPUT = 2
@@ -74,13 +75,12 @@ def _run(arguments: list[str]) -> int:
     except SeedsweepError as error:
         message = str(error)
     if message:
-        print(f"orchestrator: {_in_one_line(message)}", file=sys.stderr)
+        print(f"orchestrator: {_shortened(one_line(message))}", file=sys.stderr)
     return BAD_INPUT
 
 
-def _in_one_line(message: str) -> str:
-    """Return a sentence whatever the path or the name in it: control characters written out, the middle left out."""
-    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message)
+def _shortened(text: str) -> str:
+    """Leave the middle of a long message out."""
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
 
 

@@ -16,8 +16,9 @@ from orchestrator.cli.streams import OutputLost
 from orchestrator.folder.rows import Accounting
 from orchestrator.interruption import Interrupted
 from orchestrator.running.run import Run
-from orchestrator.text import counted, printable, say
+from orchestrator.text import counted, say
 from worker.redis.address import hide_password
+from worker.text import printable
 
 
 def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, go_on: Callable[[], str]) -> int:

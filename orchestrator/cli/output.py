@@ -16,7 +16,8 @@ from rich.text import Text
 from orchestrator.analysis.leaderboard import Standing
 from orchestrator.folder.rows import Accounting
 from orchestrator.folder.sweep_folder import RunFolder
-from orchestrator.text import printable, say
+from orchestrator.text import say
+from worker.text import printable
 
 #: `box.SIMPLE_HEAD` for an output that knows no lines.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)

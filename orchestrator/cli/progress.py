@@ -15,9 +15,10 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from orchestrator.folder.rows import Row
-from orchestrator.text import counted, one_line, say
+from orchestrator.text import counted, say
 from worker.job import Job
 from worker.records.report import Report
+from worker.text import one_line
 
 #: Seconds of silence after which plain output says that it is still there.
 HEARTBEAT_SECONDS = 30.0

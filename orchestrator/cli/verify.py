@@ -22,10 +22,11 @@ from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check, Verification, choose
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import counted, one_line, say
+from orchestrator.text import counted, say
 from worker.job import Job
 from worker.redis.address import hide_password
 from worker.settings import Settings
+from worker.text import one_line
 
 DEFAULT_JOBS = 5
 MAX_SEED = 2**32 - 1

@@ -21,9 +21,10 @@ from orchestrator.running.cancel import cancel_sweep
 from orchestrator.running.run import Run
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.text import counted, have, printable
+from orchestrator.text import counted, have
 from worker.job import Job
 from worker.redis.address import hide_password
+from worker.text import printable
 
 #: Seconds between two looks at a folder to which another process writes.
 LOOK_SECONDS = 0.5

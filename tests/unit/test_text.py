@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli.output import complain, print_table
-from orchestrator.text import counted, one_line, printable, say
+from orchestrator.text import counted, say
+from worker.text import one_line, printable
 
 #: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.
 HOSTILE = "a\x1b]0;pwn\x07b\rc\udce9d\u202ee\x9bf"
@@ -20,6 +21,7 @@ def test_what_acts_on_a_terminal_is_written_out() -> None:
     assert printable(HOSTILE) == SHOWN
     assert printable("two\nlines of 7ë█漢") == "two\nlines of 7ë█漢"
     assert one_line("two\nlines") == "two\\nlines"
+    assert one_line("two\u2028lines\u2029more") == r"two\u2028lines\u2029more"
     left = {each for each in map(chr, range(0x110000)) if printable(each) == each}
     assert {each for each in left if unicodedata.category(each) in ("Cc", "Cs")} == {"\n"}
     assert not {each for each in left if unicodedata.bidirectional(each) in ("RLO", "LRO", "RLE", "LRE", "RLI", "LRI")}

@@ -1,0 +1,23 @@
+"""Untrusted text, made safe to show: in messages, tables and logs. The one place where characters are escaped."""
+
+from __future__ import annotations
+
+import re
+
+#: Control characters, line separators, characters that change the direction of writing, and lone surrogates.
+_UNPRINTABLE = re.compile(
+    "[\0-\x09\x0b-\x1f\x7f-\x9f\N{ARABIC LETTER MARK}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
+    "\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+    "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}"
+    "\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Escape every character that would act on a terminal instead of being shown; line breaks (`\n`) stay."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """Escape a text as `printable` does, and its line breaks, too."""
+    return printable(text).replace("\n", "\\n")
