@@ -10,6 +10,7 @@ import typer
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands import cancel, predict, show, sweep, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
+from orchestrator.cli.usage import usage_message
 from worker.text import one_line
 
 #: Exit status of a command that was used wrongly, or could not begin.
@@ -19,7 +20,6 @@ LONGEST_MESSAGE = 1000
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     # Plain text: rich's boxes would double the time that --help takes.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,9 +38,10 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _orchestrator(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
@@ -48,6 +49,9 @@ def _orchestrator(
 
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --name first
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(BAD_INPUT)
 
 
 def run(arguments: list[str]) -> int:
@@ -71,7 +75,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as error:
-        message = error.format_message()
+        message = usage_message(error, arguments)
     except SeedsweepError as error:
         message = str(error)
     if message:
