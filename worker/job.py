@@ -85,25 +85,25 @@ class Job(Configuration):
         return ", ".join(shown)
 
 
-#: A run is one way of a job through the queue: the job's own, or a further one that trains it again to check it.
-_RUN_ID = re.compile(r"(?P<key>[0-9a-f]{64})(?:\.(?P<label>[a-z0-9-]{1,40}))?")
+#: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.
+_TASK_ID = re.compile(r"(?P<key>[0-9a-f]{64})(?:\.(?P<label>[a-z0-9-]{1,40}))?")
 
 
-def run_id(job: Job, label: str | None = None) -> str:
-    """Return the Celery task id of a job's run: the job's key, or key and label for a run that checks its result.
+def task_id(job: Job, label: str | None = None) -> str:
+    """Return a Celery task id for a job: the job's key, or `<job key>.<label>` for a verification task.
 
     Raises:
-        InvalidInputError: the label has other characters, or more.
+        InvalidInputError: the label is not 1 to 40 lower-case letters, digits and hyphens.
     """
     name = job.key if label is None else f"{job.key}.{label}"
-    if _RUN_ID.fullmatch(name) is None:
+    if _TASK_ID.fullmatch(name) is None:
         raise InvalidInputError("label", label, "1 to 40 lower-case letters, digits and hyphens")
     return name
 
 
-def is_run_of(task_id: str, job: Job) -> bool:
-    """Return whether a Celery task id names a run of this job."""
-    match = _RUN_ID.fullmatch(task_id)
+def is_task_of(name: str, job: Job) -> bool:
+    """Return whether a Celery task id belongs to this job."""
+    match = _TASK_ID.fullmatch(name)
     return match is not None and match["key"] == job.key
 
 

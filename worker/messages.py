@@ -9,7 +9,7 @@ from celery.canvas import Signature
 
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError
-from worker.job import Job, is_run_of, run_id
+from worker.job import Job, is_task_of, task_id
 
 #: The name of the task: messages carry it.
 TRAIN = "worker.tasks.train"
@@ -27,11 +27,11 @@ def signature(app: Celery, job: Job, *, label: str | None = None) -> Signature:
         app: The app of the cluster (`worker.app.create_app`).
         job: What to train.
         label: None for the job's own run; otherwise the name of a further run, which trains it again and compares.
-            The task's id is `job.run_id(job, label)`.
+            The task's id is `job.task_id(job, label)`.
     """
     return app.tasks[TRAIN].signature(
         kwargs={"job": job.model_dump(mode="json")},
-        task_id=run_id(job, label),
+        task_id=task_id(job, label),
         # What Flower and the logs show of the arguments.
         argsrepr="",
         kwargsrepr=str(job),
@@ -50,6 +50,6 @@ def accept(task_id: str, job: Any, *more: Any, **unknown: Any) -> Job:
         parsed = Job.parse(job)
     except InvalidInputError as error:
         raise JobRefusedError(f"the message holds no valid job: {error}") from None
-    if not is_run_of(task_id, parsed):
+    if not is_task_of(task_id, parsed):
         raise JobRefusedError(f"the message is named {task_id[:80]!r}; its job's key is {parsed.key}")
     return parsed

@@ -1,6 +1,6 @@
 """Trains rows again and compares: the weights' hash, the weights that are kept, and the accuracy after every epoch.
 
-A run under a label is a run of its own: no worker answers it from a stored result (`worker.job.run_id`).
+A run under a label is a run of its own: no worker answers it from a stored result (`worker.job.task_id`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.running.cleanup import Traces
 from orchestrator.running.stalls import LOOK_SECONDS, Quiet, Reconciler
 from orchestrator.running.submit import submit
-from worker.job import Job, Result, run_id
+from worker.job import Job, Result, task_id
 
 #: Seconds between two polls.
 PAUSE = 0.05
@@ -116,7 +116,7 @@ class Verification:
             jobs: What to train.
             rows: What came of these jobs before, by job key.
         """
-        runs = {run_id(job, self._label): job for job in jobs}
+        runs = {task_id(job, self._label): job for job in jobs}
         traces = Traces(self._broker, runs, {str(rows[job.key].weights_sha256) for job in jobs}, self._tell)
         ended: set[str] = set()
         try:

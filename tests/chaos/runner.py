@@ -16,7 +16,7 @@ from tests.chaos.observation import Observation, observe
 from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import Plan
 from tests.support.waiting import wait_for
-from worker.job import run_id
+from worker.job import task_id
 from worker.messages import TRAIN, signature
 from worker.records.store import key
 
@@ -143,7 +143,7 @@ def _until_all_took_jobs(arena: Arena, clean: CleanRun) -> list[str]:
         label = f"{AGAIN}{number}"
         for job in jobs:
             signature(arena.cluster.app, job, label=label).apply_async()
-        runs = [run_id(job, label) for job in jobs]
+        runs = [task_id(job, label) for job in jobs]
         while not _have_ended(arena, runs) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         for run in runs:

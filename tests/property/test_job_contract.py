@@ -12,7 +12,7 @@ from nn.errors import InvalidInputError
 from tests.property.hostile import UNPRINTABLE, answer, json_values, odd_objects, texts, thorough
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
-from worker.job import Job, Result, run_id
+from worker.job import Job, Result, task_id
 from worker.messages import accept
 
 VALID = make_job().model_dump(mode="json")
@@ -59,9 +59,9 @@ def test_the_task_accepts_its_own_job_and_no_other(fields: Any, task_id: str, mo
 @given(texts)
 def test_a_label_gives_a_task_id_that_names_its_job(label: str) -> None:
     job = make_job()
-    task_id = answer(run_id, job, label, error=InvalidInputError)
-    if task_id is not None:
-        assert accept(task_id, VALID) == job
+    name = answer(task_id, job, label, error=InvalidInputError)
+    if name is not None:
+        assert accept(name, VALID) == job
 
 
 def test_a_structure_that_holds_itself_is_refused() -> None:

@@ -11,16 +11,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from worker.job import MAX_JOB_BYTES, Job, Result, is_run_of, run_id
+from worker.job import MAX_JOB_BYTES, Job, Result, is_task_of, task_id
 
 DATASET = "ab" * 32
 FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
 
 
-def test_the_key_is_pinned() -> None:
-    # Whatever changes this key makes every stored result unfindable: raise `version` instead.
-    assert Job.parse(FIELDS).key == "69b203d42a10a85ab1d03f8c360a3d33e5b1228640550d9bc609ba11ec2332e9"
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        (FIELDS, "69b203d42a10a85ab1d03f8c360a3d33e5b1228640550d9bc609ba11ec2332e9"),
+        (
+            {"seed": 0, "learning_rate": 0.01, "dataset": MNIST_DIGEST},
+            "1378fc2fc191891814955f223f45e498d2a21f19bab19d141e0f350c8fb542ea",
+        ),
+        (
+            {"seed": 2**32 - 1, "learning_rate": 0.003, "epochs": 100_000, "dataset": MNIST_DIGEST},
+            "00dc9de1a92523cce076338026cf3dea4f5d9644474a96d357fd9c73b133719b",
+        ),
+        (
+            {"seed": 1, "learning_rate": 0.1, "rule": "notebook", "limit": 1000, "dataset": MNIST_DIGEST},
+            "3a41a929ebd0ef89524d48bcee262e963d007883a686aa588af7eb5fdad266ea",
+        ),
+        (
+            {"seed": 2, "learning_rate": 1e-5, "loss": "sum_of_squares", "dtype": "float64", "shuffle": True,
+             "engine": "numpy", "hidden_layer_sizes": [32, 16], "dataset": MNIST_DIGEST},
+            "2d95e68f27df78063d3c918dd498fae3866952dc1ea00762f1d70c426437823d",
+        ),
+        (
+            {"seed": 3, "learning_rate": 1, "limit": 7, "epochs": 1, "dataset": MNIST_DIGEST},
+            "344eda6197335035eda922ec6c67fab5b9025d3b0f6764fa334e559b80c8a0da",
+        ),
+    ],
+)  # fmt: skip
+def test_keys_are_pinned(fields: dict[str, Any], key: str) -> None:
+    # Another key makes every stored result unfindable: raise `version` instead.
+    assert Job.parse(fields).key == key
 
 
 def test_equal_jobs_have_one_key_however_they_were_written() -> None:
@@ -143,14 +171,14 @@ def refusal_of(fields: Any) -> InvalidInputError | None:
     return None
 
 
-def test_runs_are_named_after_their_job() -> None:
+def test_a_task_id_names_its_job() -> None:
     job, other = Job.parse(FIELDS), Job.parse(FIELDS | {"seed": 4})
-    assert run_id(job) == job.key
-    assert is_run_of(run_id(job, "verify-7"), job)
-    assert not is_run_of(run_id(other, "verify-7"), job)
-    assert not is_run_of(f"{job.key}\n", job)
+    assert task_id(job) == job.key
+    assert is_task_of(task_id(job, "verify-7"), job)
+    assert not is_task_of(task_id(other, "verify-7"), job)
+    assert not is_task_of(f"{job.key}\n", job)
     with pytest.raises(InvalidInputError, match="label is 'No Spaces'; allowed: 1 to 40 lower-case letters"):
-        run_id(job, "No Spaces")
+        task_id(job, "No Spaces")
 
 
 def test_a_job_is_shown_by_what_tells_it_from_its_neighbours() -> None:

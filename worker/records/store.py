@@ -18,7 +18,7 @@
 | seedsweep:sweeps               | set    | names of sweeps           | orchestrator          | `result_expires`       |
 | seedsweep:workers              | hash   | JSON, `records.presence`  | worker, at every beat | 10 leases after all    |
 
-A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.run_id`).
+A run's id is its Celery task id: the job's key, or `<job key>.<label>` for a run that checks a result (`job.task_id`).
 Result, weights and evidence expire together; nothing is kept for ever.
 """
 
