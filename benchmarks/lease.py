@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.embedded import EmbeddedCluster
 from worker.job import Job
 from worker.messages import signature
@@ -57,18 +57,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def train(broker: Broker, jobs: list[Job]) -> float:
+def train(cluster: Cluster, jobs: list[Job]) -> float:
     """Train jobs, and return the seconds from the first message to the last result."""
     started = time.perf_counter()
     for job in jobs:
-        signature(broker.app, job).apply_async()
+        signature(cluster.app, job).apply_async()
     keys = [job.key for job in jobs]
     while True:
-        states = [state.name for state in broker.ledger.states(keys).values()]
+        states = [state.name for state in cluster.results.states(keys).values()]
         if states.count("SUCCESS") == len(jobs):
             return time.perf_counter() - started
         if "FAILURE" in states:
-            raise RuntimeError(f"a job failed: {broker.ledger.states(keys)}")
+            raise RuntimeError(f"a job failed: {cluster.results.states(keys)}")
         time.sleep(PAUSE)
 
 
@@ -76,11 +76,11 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
     """Return the seconds of each round, by row."""
     seconds: dict[str, list[float]] = {name: [] for name in ROWS}
     with contextlib.ExitStack() as stack:
-        brokers = {}
+        clusters = {}
         for name, environment in ROWS.items():
-            cluster = stack.enter_context(EmbeddedCluster(1, environment))
-            cluster.wait_for_server()
-            brokers[name] = Broker(Settings(broker_url=cluster.url))
+            embedded = stack.enter_context(EmbeddedCluster(1, environment))
+            embedded.wait_for_server()
+            clusters[name] = Cluster(Settings(broker_url=embedded.url))
         for number in range(options.rounds + 1):
             jobs = [
                 Job(
@@ -92,7 +92,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
             names = list(ROWS)
             turn = number % len(names)
             for name in names[turn:] + names[:turn]:
-                taken = train(brokers[name], jobs)
+                taken = train(clusters[name], jobs)
                 # The first round waits for the workers to start, and is not counted.
                 if number:
                     seconds[name].append(taken)

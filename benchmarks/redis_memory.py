@@ -18,7 +18,7 @@ from pathlib import Path
 import redis
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.running.submit import submit
 from worker.job import Job
@@ -52,16 +52,16 @@ def measure(jobs: list[Job]) -> tuple[float, float, dict[str, float]]:
         The bytes of a queued job, of a checkpoint, and of a finished job by the beginning of its keys.
     """
     # A checkpoint after every epoch: they are gone when the jobs are, so that they are looked for meanwhile.
-    with EmbeddedCluster(1, {"SEEDSWEEP_CHECKPOINT_SECONDS": "0"}) as cluster:
-        cluster.wait_for_server()
-        broker = Broker(Settings(broker_url=cluster.url))
-        client: redis.Redis = broker.app.backend.client
-        submit(broker, jobs)
+    with EmbeddedCluster(1, {"SEEDSWEEP_CHECKPOINT_SECONDS": "0"}) as embedded:
+        embedded.wait_for_server()
+        cluster = Cluster(Settings(broker_url=embedded.url))
+        client: redis.Redis = cluster.app.backend.client
+        submit(cluster, jobs)
         # The worker takes a second to start: all jobs but one at most are still here.
         queued = size(client, QUEUE) / int(client.llen(QUEUE))
         checkpoint = 0.0
         keys = [job.key for job in jobs]
-        while sum(state.ended for state in broker.ledger.states(keys).values()) < len(jobs):
+        while sum(state.ended for state in cluster.results.states(keys).values()) < len(jobs):
             checkpoint = max(checkpoint, *(size(client, name) for name in client.scan_iter(f"{CHECKPOINT}*")), 0.0)
             time.sleep(0.01)
         # The last job's checkpoint goes away after its result is stored.

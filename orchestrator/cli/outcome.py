@@ -15,13 +15,13 @@ from orchestrator.cli.output import print_end, print_json
 from orchestrator.cli.streams import OutputLost
 from orchestrator.folder.rows import Accounting
 from orchestrator.interruption import Interrupted
-from orchestrator.running.run import Run
+from orchestrator.running.session import Session
 from orchestrator.text import counted, say
 from worker.redis.address import hide_password
 from worker.text import printable
 
 
-def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, go_on: Callable[[], str]) -> int:
+def run_to_its_end(run: Session, work: Callable[[Console], None], *, as_json: bool, go_on: Callable[[], str]) -> int:
     """Do the work that gives every job its row, finish the folder, and show what came out.
 
     Args:
@@ -62,7 +62,7 @@ def run_to_its_end(run: Run, work: Callable[[Console], None], *, as_json: bool, 
     return 0 if accounting.complete else 1
 
 
-def _alarm(run: Run) -> str:
+def _alarm(run: Session) -> str:
     found = [(row, row.mismatches[0]) for row in run.rows.values() if row.mismatches]
     row, first = found[0]
     return (
@@ -73,7 +73,7 @@ def _alarm(run: Run) -> str:
     )
 
 
-def how_to_go_on(run: Run, command: list[str], output: str, broker: str | None) -> str:
+def how_to_go_on(run: Session, command: list[str], output: str, broker: str | None) -> str:
     """Return what to tell someone whose command ended early."""
     if output != DEFAULT_OUTPUT:
         command = [*command, "--output", output]

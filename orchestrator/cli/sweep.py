@@ -19,7 +19,7 @@ from orchestrator.cli.progress import progress_for
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.interruption import Interrupted, Interruption
-from orchestrator.running.run import Run
+from orchestrator.running.session import Session
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.manifest import Manifest, free_name
 from orchestrator.sweeps.provenance import provenance
@@ -97,13 +97,13 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
         folder.check_writable()
     if settings.broker_url is not None:
         # Celery, which an embedded cluster can import while it starts.
-        from orchestrator.cluster.cluster import Broker
+        from orchestrator.cluster.cluster import Cluster
 
-        broker = Broker(settings, tell=complain)
-        broker.check_answer()
+        cluster = Cluster(settings, tell=complain)
+        cluster.check_answer()
         # Somebody may have renamed the folder: on the cluster, the sweep has the name with which it began.
         registered = folder.name if earlier is None else earlier.name
-        broker.patiently(lambda: broker.registry.refuse_other(registered, list(jobs)))
+        cluster.patiently(lambda: cluster.registry.refuse_other(registered, list(jobs)))
     return Plan(folder, specification, dataset, jobs, settings, workers, earlier)
 
 
@@ -200,7 +200,7 @@ def _manifest(plan: Plan) -> Manifest:
 
 
 def _run(plan: Plan, options: SweepOptions, interruption: Interruption) -> int:
-    run = Run(
+    run = Session(
         plan.folder, plan.jobs, plan.settings, plan.specification.data, interruption,
         workers=plan.workers, resuming=plan.earlier is not None,
     )  # fmt: skip
@@ -213,7 +213,7 @@ def _run(plan: Plan, options: SweepOptions, interruption: Interruption) -> int:
     )
 
 
-def _train(run: Run, options: SweepOptions, console: Console) -> None:
+def _train(run: Session, options: SweepOptions, console: Console) -> None:
     kept = run.keep_own()
     reused = run.reuse_siblings() if options.reuse else 0
     with progress_for(console, run.jobs, run.rows) as progress:
@@ -229,7 +229,7 @@ def _train(run: Run, options: SweepOptions, console: Console) -> None:
             run.train(progress, reuse=options.reuse)
 
 
-def _where(run: Run) -> str:
+def _where(run: Session) -> str:
     if run.settings.broker_url is not None:
         return f"on the cluster at {hide_password(run.settings.broker_url)}"
     return f"on this machine, {run.processes} at a time"

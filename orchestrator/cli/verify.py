@@ -109,9 +109,9 @@ def make_plan(name: str, options: Options) -> Plan:
     if settings.broker_url is None:
         _check_dataset(manifest, settings)
     else:
-        from orchestrator.cluster.cluster import Broker
+        from orchestrator.cluster.cluster import Cluster
 
-        Broker(settings).check_answer()
+        Cluster(settings).check_answer()
     return Plan(folder, manifest, rows, [jobs[row.job] for row in chosen], len(rows), seed, settings, workers)
 
 
@@ -144,8 +144,8 @@ def _check(plan: Plan, interruption: Interruption, console: Console) -> list[Che
     data = plan.manifest.specification.data
     checks = []
     with (
-        cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as broker,
-        contextlib.closing(Verification(broker, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
+        cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as cluster,
+        contextlib.closing(Verification(cluster, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
     ):
         for check in found:
             checks.append(check)

@@ -13,12 +13,12 @@ from orchestrator.cli.arguments import output_folder, settings_of_a_cluster, swe
 from orchestrator.cli.outcome import how_to_go_on, run_to_its_end
 from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.cancel import cancel_sweep
-from orchestrator.running.run import Run
+from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.text import counted, have
@@ -46,14 +46,14 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
                 folder.manifest()
             else:
                 folder.check_writable()
-            cluster = Broker(settings, tell=complain)
+            cluster = Cluster(settings, tell=complain)
             cluster.check_answer()
             manifest = find_sweep(cluster, folder)
             jobs = _jobs(manifest)
             if not folder.exists():
                 with interruption.shield():
                     _create(folder, manifest)
-            run = Run(folder, jobs, settings, manifest.specification.data, interruption, resuming=True)
+            run = Session(folder, jobs, settings, manifest.specification.data, interruption, resuming=True)
             with _its_turn(run, cluster, Console(stderr=as_json, highlight=False)):
                 resumed = [*folder.manifest().resumed, provenance()]
                 folder.write_manifest(manifest.model_copy(update={"resumed": resumed}))
@@ -67,7 +67,7 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
         return interrupted.status
 
 
-def find_sweep(cluster: Broker, folder: RunFolder) -> Manifest:
+def find_sweep(cluster: Cluster, folder: RunFolder) -> Manifest:
     """Return a sweep's description, from the cluster or from its folder here.
 
     Raises:
@@ -107,7 +107,7 @@ def _create(folder: RunFolder, manifest: Manifest) -> None:
         folder.create(manifest)
 
 
-def _follow(run: Run, console: Console) -> None:
+def _follow(run: Session, console: Console) -> None:
     run.keep_own()
     with progress_for(console, run.jobs, run.rows) as progress:
         where = hide_password(str(run.settings.broker_url))
@@ -119,7 +119,7 @@ def _follow(run: Run, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _its_turn(run: Run, cluster: Broker, console: Console) -> Iterator[None]:
+def _its_turn(run: Session, cluster: Cluster, console: Console) -> Iterator[None]:
     """Make the folder this process's own; while another one writes to it, show what that one does."""
     with contextlib.ExitStack() as stack:
         try:
@@ -129,7 +129,7 @@ def _its_turn(run: Run, cluster: Broker, console: Console) -> Iterator[None]:
         yield
 
 
-def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.ExitStack) -> None:
+def _look_on(run: Session, cluster: Cluster, console: Console, stack: contextlib.ExitStack) -> None:
     shown = run.folder.rows_of(run.jobs)
     with progress_for(console, run.jobs, shown) as progress:
         progress.message(f"Another process writes to {run.folder.path}: looking on")
@@ -139,7 +139,7 @@ def _look_on(run: Run, cluster: Broker, console: Console, stack: contextlib.Exit
                     shown[key] = row
                     progress.finished(row)
             missing = [key for key in run.jobs if key not in shown]
-            states = cluster.patiently(lambda missing=missing: cluster.ledger.states(missing))  # type: ignore[misc]
+            states = cluster.patiently(lambda missing=missing: cluster.results.states(missing))  # type: ignore[misc]
             progress.running({key: state.value for key, state in states.items() if state.running})
             with contextlib.suppress(SweepBusyError):
                 stack.enter_context(run.folder.exclusive())
@@ -155,7 +155,7 @@ def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> 
     """
     settings = settings_of_a_cluster(broker)
     folder = RunFolder(output_folder(output), sweep_name(name))
-    cluster = Broker(settings, tell=complain)
+    cluster = Cluster(settings, tell=complain)
     cluster.check_answer()
     done = cancel_sweep(cluster, find_sweep(cluster, folder))
     if as_json:

@@ -1,4 +1,4 @@
-"""The cluster as the orchestrator sees it: its address, its ledger and its store, through interruptions."""
+"""The cluster as the orchestrator sees it: its address, its results, its queue and its store, through interruptions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TypeVar
 from kombu.exceptions import BatchPublishError, KombuError, OperationalError
 from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
 
+from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
-from orchestrator.cluster.results import Ledger
+from orchestrator.cluster.results import Results
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from worker.app import create_app
 from worker.messages import TRAIN
@@ -18,7 +19,7 @@ from worker.records.attempts import Attempt
 from worker.records.presence import Presence
 from worker.records.store import Store
 from worker.redis.address import hide_password
-from worker.redis.connection import LOST, connect, passes
+from worker.redis.connection import LOST, connect, is_transient
 from worker.settings import Settings
 from worker.training.task import TrainingTask
 
@@ -36,7 +37,7 @@ _LOST = (*LOST, OperationalError)
 _ANY = (*_LOST, BatchPublishError, RedisError)
 
 
-class Broker:
+class Cluster:
     """One cluster: nothing connects before it is used.
 
     Args:
@@ -47,7 +48,8 @@ class Broker:
 
     Attributes:
         app: The Celery app.
-        ledger: Its result backend and queue.
+        results: Its result backend.
+        queue: Its queue.
         store: Where the weights are.
         address: The broker's address, without its password.
 
@@ -74,7 +76,8 @@ class Broker:
             },
             broker_transport_options={**self.app.conf.broker_transport_options, "max_retries": 0},
         )
-        self.ledger = Ledger(self.app)
+        self.results = Results(self.app)
+        self.queue = Queue(self.app)
         self.address = hide_password(self.app.broker_address)
         self.embedded = embedded
         self.check = check
@@ -159,7 +162,7 @@ class Broker:
             raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
         if isinstance(error, OutOfMemoryError):
             raise ClusterFullError(self._full()) from None
-        if isinstance(error, RedisError) and not passes(error):
+        if isinstance(error, RedisError) and not is_transient(error):
             raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
 
     def _full(self) -> str:

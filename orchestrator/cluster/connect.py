@@ -11,13 +11,13 @@ from orchestrator.interruption import Interruption
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.cluster.cluster import Broker
+    from orchestrator.cluster.cluster import Cluster
 
 
 @contextlib.contextmanager
 def cluster_for(
     settings: Settings, *, data: str, processes: int, interruption: Interruption, tell: Callable[[str], None]
-) -> Iterator[Broker]:
+) -> Iterator[Cluster]:
     """Give a cluster for as long as the block runs.
 
     Args:
@@ -31,22 +31,22 @@ def cluster_for(
         ClusterError: the embedded cluster does not start.
     """
     if settings.broker_url is not None:
-        from orchestrator.cluster.cluster import Broker
+        from orchestrator.cluster.cluster import Cluster
 
-        yield Broker(settings, tell)
+        yield Cluster(settings, tell)
         return
     environment = {"SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": str(settings.cache_dir.absolute())}
     with contextlib.ExitStack() as stack:
         with interruption.shield():
-            cluster = stack.enter_context(EmbeddedCluster(processes, environment))
+            embedded = stack.enter_context(EmbeddedCluster(processes, environment))
         # Celery takes a while to import: meanwhile the cluster starts.
-        from orchestrator.cluster.cluster import Broker
+        from orchestrator.cluster.cluster import Cluster
 
-        cluster.wait_for_server()
-        yield Broker(
-            settings.model_copy(update={"broker_url": cluster.url, "result_backend": None}),
+        embedded.wait_for_server()
+        yield Cluster(
+            settings.model_copy(update={"broker_url": embedded.url, "result_backend": None}),
             tell,
-            cluster.check,
+            embedded.check,
             embedded=True,
         )
 

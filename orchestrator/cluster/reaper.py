@@ -1,7 +1,7 @@
 """Keeps the processes of an embedded cluster, and ends them when the orchestrator ends, however it ends.
 
 A program of its own, on the standard library alone, so that it starts in a few milliseconds. The orchestrator holds the
-other end of its standard input: when that closes, which even SIGKILL cannot prevent, the keeper kills every part with
+other end of its standard input: when that closes, which even SIGKILL cannot prevent, the reaper kills every part with
 all its children and removes the cluster's folder.
 
 Standard input: one line of JSON, `{part: [argument, ...]}`; then nothing until it closes.

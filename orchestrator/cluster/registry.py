@@ -26,7 +26,7 @@ _NAMES = "seedsweep:sweeps"
 
 
 class Registry:
-    """Reads and writes what one cluster knows of its sweeps. Nothing here waits: see `Broker.patiently`."""
+    """Reads and writes what one cluster knows of its sweeps. Nothing here waits: see `Cluster.patiently`."""
 
     def __init__(self, store: Store) -> None:
         self._client = store.client

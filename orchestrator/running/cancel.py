@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.sweeps.manifest import Manifest
 
 _REASON = "the sweep {} was cancelled"
@@ -45,31 +45,31 @@ def ended_by_a_cancelled_sweep(stored: str) -> bool:
     return stored.startswith(_BEFORE) and stored.endswith(_AFTER)
 
 
-def cancel_sweep(broker: Broker, manifest: Manifest) -> Cancellation:
+def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     """Mark a sweep as cancelled, for whoever collects it, and end its jobs."""
-    broker.patiently(lambda: broker.registry.cancel(manifest, reason(manifest.name)))
-    return cancel_jobs(broker, manifest.name, manifest.jobs)
+    cluster.patiently(lambda: cluster.registry.cancel(manifest, reason(manifest.name)))
+    return cancel_jobs(cluster, manifest.name, manifest.jobs)
 
 
-def cancel_jobs(broker: Broker, sweep: str, keys: Collection[str]) -> Cancellation:
+def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:
     """End those of a cancelled sweep's jobs that are still open."""
-    known = broker.patiently(lambda: broker.ledger.states(keys))
+    known = cluster.patiently(lambda: cluster.results.states(keys))
     ended = {key for key, state in known.items() if state.ended}
-    others = broker.patiently(lambda: broker.registry.wanted_by_others(sweep))
+    others = cluster.patiently(lambda: cluster.registry.wanted_by_others(sweep))
     wanted = {key: others[key] for key in keys if key in others and key not in ended}
     own = [key for key in keys if key not in ended and key not in wanted]
-    withdrawn = end_runs(broker, own, reason(sweep))
+    withdrawn = end_tasks(cluster, own, reason(sweep))
     ending = {key for key in own if key not in withdrawn}
     return Cancellation(withdrawn, ending, ended, wanted)
 
 
-def end_runs(broker: Broker, runs: Collection[str], why: str) -> set[str]:
+def end_tasks(cluster: Cluster, task_ids: Collection[str], why: str) -> set[str]:
     """End runs; return those that were queued, and have ended. The others end at their next epoch."""
-    broker.patiently(lambda: broker.store.cancel(runs, why))
-    wanted = set(runs)
+    cluster.patiently(lambda: cluster.store.cancel(task_ids, why))
+    wanted = set(task_ids)
     withdrawn: set[str] = set()
     # Repeated after a lost connection: what the first try withdrew counts, too.
-    broker.patiently(lambda: withdrawn.update(broker.ledger.withdraw(wanted)))
-    broker.patiently(lambda: broker.ledger.revoke(withdrawn, why))
-    broker.patiently(lambda: broker.store.drop_checkpoints(withdrawn))
+    cluster.patiently(lambda: withdrawn.update(cluster.queue.withdraw(wanted)))
+    cluster.patiently(lambda: cluster.results.revoke(withdrawn, why))
+    cluster.patiently(lambda: cluster.store.drop_checkpoints(withdrawn))
     return withdrawn

@@ -14,12 +14,12 @@ from celery import states
 from pydantic import ValidationError
 
 from nn.errors import WeightsError
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import State
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.membership import Membership
-from orchestrator.running.stalls import LOOK_SECONDS, Quiet, Reconciler
+from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch
 from orchestrator.running.submit import resubmit, submit
 from worker.job import Job, Result
 from worker.records.report import Report
@@ -52,7 +52,7 @@ class Collector:
     """Turns what the result backend holds into rows.
 
     Args:
-        broker: The cluster.
+        cluster: The cluster.
         accept: Keeps a finished job's row and its weights, if it has any; called once for each job.
         progress: Shows what goes on.
         look_seconds: The time between two looks for jobs that Redis forgot.
@@ -61,13 +61,13 @@ class Collector:
 
     def __init__(
         self,
-        broker: Broker,
+        cluster: Cluster,
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
         look_seconds: float = LOOK_SECONDS,
         sweep: Membership | None = None,
     ) -> None:
-        self._broker = broker
+        self._cluster = cluster
         self._accept = accept
         self._progress = progress
         self._look_seconds = look_seconds
@@ -75,7 +75,7 @@ class Collector:
         #: Why the sweep is cancelled; None while it is not.
         self._cancelled: str | None = None
         self._weights_tries: dict[str, int] = {}
-        self._quiet = Quiet(broker, progress.message)
+        self._stalls = StallWatch(cluster, progress.message)
 
     def begin(self, jobs: Mapping[str, Job], *, reuse: bool, reused_from: str | None) -> dict[str, Job]:
         """Take the results that the cluster has, and queue every other job that has no message under way.
@@ -90,10 +90,10 @@ class Collector:
         Returns:
             The jobs to wait for.
         """
-        broker = self._broker
+        cluster = self._cluster
         # First the messages, then the results: a job that ends in between is seen in one of the two.
-        messages = broker.patiently(broker.ledger.messages)
-        known = broker.patiently(lambda: broker.ledger.states(jobs))
+        messages = cluster.patiently(cluster.queue.messages)
+        known = cluster.patiently(lambda: cluster.results.states(jobs))
         taken: set[str] = set()
         if reuse:
             succeeded = {key: state for key, state in known.items() if state.name == states.SUCCESS}
@@ -103,10 +103,10 @@ class Collector:
         if under_way:
             self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
         # Somebody may have cancelled them, and a worker not have noticed yet.
-        broker.patiently(lambda: broker.store.revive(waiting))
+        cluster.patiently(lambda: cluster.store.revive(waiting))
         ended = {key for key, state in known.items() if state.ended}
-        submit(broker, [job for key, job in waiting.items() if key not in under_way and key not in ended])
-        resubmit(broker, [job for key, job in waiting.items() if key in ended])
+        submit(cluster, [job for key, job in waiting.items() if key not in under_way and key not in ended])
+        resubmit(cluster, [job for key, job in waiting.items() if key in ended])
         return waiting
 
     def _take(
@@ -143,7 +143,7 @@ class Collector:
         if result.job != job.key or len(result.epoch_seconds) != job.epochs:
             return lost_row(job, "failed", "the stored result is that of another job"), None
         try:
-            blob = self._broker.patiently(lambda: self._broker.store.weights(result.weights_sha256))
+            blob = self._cluster.patiently(lambda: self._cluster.store.weights(result.weights_sha256))
         except WeightsError as error:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
@@ -161,36 +161,36 @@ class Collector:
         return lost_row(job, "cancelled", error, self._causes(job))
 
     def _causes(self, job: Job) -> list[str]:
-        return [attempt.cause for attempt in self._broker.attempts(job.key)]
+        return [attempt.cause for attempt in self._cluster.attempts(job.key)]
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
         """Wait for these jobs, all of which are queued, and accept each as it ends."""
-        reconciler = Reconciler(self._broker.ledger, self._look_seconds)
-        waiting = self._poll(jobs, reconciler)
+        lost_jobs = LostJobs(self._cluster, self._look_seconds)
+        waiting = self._poll(jobs, lost_jobs)
         while waiting:
             started = time.monotonic()
-            waiting = self._poll(waiting, reconciler)
+            waiting = self._poll(waiting, lost_jobs)
             # A tenth of the time for polling, however many jobs there are.
             time.sleep(min(max(SHORTEST_PAUSE, 10 * (time.monotonic() - started)), LONGEST_PAUSE))
 
-    def _poll(self, waiting: Mapping[str, Job], reconciler: Reconciler) -> Mapping[str, Job]:
+    def _poll(self, waiting: Mapping[str, Job], lost_jobs: LostJobs) -> Mapping[str, Job]:
         """Look once at these jobs, and return those that have not ended."""
-        self._broker.check()
+        self._cluster.check()
         if self._sweep is not None:
             self._sweep.keep()
             # Once cancelled, a sweep is not taken up again because Redis forgot that.
             self._cancelled = self._cancelled or self._sweep.cancelled()
-        found = self._broker.patiently(lambda: self._broker.ledger.states(waiting))
+        found = self._cluster.patiently(lambda: self._cluster.results.states(waiting))
         accepted, spoiled = self._take(waiting, found)
         still_waiting = {key: job for key, job in waiting.items() if key not in accepted}
         running = {key: state.value for key, state in found.items() if key in still_waiting and state.running}
         self._progress.running(running)
         if self._cancelled is not None:
             return self._give_up(still_waiting)
-        resubmit(self._broker, spoiled)
+        resubmit(self._cluster, spoiled)
         if still_waiting:
-            self._quiet.look(ended=bool(accepted), running=running)
-            self._submit_lost(still_waiting, reconciler)
+            self._stalls.look(ended=bool(accepted), running=running)
+            self._submit_lost(still_waiting, lost_jobs)
         return still_waiting
 
     def _give_up(self, waiting: dict[str, Job]) -> dict[str, Job]:
@@ -204,9 +204,9 @@ class Collector:
             self._progress.finished(row)
         return {key: job for key, job in waiting.items() if key not in given_up}
 
-    def _submit_lost(self, waiting: Mapping[str, Job], reconciler: Reconciler) -> None:
-        lost = self._broker.patiently(lambda: reconciler.lost(waiting))
+    def _submit_lost(self, waiting: Mapping[str, Job], lost_jobs: LostJobs) -> None:
+        lost = self._cluster.patiently(lambda: lost_jobs.lost(waiting))
         if lost:
             self._progress.message(f"Redis lost {len(lost)} {'job' if len(lost) == 1 else 'jobs'}: submitted again")
             # The message alone: what is known of the job, its cancellation and its attempts, still holds.
-            submit(self._broker, [job for key, job in waiting.items() if key in lost])
+            submit(self._cluster, [job for key, job in waiting.items() if key in lost])

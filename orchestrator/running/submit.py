@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from worker.job import Job
 from worker.messages import signature
 
@@ -12,28 +12,28 @@ from worker.messages import signature
 BATCH = 500
 
 
-def submit(broker: Broker, jobs: Sequence[Job], *, label: str | None = None) -> None:
+def submit(cluster: Cluster, jobs: Sequence[Job], *, label: str | None = None) -> None:
     """Queue the jobs in their order. A job's key is its task's id, so that to queue it twice does no harm.
 
     Args:
-        broker: The cluster.
+        cluster: The cluster.
         jobs: What to train.
         label: Names further runs of these jobs, beside the jobs' own.
     """
     for start in range(0, len(jobs), BATCH):
         batch = jobs[start : start + BATCH]
-        broker.patiently(lambda batch=batch: _publish(broker, batch, label))  # type: ignore[misc]
+        cluster.patiently(lambda batch=batch: _publish(cluster, batch, label))  # type: ignore[misc]
 
 
-def resubmit(broker: Broker, jobs: Sequence[Job]) -> None:
+def resubmit(cluster: Cluster, jobs: Sequence[Job]) -> None:
     """Forget what is stored about these jobs, and queue them afresh."""
     keys = [job.key for job in jobs]
-    broker.patiently(lambda: broker.ledger.forget(keys))
-    broker.patiently(lambda: broker.store.forget(keys))
-    submit(broker, jobs)
+    cluster.patiently(lambda: cluster.results.forget(keys))
+    cluster.patiently(lambda: cluster.store.forget(keys))
+    submit(cluster, jobs)
 
 
-def _publish(broker: Broker, jobs: Sequence[Job], label: str | None) -> None:
-    with broker.app.producer_or_acquire() as producer, producer.batch(BATCH):
+def _publish(cluster: Cluster, jobs: Sequence[Job], label: str | None) -> None:
+    with cluster.app.producer_or_acquire() as producer, producer.batch(BATCH):
         for job in jobs:
-            signature(broker.app, job, label=label).apply_async(producer=producer)
+            signature(cluster.app, job, label=label).apply_async(producer=producer)

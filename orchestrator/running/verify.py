@@ -14,12 +14,12 @@ from itertools import zip_longest
 from celery import states
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import State
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import RunFolder
-from orchestrator.running.cleanup import Traces
-from orchestrator.running.stalls import LOOK_SECONDS, Quiet, Reconciler
+from orchestrator.running.cleanup import Cleanup
+from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch
 from orchestrator.running.submit import submit
 from worker.job import Job, Result, task_id
 
@@ -93,16 +93,16 @@ def examine(job: Job, row: Row, folder: RunFolder) -> list[Difference]:
 
 
 class Verification:
-    """Trains rows again on a cluster, under a label that no run had before; see `Traces` for what is left of it there.
+    """Trains rows again on a cluster, under a label that no run had before; see `Cleanup` for what is left of it there.
 
     Args:
-        broker: The cluster.
+        cluster: The cluster.
         folder: Where the rows are from.
         tell: Shows a message to the user.
     """
 
-    def __init__(self, broker: Broker, folder: RunFolder, tell: Callable[[str], None]) -> None:
-        self._broker = broker
+    def __init__(self, cluster: Cluster, folder: RunFolder, tell: Callable[[str], None]) -> None:
+        self._cluster = cluster
         self._folder = folder
         self._tell = tell
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
@@ -117,31 +117,31 @@ class Verification:
             rows: What came of these jobs before, by job key.
         """
         runs = {task_id(job, self._label): job for job in jobs}
-        traces = Traces(self._broker, runs, {str(rows[job.key].weights_sha256) for job in jobs}, self._tell)
+        cleanup = Cleanup(self._cluster, runs, {str(rows[job.key].weights_sha256) for job in jobs}, self._tell)
         ended: set[str] = set()
         try:
-            submit(self._broker, jobs, label=self._label)
+            submit(self._cluster, jobs, label=self._label)
             for run, state in self._wait(runs):
                 ended.add(run)
                 yield self._check(runs[run], rows[runs[run].key], state)
         finally:
-            traces.remove(ended)
+            cleanup.remove(ended)
 
     def _wait(self, runs: Mapping[str, Job]) -> Iterator[tuple[str, State]]:
-        broker, quiet = self._broker, Quiet(self._broker, self._tell)
-        reconciler = Reconciler(broker.ledger, LOOK_SECONDS)
+        cluster, stalls = self._cluster, StallWatch(self._cluster, self._tell)
+        lost_jobs = LostJobs(cluster, LOOK_SECONDS)
         waiting = dict(runs)
         while waiting:
-            broker.check()
-            found = broker.patiently(lambda: broker.ledger.states(waiting))
+            cluster.check()
+            found = cluster.patiently(lambda: cluster.results.states(waiting))
             ended = {run: state for run, state in found.items() if state.ended}
             for run, state in ended.items():
                 del waiting[run]
                 yield run, state
             running = {run: state.value for run, state in found.items() if state.running}
-            quiet.look(ended=bool(ended), running=running)
-            lost = broker.patiently(lambda: reconciler.lost(waiting))
-            submit(broker, [waiting[run] for run in lost], label=self._label)
+            stalls.look(ended=bool(ended), running=running)
+            lost = cluster.patiently(lambda: lost_jobs.lost(waiting))
+            submit(cluster, [waiting[run] for run in lost], label=self._label)
             time.sleep(PAUSE)
 
     def _check(self, job: Job, row: Row, state: State) -> Check:

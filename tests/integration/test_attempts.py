@@ -118,7 +118,7 @@ def test_two_runs_that_disagree_are_on_record(cluster: Cluster) -> None:
     # Given that another run of the job, on a broken machine, ended with other weights
     job = make_job()
     wrong = "0" * 64
-    assert cluster.store().settle(job.key, wrong, job.key, "broken@test")
+    assert cluster.store().compare_with_first(job.key, wrong, job.key, "broken@test")
     # When this one ends
     worker = cluster.start_worker()
     run = cluster.submit(job, label="verify-2").id

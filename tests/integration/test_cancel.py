@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.cli import watch as watch_command
 from orchestrator.cli.main import run
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.registry import Registry
 from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.running.cancel import reason
@@ -74,7 +74,7 @@ def test_whoever_cancels_is_told_when_redis_goes(
     # Given a Redis that goes for a moment when the command has begun
     server, find_sweep = persistent_redis_server, watch_command.find_sweep
 
-    def find_sweep_late(cluster: Broker, folder: RunFolder) -> Manifest:
+    def find_sweep_late(cluster: ClusterView, folder: RunFolder) -> Manifest:
         server.stop()
         threading.Timer(1.0, server.start).start()
         return find_sweep(cluster, folder)
@@ -175,10 +175,10 @@ def test_a_sweep_trains_again_what_another_ones_cancellation_ended(command_line:
     # Given a sweep that waits for a job which a sweep is just being cancelled for: it looked before this one was there
     process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
     queued(cluster, 4)
-    broker = Broker(cluster.settings)
+    view = ClusterView(cluster.settings)
     jobs = json.loads((command_line.sweep("b") / "sweep.json").read_text())["jobs"]
-    broker.store.cancel(jobs[:2], reason("a"))
-    broker.ledger.revoke(broker.ledger.withdraw({jobs[0]}), reason("a"))
+    view.store.cancel(jobs[:2], reason("a"))
+    view.results.revoke(view.queue.withdraw({jobs[0]}), reason("a"))
     # When a worker comes, then the job is trained all the same.
     cluster.start_worker()
     output = end(process, 0)
@@ -207,7 +207,7 @@ def test_only_the_named_jobs_leave_a_long_queue(cluster: Cluster) -> None:
     client.lpush("seedsweep", "no message")
     mine = set(names[::3])
     # When one sweep's are withdrawn
-    withdrawn = Broker(cluster.settings).ledger.withdraw(mine)
+    withdrawn = ClusterView(cluster.settings).queue.withdraw(mine)
     # Then the others are there, in their order.
     assert withdrawn == mine
     left = client.lrange("seedsweep", 0, -1)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cluster.cluster import Broker
-from orchestrator.cluster.results import Ledger
+from orchestrator.cluster.cluster import Cluster as ClusterView
+from orchestrator.cluster.queue import Queue
 from orchestrator.errors import ClusterFullError
 from orchestrator.folder.rows import Row
 from orchestrator.running.collect import Collector
-from orchestrator.running.stalls import Reconciler
+from orchestrator.running.stalls import LostJobs
 from orchestrator.running.submit import submit
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
@@ -49,16 +49,16 @@ def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
 
 
 @pytest.fixture
-def broker(cluster: Cluster) -> Broker:
-    return Broker(cluster.settings)
+def view(cluster: Cluster) -> ClusterView:
+    return ClusterView(cluster.settings)
 
 
 def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions(
-    cluster: Cluster, broker: Broker
+    cluster: Cluster, view: ClusterView
 ) -> None:
     jobs = jobs_by_key(1000)
 
-    submit(broker, list(jobs.values()))
+    submit(view, list(jobs.values()))
 
     client = cluster.server.client()
     messages = [json.loads(message) for message in client.lrange("seedsweep", 0, -1)]
@@ -69,23 +69,23 @@ def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions
     assert messages[-1]["headers"]["id"] == next(iter(jobs))
 
 
-def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, broker: Broker) -> None:
+def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, view: ClusterView) -> None:
     jobs = list(jobs_by_key(3, epochs=400).values())
-    submit(broker, jobs)
-    assert broker.ledger.messages() == {job.key for job in jobs}
+    submit(view, jobs)
+    assert view.queue.messages() == {job.key for job in jobs}
 
     # Given a worker that trains the first of them
     cluster.start_worker()
     cluster.wait_for_state(jobs[0].key, "STARTED", "PROGRESS")
 
-    assert broker.ledger.messages() == {job.key for job in jobs}
+    assert view.queue.messages() == {job.key for job in jobs}
     assert cluster.server.client().llen("seedsweep") < 3
 
 
-def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, broker: Broker) -> None:
+def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: ClusterView) -> None:
     jobs = jobs_by_key(3)
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder)
+    collector = Collector(view, recorder.accept, recorder)
     cluster.start_worker(concurrency=2)
 
     # Given one job that the cluster has finished, and one that is queued twice
@@ -100,11 +100,11 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, broker
     assert all(recorder.blobs)
 
 
-def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, broker: Broker) -> None:
+def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, view: ClusterView) -> None:
     # Given two queued jobs, and a server that loses both
     jobs = jobs_by_key(2)
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder, look_seconds=0.05)
+    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     cluster.server.client().flushall()
 
@@ -117,8 +117,8 @@ def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, broker: Br
     assert "Redis lost 2 jobs: submitted again" in recorder.messages
 
 
-def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster) -> None:
-    class CountingLedger(Ledger):
+def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster, view: ClusterView) -> None:
+    class CountingQueue(Queue):
         looks = 0
 
         def messages(self) -> set[str]:
@@ -126,20 +126,20 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster)
             return super().messages()
 
     # Given a job that is queued, one that has a result, and one of which there is nothing
-    ledger = CountingLedger(cluster.app)
     queued, gone, finished = jobs_by_key(3).values()
     keys = [queued.key, gone.key, finished.key]
     cluster.submit(queued)
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
-    reconciler = Reconciler(ledger, 0.0)
+    view.queue = queue = CountingQueue(cluster.app)
+    lost_jobs = LostJobs(view, 0.0)
 
-    assert wait_for(lambda: reconciler.lost(keys), "a lost job") == {gone.key}
-    assert ledger.looks == 2
+    assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}
+    assert queue.looks == 2
     # Whoever asks submits it again, so that the count begins anew.
-    wait_for(lambda: reconciler.lost(keys) == set() and ledger.looks == 3, "a third look")
+    wait_for(lambda: lost_jobs.lost(keys) == set() and queue.looks == 3, "a third look")
 
 
-def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, broker: Broker) -> None:
+def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, view: ClusterView) -> None:
     # Given a finished job whose weights Redis has dropped
     (job,) = jobs_by_key(1).values()
     cluster.start_worker()
@@ -149,7 +149,7 @@ def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, broker:
 
     # When a sweep asks for it
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder)
+    collector = Collector(view, recorder.accept, recorder)
     collector.collect(collector.begin({job.key: job}, reuse=True, reused_from="elsewhere"))
 
     # Then it has the same weights again, and knows that it trained them.
@@ -162,14 +162,14 @@ def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, broker:
 NO_STATES = [b"", b"\xff", b"[]", b"{}", b"7", b"[" * 100_000, b"1" * 5000, b'{"status": [], "result": 1}']
 
 
-def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, broker: Broker) -> None:
+def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, view: ClusterView) -> None:
     # Given jobs in whose places something else stands
     jobs = jobs_by_key(len(NO_STATES))
     client, backend = cluster.app.backend.client, cluster.app.backend
     for key, stored in zip(jobs, NO_STATES, strict=True):
         client.set(backend.get_key_for_task(key), stored)
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder)
+    collector = Collector(view, recorder.accept, recorder)
     cluster.start_worker()
     # When a sweep asks for them
     collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
@@ -179,18 +179,18 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
 
 
 @pytest.mark.parametrize("held", [b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]'])
-def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, broker: Broker, held: bytes) -> None:
+def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: ClusterView, held: bytes) -> None:
     cluster.server.client().hset("seedsweep:unacked", "tag", held)
     cluster.server.client().rpush("seedsweep", held)
-    assert broker.ledger.messages() == set()
-    assert broker.ledger.withdraw({"x"}) == set()
+    assert view.queue.messages() == set()
+    assert view.queue.withdraw({"x"}) == set()
 
 
-def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, broker: Broker) -> None:
+def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
     stored = b'{"status": "SUCCESS", "result": {"job": "x"}}'
     (job,) = jobs_by_key(1).values()
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder)
+    collector = Collector(view, recorder.accept, recorder)
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     cluster.app.backend.client.set(cluster.app.backend.get_key_for_task(job.key), stored)
 
@@ -202,14 +202,14 @@ def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, broker: Br
     assert row.error.startswith("the stored result ")
 
 
-def test_a_result_of_another_job_is_refused(cluster: Cluster, broker: Broker) -> None:
+def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView) -> None:
     # Given a job whose place another one's result has taken
     job, other = jobs_by_key(2).values()
     cluster.start_worker()
     cluster.submit(other)
     forged = cluster.result(other.key).model_dump(mode="json")
     recorder = Recorder()
-    collector = Collector(broker, recorder.accept, recorder)
+    collector = Collector(view, recorder.accept, recorder)
     cluster.workers[0].kill()
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     cluster.app.backend.store_result(job.key, forged, "SUCCESS")
@@ -220,32 +220,32 @@ def test_a_result_of_another_job_is_refused(cluster: Cluster, broker: Broker) ->
     assert (row.status, row.error) == ("failed", "the stored result is that of another job")
 
 
-def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, broker: Broker) -> None:
+def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, view: ClusterView) -> None:
     (job,) = jobs_by_key(1).values()
     forged = {"job": job.key, "status": "succeeded", "validation_accuracy": [0.5] * 3, "epoch_seconds": [0.1] * 3}
     forged |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "w", "attempts": 1}
     cluster.app.backend.store_result(job.key, forged, "SUCCESS")
     recorder = Recorder()
-    Collector(broker, recorder.accept, recorder).collect({job.key: job})
+    Collector(view, recorder.accept, recorder).collect({job.key: job})
     (row,) = recorder.rows
     assert (row.status, row.error) == ("failed", "the stored result is that of another job")
 
 
-def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, broker: Broker) -> None:
+def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView) -> None:
     cluster.server.client().config_set("maxmemory", "1")
     wait_for(lambda: cluster.server.client().config_get("maxmemory")["maxmemory"] == "1", "a full server")
 
     with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is .* MiB"):
-        submit(broker, [make_job()])
+        submit(view, [make_job()])
 
 
-def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, broker: Broker) -> None:
+def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, view: ClusterView) -> None:
     failed, forged = jobs_by_key(2)
     cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
     result = {"job": forged, "status": "succeeded", "validation_accuracy": [0.5], "epoch_seconds": [0.1], "attempts": 1}
     result |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "\ud800"}
     cluster.app.backend.store_result(forged, result, "SUCCESS")
     recorder = Recorder()
-    Collector(broker, recorder.accept, recorder).collect(jobs_by_key(2))
+    Collector(view, recorder.accept, recorder).collect(jobs_by_key(2))
     assert [row.status for row in recorder.rows] == ["failed"] * 2
     assert [json.loads(row.line())["status"] for row in recorder.rows] == ["failed"] * 2

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.cluster import reaper as keeper
+from orchestrator.cluster import reaper
 from orchestrator.cluster.embedded import SOCKET_BYTES, EmbeddedCluster
 from orchestrator.errors import ClusterError
 from tests.support.command_line import SMALL, CommandLine
@@ -84,7 +84,7 @@ def test_the_cluster_is_private_and_sigterm_ends_it_as_ctrl_c_does(command_line:
 def test_a_killed_orchestrator_takes_its_cluster_with_it(command_line: CommandLine) -> None:
     process = command_line.start("sweep", *STEADY, "--name", "a")
     command_line.wait_for_rows("a", 1, process)
-    assert len(command_line.cluster_processes()) >= 4  # keeper, server, worker and its child
+    assert len(command_line.cluster_processes()) >= 4  # reaper, server, worker and its child
 
     process.kill()
 
@@ -97,7 +97,7 @@ def test_a_killed_orchestrator_takes_its_cluster_with_it(command_line: CommandLi
     [
         ("valkey-server", "The embedded server was ended by SIGKILL"),
         ("celery", "The embedded worker was ended by SIGKILL"),
-        ("keeper.py", "The embedded cluster ended"),
+        ("reaper.py", "The embedded cluster ended"),
     ],
 )
 def test_a_part_that_dies_ends_the_sweep_with_a_clear_message(
@@ -134,7 +134,7 @@ def test_a_part_that_cannot_start_leaves_no_other_behind(tmp_path: Path) -> None
     commands = {"first": ["sleep", "600"], "second": [str(tmp_path / "nothing")]}
     before = {process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "sleep"}
     kept = subprocess.run(
-        [sys.executable, "-I", "-S", keeper.__file__, str(tmp_path)],
+        [sys.executable, "-I", "-S", reaper.__file__, str(tmp_path)],
         input=json.dumps(commands).encode() + b"\n", capture_output=True, timeout=30, check=False,
     )  # fmt: skip
     assert b"nothing" in kept.stderr

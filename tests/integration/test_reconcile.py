@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.running.collect import Collector
 from tests.integration.test_collect import Recorder
 from tests.support.cluster import Cluster, make_job
@@ -18,8 +18,8 @@ def test_a_cancelled_job_whose_message_was_lost_stays_cancelled(cluster: Cluster
     # Given two queued jobs, of which one is cancelled, and both of whose messages are lost: a worker was killed in the
     # instant between taking them and putting them on record
     kept, cancelled = make_job(seed=0), make_job(seed=1)
-    broker, recorder = Broker(cluster.settings), Recorder()
-    collector = Collector(broker, recorder.accept, recorder, look_seconds=0.05)
+    view, recorder = ClusterView(cluster.settings), Recorder()
+    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
     waiting = collector.begin({job.key: job for job in (kept, cancelled)}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
     cluster.server.client().delete("seedsweep")
@@ -33,8 +33,8 @@ def test_a_cancelled_job_whose_message_was_lost_stays_cancelled(cluster: Cluster
 def test_attempts_at_a_job_whose_message_was_lost_are_remembered(cluster: Cluster) -> None:
     # Given a job that has taken a worker down, and whose message is lost
     job = make_job()
-    broker, recorder = Broker(cluster.settings), Recorder()
-    collector = Collector(broker, recorder.accept, recorder, look_seconds=0.05)
+    view, recorder = ClusterView(cluster.settings), Recorder()
+    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     attempts = cluster.app.tasks[TRAIN].attempts()
     attempts.start(job.key, "w0@gone")
@@ -55,7 +55,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
     cluster.start_worker()
     cluster.submit(job)
     cluster.wait_for_state(job.key, "PROGRESS")
-    broker, recorder = Broker(cluster.settings), Recorder()
+    view, recorder = ClusterView(cluster.settings), Recorder()
     looks = []
 
     def ending_after_the_first(look: Callable[..., object]) -> Callable[..., object]:
@@ -69,9 +69,9 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
 
         return looking
 
-    for name in ("states", "messages"):
-        monkeypatch.setattr(broker.ledger, name, ending_after_the_first(getattr(broker.ledger, name)))
-    collector = Collector(broker, recorder.accept, recorder)
+    for owner, name in ((view.results, "states"), (view.queue, "messages")):
+        monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
+    collector = Collector(view, recorder.accept, recorder)
     # When it begins
     collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None))
     # Then the job is not trained a second time

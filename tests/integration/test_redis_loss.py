@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster as ClusterView
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.proxy import Proxy
@@ -101,7 +101,7 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     # Then the sweep says how many jobs were lost,
     wait_for_line(process, f"Redis lost {left} job{'s' if left > 1 else ''}: submitted again")
     # is registered again,
-    wait_for(lambda: Broker(cluster.settings).registry.manifest("a"), "the registered sweep")
+    wait_for(lambda: ClusterView(cluster.settings).registry.manifest("a"), "the registered sweep")
     # and ends well.
     cluster.start_worker()
     assert "jobs 4, accepted 4" in end(process)
@@ -117,7 +117,7 @@ def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
     process.kill()
     process.wait(timeout=30)
     cluster.start_worker()
-    manifest = Broker(cluster.settings).registry.manifest("a")
+    manifest = ClusterView(cluster.settings).registry.manifest("a")
     assert manifest is not None
     hashes = [cluster.result(job).weights_sha256 for job in manifest.jobs]
     cluster.store().drop_weights(hashes[:1])

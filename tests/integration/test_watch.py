@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cluster.cluster import Broker
+from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.folder.rows import lost_row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
@@ -91,7 +91,7 @@ def test_jobs_that_a_killed_orchestrator_had_not_submitted_are_submitted(
     # Given a sweep that is registered, and whose orchestrator was killed before it submitted anything
     specification = SweepSpecification(seeds=(0, 1), learning_rates=(0.03,), epochs=2, limit=500)
     jobs = [job.key for job in specification.jobs(MNIST_DIGEST)]
-    Broker(cluster.settings).registry.register(
+    ClusterView(cluster.settings).registry.register(
         Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
     )
     cluster.start_worker()
@@ -107,7 +107,7 @@ def test_a_watched_failure_stays_one_and_is_not_tried_again(command_line: Comman
     address = cluster.server.url
     process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
     wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
-    failed = Broker(cluster.settings).registry.manifest("a")
+    failed = ClusterView(cluster.settings).registry.manifest("a")
     assert failed is not None
     cluster.app.backend.store_result(failed.jobs[0], ValueError("it broke"), "FAILURE")
     command_line.wait_for_rows("a", 1, process)

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.support.redis_server import RedisServer
-from worker.redis.connection import passes
+from worker.redis.connection import is_transient
 
 
 def alone(client: redis.Redis) -> None:
@@ -44,13 +44,13 @@ def test_a_server_that_takes_no_writes_is_waited_for(
 ) -> None:
     client = redis_server.client()
     client.config_set("min-replicas-to-write", "1")
-    assert passes(error_of(write, client))
+    assert is_transient(error_of(write, client))
     client.config_set("min-replicas-to-write", "0")
     client.config_set("maxmemory", "1")
-    assert passes(error_of(write, client))
+    assert is_transient(error_of(write, client))
     client.config_set("maxmemory", "0")
     client.execute_command("REPLICAOF", "127.0.0.1", "1")
-    assert passes(error_of(write, client))
+    assert is_transient(error_of(write, client))
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -59,6 +59,6 @@ def test_a_mistake_of_ours_is_not(redis_server: RedisServer, write: Callable[[re
     client.lpush("name", "x")
     with pytest.raises(redis.ResponseError) as found:
         client.get("name")
-    assert not passes(found.value)
+    assert not is_transient(found.value)
     redis_server.stop()
-    assert passes(error_of(write, client))
+    assert is_transient(error_of(write, client))

@@ -21,7 +21,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import RunFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.run import Run
+from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest, free_name
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
@@ -418,7 +418,7 @@ def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Pa
         each.append(row(JOBS[1]))
     # Then both are passed over, and the row beside them is taken.
     wanted = {job.key: job for job in JOBS}
-    run = Run(folder, wanted, Settings(), "bundled", Interruption())
+    run = Session(folder, wanted, Settings(), "bundled", Interruption())
     assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
     assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted)] == [JOBS[1].key]
 

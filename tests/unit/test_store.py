@@ -49,9 +49,9 @@ def test_damaged_weights_are_not_returned(store: Store, client: redis.Redis) -> 
 
 
 def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> None:
-    assert store.settle(JOB, "1" * 64, JOB, "first@host")
-    assert store.settle(JOB, "1" * 64, JOB, "second@host")
-    assert not store.settle(JOB, "2" * 64, f"{JOB}.verify", "third@host")
+    assert store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
+    assert store.compare_with_first(JOB, "1" * 64, JOB, "second@host")
+    assert not store.compare_with_first(JOB, "2" * 64, f"{JOB}.verify", "third@host")
     found = Mismatch(first="1" * 64, second="2" * 64, run=f"{JOB}.verify", worker="third@host")
     assert store.mismatches([JOB, "0" * 64]) == {JOB: [found]}
 
@@ -73,8 +73,8 @@ def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Red
 
 def test_everything_expires(store: Store, client: redis.Redis) -> None:
     store.put_weights(b"weights")
-    store.settle(JOB, "1" * 64, JOB, "first@host")
-    store.settle(JOB, "2" * 64, JOB, "second@host")
+    store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
+    store.compare_with_first(JOB, "2" * 64, JOB, "second@host")
     store.cancel([JOB], "why")
     store.refused_for(JOB)
     attempts_of(store).start(JOB, "w@host")
@@ -194,7 +194,7 @@ def test_only_losses_count_against_a_job(store: Store) -> None:
     attempts.start(JOB, "dead@host")
     attempts.start(JOB, "dead@host")
     with pytest.raises(TooManyAttemptsError) as refusal:
-        attempts.on_last_chance(JOB, 0)
+        attempts.is_suspect(JOB, 0)
     assert str(refusal.value) == (
         "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host): it is given up"
     )
@@ -206,12 +206,12 @@ def test_a_worker_that_was_only_cut_off_is_not_held_against_a_job(store: Store) 
     presence = report(store, "cut@host", beat=time.time() - 11)
     attempt_id, attempt = attempts.start(JOB, "cut@host")
     with pytest.raises(TooManyAttemptsError):
-        attempts.on_last_chance(JOB, 0)
+        attempts.is_suspect(JOB, 0)
     assert [found.end for found in attempts.of(JOB)] == ["worker lost"]
     # When the worker is heard of again
     report(store, "cut@host", started=presence.started)
     # Then nothing is held against the job, and its attempt has the last word
-    assert not attempts.on_last_chance(JOB, 0)
+    assert not attempts.is_suspect(JOB, 0)
     assert [found.end for found in attempts.of(JOB)] == [None]
     attempts.finish(JOB, attempt_id, attempt, "finished")
     assert [found.end for found in attempts.of(JOB)] == ["finished"]
@@ -221,21 +221,21 @@ def test_who_gets_further_each_time_is_not_given_up(store: Store) -> None:
     attempts = attempts_of(store, limit=2)
     # Given a job whose workers went down, after a checkpoint each
     for epochs in range(4):
-        assert not attempts.on_last_chance(JOB, epochs)
+        assert not attempts.is_suspect(JOB, epochs)
         attempts.start(JOB, "dead@host", epochs)
     # Then only the loss after which it was no further counts
-    assert not attempts.on_last_chance(JOB, 4)
-    assert attempts.on_last_chance(JOB, 3)
+    assert not attempts.is_suspect(JOB, 4)
+    assert attempts.is_suspect(JOB, 3)
 
 
 def test_the_last_chance_is_one_alone_only_where_a_whole_worker_went_down(store: Store) -> None:
     attempts = attempts_of(store, limit=3)
     report(store, "w@host")
     for number in range(2):
-        assert not attempts.on_last_chance(JOB, 0), number
+        assert not attempts.is_suspect(JOB, 0), number
         attempts.start(JOB, "w@host")
         attempts.finish_on(JOB, "w@host", "child lost")
-    assert not attempts.on_last_chance(JOB, 0)
+    assert not attempts.is_suspect(JOB, 0)
 
 
 def test_a_refusal_is_timed_from_the_first_until_a_holder_is_seen(store: Store, client: redis.Redis) -> None:

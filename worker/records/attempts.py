@@ -58,31 +58,31 @@ class Attempts:
     roster: Roster
     limit: int
 
-    def on_last_chance(self, run: str, epochs: int) -> bool:
+    def is_suspect(self, task_id: str, epochs: int) -> bool:
         """Return whether the next worker that goes down under the run is one too many.
 
         A worker may have gone down because of a job that it trained beside this one: the last attempt shall show it.
 
         Args:
-            run: The run.
+            task_id: The task.
             epochs: Those that it has from a checkpoint.
 
         Raises:
             TooManyAttemptsError: the run took its worker down as often as is allowed.
         """
-        strikes = _strikes(self._settle_lost(run), epochs)
+        strikes = _strikes(self._mark_lost(task_id), epochs)
         if len(strikes) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
             raise TooManyAttemptsError(f"the job took its worker down {len(strikes)} times ({what}): it is given up")
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
-    def start(self, run: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
+    def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
         """Put a new attempt on record, which has so many epochs from a checkpoint.
 
         Returns:
             The attempt's id, which `finish` takes, and the attempt.
         """
-        earlier = self._settle_lost(run)
+        earlier = self._mark_lost(task_id)
         attempt = Attempt(
             number=len(earlier) + 1,
             cause=_cause(earlier[-1] if earlier else None),
@@ -91,26 +91,26 @@ class Attempts:
             epochs_before=epochs,
         )
         attempt_id = uuid.uuid4().hex
-        self._put(run, attempt_id, attempt)
+        self._put(task_id, attempt_id, attempt)
         return attempt_id, attempt
 
-    def finish(self, run: str, attempt_id: str, attempt: Attempt, end: End) -> None:
+    def finish(self, task_id: str, attempt_id: str, attempt: Attempt, end: End) -> None:
         """Put on record how an attempt ended."""
-        self._put(run, attempt_id, attempt.model_copy(update={"end": end}))
+        self._put(task_id, attempt_id, attempt.model_copy(update={"end": end}))
 
-    def finish_on(self, run: str, worker: str, end: End) -> None:
+    def finish_on(self, task_id: str, worker: str, end: End) -> None:
         """Put on record how the attempts ended that a worker saw end for their process."""
-        for attempt_id, attempt in self._read(run).items():
+        for attempt_id, attempt in self._read(task_id).items():
             if attempt.worker == worker and attempt.end is None:
-                self.finish(run, attempt_id, attempt, end)
+                self.finish(task_id, attempt_id, attempt, end)
 
-    def of(self, run: str) -> list[Attempt]:
+    def of(self, task_id: str) -> list[Attempt]:
         """Return a run's attempts, oldest first."""
-        return _in_order(self._read(run))
+        return _in_order(self._read(task_id))
 
-    def _settle_lost(self, run: str) -> list[Attempt]:
+    def _mark_lost(self, task_id: str) -> list[Attempt]:
         """Return the attempts, with those on record as lost whose workers are gone, and no others."""
-        attempts = self._read(run)
+        attempts = self._read(task_id)
         for attempt_id, attempt in attempts.items():
             if attempt.end not in (None, "worker lost"):
                 continue
@@ -118,11 +118,11 @@ class Attempts:
             end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
             if end != attempt.end:
                 attempts[attempt_id] = attempt.model_copy(update={"end": end})
-                self._put(run, attempt_id, attempts[attempt_id])
+                self._put(task_id, attempt_id, attempts[attempt_id])
         return _in_order(attempts)
 
-    def _put(self, run: str, attempt_id: str, attempt: Attempt) -> None:
-        name = key("attempts", run)
+    def _put(self, task_id: str, attempt_id: str, attempt: Attempt) -> None:
+        name = key("attempts", task_id)
 
         def command() -> None:
             with self.store.client.pipeline() as pipeline:
@@ -132,8 +132,8 @@ class Attempts:
 
         self.store.call(command)
 
-    def _read(self, run: str) -> dict[str, Attempt]:
-        stored = self.store.call(lambda: self.store.client.hgetall(key("attempts", run)))
+    def _read(self, task_id: str) -> dict[str, Attempt]:
+        stored = self.store.call(lambda: self.store.client.hgetall(key("attempts", task_id)))
         found = {}
         for attempt_id, value in cast("dict[bytes, bytes]", stored).items():
             try:

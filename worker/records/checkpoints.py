@@ -67,14 +67,14 @@ class Checkpoints:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def save(self, run: str, job: Job, checkpoint: Checkpoint) -> None:
+    def save(self, task_id: str, job: Job, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in the place of the run's earlier one."""
         blob = pack(job, checkpoint)
-        self._store.call(lambda: self._store.client.set(key("checkpoint", run), blob, ex=self._store.expires))
+        self._store.call(lambda: self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.expires))
 
-    def load(self, run: str, job: Job) -> Checkpoint | None:
+    def load(self, task_id: str, job: Job) -> Checkpoint | None:
         """Return the run's checkpoint, or None: one that cannot be read costs time, not the job."""
-        blob = self._store.call(lambda: self._store.client.get(key("checkpoint", run)))
+        blob = self._store.call(lambda: self._store.client.get(key("checkpoint", task_id)))
         if blob is None:
             return None
         try:
@@ -83,6 +83,6 @@ class Checkpoints:
             logger.warning("Starts from the first epoch: %s", error)
             return None
 
-    def delete(self, run: str) -> None:
+    def delete(self, task_id: str) -> None:
         """Remove the run's checkpoint."""
-        self._store.call(lambda: self._store.client.unlink(key("checkpoint", run)))
+        self._store.call(lambda: self._store.client.unlink(key("checkpoint", task_id)))

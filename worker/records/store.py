@@ -37,7 +37,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from nn import weights
 from nn.errors import WeightsError
 from worker.job import Mismatch
-from worker.redis.connection import passes
+from worker.redis.connection import is_transient
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Store:
             try:
                 return command()
             except (redis.RedisError, OSError) as error:
-                if not self._patient or not passes(error):
+                if not self._patient or not is_transient(error):
                     raise
                 logger.warning("Redis does not take a command and is asked again: %s", error)
                 time.sleep(self._backoff.compute(failures))
@@ -107,7 +107,7 @@ class Store:
         """Return those of the hashes whose weights are in the store."""
         return self._existing("weights", hashes)
 
-    def settle(self, job_key: str, sha256: str, run: str, worker: str) -> bool:
+    def compare_with_first(self, job_key: str, sha256: str, task_id: str, worker: str) -> bool:
         """Compare a finished run's weights with those of the first run of the job that finished.
 
         Returns:
@@ -119,23 +119,23 @@ class Store:
         first_sha256 = sha256 if first is None else cast("bytes", first).decode(errors="replace")
         if first_sha256 == sha256:
             return True
-        found = Mismatch(first=first_sha256, second=sha256, run=run, worker=worker)
+        found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)
         self._push(key("mismatch", job_key), found.model_dump_json())
         return False
 
     def compared(self, job_keys: Iterable[str]) -> set[str]:
-        """Return those of the jobs of which a run has finished, with whose weights `settle` compares."""
+        """Return those of the jobs of which a run has finished, with whose weights `compare_with_first` compares."""
         return self._existing("finished", job_keys)
 
     def forget_compared(self, job_keys: Iterable[str]) -> None:
-        """Remove what `settle` knows of these jobs, as if no run of them had finished."""
+        """Remove what `compare_with_first` knows of these jobs, as if no run of them had finished."""
         keys = list(job_keys)
         # One kind after the other: a role may have a right to each, and not to both at once.
         for kind in ("finished", "mismatch"):
             self._unlink([key(kind, job_key) for job_key in keys])
 
     def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
-        """Return what `settle` found wrong with these jobs, by the job's key; nothing for the others."""
+        """Return what `compare_with_first` found wrong with these jobs, by the job's key; nothing for the others."""
         keys = list(job_keys)
 
         def command() -> list[list[bytes]]:
@@ -147,15 +147,15 @@ class Store:
         found = zip(keys, self.call(command), strict=True)
         return {job_key: read for job_key, items in found if (read := list(_read_mismatches(items)))}
 
-    def cancel(self, runs: Iterable[str], reason: str, expires: int | None = None) -> None:
+    def cancel(self, task_ids: Iterable[str], reason: str, expires: int | None = None) -> None:
         """Let these runs end as REVOKED: waiting ones when a worker takes them, running ones at the next epoch.
 
         Args:
-            runs: The runs.
+            task_ids: The tasks.
             reason: What is stored as their result.
             expires: Seconds for which this holds; None for as long as results are kept.
         """
-        names = [key("cancelled", run) for run in runs]
+        names = [key("cancelled", task_id) for task_id in task_ids]
         seconds = min(self.expires, expires or self.expires)
 
         def command() -> None:
@@ -166,36 +166,36 @@ class Store:
 
         self.call(command)
 
-    def cancelled(self, run: str) -> str | None:
+    def cancelled(self, task_id: str) -> str | None:
         """Return why the run is cancelled, or None."""
-        reason = self.call(lambda: self.client.get(key("cancelled", run)))
+        reason = self.call(lambda: self.client.get(key("cancelled", task_id)))
         return None if reason is None else cast("bytes", reason).decode(errors="replace")
 
-    def revive(self, runs: Iterable[str]) -> None:
+    def revive(self, task_ids: Iterable[str]) -> None:
         """Take back `cancel` for runs that have not ended by it."""
-        self._unlink([key("cancelled", run) for run in runs])
+        self._unlink([key("cancelled", task_id) for task_id in task_ids])
 
-    def refused_for(self, run: str) -> float:
+    def refused_for(self, task_id: str) -> float:
         """Note that no worker has the run's data set; return for how many seconds that has been so."""
         now = time.time()
-        since = self.call(lambda: self.client.set(key("refusals", run), now, ex=self.expires, nx=True, get=True))
+        since = self.call(lambda: self.client.set(key("refusals", task_id), now, ex=self.expires, nx=True, get=True))
         try:
             return max(0.0, now - float(cast("bytes", since or b"")))
         except ValueError:
             return 0.0
 
-    def forget_refusals(self, run: str) -> None:
+    def forget_refusals(self, task_id: str) -> None:
         """Note that a worker has the run's data set again."""
-        self._unlink([key("refusals", run)])
+        self._unlink([key("refusals", task_id)])
 
-    def forget(self, runs: Iterable[str]) -> None:
+    def forget(self, task_ids: Iterable[str]) -> None:
         """Remove what is known of these runs but for their results, so that they can be submitted afresh."""
         kinds = ("checkpoint", "attempts", "refusals", "cancelled")
-        self._unlink([key(kind, run) for run in runs for kind in kinds])
+        self._unlink([key(kind, task_id) for task_id in task_ids for kind in kinds])
 
-    def drop_checkpoints(self, runs: Iterable[str]) -> None:
+    def drop_checkpoints(self, task_ids: Iterable[str]) -> None:
         """Remove the checkpoints of runs that have ended."""
-        self._unlink([key("checkpoint", run) for run in runs])
+        self._unlink([key("checkpoint", task_id) for task_id in task_ids])
 
     def _existing(self, kind: str, names: Iterable[str]) -> set[str]:
         wanted = list(names)

@@ -13,7 +13,7 @@ from celery.utils.log import get_logger
 from kombu.utils import json
 from redis.commands.core import Script
 
-from worker.redis.connection import passes
+from worker.redis.connection import is_transient
 
 logger = get_logger(__name__)
 
@@ -64,7 +64,7 @@ class LedgerBackend(RedisBackend):
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Return whether the error passes. Celery's own answer is yes to a KeyError, and no to a full Redis."""
-        return passes(exc)
+        return is_transient(exc)
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires

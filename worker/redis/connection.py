@@ -38,7 +38,7 @@ def connect(url: str, seconds: float) -> Redis:
     return Redis.from_url(plain, retry=Retry(NoBackoff(), 0), **timeouts)
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether the same command may succeed later. Whatever else Redis answers is a fault of ours."""
     if isinstance(error, _PASSING):
         return True

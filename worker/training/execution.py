@@ -74,7 +74,7 @@ class Execution:
         self._check_dataset()
         checkpoint = self.checkpoints.load(self.run_id, self.job)
         epochs = 0 if checkpoint is None else checkpoint.epochs
-        alone = self.attempts.on_last_chance(self.run_id, epochs)
+        alone = self.attempts.is_suspect(self.run_id, epochs)
         try:
             if alone:
                 self._wait_for_solitude()
@@ -121,7 +121,7 @@ class Execution:
             logger.warning("Starts from the first epoch: %s", error)
             trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch)
         result = self._result(trained)
-        if not self.store.settle(self.job.key, result.weights_sha256, self.run_id, self.worker):
+        if not self.store.compare_with_first(self.job.key, result.weights_sha256, self.run_id, self.worker):
             logger.critical("MISMATCH: %s has other weights than an earlier run of the same job", self.job)
         return result
 

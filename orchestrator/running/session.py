@@ -1,4 +1,4 @@
-"""One run of the orchestrator on a sweep: what is known of its jobs, and how the missing ones get their rows."""
+"""One session of the orchestrator on a sweep: what is known of its jobs, and how the missing ones get their rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.job import Job
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.cluster.cluster import Broker
+    from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector, Progress
 
 #: What a row says of a result that the cluster had before this sweep asked for it.
@@ -25,7 +25,7 @@ RESULT_BACKEND = "the result backend"
 
 
 @dataclass
-class Run:
+class Session:
     """A sweep's folder, which is this process's own for the time, and what is known of the sweep's jobs.
 
     Attributes:
@@ -35,7 +35,7 @@ class Run:
         data: Where an embedded worker takes the data set from.
         interruption: Keeps signals from cutting a row in two.
         workers: Processes of an embedded cluster; None for one per core.
-        resuming: Whether an earlier run has begun with the sweep.
+        resuming: Whether an earlier session has begun with the sweep.
         rows: The rows by job key.
     """
 
@@ -54,7 +54,7 @@ class Run:
         return {key: job for key, job in self.jobs.items() if key not in self.rows}
 
     def keep_own(self) -> int:
-        """Take the rows of earlier runs of this sweep that have a result and its weights; return how many."""
+        """Take the rows of earlier sessions of this sweep that have a result and its weights; return how many."""
         for key, row in self.folder.rows_of(self.jobs).items():
             if row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
                 self.rows[key] = row
@@ -95,10 +95,10 @@ class Run:
             OutputError: the folder cannot be written any more.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
-        with self._cluster(progress.message) as broker:
+        with self._cluster(progress.message) as cluster:
             manifest = self.folder.manifest()
-            broker.patiently(lambda: broker.registry.reopen(manifest))
-            collector = self._collector(broker, manifest, progress)
+            cluster.patiently(lambda: cluster.registry.reopen(manifest))
+            collector = self._collector(cluster, manifest, progress)
             # What a resumed sweep finds on the cluster is most likely its own, finished while nobody looked.
             waiting = collector.begin(
                 self.missing,
@@ -106,34 +106,34 @@ class Run:
                 reused_from=None if self.resuming else RESULT_BACKEND,
             )
             collector.collect(waiting)
-            self._end(broker, manifest)
+            self._end(cluster, manifest)
 
     def follow(self, progress: Progress) -> None:
         """Collect what somebody has submitted, until every job has its row; submit only what Redis lost.
 
         Raises: as `train`.
         """
-        with self._cluster(progress.message) as broker:
+        with self._cluster(progress.message) as cluster:
             manifest = self.folder.manifest()
-            broker.patiently(lambda: broker.registry.register(manifest))
-            self._collector(broker, manifest, progress).collect(self.missing)
-            self._end(broker, manifest)
+            cluster.patiently(lambda: cluster.registry.register(manifest))
+            self._collector(cluster, manifest, progress).collect(self.missing)
+            self._end(cluster, manifest)
 
-    def _collector(self, broker: Broker, manifest: Manifest, progress: Progress) -> Collector:
+    def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
-        sweep = Membership(broker, manifest, progress.message)
-        return Collector(broker, self.accept, progress, sweep=sweep)
+        sweep = Membership(cluster, manifest, progress.message)
+        return Collector(cluster, self.accept, progress, sweep=sweep)
 
-    def _end(self, broker: Broker, manifest: Manifest) -> None:
+    def _end(self, cluster: Cluster, manifest: Manifest) -> None:
         """Look whether any two runs of a job disagreed, and note on the cluster that the sweep waits for nothing."""
-        found = broker.patiently(lambda: broker.store.mismatches(self.jobs))
+        found = cluster.patiently(lambda: cluster.store.mismatches(self.jobs))
         for key, mismatches in found.items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        broker.patiently(lambda: broker.registry.finish(manifest.name))
+        cluster.patiently(lambda: cluster.registry.finish(manifest.name))
 
-    def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Broker]:
+    def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
         return cluster_for(
             self.settings, data=self.data, processes=self.processes, interruption=self.interruption, tell=tell
         )
