@@ -25,5 +25,7 @@ def _celery() -> Any:
         celery = create_app(load_settings())
     except SeedsweepError as error:
         raise SystemExit(f"Error: {error}") from None
+    # Flower looks up results through Celery's default app.
+    celery.set_default()
     globals()["celery"] = celery
     return celery

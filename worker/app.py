@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
 
@@ -27,12 +28,16 @@ class SeedsweepApp(Celery):
     backend_address: str
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
-        """Return a connection to the broker, unless another address is given."""
+        """Return a connection over which a worker takes jobs, by default to `broker_address`."""
         return super().connection_for_read(url or self.broker_address, **options)
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
-        """Return a connection to the broker, unless another address is given."""
-        return super().connection_for_write(url or self.broker_address, **options)
+        """Return a connection over which jobs are queued and workers are watched, by default to `broker_address`."""
+        # By default, every kombu connection that listens to anything also requeues messages whose lease has expired.
+        # Flower listens to events and must not need the right to touch messages.
+        unacknowledged = {"ack_emulation": False}
+        transport_options = (options.pop("transport_options", None) or {}) | unacknowledged
+        return super().connection_for_write(url or self.broker_address, transport_options=transport_options, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return create_app, (self.settings,)
@@ -50,7 +55,10 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app.settings, app.broker_address, app.backend_address = settings, broker, backend
     app.backend_cls = backend
     app.conf.update(
-        _messages() | _reliability(settings) | _connections(settings, on_socket=backend.startswith("redis+socket"))
+        _messages()
+        | _reliability(settings)
+        | _connections(settings, on_socket=backend.startswith("redis+socket"))
+        | _certificates(broker)
     )
     # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.redis.backend:LedgerBackend")
@@ -146,3 +154,11 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
         # A unix socket has no keepalive, and redis-py refuses the option there.
         "redis_socket_keepalive": not on_socket,
     }
+
+
+def _certificates(broker: str) -> dict[str, Any]:
+    address = urlsplit(broker)
+    if address.scheme != "rediss":
+        return {}
+    # Kombu reads these from the URL; Flower, which asks for the length of the queue by itself, only from this setting.
+    return {"broker_use_ssl": {name: value for name, value in parse_qsl(address.query) if name.startswith("ssl_")}}

@@ -12,6 +12,7 @@ import pytest
 from tests.support.cluster import Cluster, make_job
 from tests.support.flower_process import FlowerProcess
 from tests.support.waiting import wait_for
+from worker.messages import TRAIN
 
 
 @pytest.fixture
@@ -106,3 +107,34 @@ def test_flower_shows_a_running_job_that_was_cancelled(cluster: Cluster, flower:
     # Then Flower shows it as such
     wait_for(lambda: flower.tasks()[run]["revoked"], "the event in Flower", report=flower.text)
     assert flower.tasks()[run]["state"] == "REVOKED"
+
+
+@pytest.mark.parametrize("epochs", [1, 60])
+def test_a_flower_that_starts_during_a_job_shows_what_the_job_is(cluster: Cluster, tmp_path: Path, epochs: int) -> None:
+    # Given a job in training, and a Flower that starts only now
+    worker = cluster.start_worker()
+    job = make_job(epochs=epochs, limit=20_000)
+    run = cluster.submit(job).id
+    cluster.wait_for_state(run, "STARTED", "PROGRESS")
+    child = worker.children()[0]
+    child.suspend()
+    flower = FlowerProcess(tmp_path, cluster.server.url)
+    try:
+        flower.start()
+        # When its worker tells how far the job is, or, of a job with a single epoch, only how it ended
+        child.resume()
+        # Then Flower shows the name and the arguments of the task, whose announcement it has missed
+        for state in ("PROGRESS", "SUCCESS") if epochs > 1 else ("SUCCESS",):
+            task = shown(flower, run, state)
+            assert (task["name"], task["args"], task["kwargs"]) == (TRAIN, "", str(job))
+        # And finds the task by its name
+        assert run in flower.json(f"/api/tasks?taskname={TRAIN}")
+    finally:
+        flower.stop()
+
+
+def test_flower_looks_up_results(cluster: Cluster, flower: FlowerProcess) -> None:
+    cluster.start_worker()
+    run = cluster.submit(make_job()).id
+    result = cluster.result(run)
+    assert flower.json(f"/api/task/result/{run}")["result"] == result.model_dump(mode="json")

@@ -56,7 +56,7 @@ class FlowerProcess:
         with self.log.open("ab") as log:
             self._logged = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "worker.flower", "flower"],
+                [sys.executable, "-m", "celery", "-A", "worker", "flower"],
                 cwd=ROOT,
                 env=os.environ | self._environment,
                 stdout=log,

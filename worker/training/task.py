@@ -72,6 +72,12 @@ class TrainingTask(Task):
             # Of earlier attempts: this one had its outcome before it began.
             Checkpoints(self.store()).delete(self.request.id)
 
+    def send_event(self, type_: str, *args: Any, **fields: Any) -> Any:
+        """Send an event that names its task, so that Flower can show a job whose earlier events it missed."""
+        request = self.request
+        shown = {"name": self.name, "args": request.get("argsrepr", ""), "kwargs": request.get("kwargsrepr", "")}
+        return super().send_event(type_, *args, **shown, **fields)
+
     def tell_flower(self, state: str, text: str, **fields: Any) -> None:
         """Send an event that Flower shows as the task's state and result; nothing is lost when it does not arrive."""
         try:
