@@ -14,6 +14,8 @@ import psutil
 
 from tests.support.waiting import wait_for
 
+#: One job of a hundredth of a second.
+QUICK = ("--seeds", "7", "--learning-rates", "0.03", "--epochs", "1", "--limit", "100")
 #: Four jobs of a few hundredths of a second.
 SMALL = ("--seeds", "0-1", "--learning-rates", "0.01,0.03", "--epochs", "2", "--limit", "1000")
 

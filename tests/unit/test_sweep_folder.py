@@ -1,4 +1,4 @@
-"""A sweep's folder: what it takes, what it refuses, and what survives an interruption."""
+"""A sweep's folder: what it takes and what it refuses, and that nothing is written outside it."""
 
 from __future__ import annotations
 
@@ -13,52 +13,13 @@ from typing import Any
 
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
-from nn.errors import InvalidInputError, WeightsError
+from nn.errors import InvalidInputError
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
-from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import RunFolder
-from orchestrator.interruption import Interruption
-from orchestrator.running.session import Session
-from orchestrator.sweeps.manifest import Manifest, free_name
-from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
+from orchestrator.sweeps.manifest import free_name
 from tests.support.privileges import without_privileges
-from worker.job import Job, Result
-from worker.settings import Settings
-
-SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
-JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
-BLOB = b"weights"
-
-
-def made(output: Path, name: str = "a") -> RunFolder:
-    folder = RunFolder(output, name)
-    keys = [job.key for job in JOBS]
-    folder.create(
-        Manifest(name=name, specification=SPECIFICATION, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
-    )
-    return folder
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def row(job: Job, blob: bytes = BLOB) -> Row:
-    result = Result(
-        job=job.key,
-        status="succeeded",
-        validation_accuracy=[0.5],
-        epoch_seconds=[0.25],
-        weights_sha256=digest(blob),
-        weights_bytes=len(blob),
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)
+from tests.support.sweep_folders import BLOB, JOBS, SPECIFICATION, made, names_in, row
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a b", ".hidden", "-x", "ä", "a" * 101, "a\n", "a\0"])
@@ -190,40 +151,6 @@ def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) 
     assert names_in(tmp_path) == []
 
 
-def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
-    # Given a row, and the beginning of another one, as SIGKILL leaves it.
-    folder = made(tmp_path)
-    folder.append(row(JOBS[0]))
-    results = folder.path / "results.jsonl"
-    with results.open("ab") as file:
-        file.write(row(JOBS[1]).line().encode()[:100])
-
-    # Then the whole row is there, and a row that comes later is not glued to the torn one.
-    assert list(folder.rows()) == [JOBS[0].key]
-    with folder.exclusive():
-        folder.append(row(JOBS[1]))
-    assert list(folder.rows()) == [JOBS[0].key, JOBS[1].key]
-    assert [json.loads(line)["seed"] for line in results.read_text().splitlines()] == [0, 1]
-
-
-def test_a_torn_line_is_cut_however_long(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    folder.append(row(JOBS[0]))
-    whole = (folder.path / "results.jsonl").read_bytes()
-    for before, torn in ((whole, b"x" * 200_000), (b"", b"x" * 200_000), (whole, b""), (b"", b"")):
-        (folder.path / "results.jsonl").write_bytes(before + torn)
-        with folder.exclusive():
-            assert (folder.path / "results.jsonl").read_bytes() == before
-
-
-def test_a_line_without_an_end_costs_little_memory(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    folder.append(row(JOBS[0]))
-    os.truncate(folder.path / "results.jsonl", 100 * 2**20)
-    assert max(map(len, folder.lines())) <= 16 * 2**20
-    assert list(folder.rows()) == [JOBS[0].key]
-
-
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     # Given a sweep of which every file is a pipe
     folder = made(tmp_path)
@@ -313,121 +240,9 @@ def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: 
     assert reason in str(caught.value)
 
 
-def test_a_result_replaces_a_failure_and_never_the_other_way_round(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    for new in (lost_row(JOBS[0], "failed", "it broke"), row(JOBS[0]), lost_row(JOBS[0], "failed", "late")):
-        folder.append(new)
-    assert folder.rows()[JOBS[0].key].status == "succeeded"
-
-
 def test_two_orchestrators_do_not_write_to_one_folder(tmp_path: Path) -> None:
     folder = made(tmp_path)
     with folder.exclusive(), pytest.raises(SweepExistsError, match="Another process"), folder.exclusive():
         pass
     with folder.exclusive():
         pass
-
-
-def test_weights_are_kept_only_if_they_are_what_they_are_called(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-
-    folder.keep_weights(digest(BLOB), BLOB)
-    with pytest.raises(WeightsError, match="arrived damaged"):
-        folder.keep_weights(digest(b"other"), BLOB)
-
-    assert names_in(folder.path / "weights") == [f"{digest(BLOB)}.safetensors"]
-    assert folder.has_weights(digest(BLOB))
-    folder.weights_path(digest(BLOB)).write_bytes(b"damaged")
-    assert not folder.has_weights(digest(BLOB))
-
-
-def test_a_hash_that_is_none_leads_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError):
-        made(tmp_path).keep_weights("../../escape", BLOB)
-
-
-def test_results_end_in_the_order_of_the_sweep(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    rows = {job.key: row(job) for job in reversed(JOBS)}
-
-    folder.finish(rows, [job.key for job in JOBS], "csv", "json")
-
-    assert list(folder.rows()) == [job.key for job in JOBS]
-    assert (folder.path / "leaderboard.csv").read_text() == "csv"
-
-
-def test_results_of_other_sweeps_are_found_with_their_weights(tmp_path: Path) -> None:
-    # Given a sweep with one good row, one whose weights are damaged, and one that failed.
-    other = made(tmp_path, "other")
-    other.keep_weights(digest(BLOB), BLOB)
-    other.append(row(JOBS[0]))
-    other.append(row(JOBS[1], b"never stored"))
-
-    # When another sweep asks for both jobs, it gets what is whole.
-    folder = made(tmp_path, "new")
-    wanted = {job.key: job for job in JOBS}
-    found = list(sibling_results(folder, wanted))
-    assert [(reused.job, source.name) for reused, source in found] == [(JOBS[0].key, "other")]
-
-    # And the weights are the same file's bytes, also after the other sweep is gone.
-    folder.take_weights(other, digest(BLOB))
-    other.weights_path(digest(BLOB)).unlink()
-    assert folder.has_weights(digest(BLOB))
-
-
-def test_weights_behind_a_link_are_taken_and_not_the_link(tmp_path: Path) -> None:
-    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
-    (tmp_path / "elsewhere").write_bytes(BLOB)
-    other.weights_path(digest(BLOB)).symlink_to(tmp_path / "elsewhere")
-    folder.take_weights(other, digest(BLOB))
-    (tmp_path / "elsewhere").unlink()
-    assert folder.has_weights(digest(BLOB))
-
-
-def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
-    # Given a sweep whose lines begin with the key of a wanted job, and hold the row of another one
-    other = made(tmp_path, "other")
-    other.keep_weights(digest(BLOB), BLOB)
-    first = '{"job":"' + JOBS[0].key + '",'
-    unwanted = row(JOBS[1].model_copy(update={"seed": 9}))
-    for each in (unwanted, row(JOBS[1]), row(JOBS[1])):
-        with (other.path / "results.jsonl").open("a") as file:
-            file.write(each.line().replace("{", first, 1))
-    # Then the row that is wanted is found, once.
-    found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS})
-    assert [reused.job for reused, _ in found] == [JOBS[1].key]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"seed": 77},
-        {"learning_rate": 0.5},
-        {"epochs": 2},
-        {"validation_accuracy": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
-        {"notebook_accuracy": [1.0]},
-    ],
-    ids=str,
-)
-def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Path, changes: dict[str, Any]) -> None:
-    # Given a sweep and a sibling, both with a row that is another job's, under the key of a wanted one
-    folder, other = made(tmp_path), made(tmp_path, "other")
-    for each in (folder, other):
-        each.keep_weights(digest(BLOB), BLOB)
-        each.append(row(JOBS[0]).model_copy(update=changes))
-        each.append(row(JOBS[1]))
-    # Then both are passed over, and the row beside them is taken.
-    wanted = {job.key: job for job in JOBS}
-    run = Session(folder, wanted, Settings(), "bundled", Interruption())
-    assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
-    assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted)] == [JOBS[1].key]
-
-
-def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    folder.keep_weights(digest(BLOB), BLOB)
-    folder.append(row(JOBS[0]))
-    other = made(tmp_path, "other")
-    other.append(lost_row(JOBS[1], "failed", "it broke"))
-
-    assert list(sibling_results(folder, {job.key: job for job in JOBS})) == []

@@ -1,0 +1,169 @@
+"""Bad input gets one sentence, and nothing is begun."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nn.datasets.mnist import load_mnist
+from nn.errors import InvalidInputError
+from orchestrator.cli.main import run
+from orchestrator.cli.options import SweepOptions
+from orchestrator.cli.sweep import make_plan
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.idx_files import write_idx_folder
+from tests.support.redis_server import free_port
+
+BAD_INPUT = [
+    (["--learning-rates", "0"], "--learning-rates is '0'; allowed: finite numbers greater than 0"),
+    (["--learning-rates", "-0.1"], "--learning-rates is '-0.1'"),
+    (["--learning-rates", "nan"], "--learning-rates is 'nan'"),
+    (["--learning-rates", "fast"], "--learning-rates is 'fast'"),
+    (["--seeds", "5-2"], "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges"),
+    (["--seeds", ""], "--seeds is ''"),
+    (["--seeds", "4294967296"], "--seeds is '4294967296'"),
+    (["--seeds", "0-99999999"], "--seeds is '0-99999999'; allowed: at most 100,000 seeds"),
+    (["--epochs", "0"], "--epochs is '0'; allowed: an integer from 1 to 100000"),
+    (["--hidden", "128"], "--hidden is '128'; allowed: two layer widths"),
+    (["--loss", "mse"], "--loss is 'mse'; allowed: cross_entropy or sum_of_squares"),
+    (["--dtype", "float16"], "--dtype is 'float16'"),
+    (["--rule", "magic"], "--rule is 'magic'"),
+    (["--engine", "gpu"], "--engine is 'gpu'"),
+    (["--limit", "0"], "--limit is '0'"),
+    (["--limit", "59501"], "--limit is '59501'; allowed: an integer from 1 to 59500, which is all that the data set"),
+    (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
+    (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
+    (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
+    (["--workers", "two"], "--workers is 'two'"),
+    (["--data", "no-such-folder"], "no-such-folder"),
+    (["--data", "a" * 5000], "cannot be read: File name too long; allowed: 'bundled', 'openml', or a folder"),
+    (["--data", "a\nb"], "a\\nb' is not a folder; allowed: "),
+    (["--data", "loop/x"], "--data is 'loop/x'; allowed: bundled, openml, or a folder with the four IDX files"),
+    (["--data", os.fsdecode(b"caf\xe9")], "--data is 'caf\\udce9'; allowed: bundled, openml, or a folder"),
+    (["--data", "pipe"], "pipe' is not a folder; allowed: "),
+    (["--name", "../up"], "--name is '../up'"),
+    (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
+    (["--name", "empty"], "The folder runs/empty is not a sweep's (it has no sweep.json): choose another --name, or"),
+    (["--name", "empty", "--resume"], "The folder runs/empty is not a sweep's (it has no sweep.json)"),
+    (["--output", ".", "--name", "file"], "file is a file, and not a sweep's folder: choose another --name, or move"),
+    (["--output", ".", "--name", "file", "--resume"], "file is a file, and not a sweep's folder"),
+    (["--name", "none", "--resume"], "There is no sweep named none in runs"),
+    (["--resume"], "--name is missing; allowed: the name of the sweep that --resume goes on with"),
+    (["--output", "file"], "The output folder file/x cannot be written: "),
+    (["--output", "file/deeper"], "The output folder file/deeper/x cannot be written: "),
+    (["--output", ""], "--output is ''"),
+    (["--output", "a" * 5000], "x cannot be written: File name too long"),
+    (["--output", "new/" + "a" * 300], "x cannot be written: File name too long"),
+    (["--output", "loop"], "The output folder loop/x cannot be written: "),
+    (["--output", "pipe", "--name", "pipe"], "The output folder pipe/pipe cannot be written: Not a directory"),
+    (["--output", "pipe", "--name", "pipe", "--resume"], "pipe/pipe/sweep.json cannot be read: Not a directory"),
+    (["--spec", ""], "--spec is ''; allowed: the path of a TOML file"),
+    (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file (No such file or directory)"),
+    (["--spec", "pipe"], "--spec is 'pipe'; allowed: a readable TOML file (Not a regular file)"),
+    (["--spec", "/dev/zero"], "--spec is '/dev/zero'; allowed: a readable TOML file (Not a regular file)"),
+    (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
+    (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
+    (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
+    (["--broker", "redis://127.0.0.1:1/0", "--workers", "2"], "--workers is '2'; allowed: nothing beside --broker"),
+    (["--sedes", "0-4"], "No such option: --sedes"),
+    (["surplus"], "unexpected extra argument(s) (surplus)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT, ids=[" ".join(case[0])[:50] for case in BAD_INPUT])
+def test_bad_input_gets_one_sentence_and_nothing_is_begun(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cache_dir: Path,
+) -> None:
+    # Given a folder with a sweep, a file, a pipe and a link to itself in it
+    for name in ("taken", "empty"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / "taken" / "sweep.json").write_text("{}")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+    before = {str(path) for path in tmp_path.rglob("*")}
+    port = str(free_port())
+    name = [] if "--name" in arguments or "--resume" in arguments else ["--name", "x"]
+
+    # When the command is given something that cannot be used
+    status = run(["sweep", *name, *(argument.replace("PORT", port) for argument in arguments)])
+
+    # Then it says what in one line, and has started and made nothing.
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("orchestrator: ")
+    assert sentence.replace("PORT", port) in printed.err
+    assert {str(path) for path in tmp_path.rglob("*")} == before
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
+    for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
+        options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
+        assert make_plan(words | {"limit": str(samples)}, options).specification.limit == samples
+        with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, which"):
+            make_plan(words | {"limit": str(samples + 1)}, options)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("~nobody-here/x", "SEEDSWEEP_DATA is '~nobody-here/x'; allowed: bundled, openml, or a folder with the four "),
+        ("/no/such", "SEEDSWEEP_DATA: the data set '/no/such' is not a folder; allowed: "),
+    ],
+)
+def test_bad_data_of_the_environment_is_named_as_such(
+    value: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_DATA", value)
+    assert run(["sweep", "--name", "x"]) == 2
+    assert capsys.readouterr().err.startswith(f"orchestrator: {sentence}")
+    # A word of the command line is not blamed on the variable.
+    assert run(["sweep", "--name", "x", "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"orchestrator: {tmp_path} has no file")
+
+
+def test_bad_input_on_the_real_command_line(command_line: CommandLine) -> None:
+    done = command_line.run("sweep", "--learning-rates", "nan", status=2)
+
+    assert done.stdout == ""
+    assert done.stderr == (
+        "orchestrator: --learning-rates is 'nan'; allowed: finite numbers greater than 0, separated by commas\n"
+    )
+    assert not (command_line.folder / "runs").exists()
+
+
+def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    cluster.server.client().config_set("requirepass", "right")
+    address = cluster.server.url.replace("//", "//:wrong@")
+
+    done = command_line.run("sweep", *SMALL, "--broker", address, status=2)
+
+    assert done.stderr.startswith(f"orchestrator: {cluster.server.url.replace('//', '//:**@')} does not let us in: ")
+    assert "wrong" not in done.stderr

@@ -1,0 +1,47 @@
+"""What `--help` says of each command, and what it costs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.cli.main import run
+from tests.support.command_line import CommandLine
+
+
+def test_help_names_every_option_of_the_specification(command_line: CommandLine) -> None:
+    text = command_line.run("sweep", "--help").stdout
+
+    for option in ("seeds", "learning-rates", "epochs", "hidden", "loss", "rule", "engine", "dtype", "shuffle", "limit",
+                   "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse"):  # fmt: skip
+        assert f"--{option} " in text
+    assert "sweep" in command_line.run("--help").stdout
+    assert command_line.run("--version").stdout.startswith("seedsweep ")
+
+
+@pytest.mark.parametrize("command", ["sweep", "watch", "cancel", "verify", "show", "predict"])
+def test_every_command_says_what_it_does_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert re.search(rf"^  {command} +[A-Z]", overview, re.MULTILINE), overview
+    assert "Example: orchestrator sweep " in overview
+    assert "..." not in overview.partition("Commands:")[2]
+
+    assert run([command, "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert f"  Example: orchestrator {command} " in text
+    # The options in the example are ones that the command has.
+    before, _, rest = text.partition("Example: ")
+    example, _, after = rest.partition("\n\n")
+    assert all(f"  {option} " in before + after for option in re.findall(r"--[a-z-]+", example))
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    code = "import orchestrator.cli.main, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {"celery", "kombu", "numpy", "pydantic", "redis", "rich", "sklearn", "numba"} & set(loaded)

@@ -1,0 +1,83 @@
+"""Outputs of every kind: few characters, a full disk, a reader that goes, a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.support.command_line import QUICK, SMALL, CommandLine
+
+
+def test_an_output_that_knows_few_characters_costs_no_result(command_line: CommandLine) -> None:
+    # Given a folder whose name is no text, and an output for ASCII alone
+    name = os.fsdecode(b"caf\xe9")
+    for encoding in ("ascii", "utf-8"):
+        done = command_line.run("sweep", *SMALL, "--output", name, "--name", encoding, PYTHONIOENCODING=encoding)
+        assert f"Results: caf\\udce9/{encoding} (leaderboard.csv" in done.stdout
+        done = command_line.run("show", f"{name}/{encoding}", "0:0.01", PYTHONIOENCODING=encoding)
+        assert "Learning curve" in done.stdout
+        done = command_line.run("show", name, "0:0.01", PYTHONIOENCODING=encoding, status=2)
+        assert "There is no sweep 'caf\\udce9'" in done.stderr
+
+
+def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    for arguments in (
+        ("show", "a", "7:0.03"), ("show", "a", "7:0.03", "--json"), ("sweep", "--help"), ("--version",),
+        ("verify", "a", "--json"), ("sweep", "--resume", "--name", "a", "--json"),
+    ):  # fmt: skip
+        for encoding in ("utf-8", "ascii"):
+            with Path("/dev/full").open("w") as full:
+                done = subprocess.run(
+                    command_line.command(*arguments), cwd=command_line.folder, stdout=full, stderr=subprocess.PIPE,
+                    env=command_line.environment | {"PYTHONIOENCODING": encoding}, text=True, check=False,
+                )  # fmt: skip
+            last = done.stderr.splitlines()[-1]
+            assert (done.returncode, last) == (
+                1, "orchestrator: Standard output cannot be written: No space left on device",
+            )  # fmt: skip
+            assert "Traceback" not in done.stderr
+            assert "Exception" not in done.stderr
+    # What standard error does not take costs nothing.
+    with Path("/dev/full").open("w") as full:
+        again = subprocess.run(
+            command_line.command("sweep", "--resume", "--name", "a", "--json"), cwd=command_line.folder, stderr=full,
+            stdout=subprocess.PIPE, env=command_line.environment, check=True,
+        )  # fmt: skip
+    assert json.loads(again.stdout)["name"] == "a"
+    assert command_line.nothing_is_left()
+
+
+def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    long = ("sweep", *SMALL, "--epochs", "100", "--name", "b")
+    for arguments, told in (
+        (("show", "a", "7:0.03", "--json"), ""),
+        (("sweep", "--help"), ""),
+        (long, r"\d of 4 jobs are kept in runs/b; go on with: orchestrator sweep --resume --name b\n"),
+    ):
+        # Given a pipe, of which one byte is read
+        process = subprocess.Popen(
+            command_line.command(*arguments), cwd=command_line.folder, env=command_line.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, text=False,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if arguments == long:
+            process.stdout.read(1)
+        process.stdout.close()
+        assert re.fullmatch(told, process.stderr.read().decode())
+        assert process.wait(timeout=30) == 141
+        process.stderr.close()
+    assert command_line.nothing_is_left()
+
+
+def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> None:
+    command_line.run("sweep", *QUICK, "--name", "a")
+    for arguments in (("sweep", "--resume", "--name", "a"), ("show", "a", "7:0.03")):
+        wide, narrow = (command_line.run(*arguments, COLUMNS=columns).stdout for columns in ("200", "20"))
+        assert narrow == wide
+        assert all(line == line.rstrip() for line in narrow.splitlines())

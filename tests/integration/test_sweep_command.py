@@ -1,0 +1,235 @@
+"""Sweeps on real clusters: what they make, what they say, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from nn.datasets.mnist import MNIST_DIGEST
+from nn.weights import digest
+from tests.support.cluster import Cluster
+from tests.support.command_line import QUICK, SMALL, CommandLine
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from worker.errors import TooManyAttemptsError
+
+FIELDS = {
+    "job", "seed", "learning_rate", "epochs", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
+    "attempts", "worker", "error",
+}  # fmt: skip
+
+
+def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: CommandLine) -> None:
+    # When a sweep runs on the embedded cluster
+    done = command_line.run("sweep", *SMALL, "--name", "first")
+
+    # Then it shows the leaderboard and its accounting,
+    assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 0\n" in done.stdout
+    assert "rank   learning rate" in done.stdout
+    assert done.stderr == ""
+    # there is one row a job, in the sweep's order,
+    rows = command_line.rows("first")
+    assert [(row["seed"], row["learning_rate"]) for row in rows] == [(0, 0.01), (0, 0.03), (1, 0.01), (1, 0.03)]
+    for row in rows:
+        assert row.keys() >= FIELDS
+        assert row["status"] == "succeeded"
+        assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == row["epochs"] == 2
+        assert 0.5 < row["validation_accuracy"][-1] < 1.0
+        # with weights that are what they are called,
+        weights = command_line.sweep("first") / "weights" / f"{row['weights_sha256']}.safetensors"
+        assert digest(weights.read_bytes()) == row["weights_sha256"]
+        assert {name: array.shape for name, array in load_file(weights).items()} == {
+            "W1": (128, 784), "W2": (64, 128), "W3": (10, 64),
+        }  # fmt: skip
+    # a description,
+    described = json.loads((command_line.sweep("first") / "sweep.json").read_text())
+    assert described["dataset"] == MNIST_DIGEST
+    assert described["jobs"] == [row["job"] for row in rows]
+    assert described["specification"]["limit"] == 1000
+    # two leaderboards that say the same,
+    leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
+    assert [row["rank"] for row in leaderboard] == [1, 2]
+    for standing in leaderboard:
+        finals = [row["validation_accuracy"][-1] for row in rows if row["learning_rate"] == standing["learning_rate"]]
+        assert standing["mean"] == pytest.approx(sum(finals) / 2, abs=1e-9)
+        assert (standing["best"], standing["worst"], standing["seeds"]) == (max(finals), min(finals), 2)
+    with (command_line.sweep("first") / "leaderboard.csv").open() as file:
+        assert [float(row["mean"]) for row in csv.DictReader(file)] == [row["mean"] for row in leaderboard]
+    # and nothing is left running or in the temporary folder.
+    assert command_line.nothing_is_left()
+
+    # When the same sweep, and one seed more, runs again, only the new jobs are trained.
+    done = command_line.run("sweep", *SMALL, "--seeds", "0-2", "--name", "second")
+    assert "accepted 6, attempts 2, reused 4," in done.stdout
+    reused = [row for row in command_line.rows("second") if row["reused_from"]]
+    assert {row["reused_from"] for row in reused} == {"first"}
+    assert [row["weights_sha256"] for row in reused] == [row["weights_sha256"] for row in rows]
+
+    # When it is asked to, it trains everything again, to the same leaderboard.
+    done = command_line.run("sweep", *SMALL, "--name", "third", "--no-reuse")
+    assert "attempts 4, reused 0," in done.stdout
+    for file in ("leaderboard.json", "leaderboard.csv"):
+        assert (command_line.sweep("third") / file).read_bytes() == (command_line.sweep("first") / file).read_bytes()
+
+
+def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given one sweep on the embedded cluster, and one on a Redis server with two workers
+    cluster.start_worker(ready=False)
+    cluster.start_worker(ready=False)
+    command_line.run("sweep", *SMALL, "--name", "embedded")
+    address = cluster.server.url
+    done = command_line.run("sweep", *SMALL, "--name", "cluster", "--no-reuse", "--broker", address, "--json")
+
+    # Then the output is one JSON object, and progress went elsewhere
+    printed = json.loads(done.stdout)
+    assert printed["accounting"] == {
+        "jobs": 4, "accepted": 4, "attempts": 4, "reused": 0, "diverged": 0, "failed": 0, "cancelled": 0,
+        "mismatches": 0, "repeated": {},
+    }  # fmt: skip
+    assert "[4/4] seed 1" in done.stderr
+    assert f"Training 4 on the cluster at {address}" in done.stderr
+    # and the leaderboards are the same to the byte.
+    embedded = (command_line.sweep("embedded") / "leaderboard.json").read_bytes()
+    assert (command_line.sweep("cluster") / "leaderboard.json").read_bytes() == embedded
+    assert printed["leaderboard"] == json.loads(embedded)
+    assert {row["worker"] for row in command_line.rows("cluster")} <= {worker.name for worker in cluster.workers}
+
+    # When another folder asks the cluster for the same jobs, it takes the results that are there,
+    done = command_line.run("sweep", *SMALL, "--name", "again", "--output", "elsewhere", CELERY_BROKER_URL=address)
+    assert "attempts 0, reused 4," in done.stdout
+    assert (command_line.folder / "elsewhere" / "again" / "leaderboard.json").read_bytes() == embedded
+    # or does not if told so.
+    done = command_line.run(
+        "sweep", *SMALL, "--name", "anew", "--output", "elsewhere", "--no-reuse", CELERY_BROKER_URL=address
+    )
+    assert "attempts 4, reused 0," in done.stdout
+    assert not command_line.cluster_processes()
+
+
+def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
+    done = command_line.run("sweep", *SMALL, "--learning-rates", "0.03,1000", "--seeds", "0", "--name", "a")
+
+    assert "accepted 2, attempts 2, reused 0, diverged 1, failed 0" in done.stdout
+    good, diverged = command_line.rows("a")
+    assert (good["status"], good["error"]) == ("succeeded", None)
+    assert diverged["status"] == "diverged"
+    assert diverged["error"]
+    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())[1]["diverged"] == 1
+
+
+def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
+    (command_line.folder / "sweep.toml").write_text(
+        'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'
+        "shuffle = true\n"
+    )
+
+    command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--no-shuffle", "--name", "a")
+
+    (row,) = command_line.rows("a")
+    assert (row["seed"], row["learning_rate"], row["epochs"]) == (7, 0.001, 3)
+    # The notebook's rule reports what the notebook would have printed, too.
+    assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
+    assert json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["shuffle"] is False
+
+    # When it is resumed with other words, then each is named with what was typed and what can be.
+    began = "as the sweep a began"
+    for words, sentence in {
+        ("--seeds", "0-9"): f"--seeds is '0-9'; allowed: 7, {began} (or leave it out)",
+        ("--learning-rates", "0.50"): f"--learning-rates is '0.50'; allowed: 0.001, {began} (or leave it out)",
+        ("--hidden", "16,9"): f"--hidden is '16,9'; allowed: 16,8, {began} (or leave it out)",
+        ("--shuffle",): f"--shuffle is given; allowed: --no-shuffle, {began} (or leave it out)",
+        ("--no-shuffle", "--spec", "sweep.toml"): f"seeds in sweep.toml is 0-1; allowed: 7, {began} (or leave it out)",
+    }.items():
+        done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
+        assert done.stderr == f"orchestrator: {sentence}\n"
+    command_line.run("sweep", *QUICK, "--name", "b")
+    done = command_line.run("sweep", "--resume", "--name", "b", "--data", "openml", status=2)
+    assert done.stderr.startswith("orchestrator: --data is 'openml'; allowed: bundled, as the sweep b began")
+
+
+def test_a_sweep_without_a_worker_says_so_and_waits(command_line: CommandLine, cluster: Cluster) -> None:
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any("No worker is online" in line for line in lines)
+
+    cluster.start_worker()
+
+    output = "".join(lines)
+    assert "accepted 4, attempts 4" in output
+    assert process.wait(timeout=30) == 0
+
+
+def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep of which one job fails and one is cancelled
+    address = cluster.server.url
+    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    failed, cancelled, *_ = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
+    command_line.wait_for_rows("a", 1, process)
+    cluster.store().cancel([cancelled], "nobody wants it")
+    cluster.start_worker()
+
+    # Then it ends with status 1 and a row for each, with its reason and without a result
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "jobs 4, accepted 2, attempts 2, reused 0, diverged 0, failed 1, cancelled 1" in output
+    rows = {row["job"]: row for row in command_line.rows("a")}
+    assert (rows[failed]["status"], rows[failed]["error"]) == ("failed", "it took its worker down 3 times")
+    assert rows[cancelled]["status"] == "cancelled"
+    assert "nobody wants it" in rows[cancelled]["error"]
+    for row in (rows[failed], rows[cancelled]):
+        assert (row["validation_accuracy"], row["weights_sha256"]) == ([], None)
+
+    # When the sweep is resumed, it keeps what it has and trains the two.
+    done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
+    assert "2 were finished by an earlier run of this sweep" in done.stdout
+    assert "accepted 4" in done.stdout
+    assert "failed 0, cancelled 0" in done.stdout
+    assert [row["job"] for row in command_line.rows("a")] == list(rows)
+
+
+def test_a_redis_that_goes_and_comes_back_is_waited_for(
+    command_line: CommandLine, persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
+    try:
+        # Given a sweep that waits for its jobs
+        process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
+        wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+        # When the server goes for a while, and a worker comes
+        cluster.server.stop()
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any("does not answer" in line for line in lines)
+        cluster.server.start()
+        cluster.start_worker()
+        # Then the sweep says so and ends as if nothing had been.
+        output = "".join(lines)
+        assert f"{cluster.server.url} is back" in output
+        assert "jobs 4, accepted 4, attempts 4," in output
+        assert process.wait(timeout=30) == 0
+    finally:
+        cluster.close()
+
+
+def test_two_runs_of_one_sweep_do_not_meet(command_line: CommandLine) -> None:
+    # Given a sweep that runs
+    slow = ("sweep", *SMALL, "--epochs", "100", "--workers", "1")
+    process = command_line.start(*slow, "--name", "a")
+    wait_for(command_line.cluster_processes, "the cluster of the first run")
+
+    # When somebody resumes it meanwhile, then that is refused.
+    done = command_line.run("sweep", "--resume", "--name", "a", status=2)
+
+    assert "Another process is running the sweep a" in done.stderr
+    os.kill(process.pid, 15)
+    assert process.wait(timeout=30) == 143

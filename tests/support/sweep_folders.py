@@ -1,0 +1,45 @@
+"""Sweep folders with two jobs, made without a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nn.datasets.mnist import MNIST_DIGEST
+from nn.weights import digest
+from orchestrator.folder.rows import Row, accepted_row
+from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.job import Job, Result
+
+SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
+JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
+BLOB = b"weights"
+
+
+def made(output: Path, name: str = "a") -> RunFolder:
+    folder = RunFolder(output, name)
+    keys = [job.key for job in JOBS]
+    folder.create(
+        Manifest(name=name, specification=SPECIFICATION, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
+    )
+    return folder
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def row(job: Job, blob: bytes = BLOB) -> Row:
+    result = Result(
+        job=job.key,
+        status="succeeded",
+        validation_accuracy=[0.5],
+        epoch_seconds=[0.25],
+        weights_sha256=digest(blob),
+        weights_bytes=len(blob),
+        worker="w@host",
+        attempts=1,
+    )
+    return accepted_row(job, result)
