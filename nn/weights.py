@@ -20,6 +20,10 @@ _DTYPES = {"F32": "<f4", "F64": "<f8"}
 MAX_BYTES = 2**31
 
 
+#: Widths of the layers: (n_features, hidden_1, hidden_2, n_classes).
+LayerSizes = tuple[int, int, int, int]
+
+
 class Weights(NamedTuple):
     """Three C-contiguous matrices of one float dtype; there are no biases.
 
@@ -34,12 +38,12 @@ class Weights(NamedTuple):
     W3: NDArray[Any]
 
     @property
-    def layer_sizes(self) -> tuple[int, int, int, int]:
+    def layer_sizes(self) -> LayerSizes:
         """The widths of the layers: (n_features, hidden_1, hidden_2, n_classes)."""
         return self.W1.shape[1], self.W1.shape[0], self.W2.shape[0], self.W3.shape[0]
 
 
-def initial_weights(layer_sizes: tuple[int, int, int, int], random_state: np.random.RandomState, dtype: str) -> Weights:
+def initial_weights(layer_sizes: LayerSizes, random_state: np.random.RandomState, dtype: str) -> Weights:
     """Draw the weights that the notebook's `initialization()` draws after `np.random.seed(seed)`.
 
     W1, W2 and W3 in this order from `randn`, each scaled by sqrt(1 / rows), in float64; then rounded to `dtype`.

@@ -151,7 +151,7 @@ def test_a_checkpoint_that_does_not_fit_the_job_costs_time_and_no_more(cluster: 
     worker = cluster.start_worker()
     result = cluster.result(cluster.submit(job).id)
     # Then it starts from the first epoch
-    worker.wait_until_logged("Starts from the first epoch: resume_from is")
+    worker.wait_until_logged("Starts from the first epoch: the checkpoint has layers of (784, 5, 4, 10) in float32")
     assert (result.status, len(result.validation_accuracy)) == ("succeeded", job.epochs)
 
 

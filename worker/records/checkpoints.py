@@ -10,7 +10,7 @@ from celery.utils.log import get_task_logger
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.errors import WeightsError
-from nn.weights import digest, from_safetensors, to_safetensors
+from nn.weights import LayerSizes, digest, from_safetensors, to_safetensors
 from worker.job import canonical
 from worker.records.store import Store, key
 
@@ -30,11 +30,16 @@ def pack(job: Job, checkpoint: Checkpoint) -> bytes:
     return canonical(head).encode() + b"\n" + weights
 
 
-def unpack(job: Job, blob: bytes) -> Checkpoint:
-    """Read a checkpoint of this job, whoever wrote it.
+def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
+    """Read a checkpoint of a job from untrusted bytes. What it returns, training can resume from.
+
+    Args:
+        job: The job.
+        blob: What `pack` returned.
+        layer_sizes: The widths of the job's network (`nn.weights.Weights.layer_sizes`).
 
     Raises:
-        WeightsError: it is damaged, or another job's.
+        WeightsError: it is damaged, another job's, or of a network of another shape or dtype.
     """
     line, _, weights = blob.partition(b"\n")
     try:
@@ -46,7 +51,20 @@ def unpack(job: Job, blob: bytes) -> Checkpoint:
         history = tuple(_record(job, number, fields) for number, fields in enumerate(head["history"], start=1))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise WeightsError("the checkpoint's history cannot be read") from None
-    return Checkpoint(from_safetensors(weights), history)
+    checkpoint = Checkpoint(from_safetensors(weights), history)
+    _check_fit(job, checkpoint, layer_sizes)
+    return checkpoint
+
+
+def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> None:
+    if checkpoint.epochs > job.epochs:
+        raise WeightsError(f"the checkpoint has {checkpoint.epochs} epochs; the job has {job.epochs}")
+    weights = checkpoint.weights
+    found, expected = (weights.layer_sizes, weights.W1.dtype.name), (layer_sizes, job.dtype)
+    if found != expected:
+        raise WeightsError(
+            f"the checkpoint has layers of {found[0]} in {found[1]}; the job's are {expected[0]} in {expected[1]}"
+        )
 
 
 def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
@@ -72,13 +90,13 @@ class Checkpoints:
         blob = pack(job, checkpoint)
         self._store.call(lambda: self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.expires))
 
-    def load(self, task_id: str, job: Job) -> Checkpoint | None:
+    def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
         """Return the run's checkpoint, or None: one that cannot be read costs time, not the job."""
         blob = self._store.call(lambda: self._store.client.get(key("checkpoint", task_id)))
         if blob is None:
             return None
         try:
-            return unpack(job, cast("bytes", blob))
+            return unpack(job, cast("bytes", blob), layer_sizes)
         except WeightsError as error:
             logger.warning("Starts from the first epoch: %s", error)
             return None

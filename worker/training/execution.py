@@ -9,13 +9,12 @@ import redis
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
-from nn.errors import InvalidInputError
 from worker.errors import OutOfMemoryError, WrongDatasetError
 from worker.job import Job, Result
 from worker.records.attempts import End
 from worker.records.checkpoints import Checkpoints
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
-from worker.training.trainer import Trained, train
+from worker.training.trainer import Trained, layer_sizes, train
 
 if TYPE_CHECKING:
     from nn.checkpoint import Checkpoint
@@ -72,7 +71,7 @@ class Execution:
         """
         self._check_wanted()
         self._check_dataset()
-        checkpoint = self.checkpoints.load(self.run_id, self.job)
+        checkpoint = self.checkpoints.load(self.run_id, self.job, layer_sizes(self.job, self.task.dataset))
         epochs = 0 if checkpoint is None else checkpoint.epochs
         alone = self.attempts.is_suspect(self.run_id, epochs)
         try:
@@ -112,14 +111,7 @@ class Execution:
     def _train(self, checkpoint: Checkpoint | None) -> Result:
         if checkpoint is not None:
             logger.info("Goes on after epoch %d", checkpoint.epochs)
-        try:
-            trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
-        except InvalidInputError as error:
-            if checkpoint is None:
-                raise
-            # It bears the job's name, and cannot be the job's.
-            logger.warning("Starts from the first epoch: %s", error)
-            trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch)
+        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
         if not self.store.compare_with_first(self.job.key, result.weights_sha256, self.run_id, self.worker):
             logger.critical("MISMATCH: %s has other weights than an earlier run of the same job", self.job)

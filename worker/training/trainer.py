@@ -11,7 +11,7 @@ from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import Dataset
 from nn.network import DeepNeuralNetwork
 from nn.samples import Samples
-from nn.weights import to_safetensors
+from nn.weights import LayerSizes, to_safetensors
 from worker.job import Job
 
 
@@ -28,6 +28,11 @@ class Trained:
     weights: bytes
     history: tuple[EpochRecord, ...]
     problem: str | None
+
+
+def layer_sizes(job: Job, dataset: Dataset) -> LayerSizes:
+    """Return the widths of the network that a job trains on a data set."""
+    return dataset.train.n_features, *job.hidden_layer_sizes, dataset.n_classes
 
 
 def train(
