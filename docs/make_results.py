@@ -18,7 +18,7 @@ from results_networks import examine
 
 from nn.datasets.mnist import load_mnist
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from worker.settings import load_settings
 
 HERE = Path(__file__).parent
@@ -53,10 +53,10 @@ def main() -> None:
     results_figures.draw(notebook, networks, by_rate, arguments.figures)
 
 
-def read(path: Path) -> tuple[RunFolder, list[Row]]:
+def read(path: Path) -> tuple[SweepFolder, list[Row]]:
     """Return a sweep's folder and its rows, in the sweep's order; every job must have a result."""
     path = path.resolve()
-    folder = RunFolder(path.parent, path.name)
+    folder = SweepFolder(path.parent, path.name)
     rows = folder.rows()
     missing = [key for key in folder.manifest().jobs if key not in rows or not rows[key].accepted]
     if missing:

@@ -13,7 +13,7 @@ from nn.datasets.mnist import Dataset
 from nn.notebook import notebook_accuracy
 from nn.weights import Weights, initial_weights, load
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Network:
     output_layer_effect: int
 
 
-def examine(folder: RunFolder, rows: list[Row], dataset: Dataset) -> list[Network]:
+def examine(folder: SweepFolder, rows: list[Row], dataset: Dataset) -> list[Network]:
     """Look at each network of a sweep that trained float64 networks of the notebook's shape."""
     images = dataset.x_validation.astype(np.float64)
     return [_network(folder, row, images, dataset.y_validation) for row in rows]
 
 
-def _network(folder: RunFolder, row: Row, images: NDArray[Any], labels: NDArray[np.int64]) -> Network:
+def _network(folder: SweepFolder, row: Row, images: NDArray[Any], labels: NDArray[np.int64]) -> Network:
     trained = load(folder.weights_path(str(row.weights_sha256)))
     initial = initial_weights(trained.layer_sizes, np.random.RandomState(row.seed), str(trained.W1.dtype))
     changes = [after - before for before, after in zip(initial, trained, strict=True)]

@@ -1,9 +1,7 @@
-"""Looks into what a sweep kept: a job by its key or its coordinates, its network, and what that network gets wrong."""
+"""Evaluates a trained job: the probabilities for one picture, and its mistakes on the validation set."""
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,32 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.datasets.idx import N_CLASSES
 from nn.datasets.mnist import load_mnist
 from nn.engine import Engine
-from nn.errors import DatasetError, InvalidInputError, WeightsError
+from nn.errors import DatasetError, WeightsError
 from nn.samples import Samples, pack_bytes
-from nn.weights import Weights, load
-from orchestrator.analysis.leaderboard import leaderboard
-from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
-from orchestrator.sweeps.manifest import Manifest, is_name
-from worker.job import Job
-
-_KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-_COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<learning_rate>[0-9.eE+-]{1,30})", re.ASCII)
-JOB_WORDS = "the first digits of a job's key, or SEED:LEARNING_RATE such as 3:0.01"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A job of a sweep with what came of it."""
-
-    manifest: Manifest
-    job: Job
-    row: Row
-    weights: Weights
+from nn.weights import Weights
+from orchestrator.analysis.lookup import TrainedJob
 
 
 @dataclass(frozen=True)
@@ -86,91 +64,6 @@ class Evaluation:
         ]
 
 
-def open_run(argument: str, output: Path) -> RunFolder:
-    """Return the folder of a sweep.
-
-    Args:
-        argument: The folder's path, or the name of a sweep under `output`.
-        output: Where sweeps are kept.
-
-    Raises:
-        SweepNotFoundError: neither is there.
-    """
-    path = Path(argument)
-    try:
-        if argument and (path / "sweep.json").is_file():
-            path = path.resolve()
-            return RunFolder(path.parent, path.name)
-        if is_name(argument) and (output / argument / "sweep.json").is_file():
-            return RunFolder(output, argument)
-    except (OSError, ValueError):
-        pass  # not a path at all
-    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep's folder nor a name in {output}")
-
-
-def trained(folder: RunFolder, chosen: str | None = None) -> Trained:
-    """Return a job of a sweep with its row and its weights.
-
-    Args:
-        folder: The sweep's folder.
-        chosen: A prefix of its key, or `SEED:LEARNING_RATE`; None for the best job of the leaderboard's first place.
-
-    Raises:
-        SweepNotFoundError: the folder holds no sweep, or no result yet.
-        InvalidInputError: `chosen` names no job of the sweep, or more than one.
-        WeightsError: the job has no weights, or they are missing, damaged, or not those of such a network.
-    """
-    manifest = folder.manifest()
-    jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
-    rows = folder.rows_of(jobs)
-    key = _best(folder, jobs, rows) if chosen is None else _find(folder, jobs, chosen)
-    row = rows.get(key)
-    if row is None or row.weights_sha256 is None:
-        why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
-        raise WeightsError(f"Job {key[:12]} ({jobs[key]}) has no weights: {why}")
-    path = folder.weights_path(row.weights_sha256)
-    if not folder.has_weights(row.weights_sha256):
-        raise WeightsError(f"{path} is missing or damaged: resume the sweep {folder.name} to train the job again")
-    weights = load(path)
-    expected = (*jobs[key].hidden_layer_sizes, N_CLASSES)
-    if weights.layer_sizes[1:] != expected:
-        raise WeightsError(f"{path} has layers of {_sizes(weights.layer_sizes[1:])}; the job's have {_sizes(expected)}")
-    return Trained(manifest, jobs[key], row, weights)
-
-
-def _sizes(layers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, layers))
-
-
-def _best(folder: RunFolder, jobs: dict[str, Job], rows: dict[str, Row]) -> str:
-    first = leaderboard(jobs.values(), rows)[0]
-    if first.best_seed is None:
-        raise SweepNotFoundError(f"The sweep {folder.name} has no result yet")
-    coordinates = (first.best_seed, first.learning_rate)
-    return next(key for key, job in jobs.items() if (job.seed, job.learning_rate) == coordinates)
-
-
-def _find(folder: RunFolder, jobs: dict[str, Job], chosen: str) -> str:
-    if match := _COORDINATES.fullmatch(chosen):
-        coordinates = (int(match["seed"]), _number(match["learning_rate"]))
-        found = [key for key, job in jobs.items() if (job.seed, job.learning_rate) == coordinates]
-    elif _KEY_PREFIX.fullmatch(chosen):
-        found = [key for key in jobs if key.startswith(chosen)]
-    else:
-        raise InvalidInputError("the job", chosen, JOB_WORDS)
-    if len(found) != 1:
-        count = f"{len(found)} jobs begin so" if found else f"the sweep {folder.name} has no such job"
-        raise InvalidInputError("the job", chosen, f"{JOB_WORDS} ({count})")
-    return found[0]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the probability of each class for one picture of shape (28, 28), as `picture.read_picture` returns it.
 
@@ -184,7 +77,7 @@ def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
         return reference.forward(weights, packed.dense(0, weights.W1.dtype)).A3
 
 
-def evaluate(job: Trained, cache_dir: Path) -> Evaluation:
+def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
     """Predict the whole validation set by the engine that trained the job.
 
     Raises:
@@ -234,7 +127,7 @@ def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np
     return Evaluation(confusion.astype(np.int64), mistakes)
 
 
-def _engine(job: Trained) -> Engine:
+def _engine(job: TrainedJob) -> Engine:
     if job.job.engine == "numpy":
         return reference.NumPyEngine(job.weights, loss=job.job.loss)
     # Imported where it is used: it loads a compiler.

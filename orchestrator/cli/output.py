@@ -15,7 +15,7 @@ from rich.text import Text
 
 from orchestrator.analysis.leaderboard import Standing
 from orchestrator.folder.rows import Accounting
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import say
 from worker.text import printable
 
@@ -34,7 +34,7 @@ def knows_blocks(console: Console) -> bool:
     return console.encoding.startswith("utf")
 
 
-def print_end(console: Console, folder: RunFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
+def print_end(console: Console, folder: SweepFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
     """Print the leaderboard, the accounting line and where the files are."""
     print_leaderboard(console, standings)
     say(console, str(accounting))
@@ -105,7 +105,7 @@ def _print_at_width(console: Console, table: Table, width: int) -> None:
     console.file.flush()
 
 
-def print_json(folder: RunFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
+def print_json(folder: SweepFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
     """Print one JSON object with all of it."""
     print(
         json.dumps(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.evaluation import Evaluation, Mistake, Trained, evaluate, open_run, probabilities, trained
+from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate, probabilities
+from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
 from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import knows_blocks, print_table
@@ -36,7 +37,7 @@ def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
         SeedsweepError: the sweep, the job, its weights or the picture cannot be used.
     """
     picture = _picture(image)
-    network = trained(open_run(run, Path(DEFAULT_OUTPUT)), job)
+    network = trained_job(open_sweep(run, Path(DEFAULT_OUTPUT)), job)
     given = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
     ranked = sorted(range(len(given)), key=lambda label: -(given[label] or 0.0))
     if as_json:
@@ -66,7 +67,7 @@ def run_show(run: str, job: str, *, as_json: bool) -> int:
     Raises:
         SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
     """
-    network = trained(open_run(run, Path(DEFAULT_OUTPUT)), job)
+    network = trained_job(open_sweep(run, Path(DEFAULT_OUTPUT)), job)
     evaluation = evaluate(network, load_settings().cache_dir)
     if as_json:
         _print_json(_identity(network) | _as_dict(network.row, evaluation))
@@ -87,7 +88,7 @@ def _print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, allow_nan=False))
 
 
-def _identity(network: Trained) -> dict[str, Any]:
+def _identity(network: TrainedJob) -> dict[str, Any]:
     row = network.row
     return {
         "sweep": network.manifest.name,
@@ -111,7 +112,7 @@ def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def title(network: Trained) -> str:
+def title(network: TrainedJob) -> str:
     """Return which job it is, and how good its network is."""
     row = network.row
     accuracy = percent(row.validation_accuracy[-1])

@@ -17,7 +17,7 @@ from orchestrator.cli.outcome import how_to_go_on, run_to_its_end
 from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
 from orchestrator.errors import SweepExistsError
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.sweeps import fields
@@ -38,7 +38,7 @@ MNIST_SAMPLES = 59_500
 class Plan:
     """A sweep of which everything was checked, and nothing was begun."""
 
-    folder: RunFolder
+    folder: SweepFolder
     specification: SweepSpecification
     dataset: str
     jobs: dict[str, Job]
@@ -80,7 +80,7 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> Plan:
         given = _from_file(options.spec) | given
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
-    folder = RunFolder(output_folder(options.output), _name(options))
+    folder = SweepFolder(output_folder(options.output), _name(options))
     earlier = folder.manifest() if options.resume else None
     if earlier is None:
         folder.refuse_existing()

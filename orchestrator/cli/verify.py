@@ -18,7 +18,7 @@ from orchestrator.cli.output import complain, print_table
 from orchestrator.cluster.connect import cluster_for, embedded_processes
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check, Verification, choose
 from orchestrator.sweeps.manifest import Manifest
@@ -49,7 +49,7 @@ class Options:
 class Plan:
     """A verification of which everything was checked, and nothing was begun."""
 
-    folder: RunFolder
+    folder: SweepFolder
     manifest: Manifest
     rows: dict[str, Row]
     jobs: list[Job]
@@ -98,7 +98,7 @@ def make_plan(name: str, options: Options) -> Plan:
     if options.every and options.jobs is not None:
         raise InvalidInputError("--jobs", options.jobs, "nothing beside --all")
     count = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
-    folder = RunFolder(output_folder(options.output), sweep_name(name))
+    folder = SweepFolder(output_folder(options.output), sweep_name(name))
     manifest = folder.manifest()
     jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
     rows = {key: row for key, row in folder.rows().items() if row.accepted and key in jobs}

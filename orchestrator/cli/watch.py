@@ -15,7 +15,7 @@ from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.cancel import cancel_sweep
 from orchestrator.running.session import Session
@@ -40,7 +40,7 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
     try:
         with interruption.handling():
             settings = settings_of_a_cluster(broker)
-            folder = RunFolder(output_folder(output), sweep_name(name))
+            folder = SweepFolder(output_folder(output), sweep_name(name))
             # Before the cluster, which may take its time to answer.
             if folder.exists():
                 folder.manifest()
@@ -67,7 +67,7 @@ def run_watch(name: str, broker: str | None, output: str, *, as_json: bool) -> i
         return interrupted.status
 
 
-def find_sweep(cluster: Cluster, folder: RunFolder) -> Manifest:
+def find_sweep(cluster: Cluster, folder: SweepFolder) -> Manifest:
     """Return a sweep's description, from the cluster or from its folder here.
 
     Raises:
@@ -101,7 +101,7 @@ def _jobs(manifest: Manifest) -> dict[str, Job]:
     return jobs
 
 
-def _create(folder: RunFolder, manifest: Manifest) -> None:
+def _create(folder: SweepFolder, manifest: Manifest) -> None:
     # Two watchers may do so at once: either's folder is as good.
     with contextlib.suppress(SweepExistsError):
         folder.create(manifest)
@@ -154,7 +154,7 @@ def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> 
         SeedsweepError: bad input, no such sweep, or no cluster; with nothing begun.
     """
     settings = settings_of_a_cluster(broker)
-    folder = RunFolder(output_folder(output), sweep_name(name))
+    folder = SweepFolder(output_folder(output), sweep_name(name))
     cluster = Cluster(settings, tell=complain)
     cluster.check_answer()
     done = cancel_sweep(cluster, find_sweep(cluster, folder))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import is_name
 from worker.job import Job
 
@@ -15,7 +15,7 @@ _KEY_START = len('{"job":"')
 _KEY = slice(_KEY_START, _KEY_START + 64)
 
 
-def sibling_results(folder: RunFolder, wanted: Mapping[str, Job]) -> Iterator[tuple[Row, RunFolder]]:
+def sibling_results(folder: SweepFolder, wanted: Mapping[str, Job]) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of wanted jobs with the folder that holds their weights, each job at most once.
 
     Weights that are missing, or are not what their hash says, make their row useless.
@@ -39,13 +39,13 @@ def sibling_results(folder: RunFolder, wanted: Mapping[str, Job]) -> Iterator[tu
                 yield row, other
 
 
-def _siblings(folder: RunFolder) -> list[RunFolder]:
+def _siblings(folder: SweepFolder) -> list[SweepFolder]:
     """Return the other sweeps' folders, the latest name first."""
     names = sorted((path.parent.name for path in folder.path.parent.glob("*/sweep.json")), reverse=True)
-    return [RunFolder(folder.path.parent, name) for name in names if name != folder.name and is_name(name)]
+    return [SweepFolder(folder.path.parent, name) for name in names if name != folder.name and is_name(name)]
 
 
-def _usable(line: bytes, other: RunFolder) -> Row | None:
+def _usable(line: bytes, other: SweepFolder) -> Row | None:
     try:
         row = Row.model_validate_json(line)
     except ValidationError:

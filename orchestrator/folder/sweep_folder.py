@@ -30,7 +30,7 @@ from worker.job import Job
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class RunFolder:
+class SweepFolder:
     """The folder of one sweep. Reading needs no lock; whoever writes holds `exclusive()`."""
 
     def __init__(self, output: Path, name: str) -> None:
@@ -206,7 +206,7 @@ class RunFolder:
             raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {found}")
         self._write(self.weights_path(sha256), blob)
 
-    def take_weights(self, other: RunFolder, sha256: str) -> None:
+    def take_weights(self, other: SweepFolder, sha256: str) -> None:
         """Share another sweep's weights file; the caller has checked it.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster.connect import cluster_for, embedded_processes
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
@@ -39,7 +39,7 @@ class Session:
         rows: The rows by job key.
     """
 
-    folder: RunFolder
+    folder: SweepFolder
     jobs: dict[str, Job]
     settings: Settings
     data: str

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import State
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cleanup import Cleanup
 from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch
 from orchestrator.running.submit import submit
@@ -78,7 +78,7 @@ def compare(row: Row, result: Result) -> list[Difference]:
     return found
 
 
-def examine(job: Job, row: Row, folder: RunFolder) -> list[Difference]:
+def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     """Return what is wrong with a row and its weights file without a look at another run."""
     found = [
         Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
@@ -101,7 +101,7 @@ class Verification:
         tell: Shows a message to the user.
     """
 
-    def __init__(self, cluster: Cluster, folder: RunFolder, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, folder: SweepFolder, tell: Callable[[str], None]) -> None:
         self._cluster = cluster
         self._folder = folder
         self._tell = tell

@@ -13,7 +13,7 @@ from orchestrator.cli import watch as watch_command
 from orchestrator.cli.main import run
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.registry import Registry
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cancel import reason
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
@@ -74,7 +74,7 @@ def test_whoever_cancels_is_told_when_redis_goes(
     # Given a Redis that goes for a moment when the command has begun
     server, find_sweep = persistent_redis_server, watch_command.find_sweep
 
-    def find_sweep_late(cluster: ClusterView, folder: RunFolder) -> Manifest:
+    def find_sweep_late(cluster: ClusterView, folder: SweepFolder) -> Manifest:
         server.stop()
         threading.Timer(1.0, server.start).start()
         return find_sweep(cluster, folder)

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.errors import OutputError
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import require
@@ -72,7 +72,7 @@ def test_a_row_that_does_not_fit_leaves_no_part_of_it(command_line: CommandLine,
     row = Row.model_validate_json(before.splitlines()[0]).model_copy(update={"error": "x" * 10_000})
     # When a row is added that does not fit into what is left of the file's last block, then all is as it was.
     with pytest.raises(OutputError, match="No space left on device"):
-        RunFolder(small_disk, "a").append(row)
+        SweepFolder(small_disk, "a").append(row)
     assert results.read_bytes() == before
 
 

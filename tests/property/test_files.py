@@ -1,4 +1,4 @@
-"""Data sets, weights, checkpoints and run folders may be damaged or forged: they are read, or refused, cheaply."""
+"""Data sets, weights, checkpoints and sweep folders may be damaged or forged: they are read, or refused, cheaply."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from nn.datasets import idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
-from orchestrator.analysis.evaluation import trained
 from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.analysis.lookup import trained_job
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.cli.progress import LiveProgress, PlainProgress
 from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import choose
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
@@ -193,9 +193,9 @@ lines = st.one_of(
 )
 
 
-def made(output: Path) -> RunFolder:
+def made(output: Path) -> SweepFolder:
     """Make a sweep's folder, if it is not there yet, with the weights of its one job."""
-    folder = RunFolder(output, "sweep")
+    folder = SweepFolder(output, "sweep")
     if not folder.exists():
         manifest = Manifest(
             name="sweep",
@@ -264,7 +264,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
     for chosen in (None, SWEPT.key):
-        found = answer(trained, folder, chosen, error=SeedsweepError)
+        found = answer(trained_job, folder, chosen, error=SeedsweepError)
         if found is not None:
             assert found.job == SWEPT
             assert learning_curve(found.row).count("\n") == len(found.row.validation_accuracy)
@@ -278,7 +278,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
 def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: bytes) -> None:
     (made(tmp_path).path / "results.jsonl").write_bytes(content)
     wanted = {JOB.key: JOB, SWEPT.key: SWEPT}
-    found = answer(lambda: list(sibling_results(RunFolder(tmp_path, "new"), wanted)), error=SeedsweepError)
+    found = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted)), error=SeedsweepError)
     assert found is not None
     assert len({row.job for row, _ in found}) == len(found)
     assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in found)
@@ -289,7 +289,7 @@ def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: by
 @example(b"[" * 200_000)
 @example(b"\xff\xfe")
 def test_manifests(tmp_path: Path, content: bytes) -> None:
-    folder = RunFolder(tmp_path, "sweep")
+    folder = SweepFolder(tmp_path, "sweep")
     folder.path.mkdir(exist_ok=True)
     (folder.path / "sweep.json").write_bytes(content)
     answer(folder.manifest, error=SweepNotFoundError)

@@ -7,7 +7,7 @@ from pathlib import Path
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from orchestrator.folder.rows import Row, accepted_row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
@@ -18,8 +18,8 @@ JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
 BLOB = b"weights"
 
 
-def made(output: Path, name: str = "a") -> RunFolder:
-    folder = RunFolder(output, name)
+def made(output: Path, name: str = "a") -> SweepFolder:
+    folder = SweepFolder(output, name)
     keys = [job.key for job in JOBS]
     folder.create(
         Manifest(name=name, specification=SPECIFICATION, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())

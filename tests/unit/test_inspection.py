@@ -13,11 +13,12 @@ from nn.datasets.mnist import MNIST_DIGEST, dataset_digest
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
-from orchestrator.analysis.evaluation import Trained, assess, evaluate, open_run, probabilities, trained
+from orchestrator.analysis.evaluation import assess, evaluate, probabilities
+from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.cli.show import learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
@@ -47,14 +48,14 @@ def row(job: Job, accuracy: float) -> Row:
     return accepted_row(job, result)
 
 
-def made(output: Path, specification: SweepSpecification = SPECIFICATION, dataset: str = MNIST_DIGEST) -> RunFolder:
-    folder = RunFolder(output, "a")
+def made(output: Path, specification: SweepSpecification = SPECIFICATION, dataset: str = MNIST_DIGEST) -> SweepFolder:
+    folder = SweepFolder(output, "a")
     keys = [job.key for job in specification.jobs(dataset)]
     folder.create(Manifest(name="a", specification=specification, dataset=dataset, jobs=keys, provenance=provenance()))
     return folder
 
 
-def finished(output: Path) -> RunFolder:
+def finished(output: Path) -> SweepFolder:
     """A sweep in which three jobs have a result and one failed; 0.003 has the better mean, 0.1 the better best."""
     folder = made(output)
     for coordinates, accuracy in {(0, 0.003): 0.8, (1, 0.003): 0.7, (0, 0.1): 0.9, (2, 0.1): 0.1}.items():
@@ -69,9 +70,9 @@ def test_a_sweep_is_named_by_its_folder_or_by_its_name(tmp_path: Path, monkeypat
     made(tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     for argument in ("a", "runs/a", "runs/a/", "./runs/a", str(tmp_path / "runs" / "a")):
-        assert open_run(argument, Path("runs")).manifest().name == "a"
+        assert open_sweep(argument, Path("runs")).manifest().name == "a"
     monkeypatch.chdir(tmp_path / "runs" / "a")
-    assert open_run(".", Path("runs")).manifest().name == "a"
+    assert open_sweep(".", Path("runs")).manifest().name == "a"
 
 
 @pytest.mark.parametrize("argument", ["", "b", "..", "/", "runs", "a\0", "x" * 5000, "a\nb"])
@@ -79,7 +80,7 @@ def test_what_is_no_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     made(tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SweepNotFoundError, match="There is no sweep") as caught:
-        open_run(argument, Path("runs"))
+        open_sweep(argument, Path("runs"))
     assert "\n" not in str(caught.value)
 
 
@@ -87,14 +88,14 @@ def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     job = JOBS[1, 0.003]
     for chosen in (job.key, job.key[:12], "1:0.003", "1:3e-3", "01:.003"):
-        found = trained(folder, chosen)
+        found = trained_job(folder, chosen)
         assert (found.job, found.row.job) == (job, job.key)
         assert np.array_equal(found.weights.W1, weights(1).W1)
 
 
 def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
     # The first place is that of the higher mean, though another configuration has the best job
-    assert trained(finished(tmp_path)).job == JOBS[0, 0.003]
+    assert trained_job(finished(tmp_path)).job == JOBS[0, 0.003]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
     with pytest.raises(InvalidInputError, match="the job is") as caught:
-        trained(finished(tmp_path), chosen)
+        trained_job(finished(tmp_path), chosen)
     assert reason in str(caught.value)
 
 
@@ -121,23 +122,23 @@ def test_a_key_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
     first_digits = [job.key[0] for job in JOBS.values()]
     digit = next(digit for digit in first_digits if first_digits.count(digit) > 1)
     with pytest.raises(InvalidInputError, match=f"{first_digits.count(digit)} jobs begin so"):
-        trained(finished(tmp_path), digit)
+        trained_job(finished(tmp_path), digit)
 
 
 def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     with pytest.raises(WeightsError, match="has no weights: it has no result yet"):
-        trained(folder, "9:0.1")
+        trained_job(folder, "9:0.1")
     with pytest.raises(WeightsError, match=r"has no weights: it is failed \(it took its worker down three times\)"):
-        trained(folder, "3:0.1")
+        trained_job(folder, "3:0.1")
 
     file = folder.weights_path(str(row(JOBS[0, 0.1], 0.9).weights_sha256))
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
-        trained(folder, "0:0.1")
+        trained_job(folder, "0:0.1")
     file.unlink()
     with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
-        trained(folder, "0:0.1")
+        trained_job(folder, "0:0.1")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         folder.keep_weights(digest(blob), blob)
         folder.append(row(JOBS[0, 0.1], 0.5).model_copy(update={"weights_sha256": digest(blob)}))
         with pytest.raises(WeightsError, match=r"has layers of 4, \d, \d+; the job's have 4, 3, 10"):
-            trained(folder, "0:0.1")
+            trained_job(folder, "0:0.1")
 
 
 def test_a_network_for_other_images_is_not_assessed(tmp_path: Path) -> None:
@@ -158,12 +159,12 @@ def test_a_network_for_other_images_is_not_assessed(tmp_path: Path) -> None:
     manifest = made(tmp_path, specification, found).manifest()
     job = specification.jobs(found)[0]
     with pytest.raises(WeightsError, match="The network takes 784 values; an image of the data set has 16"):
-        evaluate(Trained(manifest, job, row(job, 0.5), weights(0)), tmp_path / "cache")
+        evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0)), tmp_path / "cache")
 
 
 def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
-        trained(made(tmp_path))
+        trained_job(made(tmp_path))
 
 
 def test_a_network_for_other_images_takes_no_picture() -> None:
@@ -177,7 +178,7 @@ def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
     manifest = made(tmp_path, specification, "0" * 64).manifest()
     job = specification.jobs("0" * 64)[0]
     with pytest.raises(DatasetError, match="the sweep was trained on 000000000000"):
-        evaluate(Trained(manifest, job, row(job, 0.5), weights(0, features=16)), tmp_path / "cache")
+        evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0, features=16)), tmp_path / "cache")
 
 
 def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> None:

@@ -16,7 +16,7 @@ import pytest
 from nn.errors import InvalidInputError
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import free_name
 from tests.support.privileges import without_privileges
 from tests.support.sweep_folders import BLOB, JOBS, SPECIFICATION, made, names_in, row
@@ -25,7 +25,7 @@ from tests.support.sweep_folders import BLOB, JOBS, SPECIFICATION, made, names_i
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a b", ".hidden", "-x", "ä", "a" * 101, "a\n", "a\0"])
 def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInputError, match="--name"):
-        RunFolder(tmp_path, name)
+        SweepFolder(tmp_path, name)
 
 
 def test_a_free_name_is_free(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_taken_name_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_or_foreign_folder_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="no sweep named none"):
-        RunFolder(tmp_path, "none").manifest()
+        SweepFolder(tmp_path, "none").manifest()
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to("none")
@@ -66,18 +66,18 @@ def test_a_missing_or_foreign_folder_is_no_sweep(tmp_path: Path) -> None:
         "nowhere": "/nowhere is in the place of a folder, and not a sweep's folder",
     }.items():
         with pytest.raises(SweepNotFoundError, match=what):
-            RunFolder(tmp_path, name).manifest()
+            SweepFolder(tmp_path, name).manifest()
         with pytest.raises(SweepExistsError, match=f"{what}: choose another --name"):
-            RunFolder(tmp_path, name).refuse_existing()
+            SweepFolder(tmp_path, name).refuse_existing()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "sweep.json").write_text('{"name": 3}')
     with pytest.raises(SweepNotFoundError, match="not a sweep's description"):
-        RunFolder(tmp_path, "foreign").manifest()
+        SweepFolder(tmp_path, "foreign").manifest()
 
 
 def test_a_file_in_the_way_is_an_output_error_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for attempt in (RunFolder(tmp_path / "file", "a").check_writable, lambda: made(tmp_path / "file" / "deeper")):
+    for attempt in (SweepFolder(tmp_path / "file", "a").check_writable, lambda: made(tmp_path / "file" / "deeper")):
         with pytest.raises(OutputError, match="cannot be written"):
             attempt()
     assert names_in(tmp_path) == ["file"]
@@ -147,7 +147,7 @@ def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(tmp_p
 
 
 def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "not" / "yet", "a").check_writable()
+    SweepFolder(tmp_path / "not" / "yet", "a").check_writable()
     assert names_in(tmp_path) == []
 
 
@@ -194,13 +194,13 @@ def test_a_sweeps_folder_may_be_a_link_and_its_files_have_several_names(tmp_path
     made(tmp_path / "disk")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "a").symlink_to(tmp_path / "disk" / "a")
-    folder = RunFolder(tmp_path / "runs", "a")
+    folder = SweepFolder(tmp_path / "runs", "a")
     (folder.path / "results.jsonl").touch()
     os.link(folder.path / "results.jsonl", tmp_path / "second name")
     with folder.exclusive():
         folder.append(row(JOBS[0]))
         folder.keep_weights(digest(BLOB), BLOB)
-    assert list(RunFolder(tmp_path / "disk", "a").rows()) == [JOBS[0].key]
+    assert list(SweepFolder(tmp_path / "disk", "a").rows()) == [JOBS[0].key]
 
 
 def test_a_lost_folder_of_weights_is_made_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli import verify as verify_command
-from orchestrator.folder.sweep_folder import RunFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
@@ -60,7 +60,7 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
         jobs=[job.key for job in jobs],
         provenance=provenance(),
     )
-    plan = verify_command.Plan(RunFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, Settings(), 1)
+    plan = verify_command.Plan(SweepFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, Settings(), 1)
     # Then it cleans up first
     with pytest.raises(Interrupted):
         verify_command._check(plan, Interruption(), Console(file=io.StringIO()))
