@@ -7,7 +7,7 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-slow chaos chaos-report compose-test audit lint format lock bench clean
+.PHONY: help setup sweep test test-slow chaos chaos-report compose-test audit lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing the pinned development packages"
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
+
+setup: $(VENV)/.dev ## make .venv with everything that a contributor needs
 
 sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and show the leaderboard
 	@$(BIN)/orchestrator sweep --seeds 0-4 --learning-rates 0.003,0.01,0.03,0.1 --epochs 10 $(ARGS)

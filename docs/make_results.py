@@ -2,8 +2,8 @@
 
     python docs/make_results.py runs/notebook-rule runs/backprop-rule
 
-Every number between the page's `<!-- begin NAME -->` and `<!-- end NAME -->` lines is replaced, and every picture in
-docs/figures is drawn anew. The same sweeps give the same bytes.
+The script replaces everything between the page's `<!-- begin NAME -->` and `<!-- end NAME -->` lines, and redraws every
+picture in docs/figures. The same sweeps give the same bytes. It needs matplotlib, a development package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import argparse
 import re
 from pathlib import Path
 
-import results_figures
+try:
+    import results_figures
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"docs/make_results.py needs {missing.name}: install the development packages by `make setup`, "
+        "then run .venv/bin/python docs/make_results.py"
+    ) from None
 import results_tables
 from results_networks import examine
 
@@ -25,7 +31,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Read the sweeps, and write the page's blocks and its pictures."""
+    """Read the two sweeps; write the page's blocks and pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("notebook", type=Path, help="the folder of the sweep with --rule notebook")
     parser.add_argument("backprop", type=Path, help="the folder of the sweep with --rule backprop")
@@ -54,7 +60,7 @@ def main() -> None:
 
 
 def read(path: Path) -> tuple[SweepFolder, list[Row]]:
-    """Return a sweep's folder and its rows, in the sweep's order; every job must have a result."""
+    """Return a sweep's folder and its rows in the sweep's order; exit if a job has no result."""
     path = path.resolve()
     folder = SweepFolder(path.parent, path.name)
     rows = folder.rows()
@@ -65,7 +71,7 @@ def read(path: Path) -> tuple[SweepFolder, list[Row]]:
 
 
 def filled(page: str, blocks: dict[str, str]) -> str:
-    """Put each block between its two marks in the page; every block has its place, and every place its block."""
+    """Return the page with each block between its two marks; exit if marks and blocks do not correspond."""
     marked = re.findall(r"<!-- begin (\S+) -->\n", page)
     if sorted(marked) != sorted(blocks):
         raise SystemExit(f"the page has marks for {sorted(marked)}; expected {sorted(blocks)}")

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/results.md as SVG files, to the same bytes for the same sweeps."""
+"""Draw the pictures of docs/results.md as SVG files. The same sweeps give the same bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from results_networks import Network
 
 from orchestrator.folder.rows import Row
 
-#: What would differ from run to run or from one user's settings to another's is fixed.
+#: Fixes whatever would otherwise change from one call, or one user's settings, to the next.
 STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "seedsweep",
     "font.family": "DejaVu Sans",
@@ -26,7 +26,7 @@ STYLE: dict[RcKeyType, Any] = {
     "path.simplify": False,
 }
 PRINTED, TRUE = "#c0392b", "#2471a3"
-#: A qualitative palette that is told apart also with red-green blindness (Okabe and Ito).
+#: A palette that people with red-green colour blindness can distinguish (Okabe and Ito).
 RATES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 
 
@@ -35,9 +35,9 @@ def draw(notebook: list[Row], networks: list[Network], by_rate: dict[float, list
 
     Args:
         notebook: The rows of the notebook's rule.
-        networks: What became of each of those networks, in the same order.
+        networks: Each of those networks before and after training, in the same order.
         by_rate: The rows of backpropagation by learning rate.
-        folder: Where the pictures go.
+        folder: The folder for the SVG files.
     """
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
         _save(_printed(notebook, networks), folder / "notebook-printed.svg")
@@ -55,7 +55,7 @@ def _figure(columns: int, width: float, height: float) -> tuple[Figure, Any]:
 
 
 def _printed(rows: list[Row], networks: list[Network]) -> Figure:
-    """Printed and true accuracy of every network, and how the printed one moves."""
+    """Plot printed and true accuracy of every network, and the printed one over the epochs."""
     figure, (left, right) = _figure(2, 9, 3.6)
     printed = np.array(
         [[n.before.printed, *(row.notebook_accuracy or [])] for row, n in zip(rows, networks, strict=True)]
@@ -77,7 +77,7 @@ def _printed(rows: list[Row], networks: list[Network]) -> Figure:
 
 
 def _distribution(by_rate: dict[float, list[Row]]) -> Figure:
-    """The final accuracy of every seed at each learning rate: all rates on one scale, then each on its own."""
+    """Plot the final accuracy of every seed: as it is, and relative to the mean of its learning rate."""
     figure, (left, right) = _figure(2, 9, 3.6)
     finals = {rate: 100 * np.array([row.validation_accuracy[-1] for row in rows]) for rate, rows in by_rate.items()}
     for place, (final, color) in enumerate(zip(finals.values(), RATES, strict=False)):
@@ -97,13 +97,13 @@ def _distribution(by_rate: dict[float, list[Row]]) -> Figure:
 
 
 def _sideways(count: int) -> NDArray[np.floating]:
-    """Spread dots over a column's width, evenly and the same each time."""
+    """Return horizontal offsets that spread dots evenly over a column, the same for each call."""
     golden = 0.6180339887498949
     return ((np.arange(count) * golden) % 1 - 0.5) * 0.5
 
 
 def _curves(by_rate: dict[float, list[Row]]) -> Figure:
-    """Mean and range of the accuracy over the epochs at each learning rate."""
+    """Plot the mean and range of the accuracy over the epochs at each learning rate."""
     figure, axes = _figure(1, 6, 3.8)
     for (rate, rows), color in zip(by_rate.items(), RATES, strict=False):
         accuracies = 100 * np.array([row.validation_accuracy for row in rows])

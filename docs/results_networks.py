@@ -1,4 +1,4 @@
-"""What the notebook's rule did to each network of a sweep, from its weights and those that it started with."""
+"""Measure what the notebook's rule did to each network, from its initial and its trained weights."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from orchestrator.folder.sweep_folder import SweepFolder
 
 @dataclass(frozen=True)
 class Forward:
-    """What a network does with the validation set.
+    """A network's predictions and activations on the validation set.
 
     Attributes:
-        of_each: shape (n_classes,). How many images are predicted as each class.
-        printed: What the notebook would print as accuracy.
-        saturated: Share of the hidden nodes' activations that are below 0.01 or above 0.99.
+        of_each: shape (n_classes,). The number of images predicted as each class.
+        printed: The accuracy that the notebook would print.
+        saturated: The share of the hidden nodes' activations below 0.01 or above 0.99.
     """
 
     of_each: NDArray[np.int64]
@@ -36,9 +36,9 @@ class Network:
     """One network before and after training.
 
     Attributes:
-        unevenness: The most by which the change of a weight differs from the mean change of its layer.
-        output_layer_effect: Images that are predicted otherwise with the output layer's trained weights than with
-            its initial ones.
+        unevenness: The largest difference between a weight's change and the mean change of its layer.
+        output_layer_effect: The number of images whose prediction changes if the output layer's initial weights
+            replace the trained ones.
     """
 
     seed: int
@@ -49,7 +49,7 @@ class Network:
 
 
 def examine(folder: SweepFolder, rows: list[Row], dataset: Dataset) -> list[Network]:
-    """Look at each network of a sweep that trained float64 networks of the notebook's shape."""
+    """Return a `Network` for each row of a sweep of float64 networks of the notebook's shape."""
     images = dataset.x_validation.astype(np.float64)
     return [_network(folder, row, images, dataset.y_validation) for row in rows]
 
@@ -70,7 +70,7 @@ def _network(folder: SweepFolder, row: Row, images: NDArray[Any], labels: NDArra
 
 
 def _hidden(weights: Weights, images: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return both hidden layers' activations for every image."""
+    """Return the activations of both hidden layers, each of shape (n_images, n_nodes)."""
     first = expit(images @ weights.W1.T)
     return first, expit(first @ weights.W2.T)
 

@@ -1,4 +1,4 @@
-"""The tables and lists of docs/results.md, as Markdown."""
+"""Make the tables and lists of docs/results.md, as Markdown."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ N_VALIDATION = 10_500
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table with its numbers to the right."""
+    """Return a Markdown table with right-aligned columns."""
     lines = [headings, ["---:"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def kind(printed: float) -> str:
-    """Name the kind of a printed accuracy; the notebook's averages are exact to some 13 digits."""
+    """Return the kind of a printed accuracy; the notebook's averages are exact to about 13 digits."""
     printed = round(printed, 6)
     for value, below in ((0.0, KINDS[0]), (10.5, KINDS[1]), (94.5, KINDS[3])):
         if printed == value:
@@ -33,17 +33,17 @@ def kind(printed: float) -> str:
 
 
 def printed_by_epoch(row: Row, network: Network) -> list[float]:
-    """Return what the notebook would print before training and after each epoch."""
+    """Return the accuracies that the notebook would print: before training, then after each epoch."""
     return [network.before.printed, *(row.notebook_accuracy or [])]
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """Return a share in percent, without the sign."""
+    """Return a share in percent, without the percent sign."""
     return f"{100 * share:.{digits}f}"
 
 
 def counts_table(rows: list[Row], networks: list[Network]) -> str:
-    """How often each kind of printed accuracy occurs, with the true accuracy of those networks."""
+    """Count each kind of printed accuracy, with the true accuracy of those networks."""
     lines = []
     for name in KINDS:
         chosen = [
@@ -59,13 +59,13 @@ def counts_table(rows: list[Row], networks: list[Network]) -> str:
     constant = sum(_is_constant(network.after) for network in networks)
     total = (percent(statistics.fmean(true)), percent(min(true)), percent(max(true)))
     lines.append(("**all**", len(rows), "100.0", constant, *total))
-    headings = ("printed after the last epoch", "networks", "%", "of them name one class for every image",
+    headings = ("printed after the last epoch", "networks", "%", "of these, predict one class for all images",
                 "true accuracy in %, mean", "lowest", "highest")  # fmt: skip
     return table(headings, lines)
 
 
 def epochs_table(rows: list[Row], networks: list[Network]) -> str:
-    """How the kinds change over the epochs."""
+    """Count the kinds of printed accuracy after each epoch."""
     series = [printed_by_epoch(row, network) for row, network in zip(rows, networks, strict=True)]
     lines = []
     for epoch in range(len(series[0])):
@@ -76,7 +76,7 @@ def epochs_table(rows: list[Row], networks: list[Network]) -> str:
 
 
 def jumps_table(rows: list[Row], networks: list[Network]) -> str:
-    """The largest rises between two epochs in which training ran, and from before training to after the first."""
+    """List the largest rises of the printed accuracy: first over any epoch, then over those after the first."""
     rises = []
     for row, network in zip(rows, networks, strict=True):
         printed = printed_by_epoch(row, network)
@@ -95,7 +95,7 @@ def jumps_table(rows: list[Row], networks: list[Network]) -> str:
 
 
 def networks_list(networks: list[Network]) -> str:
-    """What training did to the networks, as a list."""
+    """Say what training changed in the networks, as a list."""
     count = len(networks)
     before = [network.before for network in networks]
     after = [network.after for network in networks]
@@ -108,13 +108,13 @@ def networks_list(networks: list[Network]) -> str:
     items = (
         f"Over all {count} networks and all layers, no weight's change differs from the mean change of its layer by "
         f"more than {uneven:.0e}: rounding.",
-        f"Put back the initial output layer, and {changed} of {count} x {N_VALIDATION:,} predictions change.",
+        f"With the initial output layer put back, {changed} of {count} x {N_VALIDATION:,} predictions change.",
         f"Activations of hidden nodes below 0.01 or above 0.99: {saturated[0]} % before training, {saturated[1]} % "
         "after it (means over the networks).",
-        f"The class that a network names most often takes {largest[0]} % of the images before training and "
-        f"{largest[1]} % after it (medians); {constants[0]} networks named a single class before, and {constants[1]} "
-        "after.",
-        f"{kept} of {count} networks name the same class most often before and after training.",
+        f"The class that a network predicts most often takes {largest[0]} % of the images before training and "
+        f"{largest[1]} % after it (medians); {constants[0]} networks predicted a single class before, and "
+        f"{constants[1]} after.",
+        f"{kept} of {count} networks predict the same class most often before and after training.",
     )
     return _listed(items)
 
@@ -132,7 +132,7 @@ def _listed(items: Iterable[str]) -> str:
 
 
 def accuracy_table(by_rate: dict[float, list[Row]]) -> str:
-    """The distribution of the final accuracy at each learning rate."""
+    """Describe the distribution of the final accuracy at each learning rate."""
     lines = []
     for rate, rows in by_rate.items():
         final = sorted(row.validation_accuracy[-1] for row in rows)
@@ -147,7 +147,7 @@ def accuracy_table(by_rate: dict[float, list[Row]]) -> str:
 
 
 def spread_table(by_rate: dict[float, list[Row]]) -> str:
-    """How mean and spread over the seeds change with the epochs."""
+    """Show the mean and standard deviation over the seeds after some of the epochs."""
     n_epochs = len(next(iter(by_rate.values()))[0].validation_accuracy)
     chosen = sorted({1, 2, 3, (n_epochs + 1) // 2, n_epochs} & set(range(1, n_epochs + 1)))
     lines = []
@@ -161,7 +161,7 @@ def spread_table(by_rate: dict[float, list[Row]]) -> str:
 
 
 def seeds_list(by_rate: dict[float, list[Row]]) -> str:
-    """What a seed carries from one learning rate to another and from one epoch to a later one, as a list."""
+    """Say how accuracies of one seed correlate across learning rates and epochs, as a list."""
     final = np.array([[row.validation_accuracy[-1] for row in rows] for rows in by_rate.values()])
     first = np.array([[row.validation_accuracy[0] for row in rows] for rows in by_rate.values()])
     deviations = final - final.mean()

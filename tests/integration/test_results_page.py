@@ -57,7 +57,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     # and the rule's networks moved as one number a layer, of which the output layer's has no effect
     assert "more than 0e+00" not in blocks["notebook-networks"]
     assert re.search(r"more than \de-1[67]: rounding", blocks["notebook-networks"])
-    assert "and 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
+    assert "put back, 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
 
 
 def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""README.md: its commands run as they stand, in a clean clone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from tests.support.command_line import CommandLine
+from tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
+    # Given a clone, in which there is nothing but what Git keeps
+    (command_line.folder / "docs").symlink_to(ROOT / "docs")
+    block = README.split("\n## Use it\n")[1].split("```")[1]
+    commands = [
+        words for line in block.split("\n") if (words := shlex.split(line, comments=True))[:1] == ["orchestrator"]
+    ]
+    assert [words[1] for words in commands] == ["sweep", "sweep", "show", "predict", "verify"]
+
+    # When the commands are run, the first with less to train on
+    outputs = []
+    for words in commands:
+        first = ["--limit", "4000"] if not outputs else []
+        outputs.append(command_line.run(*words[1:], *first).stdout)
+
+    # Then each does what its comment says: the picture is a three
+    assert "20 jobs" in outputs[0]
+    assert re.search(r"digit\.png reads as 3 \(9\d\.\d\d %\)", outputs[3])
+    assert "Verified: 5 jobs of first give the same bits again" in outputs[4]
