@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +16,7 @@ import pytest
 
 from orchestrator.cli.main import run
 from tests.support.paths import ROOT
+from tests.support.secured_server import make_secrets
 
 #: CHANGELOG.md is not among them: it names what is gone.
 DOCUMENTS = sorted(
@@ -123,6 +125,29 @@ def anchors(text: str) -> set[str]:
     """Return the anchors that GitHub gives to a document's headings."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_drawing_shows_every_room() -> None:
+    drawing = TEXT["docs/architecture.md"].split("```mermaid\n")[1].split("```")[0]
+    for package in ("nn", "worker", "orchestrator"):
+        rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert rooms <= set(re.findall(r"<b>(\w+)</b>", drawing)), package
+
+
+def test_each_step_of_a_jobs_life_names_its_module() -> None:
+    steps = re.findall(r"^\| \d+\. .*\| (.*) \|$", TEXT["docs/life-of-a-job.md"], re.MULTILINE)
+    assert len(steps) >= 30
+    assert all(re.search(r"`(nn|worker|orchestrator)/[\w/]+\.py`|\]\(guarantees\.md#", step) for step in steps)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/operating.md"])
+def test_the_brokers_address_is_found_in_what_the_secrets_show(document: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    shown = make_secrets(tmp_path, "show").stdout
+    match = re.search(r"secrets show \| (sed -n '.*?')", TEXT[document])
+    assert match is not None
+    found = subprocess.run(shlex.split(match[1]), input=shown, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"redis://orchestrator:[\w-]+@127\.0\.0\.1:6379/0\n", found)
 
 
 def test_the_index_lists_every_decision() -> None:
