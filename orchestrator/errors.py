@@ -4,15 +4,15 @@ from nn.errors import SeedsweepError
 
 
 class SweepExistsError(SeedsweepError):
-    """The name is that of a sweep which this command must not go on with: unasked, or because it has other jobs."""
+    """The name belongs to another sweep, or to one that the command was not told to go on with."""
 
 
 class SweepBusyError(SweepExistsError):
-    """Another process writes to the sweep's folder."""
+    """Another process holds the lock of the sweep's folder."""
 
 
 class SweepNotFoundError(SeedsweepError):
-    """No sweep of this name, or a folder that is not a sweep's."""
+    """There is no sweep of this name, or the folder is not a sweep's."""
 
 
 class OutputError(SeedsweepError):
@@ -20,16 +20,16 @@ class OutputError(SeedsweepError):
 
 
 class BrokerUnreachableError(SeedsweepError):
-    """Nothing answers at the broker's address, or it does not let us in."""
+    """No Redis server answers at the broker's address, or it refuses the connection."""
 
 
 class ClusterError(SeedsweepError):
-    """The embedded cluster did not start, or one of its parts ended."""
-
-
-class PictureError(SeedsweepError):
-    """A file that is not a picture of a digit."""
+    """The embedded cluster did not start, or one of its processes ended."""
 
 
 class ClusterFullError(SeedsweepError):
-    """The cluster's Redis has reached its `maxmemory`, and takes nothing more."""
+    """The cluster's Redis has reached its `maxmemory` and accepts no writes."""
+
+
+class PictureError(SeedsweepError):
+    """The file is not a picture of a digit."""

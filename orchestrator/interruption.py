@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal as an exception that never cuts a critical step in two."""
+"""Turns Ctrl-C, SIGTERM and a closed terminal into an exception, which is deferred while a critical step runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import FrameType
 
 
 class Interrupted(BaseException):
-    """The process was asked to end. Not an `Exception`: nothing that handles errors may swallow it.
+    """The process was asked to end. Not an `Exception`, so that no error handler swallows it.
 
     Attributes:
-        status: The exit status that tells which signal it was: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+        status: The exit status for the signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
 
     def __init__(self, signum: int) -> None:
@@ -21,9 +21,12 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Raises `Interrupted` once, at the first signal, and not inside `shield()`. Later signals change nothing.
+    """Raises `Interrupted` once, at the first signal, and never inside `shield()`. Later signals change nothing.
 
-    The way out is bounded (it ends processes by SIGKILL), so that a second signal has nothing to speed up.
+    The way out takes bounded time (it ends processes by SIGKILL): a second signal has nothing to speed up.
+
+    Outside `handling()`, no signal handler is installed and nothing is raised. That is how a command runs that is
+    called from Python, in any thread.
     """
 
     def __init__(self) -> None:
@@ -47,7 +50,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
-        """Put off a signal until the block has ended."""
+        """Defer a signal until the block has ended."""
         self._shields += 1
         try:
             yield

@@ -1,87 +1,95 @@
-"""How a command that runs a sweep ends: with a leaderboard, or with one sentence and how to go on."""
+"""How a command ends: with its result, or with one sentence and how to go on; and with which exit status."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
+import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
-from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.cli.options import DEFAULT_OUTPUT
-from orchestrator.cli.output import print_end, print_json
+from orchestrator.cli.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.streams import OutputLost
-from orchestrator.folder.rows import Accounting
-from orchestrator.interruption import Interrupted
+from orchestrator.commands.result import SweepResult
+from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
-from orchestrator.text import counted, say
+from orchestrator.text import counted
 from worker.redis.address import hide_password
 from worker.text import printable
 
 
-def run_to_its_end(run: Session, work: Callable[[Console], None], *, as_json: bool, go_on: Callable[[], str]) -> int:
-    """Do the work that gives every job its row, finish the folder, and show what came out.
+@contextlib.contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Handle signals while the block runs; a signal ends the command with exit status 129, 130 or 143."""
+    interruption = Interruption()
+    try:
+        with interruption.handling():
+            yield interruption
+    except Interrupted as interrupted:
+        raise typer.Exit(interrupted.status) from None
+
+
+@contextlib.contextmanager
+def outcome(session: Session, command: Sequence[str]) -> Iterator[None]:
+    """Say how to go on if the block ends early; after an error, end the command with exit status 1.
 
     Args:
-        run: The sweep, whose folder is this process's own.
-        work: Fills the run's rows; progress goes to the console.
-        as_json: Whether to print one JSON object instead of a table.
-        go_on: Says how to go on after an early end.
-
-    Returns:
-        The exit status: 0 if every job has a result and nothing speaks against any, otherwise 1.
-
-    Raises:
-        Interrupted: a signal came.
-        OutputLost: what is told reaches nobody.
+        session: What the block works on.
+        command: Goes on with the sweep.
     """
-    console = Console(stderr=as_json, highlight=False)
     try:
-        work(console)
-        standings = leaderboard(run.jobs.values(), run.rows)
-        with run.interruption.shield():
-            run.folder.finish(run.rows, list(run.jobs), to_csv(standings), to_json(standings))
+        yield
     except SeedsweepError as error:
-        print(f"orchestrator: {printable(str(error))}\n{printable(go_on())}", file=sys.stderr)
-        return 1
+        raise fail(error, how_to_go_on(session, command)) from None
     except Interrupted:
-        print(f"Interrupted. {printable(go_on())}", file=sys.stderr)
+        complain(f"Interrupted. {how_to_go_on(session, command)}")
         raise
     except OutputLost as lost:
-        lost.advice = printable(go_on())
+        lost.advice = printable(how_to_go_on(session, command))
         raise
-    accounting = Accounting.of(len(run.jobs), run.rows.values())
-    if as_json:
-        print_json(run.folder, accounting, standings)
-    else:
-        print_end(console, run.folder, accounting, standings)
-    if accounting.mismatches:
-        say(console, _alarm(run), style="bold red")
-    return 0 if accounting.complete else 1
 
 
-def _alarm(run: Session) -> str:
-    found = [(row, row.mismatches[0]) for row in run.rows.values() if row.mismatches]
-    row, first = found[0]
-    return (
-        f"WARNING: {len(found)} of {counted(len(run.jobs), 'job')} ended with different weights in two runs, which "
-        "must not be: a machine computes wrongly or runs other code. "
-        f"First: seed {row.seed}, learning rate {row.learning_rate:g}, "
-        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {run.folder.path}/results.jsonl."
-    )
+def fail(error: SeedsweepError, *advice: str) -> typer.Exit:
+    """Print the error message of a command that had begun, and return its exit, with status 1."""
+    complain("\n".join((f"orchestrator: {error}", *advice)))
+    return typer.Exit(1)
 
 
-def how_to_go_on(run: Session, command: list[str], output: str, broker: str | None) -> str:
-    """Return what to tell someone whose command ended early."""
-    if output != DEFAULT_OUTPUT:
-        command = [*command, "--output", output]
-    if broker is not None:
-        command = [*command, "--broker", hide_password(broker)]
-    queued = ""
-    if run.settings.broker_url is not None:
-        queued = ", and those that are queued on the cluster stay there"
-    kept = f"{len(run.jobs) - len(run.missing)} of {counted(len(run.jobs), 'job')} are kept in {run.folder.path}"
+def how_to_go_on(session: Session, command: Sequence[str]) -> str:
+    """Return what is kept of a session that ended early, and the command that goes on."""
+    jobs = counted(len(session.jobs), "job")
+    kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
+    queued = "" if session.place.cluster is None else ", and those that are queued on the cluster stay there"
     # The command comes last, to be copied.
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
+
+
+def place_flags(output: str, broker: str | None) -> list[str]:
+    """Return the flags with which another command finds the same folder and the same cluster."""
+    flags = [] if output == DEFAULT_OUTPUT else ["--output", output]
+    return flags if broker is None else [*flags, "--broker", hide_password(broker)]
+
+
+def show_result(console: Console, result: SweepResult, *, as_json: bool) -> int:
+    """Print the result of a sweep and return the exit status: 0 if every job has a result and no two differ, else 1."""
+    if as_json:
+        print_result_as_json(result)
+    else:
+        print_result(console, result)
+    if result.mismatched:
+        say(console, _alarm(result), style="bold red")
+    return 0 if result.complete else 1
+
+
+def _alarm(result: SweepResult) -> str:
+    row = result.mismatched[0]
+    first = row.mismatches[0]
+    return (
+        f"WARNING: {len(result.mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
+        "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
+        f"First: seed {row.seed}, learning rate {row.learning_rate:g}, "
+        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {result.folder}/results.jsonl."
+    )

@@ -1,4 +1,4 @@
-"""How commands print: tables for people, JSON for programs."""
+"""Prints results: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.leaderboard import Standing
-from orchestrator.folder.rows import Accounting
-from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.text import say
+from orchestrator.commands.result import SweepResult
 from worker.text import printable
 
-#: `box.SIMPLE_HEAD` for an output that knows no lines.
+#: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
 _ANY_WIDTH = 10**6
 
 
 def complain(text: str) -> None:
-    """Tell the user something on standard error."""
+    """Print a message on standard error."""
     print(printable(text), file=sys.stderr)
 
 
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text without markup or highlighting, and without truncating it: a long line wraps."""
+    console.print(printable(text), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def knows_blocks(console: Console) -> bool:
-    """Whether the output can show more than ASCII."""
+    """Whether the console can show block characters."""
     return console.encoding.startswith("utf")
 
 
-def print_end(console: Console, folder: SweepFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
+def print_result(console: Console, result: SweepResult) -> None:
     """Print the leaderboard, the accounting line and where the files are."""
-    print_leaderboard(console, standings)
-    say(console, str(accounting))
-    say(console, f"Results: {folder.path} (leaderboard.csv, results.jsonl, weights)")
+    print_leaderboard(console, result.standings)
+    say(console, str(result.accounting))
+    say(console, f"Results: {result.folder} (leaderboard.csv, results.jsonl, weights)")
 
 
 def print_leaderboard(console: Console, standings: Sequence[Standing]) -> None:
@@ -72,15 +75,15 @@ def print_table(
     padding: tuple[int, int, int, int] = (0, 1, 0, 1),
     is_text: bool = False,
 ) -> None:
-    """Print a table of which nothing is cut: where no terminal says otherwise, it is as wide as it is.
+    """Print the table without truncating it; outside a terminal it takes its natural width.
 
     Args:
-        console: Where to.
+        console: Where to print.
         headings: One for each column.
-        rows: A cell for each column.
-        spare: The columns that a narrow terminal goes without, beginning with the first.
-        padding: Of each cell, as rich counts it.
-        is_text: Whether cells may go on in the next line.
+        rows: The cells of each row, one for each column.
+        spare: Columns to leave out on a narrow terminal, the first of them first.
+        padding: Around each cell: top, right, bottom, left.
+        is_text: Whether a cell may wrap.
     """
     for left_out in range(len(spare) + 1):
         table = Table(box=box.SIMPLE_HEAD if knows_blocks(console) else _ASCII_HEAD, padding=padding)
@@ -99,21 +102,21 @@ def _print_at_width(console: Console, table: Table, width: int) -> None:
     wide = Console(file=console.file, force_terminal=console.is_terminal, width=width)
     with wide.capture() as captured:
         wide.print(table)
-    # Of the blanks at the ends of its lines, rich prints all.
+    # rich pads every line with spaces to the table's width.
     text = captured.get() if console.is_terminal else re.sub(" +$", "", captured.get(), flags=re.MULTILINE)
     console.file.write(text)
     console.file.flush()
 
 
-def print_json(folder: SweepFolder, accounting: Accounting, standings: Sequence[Standing]) -> None:
-    """Print one JSON object with all of it."""
+def print_result_as_json(result: SweepResult) -> None:
+    """Print one JSON object with the accounting and the leaderboard."""
     print(
         json.dumps(
             {
-                "name": folder.name,
-                "folder": str(folder.path),
-                "accounting": accounting.model_dump(),
-                "leaderboard": [standing.model_dump() for standing in standings],
+                "name": result.name,
+                "folder": str(result.folder),
+                "accounting": result.accounting.model_dump(),
+                "leaderboard": [standing.model_dump() for standing in result.standings],
             },
             allow_nan=False,
         )

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from orchestrator.cli.output import say
 from orchestrator.folder.rows import Row
-from orchestrator.text import counted, say
+from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
 from worker.text import one_line

@@ -17,11 +17,11 @@ from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate, prob
 from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
 from orchestrator.cli.options import DEFAULT_OUTPUT
-from orchestrator.cli.output import knows_blocks, print_table
+from orchestrator.cli.output import knows_blocks, print_table, say
 from orchestrator.cli.progress import percent
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
-from orchestrator.text import counted, say
+from orchestrator.text import counted
 from worker.settings import load_settings
 
 #: How many mistakes are listed, and how many lines the learning curve takes at most.

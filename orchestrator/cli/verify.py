@@ -1,40 +1,31 @@
-"""`orchestrator verify`: from what it is given to its exit status."""
+"""`orchestrator verify`: reads its arguments, calls the command, shows its result."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
-import random
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
-from nn.datasets.mnist import dataset_digest
-from nn.errors import DatasetError, InvalidInputError, SeedsweepError
+from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for, sweep_name
-from orchestrator.cli.output import complain, print_table
-from orchestrator.cluster.connect import cluster_for, embedded_processes
-from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.rows import Row
+from orchestrator.cli.outcome import fail, interruptible
+from orchestrator.cli.output import complain, print_table, say
+from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
-from orchestrator.running.verify import WEIGHTS_FILE, Check, Verification, choose
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import counted, say
-from worker.job import Job
-from worker.redis.address import hide_password
-from worker.settings import Settings
+from orchestrator.running.verify import WEIGHTS_FILE, Check
+from orchestrator.text import counted
+from worker.job import MAX_SEED
 from worker.text import one_line
-
-DEFAULT_JOBS = 5
-MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `orchestrator verify` is given beside the sweep's name."""
+    """The options of `orchestrator verify`, as they were typed."""
 
     jobs: str | None
     every: bool
@@ -45,74 +36,55 @@ class Options:
     json: bool
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A verification of which everything was checked, and nothing was begun."""
-
-    folder: SweepFolder
-    manifest: Manifest
-    rows: dict[str, Row]
-    jobs: list[Job]
-    candidates: int
-    seed: int
-    settings: Settings
-    workers: int | None
-
-
 def run_verify(name: str, options: Options) -> int:
     """Train jobs again, show what is different, and return the exit status: 0 if nothing is, 1 if anything is.
 
     Raises:
-        SeedsweepError: bad input, with nothing begun.
+        SeedsweepError: bad input; nothing was begun.
     """
-    interruption = Interruption()
-    try:
-        with interruption.handling():
-            plan = make_plan(name, options)
-            console = Console(stderr=options.json, highlight=False)
-            try:
-                checks = _check(plan, interruption, console)
-            except SeedsweepError as error:
-                complain(f"orchestrator: {error}")
-                return 1
-    except Interrupted as interrupted:
-        complain("Interrupted: nothing was changed")
-        return interrupted.status
-    different = [check for check in checks if check.differences]
+    console = Console(stderr=options.json, highlight=False)
+    with interruptible() as interruption:
+        try:
+            result = _verify(make_plan(name, options), console, interruption)
+        except Interrupted:
+            complain("Interrupted: nothing was changed")
+            raise
     if options.json:
-        _print_json(name, plan, checks)
+        _print_json(result)
     else:
-        _print_table(console, name, checks)
-    return 1 if different else 0
+        _print_table(console, result)
+    return 1 if result.different else 0
 
 
-def make_plan(name: str, options: Options) -> Plan:
-    """Check everything that can be checked without beginning.
+def _verify(plan: VerificationPlan, console: Console, interruption: Interruption) -> VerificationResult:
+    numbers = itertools.count(1)
+
+    def show_check(check: Check) -> None:
+        say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check)}")
+
+    say(console, describe_plan(plan))
+    try:
+        return verify(plan, tell=partial(say, console), checked=show_check, interruption=interruption)
+    except SeedsweepError as error:
+        raise fail(error) from None
+
+
+def make_plan(name: str, options: Options) -> VerificationPlan:
+    """Turn the words into values, and plan the verification.
 
     Raises:
-        SeedsweepError: something is not as it must be.
+        SeedsweepError: bad input; the message is one sentence.
     """
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
-    seed = random.SystemRandom().randint(0, MAX_SEED) if options.seed is None else _count("--seed", options.seed, 0)
+    seed = None if options.seed is None else _count("--seed", options.seed, 0)
     if options.every and options.jobs is not None:
         raise InvalidInputError("--jobs", options.jobs, "nothing beside --all")
-    count = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
+    jobs = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
     folder = SweepFolder(output_folder(options.output), sweep_name(name))
-    manifest = folder.manifest()
-    jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
-    rows = {key: row for key, row in folder.rows().items() if row.accepted and key in jobs}
-    if not rows:
-        raise SweepNotFoundError(f"The sweep {name} in {folder.path.parent} has no result to verify")
-    in_order = [rows[key] for key in jobs if key in rows]
-    chosen = choose(in_order, len(in_order) if options.every else count, seed)
-    if settings.broker_url is None:
-        _check_dataset(manifest, settings)
-    else:
-        from orchestrator.cluster.cluster import Cluster
-
-        Cluster(settings).check_answer()
-    return Plan(folder, manifest, rows, [jobs[row.job] for row in chosen], len(rows), seed, settings, workers)
+    return plan_verification(
+        folder, settings, jobs=None if options.every else jobs, seed=seed, workers=workers, tell=complain
+    )
 
 
 def _count(field: str, text: str, low: int) -> int:
@@ -121,41 +93,15 @@ def _count(field: str, text: str, low: int) -> int:
     return int(text)
 
 
-def _check_dataset(manifest: Manifest, settings: Settings) -> None:
-    data = manifest.specification.data
-    found = dataset_digest(data, cache_dir=settings.cache_dir)
-    if found != manifest.dataset:
-        raise DatasetError(
-            f"The data set {data} is now {found[:12]}; the sweep {manifest.name} was trained on {manifest.dataset[:12]}"
-        )
-
-
-def _check(plan: Plan, interruption: Interruption, console: Console) -> list[Check]:
-    def tell(text: str) -> None:
-        say(console, text)
-
-    processes = embedded_processes(plan.workers, len(plan.jobs))
-    where = f"on this machine, {processes} at a time"
-    if plan.settings.broker_url is not None:
-        where = f"on the cluster at {hide_password(plan.settings.broker_url)}"
+def describe_plan(plan: VerificationPlan) -> str:
+    """Return which jobs are trained again, and where."""
     chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.manifest.name}"
     by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
-    tell(f"Training {chosen} again {where}{by}")
-    data = plan.manifest.specification.data
-    checks = []
-    with (
-        cluster_for(plan.settings, data=data, processes=processes, interruption=interruption, tell=tell) as cluster,
-        contextlib.closing(Verification(cluster, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
-    ):
-        for check in found:
-            checks.append(check)
-            tell(f"[{len(checks)}/{len(plan.jobs)}] {describe(check)}")
-    order = {job.key: place for place, job in enumerate(plan.jobs)}
-    return sorted(checks, key=lambda check: order[check.job])
+    return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 
 
 def describe(check: Check) -> str:
-    """Return a check as one line; the first difference stands for all."""
+    """Return a check as one line, with its first difference and the number of the others."""
     name = f"seed {check.seed}, learning rate {check.learning_rate:g}"
     if not check.differences:
         when = "its epoch" if check.epochs == 1 else f"each of {check.epochs} epochs"
@@ -168,40 +114,35 @@ def describe(check: Check) -> str:
     return one_line(f"{name}: DIFFERENT: {what}{more}")
 
 
-def _print_table(console: Console, name: str, checks: Sequence[Check]) -> None:
-    differences = [(check, difference) for check in checks for difference in check.differences]
-    if not differences:
-        verb = "gives" if len(checks) == 1 else "give"
-        say(console, f"Verified: {counted(len(checks), 'job')} of {name} {verb} the same bits again")
+def _print_table(console: Console, result: VerificationResult) -> None:
+    jobs = f"{counted(len(result.checks), 'job')} of {result.name}"
+    if not result.different:
+        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again")
         return
     rows = [
         (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
-        for check, difference in differences
+        for check in result.different
+        for difference in check.differences
     ]
     headings = ("job", "what", "kept", "trained again")
     print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
-    wrong = sum(bool(check.differences) for check in checks)
-    say(
-        console,
-        f"NOT VERIFIED: something is different in {wrong} of {counted(len(checks), 'job')} of {name}",
-        style="bold red",
-    )
+    say(console, f"NOT VERIFIED: {len(result.different)} of {jobs} gave something different", style="bold red")
 
 
 def _short(value: str | float | None) -> str:
-    """Return a value for the table: of a SHA-256 its first digits, of a number all."""
+    """Return a value for the table: the first digits of a SHA-256, every digit of a number."""
     text = "-" if value is None else str(value)
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
-def _print_json(name: str, plan: Plan, checks: Sequence[Check]) -> None:
-    wrong = sum(bool(check.differences) for check in checks)
+def _print_json(result: VerificationResult) -> None:
+    different = len(result.different)
     content = {
-        "name": name,
-        "seed": plan.seed,
-        "candidates": plan.candidates,
-        "verified": len(checks) - wrong,
-        "different": wrong,
-        "jobs": [check.model_dump() for check in checks],
+        "name": result.name,
+        "seed": result.seed,
+        "candidates": result.candidates,
+        "verified": len(result.checks) - different,
+        "different": different,
+        "jobs": [check.model_dump() for check in result.checks],
     }
     print(json.dumps(content, allow_nan=False))

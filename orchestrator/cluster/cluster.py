@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -82,6 +83,12 @@ class Cluster:
         self.embedded = embedded
         self.check = check
         self._tell = tell
+
+    def telling(self, tell: Callable[[str], None]) -> Cluster:
+        """Return the same cluster, with the same connections, that shows its messages elsewhere."""
+        other = copy.copy(self)
+        other._tell = tell
+        return other
 
     @property
     def store(self) -> Store:

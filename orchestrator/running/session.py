@@ -7,14 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster.connect import cluster_for, embedded_processes
+from orchestrator.cluster.connect import Place
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
-from worker.settings import Settings
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
@@ -31,20 +30,18 @@ class Session:
     Attributes:
         folder: Where rows and weights go.
         jobs: The sweep's jobs by key, in its order.
-        settings: The cluster, if they name a broker; otherwise an embedded one is started.
+        place: Where the jobs are trained.
         data: Where an embedded worker takes the data set from.
         interruption: Keeps signals from cutting a row in two.
-        workers: Processes of an embedded cluster; None for one per core.
         resuming: Whether an earlier session has begun with the sweep.
         rows: The rows by job key.
     """
 
     folder: SweepFolder
     jobs: dict[str, Job]
-    settings: Settings
+    place: Place
     data: str
-    interruption: Interruption
-    workers: int | None = None
+    interruption: Interruption = field(default_factory=Interruption)
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
 
@@ -134,11 +131,4 @@ class Session:
         cluster.patiently(lambda: cluster.registry.finish(manifest.name))
 
     def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
-        return cluster_for(
-            self.settings, data=self.data, processes=self.processes, interruption=self.interruption, tell=tell
-        )
-
-    @property
-    def processes(self) -> int:
-        """How many processes an embedded cluster has."""
-        return embedded_processes(self.workers, len(self.missing))
+        return self.place.open(data=self.data, jobs=len(self.missing), interruption=self.interruption, tell=tell)

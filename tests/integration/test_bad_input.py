@@ -34,7 +34,10 @@ BAD_INPUT = [
     (["--rule", "magic"], "--rule is 'magic'"),
     (["--engine", "gpu"], "--engine is 'gpu'"),
     (["--limit", "0"], "--limit is '0'"),
-    (["--limit", "59501"], "--limit is '59501'; allowed: an integer from 1 to 59500, which is all that the data set"),
+    (
+        ["--limit", "59501"],
+        "--limit is '59501'; allowed: an integer from 1 to 59500, the number of training samples in the data set",
+    ),
     (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
     (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
@@ -119,8 +122,10 @@ def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
     write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
     for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
         options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
-        assert make_plan(words | {"limit": str(samples)}, options).specification.limit == samples
-        with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, which"):
+        assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.limit == samples
+        with pytest.raises(
+            InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the number"
+        ):
             make_plan(words | {"limit": str(samples + 1)}, options)
 
 

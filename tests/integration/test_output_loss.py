@@ -59,7 +59,7 @@ def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, 
     # When there is room again, the sweep goes on.
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     done = command_line.run("sweep", "--resume", "--name", "a")
-    assert "2 were finished by an earlier run of this sweep" in done.stdout
+    assert "2 were finished in an earlier session of this sweep" in done.stdout
     assert "jobs 4, accepted 4, attempts 4" in done.stdout
 
 

@@ -89,7 +89,7 @@ def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: Comm
     }
     # The table says the same.
     done = command_line.run("verify", "a", "--all", status=1)
-    assert "NOT VERIFIED: something is different in 2 of 4 jobs of a" in done.stdout
+    assert "NOT VERIFIED: 2 of 4 jobs of a gave something different" in done.stdout
     for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_accuracy"][1])):
         assert shown in done.stdout
     assert other["weights_sha256"][:12] in done.stdout
@@ -238,7 +238,7 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
     done = command_line.run("sweep", *SMALL, "--name", "a", "--no-reuse", "--broker", address, status=1)
     # Then the accounting counts it, a warning names it,
     assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 1\n" in done.stdout
-    warning = "WARNING: 1 of 4 jobs ended with different weights in two runs"
+    warning = "WARNING: 1 of 4 jobs ended with different weights in two attempts"
     assert warning in done.stdout
     assert f"seed {row['seed']}, learning rate {row['learning_rate']:g}, {'ab' * 6} and " in done.stdout
     # and its row holds the evidence,

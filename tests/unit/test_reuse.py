@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nn.weights import digest
+from orchestrator.cluster.connect import Place
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
-from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
 from tests.support.sweep_folders import BLOB, JOBS, made, row
 from worker.settings import Settings
@@ -78,7 +78,7 @@ def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Pa
         each.append(row(JOBS[1]))
     # Then both are passed over, and the row beside them is taken.
     wanted = {job.key: job for job in JOBS}
-    run = Session(folder, wanted, Settings(), "bundled", Interruption())
+    run = Session(folder, wanted, Place(Settings()), "bundled")
     assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
     assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted)] == [JOBS[1].key]
 

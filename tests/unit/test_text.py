@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 from rich.console import Console
 
-from orchestrator.cli.output import complain, print_table
-from orchestrator.text import counted, say
+from orchestrator.cli.output import complain, print_table, say
+from orchestrator.text import counted
 from worker.text import one_line, printable
 
 #: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.

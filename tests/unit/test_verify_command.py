@@ -1,25 +1,24 @@
-"""`orchestrator verify` cleans up on a cluster while it is there, also when it ends early."""
+"""`verify` cleans up on a cluster while it is there, also when it ends early."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cli import verify as verify_command
+from orchestrator.cluster.connect import Place
+from orchestrator.commands import verify as verify_command
+from orchestrator.commands.verify import VerificationPlan, verify
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.interruption import Interrupted
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.settings import Settings
 
 
 def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
@@ -30,12 +29,13 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
     jobs = specification.jobs(MNIST_DIGEST)
     events = []
 
-    @contextlib.contextmanager
-    def cluster(*arguments: Any, **more: Any) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            events.append("the cluster goes")
+    class ShortLivedPlace:
+        @contextlib.contextmanager
+        def open(self, **_: Any) -> Iterator[None]:
+            try:
+                yield
+            finally:
+                events.append("the cluster goes")
 
     class Verification:
         def __init__(self, *arguments: Any) -> None: ...
@@ -45,23 +45,16 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
                 for job in jobs:
                     yield Check(job=job.key, seed=job.seed, learning_rate=0.1, epochs=1, worker="w", differences=[])
             finally:
-                events.append("the runs are cleaned up")
+                events.append("the tasks are cleaned up")
 
-    def interrupt(check: Check) -> str:
+    def interrupt(check: Check) -> None:
         raise Interrupted(2)
 
-    monkeypatch.setattr(verify_command, "cluster_for", cluster)
     monkeypatch.setattr(verify_command, "Verification", Verification)
-    monkeypatch.setattr(verify_command, "describe", interrupt)
-    manifest = Manifest(
-        name="a",
-        specification=specification,
-        dataset=MNIST_DIGEST,
-        jobs=[job.key for job in jobs],
-        provenance=provenance(),
-    )
-    plan = verify_command.Plan(SweepFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, Settings(), 1)
+    keys = [job.key for job in jobs]
+    manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
+    plan = VerificationPlan(SweepFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, cast("Place", ShortLivedPlace()))
     # Then it cleans up first
     with pytest.raises(Interrupted):
-        verify_command._check(plan, Interruption(), Console(file=io.StringIO()))
-    assert events == ["the runs are cleaned up", "the cluster goes"]
+        verify(plan, checked=interrupt)
+    assert events == ["the tasks are cleaned up", "the cluster goes"]

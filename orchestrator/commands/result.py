@@ -1,0 +1,58 @@
+"""The result of a command that gives every job of a sweep its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.analysis.leaderboard import Standing, leaderboard, to_csv, to_json
+from orchestrator.folder.rows import Accounting, Row
+from orchestrator.running.session import Session
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep in which every job has its row.
+
+    Attributes:
+        name: The sweep's name.
+        folder: The sweep's folder, with rows, weights and leaderboard.
+        rows: The row of each job, by job key, in the sweep's order.
+        accounting: How many jobs ended in which way.
+        standings: The leaderboard, by rank.
+    """
+
+    name: str
+    folder: Path
+    rows: Mapping[str, Row]
+    accounting: Accounting
+    standings: tuple[Standing, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job has a result, and no two attempts at a job ended with different weights."""
+        return self.accounting.complete
+
+    @property
+    def mismatched(self) -> list[Row]:
+        """The rows of jobs of which two attempts ended with different weights."""
+        return [row for row in self.rows.values() if row.mismatches]
+
+
+def finish(session: Session) -> SweepResult:
+    """Write the leaderboard of a session in which every job has its row.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    standings = leaderboard(session.jobs.values(), session.rows)
+    with session.interruption.shield():
+        session.folder.finish(session.rows, list(session.jobs), to_csv(standings), to_json(standings))
+    return SweepResult(
+        name=session.folder.name,
+        folder=session.folder.path,
+        rows={key: session.rows[key] for key in session.jobs if key in session.rows},
+        accounting=Accounting.of(len(session.jobs), session.rows.values()),
+        standings=tuple(standings),
+    )

@@ -1,0 +1,168 @@
+"""`sweep`: gives every job of a new sweep, or of one that goes on, its row."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from nn.datasets.mnist import MNIST_DIGEST, dataset_digest, load_mnist
+from nn.errors import InvalidInputError
+from orchestrator.cluster.connect import Place, place_for
+from orchestrator.commands.display import Display, Tell, ignore, silent
+from orchestrator.commands.plan import SweepPlan, jobs_of
+from orchestrator.commands.result import SweepResult, finish
+from orchestrator.errors import SweepExistsError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
+from orchestrator.running.session import Session
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
+from orchestrator.text import counted
+from worker.settings import Settings
+
+#: Training samples of MNIST, known without reading it.
+MNIST_SAMPLES = 59_500
+
+
+def plan_sweep(
+    folder: SweepFolder,
+    specification: SweepSpecification,
+    settings: Settings,
+    *,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> SweepPlan:
+    """Check everything about a new sweep that can be checked without beginning.
+
+    Args:
+        folder: The sweep's folder, which does not exist yet; its name is the sweep's.
+        specification: The sweep.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        SweepExistsError: the folder exists, or the cluster knows another sweep of this name.
+        InvalidInputError: the specification's limit exceeds its data set.
+        DatasetError: the data set cannot be read.
+        OutputError: the folder cannot be made.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    folder.refuse_existing()
+    dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
+    _check_limit(specification, dataset, settings)
+    jobs = {job.key: job for job in specification.jobs(dataset)}
+    manifest = Manifest(
+        name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance()
+    )
+    folder.check_writable()
+    place = _place(settings, workers, tell, manifest)
+    return SweepPlan(folder, manifest, jobs, place, resuming=False)
+
+
+def plan_resumption(
+    folder: SweepFolder, settings: Settings, *, workers: int | None = None, tell: Tell = ignore
+) -> SweepPlan:
+    """Check everything about going on with a sweep that can be checked without beginning. Arguments: see `plan_sweep`.
+
+    Raises:
+        SweepNotFoundError: the folder is not a sweep's.
+        SweepExistsError: the data set has changed, this version derives other jobs, or the cluster knows another
+            sweep of this name.
+        DatasetError: the data set cannot be read.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    manifest = folder.manifest()
+    data = manifest.specification.data
+    dataset = dataset_digest(data, cache_dir=settings.cache_dir)
+    if dataset != manifest.dataset:
+        raise SweepExistsError(
+            f"The sweep {manifest.name} began on the data set {manifest.dataset[:12]}, and {data} is now "
+            f"{dataset[:12]}: start a new sweep under another --name"
+        )
+    jobs = jobs_of(manifest)
+    place = _place(settings, workers, tell, manifest)
+    return SweepPlan(folder, manifest, jobs, place, resuming=True)
+
+
+def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
+    """Reject a limit beyond the data set: identical jobs would get different keys."""
+    limit = specification.limit
+    if limit is None:
+        return
+    samples = MNIST_SAMPLES
+    if dataset != MNIST_DIGEST:
+        samples = len(load_mnist(specification.data, cache_dir=settings.cache_dir).train)
+    if limit > samples:
+        allowed = f"an integer from 1 to {samples}, the number of training samples in the data set (or leave it out)"
+        raise InvalidInputError("limit", limit, allowed)
+
+
+def _place(settings: Settings, workers: int | None, tell: Tell, manifest: Manifest) -> Place:
+    place = place_for(settings, workers, tell)
+    cluster = place.cluster
+    if cluster is not None:
+        # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
+        cluster.patiently(lambda: cluster.registry.refuse_other(manifest.name, manifest.jobs))
+    return place
+
+
+def sweep(
+    plan: SweepPlan, *, reuse: bool = True, display: Display = silent, interruption: Interruption | None = None
+) -> SweepResult:
+    """Train every job of a planned sweep that has no row yet. Arguments and errors: see `begin` and `train`."""
+    with begin(plan, interruption) as session:
+        return train(session, reuse=reuse, display=display)
+
+
+@contextlib.contextmanager
+def begin(plan: SweepPlan, interruption: Interruption | None = None) -> Iterator[Session]:
+    """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
+
+    Args:
+        plan: From `plan_sweep` or `plan_resumption`.
+        interruption: Defers signals while files are written; None where the caller handles no signals.
+
+    Raises:
+        SweepExistsError: the folder was made meanwhile.
+        SweepBusyError: another process works on the sweep.
+        OutputError: the folder cannot be written.
+    """
+    interruption = interruption or Interruption()
+    if not plan.resuming:
+        with interruption.shield():
+            plan.folder.create(plan.manifest)
+    with plan.folder.exclusive():
+        if plan.resuming:
+            plan.note_resumption()
+        yield plan.session(interruption)
+
+
+def train(session: Session, *, reuse: bool = True, display: Display = silent) -> SweepResult:
+    """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
+
+    Args:
+        session: From `begin`.
+        reuse: Whether to take results of other sweeps.
+        display: Shows the progress.
+
+    Raises:
+        SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
+    """
+    kept = session.keep_own()
+    reused = session.reuse_siblings() if reuse else 0
+    with display(session.jobs, session.rows) as progress:
+        progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}")
+        if kept:
+            progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
+        if reused:
+            verb = "is" if reused == 1 else "are"
+            progress.message(f"{reused} {verb} reused from other sweeps in {session.folder.path.parent}")
+        missing = len(session.missing)
+        if missing:
+            progress.message(f"Training {missing} {session.place.describe(missing)}")
+        # A cluster is told that the sweep has ended, even if there is nothing to train.
+        if missing or session.place.cluster is not None:
+            session.train(progress, reuse=reuse)
+    return finish(session)

@@ -1,0 +1,146 @@
+"""`verify`: trains jobs of a sweep again, and compares weights and accuracies to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nn.datasets.mnist import dataset_digest
+from nn.errors import DatasetError
+from orchestrator.cluster.connect import Place, place_for
+from orchestrator.commands.display import Tell, ignore
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
+from orchestrator.running.verify import Check, Verification, choose
+from orchestrator.sweeps.manifest import Manifest
+from worker.job import MAX_SEED, Job
+from worker.settings import Settings
+
+DEFAULT_JOBS = 5
+
+
+@dataclass(frozen=True)
+class VerificationPlan:
+    """A verification of which everything was checked, and nothing was begun.
+
+    Attributes:
+        folder: The sweep's folder.
+        manifest: The sweep.
+        rows: The rows to compare with, by job key.
+        jobs: The jobs to train again, in the sweep's order.
+        candidates: How many jobs of the sweep have a result.
+        seed: Chose the jobs among the candidates.
+        place: Where the jobs are trained.
+    """
+
+    folder: SweepFolder
+    manifest: Manifest
+    rows: dict[str, Row]
+    jobs: list[Job]
+    candidates: int
+    seed: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class VerificationResult:
+    """The comparison of a sweep's rows with a second training.
+
+    Attributes:
+        name: The sweep's name.
+        seed: Chose the jobs among the candidates.
+        candidates: How many jobs of the sweep have a result.
+        checks: One for each job that was trained again, in the sweep's order.
+    """
+
+    name: str
+    seed: int
+    candidates: int
+    checks: tuple[Check, ...]
+
+    @property
+    def different(self) -> list[Check]:
+        """The checks that found a difference."""
+        return [check for check in self.checks if check.differences]
+
+
+def plan_verification(
+    folder: SweepFolder,
+    settings: Settings,
+    *,
+    jobs: int | None = DEFAULT_JOBS,
+    seed: int | None = None,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> VerificationPlan:
+    """Choose the jobs, and check everything that can be checked without beginning.
+
+    Args:
+        folder: The sweep's folder.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        jobs: How many jobs to train again, chosen at random; None for all that have a result.
+        seed: Chooses the same jobs as under this seed before; None for a new choice.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        SweepNotFoundError: the folder is not a sweep's, or no job has a result.
+        DatasetError: the data set on this machine is not the one that the sweep was trained on.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    manifest = folder.manifest()
+    known = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
+    rows = {key: row for key, row in folder.rows().items() if row.accepted and key in known}
+    if not rows:
+        raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")
+    seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
+    in_order = [rows[key] for key in known if key in rows]
+    chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
+    if settings.broker_url is None:
+        _check_dataset(manifest, settings)
+    place = place_for(settings, workers, tell)
+    return VerificationPlan(folder, manifest, rows, [known[row.job] for row in chosen], len(rows), seed, place)
+
+
+def _check_dataset(manifest: Manifest, settings: Settings) -> None:
+    data = manifest.specification.data
+    found = dataset_digest(data, cache_dir=settings.cache_dir)
+    if found != manifest.dataset:
+        raise DatasetError(
+            f"The data set {data} is now {found[:12]}; the sweep {manifest.name} was trained on {manifest.dataset[:12]}"
+        )
+
+
+def verify(
+    plan: VerificationPlan,
+    *,
+    tell: Tell = ignore,
+    checked: Callable[[Check], None] = lambda _check: None,
+    interruption: Interruption | None = None,
+) -> VerificationResult:
+    """Train the planned jobs again and compare. The sweep's folder is only read.
+
+    Args:
+        plan: From `plan_verification`.
+        tell: Receives sentences for the user, such as that Redis does not answer.
+        checked: Receives each check as its job ends.
+        interruption: Defers signals while an embedded cluster starts; None where the caller handles no signals.
+
+    Raises:
+        SeedsweepError: the verification cannot go on.
+    """
+    checks: dict[str, Check] = {}
+    place, data = plan.place, plan.manifest.specification.data
+    with (
+        place.open(data=data, jobs=len(plan.jobs), interruption=interruption or Interruption(), tell=tell) as cluster,
+        contextlib.closing(Verification(cluster, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
+    ):
+        for check in found:
+            checks[check.job] = check
+            checked(check)
+    in_order = tuple(checks[job.key] for job in plan.jobs)
+    return VerificationResult(plan.folder.name, plan.seed, plan.candidates, in_order)
