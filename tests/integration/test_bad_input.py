@@ -124,7 +124,7 @@ def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
         options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
         assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.limit == samples
         with pytest.raises(
-            InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the number"
+            InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the"
         ):
             make_plan(words | {"limit": str(samples + 1)}, options)
 
