@@ -123,9 +123,7 @@ def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
     for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
         options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
         assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.limit == samples
-        with pytest.raises(
-            InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the"
-        ):
+        with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the"):
             make_plan(words | {"limit": str(samples + 1)}, options)
 
 
