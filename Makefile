@@ -7,12 +7,14 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow chaos chaos-report compose-test audit lint format lock bench clean
+.PHONY: help setup sweep test test-unit test-slow test-queue chaos chaos-report compose-test audit lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
+	@command -v "$(PYTHON)" >/dev/null || \
+	  { echo "There is no Python interpreter $(PYTHON). Try: make PYTHON=python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Seedsweep needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Making $(VENV)"
@@ -34,22 +36,34 @@ setup: $(VENV)/.dev ## make .venv with everything that a contributor needs
 sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and show the leaderboard
 	@$(BIN)/orchestrator sweep --seeds 0-4 --learning-rates 0.003,0.01,0.03,0.1 --epochs 10 $(ARGS)
 
-test: $(VENV)/.dev ## run the tests (some skip where redis-server is missing)
-	$(BIN)/python -m pytest -m "not slow and not chaos and not compose" $(ARGS)
+# Half as many test processes again as there are cores, because many tests wait for a process or a lease to end.
+PROCESSES ?= $$(( ($$(nproc) * 3 + 1) / 2 ))
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
+test: $(VENV)/.dev ## run the tests (five minutes on two cores)
+	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
+
+test-unit: $(VENV)/.dev ## run the tests that need no server and start no process
+	$(PYTEST) -m "not slow" tests/unit $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+	$(PYTEST) -m slow --timeout 3600 $(ARGS)
+
+# The embedded cluster's Valkey is the server of every test, unless SEEDSWEEP_TEST_SERVER names another program.
+SERVER ?= redis-server
+test-queue: $(VENV)/.dev ## run the tests that use a server against redis-server (or SERVER=...)
+	SEEDSWEEP_TEST_SERVER=$(SERVER) $(PARALLEL) -m "queue and not slow" $(ARGS)
 
 # `make chaos SEEDS=500` for the long run; `FIRST_SEED=20` for other seeds; `SEED=17 make chaos` does one run again.
 SEEDS ?= 20
 chaos: $(VENV)/.dev ## kill real processes at random moments and check what is left
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos tests/chaos $(ARGS)
+	SEEDS=$(SEEDS) $(PYTEST) -m chaos tests/chaos $(ARGS)
 
 chaos-report: $(VENV)/.dev ## put the figures of the last `make chaos` into docs/guarantees.md
 	$(BIN)/python -m tests.chaos.summary
 
 compose-test: $(VENV)/.dev ## build the images, start a cluster, and use, kill and attack it (needs Docker)
-	$(BIN)/python -m pytest -m compose tests/compose $(ARGS)
+	$(PYTEST) -m compose tests/compose $(ARGS)
 
 # A known vulnerability fails, and so must be fixed (`make lock`) or be named here with its reason: --ignore-vuln ID.
 # Advisories that cannot be reached are no finding: that is said, and passes. Whatever else goes wrong, fails.
@@ -75,7 +89,9 @@ format: $(VENV)/.dev ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
+# `make lock UPGRADE=` pins what pyproject.toml newly names and upgrades nothing.
+UPGRADE ?= --upgrade
 lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt

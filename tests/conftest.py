@@ -17,6 +17,16 @@ from tests.support.redis_server import RedisServer
 hypothesis.settings.register_profile("seedsweep", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("seedsweep")
 
+#: The fixtures that start the server under test.
+SERVERS = {"redis_server", "persistent_redis_server", "secured_server", "server", "hosts"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses the server under test."""
+    for item in items:
+        if isinstance(item, pytest.Function) and SERVERS.intersection(item.fixturenames):
+            item.add_marker("queue")
+
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:

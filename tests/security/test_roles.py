@@ -216,6 +216,7 @@ def test_a_role_that_may_not_submit_is_told_so(secured_server: SecuredServer, co
     assert secured_server.client().llen("seedsweep") == 0
 
 
+@pytest.mark.queue
 def test_a_restart_loses_nothing_to_the_rules(short_path: Path) -> None:
     # Given what a role wrote in a transaction, which Redis replays without the role's name
     server = SecuredServer(short_path, persistent=True)

