@@ -1,8 +1,8 @@
-"""Time exact stochastic gradient descent, one sample at a time, in this kernel and in what else there is.
+"""Time exact stochastic gradient descent, one sample at a time, in this kernel and in its alternatives.
 
 Every row trains the same network from the same weights on the same leading samples of MNIST, once, on one core. The
-rounds are interleaved, and the time is the median over the rounds. Beside it: how many times the first row's that is,
-and the share of the validation set that the trained network classifies right.
+rounds are interleaved, and the time is the median over the rounds. Beside it stand its ratio to the first row's time,
+and the validation accuracy of the trained network.
 
 Example:
     .venv/bin/python benchmarks/kernel.py --samples 59500 --rounds 3 --json kernel.json
@@ -53,7 +53,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def accuracy(trained: Any, data: Dataset) -> float:
-    """Return the share of the validation set that a contender's network classifies right."""
+    """Return the validation accuracy of a contender's network."""
     if isinstance(trained, Weights):
         predictions = NumPyEngine(trained, loss="cross_entropy").predict(data.validation)
     else:
@@ -63,7 +63,7 @@ def accuracy(trained: Any, data: Dataset) -> float:
 
 def measure(contenders: list[Contender], task: Task, rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Return the seconds of each round, and what was trained in the last one, by the contender's name."""
-    for contender in contenders:  # what compiles, compiles now
+    for contender in contenders:  # compiles what needs it, before anything is timed
         contender.prepare(task)()
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     trained = {}

@@ -1,4 +1,4 @@
-"""What `benchmarks/kernel.py` compares: ways to train the same network for an epoch, one sample at a time."""
+"""The ways to train for an epoch, one sample at a time, that `benchmarks/kernel.py` compares."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _engine(make: Callable[[Weights], Engine], dtype: str, *, shuffled: bool = F
 
 
 def _numpy_and_blas(task: Task) -> Callable[[], Weights]:
-    """NumPy, with BLAS's rank-one update in place; it wants the columns of a matrix one after the other."""
+    """Train in NumPy, with BLAS's rank-one update in place, which needs matrices in column-major order."""
     W1, W2, W3 = (np.asfortranarray(matrix) for matrix in task.weights_as("float32"))
     X, labels, rate = task.x_train, task.train.labels, task.learning_rate
     one = np.float32(1)
@@ -101,7 +101,7 @@ def _numpy_and_blas(task: Task) -> Callable[[], Weights]:
 
 
 def _notebook_code(task: Task) -> Callable[[], Weights]:
-    """Train by the notebook's rule with the loop of its code: each row of each matrix on its own."""
+    """Train by the notebook's rule with the loop of its code, which updates each row of each matrix separately."""
     weights = task.weights_as("float64")
     one_hot = np.eye(len(weights.W3), dtype=np.float32)
 

@@ -1,9 +1,9 @@
-"""What the lease and the checkpoints cost a sweep in which nothing goes wrong, in percent of its time.
+"""Measure what the lease and the checkpoints cost a sweep in which nothing goes wrong, in percent of its time.
 
-Three embedded clusters with one process each stand ready; in each round every one of them trains the same jobs, one
-cluster after the other, in an order that turns from round to round. The first renews its lease once in eight hours and
-never checkpoints: that is the time without. The second has the default settings. The third is as busy as can be: a
-lease of 3 s, and a checkpoint after every epoch. The cost is the median, over the rounds, of the ratio within a round.
+In each round, three embedded clusters of one process train the same jobs, one cluster after the other, in an order that
+rotates from round to round. The first renews its lease every eight hours and never checkpoints: the baseline. The
+second has the default settings. The third does the most work: a lease of 3 s, and a checkpoint after every epoch. The
+cost is the median, over the rounds, of the ratio within a round.
 
 Example:
     .venv/bin/python benchmarks/lease.py --rounds 5 --json lease.json

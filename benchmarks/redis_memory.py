@@ -1,4 +1,4 @@
-"""What Redis holds for each job: while it is queued, while it is trained, and after it has finished, in bytes.
+"""Measure the bytes that a job takes in Redis: queued, in training, and finished.
 
 Trains jobs on an embedded cluster and asks the server for the size of every key, by kind (`worker/records/store.py`).
 The sizes do not depend on the machine. `--write FILE` puts the table between the marks `<!-- memory -->` of a document.
@@ -30,7 +30,7 @@ KINDS = {
     "seedsweep:weights:": "weights",
     "celery-task-meta-": "result",
     "seedsweep:attempts:": "attempts",
-    "seedsweep:finished:": "hash of the first run's weights",
+    "seedsweep:finished:": "hash of the first weights, for comparison",
 }
 CHECKPOINT = "seedsweep:checkpoint:"
 START, END = "<!-- memory -->", "<!-- /memory -->"
@@ -41,7 +41,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=50, help="how many jobs (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into a document, too")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table into a document")
     return parser.parse_args(arguments)
 
 
@@ -51,7 +51,7 @@ def measure(jobs: list[Job]) -> tuple[float, float, dict[str, float]]:
     Returns:
         The bytes of a queued job, of a checkpoint, and of a finished job by the beginning of its keys.
     """
-    # A checkpoint after every epoch: they are gone when the jobs are, so that they are looked for meanwhile.
+    # A checkpoint after every epoch. Checkpoints go away with their jobs, so they are measured meanwhile.
     with EmbeddedCluster(1, {"SEEDSWEEP_CHECKPOINT_SECONDS": "0"}) as embedded:
         embedded.wait_for_server()
         cluster = Cluster(Settings(broker_url=embedded.url))
@@ -93,8 +93,8 @@ def table(options: argparse.Namespace, queued: float, checkpoint: float, finishe
         f"| finished | {total:,.0f} |",
         *(f"| … its {what} | {finished[beginning]:,.0f} |" for beginning, what in KINDS.items()),
         "",
-        f"So a gigabyte holds about {2**30 / total:,.0f} finished jobs and their weights for as long as",
-        f"`SEEDSWEEP_RESULT_EXPIRES` says (a week); a queued job takes {total / queued:,.0f} times less.",
+        f"So a gigabyte holds about {2**30 / total:,.0f} finished jobs and their weights, which expire after a week",
+        f"(`SEEDSWEEP_RESULT_EXPIRES`). A queued job takes {total / queued:,.0f} times less.",
     ]
     return "\n".join(lines)
 

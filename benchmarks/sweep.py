@@ -1,4 +1,4 @@
-"""Where the time of a sweep goes: its wall time against what the training alone needs, and how fast --help answers.
+"""Measure where the time of a sweep goes, beside what its training alone needs, and how fast --help answers.
 
 Runs the real command on an embedded cluster, in a folder of its own, and reads when each job's line comes. With one
 process a core, cores x wall time splits without remainder into
@@ -38,11 +38,11 @@ _JOB_LINE = re.compile(r"\[ *\d+/\d+\] seed (\d+), learning rate (\S+):")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line; what is not for this program is for the sweep."""
+    """Parse the command line; pass unknown options on to the sweep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="sweeps to run (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=20, help="times to start --help (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     options, of_the_sweep = parser.parse_known_args(arguments)
     options.sweep = of_the_sweep
     return options
