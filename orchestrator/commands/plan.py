@@ -32,10 +32,10 @@ class SweepPlan:
     place: Place
     resuming: bool
 
-    def session(self, interruption: Interruption) -> Session:
+    def session(self, interruption: Interruption | None = None) -> Session:
         """Return a session that has no rows yet; the caller holds the folder's lock."""
-        data = self.manifest.specification.data
-        return Session(self.folder, self.jobs, self.place, data, interruption, resuming=self.resuming)
+        data, deferring = self.manifest.specification.data, interruption or Interruption()
+        return Session(self.folder, self.jobs, self.place, data, deferring, resuming=self.resuming)
 
     def note_resumption(self) -> None:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
