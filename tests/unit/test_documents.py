@@ -127,6 +127,12 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_word_is_used_that_the_glossary_replaced(document: str) -> None:
+    gone = r"\b(run[- ]folders?|run[- ]ids?|solitude|keepers?|traces|reconcil\w+)\b"
+    assert not re.findall(gone, FENCE.sub("", TEXT[document]), re.IGNORECASE)
+
+
 def test_the_drawing_shows_every_room() -> None:
     drawing = TEXT["docs/architecture.md"].split("```mermaid\n")[1].split("```")[0]
     for package in ("nn", "worker", "orchestrator"):
