@@ -1,1 +1,5 @@
-"""The `orchestrator` command: for each group of commands, what they are given and what they do with it."""
+"""The command `orchestrator`: reads words, calls a command, shows its result. Nothing imports this package.
+
+One module for each group of commands (`sweep`, `watch`, `verify`, `show`), beside what they share. Imports `commands`
+and what lies below them.
+"""

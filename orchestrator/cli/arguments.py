@@ -1,4 +1,4 @@
-"""What several commands are given: a cluster, a folder, a number of processes."""
+"""Turns arguments that several commands share from words into values: a cluster, a folder, a number of processes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def settings_for(broker: str | None) -> Settings:
     """Return the settings from the environment, with the cluster that `--broker` names.
 
     Raises:
-        InvalidInputError: a variable or the address cannot be used.
+        InvalidInputError: an environment variable or the address is invalid.
     """
     settings = load_settings()
     if broker is None:
         return settings
-    # A result backend that the environment names beside a broker is that broker's.
+    # A result backend in the environment belongs to the broker in the environment, if there is one.
     backend = settings.result_backend if settings.broker_url is None else None
     return settings.model_copy(update={"broker_url": redis_url(broker, "--broker"), "result_backend": backend})
 
 
 def settings_of_a_cluster(broker: str | None) -> Settings:
-    """Return the settings for a command that needs a cluster which outlives it.
+    """Return the settings for a command that needs an existing cluster.
 
     Raises:
-        InvalidInputError: no cluster is named, or its address cannot be used.
+        InvalidInputError: no cluster is named, or its address is invalid.
     """
     settings = settings_for(broker)
     if settings.broker_url is None:
@@ -42,10 +42,10 @@ def settings_of_a_cluster(broker: str | None) -> Settings:
 
 
 def output_folder(output: str) -> Path:
-    """Return the folder in which sweeps are kept.
+    """Return the folder that holds the sweeps.
 
     Raises:
-        InvalidInputError: it cannot be one.
+        InvalidInputError: the path is empty, or has a null character.
     """
     if not output or "\0" in output:
         raise InvalidInputError("--output", output, "the path of a folder")
@@ -53,10 +53,10 @@ def output_folder(output: str) -> Path:
 
 
 def sweep_name(name: str) -> str:
-    """Return the argument NAME, if a sweep may be called so.
+    """Return the argument NAME.
 
     Raises:
-        InvalidInputError: it may not.
+        InvalidInputError: it is not a valid name of a sweep.
     """
     try:
         return check_name(name)
@@ -65,17 +65,19 @@ def sweep_name(name: str) -> str:
 
 
 def embedded_workers(workers: str | None, settings: Settings, broker: str | None) -> int | None:
-    """Return how many processes an embedded cluster shall have, or None where nothing was said.
+    """Return the number of processes of an embedded cluster; None without `--workers`.
 
     Raises:
-        InvalidInputError: not a number of processes, or no embedded cluster is used.
+        InvalidInputError: the number is invalid, or the command does not use an embedded cluster.
     """
     if workers is None:
         return None
     if settings.broker_url is not None:
         where = "--broker" if broker is not None else "CELERY_BROKER_URL"
-        raise InvalidInputError("--workers", workers, f"nothing beside {where}, whose workers are its own")
-    # int() would take 1_0 and digits of other scripts, too.
+        raise InvalidInputError(
+            "--workers", workers, f"nothing together with {where}, because that cluster has its own workers"
+        )
+    # int() would also accept 1_0, and digits of other scripts.
     if not (re.fullmatch("[0-9]{1,4}", workers) and 1 <= int(workers) <= MAX_WORKERS):
         raise InvalidInputError("--workers", workers, f"an integer from 1 to {MAX_WORKERS}")
     return int(workers)

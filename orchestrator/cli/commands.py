@@ -1,6 +1,6 @@
-"""The commands of `orchestrator` and their flags, as typer reads them. Values stay text here.
+"""The commands of `orchestrator` and their flags, as typer reads them; their values are still text.
 
-What a command needs is imported when it runs, so that `--help` answers at once.
+Each command imports its module when it runs, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import typer
 from orchestrator.cli.options import DEFAULT_OUTPUT, SweepOptions
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
-_Output = Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")]
+_Output = Annotated[str, typer.Option(help="The folder that holds the sweeps, one folder for each.")]
 _Broker = Annotated[
-    str | None, typer.Option(help="The Redis server to which it was submitted.  [default: $CELERY_BROKER_URL]")
+    str | None, typer.Option(help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="A sweep's folder, or its name in the folder runs.")]
 
 
@@ -42,12 +42,14 @@ def sweep(
     spec: Annotated[
         str | None,
         typer.Option(
-            help="A TOML file with the words above, with _ for -, such as: learning_rates = [0.01, 0.03]. "
+            help="A TOML file with the options above, with _ instead of -: learning_rates = [0.01, 0.03]. "
             "Flags override it."
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The sweep's name.  [default: sweep-DATE-TIME]")] = None,
-    output: Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")] = DEFAULT_OUTPUT,
+    output: Annotated[
+        str, typer.Option(help="The folder that holds the sweeps, one folder for each.")
+    ] = DEFAULT_OUTPUT,
     broker: Annotated[
         str | None,
         typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
@@ -57,9 +59,9 @@ def sweep(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep called --name.")] = False,
     no_reuse: Annotated[
-        bool, typer.Option("--no-reuse", help="Train anew what another sweep has trained already.")
+        bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")] = False,
 ) -> int:
     """Train a network for every seed and learning rate, and show a leaderboard.
 
@@ -95,9 +97,10 @@ def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT,
 
 
 def cancel(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:
-    """End a sweep's queued jobs at once, and running ones after their epoch.
+    """End a sweep's queued jobs at once, and its running jobs after their epoch.
 
-    Jobs that another sweep on the cluster waits for go on. To train what was cancelled: sweep --resume --name NAME.
+    Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
+    orchestrator sweep --resume --name NAME
 
     Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
     """
@@ -107,11 +110,11 @@ def cancel(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT
 
 
 def verify(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")],
-    jobs: Annotated[str | None, typer.Option(help="How many jobs, chosen at random.  [default: 5]")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every job that has a result.")] = False,
+    name: _Name,
+    jobs: Annotated[str | None, typer.Option(help="Number of jobs, chosen at random.  [default: 5]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
     seed: Annotated[
-        str | None, typer.Option(help="Choose the same jobs as under this seed before.  [default: a new one]")
+        str | None, typer.Option(help="Chooses the jobs: the same seed, the same jobs.  [default: random]")
     ] = None,
     broker: Annotated[
         str | None,
@@ -120,14 +123,14 @@ def verify(
     workers: Annotated[
         str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")
     ] = None,
-    output: Annotated[str, typer.Option(help="The folder in which sweeps are kept, a folder each.")] = DEFAULT_OUTPUT,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object when done, and nothing else.")] = False,
+    output: _Output = DEFAULT_OUTPUT,
+    json: _Json = False,
 ) -> int:
-    """Train a sweep's jobs again, and compare weights and accuracies to the bit.
+    """Train jobs of a sweep again, and compare weights and accuracies to the bit.
 
-    The weights files that the sweep keeps are compared, too: a missing or damaged one is a difference.
+    The sweep's weights files are checked, too: a missing or damaged file counts as a difference.
 
-    Exit status: 0 if all is equal, 1 if anything is not.
+    Exit status: 0 if everything is equal, 1 if anything differs.
 
     Example: orchestrator verify night-run --jobs 3
     """

@@ -1,4 +1,7 @@
-"""The command `orchestrator`. What it needs is imported when it is needed, so that `--help` answers at once."""
+"""The command `orchestrator`: finds the command that was typed, runs it, and turns errors into one sentence.
+
+Imports nothing that takes time, so that `--help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.usage import usage_message
 from worker.text import one_line
 
-#: Exit status of a command that was used wrongly, or could not begin.
+#: Exit status of a command with invalid input, or one that could not begin.
 BAD_INPUT = 2
-#: Characters that a message may have; a path alone may have 4096.
+#: Characters in an error message; a path alone may have 4096.
 LONGEST_MESSAGE = 1000
 
 app = typer.Typer(
@@ -26,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (sweep, watch, cancel, verify, show, predict):
-    # Said here, because typer cuts what it takes from a docstring.
+    # Given here, because typer truncates a short help that it takes from a docstring.
     app.command(short_help=str(command.__doc__).partition("\n")[0])(command)
 
 
@@ -45,7 +48,7 @@ def _orchestrator(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train one network under many seeds and learning rates, and rank what comes out.
+    """Train one network under many seeds and learning rates, and rank the results.
 
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --name first
     """
@@ -55,7 +58,7 @@ def _orchestrator(
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command and return its exit status. Whatever is wrong with it is one sentence on standard error."""
+    """Run a command and return its exit status; an error is printed as one sentence on standard error."""
     try:
         status = _run(arguments)
         if sys.stdout is not None:

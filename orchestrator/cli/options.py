@@ -1,16 +1,16 @@
-"""What commands share of their options. Imports nothing, so that `--help` stays fast."""
+"""Options that several modules share. Imports nothing that takes time, so that `--help` stays fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: The folder in which sweeps are kept, a folder each.
+#: The folder that holds the sweeps, one folder for each.
 DEFAULT_OUTPUT = "runs"
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What of `orchestrator sweep` does not describe the jobs."""
+    """The options of `orchestrator sweep` that do not describe the jobs, as they were typed."""
 
     spec: str | None
     name: str | None

@@ -1,4 +1,4 @@
-"""Standard output and standard error, either of which may be full, or have nobody who reads it."""
+"""Guards standard output and standard error: the disk behind them may be full, the reader of a pipe may be gone."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-#: Exit status of a command whose reader went away: what a shell reports for SIGPIPE.
+#: Exit status of a command whose reader has gone: the one that a shell reports for SIGPIPE.
 NO_READER = 141
 
 
 class OutputLost(BaseException):
-    """Standard output takes nothing more. Not an `Exception`: nothing that handles errors may swallow it.
+    """Standard output cannot be written any more. Not an `Exception`, so that no error handler swallows it.
 
     Attributes:
-        sentence: What to tell the user; nothing if the reader of a pipe has had enough.
+        sentence: The error message; empty if the reader of a pipe has gone.
         status: The command's exit status.
-        advice: How to go on, set by whoever knows.
+        advice: How to go on; set by the command that was interrupted.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -31,18 +31,18 @@ class OutputLost(BaseException):
 
 
 class _Descriptor(io.FileIO):
-    """Writes to a file descriptor for as long as it takes anything."""
+    """Writes to a file descriptor until a write fails; later writes are discarded."""
 
     def __init__(self, descriptor: int, *, is_needed: bool) -> None:
         super().__init__(descriptor, "wb", closefd=False)
-        # A terminal that was closed costs no result.
+        # A sweep goes on when its terminal is closed.
         self._is_needed = is_needed and not self.isatty()
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            # What else there is, until the end of the process, goes nowhere.
+            # Later output, such as Python's flush at exit, must not fail again.
             with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), self.fileno())
             if self._is_needed:
@@ -51,18 +51,18 @@ class _Descriptor(io.FileIO):
 
 
 def guard() -> None:
-    """Make standard output raise `OutputLost`, and standard error fall silent, where Python would show a traceback."""
+    """Make a failed write to standard output raise `OutputLost`, and one to standard error pass silently."""
     sys.stdout = _guarded(sys.stdout, is_needed=True)
     sys.stderr = _guarded(sys.stderr, is_needed=False)
 
 
 def _guarded(stream: TextIO, *, is_needed: bool) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # there is none
+        return stream  # closed: Python sets it to None
     return io.TextIOWrapper(
         io.BufferedWriter(_Descriptor(stream.fileno(), is_needed=is_needed)),
         encoding=stream.encoding,
-        # A path may hold bytes that are no text, and a terminal may not know our characters: neither costs a result.
+        # A path may have bytes that are not text, and a terminal may lack our characters: neither may raise an error.
         errors="backslashreplace",
         line_buffering=stream.line_buffering or stream.write_through,
     )

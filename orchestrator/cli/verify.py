@@ -79,7 +79,7 @@ def make_plan(name: str, options: Options) -> VerificationPlan:
     workers = embedded_workers(options.workers, settings, options.broker)
     seed = None if options.seed is None else _count("--seed", options.seed, 0)
     if options.every and options.jobs is not None:
-        raise InvalidInputError("--jobs", options.jobs, "nothing beside --all")
+        raise InvalidInputError("--jobs", options.jobs, "nothing together with --all")
     jobs = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
     folder = SweepFolder(output_folder(options.output), sweep_name(name))
     return plan_verification(

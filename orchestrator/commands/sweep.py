@@ -161,7 +161,7 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
             progress.message(f"{reused} {verb} reused from other sweeps in {session.folder.path.parent}")
         missing = len(session.missing)
         if missing:
-            progress.message(f"Training {missing} {session.place.describe(missing)}")
+            progress.message(f"Training {counted(missing, 'job')} {session.place.describe(missing)}")
         # A cluster is told that the sweep has ended, even if there is nothing to train.
         if missing or session.place.cluster is not None:
             session.train(progress, reuse=reuse)

@@ -71,7 +71,10 @@ BAD_INPUT = [
     (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
     (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
     (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
-    (["--broker", "redis://127.0.0.1:1/0", "--workers", "2"], "--workers is '2'; allowed: nothing beside --broker"),
+    (
+        ["--broker", "redis://127.0.0.1:1/0", "--workers", "2"],
+        "--workers is '2'; allowed: nothing together with --broker",
+    ),
     (["--sedes", "0-4"], "No such option: --sedes"),
     (["surplus"], "unexpected extra argument(s) (surplus)"),
 ]

@@ -101,7 +101,7 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
         result.name = "b"  # type: ignore[misc]
     # and the display was told of each job, once.
     assert recorder.opened == [(4, 0)]
-    assert recorder.messages[:2] == ["Sweep a: 4 jobs", "Training 4 on this machine, 2 at a time"]
+    assert recorder.messages[:2] == ["Sweep a: 4 jobs", "Training 4 jobs on this machine, 2 at a time"]
     assert {row.job for row in recorder.rows} == set(plan.jobs)
     # A resumed sweep has nothing left to train, and the same result.
     again = in_thread(lambda: sweep(plan_resumption(folder, settings)))

@@ -215,7 +215,7 @@ def test_bad_input_gets_one_sentence(command_line: CommandLine) -> None:
         (["b"], "The sweep b in runs has no result to verify"),
         (["a", "--jobs", "0"], "--jobs is '0'; allowed: an integer from 1 to"),
         (["a", "--jobs", "all"], "--jobs is 'all'"),
-        (["a", "--jobs", "2", "--all"], "--jobs is '2'; allowed: nothing beside --all"),
+        (["a", "--jobs", "2", "--all"], "--jobs is '2'; allowed: nothing together with --all"),
         (["a", "--seed", "-1"], "--seed is '-1'"),
         (["a", "--workers", "0"], "--workers is '0'"),
         (["a", "--broker", "amqp://x"], "--broker is 'amqp://x'"),
