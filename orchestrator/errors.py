@@ -1,5 +1,7 @@
 """The errors of the `orchestrator` layer."""
 
+from pathlib import Path
+
 from nn.errors import SeedsweepError
 
 
@@ -12,7 +14,14 @@ class SweepBusyError(SweepExistsError):
 
 
 class SweepNotFoundError(SeedsweepError):
-    """There is no sweep of this name, or the folder is not a sweep's."""
+    """No sweep has this name, or the folder is not a sweep folder."""
+
+
+class SweepUnreadableError(SeedsweepError):
+    """A sweep's folder, or a file in it, exists and cannot be read."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} cannot be read: {error.strerror or error}")
 
 
 class OutputError(SeedsweepError):

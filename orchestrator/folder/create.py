@@ -1,4 +1,4 @@
-"""Makes a sweep's folder, whole or not at all, and removes what killed makers left of theirs."""
+"""Makes a sweep folder in one step: it is complete or absent. Removes what killed processes left of theirs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from pathlib import Path
 
 from nn.files import STALE_SECONDS, write_atomically
 
-#: What a folder is called until it is whole, and what it may hold by then.
+#: An unfinished folder is named `.NAME.<random>.new`, and contains nothing but these.
 _SUFFIX = ".new"
 _CONTENT = ("weights", "sweep.json", ".sweep.json.*.tmp")
 
 
 def make(path: Path, description: str) -> None:
-    """Make the folder `path` with an empty folder `weights` and a `sweep.json` of this content.
+    """Make a sweep folder with a `sweep.json` and an empty folder `weights`.
 
-    A folder of this name is a whole one, whatever ends this process.
+    The folder is made under another name and renamed at the end: if this process is killed, `path` stays free.
+
+    Args:
+        path: The sweep folder; folders above it are made as needed.
+        description: The content of `sweep.json`.
 
     Raises:
-        OSError: it cannot be made, or there is one; nothing of it is left behind, nor any folder above it.
+        OSError: the folder cannot be made, or the name is taken. Neither it nor any new folder above it is left behind.
     """
     above = _make_missing(path.parent)
     try:
@@ -33,7 +37,7 @@ def make(path: Path, description: str) -> None:
         try:
             (made / "weights").mkdir()
             write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
-            # `mkdtemp` lets nobody else in; `mkdir` does what the user's umask says.
+            # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
             made.chmod((made / "weights").stat().st_mode)
             made.rename(path)
         except BaseException:
@@ -45,7 +49,10 @@ def make(path: Path, description: str) -> None:
 
 
 def _make_missing(folder: Path) -> list[Path]:
-    """Make a folder and those above it, and return the new ones. Not by `mkdir(parents=True)`, which leaves a part."""
+    """Make a folder and those above it, and return the new ones, so that the caller can remove them.
+
+    `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
+    """
     missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
     made: list[Path] = []
     try:
@@ -73,10 +80,10 @@ def _remove_stale(output: Path) -> None:
 
 
 def _remove_unfinished(left: Path) -> None:
-    """Remove a folder in the making, but not somebody's own that is called so: it has other content."""
+    """Remove an unfinished sweep folder. A folder with any other content is the user's, and stays."""
     inside = sorted(left.iterdir(), key=lambda each: each.name != "weights")
     if all(any(fnmatchcase(each.name, pattern) for pattern in _CONTENT) for each in inside):
         for each in inside:
-            # `weights` comes first: if it is not empty, this ends here.
+            # `weights` comes first: if it is not empty, `rmdir` raises before anything was removed.
             each.rmdir() if each.name == "weights" else each.unlink()
         left.rmdir()

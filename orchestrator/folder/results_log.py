@@ -1,51 +1,54 @@
-"""`results.jsonl`: a line for every row as soon as it is known. Nothing that ends the orchestrator costs a result."""
+"""`results.jsonl`: one line for each row, written as soon as the row is known, so that no crash costs a result."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
-from io import FileIO
+from collections.abc import Iterable, Iterator
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from nn.files import open_own, open_regular
+from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
 
-#: A bound for what a damaged or foreign file may ask of us: a row of 100,000 epochs takes 8 MB.
+#: Bounds the memory that a damaged or foreign file can take: a row of 100,000 epochs has 8 MB.
 MAX_LINE_BYTES = 16 * 2**20
 _CHUNK_BYTES = 2**16
 
 
 class ResultsLog:
-    """The rows of a sweep, in the order in which they came. The file need not exist."""
+    """The rows of a sweep, in the order in which they were written. A missing file has no rows yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def rows(self) -> dict[str, Row]:
-        """Read `results.jsonl`: the rows by job key. A torn line, the end of an interrupted write, counts as absent."""
-        rows: dict[str, Row] = {}
-        for line in self.lines():
-            with contextlib.suppress(ValidationError):
-                row = Row.model_validate_json(line)
-                if row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    rows[row.job] = row
-        return rows
+        """Read the rows, by job key. Invalid lines, such as a torn one from an interrupted write, are skipped.
+
+        Raises:
+            SweepUnreadableError: the file exists and cannot be read.
+        """
+        return _by_job(self.lines())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`, one that is too long for a row in pieces; none if it cannot be read."""
-        with contextlib.suppress(OSError), open_regular(self._path) as file:
+        """Yield the lines; a line longer than `MAX_LINE_BYTES` comes in pieces.
+
+        Raises:
+            SweepUnreadableError: the file exists and cannot be read.
+        """
+        with _reading(self._path), open_regular(self._path) as file:
             while line := file.readline(MAX_LINE_BYTES):
                 yield line
 
     def append(self, row: Row) -> None:
-        """Add a row to `results.jsonl`; it survives the end of this process.
+        """Append a row: all of its line, or nothing. Once this returns, the row survives the end of this process.
 
         Raises:
-            OSError: the file cannot be written, or is none.
+            OSError: the file cannot be written, or is not a regular file.
         """
         line = row.line().encode()
         with open_own(self._path, os.O_APPEND | os.O_CREAT) as file:
@@ -54,22 +57,86 @@ class ResultsLog:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
-                # The whole line, or nothing of it.
                 file.truncate(size)
                 raise
 
     def cut_torn_line(self) -> None:
-        """Remove the end of an interrupted write, which the next line would otherwise be glued to.
+        """Remove a last line without an end, left by an interrupted write; the next row would be appended to it.
 
         Raises:
-            OSError: the file cannot be written, or is none.
+            OSError: the file cannot be written, or is not a regular file.
         """
         with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
             file.truncate(_end_of_lines(file))
 
 
+class ResultsFollower:
+    """Reads the rows that another process appends to a `results.jsonl`, each line once.
+
+    A torn last line is left until the rest of it is there. A file that was replaced, as at the end of a sweep, or cut
+    is read again from its start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        #: Which file was read, by device and inode, and how far.
+        self._file = (0, 0)
+        self._offset = 0
+
+    def rows(self) -> dict[str, Row]:
+        """Return the rows that were appended since the last call, by job key.
+
+        Raises:
+            SweepUnreadableError: the file exists and cannot be read.
+        """
+        return _by_job(self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        with _reading(self._path), self._open() as file:
+            while line := file.readline(MAX_LINE_BYTES):
+                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                    return
+                self._offset += len(line)
+                yield line
+
+    def _open(self) -> BufferedReader:
+        try:
+            file = open_regular(self._path)
+        except FileNotFoundError:
+            # The next file may get the same inode.
+            self._file = (0, 0)
+            raise
+        found = os.fstat(file.fileno())
+        if (found.st_dev, found.st_ino) != self._file or found.st_size < self._offset:
+            self._file = (found.st_dev, found.st_ino)
+            self._offset = 0
+        file.seek(self._offset)
+        return file
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise SweepUnreadableError(path, error) from None
+
+
+def _by_job(lines: Iterable[bytes]) -> dict[str, Row]:
+    """Parse rows. Of several rows of a job the last one counts, but a lost job never replaces a result."""
+    rows: dict[str, Row] = {}
+    for line in lines:
+        with contextlib.suppress(ValidationError):
+            row = Row.model_validate_json(line)
+            if row.accepted or row.job not in rows or not rows[row.job].accepted:
+                rows[row.job] = row
+    return rows
+
+
 def _end_of_lines(file: FileIO) -> int:
-    """Return where the last whole line ends: looked for from the end, because the file may be large."""
+    """Return the offset behind the last newline. Searches backwards, because the file may be large."""
     start = file.seek(0, os.SEEK_END)
     while start > 0:
         end, start = start, max(0, start - _CHUNK_BYTES)

@@ -1,11 +1,13 @@
-"""Finds results that other sweeps in the same output folder have already: the same job gives the same bits."""
+"""Finds results that can be reused from other sweeps in the same output folder: equal jobs train to the same bits."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import is_name
@@ -16,31 +18,33 @@ _KEY = slice(_KEY_START, _KEY_START + 64)
 
 
 def sibling_results(folder: SweepFolder, wanted: Mapping[str, Job]) -> Iterator[tuple[Row, SweepFolder]]:
-    """Yield accepted rows of wanted jobs with the folder that holds their weights, each job at most once.
+    """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    Weights that are missing, or are not what their hash says, make their row useless.
+    Rows whose weights are missing or damaged are skipped, and so are sweeps that cannot be read: they were not asked
+    for, and their jobs can be trained instead.
 
     Args:
-        folder: The folder of the sweep that asks.
-        wanted: The jobs that it lacks, by key.
+        folder: The folder of the sweep that needs results.
+        wanted: The jobs without a result, by key.
     """
     missing = {key.encode() for key in wanted}
     for other in _siblings(folder):
-        for line in other.lines():
-            # The key stands first in every line: most lines need not be parsed to be passed over.
-            if not missing:
-                return
-            if line[_KEY] not in missing:
-                continue
-            row = _usable(line, other)
-            # A damaged line may name two jobs: the row's own is what counts.
-            if row is not None and row.job.encode() in missing and row.is_of(wanted[row.job]):
-                missing.remove(row.job.encode())
-                yield row, other
+        with contextlib.suppress(SweepUnreadableError):
+            for line in other.lines():
+                if not missing:
+                    return
+                # Every line begins with the job key, so most lines are skipped without parsing them.
+                if line[_KEY] not in missing:
+                    continue
+                row = _usable(line, other)
+                # A forged line may have two keys; JSON takes the last one.
+                if row is not None and row.job.encode() in missing and row.is_of(wanted[row.job]):
+                    missing.remove(row.job.encode())
+                    yield row, other
 
 
 def _siblings(folder: SweepFolder) -> list[SweepFolder]:
-    """Return the other sweeps' folders, the latest name first."""
+    """Return the folders of the other sweeps, in descending order of name."""
     names = sorted((path.parent.name for path in folder.path.parent.glob("*/sweep.json")), reverse=True)
     return [SweepFolder(folder.path.parent, name) for name in names if name != folder.name and is_name(name)]
 

@@ -1,6 +1,6 @@
-"""A sweep's folder: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
+"""The folder of a sweep: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
 
-`results.jsonl` is a log while the sweep runs. When the sweep ends it is put into the sweep's order.
+`results.jsonl` is an append-only log while the sweep runs. At the end of the sweep it is sorted into the sweep's order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from nn import weights
 from nn.errors import WeightsError
 from nn.files import open_regular, read_regular, remove_stale, write_atomically
-from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder import create as new_folder
-from orchestrator.folder.results_log import ResultsLog
+from orchestrator.folder.results_log import ResultsFollower, ResultsLog
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import MAX_MANIFEST_BYTES, Manifest, check_name
 from worker.job import Job
@@ -31,7 +31,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class SweepFolder:
-    """The folder of one sweep. Reading needs no lock; whoever writes holds `exclusive()`."""
+    """The folder of one sweep. Reading needs no lock; a process that writes holds `exclusive()`."""
 
     def __init__(self, output: Path, name: str) -> None:
         self.path = output / check_name(name)
@@ -42,7 +42,7 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
 
     def exists(self) -> bool:
-        """Whether anything has this name."""
+        """Return whether the name is taken, be it by a sweep or by something else."""
         return os.path.lexists(self.path)
 
     def refuse_existing(self) -> None:
@@ -50,38 +50,38 @@ class SweepFolder:
         if not self.exists():
             return
         if not os.path.lexists(self._description):
-            raise SweepExistsError(f"{self._no_sweep()}: choose another --name, or move it away")
+            raise SweepExistsError(f"{self._no_sweep()}; choose another --name, or move it away")
         raise SweepExistsError(f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, "
                                f"or go on with it by --resume")  # fmt: skip
 
     def _no_sweep(self) -> str:
-        """Say what is in the place of a sweep's folder."""
+        """Return a sentence that says what has the name instead of a sweep."""
         if self.path.is_dir():
-            return f"The folder {self.path} is not a sweep's (it has no sweep.json)"
-        kind = "a file" if self.path.is_file() else "in the place of a folder"
-        return f"{self.path} is {kind}, and not a sweep's folder"
+            return f"There is no sweep in {self.path}: the folder has no sweep.json"
+        kind = "a file" if self.path.is_file() else "not a folder"
+        return f"There is no sweep in {self.path}: it is {kind}"
 
     def create(self, manifest: Manifest) -> None:
         """Make the folder and write `sweep.json`.
 
         Raises:
             SweepExistsError: the name is taken.
-            OutputError: the folder cannot be written; nothing of the sweep is left behind.
+            OutputError: the folder cannot be made; nothing of it is left behind.
         """
         self.refuse_existing()
         try:
             with self._writing():
                 new_folder.make(self.path, manifest.as_text())
         except OutputError:
-            # Somebody else may have taken the name meanwhile.
+            # Another process may have taken the name in the meantime.
             self.refuse_existing()
             raise
 
     def check_writable(self) -> None:
-        """Find out whether the folder can be made, without leaving anything.
+        """Check that the folder can be made. Leaves nothing behind.
 
         Raises:
-            OutputError: it cannot.
+            OutputError: the folder cannot be made.
         """
         with self._writing():
             nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
@@ -89,14 +89,19 @@ class SweepFolder:
                 pass
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Write `sweep.json`."""
+        """Write `sweep.json`.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         self._write(self._description, manifest.as_text())
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
 
         Raises:
-            SweepNotFoundError: there is none, or it is not one.
+            SweepNotFoundError: there is no such file, or it does not describe a sweep.
+            SweepUnreadableError: the file cannot be read.
         """
         file = self._description
         try:
@@ -106,21 +111,21 @@ class SweepFolder:
                 raise SweepNotFoundError(self._no_sweep()) from None
             if isinstance(error, FileNotFoundError):
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
-            raise SweepNotFoundError(f"{file} cannot be read: {error.strerror}") from None
+            raise SweepUnreadableError(file, error) from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
-            raise SweepNotFoundError(f"{file} is not a sweep's description{where}: {first['msg']}") from None
+            raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other orchestrators out while this one writes, and see to it that it can.
+        """Hold the folder's lock while the block runs, and prepare the folder for writing.
 
         Raises:
-            SweepBusyError: another process writes to this folder.
-            OutputError: the folder cannot be opened, its results cannot be written, or something in it leads elsewhere.
+            SweepBusyError: another process holds the lock.
+            OutputError: the folder or its results cannot be written, or one of its files is a link or of another kind.
         """
-        # A lock on the folder itself: it leaves no file behind, and ends with its process however that ends.
+        # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._writing():
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -129,18 +134,18 @@ class SweepFolder:
             except BlockingIOError:
                 raise SweepBusyError(f"Another process is running the sweep {self.name} in {self.path}") from None
             except OSError:
-                pass  # a file system without locks
+                pass  # This file system has no locks.
             with self._writing():
-                self._refuse_what_leads_elsewhere()
-                # Somebody may have removed it, to save space: the jobs are trained again.
+                self._refuse_links()
+                # A user may have removed the weights to save space: their jobs are trained again.
                 self._weights.mkdir(exist_ok=True)
                 self._log.cut_torn_line()
             yield
         finally:
             os.close(descriptor)
 
-    def _refuse_what_leads_elsewhere(self) -> None:
-        """Refuse links: the folder may be from somebody else, and what they point to is not the sweep's to change."""
+    def _refuse_links(self) -> None:
+        """Refuse links: in a folder from somebody else they could make a sweep overwrite any file of its user."""
         for path, is_right, kind in (
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
@@ -149,24 +154,36 @@ class SweepFolder:
             with contextlib.suppress(FileNotFoundError):
                 mode = path.lstat().st_mode
                 if stat.S_ISLNK(mode):
-                    raise OutputError(f"{path} is a symbolic link: a sweep writes to nothing outside its own folder")
+                    raise OutputError(f"{path} is a symbolic link; a sweep writes only inside its own folder")
                 if not is_right(mode):
-                    raise OutputError(f"{path} is not a {kind}: move it away, and the sweep can go on")
+                    raise OutputError(f"{path} is not a {kind}: move it away to go on with the sweep")
 
     def rows(self) -> dict[str, Row]:
-        """Read `results.jsonl`: the rows by job key."""
+        """Read `results.jsonl`, and return the rows by job key; without such a file there are none.
+
+        Raises:
+            SweepUnreadableError: the file cannot be read.
+        """
         return self._log.rows()
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Read the rows of these jobs; one that says something else of its job counts as absent."""
-        return {key: row for key, row in self.rows().items() if key in jobs and row.is_of(jobs[key])}
+        """Return the rows of these jobs, by key; a row that contradicts its job is ignored. Raises: as `rows`."""
+        return _rows_of(jobs, self.rows())
+
+    def follow(self, jobs: Mapping[str, Job]) -> Callable[[], dict[str, Row]]:
+        """Return a function that returns the rows of these jobs that were written since its last call, by key.
+
+        The first call returns all rows. The function raises `SweepUnreadableError` as `rows` does.
+        """
+        follower = ResultsFollower(self._results)
+        return lambda: _rows_of(jobs, follower.rows())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`; none if it cannot be read."""
+        """Yield the lines of `results.jsonl`. Raises: as `rows`."""
         return self._log.lines()
 
     def append(self, row: Row) -> None:
-        """Add a row to `results.jsonl`; it survives the end of this process.
+        """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process.
 
         Raises:
             OutputError: the file cannot be written.
@@ -175,27 +192,33 @@ class SweepFolder:
             self._log.append(row)
 
     def weights_path(self, sha256: str) -> Path:
-        """Return where weights of this hash belong."""
+        """Return the path of the weights with this hash.
+
+        Raises:
+            WeightsError: the text is not a SHA-256.
+        """
         if not _SHA256.fullmatch(sha256):
             raise WeightsError(f"{sha256!r} is not a SHA-256")
         return self._weights / f"{sha256}.safetensors"
 
     def has_weights(self, sha256: str) -> bool:
-        """Whether the file is there and is what its name says."""
+        """Return whether the weights are there and have this hash."""
         return self.weights_fault(sha256) is None
 
     def weights_fault(self, sha256: str) -> str | None:
-        """Return what is wrong with the file of these weights: it is missing or damaged; None if it is whole."""
+        """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             with open_regular(self.weights_path(sha256), weights.MAX_BYTES) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
+        except PermissionError as error:
+            return f"unreadable ({error.strerror})"
         except OSError:
             return "damaged"
 
     def keep_weights(self, sha256: str, blob: bytes) -> None:
-        """Write a weights file, whole or not at all.
+        """Write weights: the whole file or nothing.
 
         Raises:
             WeightsError: the blob has another hash.
@@ -207,7 +230,7 @@ class SweepFolder:
         self._write(self.weights_path(sha256), blob)
 
     def take_weights(self, other: SweepFolder, sha256: str) -> None:
-        """Share another sweep's weights file; the caller has checked it.
+        """Link or copy weights from another sweep. The caller has checked their hash.
 
         Raises:
             OutputError: the file cannot be written.
@@ -216,7 +239,7 @@ class SweepFolder:
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         try:
-            # Of a link's own name, a second one would be a link, too.
+            # A hard link to a symbolic link would be a symbolic link.
             os.link(source.resolve(), target)
         except OSError:
             with self._writing():
@@ -224,7 +247,13 @@ class SweepFolder:
             self._write(target, blob)
 
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
-        """Put the results into the sweep's order and write the leaderboard.
+        """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
+
+        Args:
+            rows: The rows, by job key.
+            order: The sweep's job keys.
+            leaderboard_csv: The content of `leaderboard.csv`.
+            leaderboard_json: The content of `leaderboard.json`.
 
         Raises:
             OutputError: a file cannot be written.
@@ -233,7 +262,7 @@ class SweepFolder:
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
         with self._writing():
-            # This process holds the folder, so that what is there was left by one that was killed.
+            # This process holds the lock, so any temporary file was left by a process that was killed.
             for folder in (self.path, self._weights):
                 remove_stale(folder, 0.0)
 
@@ -248,3 +277,7 @@ class SweepFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
+    return {key: row for key, row in rows.items() if key in jobs and row.is_of(jobs[key])}

@@ -120,7 +120,7 @@ def test_a_sweep_from_somebody_else_does_not_write_outside_its_folder(command_li
         before = {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")}
         # When it is resumed, then it is refused in one sentence, and all is as it was.
         done = command_line.run("sweep", "--resume", "--name", "a", status=2)
-        sentence = "is a symbolic link: a sweep writes to nothing outside its own folder"
+        sentence = "is a symbolic link; a sweep writes only inside its own folder"
         assert done.stderr == f"orchestrator: runs/a/{name} {sentence}\n"
         assert {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")} == before
         (folder / name).unlink()

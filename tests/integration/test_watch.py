@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_used_is_said_before_the_cluster_is_asked(comman
     (command_line.folder / "file").touch()
     for output, name, sentence in (
         ("file", "a", "The output folder file/a cannot be written: Not a directory"),
-        (".", "file", "file is a file, and not a sweep's folder"),
+        (".", "file", "There is no sweep in file: it is a file"),
     ):
         nobody = ("--broker", "redis://127.0.0.1:1/0")
         done = command_line.run("watch", name, "--output", output, *nobody, status=2)

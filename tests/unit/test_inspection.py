@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST, dataset_digest
-from nn.errors import DatasetError, InvalidInputError, WeightsError
+from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsError
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
-from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
+from orchestrator.analysis.lookup import TrainedJob, find_job, open_sweep, trained_job
 from orchestrator.cli.show import learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
@@ -23,6 +23,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
+from tests.support.privileges import public_folder, without_privileges
 from worker.job import Job, Result
 
 SPECIFICATION = SweepSpecification(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
@@ -109,6 +110,7 @@ def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
         ("", "SEED:LEARNING_RATE"),
         ("best", "SEED:LEARNING_RATE"),
         ("f" * 65, "SEED:LEARNING_RATE"),
+        ("007", "the sweep a has no such job"),
     ],
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
@@ -117,12 +119,47 @@ def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) 
     assert reason in str(caught.value)
 
 
-def test_a_key_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
-    # Of 20 keys, two begin with the same of 16 digits
-    first_digits = [job.key[0] for job in JOBS.values()]
-    digit = next(digit for digit in first_digits if first_digits.count(digit) > 1)
-    with pytest.raises(InvalidInputError, match=f"{first_digits.count(digit)} jobs begin so"):
-        trained_job(finished(tmp_path), digit)
+def test_a_key_prefix_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
+    # Given 20 keys, of which several begin with the same letter
+    letters = [job.key[0] for job in JOBS.values() if job.key[0].isalpha()]
+    letter = max(letters, key=letters.count)
+    assert letters.count(letter) > 1
+    with pytest.raises(InvalidInputError, match=f"{letters.count(letter)} keys begin with {letter}"):
+        trained_job(finished(tmp_path), letter)
+
+
+def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
+    # Given a sweep of one configuration in which the key of another job begins with a seed's only digit
+    jobs = SPECIFICATION.model_copy(update={"learning_rates": (0.1,)}).jobs(MNIST_DIGEST)
+    by_key = {job.key: job for job in jobs}
+    other = next(job for job in jobs if job.key[0].isdecimal() and job.key[0] != str(job.seed))
+
+    # Then the digit names the seed, and one digit more names the other job.
+    assert by_key[find_job("a", by_key, other.key[0])].seed == int(other.key[0])
+    assert find_job("a", by_key, other.key[:12]) == other.key
+
+    # Of two configurations, the seed alone does not say which, and the message names both.
+    with pytest.raises(
+        InvalidInputError, match=r"^the job is '0'; .*such as 0:0.1, 0:0.003 \(2 jobs have the seed 0\)$"
+    ):
+        trained_job(finished(tmp_path), "0")
+
+
+@pytest.mark.parametrize(
+    ("closed", "sentence"),
+    [
+        ("results.jsonl", r"/a/results\.jsonl cannot be read: Permission denied"),
+        ("sweep.json", r"/a/sweep\.json cannot be read: Permission denied"),
+        (".", "/a cannot be read: Permission denied"),
+        ("weights", r"safetensors is unreadable \(Permission denied\)"),
+    ],
+)
+def test_what_cannot_be_read_is_not_called_missing_or_empty(closed: str, sentence: str) -> None:
+    with public_folder() as output:
+        folder = finished(output)
+        (folder.path / closed).chmod(0)
+        with without_privileges(), pytest.raises(SeedsweepError, match=sentence):
+            trained_job(open_sweep("a", output), "0:0.1")
 
 
 def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
@@ -134,10 +171,10 @@ def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
 
     file = folder.weights_path(str(row(JOBS[0, 0.1], 0.9).weights_sha256))
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
+    with pytest.raises(WeightsError, match="is damaged: resume the sweep a"):
         trained_job(folder, "0:0.1")
     file.unlink()
-    with pytest.raises(WeightsError, match="missing or damaged: resume the sweep a"):
+    with pytest.raises(WeightsError, match="is missing: resume the sweep a"):
         trained_job(folder, "0:0.1")
 
 

@@ -10,7 +10,11 @@ import pytest
 
 from nn.errors import WeightsError
 from nn.weights import digest
+from orchestrator.errors import SweepUnreadableError
+from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
+from orchestrator.folder.sweep_folder import SweepFolder
+from tests.support.privileges import public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, JOBS, made, names_in, row
 
 
@@ -81,3 +85,77 @@ def test_results_end_in_the_order_of_the_sweep(tmp_path: Path) -> None:
 
     assert list(folder.rows()) == [job.key for job in JOBS]
     assert (folder.path / "leaderboard.csv").read_text() == "csv"
+
+
+def test_a_follower_reads_each_row_once(tmp_path: Path) -> None:
+    # Given a folder that another process begins to fill
+    folder = made(tmp_path)
+    new_rows = folder.follow({job.key: job for job in JOBS})
+    assert new_rows() == {}
+    folder.append(row(JOBS[0]))
+
+    # Then each row is returned once, a torn one as soon as it is whole,
+    assert list(new_rows()) == [JOBS[0].key]
+    assert new_rows() == {}
+    line = row(JOBS[1]).line().encode()
+    results = folder.path / "results.jsonl"
+    for part, expected in ((line[:100], []), (line[100:], [JOBS[1].key]), (b"", [])):
+        with results.open("ab") as file:
+            file.write(part)
+        assert list(new_rows()) == expected
+    # and a file that was replaced or cut is read again from its start.
+    folder.finish(folder.rows(), [job.key for job in reversed(JOBS)], "csv", "json")
+    assert list(new_rows()) == [JOBS[1].key, JOBS[0].key]
+    os.truncate(results, results.read_bytes().index(b"\n") + 1)
+    assert list(new_rows()) == [JOBS[1].key]
+    results.unlink()
+    assert new_rows() == {}
+    folder.append(row(JOBS[0]))
+    assert list(new_rows()) == [JOBS[0].key]
+
+
+def test_a_follower_reads_only_what_was_appended(tmp_path: Path) -> None:
+    # Given a log of 64 MiB of which all was read
+    folder = made(tmp_path)
+    results = folder.path / "results.jsonl"
+    results.write_bytes(row(JOBS[0]).line().encode() + (b" " * (2**20 - 1) + b"\n") * 64)
+    new_rows = folder.follow({job.key: job for job in JOBS})
+    assert list(new_rows()) == [JOBS[0].key]
+
+    # When one row more is written, then little more than that is read.
+    folder.append(row(JOBS[1]))
+    before = bytes_read()
+    assert list(new_rows()) == [JOBS[1].key]
+    assert bytes_read() - before < 2**20
+
+
+def bytes_read() -> int:
+    """Return how many bytes this process has read so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_a_results_file_that_cannot_be_read_is_not_an_empty_one() -> None:
+    with public_folder() as output:
+        folder = made(output)
+        assert folder.rows() == {}
+        folder.append(row(JOBS[0]))
+        (folder.path / "results.jsonl").chmod(0)
+        for read in (folder.rows, folder.follow({}), lambda: list(folder.lines())):
+            with (
+                without_privileges(),
+                pytest.raises(SweepUnreadableError, match=r"a/results\.jsonl cannot be read: Permission denied"),
+            ):
+                read()
+
+
+def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse() -> None:
+    wanted = {job.key: job for job in JOBS}
+    with public_folder() as output:
+        for name in ("b", "c"):
+            other = made(output, name)
+            other.keep_weights(digest(BLOB), BLOB)
+            other.append(row(JOBS[0]))
+        (output / "c" / "results.jsonl").chmod(0)
+        with without_privileges():
+            found = list(sibling_results(SweepFolder(output, "a"), wanted))
+    assert [(row.job, other.name) for row, other in found] == [(JOBS[0].key, "b")]

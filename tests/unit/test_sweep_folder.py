@@ -15,7 +15,7 @@ import pytest
 
 from nn.errors import InvalidInputError
 from nn.weights import digest
-from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError
+from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import free_name
 from tests.support.privileges import without_privileges
@@ -61,17 +61,17 @@ def test_a_missing_or_foreign_folder_is_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to("none")
     for name, what in {
-        "empty": r"The folder .*/empty is not a sweep's \(it has no sweep.json\)",
-        "file": "/file is a file, and not a sweep's folder",
-        "nowhere": "/nowhere is in the place of a folder, and not a sweep's folder",
+        "empty": "There is no sweep in .*/empty: the folder has no sweep.json",
+        "file": "There is no sweep in .*/file: it is a file",
+        "nowhere": "There is no sweep in .*/nowhere: it is not a folder",
     }.items():
         with pytest.raises(SweepNotFoundError, match=what):
             SweepFolder(tmp_path, name).manifest()
-        with pytest.raises(SweepExistsError, match=f"{what}: choose another --name"):
+        with pytest.raises(SweepExistsError, match=f"{what}; choose another --name"):
             SweepFolder(tmp_path, name).refuse_existing()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "sweep.json").write_text('{"name": 3}')
-    with pytest.raises(SweepNotFoundError, match="not a sweep's description"):
+    with pytest.raises(SweepNotFoundError, match="does not describe a sweep"):
         SweepFolder(tmp_path, "foreign").manifest()
 
 
@@ -113,7 +113,7 @@ def test_a_closed_folder_is_an_output_error(tmp_path: Path) -> None:
             for attempt in (folder.check_writable, lambda: made(folder.path.parent, "b"), folder.exclusive().__enter__):
                 with pytest.raises(OutputError, match="cannot be written: Permission denied"):
                     attempt()
-            with pytest.raises(SweepNotFoundError, match="cannot be read: Permission denied"):
+            with pytest.raises(SweepUnreadableError, match=r"sweep\.json cannot be read: Permission denied"):
                 folder.manifest()
     finally:
         folder.path.parent.chmod(0o755)
@@ -157,10 +157,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     (folder.path / "sweep.json").unlink()
     for path in (folder.path / "sweep.json", folder.path / "results.jsonl", folder.weights_path("0" * 64)):
         os.mkfifo(path)
-    # Then it has nothing, and nothing can be written to it.
-    with pytest.raises(SweepNotFoundError, match="Not a regular file"):
+    # Then nothing is read from it, which is said, and nothing can be written to it.
+    with pytest.raises(SweepUnreadableError, match="Not a regular file"):
         folder.manifest()
-    assert folder.rows() == {}
+    with pytest.raises(SweepUnreadableError, match=r"results\.jsonl cannot be read: Not a regular file"):
+        folder.rows()
     assert not folder.has_weights("0" * 64)
     with pytest.raises(OutputError, match="is not a regular file"), folder.exclusive():
         pass
@@ -235,7 +236,7 @@ def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: 
     content = json.loads((folder.path / "sweep.json").read_text())
     content["specification"] |= changes
     (folder.path / "sweep.json").write_text(json.dumps(content))
-    with pytest.raises(SweepNotFoundError, match="is not a sweep's description") as caught:
+    with pytest.raises(SweepNotFoundError, match="does not describe a sweep") as caught:
         folder.manifest()
     assert reason in str(caught.value)
 
