@@ -134,7 +134,7 @@ def with_head(head: Any) -> bytes:
 @example(with_head({"job": JOB.key, "weights": digest(BLOB), "history": [[1, 10**400, 0.5, None]]}))
 @example(CHECKPOINT)
 def test_checkpoints(blob: bytes) -> None:
-    checkpoint = answer(unpack, JOB, blob, error=WeightsError)
+    checkpoint = answer(unpack, JOB, blob, WEIGHTS.layer_sizes, error=WeightsError)
     if checkpoint is not None:
         assert [record.epoch for record in checkpoint.history] == list(range(1, checkpoint.epochs + 1))
 
