@@ -5,13 +5,22 @@ class SeedsweepError(Exception):
     """Base class: `str(error)` is one sentence that can be shown to a user as it is."""
 
 
+class Described(str):
+    """A description that takes the place of a value in an error message, without quotes: `missing`, `5000 bytes`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class InvalidInputError(SeedsweepError, ValueError):
-    """A value that cannot be used.
+    """An invalid value.
 
     Args:
-        field: What the value is for, as the user wrote it (`--seeds`, `learning_rate`).
-        value: What was given.
-        allowed: What would have been accepted, as the end of a sentence.
+        field: The name of the value, as the user wrote it (`--seeds`, `learning_rate`).
+        value: The value, or a `Described`.
+        allowed: The values that are allowed, as the end of a sentence.
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
@@ -24,7 +33,7 @@ class InvalidInputError(SeedsweepError, ValueError):
         try:
             shown = repr(self.value)
         except (ValueError, RecursionError):
-            # Python writes no integers of more than 4300 digits, and nothing that is nested too deep.
+            # Python refuses to print integers of more than 4300 digits and deeply nested values.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"
         if len(shown) > 80:
             shown = shown[:77] + "..."
@@ -32,8 +41,8 @@ class InvalidInputError(SeedsweepError, ValueError):
 
 
 class DatasetError(SeedsweepError):
-    """A data set that is missing, damaged, or not what it should be."""
+    """A data set is missing, damaged, or not the expected one."""
 
 
 class WeightsError(SeedsweepError):
-    """Weights that cannot be read, or that are not what their hash says."""
+    """Weights cannot be read, or do not match their hash."""

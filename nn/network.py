@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine
 from nn.errors import InvalidInputError
-from nn.parameters import check_parameters
+from nn.options.network import MAX_SEED, check_options
 from nn.samples import Samples, pack
 from nn.weights import Weights, initial_weights
 
@@ -36,8 +36,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         rule: `backprop`, or `notebook`: the update that the notebook's code makes, which cannot learn.
         dtype: `float32` or `float64`: in what the network computes, what its weights are, and to what it rounds X
             (but not `Samples`, whose values it widens).
-        shuffle: Whether each epoch takes the samples in a new order. Epoch k's order is
-            `RandomState([seed, k]).permutation(n_samples)`, so it does not depend on what was trained before.
         engine: `compiled`, or `numpy`: readable, and much slower.
         random_state: An int gives the same initial weights and orders each time: the weights that the notebook draws
             after `np.random.seed(random_state)`.
@@ -66,7 +64,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         loss: str = "cross_entropy",
         rule: str = "backprop",
         dtype: str = "float32",
-        shuffle: bool = False,
         engine: str = "compiled",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -76,7 +73,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.dtype = dtype
-        self.shuffle = shuffle
         self.engine = engine
         self.random_state = random_state
 
@@ -103,13 +99,13 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             callback: Called after each epoch with this network, whose `history_` and `weights_` are up to date. An
                 exception that it raises ends the training; the network then stands at the end of that epoch.
             resume_from: Where an earlier `fit` of the same network on the same samples stood. Going on gives the same
-                bits as never having stopped; with `shuffle`, this takes an int as `random_state`.
+                bits as never having stopped.
 
         Raises:
             InvalidInputError: a parameter or an argument cannot be used; it is a ValueError.
             ValueError: scikit-learn's checks refuse X or y.
         """
-        check_parameters(self.get_params(deep=False))
+        self._check_parameters()
         samples = self._take_first(X, y)
         self._start(samples)
         if resume_from is not None:
@@ -134,7 +130,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             InvalidInputError: a parameter or an argument cannot be used; it is a ValueError.
             ValueError: scikit-learn's checks refuse X or y.
         """
-        check_parameters(self.get_params(deep=False))
+        self._check_parameters()
         if hasattr(self, "weights_"):
             if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 raise InvalidInputError("classes", classes, "the same as on the first call")
@@ -164,6 +160,19 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         """Return where training stands, for `fit(..., resume_from=...)`."""
         check_is_fitted(self)
         return Checkpoint(self.weights_, tuple(self.history_))
+
+    def _check_parameters(self) -> None:
+        """Raise `InvalidInputError` for the first parameter that is invalid."""
+        parameters = self.get_params(deep=False)
+        seed = parameters.pop("random_state")
+        try:
+            check_options(**{name: _plain(value) for name, value in parameters.items()})
+        except InvalidInputError as error:
+            raise InvalidInputError(error.field, parameters[error.field], error.allowed) from None
+        if isinstance(seed, Integral) and not 0 <= int(seed) <= MAX_SEED:
+            raise InvalidInputError(
+                "random_state", seed, f"an integer from 0 to {MAX_SEED}, a RandomState instance, or None"
+            )
 
     def _take_first(self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None) -> Samples:
         """Check the samples of a new training, and learn from them what the features and classes are."""
@@ -215,8 +224,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> None:
         started = time.perf_counter()
         epoch = len(self.history_) + 1
-        order = np.random.RandomState([self._order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
-        engine.train_epoch(samples, float(self.learning_rate), order)
+        engine.train_epoch(samples, float(self.learning_rate))
         accuracies = self._measure(engine, validation) if validation is not None else (None, None)
         self.weights_ = engine.weights()
         self.history_.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
@@ -266,6 +274,17 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         from nn.kernel.engine import CompiledEngine
 
         return CompiledEngine(self.weights_, loss=self.loss)
+
+
+def _plain(value: object) -> object:
+    """Return a parameter in Python's own types: scikit-learn's tools also set lists and NumPy's scalars."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return tuple(map(_plain, value))
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return float(value)
+    return value
 
 
 def print_epoch(network: DeepNeuralNetwork) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nn import reference
 from nn.engine import Engine
 from nn.kernel.engine import CompiledEngine
-from nn.parameters import ENGINES, check_choice
+from nn.options.network import check_options
 from nn.weights import Weights
 
 
@@ -61,7 +61,7 @@ def notebook_engine(weights: Weights, *, engine: str = "compiled") -> Engine:
     Raises:
         InvalidInputError: For another engine.
     """
-    check_choice("engine", engine, ENGINES)
+    check_options(engine=engine)
     # The rule takes the error of the output to be what it is under this loss.
     if engine == "compiled":
         return CompiledEngine(weights, loss="cross_entropy", rule="notebook")

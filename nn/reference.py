@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.parameters import LOSSES, check_choice
+from nn.options.network import check_options
 from nn.samples import Samples
 from nn.weights import Weights
 
@@ -114,7 +114,7 @@ class NumPyEngine:
     """
 
     def __init__(self, weights: Weights, *, loss: str) -> None:
-        check_choice("loss", loss, LOSSES)
+        check_options(loss=loss)
         self._loss = loss
         self._weights = Weights(*(matrix.copy() for matrix in weights))
 

@@ -1,4 +1,4 @@
-"""The contract between the layers: what a job is, what a result is, and the key that names both."""
+"""The contract between the layers: a job, the key that names it, and its result."""
 
 from __future__ import annotations
 
@@ -9,65 +9,71 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nn.errors import InvalidInputError
-from worker.validation import Described, invalid_input
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import Option, columns
+from nn.options.network import NetworkOptions, Seed
+from nn.options.validation import invalid_input
 
-Rule = Literal["backprop", "notebook"]
-Loss = Literal["cross_entropy", "sum_of_squares"]
-DType = Literal["float32", "float64"]
-EngineName = Literal["compiled", "numpy"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-#: A bound makes pydantic look at the text itself, and refuse what is no Unicode: that could not be written down.
+#: The bound makes pydantic look at the characters, and reject lone surrogates, which cannot be written to a file.
 Text = Annotated[str, Field(max_length=10_000)]
-Width = Annotated[int, Field(ge=1, le=4096)]
 
-MAX_SEED = 2**32 - 1
-MAX_EPOCHS = 100_000
 MAX_ATTEMPTS = 2**31 - 1
 #: The most that a job may take as JSON, in bytes. A valid one takes about 300.
 MAX_JOB_BYTES = 4096
+#: The fields that a job's canonical form always has. It has an option that was added later only where that differs
+#: from its default, so that a new option changes no key of a job that does without it.
+_ALWAYS = frozenset({
+    "seed", "learning_rate", "epochs", "hidden_layer_sizes", "rule", "loss", "dtype", "shuffle", "engine", "limit",
+    "dataset", "version",
+})  # fmt: skip
 
 
-class Configuration(BaseModel):
-    """A job without its seed: what a leaderboard ranks. A field's description says what is allowed."""
+class Configuration(NetworkOptions):
+    """A job without its seed: the unit that a leaderboard ranks.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Attributes:
+        dataset: The data set's digest (`nn.datasets.mnist`).
+        version: The version of the training semantics, raised whenever an unchanged job would train to other bits.
+    """
 
-    learning_rate: float = Field(gt=0.0, allow_inf_nan=False, description="a finite number greater than 0")
-    epochs: int = Field(default=10, ge=1, le=MAX_EPOCHS, description="an integer from 1 to 100000")
-    hidden_layer_sizes: tuple[Width, Width] = Field(default=(128, 64), description="two integers from 1 to 4096")
-    rule: Rule = Field(default="backprop", description="backprop or notebook")
-    loss: Loss = Field(default="cross_entropy", description="cross_entropy or sum_of_squares")
-    dtype: DType = Field(default="float32", description="float32 or float64")
-    shuffle: bool = Field(default=False, description="true or false")
-    engine: EngineName = Field(default="compiled", description="compiled or numpy")
-    #: Train on the first so many samples only.
-    limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="an integer from 1 to 2147483647, or none")
-    #: The data set's digest (`nn.datasets.mnist`).
-    dataset: Digest = Field(description="a SHA-256 as 64 hexadecimal digits in lower case")
-    #: The version of the training semantics: raised whenever the same specification would train to other bits.
-    version: Literal[1] = Field(default=1, description="1, the version that this worker trains")
+    dataset: Annotated[Digest, Option(allowed="a SHA-256 as 64 hexadecimal digits in lower case")]
+    version: Annotated[Literal[1], Option(allowed="1, the version that this worker trains")] = 1
 
 
 class Job(Configuration):
-    """All that determines a result. Two equal jobs give the same bits, whoever trains them."""
+    """All that determines a result. Equal jobs train to the same bits on every worker."""
 
-    seed: int = Field(ge=0, le=MAX_SEED, description="an integer from 0 to 4294967295")
+    seed: Seed
 
     @property
     def key(self) -> str:
         """The SHA-256, in hexadecimal, of the job's canonical form; also the id of its Celery task."""
-        return hashlib.sha256(canonical(self.model_dump()).encode()).hexdigest()
+        fields = self.model_dump()
+        for name in fields.keys() - _ALWAYS:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        return hashlib.sha256(canonical(fields).encode()).hexdigest()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The training options and their values."""
+        return {name: getattr(self, name) for name in NetworkOptions.model_fields}
+
+    @property
+    def configuration(self) -> Configuration:
+        """The job without its seed."""
+        return Configuration.model_construct(**self.options, dataset=self.dataset, version=self.version)
 
     @classmethod
     def parse(cls, fields: Any) -> Job:
-        """Read a job that came from outside.
+        """Read a job from untrusted data.
 
         Raises:
-            InvalidInputError: a field is missing, unknown or out of range, or the whole is too large to be a job.
+            InvalidInputError: a field is missing, unknown or out of range, or the data is too large.
         """
         _check_size(fields)
         try:
@@ -76,13 +82,16 @@ class Job(Configuration):
             raise invalid_input(cls, error, "job") from None
 
     def __str__(self) -> str:
-        """Return what tells this job from its neighbours in a sweep, for logs and for Flower."""
-        shown = [f"seed={self.seed}", f"learning_rate={self.learning_rate:g}", f"epochs={self.epochs}"]
-        for name, field in Configuration.model_fields.items():
-            value = getattr(self, name)
-            if name not in ("learning_rate", "epochs", "dataset") and value != field.default:
-                shown.append(f"{name}={value}")
-        return ", ".join(shown)
+        """Return the values that tell this job from others in its sweep, for logs and Flower."""
+        options = self.options
+        always = columns(NetworkOptions)
+        others = [name for name in options if options[name] != NetworkOptions.model_fields[name].default]
+        pairs = {"seed": self.seed, **{name: options[name] for name in dict.fromkeys((*always, *others))}}
+        return ", ".join(f"{name}={_shown(value)}" for name, value in pairs.items())
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.
@@ -108,32 +117,35 @@ def is_task_of(name: str, job: Job) -> bool:
 
 
 def check_lengths(accuracies: list[float], notebook: list[float] | None, seconds: list[float]) -> None:
-    """Raise `ValueError` unless there is an epoch, and each of these has a value for every one."""
+    """Raise `ValueError` unless there is at least one epoch, and each list has one value per epoch."""
     if not accuracies:
-        raise ValueError("a result has the accuracy of at least one epoch")
+        raise ValueError("a result has at least one epoch")
     if len(seconds) != len(accuracies) or (notebook is not None and len(notebook) != len(accuracies)):
-        raise ValueError("a result has as many accuracies as seconds: one for each epoch")
+        raise ValueError("a result has one accuracy and one duration per epoch")
 
 
 class Result(BaseModel):
-    """What an attempt returns: small, JSON, and the same for every attempt but for who trained it and how fast."""
+    """The return value of an attempt, stored as JSON.
+
+    Attempts of one job differ only in `worker`, `attempts` and `epoch_seconds`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Digest
     status: Literal["succeeded", "diverged"]
-    #: Share of the validation set that is classified right, after each epoch.
+    #: Fraction of the validation set that is classified correctly, after each epoch.
     validation_accuracy: list[Fraction] = Field(min_length=1)
-    #: What the notebook would have printed after each epoch, in its own scale; only for `rule="notebook"`.
+    #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
     notebook_accuracy: list[Finite] | None = None
     epoch_seconds: list[Seconds]
-    #: The SHA-256 of the weights as safetensors, and the size of that blob in bytes.
+    #: SHA-256 and size in bytes of the weights as safetensors.
     weights_sha256: Digest
     weights_bytes: int
     #: The Celery name of the worker that finished the job.
     worker: Text
     attempts: int = Field(ge=1, le=MAX_ATTEMPTS)
-    #: Why the job counts as diverged; None for one that succeeded.
+    #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
 
     @model_validator(mode="after")
@@ -142,11 +154,11 @@ class Result(BaseModel):
         return self
 
     def __json__(self) -> dict[str, Any]:
-        """Return what Celery stores for a task that returns this."""
+        """Return the form in which Celery stores the result."""
         return self.model_dump(mode="json")
 
     def __repr__(self) -> str:
-        """Return one line for logs and Flower, which cut a long one."""
+        """Return a line for logs and Flower, short enough not to be truncated."""
         epochs = len(self.epoch_seconds)
         return (
             f"{self.status}: validation accuracy {100 * self.validation_accuracy[-1]:.2f} % after {epochs} epochs "
@@ -155,7 +167,14 @@ class Result(BaseModel):
 
 
 class Mismatch(BaseModel):
-    """Two runs of one job with different weights: the SHA-256 of the first and of the second, and who trained that."""
+    """Two executions of one job that ended with different weights.
+
+    Attributes:
+        first: SHA-256 of the weights that were stored first.
+        second: SHA-256 of the other weights.
+        run: Id of the task that trained the other weights.
+        worker: Celery name of the worker that trained them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -169,8 +188,8 @@ def _check_size(fields: Any) -> None:
     try:
         size = len(json.dumps(fields, default=repr))
     except (RecursionError, ValueError, TypeError):
-        # Nested too deep, refers to itself, has a key that is no text, or holds an integer with thousands of digits.
-        raise InvalidInputError("job", Described("no plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
+        # Nested too deeply, circular, with a key that is not text, or with an integer of thousands of digits.
+        raise InvalidInputError("job", Described("not plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
     if size > MAX_JOB_BYTES:
         raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")
 

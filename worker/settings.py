@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from nn.errors import InvalidInputError
-from worker.validation import Described
+from nn.errors import Described, InvalidInputError
 
 
 class Settings(BaseSettings):

@@ -16,7 +16,7 @@ from nn.kernel import compile as kernel_compile
 from nn.kernel.epoch import padded
 from nn.kernel.layers import ROWS
 from nn.kernel.vectors import ALIGNMENT
-from nn.parameters import DTYPES, LOSSES, RULES, check_choice
+from nn.options.network import DTYPES, check_options
 from nn.samples import Samples
 from nn.weights import Weights
 
@@ -37,8 +37,7 @@ class CompiledEngine:
     """
 
     def __init__(self, weights: Weights, *, loss: str, rule: str = "backprop") -> None:
-        check_choice("loss", loss, LOSSES)
-        check_choice("rule", rule, RULES)
+        check_options(loss=loss, rule=rule)
         self._objective = loss if rule == "backprop" else rule
         self._dtype = weights.W1.dtype.name
         self._n_features = weights.W1.shape[1]

@@ -44,7 +44,7 @@ def padded(size: int) -> int:
 
 
 def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Callable[..., None]:
-    """Return stochastic gradient descent with batches of one sample, for a loss of `nn.parameters.LOSSES`."""
+    """Return stochastic gradient descent with batches of one sample, for a loss of `nn.options.network`."""
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
     squares = loss == "sum_of_squares"
 

@@ -1,8 +1,7 @@
-"""Ranks a sweep's configurations by their final validation accuracy, to the same bytes for the same results.
+"""Ranks a sweep's configurations by their final validation accuracy. The same results give the same bytes.
 
-Nothing that differs between two runs of one sweep gets in here: no time, no worker, no attempts. Accuracies stand as
-they do in `results.jsonl`; means and deviations are computed exactly, then rounded once, so that neither the order in
-which results arrive nor the machine can show.
+A leaderboard has no times, workers or attempts, which differ from one execution to the next. Means and deviations are
+computed exactly and rounded once, so that they depend neither on the order in which results arrive nor on the machine.
 """
 
 from __future__ import annotations
@@ -13,39 +12,60 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nn.options.describe import columns, with_columns
+from nn.options.network import NetworkOptions
 from orchestrator.folder.rows import Row
 from worker.job import Configuration, Job
 
-#: Means that are equal to so many decimals are equal: beyond, they differ by how accuracies are rounded.
+#: Means that agree to this many decimals are equal: further decimals show only how the accuracies were rounded.
 DECIMALS = 10
 
 
 class Entry(BaseModel):
-    """One job of a configuration: its seed and what came of it."""
+    """One job of a configuration: its seed and its result."""
 
     model_config = ConfigDict(frozen=True)
 
     seed: int
     status: Literal["succeeded", "diverged", "failed", "cancelled", "missing"]
-    #: The validation accuracy after the last epoch; None without a result.
+    #: Validation accuracy after the last epoch; None without a result.
     accuracy: float | None
     weights_sha256: str | None
 
 
-class Standing(BaseModel):
+class _Place(BaseModel):
+    rank: int
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a column of the training options: a field, too."""
+
+
+if TYPE_CHECKING:
+    _Columns = _Place
+else:
+    _Columns = with_columns(_Place, NetworkOptions)
+
+
+class Standing(_Columns):
     """One configuration's place on the leaderboard.
 
+    Between `rank` and `seeds` it has the columns of the training options (`nn.options.network`).
+
     Attributes:
-        rank: From 1. Higher mean first; then the higher worst; then the order of the sweep's specification.
-        seeds: Jobs with a result, diverged ones among them: they count with the accuracy they really have.
-        mean: Of the final validation accuracy over those seeds; None if there is none.
-        std: The sample standard deviation (divisor n - 1); None below two seeds.
-        best: The highest final validation accuracy.
-        worst: The lowest.
+        rank: From 1: the higher mean first, then the higher worst, then the order of the sweep's specification.
+        seeds: Number of jobs with a result. Diverged jobs count, with the accuracy that they reached.
+        mean: Mean of the final validation accuracy over those seeds; None without a result.
+        std: Sample standard deviation (divisor n - 1); None for fewer than two seeds.
+        best: Highest final validation accuracy.
+        worst: Lowest final validation accuracy.
+        best_seed: The first seed that reached `best`.
+        best_weights_sha256: SHA-256 of the weights of that job.
         diverged: Jobs whose result is `diverged`.
         failed: Jobs without a result that failed.
         cancelled: Jobs without a result that were cancelled.
@@ -53,9 +73,6 @@ class Standing(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rank: int
-    learning_rate: float
-    epochs: int
     seeds: int
     mean: float | None
     std: float | None
@@ -74,12 +91,11 @@ def leaderboard(jobs: Iterable[Job], rows: Mapping[str, Row]) -> list[Standing]:
 
     Args:
         jobs: The sweep's jobs, in its order.
-        rows: What came of them, by job key; a job without a row counts as missing.
+        rows: Their rows, by job key; a job without a row counts as missing.
     """
     groups: dict[Configuration, list[Entry]] = {}
     for job in jobs:
-        configuration = Configuration.model_validate(job.model_dump(exclude={"seed"}))
-        groups.setdefault(configuration, []).append(_entry(job, rows.get(job.key)))
+        groups.setdefault(job.configuration, []).append(_entry(job, rows.get(job.key)))
     standings = [_standing(configuration, entries) for configuration, entries in groups.items()]
     standings.sort(key=_merit)
     return [standing.model_copy(update={"rank": rank}) for rank, standing in enumerate(standings, 1)]
@@ -95,12 +111,11 @@ def _entry(job: Job, row: Row | None) -> Entry:
 def _standing(configuration: Configuration, entries: list[Entry]) -> Standing:
     counted = [(entry.accuracy, entry) for entry in entries if entry.accuracy is not None]
     accuracies = [accuracy for accuracy, _ in counted]
-    # max() keeps the first of equals: the lowest place in the sweep's order of seeds.
+    # max() returns the first of equals: the first in the sweep's order of seeds.
     best = max(counted, key=lambda pair: pair[0])[1] if counted else None
     return Standing(
         rank=0,
-        learning_rate=configuration.learning_rate,
-        epochs=configuration.epochs,
+        **{name: getattr(configuration, name) for name in columns(NetworkOptions)},
         seeds=len(counted),
         mean=statistics.mean(accuracies) if accuracies else None,
         std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
@@ -116,19 +131,19 @@ def _standing(configuration: Configuration, entries: list[Entry]) -> Standing:
 
 
 def _merit(standing: Standing) -> tuple[float, float]:
-    """Sort key; configurations without a result come last, and sorting keeps the order of equals."""
+    """Return a sort key: configurations without a result come last. Sorting keeps the order of equals."""
     if standing.mean is None or standing.worst is None:
         return (math.inf, math.inf)
     return (-round(standing.mean, DECIMALS), -standing.worst)
 
 
 def to_json(standings: Sequence[Standing]) -> str:
-    """Return the rows by rank as indented JSON."""
+    """Return the standings as indented JSON."""
     return json.dumps([standing.model_dump() for standing in standings], indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(standings: Sequence[Standing]) -> str:
-    """Return the rows by rank as CSV, without their single jobs; an absent number is an empty field."""
+    """Return the standings as CSV, without their jobs; a missing number is an empty field."""
     columns = [name for name in Standing.model_fields if name != "jobs"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.sweeps.manifest import check_name
 from worker.redis.address import redis_url
 from worker.settings import Settings, load_settings
-from worker.validation import Described
 
 MAX_WORKERS = 1024
 

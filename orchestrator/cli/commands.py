@@ -21,24 +21,7 @@ _Run = Annotated[str, typer.Argument(metavar="RUN", help="A sweep's folder, or i
 
 
 def sweep(
-    seeds: Annotated[str | None, typer.Option(help="Seeds: 0-4, 0,3,7, or both mixed.  [default: 0-4]")] = None,
-    learning_rates: Annotated[
-        str | None, typer.Option(help="Learning rates, separated by commas.  [default: 0.003,0.01,0.03,0.1]")
-    ] = None,
-    epochs: Annotated[str | None, typer.Option(help="Passes over the training samples.  [default: 10]")] = None,
-    hidden: Annotated[str | None, typer.Option(help="Widths of the two hidden layers.  [default: 128,64]")] = None,
-    loss: Annotated[str | None, typer.Option(help="cross_entropy (default) or sum_of_squares.")] = None,
-    rule: Annotated[str | None, typer.Option(help="backprop (default) or notebook.")] = None,
-    engine: Annotated[str | None, typer.Option(help="compiled (default) or numpy.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32 (default) or float64.")] = None,
-    shuffle: Annotated[
-        bool | None,
-        typer.Option("--shuffle/--no-shuffle", help="Shuffle the samples in every epoch, or not (default)."),
-    ] = None,
-    limit: Annotated[str | None, typer.Option(help="Train on the first so many samples only.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="bundled (default), openml, or a folder with the four IDX files.")
-    ] = None,
+    context: typer.Context,
     spec: Annotated[
         str | None,
         typer.Option(
@@ -67,23 +50,10 @@ def sweep(
 
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
     """
-    words: dict[str, str | bool | None] = {
-        "seeds": seeds,
-        "learning_rates": learning_rates,
-        "epochs": epochs,
-        "hidden": hidden,
-        "loss": loss,
-        "rule": rule,
-        "engine": engine,
-        "dtype": dtype,
-        "shuffle": shuffle,
-        "limit": limit,
-        "data": data,
-    }
     from orchestrator.cli.sweep import run_sweep
 
     options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json)
-    return run_sweep({word: value for word, value in words.items() if value is not None}, options)
+    return run_sweep(context.obj, options)
 
 
 def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:

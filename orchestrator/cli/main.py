@@ -12,6 +12,7 @@ import typer
 
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands import cancel, predict, show, sweep, verify, watch
+from orchestrator.cli.flags import SpecificationCommand
 from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.usage import usage_message
 from worker.text import one_line
@@ -29,8 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (sweep, watch, cancel, verify, show, predict):
+    kind = SpecificationCommand if command is sweep else None
     # Given here, because typer truncates a short help that it takes from a docstring.
-    app.command(short_help=str(command.__doc__).partition("\n")[0])(command)
+    app.command(cls=kind, short_help=str(command.__doc__).partition("\n")[0])(command)
 
 
 def _show_version(wanted: bool) -> None:

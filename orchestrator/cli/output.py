@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nn.options import describe
+from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard import Standing
 from orchestrator.commands.result import SweepResult
 from worker.text import printable
@@ -49,21 +51,33 @@ def print_leaderboard(console: Console, standings: Sequence[Standing]) -> None:
     trouble = [
         name for name in ("diverged", "failed", "cancelled") if any(getattr(standing, name) for standing in standings)
     ]
+    options = _columns(standings)
     rows = []
     for standing in standings:
         accuracies = (standing.mean, standing.std, standing.best, standing.worst)
         rows.append(
             (
                 str(standing.rank),
-                f"{standing.learning_rate:g}",
+                *(describe.shown(getattr(standing, name)) for name in options),
                 *("-" if accuracy is None else f"{100 * accuracy:.2f}" for accuracy in accuracies),
                 str(standing.seeds),
                 *(str(getattr(standing, name)) for name in trouble),
             )
         )
     say(console, "Validation accuracy after the last epoch, in %")
-    headings = ("rank", "learning rate", "mean", "std", "best", "worst", "seeds", *trouble)
+    chosen = (describe.heading(NetworkOptions, name) for name in options)
+    headings = ("rank", *chosen, "mean", "std", "best", "worst", "seeds", *trouble)
     print_table(console, headings, rows, spare=("worst", "best", "rank", "seeds"))
+
+
+def _columns(standings: Sequence[Standing]) -> list[str]:
+    """Return the columns of the training options that vary, or that differ between the standings."""
+    varied = describe.axes(NetworkOptions)
+    return [
+        name
+        for name in describe.columns(NetworkOptions)
+        if name in varied or len({getattr(standing, name) for standing in standings}) > 1
+    ]
 
 
 def print_table(

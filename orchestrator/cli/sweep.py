@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nn.errors import DatasetError, InvalidInputError
+from nn.errors import DatasetError, Described, InvalidInputError
 from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for
 from orchestrator.cli.options import SweepOptions
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
@@ -21,7 +21,6 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.manifest import Manifest, free_name
 from worker.settings import Settings
-from worker.validation import Described
 
 
 def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
@@ -100,7 +99,7 @@ def _refuse_difference(
 ) -> None:
     """Reject words that differ from the sweep's own specification."""
     for word, value in given.items():
-        own = getattr(earlier.specification, word)
+        own = fields.value_of(earlier.specification, word)
         if value == own:
             continue
         field = _spelled(word, typed, spec)

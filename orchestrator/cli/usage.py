@@ -23,7 +23,12 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
     # Only an unknown option comes with a list of near ones; typer's own list has `--help` for `--lr`.
     if unknown is not None and context is not None and hasattr(error, "possibilities"):
-        known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+        known = [
+            name
+            for parameter in context.command.get_params(context)
+            for name in parameter.opts
+            if name.startswith("--")
+        ]
         near = near_options(unknown, known)
         return f"No such option: {unknown}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     whole = split_list(arguments)

@@ -11,6 +11,7 @@ from functools import partial
 from rich.console import Console
 
 from nn.errors import InvalidInputError, SeedsweepError
+from nn.options.network import MAX_SEED
 from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.cli.outcome import fail, interruptible
 from orchestrator.cli.output import complain, print_table, say
@@ -19,7 +20,6 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.text import counted
-from worker.job import MAX_SEED
 from worker.text import one_line
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
 from orchestrator.interruption import Interruption
 from worker.redis.address import hide_password
 from worker.settings import Settings
-from worker.validation import Described
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster

@@ -88,7 +88,7 @@ def plan_resumption(
 
 def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
     """Reject a limit beyond the data set: identical jobs would get different keys."""
-    limit = specification.limit
+    limit = specification.options["limit"]
     if limit is None:
         return
     samples = MNIST_SAMPLES

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nn.datasets.mnist import dataset_digest
 from nn.errors import DatasetError
+from nn.options.network import MAX_SEED
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Tell, ignore
 from orchestrator.errors import SweepNotFoundError
@@ -17,7 +18,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check, Verification, choose
 from orchestrator.sweeps.manifest import Manifest
-from worker.job import MAX_SEED, Job
+from worker.job import Job
 from worker.settings import Settings
 
 DEFAULT_JOBS = 5

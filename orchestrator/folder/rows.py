@@ -1,61 +1,67 @@
-"""One row a job: what `results.jsonl` holds, a line each."""
+"""The rows of `results.jsonl`: one line of JSON per job that has ended."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from worker.job import (
-    MAX_ATTEMPTS,
-    MAX_EPOCHS,
-    MAX_SEED,
-    Digest,
-    Finite,
-    Fraction,
-    Job,
-    Mismatch,
-    Result,
-    Seconds,
-    check_lengths,
-)
+from nn.options.describe import columns, with_columns
+from nn.options.network import NetworkOptions, Seed
+from worker.job import MAX_ATTEMPTS, Digest, Finite, Fraction, Job, Mismatch, Result, Seconds, check_lengths
 
 
-class Row(BaseModel):
-    """How a job of a sweep ended.
+class _Identity(BaseModel):
+    """The part of a row that tells which job it is about."""
 
-    A job counts as accepted when it has a result, also when that result is `diverged`. A `failed` or `cancelled` job
-    has none: no accuracies, no weights, and `error` says why.
+    job: Digest
+    seed: Seed
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a column of the training options: a field, too."""
+
+
+if TYPE_CHECKING:
+    _Columns = _Identity
+else:
+    _Columns = with_columns(_Identity, NetworkOptions)
+
+
+class Row(_Columns):
+    """The end of a job of a sweep.
+
+    Between `seed` and `status` it has the columns of the training options (`nn.options.network`).
+
+    A job with a result counts as accepted, also if the result is `diverged`. A `failed` or `cancelled` job has no
+    accuracies and no weights, and `error` gives the reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    job: Digest
-    seed: int = Field(ge=0, le=MAX_SEED)
-    learning_rate: float = Field(gt=0.0, allow_inf_nan=False)
-    epochs: int = Field(ge=1, le=MAX_EPOCHS)
     status: Literal["succeeded", "diverged", "failed", "cancelled"]
-    #: Share of the validation set that is classified right, after each epoch.
+    #: Fraction of the validation set that is classified correctly, after each epoch.
     validation_accuracy: list[Fraction]
-    #: Only for `rule="notebook"`: what the notebook would have printed after each epoch.
+    #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
     notebook_accuracy: list[Finite] | None = None
     epoch_seconds: list[Seconds]
     weights_sha256: Digest | None
     attempts: int = Field(ge=0, le=MAX_ATTEMPTS)
     worker: str | None
     error: str | None
-    #: Where the result was found, when it was not trained for this sweep.
+    #: The source of a result that was not trained for this sweep.
     reused_from: str | None = None
-    #: Why each attempt was made (`worker.records.attempts`), oldest first; only if there was more than one.
-    attempt_causes: list[str] = []
-    #: Runs of this very job that ended with other weights: evidence of a fault, which nobody may overlook.
-    mismatches: list[Mismatch] = []
+    #: The cause of each attempt (`worker.records.attempts`), oldest first; empty if there was only one.
+    attempt_causes: list[str] = Field(default_factory=list)
+    #: Executions of this job that ended with other weights: evidence of a fault, never to be overlooked.
+    mismatches: list[Mismatch] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_a_result_or_none(self) -> Self:
-        """Refuse half a result: whoever reads a row that is accepted relies on its last accuracy and its weights."""
+        """Reject a partial result: readers of an accepted row rely on its last accuracy and its weights."""
         if self.accepted:
             if self.weights_sha256 is None:
                 raise ValueError("a job with a result has weights")
@@ -70,7 +76,7 @@ class Row(BaseModel):
         return self.status in ("succeeded", "diverged")
 
     def is_of(self, job: Job) -> bool:
-        """Whether all that the row says of its job is so: a foreign folder may hold any row under any key."""
+        """Return whether the row matches its job: a foreign folder may hold any row under any key."""
         if any(getattr(self, name) != value for name, value in _identity(job).items()):
             return False
         is_noted = self.notebook_accuracy is not None
@@ -79,7 +85,7 @@ class Row(BaseModel):
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
         rare = ("notebook_accuracy", "attempt_causes", "mismatches")
-        usual = {name for name in rare if getattr(self, name) == type(self).model_fields[name].default}
+        usual = {name for name in rare if not getattr(self, name)}
         return self.model_dump_json(exclude=usual) + "\n"
 
 
@@ -101,7 +107,7 @@ def accepted_row(job: Job, result: Result, reused_from: str | None = None, cause
 
 
 def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, causes: Sequence[str] = ()) -> Row:
-    """Return the row of a job that ended without a result, after attempts for these causes."""
+    """Return the row of a job that ended without a result, after attempts with these causes."""
     return Row(
         **_identity(job),
         status=status,
@@ -120,11 +126,12 @@ def _if_several(causes: Sequence[str]) -> list[str]:
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    return {"job": job.key, "seed": job.seed, "learning_rate": job.learning_rate, "epochs": job.epochs}
+    options = job.options
+    return {"job": job.key, "seed": job.seed, **{name: options[name] for name in columns(NetworkOptions)}}
 
 
 class Accounting(BaseModel):
-    """How many jobs ended in which way. Attempts are those made for this sweep: a reused row adds none."""
+    """How many jobs ended in which way. `attempts` counts those made for this sweep: a reused row adds none."""
 
     jobs: int
     accepted: int
@@ -133,14 +140,14 @@ class Accounting(BaseModel):
     diverged: int
     failed: int
     cancelled: int
-    #: Jobs of which two runs ended with different weights.
+    #: Jobs of which two executions ended with different weights.
     mismatches: int
     #: How many of the attempts were repetitions, by cause.
     repeated: dict[str, int] = {}
 
     @classmethod
     def of(cls, jobs: int, rows: Iterable[Row]) -> Accounting:
-        """Count the rows of a sweep of so many jobs."""
+        """Count the rows of a sweep that has this number of jobs."""
         counted = list(rows)
         reused = [row.reused_from is not None for row in counted]
         return cls(
@@ -157,7 +164,7 @@ class Accounting(BaseModel):
 
     @property
     def complete(self) -> bool:
-        """Whether every job has a result, and nothing speaks against any of them."""
+        """Whether every job has a result, and there is no evidence against any of them."""
         return self.accepted == self.jobs and not self.mismatches
 
     def __str__(self) -> str:

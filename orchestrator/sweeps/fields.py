@@ -1,67 +1,96 @@
-"""Reads the words of a sweep specification, from flags or a TOML file, into checked values."""
+"""Reads the words of a sweep's specification, from flags or a TOML file, into checked values.
+
+The words are `seeds`, `data`, and one for each training option.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
-import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from nn.errors import InvalidInputError
+from pydantic import BaseModel
+
+from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
+from nn.options.describe import allowed, heading, help_text, option, word
+from nn.options.describe import written as written_option
+from nn.options.network import MAX_SEED, NetworkOptions
+from nn.options.values import Reader, parts
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
-from worker.job import DType, EngineName, Loss, Rule
-from worker.validation import Described
 
-MAX_SEED = 2**32 - 1
-#: More than 100,000 seeds and as many learning rates take.
+#: Enough for 100,000 seeds and as many learning rates.
 MAX_TOML_BYTES = 4 * 2**20
-#: tomllib's memory grows with the square of the parts of a dotted key, and no word of ours has a second part.
+#: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
 MAX_DOTS = 16
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")
 _DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
-#: Digits that any count here can have: int() of a text of a million digits would take minutes.
-_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-#: float() would take 1_0, and digits of other scripts, too.
-_NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
 
 
-class _Refused(ValueError):  # noqa: N818 - a signal between this module's functions
-    """A value that is not allowed, for a reason that the field's own words do not cover."""
+@dataclass(frozen=True)
+class Word:
+    """A word of a specification.
+
+    Attributes:
+        read: Returns the checked value of a text or a TOML value, or raises an exception.
+        allowed: The values that are allowed, as the end of a sentence.
+        help: The help of the word's flag.
+        option: The training option that the word fixes or varies; None for `seeds` and `data`.
+        is_switch: Whether the flag is a pair `--word/--no-word`.
+    """
+
+    read: Callable[[object], Any]
+    allowed: str
+    help: str
+    option: str | None = None
+    is_switch: bool = False
 
 
-def _parts(value: object) -> list[object]:
-    """Split a list, or a text at its commas, into its items."""
-    if isinstance(value, str):
-        # One more than any list may have is enough to refuse it.
-        return [part.strip() for part in value.split(",", MAX_JOBS)]
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+class _TooManyError(ValueError):
+    """More values than a word may have. Never leaves this module."""
+
+
+def words_of(model: type[BaseModel]) -> dict[str, Word]:
+    """Return the words for the options of a model."""
+    return {word(model, name): _word(model, name) for name in model.model_fields}
+
+
+def _word(model: type[BaseModel], name: str) -> Word:
+    info, read = model.model_fields[name], Reader(model, name)
+    if option(info).values:
+        sentence = f"{allowed(info, several=True)}, separated by commas"
+        return Word(lambda value: _several(read, value), sentence, help_text(model, name), name)
+    sentence = allowed(info)
+    if isinstance(info.default, tuple):
+        sentence = f"{sentence}, such as {written_option(info.default)}"
+    return Word(read, sentence, help_text(model, name), name, is_switch=info.annotation is bool)
+
+
+def _several(read: Reader, value: object) -> tuple[Any, ...]:
+    # One value more than allowed is enough to reject a list.
+    values = _unique(read(part) for part in parts(value, MAX_JOBS))
+    if not values:
+        raise ValueError
+    return values
 
 
 def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
-    """Drop repetitions, keeping the order: a sweep is a set of jobs."""
+    """Drop repeated values and keep the order: a sweep is a set of jobs."""
     return tuple(dict.fromkeys(values))
-
-
-def _integer(value: object, low: int, high: int) -> int:
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError
-    return value
 
 
 def _seeds(value: object) -> tuple[int, ...]:
     ranges = []
     total = 0
-    for part in _parts(value):
+    for part in parts(value, MAX_JOBS):
         match = _SEEDS.fullmatch(str(part))
         if match is None or isinstance(part, bool):
             raise ValueError
@@ -72,48 +101,10 @@ def _seeds(value: object) -> tuple[int, ...]:
         ranges.append(range(first, last + 1))
         total += len(ranges[-1])
         if total > MAX_JOBS:
-            raise _Refused(f"at most {MAX_JOBS:,} seeds")
+            raise _TooManyError(f"at most {MAX_JOBS:,} seeds")
     if not ranges:
         raise ValueError
     return _unique(seed for seeds in ranges for seed in seeds)
-
-
-def _learning_rate(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        raise ValueError
-    rate = float(value)
-    if not (math.isfinite(rate) and rate > 0.0):
-        raise ValueError
-    return rate
-
-
-def _learning_rates(value: object) -> tuple[float, ...]:
-    rates = _unique(_learning_rate(part) for part in _parts(value))
-    if not rates:
-        raise ValueError
-    return rates
-
-
-def _hidden(value: object) -> tuple[int, int]:
-    first, second = (_integer(part, 1, 4096) for part in _parts(value))
-    return first, second
-
-
-def _choice(names: tuple[str, ...]) -> Callable[[object], object]:
-    def parse(value: object) -> object:
-        if value not in names:
-            raise ValueError
-        return value
-
-    return parse
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
 
 
 def _data(value: object) -> str:
@@ -122,24 +113,24 @@ def _data(value: object) -> str:
     if value in ("bundled", "openml"):
         return value
     path = str(Path(value).expanduser().resolve())
-    # A path of bytes that are no text could not be written down in `sweep.json`.
+    # A path of bytes that are not text cannot be written to `sweep.json`.
     path.encode()
     return path
 
 
-#: Each word of a specification: how it is read, and what it may be.
-FIELDS: dict[str, tuple[Callable[[object], object], str]] = {
-    "seeds": (_seeds, f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7"),
-    "learning_rates": (_learning_rates, "finite numbers greater than 0, separated by commas"),
-    "epochs": (lambda value: _integer(value, 1, 100_000), "an integer from 1 to 100000"),
-    "hidden": (_hidden, "two layer widths from 1 to 4096, such as 128,64"),
-    "loss": (_choice(get_args(Loss)), " or ".join(get_args(Loss))),
-    "rule": (_choice(get_args(Rule)), " or ".join(get_args(Rule))),
-    "engine": (_choice(get_args(EngineName)), " or ".join(get_args(EngineName))),
-    "dtype": (_choice(get_args(DType)), " or ".join(get_args(DType))),
-    "shuffle": (_flag, "true or false"),
-    "limit": (lambda value: _integer(value, 1, 2**31 - 1), "an integer from 1 to 2147483647"),
-    "data": (_data, "bundled, openml, or a folder with the four IDX files"),
+#: Every word of a specification.
+FIELDS: dict[str, Word] = {
+    "seeds": Word(
+        _seeds,
+        f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7",
+        "Seeds: 0-4, 0,3,7, or both mixed.  [default: 0-4]",
+    ),
+    **words_of(NetworkOptions),
+    "data": Word(
+        _data,
+        "bundled, openml, or a folder with the four IDX files",
+        "Data set: bundled, openml, or a folder with the four IDX files.  [default: bundled]",
+    ),
 }
 
 
@@ -149,31 +140,30 @@ def flag(word: str) -> str:
 
 
 def parse(words: Mapping[str, object], spell: Callable[[str], str] = flag) -> dict[str, Any]:
-    """Check every given word and return its value.
+    """Check words and return their values.
 
     Args:
         words: Values as text (from flags) or as TOML types.
-        spell: How the user wrote a word, for messages.
+        spell: Returns a word as the user wrote it, for messages.
 
     Raises:
-        InvalidInputError: an unknown word, or a value that is not allowed.
+        InvalidInputError: a word is unknown, or its value is not allowed.
     """
     values = {}
-    for word, value in words.items():
-        if word not in FIELDS:
-            raise InvalidInputError("a word of the specification", word, ", ".join(FIELDS))
-        read, allowed = FIELDS[word]
+    for name, value in words.items():
+        if name not in FIELDS:
+            raise InvalidInputError("a word of the specification", name, ", ".join(FIELDS))
         try:
-            values[word] = read(value)
-        except _Refused as refused:
-            raise InvalidInputError(spell(word), _as_given(value), str(refused)) from None
+            values[name] = FIELDS[name].read(value)
+        except _TooManyError as error:
+            raise InvalidInputError(spell(name), _as_given(value), str(error)) from None
         except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
-            raise InvalidInputError(spell(word), _as_given(value), allowed) from None
+            raise InvalidInputError(spell(name), _as_given(value), FIELDS[name].allowed) from None
     return values
 
 
 def _as_given(value: object) -> object:
-    """Return what stands for a value in a message: text as it is, anything else as a file has it."""
+    """Return a value as a message shows it: text in quotes, anything else as a file has it."""
     if value is None or isinstance(value, (str, float)):
         return value
     try:
@@ -188,6 +178,17 @@ def _moment(value: object) -> str:
     raise TypeError
 
 
+def value_of(specification: SweepSpecification, word: str) -> Any:
+    """Return the value that a word has in a specification, in the form that `parse` returns."""
+    name = FIELDS[word].option
+    if name is None:
+        return getattr(specification, word)
+    if name in specification.grid:
+        return specification.grid[name]
+    fixed = specification.options[name]
+    return (fixed,) if option(NetworkOptions.model_fields[name]).values else fixed
+
+
 def written(word: str, value: Any) -> str:
     """Return the value of a word as one can type it."""
     if word == "seeds":
@@ -198,16 +199,14 @@ def written(word: str, value: Any) -> str:
             else:
                 ranges.append([seed])
         return ",".join("-".join(map(str, ends)) for ends in ranges)
-    if word == "shuffle":
-        return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return written_option(value)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a specification file: the words of `FIELDS`, at its top level.
 
     Raises:
-        InvalidInputError: the file cannot be read, is not TOML, or a word in it is not allowed.
+        InvalidInputError: the file cannot be read, is not TOML, or has an invalid word.
     """
     try:
         text = read_regular(path, MAX_TOML_BYTES).decode()
@@ -224,17 +223,23 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _refuse_long_keys(text: str) -> None:
     unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
     if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
-        raise ValueError(f"a name in it has more than {MAX_DOTS} dots")
+        raise ValueError(f"a key has more than {MAX_DOTS} dots")
 
 
 def specification(values: Mapping[str, Any]) -> SweepSpecification:
-    """Make a specification of checked values; what is missing has its default.
+    """Make a specification of the values that `parse` returned; a word that is missing has its default.
 
     Raises:
-        InvalidInputError: more jobs than a sweep may have.
+        InvalidInputError: the sweep has too many jobs.
     """
-    made = SweepSpecification(**values)
+    own = {name: value for name, value in values.items() if FIELDS[name].option is None}
+    chosen = {FIELDS[name].option: value for name, value in values.items() if name not in own}
+    grid = {name: value for name, value in chosen.items() if option(NetworkOptions.model_fields[str(name)]).values}
+    made = SweepSpecification.model_validate(
+        {**own, "options": {name: value for name, value in chosen.items() if name not in grid}, "grid": grid}
+    )
     if made.size > MAX_JOBS:
-        shown = f"{counted(len(made.seeds), 'seed')} x {counted(len(made.learning_rates), 'learning rate')}"
+        axes = [counted(len(values), heading(NetworkOptions, name)) for name, values in made.grid.items()]
+        shown = " x ".join([counted(len(made.seeds), "seed"), *axes])
         raise InvalidInputError("the sweep", shown, f"at most {MAX_JOBS:,} jobs")
     return made

@@ -1,65 +1,123 @@
-"""What a sweep is: a specification in the user's words, and the ordered jobs that it stands for."""
+"""A sweep's specification: its seeds, the options that are fixed, the options that vary, and the jobs of all that."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any, Self
 
-from worker.job import DType, EngineName, Job, Loss, Rule
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-#: The most jobs one sweep may have: more is nearly always a slip of the keyboard, and takes a night to list.
+from nn.options.describe import allowed, option
+from nn.options.network import NetworkOptions, Seed
+from nn.options.values import Reader
+from worker.job import Job
+
+#: The most jobs of a sweep: more are usually a typing error, and take a night to list.
 MAX_JOBS = 100_000
+
+_READERS = {name: Reader(NetworkOptions, name) for name in NetworkOptions.model_fields}
+#: The options of the layout that `sweep.json` had before `options` and `grid`, by the words that it used.
+_FLAT = {
+    "epochs": "epochs", "hidden": "hidden_layer_sizes", "loss": "loss", "rule": "rule", "engine": "engine",
+    "dtype": "dtype", "shuffle": "shuffle", "limit": "limit",
+}  # fmt: skip
 
 
 class SweepSpecification(BaseModel):
     """A sweep as its user describes it; `orchestrator.sweeps.fields.specification` makes one from flags or a TOML file.
 
+    Every training option (`nn.options.network`) is either fixed or varies. An option that is missing from both gets
+    its default: so a file that was written before the option existed is read as what it meant.
+
     Attributes:
-        seeds: One job each, for every learning rate: the same seeds everywhere, so that comparisons are paired.
-        learning_rates: One configuration each.
-        epochs: Passes over the training samples.
-        hidden: Widths of the two hidden layers.
-        limit: Train on the first so many samples only; None for all.
-        data: Where the data set comes from: `bundled`, `openml`, or a folder's absolute path.
+        seeds: Every configuration is trained under each of them.
+        options: The values of the options that are fixed.
+        grid: The values of each option that varies. Every combination of them is a configuration.
+        data: The source of the data set: `bundled`, `openml`, or a folder's absolute path.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
-    epochs: int = 10
-    hidden: tuple[int, int] = (128, 64)
-    loss: Loss = "cross_entropy"
-    rule: Rule = "backprop"
-    engine: EngineName = "compiled"
-    dtype: DType = "float32"
-    shuffle: bool = False
-    limit: int | None = None
+    seeds: tuple[Seed, ...] = (0, 1, 2, 3, 4)
+    options: dict[str, Any]
+    grid: dict[str, tuple[Any, ...]]
     data: str = "bundled"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, fields: Any) -> Any:
+        """Upgrade the layout of earlier versions, and add the defaults."""
+        if not isinstance(fields, Mapping):
+            return fields
+        fields = _upgraded(fields)
+        options, grid = fields.get("options", {}), fields.get("grid", {})
+        if not (isinstance(options, Mapping) and isinstance(grid, Mapping)):
+            return fields
+        infos = {name: info for name, info in NetworkOptions.model_fields.items() if name not in {*options, *grid}}
+        varied = {name: option(info).values for name, info in infos.items() if option(info).values}
+        fixed = {name: info.default for name, info in infos.items() if name not in varied}
+        return {**fields, "options": {**fixed, **options}, "grid": {**varied, **grid}}
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return {name: _read(name, value) for name, value in _in_order(options).items()}
+
+    @field_validator("grid")
+    @classmethod
+    def _check_grid(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        empty = [name for name, values in grid.items() if not values]
+        if empty:
+            raise ValueError(f"{empty[0]} has no values")
+        return {name: tuple(_read(name, value) for value in values) for name, values in _in_order(grid).items()}
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> Self:
+        both = self.options.keys() & self.grid.keys()
+        if both:
+            raise ValueError(f"{min(both)} is in both options and grid")
+        return self
 
     @property
     def size(self) -> int:
-        """How many jobs the sweep has."""
-        return len(self.seeds) * len(self.learning_rates)
+        """The number of jobs."""
+        return len(self.seeds) * math.prod(len(values) for values in self.grid.values())
 
     def jobs(self, dataset: str) -> list[Job]:
-        """Return the jobs on the data set of this digest, seed by seed.
+        """Return the jobs on the data set with this digest, seed by seed.
 
-        All learning rates of the first seed come first: however early a sweep ends, its configurations were trained
-        under nearly the same seeds.
+        All configurations come under the first seed, then all under the second: a sweep that ends early has trained
+        each configuration under nearly the same seeds.
         """
-        common = {
-            "epochs": self.epochs,
-            "hidden_layer_sizes": self.hidden,
-            "rule": self.rule,
-            "loss": self.loss,
-            "dtype": self.dtype,
-            "shuffle": self.shuffle,
-            "engine": self.engine,
-            "limit": self.limit,
-            "dataset": dataset,
-        }
+        points = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
         return [
-            Job.parse({**common, "learning_rate": learning_rate, "seed": seed})
+            Job.parse({**self.options, **point, "dataset": dataset, "seed": seed})
             for seed in self.seeds
-            for learning_rate in self.learning_rates
+            for point in points
         ]
+
+
+def _upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the layout that had all words at its top level in the present layout."""
+    if "learning_rates" not in fields or fields.keys() & {"options", "grid"}:
+        return dict(fields)
+    options = {name: fields[word] for word, name in _FLAT.items() if word in fields}
+    rest = {word: value for word, value in fields.items() if word not in _FLAT and word != "learning_rates"}
+    return {**rest, "options": options, "grid": {"learning_rate": fields["learning_rates"]}}
+
+
+def _in_order(values: dict[str, Any]) -> dict[str, Any]:
+    """Return options in the model's order, those that it does not know last."""
+    known = {name: values[name] for name in NetworkOptions.model_fields if name in values}
+    return known | values
+
+
+def _read(name: str, value: object) -> Any:
+    if name not in _READERS:
+        raise ValueError(f"{name[:80]!r} is not a training option")
+    try:
+        return _READERS[name](value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"invalid {name}; allowed: {allowed(NetworkOptions.model_fields[name])}") from None

@@ -11,14 +11,13 @@ from nn.weights import digest, to_safetensors
 from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweeps import sweep_of
 from worker.job import Job
 
 #: Nine jobs of about a second each, in small epochs (checkpoints, cancelling) and in large ones.
 SWEEPS = {
-    False: SweepSpecification(
-        seeds=(0, 1, 2), learning_rates=(0.01, 0.03, 0.1), epochs=100, limit=500, hidden=(32, 16)
-    ),
-    True: SweepSpecification(
+    False: sweep_of(seeds=(0, 1, 2), learning_rates=(0.01, 0.03, 0.1), epochs=100, limit=500, hidden=(32, 16)),
+    True: sweep_of(
         seeds=(0, 1, 2), learning_rates=(0.01, 0.03, 0.1), epochs=10, limit=40_000, hidden=(32, 16), shuffle=True
     ),
 }

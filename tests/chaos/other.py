@@ -12,25 +12,27 @@ import redis
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.main import BAD_INPUT
+from orchestrator.sweeps.fields import FIELDS, flag, value_of, written
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.command_line import CommandLine
+from tests.support.sweeps import sweep_of
 
 NAME = "other"
 #: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends.
-SWEEP = SweepSpecification(seeds=(7, 8), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
+SWEEP = sweep_of(seeds=(7, 8), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
 JOBS = frozenset(job.key for job in SWEEP.jobs(MNIST_DIGEST))
 
 
 def words(specification: SweepSpecification) -> list[str]:
     """Return the options of `orchestrator sweep` that say the same."""
-    options = [
-        "--seeds", ",".join(map(str, specification.seeds)),
-        "--learning-rates", ",".join(map(str, specification.learning_rates)),
-        "--epochs", str(specification.epochs),
-        "--limit", str(specification.limit),
-        "--hidden", ",".join(map(str, specification.hidden)),
-    ]  # fmt: skip
-    return [*options, "--shuffle"] if specification.shuffle else options
+    options = []
+    for word, entry in FIELDS.items():
+        value = value_of(specification, word)
+        if entry.is_switch:
+            options += [flag(word)] if value else []
+        elif value is not None:
+            options += [flag(word), written(word, value)]
+    return options
 
 
 class OtherSweep:

@@ -28,7 +28,7 @@ BAD_INPUT = [
     (["--seeds", "4294967296"], "--seeds is '4294967296'"),
     (["--seeds", "0-99999999"], "--seeds is '0-99999999'; allowed: at most 100,000 seeds"),
     (["--epochs", "0"], "--epochs is '0'; allowed: an integer from 1 to 100000"),
-    (["--hidden", "128"], "--hidden is '128'; allowed: two layer widths"),
+    (["--hidden", "128"], "--hidden is '128'; allowed: two integers from 1 to 4096, such as 128,64"),
     (["--loss", "mse"], "--loss is 'mse'; allowed: cross_entropy or sum_of_squares"),
     (["--dtype", "float16"], "--dtype is 'float16'"),
     (["--rule", "magic"], "--rule is 'magic'"),
@@ -125,7 +125,7 @@ def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
     write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
     for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
         options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
-        assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.limit == samples
+        assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.options["limit"] == samples
         with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the"):
             make_plan(words | {"limit": str(samples + 1)}, options)
 

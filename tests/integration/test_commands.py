@@ -21,13 +21,13 @@ from orchestrator.errors import SweepExistsError, SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import Check
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
+from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.records.report import Report
 from worker.settings import Settings
 
-SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=2, limit=500)
+SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=2, limit=500)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: Calls a function from a thread, and returns its result or raises its error.
@@ -145,7 +145,7 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
 def test_bad_values_are_errors_that_name_the_parameter(tmp_path: Path, cache_dir: Path, in_thread: InThread) -> None:
     settings = Settings(cache_dir=cache_dir)
     folder = SweepFolder(tmp_path / "runs", "a")
-    too_many = SPECIFICATION.model_copy(update={"limit": 59_501})
+    too_many = SPECIFICATION.model_copy(update={"options": SPECIFICATION.options | {"limit": 59_501}})
     with pytest.raises(InvalidInputError, match=r"^limit is 59501; allowed: an integer from 1 to 59500"):
         in_thread(lambda: plan_sweep(folder, too_many, settings))
     with pytest.raises(InvalidInputError, match=r"^broker_url is missing"):

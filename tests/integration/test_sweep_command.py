@@ -50,7 +50,7 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     described = json.loads((command_line.sweep("first") / "sweep.json").read_text())
     assert described["dataset"] == MNIST_DIGEST
     assert described["jobs"] == [row["job"] for row in rows]
-    assert described["specification"]["limit"] == 1000
+    assert described["specification"]["options"]["limit"] == 1000
     # two leaderboards that say the same,
     leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
     assert [row["rank"] for row in leaderboard] == [1, 2]
@@ -134,7 +134,9 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     assert (row["seed"], row["learning_rate"], row["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
     assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
-    assert json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["shuffle"] is False
+    assert (
+        json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["options"]["shuffle"] is False
+    )
 
     # When it is resumed with other words, then each is named with what was typed and what can be.
     began = "as the sweep a began"

@@ -12,9 +12,9 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.folder.rows import lost_row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.records.store import key
 
@@ -89,7 +89,7 @@ def test_jobs_that_a_killed_orchestrator_had_not_submitted_are_submitted(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
     # Given a sweep that is registered, and whose orchestrator was killed before it submitted anything
-    specification = SweepSpecification(seeds=(0, 1), learning_rates=(0.03,), epochs=2, limit=500)
+    specification = sweep_of(seeds=(0, 1), learning_rates=(0.03,), epochs=2, limit=500)
     jobs = [job.key for job in specification.jobs(MNIST_DIGEST)]
     ClusterView(cluster.settings).registry.register(
         Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())

@@ -31,10 +31,10 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import choose
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.property.hostile import answer, damaged, json_values, thorough
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
+from tests.support.sweeps import sweep_of
 from worker.job import Result
 from worker.records.checkpoints import pack, unpack
 
@@ -140,7 +140,7 @@ def test_checkpoints(blob: bytes) -> None:
 
 
 #: A sweep of one job, and its row with a result.
-SPECIFICATION = SweepSpecification(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3))
+SPECIFICATION = sweep_of(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3))
 (SWEPT,) = SPECIFICATION.jobs(MNIST_DIGEST)
 NETWORK = to_safetensors(initial_weights((784, 4, 3, 10), np.random.RandomState(0), "float32"))
 ACCEPTED = accepted_row(

@@ -10,10 +10,10 @@ from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweeps import sweep_of
 from worker.job import Job, Result
 
-SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
+SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
 JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
 BLOB = b"weights"
 

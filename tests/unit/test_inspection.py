@@ -24,9 +24,10 @@ from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from tests.support.privileges import public_folder, without_privileges
+from tests.support.sweeps import sweep_of
 from worker.job import Job, Result
 
-SPECIFICATION = SweepSpecification(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
+SPECIFICATION = sweep_of(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
 JOBS = {(job.seed, job.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
@@ -211,7 +212,7 @@ def test_a_network_for_other_images_takes_no_picture() -> None:
 
 def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
     write_idx_folder(tmp_path / "data")
-    specification = SweepSpecification(data=str(tmp_path / "data"))
+    specification = sweep_of(data=str(tmp_path / "data"))
     manifest = made(tmp_path, specification, "0" * 64).manifest()
     job = specification.jobs("0" * 64)[0]
     with pytest.raises(DatasetError, match="the sweep was trained on 000000000000"):

@@ -15,7 +15,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard import Standing, leaderboard, to_csv, to_json
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
-from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweeps import sweep_of
 from worker.job import Job, Mismatch, Result
 
 #: Why a job was tried three times.
@@ -23,7 +23,7 @@ LOST = ["first run", "worker lost", "child lost"]
 
 
 def jobs_of(seeds: int, *learning_rates: float) -> list[Job]:
-    return SweepSpecification(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2).jobs(MNIST_DIGEST)
+    return sweep_of(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2).jobs(MNIST_DIGEST)
 
 
 def trained(

@@ -135,18 +135,6 @@ class TestSeed:
         assert bits(one) == bits(other)
         assert bits(network(shuffle=True, random_state=None).fit(train)) != bits(one)
 
-    def test_order_of_an_epoch_follows_from_seed_and_number(self, mnist: Dataset, train: Samples) -> None:
-        # Given the samples in the documented order of epochs 1 and 2
-        X, y = mnist.train.first(N).to_dense(), mnist.train.labels[:N]
-        orders = [np.random.RandomState([7, epoch]).permutation(N) for epoch in (1, 2)]
-        by_hand = network()
-        for order in orders:
-            by_hand.partial_fit(X[order], y[order], classes=range(10))
-
-        # Then shuffling does the same
-        assert bits(network(shuffle=True, epochs=2).fit(train)) == bits(by_hand)
-        assert not np.array_equal(*orders)
-
 
 class TestEngines:
     """The readable engine and the compiled one run in the same loop."""
@@ -314,21 +302,21 @@ class TestRefusals:
         ("name", "value", "allowed"),
         [
             *[
-                ("hidden_layer_sizes", v, "two whole numbers")
+                ("hidden_layer_sizes", v, "two integers from 1 to 4096")
                 for v in ((128,), (128, 64, 32), (0, 64), (1.5, 2), "ab", 128)
             ],
             *[
-                ("learning_rate", v, "a finite number above 0")
+                ("learning_rate", v, "a finite number greater than 0")
                 for v in (0, -0.1, float("nan"), float("inf"), "0.1", True)
             ],
-            *[("epochs", v, "a whole number of at least 1") for v in (0, -1, 2.0, "10", True, None)],
-            *[("loss", v, "'cross_entropy' or 'sum_of_squares'") for v in ("mse", None, 1, ["cross_entropy"])],
-            ("rule", "adam", "'backprop' or 'notebook'"),
-            ("dtype", "float16", "'float32' or 'float64'"),
-            ("dtype", np.float32, "'float32' or 'float64'"),
-            ("engine", "torch", "'compiled' or 'numpy'"),
-            *[("shuffle", v, "True or False") for v in (1, "yes", None)],
-            *[("random_state", v, "a whole number from 0 to 2**32 - 1") for v in (-1, 2**32)],
+            *[("epochs", v, "an integer from 1 to 100000") for v in (0, -1, 2.0, "10", True, None)],
+            *[("loss", v, "cross_entropy or sum_of_squares") for v in ("mse", None, 1, ["cross_entropy"])],
+            ("rule", "adam", "backprop or notebook"),
+            ("dtype", "float16", "float32 or float64"),
+            ("dtype", np.float32, "float32 or float64"),
+            ("engine", "torch", "compiled or numpy"),
+            *[("shuffle", v, "true or false") for v in (1, "yes", None)],
+            *[("random_state", v, "an integer from 0 to 4294967295") for v in (-1, 2**32)],
         ],
     )
     def test_parameter(self, name: str, value: object, allowed: str) -> None:

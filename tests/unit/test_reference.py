@@ -7,7 +7,7 @@ import pytest
 
 from nn import reference
 from nn.errors import InvalidInputError
-from nn.parameters import LOSSES
+from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
 from nn.weights import Weights, initial_weights
@@ -114,5 +114,5 @@ def test_a_network_of_nan_predicts_class_0() -> None:
 
 
 def test_an_unknown_loss_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: 'cross_entropy' or 'sum_of_squares'"):
+    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: cross_entropy or sum_of_squares"):
         NumPyEngine(some_weights((7, 5, 3, 4)), loss="hinge")

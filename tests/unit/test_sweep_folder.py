@@ -224,11 +224,23 @@ def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Pa
     ("changes", "reason"),
     [
         (
-            {"seeds": list(range(1000)), "learning_rates": [i + 1 for i in range(1000)]},
+            {"seeds": list(range(1000)), "grid": {"learning_rate": [i + 1 for i in range(1000)]}},
             "it has 1000000 jobs; allowed: ",
         ),
         ({"seeds": []}, "it has 0 jobs; allowed: "),
-        ({"epochs": "many"}, "at specification at epochs: "),
+        ({"seeds": [2**32]}, "at specification at seeds: "),
+        (
+            {"options": {"epochs": "many"}},
+            "at options: Value error, invalid epochs; allowed: an integer from 1",
+        ),
+        (
+            {"options": {"momentum": 0.9}},
+            "at options: Value error, 'momentum' is not a training option",
+        ),
+        ({"options": {"learning_rate": 0.1}}, "at specification: Value error, learning_rate is in both options and"),
+        ({"grid": {"learning_rate": []}}, "at specification at grid: Value error, learning_rate has no values"),
+        ({"grid": {"learning_rate": [-1]}}, "at specification at grid: Value error, invalid learning_rate; allowed: "),
+        ({"momentum": 0.9}, "at specification at momentum: "),
     ],
 )
 def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:

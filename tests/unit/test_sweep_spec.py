@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.sweeps.fields import FIELDS, MAX_SEED, parse, read_toml, specification, written
+from nn.options.network import MAX_SEED
+from orchestrator.sweeps.fields import FIELDS, parse, read_toml, specification, written
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
+from tests.support.sweeps import sweep_of
 
 
 @pytest.mark.parametrize(
@@ -91,13 +93,13 @@ def test_the_default_is_the_main_job() -> None:
     made = specification({})
 
     assert made.seeds == (0, 1, 2, 3, 4)
-    assert made.learning_rates == (0.003, 0.01, 0.03, 0.1)
-    assert made.epochs == 10
+    assert made.grid == {"learning_rate": (0.003, 0.01, 0.03, 0.1)}
+    assert made.options["epochs"] == 10
     assert made.size == 20
 
 
 def test_jobs_come_seed_by_seed_with_the_same_seeds_for_every_configuration() -> None:
-    jobs = SweepSpecification(seeds=(4, 2), learning_rates=(0.1, 0.01)).jobs(MNIST_DIGEST)
+    jobs = sweep_of(seeds=(4, 2), learning_rates=(0.1, 0.01)).jobs(MNIST_DIGEST)
 
     assert [(job.seed, job.learning_rate) for job in jobs] == [(4, 0.1), (4, 0.01), (2, 0.1), (2, 0.01)]
 

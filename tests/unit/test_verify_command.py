@@ -18,14 +18,14 @@ from orchestrator.interruption import Interrupted
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweeps import sweep_of
 
 
 def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # Given a verification of two jobs that is interrupted while it shows the first one's check
-    specification = SweepSpecification(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
+    specification = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
     jobs = specification.jobs(MNIST_DIGEST)
     events = []
 

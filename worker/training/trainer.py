@@ -54,15 +54,7 @@ def train(
         InvalidInputError: the checkpoint is not one of this job.
     """
     network = DeepNeuralNetwork(
-        job.hidden_layer_sizes,
-        learning_rate=job.learning_rate,
-        epochs=job.epochs,
-        loss=job.loss,
-        rule=job.rule,
-        dtype=job.dtype,
-        shuffle=job.shuffle,
-        engine=job.engine,
-        random_state=job.seed,
+        **{name: value for name, value in job.options.items() if name != "limit"}, random_state=job.seed
     )
     network.fit(
         dataset.train.first(job.limit),

@@ -1,4 +1,4 @@
-"""Pydantic's reports in our own words: which field, which value, what is allowed."""
+"""Turns pydantic's reports about any model into one sentence: which field, which value, what is allowed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nn.errors import InvalidInputError
-
-
-class Described(str):
-    """Stands for a value that cannot be shown itself: shown in a sentence without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import allowed
 
 
 def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:
-    """Turn the first problem of pydantic's report into one sentence; a field's description says what is allowed.
+    """Return an error for the first problem in pydantic's report.
 
     Args:
-        model: The model that refused its input.
-        error: Its report.
-        whole: What the input is called as a whole, for the case that it has no fields at all.
+        model: The model that rejected its input.
+        error: Pydantic's report.
+        whole: The name of the input as a whole, for input that has no fields at all.
     """
     first = error.errors(include_url=False)[0]
     field, value = _field_and_value(first, whole)
@@ -34,7 +26,7 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
     known = model.model_fields.get(name)
     if known is None:
         return InvalidInputError(field, value, f"a mapping of {', '.join(model.model_fields)}")
-    return InvalidInputError(field, value, known.description or first["msg"])
+    return InvalidInputError(field, value, allowed(known))
 
 
 def _field_and_value(first: Any, whole: str) -> tuple[str, object]:

@@ -1,0 +1,161 @@
+"""Describes the fields of any pydantic model of options: their names, their help, the values that they allow.
+
+Everything is derived from the field's own definition: its type and bounds, its `description` (help), its `title`
+(heading), and an `Option` for what pydantic has no place for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+Base = TypeVar("Base", bound=BaseModel)
+
+_COUNTS = {2: "two", 3: "three", 4: "four"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """Metadata of an option, for `Annotated`; an option without it gets the defaults.
+
+    Attributes:
+        word: The option's name in flags and TOML files, where it differs from the field's name.
+        values: The values that a sweep tries by default. Such an option takes several values, separated by commas.
+        column: Whether rows, leaderboards and the names of jobs always show the option.
+        allowed: The values that are allowed, as the end of a sentence, where type and bounds do not tell.
+    """
+
+    word: str | None = None
+    values: tuple[Any, ...] = ()
+    column: bool = False
+    allowed: str | None = None
+
+
+def option(info: FieldInfo) -> Option:
+    """Return a field's `Option`."""
+    return next((each for each in info.metadata if isinstance(each, Option)), Option())
+
+
+def word(model: type[BaseModel], name: str) -> str:
+    """Return an option's name in flags and TOML files."""
+    return option(model.model_fields[name]).word or name
+
+
+def heading(model: type[BaseModel], name: str) -> str:
+    """Return an option's name in tables and sentences."""
+    return model.model_fields[name].title or name.replace("_", " ")
+
+
+def columns(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the options that rows, leaderboards and the names of jobs always show."""
+    return tuple(name for name, info in model.model_fields.items() if option(info).column)
+
+
+def axes(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the options that vary in a sweep."""
+    return tuple(name for name, info in model.model_fields.items() if option(info).values)
+
+
+def with_columns(base: type[Base], model: type[BaseModel]) -> type[Base]:
+    """Return a subclass of a model that has the columns of a model of options as further fields."""
+    infos = {name: model.model_fields[name] for name in columns(model)}
+    fields: dict[str, Any] = {
+        name: (Annotated[info.annotation, option(info), *info.metadata], ...) for name, info in infos.items()
+    }
+    return create_model(f"{base.__name__}With{model.__name__}", __base__=base, **fields)
+
+
+def named(model: type[BaseModel], values: object) -> str:
+    """Return the options that vary, with the values that they have as attributes of an object: `learning rate 0.1`."""
+    return ", ".join(f"{heading(model, name)} {shown(getattr(values, name))}" for name in axes(model))
+
+
+def shown(value: object) -> str:
+    """Return an option's value for people: a float with at most six digits."""
+    return f"{value:g}" if isinstance(value, float) else written(value)
+
+
+def help_text(model: type[BaseModel], name: str) -> str:
+    """Return an option's help: its description, the words that it allows, its default."""
+    info = model.model_fields[name]
+    description = (info.description or heading(model, name).capitalize()).rstrip(".")
+    if get_origin(info.annotation) is Literal:
+        description = f"{description}: {allowed(info)}"
+    values = option(info).values
+    default = ",".join(map(written, values)) if values else written(info.default)
+    if (info.is_required() and not values) or default == "none":
+        return f"{description}."
+    return f"{description}.  [default: {default}]"
+
+
+def written(value: Any) -> str:
+    """Return an option's value as one can type it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(written, value)) if isinstance(value, tuple) else str(value)
+
+
+def allowed(info: FieldInfo, *, several: bool = False) -> str:
+    """Return the values that a field allows, as the end of a sentence.
+
+    Args:
+        info: The field.
+        several: Whether to speak of several values: "integers" instead of "an integer".
+    """
+    return option(info).allowed or _phrase(info.annotation, info.metadata, several=several)
+
+
+def _phrase(annotation: Any, metadata: Sequence[Any], *, several: bool) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _phrase(arguments[0], [*_flat(arguments[1:]), *metadata], several=several)
+    if origin is Literal:
+        return _either(str(each) for each in arguments)
+    if origin in (Union, UnionType):
+        phrases = [_phrase(each, metadata, several=several) for each in arguments if each is not NoneType]
+        return " or ".join(phrases) + (", or none" if NoneType in arguments else "")
+    if origin is tuple and Ellipsis not in arguments:
+        return f"{_COUNTS.get(len(arguments), len(arguments))} {_phrase(arguments[0], (), several=True)}"
+    if annotation is bool:
+        return "true or false"
+    if annotation in (int, float):
+        return f"{_number(annotation, metadata, several=several)}{_range(metadata)}"
+    return "texts" if several else "text"
+
+
+def _flat(metadata: Iterable[Any]) -> Iterable[Any]:
+    for each in metadata:
+        yield from each.metadata if isinstance(each, FieldInfo) else (each,)
+
+
+def _either(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _number(kind: type, metadata: Sequence[Any], *, several: bool) -> str:
+    if kind is int:
+        return "integers" if several else "an integer"
+    noun = "finite number" if _bound(metadata, "allow_inf_nan") is False else "number"
+    return f"{noun}s" if several else f"a {noun}"
+
+
+def _range(metadata: Sequence[Any]) -> str:
+    low, high = _bound(metadata, "ge"), _bound(metadata, "le")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    limits = {"of at least": low, "greater than": _bound(metadata, "gt"),
+              "of at most": high, "less than": _bound(metadata, "lt")}  # fmt: skip
+    said = " and ".join(f"{words} {limit}" for words, limit in limits.items() if limit is not None)
+    return f" {said}" if said else ""
+
+
+def _bound(metadata: Sequence[Any], name: str) -> Any:
+    return next((value for each in metadata if (value := getattr(each, name, None)) is not None), None)

@@ -1,0 +1,60 @@
+"""The options of the network's training. Each is defined here and nowhere else.
+
+Jobs, specifications, flags, words of TOML files, columns and messages follow from this model; an option's meaning is
+in `nn.network`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nn.errors import InvalidInputError
+from nn.options.describe import Option, allowed
+
+#: The largest seed of NumPy's `RandomState`.
+MAX_SEED = 2**32 - 1
+
+Loss = Literal["cross_entropy", "sum_of_squares"]
+DType = Literal["float32", "float64"]
+LOSSES: tuple[str, ...] = get_args(Loss)
+DTYPES: tuple[str, ...] = get_args(DType)
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class NetworkOptions(BaseModel):
+    """The options of `nn.DeepNeuralNetwork`, and `limit`; a field's description is its help on the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: Annotated[float, Option(word="learning_rates", values=(0.003, 0.01, 0.03, 0.1), column=True)] = (
+        Field(gt=0, allow_inf_nan=False, description="Learning rates, separated by commas.")
+    )
+    epochs: Annotated[int, Option(column=True)] = Field(
+        default=10, ge=1, le=100_000, description="Passes over the training samples."
+    )
+    hidden_layer_sizes: Annotated[tuple[Width, Width], Option(word="hidden")] = Field(
+        default=(128, 64), title="hidden layers", description="Widths of the two hidden layers."
+    )
+    rule: Literal["backprop", "notebook"] = Field(default="backprop", description="Update rule.")
+    loss: Loss = Field(default="cross_entropy", description="Loss function.")
+    dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
+    engine: Literal["compiled", "numpy"] = Field(default="compiled", description="Implementation of the training.")
+    limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only.")
+
+
+def check_options(**values: Any) -> None:
+    """Check the values of some options, in the types of the model: text is not read as a number.
+
+    Raises:
+        InvalidInputError: names an invalid option, its value and what is allowed.
+    """
+    try:
+        # The one option without a default may be missing here.
+        NetworkOptions.model_validate({"learning_rate": 1.0} | values, strict=True)
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+        raise InvalidInputError(name, values[name], allowed(NetworkOptions.model_fields[name])) from None

@@ -1,0 +1,66 @@
+"""Reads the value of an option of any pydantic model from text (a flag's) or from a TOML or JSON type."""
+
+from __future__ import annotations
+
+import re
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+
+from nn.options.describe import option
+
+#: As many digits as any integer here can have: `int()` of a million digits takes minutes.
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+#: `float()` would also read `1_0`, and the digits of other scripts.
+_NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
+_WORDS = {"true": True, "false": False}
+
+
+class Reader:
+    """Reads values of one option: `Reader(NetworkOptions, "epochs")("10") == 10`."""
+
+    def __init__(self, model: type[BaseModel], name: str) -> None:
+        info = model.model_fields[name]
+        self._annotation = info.annotation
+        annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
+        self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
+
+    def __call__(self, value: object) -> Any:
+        """Return the value in the option's type.
+
+        Raises:
+            ValueError: the option does not allow the value.
+            OverflowError: an integer is too large for a floating-point number.
+        """
+        return self._adapter.validate_python(_typed(self._annotation, value), strict=True)
+
+
+def parts(value: object, most: int) -> list[object]:
+    """Split a list, or a text at its commas, into its items; a few more than `most` are enough to be too many."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",", most)]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _typed(annotation: Any, value: object) -> object:
+    """Turn text into the annotated type where it has that form; leave anything else to pydantic."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _typed(arguments[0], value)
+    if origin in (Union, UnionType) and NoneType in arguments:
+        inner = next(each for each in arguments if each is not NoneType)
+        return None if value in (None, "none") else _typed(inner, value)
+    if origin is tuple:
+        items = parts(value, len(arguments))
+        return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if annotation is bool:
+        return _WORDS.get(text, value)
+    if annotation is int and _INTEGER.fullmatch(text):
+        return int(text)
+    if annotation is float and _NUMBER.fullmatch(text):
+        return float(text)
+    return value

@@ -1,0 +1,46 @@
+"""The flags that describe a sweep, derived from the words of a specification."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+
+class SpecificationCommand(TyperCommand):
+    """A command with a flag for each word of a specification; the values are in the context's `obj`, by word.
+
+    The flags are made when the command runs: the models that they are derived from take longer to import than
+    `orchestrator --help` takes.
+    """
+
+    @cached_property
+    def _flags(self) -> list[Any]:
+        from orchestrator.sweeps.fields import FIELDS, Word, flag
+
+        def parameter(name: str, word: Word) -> inspect.Parameter:
+            spelling = f"{flag(name)}/--no-{flag(name)[2:]}" if word.is_switch else flag(name)
+            option = typer.Option(spelling, help=word.help)
+            annotation = Annotated[bool | None, option] if word.is_switch else Annotated[str | None, option]
+            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+        def words(**_: object) -> None:
+            """Take the words, and do nothing: only typer's parameters are wanted."""
+
+        words.__signature__ = inspect.Signature([parameter(*each) for each in FIELDS.items()])  # type: ignore[attr-defined]
+        app = typer.Typer(add_completion=False)
+        app.command()(words)
+        return list(typer.main.get_command(app).params)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, those of the specification first."""
+        return [*self._flags, *super().get_params(ctx)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; the flags that the user left out are not in `obj`."""
+        words = {each.name: ctx.params.pop(each.name) for each in self._flags}
+        ctx.obj = {word: value for word, value in words.items() if value is not None}
+        return super().invoke(ctx)

@@ -1,0 +1,163 @@
+"""Models of options: the names, sentences, values and columns that follow from any of them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import subprocess
+import sys
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nn import DeepNeuralNetwork
+from nn.errors import InvalidInputError
+from nn.options.describe import (
+    Option,
+    allowed,
+    axes,
+    columns,
+    heading,
+    help_text,
+    named,
+    option,
+    with_columns,
+    word,
+    written,
+)
+from nn.options.network import NetworkOptions, check_options
+from nn.options.values import Reader
+from orchestrator.sweeps.fields import words_of
+
+
+class Pretend(BaseModel):
+    """Options as a model of one's own could have them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: Annotated[float, Option(values=(0.1, 1e-5), column=True)] = Field(gt=0, allow_inf_nan=False)
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="Share of the last step that is kept.")
+    depth: int = Field(default=3, ge=1, title="tree depth")
+    most: int | None = Field(default=None, le=9)
+    shape: Annotated[tuple[int, int, int], Option(word="hidden")] = (3, 2, 1)
+    kind: Literal["a", "b", "c"] = "a"
+    warm: bool = True
+    label: str = "x"
+
+
+FIELDS = Pretend.model_fields
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("alpha", "a finite number greater than 0"),
+        ("momentum", "a number of at least 0 and less than 1"),
+        ("depth", "an integer of at least 1"),
+        ("most", "an integer of at most 9, or none"),
+        ("shape", "three integers"),
+        ("kind", "a, b or c"),
+        ("warm", "true or false"),
+        ("label", "text"),
+    ],
+)
+def test_allowed_values_follow_from_type_and_bounds(name: str, sentence: str) -> None:
+    assert allowed(FIELDS[name]) == sentence
+
+
+def test_names_and_help_follow_from_the_field() -> None:
+    assert [word(Pretend, name) for name in ("alpha", "shape")] == ["alpha", "hidden"]
+    assert [heading(Pretend, name) for name in ("depth", "most")] == ["tree depth", "most"]
+    assert help_text(Pretend, "momentum") == "Share of the last step that is kept.  [default: 0.0]"
+    assert help_text(Pretend, "kind") == "Kind: a, b or c.  [default: a]"
+    assert help_text(Pretend, "alpha") == "Alpha.  [default: 0.1,1e-05]"
+    assert help_text(Pretend, "most") == "Most."
+    assert (axes(Pretend), columns(Pretend)) == (("alpha",), ("alpha",))
+    assert named(Pretend, Pretend(alpha=0.25)) == "alpha 0.25"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("alpha", "1e-05", 1e-5), ("alpha", "2", 2.0), ("depth", " 7 ", 7), ("most", "none", None), ("most", "-3", -3),
+        ("shape", "1, 2,3", (1, 2, 3)), ("kind", "c", "c"), ("warm", "false", False), ("label", "7", "7"),
+    ],
+)  # fmt: skip
+def test_values_are_read_from_text_and_written_back(name: str, text: str, value: object) -> None:
+    read = Reader(Pretend, name)
+
+    assert read(text) == value
+    assert type(read(text)) is type(value)
+    assert read(written(value)) == value
+    # A TOML or JSON value is read, too.
+    assert read(list(value) if isinstance(value, tuple) else value) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("alpha", bad) for bad in ("0", "nan", "inf", "1_0", "٣", "", "1e", True, None, math.inf, [0.1], 10**400)],
+        *[("depth", bad) for bad in ("0", "1.5", 1.0, True, "9" * 5000, "none", None)],
+        *[("shape", bad) for bad in ("1,2", "1,2,3,4", "", "1,2,x", [1, 2], 5, [1, 2, True])],
+        *[("kind", bad) for bad in ("A", "", None, ["a"])],
+        *[("warm", bad) for bad in ("yes", "True", 1, None)],
+        ("most", "10"),
+        ("label", 7),
+    ],
+)
+def test_invalid_values_are_rejected(name: str, value: object) -> None:
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        Reader(Pretend, name)(value)
+
+
+def test_words_of_a_specification_follow_from_any_model() -> None:
+    words = words_of(Pretend)
+
+    assert list(words) == ["alpha", "momentum", "depth", "most", "hidden", "kind", "warm", "label"]
+    assert words["alpha"].read("0.5, 0.25,0.5") == (0.5, 0.25)
+    assert words["alpha"].allowed == "finite numbers greater than 0, separated by commas"
+    assert words["hidden"].allowed == "three integers, such as 3,2,1"
+    assert [name for name, entry in words.items() if entry.is_switch] == ["warm"]
+
+
+def test_columns_become_fields_with_the_same_bounds() -> None:
+    class Place(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+        rank: int
+
+    made: Any = with_columns(Place, Pretend)
+
+    assert list(made.model_fields) == ["rank", "alpha"]
+    assert made(rank=1, alpha=0.5).alpha == 0.5
+    for bad in ({"rank": 1}, {"rank": 1, "alpha": 0}, {"rank": 1, "alpha": 1, "depth": 3}):
+        with pytest.raises(ValidationError):
+            made(**bad)
+
+
+def test_the_estimator_has_every_option_with_its_default() -> None:
+    defaults = {name: each.default for name, each in inspect.signature(DeepNeuralNetwork).parameters.items()}
+    of_its_own = {"random_state", "learning_rate"}
+
+    # `limit` picks samples; it is no parameter of a network that is given its samples.
+    assert defaults.keys() - of_its_own == NetworkOptions.model_fields.keys() - of_its_own - {"limit"}
+    for name in defaults.keys() - of_its_own:
+        assert defaults[name] == NetworkOptions.model_fields[name].default, name
+    assert defaults["learning_rate"] in option(NetworkOptions.model_fields["learning_rate"]).values
+
+
+def test_single_options_are_checked_without_the_others() -> None:
+    check_options(loss="sum_of_squares", epochs=3)
+    with pytest.raises(InvalidInputError, match=r"^epochs is '3'; allowed: an integer from 1 to 100000$"):
+        check_options(loss="sum_of_squares", epochs="3")
+
+
+def test_the_model_needs_no_numpy() -> None:
+    program = (
+        "import sys, nn.options.network, nn.options.values, nn.options.validation, orchestrator.sweeps.fields; "
+        "print({'numpy', 'numba', 'sklearn', 'celery', 'redis'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
