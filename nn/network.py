@@ -36,6 +36,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         rule: `backprop`, or `notebook`: the update that the notebook's code makes, which cannot learn.
         dtype: `float32` or `float64`: in what the network computes, what its weights are, and to what it rounds X
             (but not `Samples`, whose values it widens).
+        shuffle: Whether each epoch takes the samples in a new order. Epoch k's order is
+            `RandomState([seed, k]).permutation(n_samples)`, so it does not depend on what was trained before.
         engine: `compiled`, or `numpy`: readable, and much slower.
         random_state: An int gives the same initial weights and orders each time: the weights that the notebook draws
             after `np.random.seed(random_state)`.
@@ -64,6 +66,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         loss: str = "cross_entropy",
         rule: str = "backprop",
         dtype: str = "float32",
+        shuffle: bool = False,
         engine: str = "compiled",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.dtype = dtype
+        self.shuffle = shuffle
         self.engine = engine
         self.random_state = random_state
 
@@ -99,7 +103,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             callback: Called after each epoch with this network, whose `history_` and `weights_` are up to date. An
                 exception that it raises ends the training; the network then stands at the end of that epoch.
             resume_from: Where an earlier `fit` of the same network on the same samples stood. Going on gives the same
-                bits as never having stopped.
+                bits as never having stopped; with `shuffle`, this takes an int as `random_state`.
 
         Raises:
             InvalidInputError: a parameter or an argument cannot be used; it is a ValueError.
@@ -224,7 +228,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> None:
         started = time.perf_counter()
         epoch = len(self.history_) + 1
-        engine.train_epoch(samples, float(self.learning_rate))
+        order = np.random.RandomState([self._order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
+        engine.train_epoch(samples, float(self.learning_rate), order)
         accuracies = self._measure(engine, validation) if validation is not None else (None, None)
         self.weights_ = engine.weights()
         self.history_.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))

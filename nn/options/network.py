@@ -42,6 +42,7 @@ class NetworkOptions(BaseModel):
     rule: Literal["backprop", "notebook"] = Field(default="backprop", description="Update rule.")
     loss: Loss = Field(default="cross_entropy", description="Loss function.")
     dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
+    shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
     engine: Literal["compiled", "numpy"] = Field(default="compiled", description="Implementation of the training.")
     limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only.")
 

@@ -135,6 +135,18 @@ class TestSeed:
         assert bits(one) == bits(other)
         assert bits(network(shuffle=True, random_state=None).fit(train)) != bits(one)
 
+    def test_order_of_an_epoch_follows_from_seed_and_number(self, mnist: Dataset, train: Samples) -> None:
+        # Given the samples in the documented order of epochs 1 and 2
+        X, y = mnist.train.first(N).to_dense(), mnist.train.labels[:N]
+        orders = [np.random.RandomState([7, epoch]).permutation(N) for epoch in (1, 2)]
+        by_hand = network()
+        for order in orders:
+            by_hand.partial_fit(X[order], y[order], classes=range(10))
+
+        # Then shuffling does the same
+        assert bits(network(shuffle=True, epochs=2).fit(train)) == bits(by_hand)
+        assert not np.array_equal(*orders)
+
 
 class TestEngines:
     """The readable engine and the compiled one run in the same loop."""
