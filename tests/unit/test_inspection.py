@@ -131,7 +131,7 @@ def test_a_key_prefix_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
 
 def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
     # Given a sweep of one configuration in which the key of another job begins with a seed's only digit
-    jobs = SPECIFICATION.model_copy(update={"learning_rates": (0.1,)}).jobs(MNIST_DIGEST)
+    jobs = sweep_of(seeds=tuple(range(10)), learning_rates=(0.1,), epochs=2, hidden=(4, 3)).jobs(MNIST_DIGEST)
     by_key = {job.key: job for job in jobs}
     other = next(job for job in jobs if job.key[0].isdecimal() and job.key[0] != str(job.seed))
 
