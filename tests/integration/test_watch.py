@@ -147,7 +147,7 @@ def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: C
     # A folder here that is another sweep's is not written to.
     command_line.run("sweep", *SMALL, "--epochs", "3", "--name", "a", "--output", "third")
     done = command_line.run("watch", "a", "--output", "third", "--broker", address, status=2)
-    assert "The sweep a in third is another one than that on the cluster" in done.stderr
+    assert "The sweep a in third is not the one that the cluster knows under this name" in done.stderr
 
 
 def test_a_sweep_in_a_renamed_folder_is_one_and_the_same_on_the_cluster(
