@@ -1,24 +1,22 @@
-"""`orchestrator predict` and `orchestrator show`: from what they are given to what they print."""
+"""`orchestrator show` and `orchestrator predict`: read their arguments, call the command, show its result."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate, probabilities
-from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
-from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
+from orchestrator.analysis.evaluation import Evaluation, Mistake
+from orchestrator.analysis.lookup import TrainedJob, open_sweep
+from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text
 from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import knows_blocks, print_table, say
 from orchestrator.cli.progress import percent
+from orchestrator.commands.show import predict, show
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
@@ -31,34 +29,29 @@ CURVE_WIDTH = 50
 
 
 def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
-    """Print what a network of a sweep sees in a picture, and return the exit status.
+    """Print the digit that a job's network sees in a picture, and return the exit status.
 
     Raises:
         SeedsweepError: the sweep, the job, its weights or the picture cannot be used.
     """
-    picture = _picture(image)
-    network = trained_job(open_sweep(run, Path(DEFAULT_OUTPUT)), job)
-    given = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
-    ranked = sorted(range(len(given)), key=lambda label: -(given[label] or 0.0))
-    if as_json:
-        _print_json(_identity(network) | {"image": image, "prediction": ranked[0], "probabilities": given})
-        return 0
-    shown = [f"{label} ({_percent(given[label])})" for label in ranked[:3]]
-    console = Console()
-    say(console, as_text(picture, BLOCKS if knows_blocks(console) else ASCII_BLOCKS))
-    say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
-    say(console, f"Asked: {title(network)}")
-    return 0
-
-
-def _picture(image: str) -> NDArray[np.uint8]:
-    # As a path, no text at all would be the current folder.
+    # An empty path would be the current folder.
     if not image:
         raise InvalidInputError("--image", image, "the path of a picture")
+    folder = open_sweep(run, Path(DEFAULT_OUTPUT))
     try:
-        return read_picture(Path(image))
+        found = predict(folder, Path(image), job)
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
+    if as_json:
+        answer = {"image": image, "prediction": found.ranked[0], "probabilities": list(found.probabilities)}
+        _print_json(_identity(found.trained) | answer)
+        return 0
+    shown = [f"{digit} ({_percent(found.probabilities[digit])})" for digit in found.ranked[:3]]
+    console = Console()
+    say(console, as_text(found.picture, BLOCKS if knows_blocks(console) else ASCII_BLOCKS))
+    say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
+    say(console, f"Asked: {title(found.trained)}")
+    return 0
 
 
 def run_show(run: str, job: str, *, as_json: bool) -> int:
@@ -67,8 +60,8 @@ def run_show(run: str, job: str, *, as_json: bool) -> int:
     Raises:
         SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
     """
-    network = trained_job(open_sweep(run, Path(DEFAULT_OUTPUT)), job)
-    evaluation = evaluate(network, load_settings().cache_dir)
+    view = show(open_sweep(run, Path(DEFAULT_OUTPUT)), job, cache_dir=load_settings().cache_dir)
+    network, evaluation = view.trained, view.evaluation
     if as_json:
         _print_json(_identity(network) | _as_dict(network.row, evaluation))
         return 0

@@ -10,10 +10,13 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nn.errors import InvalidInputError
 from orchestrator.commands.cancel import cancel
+from orchestrator.commands.show import predict, show
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
 from orchestrator.commands.verify import plan_verification, verify
 from orchestrator.commands.watch import plan_watch, watch
@@ -107,6 +110,13 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
     again = in_thread(lambda: sweep(plan_resumption(folder, settings)))
     assert (again.standings, again.accounting) == (result.standings, result.accounting)
     assert len(folder.manifest().resumed) == 1
+    # A job of it can be shown, and asked about a picture.
+    view = in_thread(lambda: show(folder, "1:0.03", cache_dir=cache_dir))
+    assert view.trained.row == next(row for row in result.rows.values() if (row.seed, row.learning_rate) == (1, 0.03))
+    assert view.evaluation.accuracy == view.trained.row.validation_accuracy[-1]
+    Image.fromarray(np.pad(np.full((20, 4), 255, dtype=np.uint8), ((4, 4), (12, 12)))).save(tmp_path / "one.png")
+    prediction = in_thread(lambda: predict(folder, tmp_path / "one.png"))
+    assert (prediction.ranked[0], sum(each or 0.0 for each in prediction.probabilities)) == (1, pytest.approx(1.0))
     # A verification says which jobs it compared.
     checks: list[Check] = []
     chosen = plan_verification(folder, settings, jobs=2, seed=3, workers=2)
