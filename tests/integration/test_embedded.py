@@ -53,7 +53,7 @@ def test_an_interrupted_sweep_keeps_its_results_and_can_go_on(command_line: Comm
 
     # When it is resumed, only the rest is trained,
     done = command_line.run("sweep", "--resume", "--name", "a")
-    assert "finished by an earlier session of this sweep" in done.stdout
+    assert "finished in an earlier session of this sweep" in done.stdout
     assert "jobs 4, accepted 4, attempts 4, reused 0" in done.stdout
     assert len(json.loads((command_line.sweep("a") / "sweep.json").read_text())["resumed"]) == 1
     # to the same weights as without an interruption.

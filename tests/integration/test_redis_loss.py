@@ -150,7 +150,7 @@ def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, 
     # When there is room again, the sweep goes on, with the jobs that waited for it.
     client.config_set("maxmemory", "0")
     done = command_line.run("sweep", "--resume", "--name", "a", **cluster.environment)
-    assert "finished by an earlier session of this sweep" in done.stdout
+    assert "finished in an earlier session of this sweep" in done.stdout
     assert_whole(command_line, "a", clean)
 
 
