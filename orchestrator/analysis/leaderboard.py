@@ -97,7 +97,7 @@ def leaderboard(jobs: Iterable[Job], rows: Mapping[str, Row]) -> list[Standing]:
     for job in jobs:
         groups.setdefault(job.configuration, []).append(_entry(job, rows.get(job.key)))
     standings = [_standing(configuration, entries) for configuration, entries in groups.items()]
-    standings.sort(key=_merit)
+    standings.sort(key=merit)
     return [standing.model_copy(update={"rank": rank}) for rank, standing in enumerate(standings, 1)]
 
 
@@ -130,7 +130,7 @@ def _standing(configuration: Configuration, entries: list[Entry]) -> Standing:
     )
 
 
-def _merit(standing: Standing) -> tuple[float, float]:
+def merit(standing: Standing) -> tuple[float, float]:
     """Return a sort key: configurations without a result come last. Sorting keeps the order of equals."""
     if standing.mean is None or standing.worst is None:
         return (math.inf, math.inf)

@@ -1,4 +1,4 @@
-"""Shows a sweep while it runs: a live table on a terminal, plain lines anywhere else."""
+"""Shows the progress of a sweep: a live table on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -8,55 +8,77 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from orchestrator.analysis.leaderboard import Standing, leaderboard, merit
 from orchestrator.cli.output import say
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
-from worker.job import Job
+from worker.job import Configuration, Job
 from worker.records.report import Report
 from worker.text import one_line
 
-#: Seconds of silence after which plain output says that it is still there.
+#: Seconds without output after which plain progress prints a line.
 HEARTBEAT_SECONDS = 30.0
-#: Columns of a terminal below which figures would be cut: it gets no bars.
+#: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
 
 
 class _Count:
-    """What both ways of showing count: jobs that ended, epochs, and the best so far."""
+    """Counts the jobs that have ended, and knows which configuration leads.
+
+    The leader is the first configuration by the leaderboard's own rule. A single best job would mislead: it is the one
+    with the luckiest seed.
+    """
 
     def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
         self.jobs = jobs
-        self.done = 0
-        self.best: Row | None = None
-        for row in rows.values():
-            self.add(row)
+        self.done = len(rows)
+        self._rows = dict(rows)
+        self._groups: dict[Configuration, list[Job]] = {}
+        for job in jobs.values():
+            self._groups.setdefault(_configuration(job), []).append(job)
+        self._standings: dict[Configuration, Standing] = {}
+        for configuration in {_configuration(jobs[key]) for key in rows}:
+            self._rank(configuration)
+        self.leader_text = self._leader_text()
 
     def add(self, row: Row) -> None:
         self.done += 1
-        if row.accepted and (self.best is None or row.validation_accuracy[-1] > self.best.validation_accuracy[-1]):
-            self.best = row
+        self._rows[row.job] = row
+        self._rank(_configuration(self.jobs[row.job]))
+        self.leader_text = self._leader_text()
 
-    @property
-    def best_text(self) -> str:
-        if self.best is None:
+    def _rank(self, configuration: Configuration) -> None:
+        # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
+        (self._standings[configuration],) = leaderboard(self._groups[configuration], self._rows)
+
+    def _leader_text(self) -> str:
+        """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
+        in_order = (self._standings[each] for each in self._groups if each in self._standings)
+        leader = min(in_order, key=merit, default=None)
+        if leader is None or leader.mean is None or leader.diverged == leader.seeds:
             return ""
-        where = f"learning rate {self.best.learning_rate:g}, seed {self.best.seed}"
-        return f"best {percent(self.best.validation_accuracy[-1])} ({where})"
+        diverged = f", {leader.diverged} diverged" if leader.diverged else ""
+        seeds = f"{leader.seeds} of {counted(len(leader.jobs), 'seed')}"
+        return f"leading: learning rate {leader.learning_rate:g}, mean {percent(leader.mean)} ({seeds}{diverged})"
+
+
+def _configuration(job: Job) -> Configuration:
+    return Configuration.model_validate(job.model_dump(exclude={"seed"}))
 
 
 def percent(accuracy: float) -> str:
-    """Return an accuracy as it is shown everywhere: 97.31 %."""
+    """Return a fraction in percent, with two decimals: 97.31 %."""
     return f"{100 * accuracy:.2f} %"
 
 
 class PlainProgress(AbstractContextManager["PlainProgress"]):
-    """A line for each finished job, and one now and then in between."""
+    """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
     def __init__(self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
         self._console = console
@@ -66,29 +88,29 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put back."""
+        """Do nothing: there is no display to close."""
 
     def message(self, text: str) -> None:
-        """Print it."""
+        """Print a message."""
         self._last_line = time.monotonic()
         say(self._console, text)
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Print how far the sweep is, if nothing was printed for a while."""
+        """Print how many jobs are done, if nothing was printed for `HEARTBEAT_SECONDS`."""
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
-            best = f", {self._count.best_text}" if self._count.best else ""
+            leader = f", {self._count.leader_text}" if self._count.leader_text else ""
             jobs = counted(len(self._count.jobs), "job")
-            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{best}")
+            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{leader}")
 
     def finished(self, row: Row) -> None:
-        """Print the job's line."""
+        """Print a line for a job that has ended."""
         self._count.add(row)
         total = str(len(self._count.jobs))
         self.message(f"[{self._count.done:>{len(total)}}/{total}] {describe(row)}")
 
 
 def describe(row: Row) -> str:
-    """Return a finished job as one line."""
+    """Return one line about a job that has ended."""
     name = f"seed {row.seed}, learning rate {row.learning_rate:g}"
     if not row.accepted:
         return one_line(f"{name}: {row.status} ({row.error})")
@@ -101,7 +123,10 @@ def describe(row: Row) -> str:
 
 
 class LiveProgress(AbstractContextManager["LiveProgress"]):
-    """An overall bar with the time that remains, and a bar for each running job."""
+    """A bar for the sweep with the remaining time, a bar for each running job, and the leading configuration.
+
+    The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
+    """
 
     def __init__(self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
         self._count = _Count(jobs, rows)
@@ -120,30 +145,49 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         total = sum(job.epochs for job in jobs.values())
         self._sweep = self._overall.add_task("sweep", total=total, completed=self._epochs_done, done=self._done_text())
         self._shown: dict[str, TaskID] = {}
-        self._live = Live(self._table(), console=console, refresh_per_second=8, transient=True)
+        self._live = Live(self, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        # rich hides the cursor; both controls are written at once.
+        with self._live.console:
+            self._live.start()
+            self._live.console.show_cursor(True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the table and show the cursor again."""
+        """Remove the table from the screen."""
         self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render what fits on the screen; of the running jobs, the first ones and the number of the others."""
+        height = options.size.height
+        leader = Text(self._count.leader_text)
+        leader_lines = len(leader.wrap(console, options.max_width)) if leader else 0
+        # The sweep's bar takes one line, and a running job is worth more than the leader.
+        if leader_lines + 2 > height:
+            leader_lines = 0
+        tasks = self._bars.tasks
+        room = max(height - 1 - leader_lines, 0)
+        fitting = len(tasks) if len(tasks) <= room else max(room - 1, 0)
+        yield self._overall
+        if fitting:
+            yield self._bars.make_tasks_table(tasks[:fitting])
+        if fitting < len(tasks) and room:
+            yield Text(f"and {len(tasks) - fitting} more" if fitting else f"{counted(len(tasks), 'job')} running")
+        if leader_lines:
+            yield leader
 
     def _done_text(self) -> str:
         return f"{self._count.done}/{len(self._count.jobs)} jobs"
 
-    def _table(self) -> Group:
-        return Group(self._overall, self._bars, Text(self._count.best_text))
-
     def message(self, text: str) -> None:
-        """Print it above the table."""
+        """Print a message above the table."""
         say(self._live.console, text)
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Move the bars."""
+        """Move the bars to what the running jobs report."""
         trained = self._epochs_done
         for key, report in reports.items():
             epoch = 0 if report is None else report.epoch
@@ -163,12 +207,11 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         return f"seed {job.seed:<4} learning rate {job.learning_rate:<7g}"
 
     def finished(self, row: Row) -> None:
-        """Take the job's bar away."""
+        """Remove the bar of a job that has ended."""
         self._count.add(row)
-        self._epochs_done += row.epochs
+        self._epochs_done += self._count.jobs[row.job].epochs
         self._remove(row.job)
         self._overall.update(self._sweep, completed=self._epochs_done, done=self._done_text())
-        self._live.update(self._table())
 
     def _remove(self, key: str) -> None:
         if key in self._shown:
@@ -176,12 +219,17 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
 
 def progress_for(console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> LiveProgress | PlainProgress:
-    """Return the way of showing that suits where the output goes.
+    """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
     Args:
-        console: Where the output goes.
+        console: The output.
         jobs: The sweep's jobs, by key.
-        rows: Those that have ended already.
+        rows: The rows of those that have ended, by key.
     """
-    kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if console.is_terminal else PlainProgress
+    kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if _can_redraw(console) else PlainProgress
     return kind(console, jobs, rows)
+
+
+def _can_redraw(console: Console) -> bool:
+    # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
+    return console.file.isatty() and console.is_interactive and not console.is_dumb_terminal

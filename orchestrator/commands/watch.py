@@ -84,11 +84,12 @@ def begin(plan: SweepPlan, *, display: Display = silent, interruption: Interrupt
 
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
     """Show the rows that another process writes, until the folder's lock is free; then enter it on the stack."""
-    shown = plan.folder.rows_of(plan.jobs)
+    new_rows = plan.folder.follow(plan.jobs)
+    shown = new_rows()
     with display(plan.jobs, shown) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
-            for key, row in plan.folder.rows_of(plan.jobs).items():
+            for key, row in new_rows().items():
                 if key not in shown:
                     shown[key] = row
                     progress.finished(row)

@@ -1,0 +1,49 @@
+"""What progress says of a sweep: which configuration leads, and a line for each job."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.cli import progress
+from orchestrator.cli.progress import PlainProgress
+from orchestrator.folder.rows import Row
+from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweep_folders import row
+
+SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1, 0.2, 1e300), epochs=1)
+JOBS = {job.key: job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
+
+
+def ended(seed: int, learning_rate: float, accuracy: float, status: str = "succeeded") -> Row:
+    job = next(job for job in JOBS.values() if (job.seed, job.learning_rate) == (seed, learning_rate))
+    return row(job).model_copy(update={"validation_accuracy": [accuracy], "status": status, "error": "NaN"})
+
+
+def heartbeat(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> str:
+    """Return the line that plain progress prints when nothing has happened for a while after these rows."""
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", -1.0)
+    file = io.StringIO()
+    plain = PlainProgress(Console(file=file), JOBS, {})
+    for each in rows:
+        plain.finished(each)
+    plain.running({})
+    return file.getvalue().splitlines()[-1]
+
+
+def test_the_leader_is_that_of_the_leaderboard_and_not_the_luckiest_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given the best job in the configuration with the lower mean
+    rows = (ended(0, 0.1, 0.9), ended(1, 0.1, 0.1), ended(0, 0.2, 0.8), ended(1, 0.2, 0.8))
+    assert heartbeat(monkeypatch, *rows) == (
+        "4 of 6 jobs done, 0 running, leading: learning rate 0.2, mean 80.00 % (2 of 2 seeds)"
+    )
+
+
+def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    diverged = ended(0, 1e300, 0.1, "diverged")
+    assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs done, 0 running"
+    # Beside a seed that succeeded, it is counted, and said.
+    assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)).endswith("mean 30.00 % (2 of 2 seeds, 1 diverged)")
