@@ -14,6 +14,8 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from nn.options.describe import axes, heading, named, shown
+from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard import Standing, leaderboard, merit
 from orchestrator.cli.output import say
 from orchestrator.folder.rows import Row
@@ -26,6 +28,7 @@ from worker.text import one_line
 HEARTBEAT_SECONDS = 30.0
 #: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
+_AXES = axes(NetworkOptions)
 
 
 class _Count:
@@ -41,16 +44,16 @@ class _Count:
         self._rows = dict(rows)
         self._groups: dict[Configuration, list[Job]] = {}
         for job in jobs.values():
-            self._groups.setdefault(_configuration(job), []).append(job)
+            self._groups.setdefault(job.configuration, []).append(job)
         self._standings: dict[Configuration, Standing] = {}
-        for configuration in {_configuration(jobs[key]) for key in rows}:
+        for configuration in {jobs[key].configuration for key in rows}:
             self._rank(configuration)
         self.leader_text = self._leader_text()
 
     def add(self, row: Row) -> None:
         self.done += 1
         self._rows[row.job] = row
-        self._rank(_configuration(self.jobs[row.job]))
+        self._rank(self.jobs[row.job].configuration)
         self.leader_text = self._leader_text()
 
     def _rank(self, configuration: Configuration) -> None:
@@ -65,11 +68,7 @@ class _Count:
             return ""
         diverged = f", {leader.diverged} diverged" if leader.diverged else ""
         seeds = f"{leader.seeds} of {counted(len(leader.jobs), 'seed')}"
-        return f"leading: learning rate {leader.learning_rate:g}, mean {percent(leader.mean)} ({seeds}{diverged})"
-
-
-def _configuration(job: Job) -> Configuration:
-    return Configuration.model_validate(job.model_dump(exclude={"seed"}))
+        return f"leading: {named(NetworkOptions, leader)}, mean {percent(leader.mean)} ({seeds}{diverged})"
 
 
 def percent(accuracy: float) -> str:
@@ -111,7 +110,7 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
 
 def describe(row: Row) -> str:
     """Return one line about a job that has ended."""
-    name = f"seed {row.seed}, learning rate {row.learning_rate:g}"
+    name = f"seed {row.seed}, {named(NetworkOptions, row)}"
     if not row.accepted:
         return one_line(f"{name}: {row.status} ({row.error})")
     epochs = counted(len(row.validation_accuracy), "epoch")
@@ -203,8 +202,10 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
     def _name(self, job: Job) -> str:
         if self._is_narrow:
-            return f"seed {job.seed}, rate {job.learning_rate:g}"
-        return f"seed {job.seed:<4} learning rate {job.learning_rate:<7g}"
+            # Of "learning rate", a narrow terminal has room for "rate".
+            short = (f"{heading(NetworkOptions, each).split()[-1]} {shown(getattr(job, each))}" for each in _AXES)
+            return f"seed {job.seed}, {', '.join(short)}"
+        return f"seed {job.seed:<4} {named(NetworkOptions, job)}"
 
     def finished(self, row: Row) -> None:
         """Remove the bar of a job that has ended."""
