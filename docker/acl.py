@@ -28,12 +28,13 @@ RESULT_CHANNELS = "&celery-task-meta-*"
 FORGOTTEN = " ".join(f"%W~seedsweep:{kind}:*" for kind in ("checkpoint", "attempts", "refusals", "cancelled"))
 
 #: Remote control and events: who listens to which channel, and lists for which kombu asks and that stay empty.
-CONTROL_ROUTES = "~_kombu.binding*.celery.pidbox ~_kombu.binding*.celeryev ~_kombu.binding_deadlines"
-CONTROL_CHANNEL = "&/0.celery.pidbox"
+CONTROL_ROUTES = "~_kombu.binding*.seedsweep.pidbox ~_kombu.binding*.seedsweep.ev"
+ROUTE_DEADLINES = "~_kombu.binding_deadlines"
+CONTROL_CHANNEL = "&/0.seedsweep.pidbox"
 #: Redis wants the pattern of a subscription literally: workers listen to each other, Flower to all.
-EVENT_CHANNELS = "&/0.celeryev/* &/0.celeryev/worker.*"
-EMPTY_QUEUES = "~celeryev.* ~*.celery.pidbox ~*.celery.pidbox\x06\x16?"
-REPLIES = "~*.reply.celery.pidbox ~*.reply.celery.pidbox\x06\x16?"
+EVENT_CHANNELS = "&/0.seedsweep.ev/* &/0.seedsweep.ev/worker.*"
+EMPTY_QUEUES = "~seedsweep.ev.* ~*.seedsweep.pidbox ~*.seedsweep.pidbox\x06\x16?"
+REPLIES = "~*.reply.seedsweep.pidbox ~*.reply.seedsweep.pidbox\x06\x16?"
 
 CONNECT = ("ping hello auth client|setinfo client|setname multi exec discard unwatch", "")
 #: A script does no more than its caller may do without it. Those of kombu and redis-py are loaded when first used.
@@ -41,7 +42,10 @@ LOAD_SCRIPTS = ("script|load script|exists time", "")
 #: Workers ask each other how they are when they start, Flower asks them all.
 ASK = (
     LOAD_SCRIPTS,
-    ("sadd srem smembers exists del zadd zrem zrangebyscore evalsha", CONTROL_ROUTES),
+    ("sadd srem smembers exists del", CONTROL_ROUTES),
+    # Apart: a route that somebody turned into a sorted set would keep every worker from connecting.
+    ("zadd zrem zrangebyscore", ROUTE_DEADLINES),
+    ("evalsha", f"{CONTROL_ROUTES} {ROUTE_DEADLINES}"),
     ("publish psubscribe punsubscribe", CONTROL_CHANNEL),
     ("psubscribe punsubscribe", EVENT_CHANNELS),
     ("llen exists del pexpire", EMPTY_QUEUES),

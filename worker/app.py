@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
 
-from worker.messages import QUEUE, UNACKED, UNACKED_INDEX
+from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, UNACKED, UNACKED_INDEX
 from worker.redis.address import DEFAULT_BROKER, redis_url
 from worker.settings import Settings
 from worker.tasks import register
@@ -22,6 +22,10 @@ class SeedsweepApp(Celery):
             `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` say to what an app is made of.
         backend_address: The result backend's URL, preferred to `CELERY_RESULT_BACKEND` likewise.
     """
+
+    # Every message that anybody reads passes the gate, and workers obey no command but ours.
+    amqp_cls = "worker.steps.gate:GuardedAMQP"
+    control_cls = "worker.steps.broadcasts:GuardedControl"
 
     settings: Settings
     broker_address: str
@@ -81,6 +85,10 @@ def _messages() -> dict[str, Any]:
     return {
         # A queue of our own: other Celery applications on the same Redis do not take our jobs, nor we theirs.
         "task_default_queue": QUEUE,
+        # Likewise for remote control and events: another application's `shutdown` does not end our workers.
+        "control_exchange": CONTROL_NAMESPACE,
+        "event_exchange": EVENTS,
+        "event_queue_prefix": EVENTS,
         # Never pickle, in either direction: a message must not be able to run code.
         "accept_content": ["json"],
         "result_accept_content": ["json"],

@@ -1,19 +1,34 @@
-"""Whatever lies in the queue, the worker lives, says what it dropped, and trains the next job."""
+"""Whatever lies in the queue or is published, the worker lives, says what it dropped, and trains the next job."""
 
 from __future__ import annotations
 
 import base64
 import bz2
 import json
+import time
+import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from nn.datasets.mnist import MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job
-from tests.support.messages import GARBAGE, message, pickled
+from tests.support.messages import (
+    CONTROL_CHANNEL,
+    GARBAGE,
+    HEARTBEAT_CHANNEL,
+    JOB,
+    NOISE,
+    body,
+    command,
+    heartbeat,
+    message,
+    pickled,
+)
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
@@ -53,15 +68,22 @@ def assert_lives(cluster: Cluster, seed: int) -> WorkerProcess:
 
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_dropped(attacked: Cluster, name: str) -> None:
+    [worker] = attacked.workers
+    dropped = worker.text().count("Dropped a message")
     attacked.server.client().rpush(QUEUE, GARBAGE[name])
     assert_lives(attacked, seed=1000 + list(GARBAGE).index(name))
+    # With one line, in which nothing acts on a terminal, and no second one
+    assert worker.text().count("Dropped a message") == dropped + 1
+    assert "Traceback" not in worker.text()
+    assert "\x1b" not in worker.text()
+    assert "\n[CRITICAL]" not in worker.text()
 
 
 def test_a_pickled_message_is_refused_and_not_unpickled(attacked: Cluster, tmp_path: Path) -> None:
     proof = tmp_path / "unpickled"
     attacked.server.client().rpush(QUEUE, pickled(str(proof)))
     worker = assert_lives(attacked, seed=1)
-    worker.wait_until_logged("Refusing to deserialize")
+    worker.wait_until_logged("content-encoding: Input should be 'utf-8'")
     assert not proof.exists()
 
 
@@ -75,18 +97,28 @@ def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(attacked:
 
 
 def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluster) -> None:
-    # Given garbage in the place of messages that a worker held until it died, one older and one younger than a job's
+    # Given garbage in the place of messages that a worker held until it died, older and younger than a job's
     client = attacked.server.client()
     job = make_job(seed=4)
-    raw = json.dumps([json.loads(message(task_id=job.key)), "", QUEUE])
-    body = base64.b64encode(json.dumps([[], {"job": job.model_dump(mode="json")}, {}]).encode()).decode()
-    raw = raw.replace(base64.b64encode(b"[[], {}, {}]").decode(), body)
-    held = {"older": "{garbage", "job": raw, "younger": "[7]"}
+    job_message = json.loads(message(body(job), task_id=job.key))
+    held = {
+        "older": "{garbage",
+        "elsewhere": json.dumps([job_message, "", "seedsweep:finished:x"]),
+        "job": json.dumps([job_message, "", QUEUE]),
+        "younger": "[7]",
+        "nested": "[" * 200_000,
+    }
     client.hset("seedsweep:unacked", mapping=held)
     client.zadd("seedsweep:unacked_index", {tag: float(score) for score, tag in enumerate(held, start=1)})
     # Then the job is given back and trained, and the garbage is gone
     assert attacked.result(job.key).status == "succeeded"
     assert_lives(attacked, seed=5)
+    assert not client.exists("seedsweep:finished:x")
+
+
+def test_the_message_that_all_these_vary_is_a_valid_one(attacked: Cluster) -> None:
+    attacked.server.client().rpush(QUEUE, message())
+    assert attacked.result(JOB.key).status == "succeeded"
 
 
 GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
@@ -110,7 +142,7 @@ GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
     ],
 )
 def test_what_is_no_job_ends_as_a_failure_with_its_reason(attacked: Cluster, fields: Any, reason: str) -> None:
-    task = attacked.app.tasks[TRAIN].apply_async(kwargs={"job": fields})
+    task = attacked.app.tasks[TRAIN].apply_async(kwargs={"job": fields}, task_id=uuid.uuid4().hex * 2)
     error = attacked.wait_for_state(task.id, "FAILURE", "SUCCESS")["result"]
     assert type(error).__name__ == "JobRefusedError"
     assert reason in str(error)
@@ -118,15 +150,128 @@ def test_what_is_no_job_ends_as_a_failure_with_its_reason(attacked: Cluster, fie
     worker.wait_until_logged(f"[{task.id}] raised expected: JobRefusedError")
 
 
-def test_more_arguments_than_a_job_are_refused(attacked: Cluster) -> None:
-    body = b'[["a", "b"], {"c": 1}, {}]'
-    attacked.server.client().rpush(QUEUE, message(body, task_id="arguments"))
-    error = attacked.wait_for_state("arguments", "FAILURE", "SUCCESS")["result"]
-    assert str(error) == "the message has arguments beside its job; allowed: job alone"
-
-
 def test_refused_messages_do_not_stop_the_worker(attacked: Cluster) -> None:
     # More in a row than the circuit breaker allows jobs to fail: the messages are to blame, not the worker.
     for number in range(attacked.settings.breaker_failures + 1):
-        attacked.wait_for_state(attacked.app.tasks[TRAIN].apply_async(kwargs={"job": number}).id, "FAILURE")
+        task = attacked.app.tasks[TRAIN].apply_async(kwargs={"job": number}, task_id=f"{number:064x}")
+        attacked.wait_for_state(task.id, "FAILURE")
     assert_lives(attacked, seed=2)
+
+
+@pytest.fixture(scope="module")
+def party(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Cluster]:
+    """Two workers that listen to operators and to each other, as workers outside tests do."""
+    folder = tmp_path_factory.mktemp("party")
+    server = RedisServer(folder)
+    try:
+        made = Cluster(server.start(), folder, cache_dir)
+        try:
+            for worker in [made.start_worker(sociable=True, ready=False) for _ in range(2)]:
+                worker.wait_until_ready()
+            # The peak of memory begins when a job has been trained.
+            made.result(made.submit(make_job(seed=50)).id)
+            yield made
+        finally:
+            made.close()
+    finally:
+        server.stop()
+
+
+def dropped(cluster: Cluster) -> list[int]:
+    return [worker.text().count("Dropped a message") for worker in cluster.workers]
+
+
+def assert_all_answer(cluster: Cluster) -> None:
+    """Assert that every worker answers a command, over the channel that was shouted at."""
+    wait_for(lambda: len(cluster.app.control.ping(timeout=0.5)) == len(cluster.workers), "answers", report=cluster.logs)
+    assert all(worker.process.poll() is None for worker in cluster.workers)
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_noise_on_a_channel_is_dropped(party: Cluster, name: str) -> None:
+    before = dropped(party)
+    channel, noise = NOISE[name]
+    assert party.server.client().publish(channel, noise) == len(party.workers)
+    wait_for(lambda: dropped(party) == [count + 1 for count in before], "a line in each log", report=party.logs)
+    assert_all_answer(party)
+    assert "Traceback" not in party.logs()
+
+
+def test_what_all_this_noise_varies_is_valid(party: Cluster) -> None:
+    before = dropped(party)
+    client = party.server.client()
+    client.publish(CONTROL_CHANNEL, command("ping", {}))
+    client.publish(HEARTBEAT_CHANNEL, heartbeat())
+    assert_all_answer(party)
+    assert dropped(party) == before
+
+
+def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:
+    # Given less than a megabyte that unpacks to more than 900
+    packer = zlib.compressobj(9)
+    packed = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(950)), packer.flush()])
+    assert len(packed) < 1 << 20
+    noise = command("ping", {}, headers={"compression": "application/x-gzip"})
+    noise = json.dumps(json.loads(noise) | {"body": base64.b64encode(packed).decode()})
+    peaks = [resident_peak(worker.process.pid) for worker in party.workers]
+    # When it is published
+    before = dropped(party)
+    party.server.client().publish(CONTROL_CHANNEL, noise)
+    wait_for(lambda: dropped(party) == [count + 1 for count in before], "a line in each log", report=party.logs)
+    # Then nobody unpacks it
+    grown = [resident_peak(worker.process.pid) - peak for worker, peak in zip(party.workers, peaks, strict=True)]
+    assert max(grown) < 30 << 20
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "sentence"),
+    [
+        ("pool_shrink", {"n": "x"}, "invalid arguments: n: Input should be a valid integer"),
+        ("pool_shrink", {"n": 1}, "it has 1 of them, and keeps one at least"),
+        ("pool_grow", {"n": 10**9}, "invalid arguments: n: Input should be less than or equal to 1000"),
+        ("add_consumer", {"queue": "celery"}, "invalid arguments: queue: Input should be 'seedsweep'"),
+        ("add_consumer", {"queue": {"a": 1}}, "invalid arguments: queue"),
+        ("hello", {"from_node": 7}, "invalid arguments: from_node"),
+        ("query_task", {"ids": {"a": 1}}, "invalid arguments: ids"),
+        ("registered", {"taskinfoitems": 7}, "invalid arguments: taskinfoitems"),
+        ("shutdown", {"msg": [7]}, "invalid arguments: msg: Extra inputs are not permitted"),
+        ("revoke", {"task_id": "0" * 64}, "cancel jobs with `orchestrator cancel`"),
+        ("revoke", {"task_id": [{}], "signal": 7, "terminate": "x"}, "cancel jobs with `orchestrator cancel`"),
+        ("terminate", {"task_id": "0" * 64, "signal": "KILL"}, "cancel jobs with `orchestrator cancel`"),
+        ("rate_limit", {"task_name": TRAIN, "rate_limit": "1/h"}, "drain workers with `cancel_consumer seedsweep`"),
+        ("time_limit", {"task_name": TRAIN, "hard": "x"}, "cancel jobs that take too long"),
+        ("pool_restart", {"modules": ["os"]}, "the commands are active, "),
+        ("objgraph", {"num": "x"}, "the commands are active, "),
+    ],
+)
+def test_a_command_that_is_not_obeyed_is_answered_with_a_sentence(
+    party: Cluster, method: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    replies = party.app.control.broadcast(method, arguments=arguments, reply=True, timeout=5, limit=len(party.workers))
+    assert len(replies) == len(party.workers)
+    for reply in replies:
+        [answer] = reply.values()
+        assert sentence in answer["error"]
+    assert_all_answer(party)
+    assert_trained(party, seed=60)
+
+
+def assert_trained(cluster: Cluster, seed: int) -> None:
+    cluster.app.AsyncResult(make_job(seed=seed).key).forget()
+    assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
+
+
+def test_another_applications_commands_and_events_do_not_reach_us(party: Cluster) -> None:
+    # Given another Celery application on the same database, with Celery's own names
+    with Celery("other", broker=party.server.url) as other:
+        channels = [name.decode() for name in party.server.client().pubsub_channels()]
+        assert not [name for name in channels if "celery" in name]
+        # When it ends its workers
+        other.control.broadcast("shutdown")
+        # Then ours live
+        time.sleep(1)
+        assert_all_answer(party)
+    # And they have nothing there that it could hear
+    assert party.server.client().pubsub_numpat() > 0
+    assert party.server.client().publish("/0.celery.pidbox", "x") == 0
+    assert party.server.client().publish("/0.celeryev/worker.heartbeat", "x") == 0

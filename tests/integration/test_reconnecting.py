@@ -50,7 +50,7 @@ def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_do
     try:
         # Given a worker that holds a message for later, as it does with a retry
         worker = cluster.start_worker()
-        run = signature(cluster.app, make_job()).apply_async(countdown=4).id
+        run = signature(cluster.app, make_job()).apply_async(countdown=4, retries=1).id
         worker.wait_until_logged(f"[{run}] received")
         # When Redis goes and comes back
         cluster.server.stop()

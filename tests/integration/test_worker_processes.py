@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.support.cluster import Cluster, make_job
 
 
 @pytest.fixture
-def observed(cluster: Cluster) -> Cluster:
-    cluster.start_worker("--include", "tests.support.actions")
-    return cluster
+def observed(cluster: Cluster) -> dict[str, Any]:
+    """What a process of a worker sees of itself when it has trained a job."""
+    worker = cluster.start_worker("--include", "tests.support.actions")
+    cluster.submit(make_job())
+    worker.wait_until_logged("OBSERVED")
+    [line] = [line for line in worker.text().splitlines() if "OBSERVED" in line]
+    seen: dict[str, Any] = json.loads(line.partition("OBSERVED")[2])
+    return seen
 
 
-def test_each_process_uses_one_thread(observed: Cluster) -> None:
-    seen = observed.app.send_task("tests.threads").get(timeout=60)
-    assert seen["libraries"], "threadpoolctl found no BLAS"
-    assert {threads for _, threads in seen["libraries"]} == {1}
-    assert seen["numba"] == 1
+def test_each_process_uses_one_thread(observed: dict[str, Any]) -> None:
+    assert observed["libraries"], "threadpoolctl found no BLAS"
+    assert {threads for _, threads in observed["libraries"]} == {1}
+    assert observed["numba"] == 1
 
 
-def test_the_data_set_is_loaded_before_the_fork_and_mapped(observed: Cluster) -> None:
-    seen = observed.app.send_task("tests.mapped").get(timeout=60)
-    assert seen["loaded"]
-    assert {path.rsplit("/", 1)[1] for path in seen["files"]} >= {"train_values.npy", "train_indices.npy"}
+def test_the_data_set_is_loaded_before_the_fork_and_mapped(observed: dict[str, Any]) -> None:
+    assert observed["loaded"]
+    assert {path.rsplit("/", 1)[1] for path in observed["files"]} >= {"train_values.npy", "train_indices.npy"}
 
 
 @pytest.mark.parametrize(

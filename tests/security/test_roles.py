@@ -122,6 +122,8 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("LRANGE", "seedsweep", "0", "-1"),
         ("HGET", "seedsweep:sweep:mine", "manifest"),
         ("DEL", "seedsweep:unacked"),
+        ("ZADD", "_kombu.binding.seedsweep.ev", "1", "x"),
+        ("PUBLISH", "/0.celery.pidbox", "x"),
     ],
     "orchestrator": [
         ("BRPOP", "seedsweep", "1"),
@@ -134,8 +136,8 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("HSET", f"seedsweep:attempts:{KEY}", "x", "y"),
         ("GET", f"seedsweep:checkpoint:{KEY}"),
         ("HSET", "seedsweep:workers", "x", "y"),
-        ("PUBLISH", "/0.celery.pidbox", "x"),
-        ("PUBLISH", "/0.celeryev/worker.heartbeat", "x"),
+        ("PUBLISH", "/0.seedsweep.pidbox", "x"),
+        ("PUBLISH", "/0.seedsweep.ev/worker.heartbeat", "x"),
     ],
     "flower": [
         ("SET", f"celery-task-meta-{KEY}", "x"),
@@ -148,10 +150,12 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("HGETALL", "seedsweep:workers"),
         ("SET", f"seedsweep:cancelled:{KEY}", "x"),
         ("DEL", "_kombu.binding.seedsweep"),
-        ("PUBLISH", "/0.celeryev/worker.heartbeat", "x"),
+        ("ZADD", "_kombu.binding.seedsweep.ev", "1", "x"),
+        ("PUBLISH", "/0.celery.pidbox", "x"),
+        ("PUBLISH", "/0.seedsweep.ev/worker.heartbeat", "x"),
         ("PUBLISH", f"celery-task-meta-{KEY}", "x"),
     ],
-    "health": [("GET", "seedsweep"), ("LLEN", "seedsweep"), ("INFO",), ("PUBLISH", "/0.celery.pidbox", "x")],
+    "health": [("GET", "seedsweep"), ("LLEN", "seedsweep"), ("INFO",), ("PUBLISH", "/0.seedsweep.pidbox", "x")],
 }
 CASES = [(role, command) for role, own in FORBIDDEN.items() for command in (*FORBIDDEN_TO_ALL, *own)]
 
@@ -168,7 +172,7 @@ def test_what_a_role_was_not_given_is_refused(
 
 @pytest.mark.parametrize("role", ["worker", "orchestrator", "flower"])
 def test_a_script_can_do_no_more_than_its_caller(secured_server: SecuredServer, role: str) -> None:
-    allowed = {"flower": "_kombu.binding.celeryev"}.get(role, f"celery-task-meta-{KEY}")
+    allowed = {"flower": "_kombu.binding.seedsweep.ev"}.get(role, f"celery-task-meta-{KEY}")
     with secured_server.client_for(role) as client:
         # When a role loads a script that reaches for a key beside those that it names
         sha = client.script_load("return redis.call('GET', 'somebody-elses')")

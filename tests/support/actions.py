@@ -1,13 +1,22 @@
-"""Tasks that a test's worker runs beside the real one, to see into its processes: `--include tests.support.actions`."""
+"""Looks into the processes of a test's worker whenever one has trained a job: `--include tests.support.actions`."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from celery import shared_task
+from celery import signals
+from celery.utils.log import get_logger
+
+logger = get_logger(__name__)
 
 
-@shared_task(name="tests.threads")
+@signals.task_postrun.connect(weak=False)
+def tell(**_: Any) -> None:
+    """Log what `threads` and `mapped` see, as one line of JSON after `OBSERVED`."""
+    logger.info("OBSERVED %s", json.dumps(threads() | mapped()))
+
+
 def threads() -> dict[str, Any]:
     """Return how many threads the libraries use in a process that trains."""
     import os
@@ -24,7 +33,6 @@ def threads() -> dict[str, Any]:
     }
 
 
-@shared_task(name="tests.mapped")
 def mapped() -> dict[str, Any]:
     """Return whether this process has the data set, and whether it is a map of a file."""
     from celery import current_app

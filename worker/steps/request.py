@@ -34,6 +34,14 @@ class TrainRequest(Request):
         """Send an event that names its task, so that Flower can show a job whose earlier events it missed."""
         super().send_event(type, name=self.name, args=self.argsrepr, kwargs=self.kwargsrepr, **fields)
 
+    def revoked(self) -> bool:
+        """Return whether the job's process was ended; the task ids that Celery remembers as revoked do not count.
+
+        A task's id is its job's key, which stays the same when somebody asks for a cancelled job again, and workers
+        remember ids for hours and tell each other. Jobs are cancelled in Redis instead (`worker.training.execution`).
+        """
+        return bool(self._already_revoked)
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Take note of a job that did not succeed."""
         # Billiard wraps an exception with the text of its traceback on the way from the child.
