@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.support.command_line import CommandLine
 from tests.support.paths import ROOT
+from tests.support.secured_server import make_secrets
 
 README = (ROOT / "README.md").read_text()
 
@@ -30,3 +35,13 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
     assert "20 jobs" in outputs[0]
     assert re.search(r"digit\.png reads as 3 \(9\d\.\d\d %\)", outputs[3])
     assert "Verified: 5 jobs of first give the same bits again" in outputs[4]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/operating.md"])
+def test_the_brokers_address_is_found_in_what_the_secrets_show(document: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    shown = make_secrets(tmp_path, "show").stdout
+    match = re.search(r"secrets show \| (sed -n '.*?')", (ROOT / document).read_text())
+    assert match is not None
+    found = subprocess.run(shlex.split(match[1]), input=shown, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"redis://orchestrator:[\w-]+@127\.0\.0\.1:6379/0\n", found)

@@ -6,7 +6,6 @@ import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -16,7 +15,6 @@ import pytest
 
 from orchestrator.cli.main import run
 from tests.support.paths import ROOT
-from tests.support.secured_server import make_secrets
 
 #: CHANGELOG.md is not among them: it names what is gone.
 DOCUMENTS = sorted(
@@ -144,16 +142,6 @@ def test_each_step_of_a_jobs_life_names_its_module() -> None:
     steps = re.findall(r"^\| \d+\. .*\| (.*) \|$", TEXT["docs/life-of-a-job.md"], re.MULTILINE)
     assert len(steps) >= 30
     assert all(re.search(r"`(nn|worker|orchestrator)/[\w/]+\.py`|\]\(guarantees\.md#", step) for step in steps)
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/operating.md"])
-def test_the_brokers_address_is_found_in_what_the_secrets_show(document: str, tmp_path: Path) -> None:
-    make_secrets(tmp_path)
-    shown = make_secrets(tmp_path, "show").stdout
-    match = re.search(r"secrets show \| (sed -n '.*?')", TEXT[document])
-    assert match is not None
-    found = subprocess.run(shlex.split(match[1]), input=shown, capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(r"redis://orchestrator:[\w-]+@127\.0\.0\.1:6379/0\n", found)
 
 
 def test_the_index_lists_every_decision() -> None:
