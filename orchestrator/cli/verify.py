@@ -11,7 +11,8 @@ from functools import partial
 from rich.console import Console
 
 from nn.errors import InvalidInputError, SeedsweepError
-from nn.options.network import MAX_SEED
+from nn.options.describe import named
+from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.cli.outcome import fail, interruptible
 from orchestrator.cli.output import complain, print_table, say
@@ -102,7 +103,7 @@ def describe_plan(plan: VerificationPlan) -> str:
 
 def describe(check: Check) -> str:
     """Return a check as one line, with its first difference and the number of the others."""
-    name = f"seed {check.seed}, learning rate {check.learning_rate:g}"
+    name = f"seed {check.seed}, {named(NetworkOptions, check)}"
     if not check.differences:
         when = "its epoch" if check.epochs == 1 else f"each of {check.epochs} epochs"
         return f"{name}: the same weights, and the same accuracy after {when}"

@@ -14,7 +14,7 @@ from worker.job import MAX_ATTEMPTS, Digest, Finite, Fraction, Job, Mismatch, Re
 
 
 class _Identity(BaseModel):
-    """The part of a row that tells which job it is about."""
+    """The part of a row that tells its job, without the columns of the training options."""
 
     job: Digest
     seed: Seed
@@ -25,16 +25,15 @@ class _Identity(BaseModel):
             """Return a column of the training options: a field, too."""
 
 
+#: The fields that tell a job: its key, its seed, and the columns of the training options.
 if TYPE_CHECKING:
-    _Columns = _Identity
+    JobColumns = _Identity
 else:
-    _Columns = with_columns(_Identity, NetworkOptions)
+    JobColumns = with_columns(_Identity, NetworkOptions)
 
 
-class Row(_Columns):
+class Row(JobColumns):
     """The end of a job of a sweep.
-
-    Between `seed` and `status` it has the columns of the training options (`nn.options.network`).
 
     A job with a result counts as accepted, also if the result is `diverged`. A `failed` or `cancelled` job has no
     accuracies and no weights, and `error` gives the reason.
@@ -77,7 +76,7 @@ class Row(_Columns):
 
     def is_of(self, job: Job) -> bool:
         """Return whether the row matches its job: a foreign folder may hold any row under any key."""
-        if any(getattr(self, name) != value for name, value in _identity(job).items()):
+        if any(getattr(self, name) != value for name, value in identity(job).items()):
             return False
         is_noted = self.notebook_accuracy is not None
         return not self.accepted or (len(self.epoch_seconds) == job.epochs and is_noted == (job.rule == "notebook"))
@@ -92,7 +91,7 @@ class Row(_Columns):
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, causes: Sequence[str] = ()) -> Row:
     """Return the row of a job that has a result."""
     return Row(
-        **_identity(job),
+        **identity(job),
         status=result.status,
         validation_accuracy=result.validation_accuracy,
         notebook_accuracy=result.notebook_accuracy,
@@ -109,7 +108,7 @@ def accepted_row(job: Job, result: Result, reused_from: str | None = None, cause
 def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, causes: Sequence[str] = ()) -> Row:
     """Return the row of a job that ended without a result, after attempts with these causes."""
     return Row(
-        **_identity(job),
+        **identity(job),
         status=status,
         validation_accuracy=[],
         epoch_seconds=[],
@@ -125,7 +124,8 @@ def _if_several(causes: Sequence[str]) -> list[str]:
     return list(causes) if len(causes) > 1 else []
 
 
-def _identity(job: Job) -> dict[str, Any]:
+def identity(job: Job) -> dict[str, Any]:
+    """Return the values of `JobColumns` for a job."""
     options = job.options
     return {"job": job.key, "seed": job.seed, **{name: options[name] for name in columns(NetworkOptions)}}
 

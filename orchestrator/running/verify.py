@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import State
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import JobColumns, Row, identity
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cleanup import Cleanup
 from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch
@@ -42,15 +42,11 @@ class Difference(BaseModel):
     again: str | int | float | None
 
 
-class Check(BaseModel):
+class Check(JobColumns):
     """A row that was trained again, and what is different; nothing if all is equal."""
 
     model_config = ConfigDict(frozen=True)
 
-    job: str
-    seed: int
-    learning_rate: float
-    epochs: int
     worker: str | None
     differences: list[Difference]
 
@@ -82,8 +78,8 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     """Return what is wrong with a row and its weights file without a look at another run."""
     found = [
         Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
-        for name in ("seed", "learning_rate", "epochs")
-        if getattr(row, name) != getattr(job, name)
+        for name in JobColumns.model_fields
+        if name != "job" and getattr(row, name) != getattr(job, name)
     ]
     sha256 = str(row.weights_sha256)
     fault = folder.weights_fault(sha256)
@@ -152,10 +148,7 @@ class Verification:
         else:
             worker, differences = result.worker, compare(row, result)
         return Check(
-            job=job.key,
-            seed=job.seed,
-            learning_rate=job.learning_rate,
-            epochs=job.epochs,
+            **identity(job),
             worker=worker,
             differences=[*differences, *examine(job, row, self._folder)],
         )

