@@ -119,6 +119,6 @@ def test_its_rows_are_those_of_its_jobs(tmp_path: Path) -> None:
 def test_a_specification_that_cannot_be_upgraded_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
     folder = folder_with(tmp_path, SWEEP_JSON.replace(old, new))
 
-    with pytest.raises(SweepNotFoundError, match=r"sweep\.json is not a sweep's description") as caught:
+    with pytest.raises(SweepNotFoundError, match=r"sweep\.json does not describe a sweep") as caught:
         folder.manifest()
     assert reason in str(caught.value)
