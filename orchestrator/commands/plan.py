@@ -49,7 +49,7 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     Raises:
         SweepExistsError: this version derives other jobs from the sweep's specification.
     """
-    jobs = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
+    jobs = manifest.specification.jobs_by_key(manifest.dataset)
     if list(jobs) != manifest.jobs:
         raise SweepExistsError(
             f"This version of Seedsweep derives other jobs from the specification of the sweep {manifest.name}: "

@@ -52,7 +52,7 @@ def plan_sweep(
     folder.refuse_existing()
     dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
     _check_limit(specification, dataset, settings)
-    jobs = {job.key: job for job in specification.jobs(dataset)}
+    jobs = specification.jobs_by_key(dataset)
     manifest = Manifest(
         name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance()
     )

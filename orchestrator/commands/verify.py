@@ -94,7 +94,7 @@ def plan_verification(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
-    known = {job.key: job for job in manifest.specification.jobs(manifest.dataset)}
+    known = manifest.specification.jobs_by_key(manifest.dataset)
     rows = {key: row for key, row in folder.rows().items() if row.accepted and key in known}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")

@@ -98,6 +98,10 @@ class SweepSpecification(BaseModel):
             for point in points
         ]
 
+    def jobs_by_key(self, dataset: str) -> dict[str, Job]:
+        """Return the jobs as `jobs` does, by their keys."""
+        return {job.key: job for job in self.jobs(dataset)}
+
 
 def _upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the layout that had all words at its top level in the present layout."""

@@ -62,7 +62,7 @@ class CleanRun:
 def clean_run(specification: SweepSpecification, cache_dir: Path) -> CleanRun:
     """Train every job of a sweep."""
     dataset = load_mnist(cache_dir=cache_dir)
-    jobs = {job.key: job for job in specification.jobs(MNIST_DIGEST)}
+    jobs = specification.jobs_by_key(MNIST_DIGEST)
     hashes, accuracies = {}, {}
     for key, job in jobs.items():
         network = DeepNeuralNetwork(
