@@ -131,11 +131,13 @@ def test_no_word_is_used_that_the_glossary_replaced(document: str) -> None:
     assert not re.findall(gone, FENCE.sub("", TEXT[document]), re.IGNORECASE)
 
 
-def test_the_drawing_shows_every_room() -> None:
+def test_the_drawing_shows_every_room_and_every_module_outside_a_room() -> None:
     drawing = TEXT["docs/architecture.md"].split("```mermaid\n")[1].split("```")[0]
     for package in ("nn", "worker", "orchestrator"):
         rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
         assert rooms <= set(re.findall(r"<b>(\w+)</b>", drawing)), package
+        modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+        assert modules <= set(re.findall(r"\w+", drawing)), package
 
 
 def test_each_step_of_a_jobs_life_names_its_module() -> None:
