@@ -1,1 +1,4 @@
-"""What rows and weights say: ranks, networks, mistakes. Never imports `cluster` or `running`."""
+"""What the rows and weights in a sweep folder say: the leaderboard, one job's network, its mistakes.
+
+May import `orchestrator.folder` and what lies below it; never `orchestrator.cluster` or `orchestrator.running`.
+"""

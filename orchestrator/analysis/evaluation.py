@@ -20,14 +20,14 @@ from orchestrator.analysis.lookup import TrainedJob
 
 @dataclass(frozen=True)
 class Mistake:
-    """A validation image that the network takes for something else.
+    """A validation image that the network misclassifies.
 
     Attributes:
-        index: Its place in the validation set.
-        image: Its place in the data set: MNIST's 70,000 in OpenML's order.
-        true: The class that it is.
-        predicted: The class that the network names.
-        probability: What the network gives that class; None if it is not a number.
+        index: The image's index in the validation set.
+        image: The image's index in the whole data set: for MNIST, of 70,000 images in OpenML's order.
+        true: The image's label.
+        predicted: The class with the highest probability.
+        probability: The probability of the predicted class; None if it is not finite.
     """
 
     index: int
@@ -39,11 +39,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network does on the validation set.
+    """A network's predictions on the validation set, compared with the labels.
 
     Attributes:
-        confusion: int64, shape (n_classes, n_classes): how many images of class i (row) are taken for class j (column).
-        mistakes: The wrong answers, the most confident first; of equals, the first in the validation set.
+        confusion: int64, shape (n_classes, n_classes): the number of images of class i (row) predicted as class j
+            (column).
+        mistakes: The misclassified images in descending order of probability; equals in the order of the set.
     """
 
     confusion: NDArray[np.int64]
@@ -51,12 +52,12 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of all images that is classified right."""
+        """The fraction of all images that is classified correctly."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def class_accuracy(self) -> list[float | None]:
-        """For each class, the share of its images that is classified right; None for a class without images."""
+        """For each class, the fraction of its images classified correctly (recall); None for a class without images."""
         totals = self.confusion.sum(axis=1)
         return [
             float(right / total) if total else None
@@ -65,7 +66,14 @@ class Evaluation:
 
 
 def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return the probability of each class for one picture of shape (28, 28), as `picture.read_picture` returns it.
+    """Return the probability of each class for one picture.
+
+    Args:
+        weights: The network.
+        picture: uint8, shape (28, 28), as `picture.read_picture` returns it.
+
+    Returns:
+        Floats of the weights' dtype, shape (n_classes,).
 
     Raises:
         WeightsError: the network takes images of another size.
@@ -78,11 +86,15 @@ def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
 
 
 def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
-    """Predict the whole validation set by the engine that trained the job.
+    """Predict the validation set with the engine that trained the job, so that the accuracy is the same to the bit.
+
+    Args:
+        job: The job with its weights.
+        cache_dir: Where prepared data sets are kept.
 
     Raises:
-        DatasetError: the sweep's data set is missing, or is not the one that it was trained on.
-        WeightsError: the network takes other images.
+        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
+        WeightsError: the network takes images of another size.
     """
     source = job.manifest.specification.data
     dataset = load_mnist(source, cache_dir=cache_dir)
@@ -99,14 +111,14 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
 
 
 def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np.int64]) -> Evaluation:
-    """Compare probabilities with labels.
+    """Compare predicted probabilities with the labels.
 
     Args:
         confidences: shape (n_samples, n_classes): the probability of each class.
         validation: The samples with their labels.
-        positions: shape (n_samples,): where each stands in the data set.
+        positions: int64, shape (n_samples,): the index of each sample in the whole data set.
     """
-    # As `Engine.predict`: the lowest of equals, and 0 for NaN.
+    # Like `Engine.predict`: the lowest class of equals, and 0 for NaN.
     predicted = np.argmax(confidences, axis=1)
     labels = validation.labels
     n_classes = confidences.shape[1]
@@ -130,7 +142,7 @@ def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np
 def _engine(job: TrainedJob) -> Engine:
     if job.job.engine == "numpy":
         return reference.NumPyEngine(job.weights, loss=job.job.loss)
-    # Imported where it is used: it loads a compiler.
+    # Imported here, because it loads a compiler.
     from nn.kernel.engine import CompiledEngine
 
     return CompiledEngine(job.weights, loss=job.job.loss)

@@ -1,8 +1,8 @@
-"""From a picture of a digit to what the network was trained on: MNIST's own format.
+"""Reads a picture of a digit and converts it to the format of MNIST, which the networks are trained on.
 
-A picture of 28x28 pixels is taken as it is. A larger one is treated as the makers of MNIST treated theirs: the digit is
-scaled, with its aspect ratio kept, to fit a box of 20x20 pixels, and the box is laid on 28x28 pixels so that the
-digit's centre of mass is in their middle (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to
+A picture of 28x28 pixels keeps its pixels. A larger one is normalized like the originals of MNIST: the digit is scaled
+to fit a box of 20x20 pixels, keeping its aspect ratio, and the box is placed in a field of 28x28 pixels so that the
+digit's centre of mass is at the centre (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
@@ -18,19 +18,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from orchestrator.errors import PictureError
 
-#: Pixels on a side of MNIST's images, and of the box that holds the digit.
+#: The width and height of MNIST's images, and of the box that contains the digit, in pixels.
 SIDE = 28
 BOX = 20
-#: Bounds for what a file may ask of us; a phone's photograph is well within them.
+#: Bounds on what an untrusted file can cost in memory; a phone's photograph is well within them.
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 2**25
-#: The least difference between ink and paper, of 255 levels.
+#: The smallest difference between ink and paper, of 255 levels.
 MIN_CONTRAST = 24
-#: What is not this share of the way from paper to the strongest ink counts as paper: shade, grain, JPEG's ripples.
+#: Levels below this fraction of the way from paper to the darkest ink count as paper: shadows, grain, JPEG artefacts.
 PAPER_SHARE = 0.25
-#: Pillow would start Ghostscript, a whole programming language, for these.
+#: Pillow runs Ghostscript, an interpreter of a whole programming language, to read these.
 _REFUSED_FORMATS = {"EPS"}
-#: What an image is drawn with, and with what where only ASCII is known.
+#: The characters that draw an image, and those for an output that knows only ASCII.
 BLOCKS = " ▀▄█"
 ASCII_BLOCKS = " '.#"
 
@@ -39,10 +39,10 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """Read a picture of one digit, dark on light or light on dark.
 
     Returns:
-        shape (28, 28), 0 for paper up to 255 for ink, as in MNIST.
+        uint8, shape (28, 28): 0 for paper up to 255 for ink, as in MNIST.
 
     Raises:
-        PictureError: the file cannot be read, is no picture, is too small or too large, or shows nothing.
+        PictureError: the file cannot be read, is not a picture, is too small or too large, or shows no digit.
     """
     image = _open(path)
     width, height = image.size
@@ -53,7 +53,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def _open(path: Path) -> Image.Image:
-    """Open and decode a file within our bounds."""
+    """Open and decode a file within the bounds above."""
     try:
         if not path.is_file():
             raise PictureError(f"{str(path)!r} is not a file; allowed: a picture of at least {SIDE}x{SIDE} pixels")
@@ -65,7 +65,9 @@ def _open(path: Path) -> Image.Image:
     if size > MAX_BYTES:
         raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of sizes that are refused below, and of damaged metadata
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # About sizes that are refused below, and about damaged metadata.
             return _decode(path)
     except PictureError:
         raise
@@ -74,7 +76,7 @@ def _open(path: Path) -> Image.Image:
     except Image.DecompressionBombError:
         raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS} in all") from None
     except Exception as error:
-        # A damaged file makes Pillow's decoders raise whatever they stumble over.
+        # On a damaged file, Pillow's decoders raise exceptions of many types.
         raise PictureError(f"{str(path)!r} cannot be read as a picture: {str(error) or type(error).__name__}") from None
 
 
@@ -89,10 +91,10 @@ def _decode(path: Path) -> Image.Image:
 
 
 def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
-    """Return the brightness of each pixel, shape (height, width)."""
+    """Return the brightness of each pixel: uint8, shape (height, width)."""
     if image.mode[0] in "IF":
-        # More levels than 8 bits hold: Pillow would cut them off, we scale them.
-        # In 64 bits, because the difference of two 32-bit numbers may be none.
+        # Pillow would clip more than 256 levels; they are scaled instead, in float64, where no difference of two
+        # 32-bit numbers overflows.
         return _scaled(path, np.array(image, np.float64))
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
@@ -113,9 +115,9 @@ def _scaled(path: Path, levels: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return how much ink is on each pixel, whichever of ink and paper is the darker.
+    """Return the amount of ink on each pixel, be the ink dark on light paper or light on dark.
 
-    The paper is what most of the border shows. In 28x28 pixels every level is kept, as in MNIST.
+    The median of the border is the paper. A picture of 28x28 pixels keeps all its levels, as in MNIST.
     """
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     paper = int(np.median(border))
@@ -142,7 +144,7 @@ def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
 
 
 def _centred(digit: Image.Image) -> NDArray[np.uint8]:
-    """Lay the digit on an empty field, its centre of mass in the middle."""
+    """Place the digit on an empty field, with its centre of mass at the centre."""
     levels: NDArray[Any] = np.asarray(digit)
     field = np.zeros((SIDE, SIDE), np.uint8)
     mass = levels.astype(np.float64)
@@ -150,7 +152,7 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
     for axis, length in enumerate(levels.shape):
         along = mass.sum(axis=1 - axis)
         centre = float(along @ np.arange(length)) / max(float(along.sum()), 1.0)
-        # Measured over MNIST, the centre of mass is pixel 14.0 of 0 to 27: its makers' middle of an even number.
+        # Measured over MNIST, the mean centre of mass is at pixel 14.0 of 0 to 27.
         corner.append(min(max(round(SIDE / 2 - centre), 0), SIDE - length))
     top, left = corner
     field[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
@@ -158,10 +160,10 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
 
 
 def as_text(image: NDArray[np.uint8], characters: str = BLOCKS) -> str:
-    """Draw an image of shape (28, 28) with one character for two pixels, one above the other.
+    """Draw an image as text; each character stands for two pixels, one above the other.
 
     Args:
-        image: 0 for paper up to 255 for ink.
+        image: uint8, shape (28, 28): 0 for paper up to 255 for ink.
         characters: For no ink, ink above, ink below, and both.
     """
     is_ink = image > 127

@@ -116,7 +116,9 @@ def predict(
     ],
     job: Annotated[
         str | None,
-        typer.Option(help="A job's key (its first digits), or SEED:LEARNING_RATE.  [default: the leaderboard's best]"),
+        typer.Option(
+            help="A seed, SEED:LEARNING_RATE, or the first digits of a job's key.  [default: the leaderboard's best]"
+        ),
     ] = None,
     json: _Json = False,
 ) -> int:
@@ -131,7 +133,9 @@ def predict(
 
 def show(
     run: _Run,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's key (its first digits), or SEED:LEARNING_RATE.")],
+    job: Annotated[
+        str, typer.Argument(metavar="JOB", help="A seed, SEED:LEARNING_RATE, or the first digits of a job's key.")
+    ],
     json: _Json = False,
 ) -> int:
     """Show what a job learned, and its mistakes.

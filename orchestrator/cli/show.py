@@ -22,8 +22,9 @@ from orchestrator.folder.rows import Row
 from orchestrator.text import counted
 from worker.settings import load_settings
 
-#: How many mistakes are listed, and how many lines the learning curve takes at most.
+#: The number of mistakes that are listed.
 MISTAKES = 10
+#: The most lines and columns that the bars of a learning curve take.
 CURVE_LINES = 20
 CURVE_WIDTH = 50
 
@@ -55,7 +56,7 @@ def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
 
 
 def run_show(run: str, job: str, *, as_json: bool) -> int:
-    """Print what a job learned and where it errs, and return the exit status.
+    """Print a job's learning curve, confusion matrix and mistakes, and return the exit status.
 
     Raises:
         SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
@@ -67,8 +68,7 @@ def run_show(run: str, job: str, *, as_json: bool) -> int:
         return 0
     console = Console()
     say(console, title(network))
-    printed = "" if network.row.notebook_accuracy is None else ", and what the notebook would have printed"
-    say(console, f"\nLearning curve: validation accuracy after each epoch{printed}")
+    say(console, f"\n{curve_heading(network.row)}")
     say(console, learning_curve(network.row, "█" if knows_blocks(console) else "#"))
     say(console, "Confusion matrix: true class by row, prediction by column")
     _print_confusion(console, evaluation)
@@ -106,7 +106,7 @@ def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def title(network: TrainedJob) -> str:
-    """Return which job it is, and how good its network is."""
+    """Return one line that identifies a job and gives its validation accuracy."""
     row = network.row
     accuracy = percent(row.validation_accuracy[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
@@ -117,19 +117,32 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else percent(share)
 
 
-def learning_curve(row: Row, block: str = "█") -> str:
-    """Return a bar for each epoch, from the lowest accuracy to the highest; of many epochs, evenly chosen ones.
+def curve_heading(row: Row) -> str:
+    """Return what the learning curve shows, with the accuracies at which its bars begin and end."""
+    begin, end = _axis(row)
+    printed = "" if row.notebook_accuracy is None else ", then what the notebook would have printed"
+    return (
+        f"Learning curve: validation accuracy after each epoch{printed}\n"
+        f"(the bars begin at {percent(begin)} and end at {percent(end)})"
+    )
 
-    Where all are equal, as one epoch is, the bars go from 0 to 1.
-    """
+
+def _axis(row: Row) -> tuple[float, float]:
+    """Return the accuracies of an empty and a full bar: the lowest and the highest, or 0 and 1 if all are equal."""
+    low, high = min(row.validation_accuracy), max(row.validation_accuracy)
+    return (low, high) if high > low else (0.0, 1.0)
+
+
+def learning_curve(row: Row, block: str = "█") -> str:
+    """Return a line with a bar for each epoch; of more than `CURVE_LINES` epochs, for evenly spaced ones."""
     accuracies = row.validation_accuracy
-    low, high = min(accuracies), max(accuracies)
+    begin, end = _axis(row)
     count = min(len(accuracies), CURVE_LINES)
     chosen = sorted({round(i * (len(accuracies) - 1) / max(count - 1, 1)) for i in range(count)})
     lines = []
     for i in chosen:
-        height = (accuracies[i] - low) / (high - low) if high > low else high
-        bar = block * (1 + round(height * (CURVE_WIDTH - 1)))
+        share = (accuracies[i] - begin) / (end - begin)
+        bar = block * (1 + round(share * (CURVE_WIDTH - 1)))
         printed = "" if row.notebook_accuracy is None else f" {row.notebook_accuracy[i]:>7.3f}"
         lines.append(f"{i + 1:>6} {percent(accuracies[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"

@@ -82,6 +82,8 @@ def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -
     assert f"job {row['job'][:12]} of good: seed=0, learning_rate=0.03, epochs=2" in text
     wrong = round((1 - row["validation_accuracy"][-1]) * 10_500)
     assert f"The most confident of {wrong} mistakes" in text
+    low, high = sorted(row["validation_accuracy"])
+    assert f"(the bars begin at {100 * low:.2f} % and end at {100 * high:.2f} %)" in text
 
 
 def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine) -> None:
@@ -185,7 +187,7 @@ def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Pa
     text = tmp_path / "digit.png"
     text.write_text("7")
     for arguments, sentence in {
-        ("show", "other", "0:0.03"): "There is no sweep 'other': neither a sweep's folder nor a name in runs",
+        ("show", "other", "0:0.03"): "There is no sweep 'other': neither a sweep folder nor a name in runs",
         ("show", "good", "0:0.5"): "the job is '0:0.5'; allowed: ",
         ("predict", "good", "--image", ""): "--image is ''; allowed: the path of a picture",
         (
@@ -201,4 +203,22 @@ def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Pa
         done = swept.run(*arguments, status=2)
         assert done.stdout == ""
         assert done.stderr.startswith(f"orchestrator: {sentence}")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_results_file_that_cannot_be_read_is_said_by_every_command_that_reads_it(swept: CommandLine) -> None:
+    # Given a sweep whose results are no file
+    shutil.copytree(swept.sweep("good"), swept.sweep("closed"))
+    results = swept.sweep("closed") / "results.jsonl"
+    results.unlink()
+    results.mkdir()
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(swept.folder / "digit.png")
+    for arguments, sentence in {
+        ("show", "closed", "0:0.03"): "runs/closed/results.jsonl cannot be read: Is a directory",
+        ("predict", "closed", "--image", "digit.png"): "runs/closed/results.jsonl cannot be read: Is a directory",
+        ("verify", "closed"): "runs/closed/results.jsonl cannot be read: Is a directory",
+        ("sweep", "--resume", "--name", "closed"): "runs/closed/results.jsonl is not a regular file: move it away to",
+    }.items():
+        done = swept.run(*arguments, status=2)
+        assert sentence in done.stderr
         assert done.stderr.count("\n") == 1

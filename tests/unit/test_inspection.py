@@ -15,7 +15,7 @@ from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, find_job, open_sweep, trained_job
-from orchestrator.cli.show import learning_curve
+from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -253,3 +253,11 @@ def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
     many = curve(*(i / 200 for i in range(200)))
     assert len(many) == 21
     assert (many[0].split()[0], many[19].split()[0]) == ("1", "200")
+
+
+def test_a_learning_curve_says_where_its_bars_begin_and_end() -> None:
+    def heading(*accuracies: float) -> str:
+        return curve_heading(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_accuracy": accuracies}))
+
+    assert heading(0.974, 0.961).endswith("\n(the bars begin at 96.10 % and end at 97.40 %)")
+    assert heading(0.25).endswith("\n(the bars begin at 0.00 % and end at 100.00 %)")
