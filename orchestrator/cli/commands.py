@@ -17,7 +17,7 @@ _Broker = Annotated[
     str | None, typer.Option(help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
-_Run = Annotated[str, typer.Argument(metavar="RUN", help="A sweep's folder, or its name in the folder runs.")]
+_Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's folder, or its name in the folder runs.")]
 
 
 def sweep(
@@ -110,7 +110,7 @@ def verify(
 
 
 def predict(
-    run: _Run,
+    sweep_folder: _Sweep,
     image: Annotated[
         str, typer.Option(help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.")
     ],
@@ -128,20 +128,20 @@ def predict(
     """
     from orchestrator.cli.show import run_predict
 
-    return run_predict(run, image, job, as_json=json)
+    return run_predict(sweep_folder, image, job, as_json=json)
 
 
 def show(
-    run: _Run,
+    sweep_folder: _Sweep,
     job: Annotated[
         str, typer.Argument(metavar="JOB", help="A seed, SEED:LEARNING_RATE, or the first digits of a job's key.")
     ],
     json: _Json = False,
 ) -> int:
-    """Show what a job learned, and its mistakes.
+    """Show what a job learned, and its mistakes on the validation set.
 
     Example: orchestrator show night-run 3:0.01
     """
     from orchestrator.cli.show import run_show
 
-    return run_show(run, job, as_json=json)
+    return run_show(sweep_folder, job, as_json=json)

@@ -29,7 +29,7 @@ CURVE_LINES = 20
 CURVE_WIDTH = 50
 
 
-def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
+def run_predict(sweep: str, image: str, job: str | None, *, as_json: bool) -> int:
     """Print the digit that a job's network sees in a picture, and return the exit status.
 
     Raises:
@@ -38,7 +38,7 @@ def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
     # An empty path would be the current folder.
     if not image:
         raise InvalidInputError("--image", image, "the path of a picture")
-    folder = open_sweep(run, Path(DEFAULT_OUTPUT))
+    folder = open_sweep(sweep, Path(DEFAULT_OUTPUT))
     try:
         found = predict(folder, Path(image), job)
     except PictureError as error:
@@ -55,13 +55,13 @@ def run_predict(run: str, image: str, job: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def run_show(run: str, job: str, *, as_json: bool) -> int:
+def run_show(sweep: str, job: str, *, as_json: bool) -> int:
     """Print a job's learning curve, confusion matrix and mistakes, and return the exit status.
 
     Raises:
         SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
     """
-    view = show(open_sweep(run, Path(DEFAULT_OUTPUT)), job, cache_dir=load_settings().cache_dir)
+    view = show(open_sweep(sweep, Path(DEFAULT_OUTPUT)), job, cache_dir=load_settings().cache_dir)
     network, evaluation = view.trained, view.evaluation
     if as_json:
         _print_json(_identity(network) | _as_dict(network.row, evaluation))

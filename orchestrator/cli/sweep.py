@@ -49,17 +49,17 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:
     Raises:
         SeedsweepError: bad input; the message is one sentence and spells each field as the user did.
     """
-    given = fields.parse(words)
+    values = fields.parse(words)
     if options.spec is not None:
-        given = _from_file(options.spec) | given
+        values = _from_file(options.spec) | values
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
     folder = SweepFolder(output_folder(options.output), _name(options))
     if options.resume:
         plan = plan_resumption(folder, settings, workers=workers, tell=complain)
-        _refuse_difference(given, words, options.spec, plan.manifest)
+        _refuse_difference(values, words, options.spec, plan.manifest)
         return plan
-    specification = fields.specification(_from_environment(settings, given) | given)
+    specification = fields.specification(_from_environment(settings, values) | values)
     try:
         return plan_sweep(folder, specification, settings, workers=workers, tell=complain)
     except InvalidInputError as error:
@@ -68,7 +68,7 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:
         field = _spelled(error.field, words, options.spec)
         raise InvalidInputError(field, words.get(error.field, error.value), error.allowed) from None
     except DatasetError as error:
-        if "data" in given or "data" not in settings.model_fields_set:
+        if "data" in values or "data" not in settings.model_fields_set:
             raise
         raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
 
@@ -88,17 +88,17 @@ def _from_file(spec: str) -> dict[str, Any]:
     return fields.read_toml(Path(spec))
 
 
-def _from_environment(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
-    if "data" in given:
+def _from_environment(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
+    if "data" in values:
         return {}
     return fields.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
 
 
 def _refuse_difference(
-    given: Mapping[str, Any], typed: Mapping[str, object], spec: str | None, earlier: Manifest
+    values: Mapping[str, Any], typed: Mapping[str, object], spec: str | None, earlier: Manifest
 ) -> None:
     """Reject words that differ from the sweep's own specification."""
-    for word, value in given.items():
+    for word, value in values.items():
         own = fields.value_of(earlier.specification, word)
         if value == own:
             continue
