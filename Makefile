@@ -44,10 +44,10 @@ test: $(VENV)/.dev ## run the tests (five minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
 test-unit: $(VENV)/.dev ## run the tests that need no server and start no process
-	$(PYTEST) -m "not slow" tests/unit $(ARGS)
+	$(PARALLEL) -m "not slow and not process" tests/unit $(ARGS)
 
-test-slow: $(VENV)/.dev ## run the tests that take minutes
-	$(PYTEST) -m slow --timeout 3600 $(ARGS)
+test-slow: $(VENV)/.dev ## run the tests that take long, each for a reason that its mark gives
+	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
 
 # The embedded cluster's Valkey is the server of every test, unless SEEDSWEEP_TEST_SERVER names another program.
 SERVER ?= redis-server

@@ -22,8 +22,11 @@ SERVERS = {"redis_server", "persistent_redis_server", "secured_server", "server"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses the server under test."""
+    """Mark every test that uses the server under test, and refuse a slow one that does not say why it is slow."""
     for item in items:
+        for mark in item.iter_markers("slow"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
         if isinstance(item, pytest.Function) and SERVERS.intersection(item.fixturenames):
             item.add_marker("queue")
 

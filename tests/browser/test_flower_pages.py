@@ -15,7 +15,7 @@ from tests.support.command_line import CommandLine
 from tests.support.flower_process import PASSWORD, USER, FlowerProcess
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
 
 SWEEP = ("--seeds", "0-4", "--learning-rates", "0.01,0.1", "--epochs", "2", "--limit", "2000")
 JOBS = 10

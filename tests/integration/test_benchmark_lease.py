@@ -12,6 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 
+@pytest.mark.slow(reason="runs a benchmark")
 def test_the_benchmark_of_the_lease_compares_within_a_round(tmp_path: Path) -> None:
     figures_file = tmp_path / "lease.json"
     command = [sys.executable, "benchmarks/lease.py", "--rounds", "2", "--jobs", "1", "--epochs", "2", "--limit", "500"]

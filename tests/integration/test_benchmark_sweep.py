@@ -14,6 +14,7 @@ from tests.support.paths import ROOT
 PARTS = ("training", "start: the command", "start: the cluster", "between jobs", "waiting at the end", "finish")
 
 
+@pytest.mark.slow(reason="runs a benchmark")
 def test_the_shares_of_a_sweeps_time_add_up(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
     figures_file = tmp_path / "sweep.json"

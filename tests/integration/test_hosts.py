@@ -60,6 +60,7 @@ def running(cluster: Cluster) -> dict[str, list[str]]:
     return {worker["name"]: worker["running"] for worker in stored if now - worker["beat"] < lease}
 
 
+@pytest.mark.slow(reason="waits until leases of a host that was cut off end")
 def test_a_host_that_is_cut_off_costs_nothing_but_time(
     hosts: Hosts, server: HubServer, cluster: Cluster, command_line: CommandLine
 ) -> None:

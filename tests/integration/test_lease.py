@@ -47,7 +47,7 @@ def weights_of(job: Job, cache_dir: Path) -> str:
 
 
 # The longer one is the requirement; the shorter one is quick enough to run each time.
-@pytest.mark.parametrize("leases", [2.2, pytest.param(10.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("leases", [2.2, pytest.param(10.0, marks=pytest.mark.slow(reason="waits ten leases"))])
 def test_a_job_much_longer_than_the_lease_runs_once(cluster: Cluster, leases: float) -> None:
     # Given two workers, one of which is idle and looks for abandoned messages every half second
     busy = cluster.start_worker()

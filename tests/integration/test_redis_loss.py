@@ -63,7 +63,9 @@ def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
     assert (command_line.sweep(name) / "leaderboard.json").read_bytes() == clean
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow(reason="SIGKILL is the harder case"))]
+)
 def test_a_restart_with_persistence_costs_nothing(
     command_line: CommandLine,
     persistent_redis_server: RedisServer,

@@ -30,6 +30,7 @@ def make(line: CommandLine, folder: Path, *sweeps: str, status: int = 0) -> subp
     return done
 
 
+@pytest.mark.slow(reason="runs sweeps and draws their charts twice")
 def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: CommandLine, tmp_path: Path) -> None:
     # Given small sweeps of both rules
     small = ("--seeds", "0-4", "--epochs", "2", "--limit", "400")
@@ -60,6 +61,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     assert "put back, 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
 
 
+@pytest.mark.slow(reason="runs sweeps")
 def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:
     command_line.run(
         "sweep", "--seeds", "0-1", "--learning-rates", "0.1", "--epochs", "1", "--limit", "100", "--name", "a"

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from nn.datasets.mnist import load_mnist
 from nn.weights import digest
@@ -47,6 +48,7 @@ def test_sigterm_gives_the_job_back_at_an_epochs_end(cluster: Cluster, cache_dir
     wait_for(lambda: not client.exists(f"seedsweep:checkpoint:{run}"), "no checkpoint", report=cluster.logs)
 
 
+@pytest.mark.slow(reason="starts worker after worker")
 def test_ending_workers_again_and_again_is_no_fault_of_the_job(cluster: Cluster) -> None:
     # Given a job, and more restarts than it may take workers down
     run = cluster.submit(make_job(epochs=250)).id
@@ -112,6 +114,7 @@ def test_a_worker_ends_although_redis_does_not_answer(
         cluster.close()
 
 
+@pytest.mark.slow(reason="starts worker after worker")
 def test_a_rolling_restart_loses_at_most_an_epoch_each(cluster: Cluster) -> None:
     # Given two workers with more jobs than they can train at once
     workers = [cluster.start_worker(), cluster.start_worker()]

@@ -35,6 +35,7 @@ def celery(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow(reason="runs everything that a cluster does")
 def test_the_cluster_does_all_its_work_without_one_refusal(
     secured_cluster: Cluster, secured_server: SecuredServer, command_line: CommandLine, tmp_path: Path
 ) -> None:

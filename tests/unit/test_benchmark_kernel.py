@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
 
 
+@pytest.mark.slow(reason="runs a benchmark")
+@pytest.mark.process
 def test_the_kernels_benchmark_trains_the_same_network_in_every_row(tmp_path: Path) -> None:
     # When the benchmark is run for a moment
     figures_file = tmp_path / "kernel.json"

@@ -63,6 +63,7 @@ def test_warm_load_gives_the_same_bits_from_shared_pages(small_folder: Path, cac
     assert not warm.train.values.flags.writeable
 
 
+@pytest.mark.process
 def test_warm_load_needs_no_scikit_learn(cache_dir: Path, mnist: Dataset) -> None:
     program = (
         "import sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
@@ -246,6 +247,7 @@ def test_cache_folder_that_cannot_be_made_costs_no_more_than_time(
     assert same_data(load_mnist(small_folder, cache_dir=tmp_path / "file" / "cache"), fresh)
 
 
+@pytest.mark.process
 def test_full_disk_costs_no_more_than_time_and_leaves_nothing(small_folder: Path, tmp_path: Path) -> None:
     # Given a process that may not write files of more than 300 bytes: the kernel then answers as a full disk does
     program = (
@@ -262,6 +264,7 @@ def test_full_disk_costs_no_more_than_time_and_leaves_nothing(small_folder: Path
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
+@pytest.mark.process
 def test_concurrent_writers_are_harmless(small_folder: Path, fresh: Dataset, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"

@@ -18,14 +18,19 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from nn import DeepNeuralNetwork
 
 
+@parametrize_with_checks([DeepNeuralNetwork()])
+def test_scikit_learns_whole_suite(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow(reason="the whole suite for two more configurations")
 @parametrize_with_checks(
     [
-        DeepNeuralNetwork(),
         DeepNeuralNetwork(dtype="float64", shuffle=True),
         DeepNeuralNetwork(engine="numpy", loss="sum_of_squares", learning_rate=0.1, epochs=20),
     ]
 )
-def test_scikit_learns_whole_suite(estimator, check) -> None:
+def test_scikit_learns_whole_suite_in_other_configurations(estimator, check) -> None:
     check(estimator)
 
 

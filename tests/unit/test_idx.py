@@ -137,6 +137,7 @@ def test_a_folder_in_place_of_a_file_is_a_missing_file(folder: Path) -> None:
     assert "has no file" in refusal(folder)
 
 
+@pytest.mark.process
 def test_lying_header_and_gzip_bomb_cost_no_memory(folder: Path, tmp_path: Path) -> None:
     # Given headers that announce 280 TB and 1 GB, and a small file that announces 16 bytes and unpacks to 1 GB
     huge = struct.pack(">IIII", 0x0803, 2**32 - 1, 256, 256)

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.process
+
 JOB = """
 import logging, sys
 import numpy as np
@@ -77,6 +79,7 @@ def test_the_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert weights(first) == weights(second)
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 def test_code_for_another_cpu_or_shape_is_kept_beside(tmp_path: Path) -> None:
     train(tmp_path)
     train(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
@@ -84,12 +87,14 @@ def test_code_for_another_cpu_or_shape_is_kept_beside(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.nbi"))) == 2
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 def test_code_for_a_chosen_cpu_serves_hosts_of_every_kind(tmp_path: Path) -> None:
     chosen = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     train(tmp_path, **chosen)
     assert count(train(tmp_path, job=ELSEWHERE + JOB, **chosen), "data loaded") == 1
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 def test_code_for_the_own_cpu_serves_no_host_of_another_kind(tmp_path: Path) -> None:
     train(tmp_path)
     assert count(train(tmp_path, job=ELSEWHERE + JOB), "data loaded") == 0
@@ -109,6 +114,7 @@ def test_a_change_in_any_source_of_the_kernel_compiles_again(tmp_path: Path) -> 
     assert count(train(tmp_path / "cache", root=copy), "data loaded") == 0
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> None:
     # Given an installation whose cache folder cannot be made, and no home to write to. (Files in the way stop even
     # root, whom permissions do not.)
@@ -126,6 +132,7 @@ def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> Non
     assert weights(lines) == weights(train(tmp_path / "cache"))
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 @pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
 def test_damaged_files_cost_time_only(kind: str, tmp_path: Path) -> None:
     good = train(tmp_path)
@@ -137,6 +144,7 @@ def test_damaged_files_cost_time_only(kind: str, tmp_path: Path) -> None:
     assert weights(lines) == weights(good)
 
 
+@pytest.mark.slow(reason="compiles the kernel several times")
 def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
     def allow_small_files_only() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))

@@ -372,6 +372,7 @@ class TestRefusals:
                 network(**other).fit(train, resume_from=four)
 
 
+@pytest.mark.process
 def test_errors_can_be_imported_without_the_network() -> None:
     program = (
         "import sys, nn.errors; print({'numpy', 'numba', 'sklearn'} & set(sys.modules)); import nn; nn.no_such_name"

@@ -98,7 +98,7 @@ def test_it_prints_what_the_notebook_prints_on_a_part_of_the_data(mnist: Dataset
     assert max(expected) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="runs the notebook's ten epochs on all of MNIST")
 @pytest.mark.parametrize("seed", [0, 1, 42])
 def test_it_prints_what_the_notebook_prints_over_ten_epochs_of_all_of_the_data(mnist: Dataset, seed: int) -> None:
     expected, printed = printed_by_both(mnist, seed, n_train=59_500, n_validation=10_500, epochs=10, l_rate=0.001)

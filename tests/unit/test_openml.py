@@ -30,6 +30,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib.request, "_opener", None)
 
 
+@pytest.mark.slow(reason="parses all 70,000 images as text")
 def test_it_is_the_bundled_data(mnist: Dataset, tmp_path: Path) -> None:
     # Given all of MNIST as OpenML has it
     write_openml_cache(tmp_path / "openml", *idx.read_folder(BUNDLED))

@@ -153,6 +153,7 @@ def test_single_options_are_checked_without_the_others() -> None:
         check_options(loss="sum_of_squares", epochs="3")
 
 
+@pytest.mark.process
 def test_the_model_needs_no_numpy() -> None:
     program = (
         "import sys, nn.options.network, nn.options.values, nn.options.validation, orchestrator.sweeps.fields; "

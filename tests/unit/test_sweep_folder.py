@@ -127,6 +127,7 @@ new_folder.make(pathlib.Path(sys.argv[1]), "{}")
 """
 
 
+@pytest.mark.process
 def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(tmp_path: Path) -> None:
     # Given what two makers left, one long ago and one just now, and folders of somebody's own that are called so
     for name in ("old", "new"):
