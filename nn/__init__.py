@@ -1,4 +1,4 @@
-"""What is trained: the network, its kernel and its data. Imports neither `worker` nor `orchestrator`."""
+"""The network that is trained, its compiled kernel and its data. Imports neither `worker` nor `orchestrator`."""
 
 from typing import TYPE_CHECKING, Any
 

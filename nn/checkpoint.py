@@ -1,4 +1,4 @@
-"""What training reports after each epoch, and all that it needs to go on from there."""
+"""The record of an epoch, and the checkpoint from which training resumes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from nn.weights import Weights
 
 
 class EpochRecord(NamedTuple):
-    """What one epoch gave.
+    """The duration and the accuracy of one epoch.
 
     Attributes:
-        epoch: Its number, from 1.
-        seconds: How long it took, training and validation together.
-        validation_accuracy: Share of the validation set that is classified right; None without a validation set.
-        notebook_accuracy: What the notebook would have printed, in its own scale; None but for `rule="notebook"` with a
+        epoch: The number of the epoch, counted from 1.
+        seconds: The duration of training and validation together.
+        validation_accuracy: The share of the validation set that is classified correctly, from 0 to 1; None without a
             validation set.
+        notebook_accuracy: The number that the notebook would have printed (`nn.notebook.notebook_accuracy`); None
+            unless the rule is `notebook` and there is a validation set.
     """
 
     epoch: int
@@ -27,14 +28,14 @@ class EpochRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Training as it stood at the end of an epoch: `fit(..., resume_from=checkpoint)` goes on to the same bits.
+    """The state of training at the end of an epoch. `fit(..., resume_from=checkpoint)` continues to the same bits.
 
-    There is no state of a random generator in it, because the order of an epoch follows from the seed and the epoch's
-    number alone.
+    It holds no state of a random generator, because the order of an epoch depends on the seed and the number of the
+    epoch only.
 
     Attributes:
         weights: The weights after the last epoch of the history.
-        history: The record of every epoch so far.
+        history: The record of each epoch so far.
     """
 
     weights: Weights
@@ -42,5 +43,5 @@ class Checkpoint:
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done."""
+        """The number of epochs trained so far."""
         return len(self.history)

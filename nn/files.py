@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whoever writes at the same time and whenever the power goes."""
+"""Files that are complete or absent, despite concurrent writers and power failures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-#: Seconds after which a temporary file can only be the remains of a killed writer.
+#: Seconds after which a temporary file can only have been left by a killed writer.
 STALE_SECONDS = 3600.0
-#: What `write_atomically` calls a file until it is whole; other programs have hidden files called `.tmp`, too.
+#: The name of a file that `write_atomically` has not completed yet. Other programs have hidden `.tmp` files, too.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` with a new file and give it the name `path` once it is complete and on disk.
+    """Call `write` with a new file, and rename the file to `path` once it is complete and on disk.
 
-    Readers see the old file or the new one, never a part. On an error the old file stays and nothing is left behind.
+    Readers see the old file or the new one, never a partial one. On an error the old file remains and the new one is
+    removed.
 
     Raises:
         OSError: the folder is missing or cannot be written, or the disk is full.
@@ -41,9 +42,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
-    """Remove the temporary files that killed writers left in `folder` more than so many seconds ago."""
+    """Remove the temporary files that killed writers left in `folder` more than `seconds` ago."""
     for left in folder.glob(".*.tmp"):
-        # Another process may remove it first; and what cannot be removed must not cost what is to be written.
+        # Another process may remove the file first, and a file that cannot be removed must not prevent a write.
         with contextlib.suppress(OSError):
             found = left.lstat()
             is_ours = _TEMPORARY.fullmatch(left.name) is not None and stat.S_ISREG(found.st_mode)
@@ -52,20 +53,20 @@ def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
 
 
 def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
-    """Open a file for reading, if it is one that ends: a pipe would be waited for, and a device read for ever.
+    """Open a regular file for reading; opening a pipe could block, and a device may have no end.
 
-    Links are followed. Of what is refused nothing has been read.
+    Links are followed. Nothing is read from a file that is rejected.
 
     Raises:
-        OSError: the file cannot be opened, is of another kind, or has more bytes. `strerror` says which, without the
-            path: "No such file or directory", "Not a regular file".
+        OSError: the file cannot be opened, is not a regular file, or has more than `max_bytes` bytes. `strerror` gives
+            the reason without the path: "No such file or directory", "Not a regular file".
     """
     try:
-        # Before it is opened, because some devices notice that.
+        # Checked before it is opened, because opening has side effects on some devices.
         _check(path, path.stat(), max_bytes)
-        # Another file may have the name by now: a pipe is not waited for, and what was opened is looked at again.
+        # Another file may have taken the name meanwhile: do not block on a pipe, and check the opened file again.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # a name with a null byte
         raise OSError(errno.EINVAL, str(error), str(path)) from None
     try:
         _check(path, os.fstat(descriptor), max_bytes)
@@ -76,7 +77,7 @@ def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the content of such a file, and never more than `max_bytes`, however it grows meanwhile.
+    """Return the content of a regular file: at most `max_bytes` bytes, even if the file grows meanwhile.
 
     Raises:
         OSError: as for `open_regular`.
@@ -86,14 +87,15 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def open_own(path: Path, flags: int = 0) -> io.FileIO:
-    """Open a file for reading and writing, unbuffered, if its name is one of a file and not of a link to one.
+    """Open a regular file for reading and writing, unbuffered, without following a link.
 
     Args:
         path: The file.
-        flags: More of `os.open`, such as `os.O_CREAT`.
+        flags: More flags of `os.open`, such as `os.O_CREAT`.
 
     Raises:
-        OSError: the file cannot be opened, or is of another kind; `strerror` says which, without the path.
+        OSError: the file cannot be opened, or is a link or not a regular file; `strerror` gives the reason without the
+            path.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o666)
     try:

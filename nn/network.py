@@ -1,4 +1,4 @@
-"""The network as a scikit-learn classifier. Its training loop is the only one: the workers train through it too."""
+"""The network as a scikit-learn classifier. Workers train through it, too: there is no other training loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nn.checkpoint import Checkpoint, EpochRecord
-from nn.engine import Engine
+from nn.engine import Engine, make_engine
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, check_options
 from nn.samples import Samples, pack
@@ -26,29 +26,29 @@ ValidationSet = Samples | tuple[Any, ArrayLike]
 
 
 class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
-    """Two hidden layers of sigmoids under a softmax, without biases, trained by exact SGD: one sample, one update.
+    """A network of two sigmoid hidden layers and a softmax, without biases, trained by SGD with one update per sample.
 
     Args:
-        hidden_layer_sizes: Widths of the two hidden layers.
-        learning_rate: The step of gradient descent. 0.03 gives the best accuracy on MNIST in 10 epochs.
-        epochs: How often to go through the training set.
-        loss: `cross_entropy`, or `sum_of_squares` of the probabilities' errors.
-        rule: `backprop`, or `notebook`: the update that the notebook's code makes, which cannot learn.
-        dtype: `float32` or `float64`: in what the network computes, what its weights are, and to what it rounds X
-            (but not `Samples`, whose values it widens).
-        shuffle: Whether each epoch takes the samples in a new order. Epoch k's order is
-            `RandomState([seed, k]).permutation(n_samples)`, so it does not depend on what was trained before.
-        engine: `compiled`, or `numpy`: readable, and much slower.
-        random_state: An int gives the same initial weights and orders each time: the weights that the notebook draws
-            after `np.random.seed(random_state)`.
+        hidden_layer_sizes: The widths of the two hidden layers.
+        learning_rate: The step size of gradient descent. 0.03 gives the best accuracy on MNIST in 10 epochs.
+        epochs: The number of passes over the training set.
+        loss: `cross_entropy`, or `sum_of_squares`, the squared errors of the probabilities.
+        rule: `backprop`, or `notebook`, the update of the notebook's code, which cannot learn.
+        dtype: `float32` or `float64`: the type of the weights and of all computations. X is rounded to it; the values
+            of `Samples` are not.
+        shuffle: Whether each epoch takes the samples in a new order. The order of epoch k is
+            `RandomState([seed, k]).permutation(n_samples)`: it does not depend on the epochs before.
+        engine: `compiled`, or `numpy`, which is readable and much slower.
+        random_state: An int makes initial weights and orders reproducible: the initial weights are those that the
+            notebook draws after `np.random.seed(random_state)`.
 
     Attributes:
         classes_: The labels, sorted, shape (n_classes,).
-        n_features_in_: How many features a sample has.
-        feature_names_in_: Their names, if `X` had names that are all strings.
-        weights_: The weights after the last epoch (`nn.weights.Weights`): each matrix has the shape (rows, columns) of
-            the formula z = W a. scikit-learn's `coefs_` would be their transposes.
-        history_: An `EpochRecord` for each epoch trained so far.
+        n_features_in_: The number of features of a sample.
+        feature_names_in_: The names of the features, if `X` had names that are all strings.
+        weights_: The weights after the last epoch (`nn.weights.Weights`). Each matrix is the W of the formula z = W a,
+            which is the transpose of a matrix in scikit-learn's `coefs_`.
+        history_: One `EpochRecord` per epoch trained so far.
     """
 
     classes_: NDArray[Any]
@@ -94,16 +94,17 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         callback: Callable[[DeepNeuralNetwork], object] | None = None,
         resume_from: Checkpoint | None = None,
     ) -> Self:
-        """Train from new weights for `epochs` epochs.
+        """Train for `epochs` epochs, starting from new weights.
 
         Args:
-            X: shape (n_samples, n_features), dense or `scipy.sparse`; or `Samples`, used as they are, without a copy.
-            y: The label of each sample, of any type; None with `Samples`, whose classes are 0, 1, and so on.
-            validation_set: What to measure accuracy on after each epoch: `Samples`, or a pair (X, y).
+            X: The features, shape (n_samples, n_features), dense or `scipy.sparse`; or `Samples`, which are not copied.
+            y: The label of each sample, of any type, shape (n_samples,); None with `Samples`, whose classes are 0, 1,
+                and so on.
+            validation_set: The samples on which accuracy is measured after each epoch: `Samples`, or a pair (X, y).
             callback: Called after each epoch with this network, whose `history_` and `weights_` are up to date. An
-                exception that it raises ends the training; the network then stands at the end of that epoch.
-            resume_from: Where an earlier `fit` of the same network on the same samples stood. Going on gives the same
-                bits as never having stopped; with `shuffle`, this takes an int as `random_state`.
+                exception that it raises ends the training and leaves the network as of the end of that epoch.
+            resume_from: The checkpoint of an earlier `fit` of the same network on the same samples. Resuming gives the
+                same bits as training without interruption; with `shuffle`, only if `random_state` is an int.
 
         Raises:
             InvalidInputError: a parameter or an argument cannot be used; it is a ValueError.
@@ -161,7 +162,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return self._make_engine().predict_proba(samples)
 
     def checkpoint(self) -> Checkpoint:
-        """Return where training stands, for `fit(..., resume_from=...)`."""
+        """Return a checkpoint of the training so far, for `fit(..., resume_from=...)`."""
         check_is_fitted(self)
         return Checkpoint(self.weights_, tuple(self.history_))
 
@@ -179,7 +180,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             )
 
     def _take_first(self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None) -> Samples:
-        """Check the samples of a new training, and learn from them what the features and classes are."""
+        """Check the samples of a new training; take the features and classes from them."""
         if isinstance(X, Samples):
             if len(X) == 0:
                 raise InvalidInputError("X", "no samples", "at least one")
@@ -193,7 +194,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return pack(X, self._encode(y), len(self.classes_))
 
     def _take(self, X: Any, y: ArrayLike | None = None) -> Samples:
-        """Check samples against those of the first training; without y, their labels mean nothing."""
+        """Check samples against those of the first training; without y, their labels are meaningless zeros."""
         if isinstance(X, Samples):
             if X.n_features != self.n_features_in_:
                 raise InvalidInputError("X", f"{X.n_features} features", f"{self.n_features_in_}, as in fit")
@@ -244,7 +245,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return accuracy, float(notebook_accuracy(predictions, validation.labels, len(self.classes_)))
 
     def _start(self, samples: Samples) -> None:
-        """Draw the initial weights, and what shuffling needs."""
+        """Draw the initial weights and the seed of the shuffled orders."""
         random_state = check_random_state(self.random_state)
         hidden_1, hidden_2 = self.hidden_layer_sizes
         sizes = samples.n_features, int(hidden_1), int(hidden_2), len(self.classes_)
@@ -267,18 +268,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.history_ = list(checkpoint.history)
 
     def _make_engine(self) -> Engine:
-        # Imported where they are used: who trains with NumPy alone does not wait for a compiler to load.
-        if self.rule == "notebook":
-            from nn.notebook import notebook_engine
-
-            return notebook_engine(self.weights_, engine=self.engine)
-        if self.engine == "numpy":
-            from nn.reference import NumPyEngine
-
-            return NumPyEngine(self.weights_, loss=self.loss)
-        from nn.kernel.engine import CompiledEngine
-
-        return CompiledEngine(self.weights_, loss=self.loss)
+        return make_engine(self.engine, self.weights_, loss=self.loss, rule=self.rule)
 
 
 def _plain(value: object) -> object:
@@ -293,9 +283,10 @@ def _plain(value: object) -> object:
 
 
 def print_epoch(network: DeepNeuralNetwork) -> None:
-    """Print the notebook's line for the last epoch; a callback for `fit`.
+    """Print a line about the last epoch in the notebook's format; a callback for `fit`.
 
-    The time is that of all epochs so far. The accuracy is a percentage; for `rule="notebook"` it is the notebook's own.
+    The time is the total of all epochs so far. The accuracy is a percentage, or the notebook's own number for
+    `rule="notebook"`.
     """
     last = network.history_[-1]
     line = f"Epoch: {last.epoch}, Time Spent: {sum(record.seconds for record in network.history_):.2f}s"

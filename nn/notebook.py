@@ -1,8 +1,8 @@
-"""The notebook's training rule and accuracy exactly as its code has them, to reproduce its results.
+"""The notebook's training rule and accuracy exactly as in its code, to reproduce its results.
 
-Neither is what its text describes. Where backpropagation has the outer product of a layer's error with the activations
-that come *into* the layer, its code has the scalar product with those that go *out*; one number is then subtracted
-from every weight of the layer, and no weight can learn anything of its own.
+Both differ from what its text describes. Backpropagation takes the outer product of a layer's error with the
+activations that come *into* the layer. The notebook's code takes the scalar product with the activations that go *out*
+of it, and subtracts this one number from every weight of the layer, so that no weight can learn anything of its own.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.engine import Engine
 from nn.kernel.engine import CompiledEngine
 from nn.options.network import check_options
 from nn.weights import Weights
 
 
 def sigmoid_derivative(z: NDArray[Any]) -> NDArray[Any]:
-    """Return exp(-z) / (exp(-z) + 1)**2. It is NaN where exp(-z) overflows; all weights become NaN after it."""
+    """Return exp(-z) / (exp(-z) + 1)**2. It is NaN where exp(-z) overflows, which then turns all weights into NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         e = np.exp(-z)
         return e / (e + 1) ** 2  # type: ignore[no-any-return]
 
 
 def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float, float]:
-    """Return the one number for each layer that the rule takes, times the learning rate, from all of its weights.
+    """Return for each layer the number that the rule, times the learning rate, subtracts from all of its weights.
 
     Args:
-        weights: The network.
+        weights: The weights.
         x: A sample, shape (n_features,).
         y: Its one-hot label, shape (n_classes,).
     """
@@ -51,18 +50,18 @@ class _NumPyRule(reference.NumPyEngine):
             W -= W.dtype.type(learning_rate) * change
 
 
-def notebook_engine(weights: Weights, *, engine: str = "compiled") -> Engine:
-    """Return an engine that trains by the notebook's rule, and predicts as the others do.
+def notebook_engine(weights: Weights, *, engine: str = "compiled") -> CompiledEngine | reference.NumPyEngine:
+    """Return an engine that trains by the notebook's rule and predicts like any other engine.
 
     Args:
-        weights: Where to start; copied.
-        engine: "compiled", or "numpy" for the plain one.
+        weights: The initial weights; copied.
+        engine: `compiled` or `numpy`.
 
     Raises:
-        InvalidInputError: For another engine.
+        InvalidInputError: the engine is unknown.
     """
     check_options(engine=engine)
-    # The rule takes the error of the output to be what it is under this loss.
+    # The rule uses the output error of this loss, whatever loss the job names.
     if engine == "compiled":
         return CompiledEngine(weights, loss="cross_entropy", rule="notebook")
     return _NumPyRule(weights, loss="cross_entropy")
@@ -72,8 +71,8 @@ def notebook_accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64],
     """Return the number that the notebook prints as the accuracy of an epoch.
 
     Its code compares the predicted class index with each element of the one-hot label, divides the sum over the
-    samples by 100, and averages over the classes. An index of 0 thus equals the label's n_classes - 1 zeros, an index
-    of 1 equals its one, and any other equals nothing.
+    samples by 100, and averages over the classes. A predicted 0 thus equals the n_classes - 1 zeros of the label, a
+    predicted 1 equals its single one, and any other prediction equals nothing.
 
     Args:
         predictions: Class indices, shape (n_samples,).

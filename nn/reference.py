@@ -1,7 +1,7 @@
-"""One step of stochastic gradient descent in plain NumPy: the readable statement of what `nn.kernel.engine` computes.
+"""Stochastic gradient descent in plain NumPy: the readable definition of what `nn.kernel.engine` computes.
 
-The names are the notebook's: A0 is a sample, A1 and A2 are the hidden layers' activations, A3 the output. Shapes are
-those of `nn.weights.Weights`; a sample x has shape (n_features,), a one-hot label y has shape (n_classes,).
+The names are the notebook's: A1 and A2 are the activations of the hidden layers, A3 those of the output layer. The
+weights have the shapes of `nn.weights.Weights`; a sample x has shape (n_features,), a one-hot label y (n_classes,).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class Activations(NamedTuple):
-    """What the layers give out for one sample: A1 (hidden_1,), A2 (hidden_2,), A3 (n_classes,)."""
+    """The activations of the layers for one sample: A1 (hidden_1,), A2 (hidden_2,), A3 (n_classes,)."""
 
     A1: Array
     A2: Array
@@ -27,24 +27,24 @@ class Activations(NamedTuple):
 
 
 def sigmoid(z: Array) -> Array:
-    """Return 1 / (1 + exp(-z)); 0 where exp(-z) overflows."""
+    """Return 1 / (1 + exp(-z)), which is 0 where exp(-z) overflows."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-z))
 
 
 def sigmoid_derivative(a: Array) -> Array:
-    """Return the derivative of the sigmoid with respect to z, from its value a = sigmoid(z): a (1 - a)."""
+    """Return the derivative of the sigmoid at z, a (1 - a), given its value a = sigmoid(z)."""
     return a * (1 - a)  # type: ignore[no-any-return]
 
 
 def softmax(z: Array) -> Array:
-    """Return exp(z) / sum(exp(z)), from differences to the largest z, so that nothing overflows."""
+    """Return exp(z) / sum(exp(z)), computed from z - max(z) so that nothing overflows."""
     exps = np.exp(z - z.max())
     return exps / exps.sum()  # type: ignore[no-any-return]
 
 
 def forward(weights: Weights, x: Array) -> Activations:
-    """Return every layer's activations for one sample."""
+    """Return the activations of every layer for one sample."""
     A1 = sigmoid(weights.W1 @ x)
     A2 = sigmoid(weights.W2 @ A1)
     A3 = softmax(weights.W3 @ A2)
@@ -57,19 +57,20 @@ def cross_entropy(output: Array, y: Array) -> float:
 
 
 def cross_entropy_error(output: Array, y: Array) -> Array:
-    """Return the derivative of `cross_entropy` with respect to the softmax's input: output - y."""
+    """Return the gradient of `cross_entropy` with respect to the input of the softmax: output - y."""
     return output - y
 
 
 def sum_of_squares(output: Array, y: Array) -> float:
-    """Return sum((output - y)**2); there is no factor of one half, so that its derivative has a factor of two."""
+    """Return sum((output - y)**2), without a factor of one half: the gradient has a factor of two."""
     return float(np.sum((output - y) ** 2))
 
 
 def sum_of_squares_error(output: Array, y: Array) -> Array:
-    """Return the derivative of `sum_of_squares` with respect to the softmax's input.
+    """Return the gradient of `sum_of_squares` with respect to the input of the softmax.
 
-    It is J 2 (output - y), where J is the softmax's Jacobian: J[i, k] = output[i] (delta[i, k] - output[k]).
+    By the chain rule it is 2 J (output - y), where J is the Jacobian of the softmax,
+    J[i, k] = output[i] (delta[i, k] - output[k]).
     """
     jacobian = np.diag(output) - np.outer(output, output)
     return jacobian @ (2 * (output - y))  # type: ignore[no-any-return]
@@ -81,8 +82,9 @@ _ERRORS = {"cross_entropy": cross_entropy_error, "sum_of_squares": sum_of_square
 def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, loss: str) -> Weights:
     """Return the gradient of the loss with respect to each weight, in the shapes of the weights.
 
-    The error of a layer is the derivative of the loss with respect to what goes into its activation function; a
-    weight's gradient is the error of the node that it leads to times the activation that it comes from.
+    This is backpropagation (Rumelhart, Hinton and Williams, Nature 323, 1986): the error of a layer is the gradient of
+    the loss with respect to the input of its activation function, and the gradient of a weight is the error of the node
+    that it leads to times the activation of the node that it comes from.
     """
     A1, A2, A3 = activations
     error_3 = _ERRORS[loss](A3, y)
@@ -92,25 +94,25 @@ def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, 
 
 
 def update(weights: Weights, gradients: Weights, learning_rate: float) -> None:
-    """Move the weights in place: W -= learning_rate * gradient."""
+    """Update the weights in place: W -= learning_rate * gradient."""
     for W, gradient in zip(weights, gradients, strict=True):
         W -= W.dtype.type(learning_rate) * gradient
 
 
 def sgd_step(weights: Weights, x: Array, y: Array, *, learning_rate: float, loss: str) -> None:
-    """Train the weights in place with one sample."""
+    """Update the weights in place by one step on one sample."""
     update(weights, backward(weights, x, y, forward(weights, x), loss=loss), learning_rate)
 
 
 class NumPyEngine:
-    """The same training as `nn.kernel.engine.CompiledEngine`, by the functions of this module.
+    """Trains like `nn.kernel.engine.CompiledEngine`, with the functions of this module.
 
     Args:
-        weights: Where to start; copied.
-        loss: "cross_entropy" or "sum_of_squares".
+        weights: The initial weights; copied.
+        loss: `cross_entropy` or `sum_of_squares`.
 
     Raises:
-        InvalidInputError: For another loss.
+        InvalidInputError: the loss is unknown.
     """
 
     def __init__(self, weights: Weights, *, loss: str) -> None:
@@ -131,7 +133,7 @@ class NumPyEngine:
         sgd_step(self._weights, x, y, learning_rate=learning_rate, loss=self._loss)
 
     def predict_proba(self, samples: Samples) -> Array:
-        """Return the probability of each class; see `nn.engine.Engine`. A row's does not depend on the other rows."""
+        """Return the probability of each class; see `nn.engine.Engine`. Rows are computed one by one."""
         dtype = self._weights.W1.dtype
         probabilities = np.empty((len(samples), len(self._weights.W3)), dtype)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Labelled samples in compressed sparse rows: the one form in which the engines take data."""
+"""Labelled samples in compressed sparse rows, the only format of data that the engines take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain, contiguous, read-only view: memory maps and fresh arrays then share one compiled kernel."""
+    """Return a plain, contiguous, read-only view, so that one compiled kernel serves memory maps and new arrays."""
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.setflags(write=False)
     return view
@@ -18,15 +18,15 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows of features with a class index each. Only nonzero features are stored; their order is ascending.
+    """Rows of features, each with a class index. Only nonzero features are stored, in ascending order.
 
     Attributes:
-        indptr: int64, shape (n_samples + 1,). Row i holds the entries `indptr[i]:indptr[i + 1]`.
+        indptr: int64, shape (n_samples + 1,). Row i has the entries `indptr[i]:indptr[i + 1]`.
         indices: uint16 or int32, shape (n_entries,). The feature of each entry.
         values: float32 or float64, shape (n_entries,). The value of each entry.
         labels: int64, shape (n_samples,). The class index of each row, from 0.
-        n_features: How many features a row has.
-        n_classes: How many classes there are; at least one more than the largest label, which is also the default.
+        n_features: The number of features of a row, zeros included.
+        n_classes: The number of classes; at least, and by default, one more than the largest label.
     """
 
     indptr: NDArray[np.int64]
@@ -45,7 +45,7 @@ class Samples:
         return len(self.labels)
 
     def first(self, n: int | None) -> Samples:
-        """Return the first `n` rows without copying their entries; all of them for None or a larger `n`."""
+        """Return the first `n` rows without copying their entries, or all rows if `n` is None or larger."""
         if n is None or n >= len(self):
             return self
         end = int(self.indptr[n])
@@ -58,14 +58,14 @@ class Samples:
         )
 
     def dense(self, row: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return one row with its zeros, shape (n_features,)."""
+        """Return one row as a dense vector, shape (n_features,)."""
         x = np.zeros(self.n_features, dtype)
         entries = slice(self.indptr[row], self.indptr[row + 1])
         x[self.indices[entries]] = self.values[entries]
         return x
 
     def to_dense(self) -> NDArray[Any]:
-        """Return all rows with their zeros, shape (n_samples, n_features), in the dtype of the values."""
+        """Return all rows as a dense matrix, shape (n_samples, n_features), in the dtype of the values."""
         dense = np.zeros((len(self), self.n_features), self.values.dtype)
         rows = np.repeat(np.arange(len(self)), np.diff(self.indptr))
         dense[rows, self.indices] = self.values
@@ -80,16 +80,16 @@ def pack_bytes(images: NDArray[np.uint8], labels: NDArray[Any]) -> Samples:
 
 
 def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
-    """Pack rows of features, in their own dtype.
+    """Pack rows of features, keeping their dtype.
 
     Args:
-        X: shape (n_samples, n_features), a NumPy array or a SciPy sparse array. Its entries are finite.
-        labels: shape (n_samples,). The class index of each row, from 0.
-        n_classes: As in `Samples`.
+        X: A NumPy array or SciPy sparse array of finite numbers, shape (n_samples, n_features).
+        labels: The class index of each row, from 0, shape (n_samples,).
+        n_classes: The number of classes, as in `Samples`.
     """
     indptr, indices, values = _entries_of_dense(X) if isinstance(X, np.ndarray) else _entries_of_sparse(X)
     n_features = X.shape[1]
-    # 16 bits are half the memory traffic of 32; few data sets are wider than that.
+    # 16-bit indices halve the memory traffic of 32-bit ones, and few data sets are too wide for them.
     indices = indices.astype(np.uint16 if n_features <= 2**16 else np.int32)
     return Samples(indptr.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)
 

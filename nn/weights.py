@@ -1,4 +1,4 @@
-"""The network's weights: how they start, and how they travel as safetensors."""
+"""The network's weights: their initialisation, and their storage as safetensors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from nn.errors import WeightsError
 from nn.files import read_regular, write_atomically
 
-#: The float types of safetensors that the engines know, little-endian.
+#: The float types of safetensors that the engines support, as little-endian dtypes.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
-#: No network that these engines could train in a lifetime comes near this size.
+#: The largest blob that is read: far more than any network that these engines can train.
 MAX_BYTES = 2**31
 
 
@@ -46,7 +46,7 @@ class Weights(NamedTuple):
 def initial_weights(layer_sizes: LayerSizes, random_state: np.random.RandomState, dtype: str) -> Weights:
     """Draw the weights that the notebook's `initialization()` draws after `np.random.seed(seed)`.
 
-    W1, W2 and W3 in this order from `randn`, each scaled by sqrt(1 / rows), in float64; then rounded to `dtype`.
+    W1, W2 and W3 are drawn in this order by `randn` in float64, scaled by sqrt(1 / rows), and then rounded to `dtype`.
     """
     _, *rows = layer_sizes
     drawn = (
@@ -62,19 +62,19 @@ def digest(blob: bytes) -> str:
 
 
 def to_safetensors(weights: Weights) -> bytes:
-    """Return the weights as a safetensors blob with the tensors W1, W2 and W3 in their public shapes.
+    """Return the weights as a safetensors blob with the tensors W1, W2 and W3, in the shapes of `Weights`.
 
-    The same weights give the same bytes.
+    Equal weights give equal bytes.
     """
     return safetensors.numpy.save({name: np.ascontiguousarray(matrix) for name, matrix in weights._asdict().items()})
 
 
 def from_safetensors(blob: bytes) -> Weights:
-    """Read weights from a safetensors blob, whoever wrote it.
+    """Read weights from an untrusted safetensors blob.
 
     Raises:
-        WeightsError: the blob is not intact safetensors, or does not hold exactly three matrices of one float dtype
-            that fit each other.
+        WeightsError: the blob is not intact safetensors, or does not hold exactly the matrices of one network in one
+            float dtype.
     """
     try:
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def from_safetensors(blob: bytes) -> Weights:
 
 
 def save(weights: Weights, path: Path) -> None:
-    """Write the weights to a file, whole or not at all.
+    """Write the weights to a file atomically.
 
     Raises:
         OSError: the file cannot be written.
@@ -100,7 +100,7 @@ def load(path: Path) -> Weights:
     """Read weights from a file.
 
     Raises:
-        WeightsError: the file cannot be read, or `from_safetensors` refuses its content.
+        WeightsError: the file cannot be read, or its content is invalid (`from_safetensors`).
     """
     try:
         return from_safetensors(read_regular(path, MAX_BYTES))
@@ -116,7 +116,7 @@ def _matrix(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
         raise WeightsError(f"the weights' {name} has the type {tensor['dtype']}; expected F32 or F64")
     if len(shape) != 2 or 0 in shape:
         raise WeightsError(f"the weights' {name} has the shape {_shown(shape)}; expected two dimensions, none empty")
-    # A copy, because an array over the blob's own bytes would be read-only and unaligned.
+    # Copied, because an array that shares the bytes of the blob would be read-only and unaligned.
     matrix: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
     return matrix
 

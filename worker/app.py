@@ -1,4 +1,4 @@
-"""The Celery app: every setting that is not Celery's default, each with its reason."""
+"""The Celery app: every setting that differs from Celery's default, with its reason."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from worker.tasks import register
 
 
 class SeedsweepApp(Celery):
-    """A Celery app made of `Settings` alone, so that a spawned child process can make the same one.
+    """A Celery app that is configured by `Settings` alone, so that a spawned child process can create the same app.
 
     Attributes:
-        settings: What it was made of.
-        broker_address: The broker's URL. Celery itself would prefer what its variables `CELERY_BROKER_URL`,
-            `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` say to what an app is made of.
-        backend_address: The result backend's URL, preferred to `CELERY_RESULT_BACKEND` likewise.
+        settings: The settings that it was created from.
+        broker_address: The broker's URL. Celery itself would prefer the variables `CELERY_BROKER_URL`,
+            `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` to an app's own configuration.
+        backend_address: The result backend's URL, which takes precedence over `CELERY_RESULT_BACKEND` likewise.
     """
 
     # Every message that anybody reads passes the gate, and workers obey no command but ours.
@@ -48,10 +48,10 @@ class SeedsweepApp(Celery):
 
 
 def create_app(settings: Settings) -> SeedsweepApp:
-    """Return an app for the cluster that the settings name. It connects when it is first used.
+    """Return an app for the cluster that the settings name. It connects on first use.
 
     Raises:
-        InvalidInputError: the broker or the result backend is not the URL of a Redis server.
+        InvalidInputError: the broker's or the result backend's URL is not that of a Redis server.
     """
     broker = redis_url(settings.broker_url or DEFAULT_BROKER, "CELERY_BROKER_URL")
     backend = redis_url(settings.result_backend or broker, "CELERY_RESULT_BACKEND")
@@ -64,11 +64,11 @@ def create_app(settings: Settings) -> SeedsweepApp:
         | _connections(settings, on_socket=backend.startswith("redis+socket"))
         | _certificates(broker)
     )
-    # One class for every scheme, chosen here so that users' URLs stay ordinary ones.
+    # Our backend for every scheme, chosen here so that users write ordinary redis:// URLs.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.redis.backend:LedgerBackend")
 
     register(app)
-    # By name, because who only submits needs no worker's parts.
+    # By name, because whoever only submits jobs does not need the worker's steps. Their `requires` order them.
     app.steps["worker"].update(["worker.steps.preload:PreloadStep", "worker.steps.stopping:StopStep"])
     app.steps["consumer"].update(
         [
@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
             "worker.steps.guard:GuardStep",
             "worker.steps.lease:LeaseStep",
             "worker.steps.polling:PollStep",
+            "worker.steps.presence:PresenceStep",
         ]
     )
     return app
@@ -83,73 +84,73 @@ def create_app(settings: Settings) -> SeedsweepApp:
 
 def _messages() -> dict[str, Any]:
     return {
-        # A queue of our own: other Celery applications on the same Redis do not take our jobs, nor we theirs.
+        # A queue of our own, so that other Celery applications on the same Redis do not take our jobs, nor we theirs.
         "task_default_queue": QUEUE,
         # Likewise for remote control and events: another application's `shutdown` does not end our workers.
         "control_exchange": CONTROL_NAMESPACE,
         "event_exchange": EVENTS,
         "event_queue_prefix": EVENTS,
-        # Never pickle, in either direction: a message must not be able to run code.
+        # Never pickle, in either direction: a message must not be able to execute code.
         "accept_content": ["json"],
         "result_accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
-        # Flower shows jobs only when told about them.
+        # Flower learns of jobs from events only.
         "worker_send_task_events": True,
         "task_track_started": True,
-        # Progress and errors go to Celery's logger; captured prints would only be logged twice.
+        # Progress and errors go to Celery's logger; captured output would be logged twice.
         "worker_redirect_stdouts": False,
     }
 
 
 def _reliability(settings: Settings) -> dict[str, Any]:
     return {
-        # A message is acknowledged when its result is stored; until then a dead worker's job goes to another one.
+        # A message is acknowledged once its result is stored: if the worker dies before that, it is redelivered.
         "task_acks_late": True,
-        # One job a process: a job must not wait behind a long one while another worker is idle.
+        # One job per process: no job may wait behind a long one while another worker is idle.
         "worker_prefetch_multiplier": 1,
-        # A child that dies (killed, out of memory) is an ordinary retry. If that cannot be sent, because Redis is away,
-        # the message goes back to the queue; without the second line the job would fail. What kills its child again
-        # and again is ended by the count of attempts (`worker.records.attempts`).
+        # A job whose process died (killed, out of memory) is retried. If Redis is away and the retry cannot be sent,
+        # the message returns to the queue; without the second line the job would fail. A job that keeps killing its
+        # process is ended by the limit of attempts (`worker.records.attempts`).
         "task_retry_on_worker_lost": True,
         "task_reject_on_worker_lost": True,
-        # Trap: when Redis is broker and backend, a restart of it would end running jobs as REVOKED, and lose them.
-        # Running jobs go on instead; the lease adopts them into the new connection.
+        # With the recommended True and Redis as broker and backend, a restart of Redis would end running jobs as
+        # REVOKED and lose them. Running jobs continue instead; the lease adopts them into the new connection.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # The lease counts adopted jobs in the new connection; reducing the count as well would leave processes idle.
+        # The new connection counts the adopted jobs already; reducing the prefetch count as well leaves processes idle.
         "worker_enable_prefetch_count_reduction": False,
-        # Trap: without it, a job that ends while Redis is away for a second fails although its training succeeded.
+        # Without it, a job that ends while Redis is away for a second fails although its training succeeded.
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 2000,
         "result_expires": settings.result_expires,
-        # A worker waits for its broker as long as it takes, when it starts and at any time later.
+        # A worker waits for its broker without a limit, when it starts and later.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # An error reply (Redis is full, or still loads its data) is waited out like a lost connection.
+        # An error reply (Redis is full, or still loading its data) is retried like a lost connection.
         "broker_channel_error_retry": True,
-        # A child imports NumPy and numba, and may compile the kernel, before it is ready.
+        # A spawned child imports NumPy and numba, and may compile the kernel, before it is ready.
         "worker_proc_alive_timeout": 120.0,
     }
 
 
 def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
-    # A message that no worker acknowledges or renews (`worker.steps.lease`) for this long goes to another worker.
-    # Celery reads the value in three places and wants the same in each.
+    # A message that is neither acknowledged nor renewed (`worker.steps.lease`) for this long is redelivered. Celery
+    # reads the value in three places and requires the same value in each.
     lease = {"visibility_timeout": settings.lease_seconds}
     return lease | {
         "broker_transport_options": lease
         | {
-            # Names of our own: under kombu's, all Celery applications on the same Redis restore each other's messages,
-            # each by its own timeout.
+            # Names of our own: under kombu's defaults, all Celery applications on the same Redis redeliver each other's
+            # messages, each by its own timeout.
             "unacked_key": UNACKED,
             "unacked_index_key": UNACKED_INDEX,
             "unacked_mutex_key": f"{UNACKED}_mutex",
-            # How often workers look for messages whose lease has ended. Kombu's defaults multiply to 100 seconds.
+            # How often workers look for expired leases. Kombu's defaults amount to every 100 seconds.
             "unacked_restore_interval": settings.restore_seconds,
             "unacked_restore_throttle": 1,
-            # A worker killed while it looks leaves a lock behind: kombu's default keeps all others off for 5 minutes.
+            # A worker that is killed while it looks leaves its lock behind: by default, no other looks for 5 minutes.
             "unacked_mutex_expire": max(5, int(2 * settings.restore_seconds)),
-            # Connections that went silent without being closed are found in seconds, not never.
+            # Without these, a connection that went silent without being closed is never noticed.
             "socket_timeout": settings.socket_seconds,
             "socket_connect_timeout": 5.0,
             "socket_keepalive": True,
@@ -159,7 +160,7 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
         "redis_socket_timeout": settings.socket_seconds,
         "redis_socket_connect_timeout": 5.0,
         "redis_backend_health_check_interval": 10,
-        # A unix socket has no keepalive, and redis-py refuses the option there.
+        # A unix socket has no keepalive, and redis-py rejects the option for it.
         "redis_socket_keepalive": not on_socket,
     }
 

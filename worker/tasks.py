@@ -16,7 +16,7 @@ logger = get_task_logger(__name__)
 
 
 def register(app: Celery) -> None:
-    """Add the task to an app."""
+    """Add the task to an app. Its worker also needs the boot steps that `worker.app` adds."""
 
     @app.task(
         name=TRAIN,
@@ -25,11 +25,12 @@ def register(app: Celery) -> None:
         lazy=False,
         shared=False,
         stopping=StopFlag(),
-        # A child that died is replaced; a moment's pause lets the machine recover from what killed it.
+        # After a child has died, a short pause lets the machine recover from what killed it.
         default_retry_delay=2,
-        # `worker.records.attempts` limits how often a job may take its worker down; it also sees whole workers die.
+        # `worker.records.attempts` limits how often a job may take its worker down; unlike Celery's count, it includes
+        # whole workers that died.
         max_retries=None,
-        # Refused jobs are their sender's fault: logged as one line, without a traceback.
+        # A refused job is its sender's fault: it is logged as one line, without a traceback.
         throws=(JobRefusedError,),
     )
     def train(task: TrainingTask, job: Any = None, *more: Any, **unknown: Any) -> Any:
@@ -37,24 +38,25 @@ def register(app: Celery) -> None:
 
         Args:
             task: This task.
-            job: The fields of a `Job`, whose key is the task's id.
-            more: Nothing: a message with more arguments is refused.
-            unknown: Nothing: a message with more arguments is refused.
+            job: The fields of a `Job`, whose key is in the task's id.
+            more: Must be empty: a message with more arguments is refused.
+            unknown: Must be empty likewise.
 
         Raises:
-            JobRefusedError: the message does not hold a job, or the job is not the one that the task's id names.
+            JobRefusedError: the message holds no valid job, or not the job that the task's id names.
         """
         accepted = accept(task.request.id, job, *more, **unknown)
         finished = stored_success(task)
         if finished is not None:
-            logger.info("%s has a result already: not trained again", accepted)
+            logger.info("%s already has a result and is not trained again", accepted)
             return finished
-        from worker.training.execution import Execution
+        # Imported here because whoever only submits jobs needs none of it.
+        from worker.training.execution import execute
 
-        return Execution(task, accepted).run()
+        return execute(task, accepted)
 
 
 def stored_success(task: Task) -> dict[str, Any] | None:
-    """Return the result that this task's id has already, or None."""
+    """Return the stored result of this task's id, or None if it has none."""
     meta = task.backend.get_task_meta(task.request.id, cache=False)
     return meta["result"] if meta["status"] == "SUCCESS" else None

@@ -1,1 +1,1 @@
-"""MNIST and data sets in its format: read, checked, split and kept ready. Imports only modules of `nn`."""
+"""MNIST and data sets in its format: read, checked, split and cached. Imports modules of `nn` only."""

@@ -1,4 +1,4 @@
-"""Named arrays kept on disk as `.npy` files, memory-mapped so that processes share their pages."""
+"""A cache of named arrays on disk: `.npy` files, memory-mapped so that processes share their pages."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from nn.files import open_regular, read_regular, remove_stale, write_atomically
 
 MANIFEST = "manifest.json"
-#: A hundred bytes for each array are enough.
+#: The largest manifest that is read. An array takes about a hundred bytes of it.
 MAX_MANIFEST_BYTES = 2**16
 
 
 def _facts(array: NDArray[Any]) -> dict[str, Any]:
-    """Return what the manifest says of an array. CRC-32 reads 65 MB in 25 ms, and finds a flipped bit anywhere."""
+    """Return an array's entry in the manifest. CRC-32 detects any flipped bit, and takes 25 ms for 65 MB."""
     return {"dtype": array.dtype.str, "shape": list(array.shape), "crc32": zlib.crc32(np.ascontiguousarray(array).data)}
 
 
 def save(folder: Path, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Keep one-dimensional `arrays` in `folder`.
+    """Store one-dimensional `arrays` in `folder`.
 
-    Each file is replaced atomically and the manifest comes last, so a reader finds a complete set or none. Two writers
-    of the same key write the same bytes, so it does not matter how their files mix.
+    Each file is replaced atomically, the manifest last, so that a reader finds a complete set or none. Concurrent
+    writers of the same key write the same bytes, so that their files can be mixed.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
@@ -46,16 +46,15 @@ def save(folder: Path, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def load(folder: Path, key: str, dtypes: Mapping[str, np.dtype[Any]]) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays that `save` kept under this key, memory-mapped read-only.
+    """Return the arrays that `save` stored under this key, memory-mapped and read-only.
 
     Args:
-        folder: Where they were kept.
-        key: What they were kept under.
-        dtypes: The names of the arrays, and what each holds.
+        folder: The folder of the arrays.
+        key: The key that they were stored with.
+        dtypes: The name and the dtype of each array.
 
     Returns:
-        None for anything but exactly these arrays with their bytes intact: a missing, incomplete, damaged or foreign
-        folder is the caller's to build again.
+        The arrays by name, or None if the folder is missing, or does not hold exactly these arrays undamaged.
     """
     try:
         manifest = json.loads(read_regular(folder / MANIFEST, MAX_MANIFEST_BYTES))
@@ -72,7 +71,8 @@ def load(folder: Path, key: str, dtypes: Mapping[str, np.dtype[Any]]) -> dict[st
 def _map(path: Path, dtype: np.dtype[Any], shape: Any) -> NDArray[Any]:
     """Map a file that must be what `save` writes for this dtype and shape.
 
-    `np.load` would ask the file what it is: a forged one could be an archive, or have a header that no parser survives.
+    `np.load` would trust the file's header: a forged file could be an archive, or have a header that exhausts the
+    parser.
     """
     (length,) = map(operator.index, shape)
     header = io.BytesIO()

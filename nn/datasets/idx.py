@@ -1,4 +1,4 @@
-"""Reads images and labels from the four IDX files in which MNIST and its relatives are published."""
+"""Reads images and labels from the four IDX files in which MNIST and similar data sets are published."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from nn.errors import DatasetError
 from nn.files import open_regular
 
 N_CLASSES = 10
-#: Images of at most 256 x 256 pixels, so that the index of a pixel fits into 16 bits.
+#: The most pixels of an image's side: the index of a pixel then fits into 16 bits.
 MAX_SIDE = 256
-#: EMNIST's digits, the largest published data set of this kind, have 220 MB of images in all.
+#: The most bytes of images. EMNIST's digits, the largest published data set of this kind, have 220 MB.
 MAX_BYTES = 2**28
-#: Deflate cannot expand by more: 258 bytes from a match of 2 bits.
+#: The largest ratio by which deflate can expand: a match of 2 bits gives 258 bytes.
 MAX_DEFLATE_RATIO = 1032
-#: The first four bytes of an IDX file: two zeros, the type (8 is unsigned byte), the number of dimensions.
+#: The first four bytes of an IDX file: two zeros, the type (8 is unsigned byte), the number of dimensions
+#: (http://yann.lecun.com/exdb/mnist/).
 IMAGES_MAGIC, LABELS_MAGIC = 0x0803, 0x0801
 CHUNK = 2**20
 
@@ -34,9 +35,9 @@ def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         The images, shape (n, side * side), and the labels, shape (n,): the training set, then the test set.
 
     Raises:
-        DatasetError: a file is missing, damaged, or does not fit its companions; the sentence names the file.
+        DatasetError: a file is missing, damaged, or inconsistent with the others; the message names the file.
     """
-    # One buffer for all images: joined afterwards, they would take their memory twice.
+    # One buffer for all images: concatenating them afterwards would need their memory twice.
     content = bytearray()
     labels, sides = zip(*(_read_pair(folder, part, content) for part in ("train", "t10k")), strict=True)
     if sides[0] != sides[1]:
@@ -48,7 +49,7 @@ def read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _read_pair(folder: Path, part: str, content: bytearray) -> tuple[NDArray[np.uint8], int]:
-    """Add the images of one part to `content`, and return their labels and how many pixels a side has."""
+    """Append the images of one part to `content`; return their labels, and the pixels of an image's side."""
     images_path = _find(folder, f"{part}-images-idx3-ubyte")
     labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
     n_images, side, _ = _read(images_path, IMAGES_MAGIC, content)
@@ -77,7 +78,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
-    """Add to `content` what one file holds, which must be exactly what its header announces, and return its shape."""
+    """Append the values of one file, exactly as many as its header announces, to `content`; return their shape."""
     try:
         with open_regular(path) as plain:
             available = os.fstat(plain.fileno()).st_size
@@ -98,7 +99,7 @@ def _parse(
 ) -> tuple[int, ...]:
     shape = _read_header(path, file, magic)
     size = int(np.prod(shape, dtype=object))
-    # Compared before anything is allocated: a forged header must not cost more memory than the file can fill.
+    # Checked before anything is allocated: a forged header must not cost more memory than the file can fill.
     if size > available:
         raise DatasetError(
             f"{path} announces {size} bytes of content; expected at most {available}, what a file of its size can hold"

@@ -1,4 +1,4 @@
-"""MNIST, and data sets in its format: read, checked, split as in the notebook, and kept ready for training."""
+"""MNIST, and data sets in its format: read, checked, split as in the notebook, and cached ready for training."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nn.datasets import idx, openml
 from nn.errors import DatasetError
 from nn.samples import Samples, pack_bytes
 
-#: The digest of MNIST itself: what `bundled` and `openml` must be.
+#: The digest of MNIST, which the sources `bundled` and `openml` must have.
 MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
 
-#: The folder of the four files that are part of this package.
+#: The folder of MNIST's four files in this package.
 BUNDLED = Path(__file__).parent.parent / "data"
 
 _SPLITS = ("train", "validation")
@@ -31,7 +31,7 @@ _PARTS: dict[str, np.dtype[Any]] = {
     "values": np.dtype("<f4"),
     "labels": np.dtype("<i8"),
 }
-#: What a prepared data set is kept as.
+#: The arrays of a prepared data set in the cache.
 _ARRAYS: dict[str, np.dtype[Any]] = {
     "order": np.dtype("<i8"),
     "n_features": np.dtype("<i8"),
@@ -46,10 +46,10 @@ class Dataset:
     Attributes:
         train: float32 values in [0, 1]: pixel / 255, rounded once; uint16 indices.
         validation: The same for the validation set, 15 % of the images.
-        order: int64, shape (n,). Where each sample stood in the source, whose training set comes before its test set:
-            the source's `images[order]` are the training images followed by the validation images.
-        digest: SHA-256 of the content, in hexadecimal; the same whatever source it came from.
-        source: `bundled`, `openml`, or the folder.
+        order: int64, shape (n,). The position of each sample in the source, whose training set comes before its test
+            set: the source's `images[order]` are the training images followed by the validation images.
+        digest: The SHA-256 of the content, in hexadecimal, which is independent of the source.
+        source: `bundled`, `openml`, or the path of a folder.
     """
 
     train: Samples
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return self.train.n_classes
 
     @cached_property
@@ -81,12 +81,13 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
     makes 59,500 training and 10,500 validation samples of the 70,000.
 
     Args:
-        source: `bundled`; `openml`, which must be the same bytes; or a folder with the four IDX files, plain or `.gz`.
-        cache_dir: Where prepared data sets are kept, memory-mapped and shared by the processes that use them. None
-            keeps nothing. A folder that cannot be written costs time, not an error.
+        source: `bundled`; `openml`, which must have the same content; or a folder with the four IDX files, plain or
+            `.gz`.
+        cache_dir: The folder in which prepared data sets are cached; the processes that use them share their memory.
+            None, or a folder that is not writable, disables the cache.
 
     Raises:
-        DatasetError: the data set is missing, damaged, or not what it should be.
+        DatasetError: the data set is missing, damaged, or not MNIST where it must be.
     """
     source = str(source)
     with _within_memory(source):
@@ -100,7 +101,7 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
 
 
 def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
-    """Return the digest of the data set that `load_mnist` would return, without reading it where it is known.
+    """Return the digest of the data set that `load_mnist` would return, without reading the data if it is known.
 
     Raises:
         DatasetError: as for `load_mnist`.
@@ -131,7 +132,7 @@ def _is_marked(cache_dir: Path) -> bool:
 
 
 def _openml_mark(cache_dir: Path) -> Path:
-    """Return the file that says that OpenML's copy was once found to be MNIST: parsing it takes most of a minute."""
+    """Return the file that marks OpenML's copy as checked to be MNIST, because parsing it takes most of a minute."""
     return cache_dir / "openml" / f"is-{MNIST_DIGEST[:16]}"
 
 
@@ -178,7 +179,7 @@ def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset 
     if not arrays or len(arrays["n_features"]) != 1:
         return None
     prepared = _from_arrays(source, digest, arrays)
-    # Intact arrays are what somebody wrote, which need not be a data set.
+    # Undamaged arrays are not necessarily a data set: anyone may have written them.
     order = np.sort(prepared.order)
     is_data_set = np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
     return prepared if is_data_set and _are_images(prepared.train) and _are_images(prepared.validation) else None
@@ -218,7 +219,7 @@ def _prepare(
 def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if n < 2:
         raise DatasetError(f"the data set has {n} image; expected at least 2, one to train on and one to validate with")
-    # Not at the top of the module: the import takes longer than a load from the cache, which knows the split.
+    # Imported here because the import takes longer than a load from the cache, which needs no split.
     from sklearn.model_selection import train_test_split
 
     train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)

@@ -1,4 +1,4 @@
-"""Fetches MNIST from OpenML in the way the notebook does."""
+"""Downloads MNIST from OpenML as the notebook does."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def fetch(data_home: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
     """Return the images, shape (n, 784), and the labels, shape (n,), of OpenML's `mnist_784`, version 1.
 
     Args:
-        data_home: Where scikit-learn keeps what it downloads; None downloads anew.
+        data_home: The folder in which scikit-learn caches downloads; None downloads each time.
 
     Raises:
-        DatasetError: OpenML cannot be reached, or what it sends is not a table of digits.
+        DatasetError: OpenML cannot be reached, or its answer is not a table of digits.
     """
     from sklearn.datasets import fetch_openml
 
     try:
         with warnings.catch_warnings():
-            # scikit-learn warns before each retry; the error below says the same once.
+            # scikit-learn warns before each retry; the error below says the same.
             warnings.simplefilter("ignore")
             bunch = fetch_openml(
                 "mnist_784",
@@ -36,7 +36,7 @@ def fetch(data_home: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
                 n_retries=1,
             )
         images, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.float64)
-    # Whatever a network, a proxy's error page or a half-written cache can do to a parser ends here.
+    # A broken connection, a proxy's error page or a truncated cache can raise anything in a parser.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise DatasetError(f"mnist_784 cannot be fetched from OpenML: {reason}") from error

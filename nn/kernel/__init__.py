@@ -1,1 +1,1 @@
-"""The engine `compiled`: SGD as strict IEEE machine code, the same bits on every CPU. Imports only modules of `nn`."""
+"""The compiled engine: SGD in strict IEEE machine code, the same bits on every CPU. Imports only modules of `nn`."""

@@ -1,4 +1,4 @@
-"""Compile the kernel's functions for one shape, and keep the machine code on disk for the next process."""
+"""Compiles the kernel's functions for one shape, and caches the machine code on disk for the next process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numba import njit, types
 from nn.errors import InvalidInputError
 from nn.kernel.epoch import make_backprop_epoch, make_notebook_epoch, make_probabilities
 
-#: Holds NUMBA_CPU_NAME and its like; it has no types.
+#: Holds NUMBA_CPU_NAME and other settings; untyped.
 _config: Any = numba.config
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ Sizes = tuple[int, int, int]
 
 @functools.cache
 def epoch(objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
-    """Return the compiled epoch of training for an objective: a loss, or "notebook"."""
+    """Return the compiled epoch of training for an objective: a loss, or `notebook`."""
     scalar = np.dtype(dtype).type
     if objective == "notebook":
         function = make_notebook_epoch(*sizes, scalar)
@@ -64,15 +64,14 @@ def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: 
     jit = functools.partial(njit, error_model="numpy", nogil=True)
     place = "any folder"
     try:
-        # numba names the cache's files after the function, and looks for changes in that function's file only. Under a
-        # name of its own, a variant never meets the machine code of another shape, CPU or version of the sources, not
-        # even when two processes write at once.
+        # numba names cached files after the function and checks only that function's own source file for changes. A
+        # unique name for each shape, CPU and version of all sources keeps them apart, even with concurrent writers.
         function.__qualname__ = f"{kind}_{'_'.join(map(str, sizes))}_{_fingerprint(str(arguments))}"
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
         compiled.compile(arguments)
     except Exception as error:
-        # No folder that can be written, a full disk, a damaged file: all of it costs the time to compile, no more.
+        # Without a writable folder, on a full disk or with a damaged file, only the cache is lost: compile anyway.
         _log.warning("Cannot keep compiled code in %s, so that each start compiles again: %s", place, error)
         compiled = jit()(function)
         compiled.compile(arguments)
@@ -91,7 +90,7 @@ def _environment() -> str:
 
 
 def _target() -> tuple[Any, ...]:
-    """Return what the machine code depends on of the CPU: with both variables set, not on the one that compiles."""
+    """Return the CPU that the code is compiled for: the one of numba's two variables, or else this host's."""
     chosen = (_config.CPU_NAME, _config.CPU_FEATURES)
     if None not in chosen:
         return chosen

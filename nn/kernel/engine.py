@@ -1,7 +1,7 @@
-"""The compiled engine: exact stochastic gradient descent, batch of one, the same bits on every CPU.
+"""The compiled engine: stochastic gradient descent with one update per sample, and the same bits on every CPU.
 
-What it computes is stated by `nn.reference` in plain NumPy. How: `nn.kernel.epoch` has the loop over the samples,
-`nn.kernel.layers` one layer's steps, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
+`nn.reference` defines in plain NumPy what it computes. `nn.kernel.epoch` has the loop over the samples,
+`nn.kernel.layers` the steps of one layer, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from nn.kernel.layers import ROWS
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_options
 from nn.samples import Samples
-from nn.weights import Weights
+from nn.weights import LayerSizes, Weights
 
-#: Activations live on the stack of the calling thread; this many keep well within it.
+#: The widest layer. Activations are kept on the stack of the calling thread, which has room for this many.
 MAX_LAYER_SIZE = 65_536
 
 
 class CompiledEngine:
-    """Backpropagation, or the notebook's rule, in compiled code.
+    """Trains by backpropagation, or by the notebook's rule, in compiled code.
 
     Args:
-        weights: Where to start, all float32 or all float64; copied.
-        loss: "cross_entropy" or "sum_of_squares".
-        rule: "backprop", or "notebook", for which the loss does not matter.
+        weights: The initial weights, all float32 or all float64; copied.
+        loss: `cross_entropy` or `sum_of_squares`.
+        rule: `backprop`, or `notebook`, for which the loss does not matter.
 
     Raises:
-        InvalidInputError: For another loss, rule or dtype, or a layer of more than `MAX_LAYER_SIZE` nodes.
+        InvalidInputError: the loss, the rule or the dtype is unknown, or a layer has more than `MAX_LAYER_SIZE` nodes.
     """
 
     def __init__(self, weights: Weights, *, loss: str, rule: str = "backprop") -> None:
@@ -55,7 +55,7 @@ class CompiledEngine:
         """Update the weights once for every sample; see `nn.engine.Engine`.
 
         Raises:
-            InvalidInputError: If an index of a feature, class or row is out of range. Nothing has been trained then.
+            InvalidInputError: an index of a feature, class or row is out of range. The weights are unchanged.
         """
         self._check(samples)
         if order is None:
@@ -71,7 +71,7 @@ class CompiledEngine:
         """Return the probability of each class; see `nn.engine.Engine`.
 
         Raises:
-            InvalidInputError: If an index of a feature is out of range.
+            InvalidInputError: an index of a feature is out of range.
         """
         self._check(samples)
         result = np.empty((len(samples), self._sizes[2]), self._dtype)
@@ -85,7 +85,7 @@ class CompiledEngine:
         return best
 
     def weights(self) -> Weights:
-        """Return a copy of the weights in their public shapes. Every NaN is the same NaN."""
+        """Return a copy of the weights in the shapes of `Weights`. All NaNs have the same bits."""
         n1, n2, n3 = self._sizes
         W1, W2, W3 = self._W
         public = Weights(
@@ -94,12 +94,12 @@ class CompiledEngine:
             W3.reshape(-1, padded(n2))[:n3, :n2].copy(),
         )
         for matrix in public:
-            # Which of two NaNs an instruction hands on depends on the CPU, and the bits of a result must not.
+            # Which of two NaNs an instruction propagates depends on the CPU; the bits of a result must not.
             matrix[np.isnan(matrix)] = np.nan
         return public
 
     def _check(self, samples: Samples) -> None:
-        """Keep compiled code, which checks no index, inside its arrays."""
+        """Check every index, because compiled code does not and would read or write outside its arrays."""
         if samples is self._known_samples:
             return
         if samples.n_features != self._n_features:
@@ -116,13 +116,15 @@ class CompiledEngine:
         self._known_samples = samples
 
 
-def warm_up(layer_sizes: tuple[int, int, int, int], *, dtype: str, objective: str) -> None:
-    """Compile, or load from the cache, what training on MNIST needs, so that forked processes share it.
+def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str) -> None:
+    """Compile, or load from numba's cache, the code that trains on packed bytes, such as MNIST's.
+
+    Processes that are forked afterwards share the code.
 
     Args:
-        layer_sizes: Nodes of the input, the two hidden layers and the output.
-        dtype: "float32" or "float64".
-        objective: A loss, or "notebook" for `rule="notebook"`.
+        layer_sizes: The widths of the layers (`nn.weights.Weights.layer_sizes`).
+        dtype: `float32` or `float64`.
+        objective: A loss, or `notebook` for that rule.
     """
     _, n1, n2, n3 = layer_sizes
     kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32")
@@ -130,7 +132,7 @@ def warm_up(layer_sizes: tuple[int, int, int, int], *, dtype: str, objective: st
 
 
 def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:
-    """Return a flat, aligned copy: rows of whole vectors, and zero rows up to a `multiple`."""
+    """Return a flat, aligned copy. Zeros pad each row to whole vectors, and zero rows pad the rows to a `multiple`."""
     rows, columns = matrix.shape
     shape = (-(-rows // multiple) * multiple, padded(columns))
     size = shape[0] * shape[1]

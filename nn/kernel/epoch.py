@@ -1,11 +1,11 @@
 """The functions that numba compiles once per shape: one epoch of training, and the class probabilities.
 
-Each `make_...` takes the rows of the three weight matrices and the scalar type, which the compiler then knows as
-constants, and returns a plain function for `nn.kernel.compile`. Weights are flat arrays in the padded layout of
+Each `make_...` takes the widths of the three layers and the scalar type, which become constants of the compiled code,
+and returns a Python function for `nn.kernel.compile`. Weights are flat arrays in the padded layout of
 `nn.kernel.layers`, W1 transposed; samples are the arrays of `nn.samples.Samples`.
 """
 
-# Compiled code: numba finds the types.
+# Compiled code: numba infers the types.
 # mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _N_PARTIAL = ROWS * LANES
 
 
 def padded(size: int) -> int:
-    """Return the length of a row of `size` floats in whole vectors."""
+    """Return `size` rounded up to whole vectors."""
     return -(-size // LANES) * LANES
 
 
 def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Callable[..., None]:
-    """Return stochastic gradient descent with batches of one sample, for a loss of `nn.options.network`."""
+    """Return one epoch of SGD with one update per sample; `loss` is a loss of `nn.options.network`."""
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
     squares = loss == "sum_of_squares"
 
@@ -58,7 +58,7 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Ca
         for s in range(n_samples):
             sample = order[s]
             begin, end = indptr[sample], indptr[sample + 1]
-            # In a shuffled order the CPU cannot guess where the next samples are.
+            # The CPU cannot predict where the next samples of a shuffled order are.
             following = order[min(s + 1, n_samples - 1)]
             prefetch_sample(indices, values, indptr[following], indptr[following + 1])
             distant = order[min(s + 4, n_samples - 1)]
@@ -86,10 +86,10 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Ca
 
 
 def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[..., None]:
-    """Return the notebook's rule as printed; `nn.notebook` states it.
+    """Return one epoch of the notebook's rule as printed, which `nn.notebook` defines.
 
-    It moves every weight of a layer by the same amount. So the sums of these amounts, c1 to c3, stand for the moves
-    until the end of the epoch: (W + c) x = W x + c sum(x), and the same for the transpose.
+    The rule adds the same amount to every weight of a layer. The sums of these amounts, c1 to c3, therefore represent
+    the updates until the end of the epoch: (W + c) x = W x + c sum(x), and likewise for the transpose.
     """
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
 

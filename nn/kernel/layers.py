@@ -1,11 +1,11 @@
-"""The compiled steps of one layer, forward and back. `nn.reference` states the same mathematics in plain NumPy.
+"""The compiled steps of one layer, forward and backward. `nn.reference` has the same mathematics in plain NumPy.
 
-Weights and activations are flat and padded: a row of `width` floats is a whole number of vectors, of which the first
-`size` floats are real and the others zero. Nothing that is computed from the padding reaches a real weight: sigmoids
-and errors of padding are put to zero, and a step that might turn a zero of the padding into NaN is undone.
+Weights and activations are flat and padded: a row of `width` floats is a whole number of vectors; its first `size`
+floats are data, the others zero. Padding never affects a weight: the sigmoids and errors of padding are set to zero,
+and padding that an update may have turned into NaN is reset to zero.
 """
 
-# Compiled code: numba finds the types.
+# Compiled code: numba infers the types.
 # mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from nn.kernel.vectors import (
     zeros,
 )
 
-#: How many rows of a matrix-vector product are summed at once.
+#: The number of rows of a matrix-vector product that are summed at once.
 ROWS = 4
 
-# Sizes are constants of the caller: the loops become straight code once the compiler has put the function in place.
+# Sizes are constants of the caller: the compiler can unroll the loops of a function that it has inlined.
 _inline: Any = njit(error_model="numpy", forceinline=True)
 
 
@@ -54,7 +54,7 @@ def sparse_product(z, W, width, indices, values, begin, end):
 def sparse_update(W, width, d, step, indices, values, begin, end):
     """Do W[index] -= value * step * d for the entries of a sample, last entry first.
 
-    The next sample begins with low indices, whose rows are then still in the CPU's first cache.
+    The next sample begins with low indices, whose rows are then still in the first-level cache.
     """
     for j in range(0, width, LANES):
         store(d, j, load(d, j) * step)
@@ -118,14 +118,14 @@ def back_product_and_update(d, W, g, a, step, rows, size, width):
 
 @_inline
 def sigmoid(a, size, width):
-    """Set a to 1 / (1 + exp(-a)), and to 0 in the padding."""
+    """Set a to 1 / (1 + exp(-a)), and its padding to 0."""
     for j in range(0, width, LANES):
         store(a, j, keep(flush(1 / (1 + exp(0 - load(a, j)))), size - j, 0))
 
 
 @_inline
 def through_sigmoid(d, a, size, width):
-    """Multiply d by a (1 - a), the derivative of the sigmoid whose value is a; set it to 0 in the padding."""
+    """Multiply d by a (1 - a), the derivative of the sigmoid with the value a; set its padding to 0."""
     for j in range(0, width, LANES):
         x = load(a, j)
         store(d, j, keep(flush(load(d, j) * (x * (1 - x))), size - j, 0))
@@ -133,7 +133,7 @@ def through_sigmoid(d, a, size, width):
 
 @_inline
 def sigmoid_and_slope(a, slope, size, width):
-    """The sigmoid with the notebook's formula for its derivative, which is NaN where exp(-a) is infinite."""
+    """Set a to its sigmoid, and slope to the notebook's derivative of it, which is NaN where exp(-a) is infinite."""
     for j in range(0, width, LANES):
         e = exp(0 - load(a, j))
         store(a, j, keep(1 / (1 + e), size - j, 0))
@@ -142,21 +142,21 @@ def sigmoid_and_slope(a, slope, size, width):
 
 @_inline
 def through_slope(d, slope, size, width):
-    """Multiply d by the slope; set it to 0 in the padding."""
+    """Multiply d by the slope; set its padding to 0."""
     for j in range(0, width, LANES):
         store(d, j, keep(load(d, j) * load(slope, j), size - j, 0))
 
 
 @_inline
 def shift(z, amount, width):
-    """Add an amount to all of z."""
+    """Add an amount to every element of z, padding included."""
     for j in range(0, width, LANES):
         store(z, j, load(z, j) + amount)
 
 
 @_inline
 def shift_weights(W, amount, rows, size, width):
-    """Add an amount to all of W except the padding."""
+    """Add an amount to every element of W except the padding."""
     for i in range(rows):
         for j in range(i * width, i * width + size):
             W[j] += amount
@@ -182,7 +182,7 @@ def dot(a, b, width):
 
 @_inline
 def softmax(p, size, width):
-    """Set p to exp(p - max p) / sum, and to 0 in the padding."""
+    """Set p to exp(p - max(p)) / sum(exp(p - max(p))), and its padding to 0."""
     most = keep(load(p, 0), size, -np.inf)
     for j in range(LANES, width, LANES):
         most = larger(most, keep(load(p, j), size - j, -np.inf))
@@ -199,14 +199,14 @@ def softmax(p, size, width):
 
 @_inline
 def cross_entropy_error(p, label, width):
-    """Set p to the derivative of -log p[label] with respect to what went into the softmax: p - y."""
+    """Set p to the gradient of -log(p[label]) with respect to the input of the softmax: p - y."""
     for j in range(0, width, LANES):
         store(p, j, load(p, j) - one_hot(p, label - j))
 
 
 @_inline
 def sum_of_squares_error(p, label, width):
-    """Set p to the derivative of sum((p - y)**2) through the softmax: 2 p (e - sum(p e)), where e = p - y."""
+    """Set p to the gradient of sum((p - y)**2) through the softmax: 2 p (e - sum(p e)), where e = p - y."""
     weighted = zeros(p)
     for j in range(0, width, LANES):
         weighted = weighted + load(p, j) * (load(p, j) - one_hot(p, label - j))
@@ -217,7 +217,7 @@ def sum_of_squares_error(p, label, width):
 
 @_inline
 def prefetch_sample(indices, values, begin, end):
-    """Ask for a sample's entries: 16 values of four bytes are a cache line, and no fewer indices."""
+    """Prefetch a sample's entries: a cache line holds 16 values of four bytes, or at least 16 indices."""
     for entry in range(begin, end, LANES):
         prefetch(indices, entry)
         prefetch(values, entry)

@@ -1,7 +1,7 @@
-"""Vectors of 16 lanes for code that numba compiles: each operation is one strict IEEE instruction per lane.
+"""Vectors of 16 lanes for code that numba compiles: each operation is one strict IEEE operation per lane.
 
-Explicit vectors fix the order of every sum in the source, so that the compiler has nothing to reassociate: a CPU
-with short registers takes more instructions for a vector, and gives the same bits. Nothing is contracted to fused
+Explicit vectors fix the order of every sum in the source and leave the compiler nothing to reassociate: a CPU with
+shorter registers needs more instructions per vector and gives the same bits. No operations are contracted to fused
 multiply-adds, and no fast-math flag is set.
 """
 
@@ -26,7 +26,7 @@ from numba.extending import lower_builtin, models, register_model
 intrinsic: Any = extending.intrinsic
 
 LANES = 16
-#: Bytes. A cache line, and the widest vector register.
+#: In bytes: the size of a cache line, and of the widest vector register.
 ALIGNMENT = 64
 
 
@@ -52,7 +52,7 @@ def _splat(builder: Any, scalar: Any) -> Any:
 
 
 def _define(function: Callable[..., Any], instruction: str) -> None:
-    """Let compiled code apply `function` to two vectors, or to a vector and a scalar, which counts in every lane."""
+    """Let compiled code apply `function` to two vectors, or to a vector and a scalar that is used in every lane."""
 
     @infer_global(function)
     class _Typing(AbstractTemplate):
@@ -80,8 +80,8 @@ _define(operator.truediv, "fdiv")
 def scratch(_typing: Any, length: Any, dtype: Any) -> Any:
     """Return a pointer to `length` floats on the stack, aligned.
 
-    LLVM sees that a stack address which never leaves the function cannot overlap the weights: it then keeps sums in
-    registers, and emits no checks for overlap.
+    LLVM knows that a stack address that never leaves the function cannot alias the weights: it keeps sums in registers
+    and emits no checks for overlap.
     """
     scalar = dtype.dtype
 
@@ -96,7 +96,7 @@ def scratch(_typing: Any, length: Any, dtype: Any) -> Any:
 
 @intrinsic
 def pointer(_typing: Any, array: Any) -> Any:
-    """Return a pointer to the first element of an array: its items are read with no check for negative indices."""
+    """Return a pointer to the first element of an array, which is indexed without support for negative indices."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return context.make_array(sig.args[0])(context, builder, args[0]).data

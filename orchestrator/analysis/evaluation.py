@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nn import reference
 from nn.datasets.mnist import load_mnist
-from nn.engine import Engine
+from nn.engine import make_engine
 from nn.errors import DatasetError, WeightsError
 from nn.samples import Samples, pack_bytes
 from nn.weights import Weights
@@ -105,7 +105,8 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
     inputs, features = job.weights.layer_sizes[0], dataset.train.n_features
     if inputs != features:
         raise WeightsError(f"The network takes {inputs} values; an image of the data set has {features}")
-    confidences = _engine(job).predict_proba(dataset.validation)
+    engine = make_engine(job.job.engine, job.weights, loss=job.job.loss, rule=job.job.rule)
+    confidences = engine.predict_proba(dataset.validation)
     positions = dataset.order[len(dataset.train) :]
     return assess(confidences, dataset.validation, positions)
 
@@ -137,12 +138,3 @@ def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np
         for i in order
     ]
     return Evaluation(confusion.astype(np.int64), mistakes)
-
-
-def _engine(job: TrainedJob) -> Engine:
-    if job.job.engine == "numpy":
-        return reference.NumPyEngine(job.weights, loss=job.job.loss)
-    # Imported here, because it loads a compiler.
-    from nn.kernel.engine import CompiledEngine
-
-    return CompiledEngine(job.weights, loss=job.job.loss)

@@ -141,10 +141,12 @@ FIRST_JOB = """
 import os
 from pathlib import Path
 from nn.datasets.mnist import load_mnist
-from worker.training.trainer import warm_up
+from worker.job import Job
+from worker.training.trainer import train
 kernels = lambda: {str(p): p.stat().st_mtime_ns for p in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb?")}
 before = kernels()
-warm_up(load_mnist(cache_dir=Path(os.environ["SEEDSWEEP_CACHE_DIR"])))
+mnist = load_mnist(cache_dir=Path(os.environ["SEEDSWEEP_CACHE_DIR"]))
+train(Job(seed=0, learning_rate=0.01, epochs=1, limit=1, dataset=mnist.digest), mnist)
 print(os.environ["NUMBA_CPU_NAME"], len(before), kernels() == before)
 """
 

@@ -166,6 +166,6 @@ def test_a_long_job_is_checkpointed_while_it_runs(redis_server: RedisServer, tmp
         first.kill()
         second = cluster.start_worker()
         cluster.result(run)
-        second.wait_until_logged("Goes on after epoch")
+        second.wait_until_logged("Resumes after epoch")
     finally:
         cluster.close()

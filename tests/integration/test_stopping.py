@@ -38,7 +38,7 @@ def test_sigterm_gives_the_job_back_at_an_epochs_end(cluster: Cluster, cache_dir
     # And another worker goes on after that epoch, to the same bits
     second = cluster.start_worker()
     result = cluster.result(run)
-    second.wait_until_logged(f"Goes on after epoch {stopped_after['result']['epoch']}")
+    second.wait_until_logged(f"Resumes after epoch {stopped_after['result']['epoch']}")
     assert result.attempts == 2
     assert len(result.epoch_seconds) == job.epochs
     assert result.weights_sha256 == digest(train(job, load_mnist(cache_dir=cache_dir)).weights)
@@ -74,7 +74,7 @@ def test_an_epoch_that_takes_too_long_is_cut_off(redis_server: RedisServer, tmp_
         child.suspend()
         # When the worker is told to end
         worker.stop(timeout=10)
-        worker.wait_until_logged("Jobs are given back as they stood: no epoch's end came in 1 seconds")
+        worker.wait_until_logged("Running jobs are given back in the middle of an epoch: none ended within 1 seconds")
         # Then its process is gone, and the message is back without waiting for the lease
         assert not child.is_running()
         assert redis_server.client().llen("seedsweep") == 1
@@ -131,7 +131,7 @@ def test_a_rolling_restart_loses_at_most_an_epoch_each(cluster: Cluster) -> None
     for run in runs:
         given_back = [a for a in cluster.app.tasks[TRAIN].attempts().of(run) if a.end == "given back"]
         log = cluster.logs()
-        assert log.count(f"[{run}]: Goes on after epoch") == len(given_back)
+        assert log.count(f"[{run}]: Resumes after epoch") == len(given_back)
 
 
 def test_cold_shutdown_gives_the_job_back_too(cluster: Cluster) -> None:

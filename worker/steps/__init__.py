@@ -1,1 +1,6 @@
-"""What is added to Celery's worker, its consumer and its requests. Imports every other folder of `worker`."""
+"""What extends Celery's worker: boot steps of the worker and of its consumer, and the request class.
+
+Consumer steps wrap the same functions of Celery. A step that is created later wraps those before it, and Celery creates
+a step after all that its `requires` names; `GuardStep` says why its order matters. Imports any other folder of
+`worker`.
+"""

@@ -1,4 +1,4 @@
-"""A circuit breaker: a worker on which job after job fails stops taking more."""
+"""A circuit breaker: a worker on which job after job fails stops taking jobs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ class Breaker:
     """Counts failures in a row.
 
     Args:
-        limit: So many make it trip.
+        limit: The number of failures at which it trips.
+
+    Attributes:
+        failures: The number of failures since the last success.
+        reason: The last failure, in words.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.failures = 0
-        #: The last failure, in words.
         self.reason = ""
 
     def succeeded(self) -> None:
-        """Count from zero again."""
+        """Start counting from zero again."""
         self.failures = 0
 
     def failed(self, reason: str) -> bool:
@@ -38,16 +41,17 @@ class Breaker:
 
     @property
     def tripped(self) -> bool:
-        """Whether so many jobs failed that the worker is to blame."""
+        """Whether so many jobs failed in a row that the worker is to blame."""
         return self.failures >= self.limit
 
 
 class BreakerStep(bootsteps.StartStopStep):
-    """Stops consuming when the breaker trips.
+    """Stops consuming the queue when the breaker trips.
 
-    A worker with a full disk or broken memory fails jobs faster than others train them, and would soon have failed a
-    whole sweep. It stays connected and says what is wrong (log, `worker.health`, `celery inspect stats`); a restart, or
-    `celery -A worker control add_consumer seedsweep`, lets it try again: one more failure stops it again.
+    A worker with a full disk or faulty memory fails jobs faster than other workers train them, and would soon fail a
+    whole sweep. With a tripped breaker it stays connected and reports the failure (in its log, `worker.health` and
+    `celery inspect stats`). It tries again after a restart or `celery -A worker control add_consumer seedsweep`; one
+    more failure then stops it again.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -56,7 +60,7 @@ class BreakerStep(bootsteps.StartStopStep):
         super().__init__(c, **kwargs)
         self.breaker = Breaker(c.app.settings.breaker_failures)
         task: TrainingTask = c.app.tasks[TRAIN]
-        # Requests, which see how jobs end, know their task and not the consumer.
+        # A request, which sees how its job ends, knows its task but not the consumer.
         task.on_outcome = lambda failure: self._on_outcome(c, failure)
         c.breaker = self.breaker
 

@@ -11,7 +11,7 @@ from celery.worker.state import task_ready
 
 logger = get_logger(__name__)
 
-#: How much of what was dropped is logged, in characters.
+#: The most characters of a dropped message that are logged.
 _SHOWN = 200
 
 
@@ -20,15 +20,19 @@ class GuardStep(bootsteps.StartStopStep):
 
     Celery lets such an error end the event loop and the worker. The message would then go back to its queue, and end
     all workers, one after another.
+
+    The guard wraps the lease's handler of messages, and not the other way round: whatever handles a message, the lease
+    included, then runs inside the guard, and no message can end the worker. A message that the guard drops before the
+    lease has seen it arrived a moment ago, over a connection that is still open.
     """
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.lease:LeaseStep")
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)
         # Kombu counts KeyError among the errors of a connection; here it is a field that a message lacks.
         errors = (*c.connection_errors, *c.channel_errors)
-        self._passing = tuple(error for error in errors if error is not KeyError)
+        self._transient = tuple(error for error in errors if error is not KeyError)
         self._create_task_handler = c.create_task_handler
         c.create_task_handler = self.create_task_handler
         self._controller = c.controller
@@ -36,13 +40,13 @@ class GuardStep(bootsteps.StartStopStep):
         c.controller._process_task = self.process_task
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of one message, which then cannot raise because of what the message holds."""
+        """Return a handler of messages that raises transient errors only, whatever a message holds."""
         handle = self._create_task_handler(*args, **kwargs)
 
         def guarded(message: Any) -> None:
             try:
                 handle(message)
-            except self._passing:
+            except self._transient:
                 raise
             except Exception as error:
                 self._drop(message, error)
@@ -53,7 +57,7 @@ class GuardStep(bootsteps.StartStopStep):
         """Send a request to the pool, or drop it: Celery gives its place back only if it is revoked."""
         try:
             self._process_task(request)
-        except self._passing:
+        except self._transient:
             raise
         except Exception as error:
             self._drop(request.message, error)
@@ -65,7 +69,7 @@ class GuardStep(bootsteps.StartStopStep):
         shown, headers = _shown(error), _shown(message.headers)
         logger.exception("Dropped what is no message of a task: %s; it holds %s", shown, headers)
         # Without this it would be delivered again.
-        message.reject_log_error(logger, self._passing)
+        message.reject_log_error(logger, self._transient)
 
 
 def _shown(value: object) -> str:

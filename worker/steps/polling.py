@@ -1,4 +1,4 @@
-"""Keeps the event loop from taking another connection for one that is gone."""
+"""Keeps the event loop from mistaking a new connection's socket for a closed one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from celery import bootsteps
 
 
 class PollStep(bootsteps.StartStopStep):
-    """Lets the event loop forget the sockets that were closed.
+    """Makes the event loop forget closed sockets.
 
-    When kombu connects again by itself (an idle connection was reset, a health check failed), it keeps the number of
-    the old socket in its table, and has the event loop watch that number from then on. The lease's thread connects
-    again at the same moment, and may get the number. When Redis answers the lease, the event loop then waits for an
-    announcement that nobody makes, for ever: the worker stays connected and takes no job any more.
+    When kombu reconnects by itself (after the reset of an idle connection or a failed health check), its table keeps
+    the file descriptor of the old socket, and the event loop goes on watching that descriptor. The lease's thread
+    reconnects at the same moment, and its new socket may get the same descriptor. When Redis then answers the lease,
+    the event loop waits forever for a message on the worker's connection: the worker stays connected and takes no more
+    jobs.
 
     It relies on attributes that kombu does not document; `tests/integration/test_polling.py` fails if they move.
     """
@@ -21,21 +22,21 @@ class PollStep(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, c: Any) -> None:
-        """Begin with a new connection."""
-        # Brokers other than Redis have no such table, and tests use one.
+        """Watch the table of a new connection."""
+        # Only kombu's transport for Redis has such a table; some tests use another transport.
         cycle = getattr(c.connection.transport, "cycle", None)
         if hasattr(cycle, "_fd_to_chan"):
             forget_closed_sockets(cycle)
 
 
 def forget_closed_sockets(cycle: Any) -> None:
-    """Let a connection's table of sockets hold open ones only, whenever the event loop is about to wait for them."""
+    """Drop closed sockets from a connection's table each time before the event loop polls it."""
     prepare = cycle.on_poll_start
 
     def prepare_and_forget() -> None:
         prepare()
         open_now = {sock.fileno() for sock in cycle._chan_to_sock.values()}
-        for number in cycle._fd_to_chan.keys() - open_now:
-            del cycle._fd_to_chan[number]
+        for descriptor in cycle._fd_to_chan.keys() - open_now:
+            del cycle._fd_to_chan[descriptor]
 
     cycle.on_poll_start = prepare_and_forget

@@ -1,4 +1,4 @@
-"""What a worker does once before it starts its processes, so that they share it."""
+"""Prepares, before the pool forks, what its processes then share."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ from celery.exceptions import CPendingDeprecationWarning, Reject
 from celery.utils.log import get_logger
 
 from nn.errors import SeedsweepError
+from worker.messages import TRAIN
+from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)
 
 
 class PreloadStep(bootsteps.Step):
-    """Loads the data set and compiles the kernel in the parent: its children find both in shared memory.
+    """Loads the data set and compiles the kernel in the main process, so that its children share the memory of both.
 
-    Steps are created before any is started, so that this comes before the pool forks.
+    Celery creates all steps before it starts any, so this runs before the pool forks.
     """
 
     def create(self, worker: Any) -> None:
-        """Load and compile, or end the worker with one sentence."""
-        from worker.messages import TRAIN
-
+        """Load and compile. An error ends the worker with one sentence."""
         calm_logs()
+        task: TrainingTask = worker.app.tasks[TRAIN]
         try:
-            task = worker.app.tasks[TRAIN]
-            dataset, _ = task.dataset, task.solitude
-            from worker.training.trainer import warm_up
-
-            warm_up(dataset)
+            task.preload()
         except SeedsweepError as error:
             raise SystemExit(f"Error: {error}") from None
+        dataset = task.dataset
         logger.info("Data set %s: %d samples to train on", dataset.digest[:16], len(dataset.train))
 
 
 def calm_logs() -> None:
-    """Leave out tracebacks of jobs that were given back on purpose, and advice that does not hold here."""
+    """Suppress the tracebacks of jobs that were given back on purpose, and advice that does not apply here."""
     logging.getLogger("celery.app.trace").addFilter(_without_traceback)
-    # At every reconnect Celery says that running jobs are lost to it, and that a setting would end them: the lease
-    # adopts them, and the setting would lose them (`worker.app`).
+    # At every reconnect Celery warns that it has lost the running jobs and recommends a setting that would end them.
+    # The lease adopts them instead (`worker.steps.lease`).
     warnings.filterwarnings("ignore", "\nIn Celery 5.1 we introduced", CPendingDeprecationWarning)
 
 

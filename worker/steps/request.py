@@ -1,4 +1,4 @@
-"""What the worker's main process sees of a job: how it ended, and whether its process died."""
+"""A job as the worker's main process sees it: how it ended, and whether its process died."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Ends that say nothing against the worker: it was told to, the message is to blame, or Redis. A process that dies
-#: counts against its job instead (`worker.records.attempts`): the next worker may fare no better with it.
+#: Ends that the worker is not to blame for: it was told to end the job, or the message or Redis is at fault. A process
+#: that dies counts against its job instead (`worker.records.attempts`), which may kill the next worker's process, too.
 _BLAMELESS = (
     Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError, WorkerLostError,
     redis.RedisError,
@@ -43,34 +43,34 @@ class TrainRequest(Request):
         return bool(self._already_revoked)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """Take note of a job that did not succeed."""
+        """Count a failed job, and record an attempt whose process died."""
         # Billiard wraps an exception with the text of its traceback on the way from the child.
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         self._failing = True
         if isinstance(error, WorkerLostError):
-            # Before the retry is published: the next attempt shall find it.
+            # Before the retry is published, so that the next attempt finds the record.
             self._finish_attempt("child lost")
         if not isinstance(error, _BLAMELESS):
             self.task.on_outcome(f"{type(error).__name__}: {error}"[:300])
         super().on_failure(exc_info, send_failed_event, return_ok)
 
     def acknowledge(self) -> None:
-        """Acknowledge the message: after a success, or within `on_failure`."""
+        """Acknowledge the message; Celery calls this after a success and within `on_failure`."""
         super().acknowledge()
         if not self._failing:
             self.task.on_outcome(None)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """End the job's process because the worker ends: its message goes back to the queue."""
-        # A job may end at any instant without harm; a process that hangs, or is frozen, heeds no other signal.
+        # A job may end at any instant without harm, and a process that hangs or is frozen obeys no other signal.
         super().cancel(pool, signal or "KILL", emit_retry)
         self._finish_attempt("given back")
 
     def _finish_attempt(self, end: End) -> None:
         try:
-            # Once: the event loop cannot wait for a Redis that is away.
+            # Without retries, because the event loop must not wait for Redis.
             self.task.attempts(patient=False).finish_on(self.id, self.hostname, end)
         except (redis.RedisError, OSError) as error:
-            logger.warning("Attempt at %s is not on record as %s: %s", self.id, end, error)
+            logger.warning("The attempt at %s is not recorded as %s: %s", self.id, end, error)

@@ -1,1 +1,1 @@
-"""One attempt at a job, in a process of the pool. Imports `worker.records`, and never `worker.steps`."""
+"""Training a job in a process of the worker's pool. Imports `worker.records`, and never `worker.steps`."""

@@ -1,4 +1,4 @@
-"""What the processes of a pool share: the stop flag, the lock of a dangerous job; and one thread each."""
+"""What the processes of a pool share (a stop flag, a lock), and the limit of one thread for each of them."""
 
 from __future__ import annotations
 
@@ -11,47 +11,48 @@ import time
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-class Solitude:
-    """A lock among the processes of a pool, which a process that dies gives up.
+class IsolationLock:
+    """A lock between the processes of a pool: its holder is the only one that trains a suspect job.
 
-    Made before the pool forks. A process that was spawned has one of its own, and is never kept out.
+    The system releases the lock of a process that dies. The lock must be created before the pool forks: a spawned
+    process has one of its own, which excludes no other process.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - the lock lasts as long as the worker
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the worker lives
 
-    def enter(self) -> bool:
-        """Take the lock, if no other process has it; return whether this one has it now."""
+    def acquire(self) -> bool:
+        """Take the lock unless another process holds it; return whether this process holds it now."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def leave(self) -> None:
-        """Give the lock back, if this process has it."""
+    def release(self) -> None:
+        """Release the lock, if this process holds it."""
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
 class StopFlag:
-    """A flag that a worker raises and its pool's processes see: a byte of memory that survives the fork.
+    """A flag that the worker's main process sets and its pool's processes read: a byte of shared memory.
 
-    A process that was spawned has a flag of its own, which nobody raises: its job is given back when the time is up.
+    A spawned process has a flag of its own, which is never set: its job is given back when the worker's time is up.
     """
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)
 
     def set(self) -> None:
-        """Raise the flag, for good."""
+        """Set the flag for good: the worker is stopping."""
         self._byte[0] = 1
 
     def is_set(self) -> bool:
-        """Return whether the worker is ending."""
+        """Return whether the worker is stopping."""
         return self._byte[0] == 1
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the flag, for so long at most; return whether it is raised."""
+        """Wait until the flag is set, `seconds` at most; return whether it is set."""
         deadline = time.monotonic() + seconds
         while not self.is_set() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -59,8 +60,8 @@ class StopFlag:
 
 
 def use_one_thread() -> None:
-    """Tell BLAS, OpenMP and numba to use one thread, in this process and in those that it starts.
+    """Limit BLAS, OpenMP and numba to one thread, in this process and in those that it starts.
 
-    The libraries read these variables when they are loaded: call this before NumPy is imported.
+    The libraries read these variables when they are loaded, so this must be called before NumPy is imported.
     """
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))

@@ -1,19 +1,21 @@
-"""What the processes of a worker keep between jobs."""
+"""The base class of the training task: what a worker's processes keep between jobs, and the attempt under way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
+from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 
-from worker.records.attempts import Attempts
+from worker.records.attempts import Attempt, Attempts, End
 from worker.records.checkpoints import Checkpoints
 from worker.records.presence import Roster
 from worker.records.store import Store
-from worker.training.process import Solitude, StopFlag
+from worker.training.process import IsolationLock, StopFlag
 
 if TYPE_CHECKING:
     from nn.datasets.mnist import Dataset
@@ -22,16 +24,22 @@ logger = get_task_logger(__name__)
 
 
 class TrainingTask(Task):
-    """What the processes of a worker keep between jobs: the data set, and the way to the store."""
+    """A task that knows its worker's data set, the records in Redis, and the attempt that it makes.
+
+    One object serves all executions of a process; Celery's `request` and the attempt are the current thread's own.
+    """
 
     abstract = True
     Request = "worker.steps.request:TrainRequest"
 
-    #: Raised when the worker ends.
+    #: Set when the worker is stopping.
     stopping: StopFlag
 
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
     on_outcome: Callable[[str | None], None] = staticmethod(lambda _failure: None)
+
+    #: The attempt under way with its id; None until it begins. A thread makes one attempt at a time.
+    _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -40,16 +48,33 @@ class TrainingTask(Task):
         Raises:
             DatasetError: the data set is missing or damaged.
         """
-        # NumPy and scikit-learn take a second to import: only workers need them, not everyone who submits a job.
+        # Imported here because NumPy and scikit-learn take a second, and whoever only submits jobs needs neither.
         from nn.datasets.mnist import load_mnist
 
         settings = self.app.settings
         return load_mnist(settings.data, cache_dir=settings.cache_dir)
 
+    @property
+    def loaded_digest(self) -> str | None:
+        """The digest of the worker's data set; None before it is loaded."""
+        loaded: Dataset | None = self.__dict__.get("dataset")
+        return None if loaded is None else loaded.digest
+
     @cached_property
-    def solitude(self) -> Solitude:
-        """The lock that lets one of the worker's processes at a time train a dangerous job."""
-        return Solitude()
+    def isolation(self) -> IsolationLock:
+        """The lock that lets one of the worker's processes at a time train a suspect job."""
+        return IsolationLock()
+
+    def preload(self) -> None:
+        """Create what the pool's processes shall share: to be called before the pool forks.
+
+        Raises:
+            SeedsweepError: the data set is missing or damaged, or the kernel cannot be compiled.
+        """
+        from worker.training.trainer import compile_default
+
+        _ = self.isolation
+        compile_default(self.dataset)
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
@@ -60,17 +85,47 @@ class TrainingTask(Task):
         return Roster(self.store(patient=patient), self.app.settings.lease_seconds)
 
     def attempts(self, *, patient: bool = True) -> Attempts:
-        """Return the attempts at runs."""
+        """Return the records of attempts."""
         return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
 
-    def after_return(self, status: str, *_: Any) -> None:
-        """Clear up when a job's outcome is stored; Celery calls it."""
-        execution = getattr(self.request, "execution", None)
-        if execution is not None:
-            execution.close("finished" if status == "SUCCESS" else "failed")
-        else:
-            # Of earlier attempts: this one had its outcome before it began.
+    def before_start(self, *_: Any) -> None:
+        """Forget the attempt that this thread made before; Celery calls this before each execution."""
+        self._attempt.set(None)
+
+    def begin_attempt(self, epochs: int) -> Attempt:
+        """Record that an attempt at the current task begins.
+
+        Args:
+            epochs: The number of epochs that it takes over from a checkpoint.
+        """
+        attempt_id, attempt = self.attempts().start(self.request.id, self.request.hostname, epochs)
+        self._attempt.set((attempt_id, attempt))
+        return attempt
+
+    def end_attempt(self, end: End) -> None:
+        """Record how the attempt ended, if one began; delete the job's checkpoint unless the job is given back."""
+        under_way = self._attempt.get()
+        if under_way is not None:
+            self.attempts().finish(self.request.id, *under_way, end)
+        if end != "given back":
             Checkpoints(self.store()).delete(self.request.id)
+
+    def after_return(self, status: str, *_: Any) -> None:
+        """Clean up after the job's outcome is stored; Celery calls this."""
+        self.end_attempt("finished" if status == "SUCCESS" else "failed")
+
+    def revoke(self, reason: str) -> Ignore:
+        """Store that the job is cancelled.
+
+        Returns:
+            The exception that ends the task without storing anything else.
+        """
+        self.end_attempt("cancelled")
+        self.backend.mark_as_revoked(self.request.id, reason, request=self.request)
+        # Celery's event state ranks custom states such as PROGRESS above REVOKED, and RETRY above all of them.
+        self.tell_flower("retried", "", exception="", traceback="")
+        self.tell_flower("revoked", "", terminated=False, signum=None, expired=False)
+        return Ignore(f"cancelled: {reason}")
 
     def send_event(self, type_: str, *args: Any, **fields: Any) -> Any:
         """Send an event that names its task, so that Flower can show a job whose earlier events it missed."""
@@ -79,7 +134,7 @@ class TrainingTask(Task):
         return super().send_event(type_, *args, **shown, **fields)
 
     def tell_flower(self, state: str, text: str, **fields: Any) -> None:
-        """Send an event that Flower shows as the task's state and result; nothing is lost when it does not arrive."""
+        """Send an event that Flower shows as the task's state and result. A failure to send it is only logged."""
         try:
             self.send_event(f"task-{state.lower()}", retry=False, result=text, **fields)
         except Exception as error:

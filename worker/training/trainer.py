@@ -1,4 +1,4 @@
-"""From a job and a data set to trained weights: the pure part of a worker's work."""
+"""Trains a job on a data set: the pure part of a worker's work, without Redis or Celery."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import Dataset
+from nn.kernel.engine import warm_up
 from nn.network import DeepNeuralNetwork
 from nn.samples import Samples
 from nn.weights import LayerSizes, to_safetensors
@@ -16,13 +17,13 @@ from worker.job import Job
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training a job gave.
+class TrainingOutcome:
+    """The weights and the history of a trained job.
 
     Attributes:
-        weights: The weights as safetensors.
-        history: A record for each epoch.
-        problem: Why the job counts as diverged, in a sentence; None for one that succeeded.
+        weights: The weights as a safetensors blob (`nn.weights.to_safetensors`).
+        history: One record per epoch.
+        problem: Why the job counts as diverged, as one sentence; None if it succeeded.
     """
 
     weights: bytes
@@ -41,17 +42,17 @@ def train(
     *,
     on_epoch: Callable[[DeepNeuralNetwork], object] | None = None,
     resume_from: Checkpoint | None = None,
-) -> Trained:
-    """Train a job: a pure function of the job and the data set, interrupted or not.
+) -> TrainingOutcome:
+    """Train a job. The weights depend on the job and the data set only, whether or not training was interrupted.
 
     Args:
-        job: What to train.
-        dataset: The data set that the job names.
-        on_epoch: Called after each epoch with the network as it stands; an exception that it raises ends the training.
-        resume_from: Where an earlier attempt of the same job stood.
+        job: The job.
+        dataset: The data set whose digest the job names.
+        on_epoch: Called after each epoch with the network; an exception that it raises ends the training.
+        resume_from: A checkpoint of the same job.
 
     Raises:
-        InvalidInputError: the checkpoint is not one of this job.
+        InvalidInputError: the checkpoint is of a network of another shape, or has too many epochs.
     """
     network = DeepNeuralNetwork(
         **{name: value for name, value in job.options.items() if name != "limit"}, random_state=job.seed
@@ -63,14 +64,14 @@ def train(
         resume_from=resume_from,
     )
     problem = _problem(job, network, dataset.validation)
-    return Trained(to_safetensors(network.weights_), tuple(network.history_), problem)
+    return TrainingOutcome(to_safetensors(network.weights_), tuple(network.history_), problem)
 
 
 def _problem(job: Job, network: DeepNeuralNetwork, validation: Samples) -> str | None:
     if not all(np.isfinite(matrix).all() for matrix in network.weights_):
         return "diverged: a weight is infinite or not a number"
     if job.rule == "notebook":
-        # That rule cannot learn: to end at chance is what it does, not a fault of this job.
+        # That rule cannot learn: it ends at chance by design, without a fault of the job.
         return None
     accuracy = network.history_[-1].validation_accuracy
     chance = np.bincount(validation.labels).max() / len(validation)
@@ -82,6 +83,7 @@ def _problem(job: Job, network: DeepNeuralNetwork, validation: Samples) -> str |
     return None
 
 
-def warm_up(dataset: Dataset) -> None:
-    """Compile, or read from the cache, what a job of the default shape runs."""
-    train(Job(seed=0, learning_rate=0.01, epochs=1, limit=1, dataset=dataset.digest), dataset)
+def compile_default(dataset: Dataset) -> None:
+    """Compile, or load from numba's cache, the machine code that a job with the default options runs."""
+    job = Job(seed=0, learning_rate=0.01, dataset=dataset.digest)
+    warm_up(layer_sizes(job, dataset), dtype=job.dtype, objective=job.loss)
