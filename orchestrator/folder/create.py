@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
 
-from nn.files import STALE_SECONDS, write_atomically
+from nn.files import STALE_SECONDS, sync_folder, write_atomically
 
 #: An unfinished folder is named `.NAME.<random>.new`, and contains nothing but these.
 _SUFFIX = ".new"
@@ -40,6 +40,8 @@ def make(path: Path, description: str) -> None:
             # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
             made.chmod((made / "weights").stat().st_mode)
             made.rename(path)
+            for each in (path.parent, *(folder.parent for folder in above)):
+                sync_folder(each)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nn.files import open_own, open_regular
+from nn.files import open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
 
@@ -45,7 +45,7 @@ class ResultsLog:
                 yield line
 
     def append(self, row: Row) -> None:
-        """Append a row: all of its line, or nothing. Once this returns, the row survives the end of this process.
+        """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut.
 
         Raises:
             OSError: the file cannot be written, or is not a regular file.
@@ -56,9 +56,13 @@ class ResultsLog:
             try:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
             except OSError:
                 file.truncate(size)
                 raise
+        if size == 0:
+            # The file may be new: its name must survive, too.
+            sync_folder(self._path.parent)
 
     def cut_torn_line(self) -> None:
         """Remove a last line without an end, left by an interrupted write; the next row would be appended to it.

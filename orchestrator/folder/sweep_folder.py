@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from nn import weights
 from nn.errors import WeightsError
-from nn.files import open_regular, read_regular, remove_stale, write_atomically
+from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder import create as new_folder
 from orchestrator.folder.results_log import ResultsFollower, ResultsLog
@@ -139,6 +139,7 @@ class SweepFolder:
                 self._refuse_links()
                 # A user may have removed the weights to save space: their jobs are trained again.
                 self._weights.mkdir(exist_ok=True)
+                sync_folder(self.path)
                 self._log.cut_torn_line()
             yield
         finally:
@@ -241,6 +242,7 @@ class SweepFolder:
         try:
             # A hard link to a symbolic link would be a symbolic link.
             os.link(source.resolve(), target)
+            sync_folder(target.parent)
         except OSError:
             with self._writing():
                 blob = read_regular(source, weights.MAX_BYTES)
