@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from types import FrameType
 
@@ -21,9 +22,11 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Raises `Interrupted` once, at the first signal, and never inside `shield()`. Later signals change nothing.
+    """Raises `Interrupted` at a signal, and never inside `shield()`.
 
-    The way out takes bounded time (it ends processes by SIGKILL): a second signal has nothing to speed up.
+    While that exception unwinds the stack, later signals change nothing: the way out takes bounded time (it ends
+    processes by SIGKILL). An exception that Python swallowed, as it does in a `__del__`, is raised again at the next
+    signal.
 
     Outside `handling()`, no signal handler is installed and nothing is raised. That is how a command runs that is
     called from Python, in any thread.
@@ -32,7 +35,6 @@ class Interruption:
     def __init__(self) -> None:
         self._shields = 0
         self._waiting: int | None = None
-        self._raised = False
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
@@ -57,7 +59,8 @@ class Interruption:
         finally:
             self._shields -= 1
         if self._waiting is not None and not self._shields:
-            self._interrupt(self._waiting)
+            waiting, self._waiting = self._waiting, None
+            self._interrupt(waiting)
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         if self._shields:
@@ -65,7 +68,15 @@ class Interruption:
         else:
             self._interrupt(signum)
 
-    def _interrupt(self, signum: int) -> None:
-        if not self._raised:
-            self._raised = True
+    @staticmethod
+    def _interrupt(signum: int) -> None:
+        if not _is_unwinding():
             raise Interrupted(signum)
+
+
+def _is_unwinding() -> bool:
+    """Return whether an `Interrupted` is on its way up: this runs in a `finally`, an `except` or an `__exit__`."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None

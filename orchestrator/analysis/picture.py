@@ -28,8 +28,9 @@ MAX_PIXELS = 2**25
 MIN_CONTRAST = 24
 #: Levels below this fraction of the way from paper to the darkest ink count as paper: shadows, grain, JPEG artefacts.
 PAPER_SHARE = 0.25
-#: Pillow runs Ghostscript, an interpreter of a whole programming language, to read these.
-_REFUSED_FORMATS = {"EPS"}
+#: The formats that are read. Pillow knows more: some start another program (EPS), or decode a picture before its size
+#: can be checked (ICO, ICNS).
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 #: The characters that draw an image, and those for an output that knows only ASCII.
 BLOCKS = " ▀▄█"
 ASCII_BLOCKS = " '.#"
@@ -72,7 +73,7 @@ def _open(path: Path) -> Image.Image:
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"{str(path)!r} is not a picture in a format that Pillow reads") from None
+        raise PictureError(f"{str(path)!r} is not a picture; allowed: {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
         raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS} in all") from None
     except Exception as error:
@@ -82,7 +83,7 @@ def _open(path: Path) -> Image.Image:
 
 def _decode(path: Path) -> Image.Image:
     Image.init()
-    with Image.open(path, formats=[name for name in Image.ID if name not in _REFUSED_FORMATS]) as image:
+    with Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")

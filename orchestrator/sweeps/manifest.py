@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -72,8 +73,11 @@ def check_name(name: str) -> str:
 
 
 def free_name(output: Path) -> str:
-    """Return a name made of date and time that no sweep in this folder has."""
-    stem = datetime.now().astimezone().strftime("sweep-%Y%m%d-%H%M%S")
+    """Return a name made of date, time and a random part that no sweep in this folder has.
+
+    The random part keeps sweeps apart that begin in the same second, on this machine or on others of the cluster.
+    """
+    stem = f"{datetime.now().astimezone():sweep-%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     name, number = stem, 2
     while os.path.lexists(output / name):
         name, number = f"{stem}-{number}", number + 1

@@ -182,7 +182,10 @@ def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path
     Image.fromarray(np.full((30, 30), np.nan, np.float32)).save(nan)
     script = tmp_path / "digit.eps"
     Image.fromarray(images[0]).save(script)
+    icon = tmp_path / "digit.ico"
+    Image.fromarray(_enlarged(images[0], 2, (0, 0, 0, 0))).save(icon, sizes=[(56, 56)])
     refused = {
+        icon: "is not a picture; allowed: BMP, GIF",
         tmp_path / "none.png": "is not a file",
         tmp_path: "is not a file",
         Path("/dev/zero"): "is not a file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -46,10 +47,33 @@ def test_a_shielded_step_is_finished_first() -> None:
 
 
 def test_a_second_signal_does_not_disturb_the_way_out() -> None:
-    with Interruption().handling():
-        with pytest.raises(Interrupted):
+    steps = []
+
+    def end() -> None:
+        try:
             os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            with contextlib.suppress(OSError):
+                os.kill(os.getpid(), signal.SIGTERM)
+                steps.append("cleaned up")
+
+    with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
+        end()
+    assert interrupted.value.status == 130
+    assert steps == ["cleaned up"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_swallowed_is_not_the_last_one() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            # Python ignores what a finalizer raises.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with Interruption().handling():
+        Finalized()
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_the_handlers_from_before_come_back() -> None:
