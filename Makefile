@@ -76,7 +76,7 @@ audit: $(VENV)/.dev ## look for known vulnerabilities in the pinned packages
 	else echo "$$found"; exit $$status; fi
 
 bench: $(VENV)/.dev ## run the benchmarks one after another (on a machine that does nothing else)
-	for name in kernel sweep lease redis_memory durability; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in kernel sweep lease redis_memory durability gate; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 lint: $(VENV)/.dev ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff format --check .
