@@ -91,6 +91,20 @@ def test_a_job_is_not_given_up_for_what_another_one_does(cluster: Cluster) -> No
     assert cluster.result(good).status == "succeeded"
 
 
+def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing_against_the_worker(
+    cluster: Cluster,
+) -> None:
+    # Given a worker that an operator started with a time limit, and a job that takes longer
+    cluster.start_worker("--time-limit", "1", SEEDSWEEP_BREAKER_FAILURES="1")
+    run = cluster.submit(make_job(epochs=100_000)).id
+    assert type(failure(cluster, run)).__name__ == "TimeLimitExceeded"
+    # Then the attempt has ended
+    attempts = cluster.app.tasks[TRAIN].attempts()
+    wait_for(lambda: [attempt.end for attempt in attempts.of(run)] == ["failed"], "the end", report=cluster.logs)
+    # And the worker goes on
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
 def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:
     worker = cluster.start_worker()
     job = make_job()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_logger
+from celery.worker import state
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, TooManyAttemptsError, WrongDatasetError
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Ends that the worker is not to blame for: it was told to end the job, or the message or Redis is at fault. A process
-#: that dies counts against its job instead (`worker.records.attempts`), which may kill the next worker's process, too.
+#: Ends that the worker is not to blame for: it was told to end the job, or the message or Redis is at fault, or the
+#: operator's time limit (`celery worker --time-limit`; messages cannot set one). A process that dies counts against its
+#: job instead (`worker.records.attempts`), which may kill the next worker's process, too.
 _BLAMELESS = (
     Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError, WorkerLostError,
-    redis.RedisError,
+    TimeLimitExceeded, redis.RedisError,
 )  # fmt: skip
 
 
@@ -55,6 +57,13 @@ class TrainRequest(Request):
         if not isinstance(error, _BLAMELESS):
             self.task.on_outcome(f"{type(error).__name__}: {error}"[:300])
         super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Put on record how the attempt ended whose process took longer than the worker allows."""
+        if not soft and not state.should_terminate:
+            self._failing = True
+            self._finish_attempt("failed")
+        super().on_timeout(soft, timeout)
 
     def acknowledge(self) -> None:
         """Acknowledge the message; Celery calls this after a success and within `on_failure`."""
