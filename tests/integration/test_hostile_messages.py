@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import bz2
 import json
+import threading
 import time
 import uuid
 import zlib
@@ -28,11 +29,12 @@ from tests.support.messages import (
     heartbeat,
     message,
     pickled,
+    reply,
 )
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
-from worker.messages import QUEUE, TRAIN
+from worker.messages import QUEUE, REPLIES, TRAIN
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +251,8 @@ def test_a_command_that_is_not_obeyed_is_answered_with_a_sentence(
 ) -> None:
     replies = party.app.control.broadcast(method, arguments=arguments, reply=True, timeout=5, limit=len(party.workers))
     assert len(replies) == len(party.workers)
-    for reply in replies:
-        [answer] = reply.values()
+    for answered in replies:
+        [answer] = answered.values()
         assert sentence in answer["error"]
     assert_all_answer(party)
     assert_trained(party, seed=60)
@@ -259,6 +261,41 @@ def test_a_command_that_is_not_obeyed_is_answered_with_a_sentence(
 def assert_trained(cluster: Cluster, seed: int) -> None:
     cluster.app.AsyncResult(make_job(seed=seed).key).forget()
     assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
+
+
+def answer_mingle(server: RedisServer, ready: threading.Event, revoked: list[str]) -> None:
+    """Answer the next worker that asks for its neighbours, and say that these tasks are revoked."""
+    with server.client() as client, client.pubsub() as channel:
+        channel.subscribe(CONTROL_CHANNEL)
+        ready.set()
+        for heard in channel.listen():
+            if heard["type"] == "message":
+                asked = json.loads(base64.b64decode(json.loads(heard["data"])["body"]))
+                if asked["method"] == "hello":
+                    break
+        client.lpush(
+            f"{asked['reply_to']['routing_key']}.{REPLIES}",
+            reply({"stranger@host": {"clock": 1, "revoked": revoked}}, asked["ticket"], asked["reply_to"]),
+        )
+
+
+def test_a_job_that_workers_were_told_to_revoke_is_trained(party: Cluster) -> None:
+    jobs = [make_job(seed=seed, epochs=30) for seed in range(70, 74)]
+    keys = [job.key for job in jobs]
+    # Given workers that were told, by a command, by a new neighbour, and by one that answered
+    party.app.control.revoke(keys)
+    party.app.control.broadcast("hello", arguments={"from_node": "stranger@host", "revoked": keys})
+    ready = threading.Event()
+    neighbour = threading.Thread(target=answer_mingle, args=(party.server, ready, keys))
+    neighbour.start()
+    ready.wait()
+    party.start_worker(sociable=True).wait_until_logged("mingle: sync with")
+    neighbour.join()
+    # When somebody asks for the jobs
+    for job in jobs:
+        party.submit(job)
+    # Then they are trained
+    assert {party.result(key).status for key in keys} == {"succeeded"}
 
 
 def test_another_applications_commands_and_events_do_not_reach_us(party: Cluster) -> None:

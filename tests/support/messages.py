@@ -86,6 +86,11 @@ def command(method: Any, arguments: Any, *, headers: dict[str, Any] | None = Non
     return _wrapped(json.dumps(content).encode(), usual | (headers or {}), delivery_info=info, **wrapped)
 
 
+def reply(content: Any, ticket: str, reply_to: dict[str, str]) -> str:
+    """Return a worker's answer to a broadcast."""
+    return _wrapped(json.dumps(content).encode(), {"ticket": ticket, "clock": 1}, delivery_info=reply_to)
+
+
 def heartbeat(**fields: Any) -> str:
     """Return a worker's sign of life, valid but for what is given."""
     usual = {

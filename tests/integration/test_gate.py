@@ -1,0 +1,82 @@
+"""What our own processes send passes the gate unchanged; the models in `worker.messages` name nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from celery.app.task import Context
+
+from tests.support.cluster import Cluster, make_job
+from worker.job import Job
+from worker.messages import MAX_TASK_BYTES, QUEUE, TRAIN, TaskHeaders, TaskProperties
+from worker.steps.gate import admitted
+
+#: Every field as long as it can be.
+LONGEST = make_job(
+    seed=2**32 - 1,
+    learning_rate=1.2345678901234567e-300,
+    epochs=100_000,
+    hidden_layer_sizes=(4096, 4096),
+    loss="sum_of_squares",
+    dtype="float64",
+    shuffle=True,
+    limit=2**31 - 1,
+)
+
+
+def taken(cluster: Cluster) -> bytes:
+    raw: bytes = cluster.server.client().rpop(QUEUE)
+    return raw
+
+
+def read(raw: bytes) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(raw)
+    return message | {"body": json.loads(base64.b64decode(message["body"]))}
+
+
+@pytest.mark.parametrize("job", [make_job(), LONGEST], ids=["short", "longest"])
+@pytest.mark.parametrize("label", [None, "v", "x" * 40])
+def test_a_message_that_we_send_passes_as_it_is(cluster: Cluster, job: Job, label: str | None) -> None:
+    cluster.submit(job, label)
+    raw = taken(cluster)
+    passed = admitted(QUEUE, raw)
+    assert passed is not None
+    assert read(passed) == read(raw)
+    assert len(raw) < MAX_TASK_BYTES / 4
+
+
+def test_the_models_name_exactly_what_we_send(cluster: Cluster) -> None:
+    cluster.submit(make_job())
+    sent = json.loads(taken(cluster))
+    # Beside the mark on a message that is given back, and a property that only retries have.
+    assert TaskHeaders.model_fields.keys() - sent["headers"].keys() == {"redelivered"}
+    assert TaskProperties.model_fields.keys() - sent["properties"].keys() == {"origin"}
+    assert sent["headers"].keys() <= TaskHeaders.model_fields.keys()
+
+
+def test_a_retry_after_a_lost_process_passes(cluster: Cluster) -> None:
+    # Given what Celery sends for a job whose process died
+    cluster.submit(LONGEST)
+    first = read(taken(cluster))
+    task = cluster.app.tasks[TRAIN]
+    context = Context(
+        first["headers"], args=[], kwargs=first["body"][1], delivery_info=first["properties"]["delivery_info"],
+        reply_to=first["properties"]["reply_to"], correlation_id=LONGEST.key,
+    )  # fmt: skip
+    task.signature_from_request(context, countdown=task.default_retry_delay, retries=1).apply_async()
+    # Then it passes, with its time
+    raw = taken(cluster)
+    passed = admitted(QUEUE, raw)
+    assert passed is not None
+    assert read(passed) == read(raw)
+    assert read(passed)["headers"]["eta"] is not None
+
+
+def test_nothing_passes_where_nothing_is_expected(cluster: Cluster) -> None:
+    cluster.submit(make_job())
+    raw = taken(cluster)
+    for source in ("seedsweep2", "celery", "seedsweep.pidbox", "x.reply.seedsweep.pidbox", "seedsweep.ev/x", ""):
+        assert admitted(source, raw) is None
