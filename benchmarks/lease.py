@@ -26,6 +26,7 @@ from rich.table import Table
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.embedded import EmbeddedCluster
+from orchestrator.cluster.results import Finished
 from worker.job import Job
 from worker.messages import signature
 from worker.settings import Settings
@@ -64,11 +65,11 @@ def train(cluster: Cluster, jobs: list[Job]) -> float:
         signature(cluster.app, job).apply_async()
     keys = [job.key for job in jobs]
     while True:
-        states = [state.name for state in cluster.results.states(keys).values()]
-        if states.count("SUCCESS") == len(jobs):
+        ended = cluster.results.ended(keys).values()
+        if any(not isinstance(state, Finished) for state in ended):
+            raise RuntimeError(f"a job failed: {ended}")
+        if len(ended) == len(jobs):
             return time.perf_counter() - started
-        if "FAILURE" in states:
-            raise RuntimeError(f"a job failed: {cluster.results.states(keys)}")
         time.sleep(PAUSE)
 
 

@@ -20,7 +20,6 @@ import redis
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.embedded import EmbeddedCluster
-from orchestrator.running.submit import submit
 from worker.job import Job
 from worker.messages import QUEUE
 from worker.settings import Settings
@@ -56,12 +55,12 @@ def measure(jobs: list[Job]) -> tuple[float, float, dict[str, float]]:
         embedded.wait_for_server()
         cluster = Cluster(Settings(broker_url=embedded.url))
         client: redis.Redis = cluster.app.backend.client
-        submit(cluster, jobs)
+        cluster.queue.submit(jobs)
         # The worker takes a second to start: all jobs but one at most are still here.
         queued = size(client, QUEUE) / int(client.llen(QUEUE))
         checkpoint = 0.0
         keys = [job.key for job in jobs]
-        while sum(state.ended for state in cluster.results.states(keys).values()) < len(jobs):
+        while len(cluster.results.ended(keys)) < len(jobs):
             checkpoint = max(checkpoint, *(size(client, name) for name in client.scan_iter(f"{CHECKPOINT}*")), 0.0)
             time.sleep(0.01)
         # The last job's checkpoint goes away after its result is stored.

@@ -54,6 +54,8 @@ def run_cancel(name: str, broker: str | None, output: str, *, as_json: bool) -> 
 
 def describe_cancellation(name: str, done: Cancellation) -> str:
     """Return what became of a cancelled sweep's jobs: a sentence, and one more if some go on for another sweep."""
+    if done.absent and not (done.withdrawn or done.ending or done.wanted or done.ended):
+        return f"Nothing of the sweep {name} was left to cancel: the cluster has none of its jobs"
     if not (done.withdrawn or done.ending or done.wanted):
         return f"Nothing of the sweep {name} was left to cancel: {have(len(done.ended), 'job')} ended before"
     parts = [f"{have(len(done.withdrawn), 'queued job')} ended"] if done.withdrawn else []

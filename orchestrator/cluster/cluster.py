@@ -1,62 +1,54 @@
-"""The cluster as the orchestrator sees it: its address, its results, its queue and its store, through interruptions."""
+"""The cluster as the orchestrator sees it: its results, its queue, its store, its sweeps and its workers."""
 
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Self
 
-from kombu.exceptions import BatchPublishError, KombuError, OperationalError
-from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
-
+from orchestrator.cluster.patience import Patience, check_answer
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
 from orchestrator.cluster.results import Results
-from orchestrator.errors import BrokerUnreachableError, ClusterFullError
-from worker.app import create_app
-from worker.messages import TRAIN
-from worker.records.attempts import Attempt
-from worker.records.presence import Presence
+from worker.app import SeedsweepApp, create_app
+from worker.job import Job
+from worker.records.attempts import Attempt, Attempts
+from worker.records.presence import Presence, Roster
 from worker.records.store import Store
 from worker.redis.address import hide_password
-from worker.redis.connection import LOST, connect, is_transient
+from worker.redis.connection import connect
+from worker.redis.waiting import Once, Policy, WaitingRedis
 from worker.settings import Settings
-from worker.training.task import TrainingTask
-
-T = TypeVar("T")
-
-#: Seconds to connect, and then to wait for an answer, when a sweep starts.
-ANSWER_SECONDS = 4.0
-#: The longest pause between two tries after the connection was lost, in seconds.
-LONGEST_PAUSE = 2.0
-#: Seconds of an outage after which it is mentioned again.
-REMINDER_SECONDS = 60.0
-
-_REFUSED = (AuthenticationError, AuthorizationError)
-_LOST = (*LOST, OperationalError)
-_ANY = (*_LOST, BatchPublishError, RedisError)
 
 
 class Cluster:
-    """One cluster: nothing connects before it is used.
+    """One cluster. It connects when it is first used, and may be used by several threads.
+
+    Every command waits for a Redis that is away or takes no writes, and says so; see `impatient`. Besides what each
+    method names, any of them raises `BrokerUnreachableError` if Redis refuses and `ClusterFullError` if it is full.
 
     Args:
         settings: Name the cluster.
         tell: Shows a message to the user.
-        check: Raises when there is nothing to wait for any more (a part of the embedded cluster ended).
+        check: Raises when waiting is useless (a part of the embedded cluster ended).
         embedded: Whether the cluster is this command's own.
 
     Attributes:
         app: The Celery app.
-        results: Its result backend.
-        queue: Its queue.
-        store: Where the weights are.
         address: The broker's address, without its password.
+        results: The state of each task.
+        queue: The messages.
+        store: The weights and small records.
+        registry: The sweeps that the cluster knows.
 
     Raises:
         InvalidInputError: the broker's address is not one of a Redis server.
     """
+
+    results: Results
+    queue: Queue
+    store: Store
+    registry: Registry
 
     def __init__(
         self,
@@ -66,133 +58,88 @@ class Cluster:
         *,
         embedded: bool = False,
     ) -> None:
-        self.app = create_app(settings)
-        # Celery and kombu would repeat what fails by themselves, in silence: see `patiently`.
-        self.app.conf.update(
-            task_publish_retry=False,
-            result_backend_always_retry=False,
-            result_backend_transport_options={
-                **self.app.conf.result_backend_transport_options,
-                "retry_policy": {"max_retries": 0},
-            },
-            broker_transport_options={**self.app.conf.broker_transport_options, "max_retries": 0},
-        )
-        self.results = Results(self.app)
-        self.queue = Queue(self.app)
-        self.address = hide_password(self.app.broker_address)
+        self.app = _app(settings)
         self.embedded = embedded
         self.check = check
-        self._tell = tell
+        seconds = settings.socket_seconds
+        self._broker, self._backend = (
+            connect(url, seconds) for url in (self.app.broker_address, self.app.backend_address)
+        )
+        self.address = hide_password(self.app.broker_address)
+        self._wait_and_tell(tell)
 
-    def telling(self, tell: Callable[[str], None]) -> Cluster:
+    def _wait_and_tell(self, tell: Callable[[str], None]) -> None:
+        backend = hide_password(self.app.backend_address)
+        self._use(
+            Patience(self.address, self._broker, tell, self.check), Patience(backend, self._backend, tell, self.check)
+        )
+
+    def _use(self, for_broker: Policy, for_backend: Policy) -> None:
+        backend = WaitingRedis(self._backend, for_backend)
+        self.store = Store(backend, expires=self.app.settings.result_expires)
+        self.registry = Registry(self.store)
+        self.results = Results(self.app, backend, for_backend)
+        self.queue = Queue(self.app, WaitingRedis(self._broker, for_broker), for_broker)
+
+    def telling(self, tell: Callable[[str], None]) -> Self:
         """Return the same cluster, with the same connections, that shows its messages elsewhere."""
         other = copy.copy(self)
-        other._tell = tell
+        other._wait_and_tell(tell)
+        return other
+
+    def impatient(self) -> Self:
+        """Return the same cluster with every command tried once: `redis.RedisError` and `OSError` come through."""
+        other = copy.copy(self)
+        other._use(Once(), Once())
         return other
 
     @property
-    def store(self) -> Store:
-        """Where the weights are."""
-        return self._task.store(patient=False)
-
-    @property
     def no_worker(self) -> str:
-        """What to tell who waits because no worker is online."""
+        """The message for a user who waits because no worker is online."""
         if self.embedded:
             return "The worker gets ready: the first time, it prepares the data set and compiles the kernel"
         return f"No worker is online at {self.address} yet: waiting for one"
 
-    @property
-    def registry(self) -> Registry:
-        """The sweeps that the cluster knows."""
-        return Registry(self.store)
-
     def check_answer(self) -> None:
-        """Find out whether the broker and the result backend answer, each within two times `ANSWER_SECONDS`.
+        """Find out whether the broker and the result backend answer, each within some seconds.
 
         Raises:
-            BrokerUnreachableError: nothing answers, or it does not let us in; the message names the address.
+            BrokerUnreachableError: one does not, does not let us in, or lacks the database; the message names it.
         """
         for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
-            _check_answer(url)
+            check_answer(url, hide_password(url))
+
+    def resubmit(self, jobs: Sequence[Job]) -> None:
+        """Forget everything about these jobs, and queue them again."""
+        keys = [job.key for job in jobs]
+        self.results.forget(keys)
+        self.store.forget(keys)
+        self.queue.submit(jobs)
 
     def online_workers(self) -> list[Presence]:
         """Return the workers that hold their leases."""
-        lease = self.app.settings.lease_seconds
-        return [worker for worker in self.patiently(self._task.roster(patient=False).all) if worker.age() < lease]
-
-    def attempts(self, run: str) -> list[Attempt]:
-        """Return the attempts at a run that are on record, oldest first."""
-        return self.patiently(lambda: self._task.attempts(patient=False).of(run))
+        return [worker for worker in self.roster.all() if worker.age() < self.app.settings.lease_seconds]
 
     @property
-    def _task(self) -> TrainingTask:
-        task: TrainingTask = self.app.tasks[TRAIN]
-        return task
+    def roster(self) -> Roster:
+        """The presence of the cluster's workers."""
+        return Roster(self.store, self.app.settings.lease_seconds)
 
-    def patiently(self, action: Callable[[], T]) -> T:
-        """Return what the action returns, repeating it for as long as Redis is away or takes no writes, and say so.
-
-        Args:
-            action: May be called several times; it must do no harm then.
-
-        Raises:
-            BrokerUnreachableError: the broker answers, and refuses.
-            ClusterFullError: it has no room for what the action writes.
-        """
-        pause, lost_since, mentioned = 0.1, 0.0, 0.0
-        while True:
-            try:
-                value = action()
-            except _ANY as error:
-                self._give_up_if_refused(error)
-                self.check()
-                now = time.monotonic()
-                lost_since = lost_since or now
-                if not mentioned or now - mentioned > REMINDER_SECONDS:
-                    what = "does not answer" if isinstance(error, _LOST) else "takes nothing"
-                    self._tell(f"{self.address} {what} ({_reason(error)}); trying again")
-                    mentioned = now
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                if lost_since:
-                    self._tell(f"{self.address} is back, after {time.monotonic() - lost_since:.1f} s")
-                return value
-
-    def _give_up_if_refused(self, error: BaseException) -> None:
-        """Raise if it was an answer that came, and not the connection that went."""
-        # Kombu wraps both kinds alike.
-        while isinstance(error, KombuError) and error.__cause__ is not None:
-            error = error.__cause__
-        if isinstance(error, _REFUSED):
-            raise BrokerUnreachableError(f"{self.address} does not let us in: {_reason(error)}") from None
-        if isinstance(error, OutOfMemoryError):
-            raise ClusterFullError(self._full()) from None
-        if isinstance(error, RedisError) and not is_transient(error):
-            raise BrokerUnreachableError(f"{self.address} refuses: {_reason(error)}") from None
-
-    def _full(self) -> str:
-        try:
-            memory = self.app.backend.client.info("memory")
-            used, limit = (f"{memory[name] / 2**20:.1f} MiB" for name in ("used_memory", "maxmemory"))
-        except _ANY:
-            used, limit = "all it may", "reached"
-        return (
-            f"Redis at {self.address} is full: it holds {used}, and its maxmemory is {limit}; raise that limit, or let "
-            "results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
-        )
+    def attempts(self, task_id: str) -> list[Attempt]:
+        """Return the recorded attempts at a task, oldest first."""
+        return Attempts(self.store, self.roster, self.app.settings.max_attempts).of(task_id)
 
 
-def _check_answer(url: str) -> None:
-    try:
-        with connect(url, ANSWER_SECONDS) as client:
-            client.ping()
-    except _REFUSED as error:
-        raise BrokerUnreachableError(f"{hide_password(url)} does not let us in: {_reason(error)}") from None
-    except (RedisError, OSError, ValueError) as error:
-        raise BrokerUnreachableError(f"No Redis server answers at {hide_password(url)}: {_reason(error)}") from None
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).strip().rstrip(".") or type(error).__name__
+def _app(settings: Settings) -> SeedsweepApp:
+    app = create_app(settings)
+    # Celery and kombu would repeat by themselves what fails, in silence: `Patience` does it instead.
+    app.conf.update(
+        task_publish_retry=False,
+        result_backend_always_retry=False,
+        result_backend_transport_options={
+            **app.conf.result_backend_transport_options,
+            "retry_policy": {"max_retries": 0},
+        },
+        broker_transport_options={**app.conf.broker_transport_options, "max_retries": 0},
+    )
+    return app

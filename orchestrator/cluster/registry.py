@@ -1,11 +1,11 @@
-"""The sweeps that were submitted to one cluster, in its Redis: what `watch` and `cancel` find there from any machine.
+"""The sweeps that were submitted to one cluster, in its Redis, where `watch` and `cancel` find them from any machine.
 
 A sweep is a hash `seedsweep:sweep:<name>` with the fields
 
-- `manifest`: what its folder's `sweep.json` holds, as JSON;
-- `cancelled`: why it was cancelled; absent if it was not;
-- `finished`: when an orchestrator last had a row for every job; absent before that;
-- `seen`: when an orchestrator last worked on it.
+- `manifest`: the content of its folder's `sweep.json`;
+- `cancelled`: why it was cancelled; absent otherwise;
+- `finished`: when a session last had a row for every job; absent before that;
+- `seen`: when a session last worked on it.
 
 Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. Both expire with the results.
 """
@@ -26,7 +26,7 @@ _NAMES = "seedsweep:sweeps"
 
 
 class Registry:
-    """Reads and writes what one cluster knows of its sweeps. Nothing here waits: see `Cluster.patiently`."""
+    """The sweeps that one cluster knows."""
 
     def __init__(self, store: Store) -> None:
         self._client = store.client
@@ -36,7 +36,7 @@ class Registry:
         """Return a sweep's description, or None if no sweep of this name is known.
 
         Raises:
-            SweepExistsError: there is one, and this version cannot read it.
+            SweepExistsError: this version cannot read it.
         """
         stored = self._client.hget(_sweep(name), "manifest")
         if stored is None:
@@ -55,14 +55,14 @@ class Registry:
             raise SweepExistsError(f"A sweep named {name} with other jobs is on the cluster: choose another --name")
 
     def register(self, manifest: Manifest) -> None:
-        """Put a sweep on record, unless it is already.
+        """Register a sweep, unless it is registered already.
 
         Raises:
             SweepExistsError: the name belongs to a sweep of other jobs.
         """
         name = _sweep(manifest.name)
         with self._client.pipeline() as pipeline:
-            # In one step: of two sweeps that begin at the same instant, one gets the name.
+            # Atomic: of two sweeps that begin at the same instant, one gets the name.
             pipeline.hsetnx(name, "manifest", manifest.model_dump_json())
             pipeline.expire(name, self._expires)
             pipeline.sadd(_NAMES, manifest.name)
@@ -71,7 +71,7 @@ class Registry:
         self.refuse_other(manifest.name, manifest.jobs)
 
     def reopen(self, manifest: Manifest) -> None:
-        """Put a sweep on record as one that goes on, whatever became of it before.
+        """Register a sweep that begins, or goes on after it was finished or cancelled.
 
         Raises:
             SweepExistsError: the name belongs to a sweep of other jobs.
@@ -82,7 +82,7 @@ class Registry:
     def keep(self, manifest: Manifest) -> None:
         """Keep a sweep from expiring, and register it again if Redis lost it.
 
-        This writes, and so finds out whether Redis still takes anything.
+        Because this writes, it finds out whether Redis is full.
         """
         name = _sweep(manifest.name)
         with self._client.pipeline(transaction=False) as pipeline:
@@ -105,15 +105,19 @@ class Registry:
         return None if reason is None else cast("bytes", reason).decode(errors="replace")
 
     def finish(self, name: str) -> None:
-        """Mark that every job of a sweep has its row."""
+        """Mark a sweep as finished: every job has its row."""
         with self._client.pipeline() as pipeline:
             pipeline.hset(_sweep(name), "finished", str(time.time()))
-            # A Redis that lost the sweep has just got it anew, without a time to live.
+            # If Redis had lost the sweep, this key is new, and without a time to live.
             pipeline.expire(_sweep(name), self._expires)
             pipeline.execute()
 
+    def finished(self, name: str) -> bool:
+        """Return whether every job of a sweep has its row."""
+        return bool(self._client.hexists(_sweep(name), "finished"))
+
     def wanted_by_others(self, name: str) -> dict[str, str]:
-        """Return the jobs that other sweeps still wait for: each job's key with the name of such a sweep."""
+        """Return the jobs that other sweeps still wait for: the key of each with the name of such a sweep."""
         wanted: dict[str, str] = {}
         for other in self._names() - {name}:
             marks = self._client.hmget(_sweep(other), "cancelled", "finished")
@@ -126,7 +130,7 @@ class Registry:
         return {cast("bytes", name).decode(errors="replace") for name in self._client.smembers(_NAMES)}
 
     def _readable(self, name: str) -> Manifest | None:
-        """Return a sweep's description; None for one of another version, whose orchestrator asks again for its jobs."""
+        """Return a sweep's description; None if another version wrote it: its own session submits its jobs again."""
         try:
             found = self.manifest(name)
         except SweepExistsError:

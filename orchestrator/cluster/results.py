@@ -1,89 +1,140 @@
-"""Reads Celery's result backend: what is known about each job.
+"""The state of each task, read from Celery's result backend and parsed once.
 
-Stateless: everything is asked for by job key, so that any orchestrator can go on where another one stopped.
+Stateless: everything is asked for by task id, so that any orchestrator can go on where another one stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import redis
 from celery import Celery, states
 from celery.exceptions import TaskRevokedError
+from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
-from worker.records.report import PROGRESS, read_report
+from worker.job import Result
+from worker.records import report
+from worker.records.report import Report, read_report
+from worker.redis.waiting import Policy
 
-#: Keys a command reads: large enough that round trips do not count, small enough that Redis serves others in between.
+#: Keys that one command reads: large enough that round trips do not count, small enough that Redis serves other clients
+#: in between.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
-class State:
-    """What the result backend holds for a job.
+class Running:
+    """A worker has begun with the task. `report` is its last report, None before the first."""
 
-    Attributes:
-        name: One of Celery's states, or one of `worker.records.report`.
-        value: The result of a SUCCESS, the error of a FAILURE as a sentence, a job's last `Report` or None.
-    """
+    report: Report | None
 
-    name: str
-    value: Any
 
-    @property
-    def running(self) -> bool:
-        """Whether a worker has begun with the job and not ended."""
-        return self.name in (states.STARTED, states.RETRY, PROGRESS)
+@dataclass(frozen=True)
+class Finished:
+    """The task has a valid result of its job."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether the job has a result, failed, or was cancelled."""
-        return self.name in states.READY_STATES
+    result: Result
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The task ended with an error, or its stored result is invalid."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The task was revoked."""
+
+    reason: str
+
+
+Ended = Finished | Failed | Cancelled
+State = Running | Ended
 
 
 class Results:
-    """The result backend of one app."""
+    """The result backend of one cluster.
 
-    def __init__(self, app: Celery) -> None:
+    Args:
+        app: The Celery app.
+        client: A client of the result backend.
+        policy: What to do when Redis rejects a command.
+    """
+
+    def __init__(self, app: Celery, client: redis.Redis, policy: Policy) -> None:
         self._app = app
+        self._client = client
+        self._policy = policy
 
-    def states(self, keys: Iterable[str]) -> dict[str, State]:
-        """Return what is stored for these jobs; a job about which nothing is stored is absent."""
-        backend = self._app.backend
-        found = {}
-        for chunk in _chunks(keys):
-            for key, stored in zip(chunk, backend.mget([backend.get_key_for_task(key) for key in chunk]), strict=True):
-                if stored is not None:
-                    found[key] = self._state(stored)
+    def states(self, task_ids: Iterable[str]) -> dict[str, State]:
+        """Return the states of these tasks.
+
+        Tasks that wait in the queue, that the cluster does not know, or whose stored state cannot be read are absent.
+        """
+        found: dict[str, State] = {}
+        for chunk in _chunks(task_ids):
+            values = cast("list[bytes | None]", self._client.mget(self._keys(chunk)))
+            for task_id, stored in zip(chunk, values, strict=True):
+                state = None if stored is None else self._parse(task_id, stored)
+                if state is not None:
+                    found[task_id] = state
         return found
 
-    def _state(self, stored: bytes) -> State:
+    def ended(self, task_ids: Iterable[str]) -> dict[str, Ended]:
+        """Return the states of those tasks that have ended."""
+        return {key: state for key, state in self.states(task_ids).items() if not isinstance(state, Running)}
+
+    def forget(self, task_ids: Iterable[str]) -> None:
+        """Remove the states of these tasks, so that they can be submitted again."""
+        for chunk in _chunks(task_ids):
+            self._client.delete(*self._keys(chunk))
+
+    def revoke(self, task_ids: Iterable[str], reason: str) -> None:
+        """Store that these tasks are cancelled; a stored result stays."""
+        for task_id in task_ids:
+            self._policy.run(lambda task_id=task_id: self._app.backend.mark_as_revoked(task_id, reason))  # type: ignore[misc]
+
+    def _keys(self, task_ids: Iterable[str]) -> list[Any]:
+        return [self._app.backend.get_key_for_task(task_id) for task_id in task_ids]
+
+    def _parse(self, task_id: str, stored: bytes) -> State | None:
         meta = self._app.backend.decode_result(stored)
         name, value = meta["status"], meta["result"]
-        if name not in states.READY_STATES:
-            return State(name, read_report(value))
-        if name == states.SUCCESS:
-            return State(name, value)
-        words = (
-            f"{value}" if isinstance(value, (SeedsweepError, TaskRevokedError)) else f"{type(value).__name__}: {value}"
-        )
-        # Whoever wrote them, they can be written down again.
-        return State(name, words.encode(errors="replace").decode())
-
-    def forget(self, keys: Iterable[str]) -> None:
-        """Remove what is stored for these jobs, so that they can be asked for anew."""
-        backend = self._app.backend
-        for chunk in _chunks(keys):
-            backend.client.delete(*(backend.get_key_for_task(key) for key in chunk))
-
-    def revoke(self, keys: Iterable[str], reason: str) -> None:
-        """Store that these jobs are cancelled; a result that is stored already stays."""
-        for key in keys:
-            self._app.backend.mark_as_revoked(key, reason)
+        match name:
+            case states.SUCCESS:
+                return _finished(task_id, value)
+            case states.FAILURE:
+                return Failed(_words(value))
+            case states.REVOKED:
+                return Cancelled(_words(value))
+            case states.STARTED | states.RETRY | report.PROGRESS:
+                return Running(read_report(value))
+            case _:
+                return None
 
 
-def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    remaining = list(keys)
+def _finished(task_id: str, value: Any) -> Finished | Failed:
+    try:
+        result = Result.model_validate(value)
+    except ValidationError as error:
+        return Failed(f"the stored result is invalid: {error.errors()[0]['msg']}")
+    if result.job != task_id.partition(".")[0]:
+        return Failed("the stored result belongs to another job")
+    return Finished(result)
+
+
+def _words(value: Any) -> str:
+    """Return a stored error as a sentence that can be written to a file."""
+    plain = isinstance(value, SeedsweepError | TaskRevokedError)
+    return (f"{value}" if plain else f"{type(value).__name__}: {value}").encode(errors="replace").decode()
+
+
+def _chunks(task_ids: Iterable[str]) -> Iterator[list[str]]:
+    remaining = list(task_ids)
     for start in range(0, len(remaining), CHUNK):
         yield remaining[start : start + CHUNK]

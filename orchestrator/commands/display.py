@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from orchestrator.folder.rows import Row
+from orchestrator.running.listener import SILENT, Progress
 from worker.job import Job
-from worker.records.report import Report
-
-if TYPE_CHECKING:
-    from orchestrator.running.collect import Progress
 
 #: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key.
-Display = Callable[[Mapping[str, Job], Mapping[str, Row]], AbstractContextManager["Progress"]]
+Display = Callable[[Mapping[str, Job], Mapping[str, Row]], AbstractContextManager[Progress]]
 #: Receives one sentence for the user, such as that Redis does not answer.
 Tell = Callable[[str], None]
 
 
-class Silent:
-    """A `Progress` that shows nothing."""
-
-    def message(self, text: str) -> None:
-        """Ignore it."""
-
-    def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Ignore it."""
-
-    def finished(self, row: Row) -> None:
-        """Ignore it."""
-
-
 def silent(_jobs: Mapping[str, Job], _rows: Mapping[str, Row]) -> AbstractContextManager[Progress]:
     """Open a display that shows nothing."""
-    return nullcontext(Silent())
+    return nullcontext(SILENT)
 
 
 def ignore(_text: str) -> None:

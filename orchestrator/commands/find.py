@@ -18,7 +18,7 @@ def find_sweep(cluster: Cluster, folder: SweepFolder) -> Manifest:
     here = folder.manifest() if folder.exists() else None
     # The folder may have been renamed: the cluster knows the name with which the sweep began.
     name = folder.name if here is None else here.name
-    registered = cluster.patiently(lambda: cluster.registry.manifest(name))
+    registered = cluster.registry.manifest(name)
     if here is None:
         if registered is None:
             raise SweepNotFoundError(

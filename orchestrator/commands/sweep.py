@@ -104,7 +104,7 @@ def _place(settings: Settings, workers: int | None, tell: Tell, manifest: Manife
     cluster = place.cluster
     if cluster is not None:
         # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
-        cluster.patiently(lambda: cluster.registry.refuse_other(manifest.name, manifest.jobs))
+        cluster.registry.refuse_other(manifest.name, manifest.jobs)
     return place
 
 

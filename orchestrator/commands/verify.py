@@ -16,6 +16,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.listener import MessagesOnly
 from orchestrator.running.verify import Check, Verification, choose
 from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
@@ -138,7 +139,7 @@ def verify(
     place, data = plan.place, plan.manifest.specification.data
     with (
         place.open(data=data, jobs=len(plan.jobs), interruption=interruption or Interruption(), tell=tell) as cluster,
-        contextlib.closing(Verification(cluster, plan.folder, tell).check(plan.jobs, plan.rows)) as found,
+        contextlib.closing(Verification(cluster, plan.folder, MessagesOnly(tell)).check(plan.jobs, plan.rows)) as found,
     ):
         for check in found:
             checks[check.job] = check

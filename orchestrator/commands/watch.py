@@ -102,9 +102,12 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
 
 
 def _reports(plan: SweepPlan, missing: list[str]) -> dict[str, Report | None]:
+    # Imports Celery, which a watched cluster has imported already.
+    from orchestrator.cluster.results import Running
+
     cluster = plan.place.cluster
-    states = {} if cluster is None else cluster.patiently(lambda: cluster.results.states(missing))
-    return {key: state.value for key, state in states.items() if state.running}
+    states = {} if cluster is None else cluster.results.states(missing)
+    return {key: state.report for key, state in states.items() if isinstance(state, Running)}
 
 
 def follow(session: Session, *, display: Display = silent) -> SweepResult:

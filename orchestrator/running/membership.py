@@ -1,4 +1,4 @@
-"""What ties a collector to its sweep: it keeps the sweep registered, and ends with it when somebody cancels it."""
+"""Ties a session to its sweep on the cluster: keeps the sweep registered, and carries out its cancellation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.text import have
 
 
 class Membership:
-    """A collector's sweep, as the cluster knows it.
+    """A session's sweep, as the cluster knows it.
 
     Args:
         cluster: The cluster, on which the sweep is registered.
@@ -26,44 +26,51 @@ class Membership:
         self._manifest = manifest
         self._tell = tell
         self._next = 0.0
-        #: Jobs that go on for another sweep; None before the cancellation was carried out.
+        self._cancelled: str | None = None
+        #: Jobs that go on for another sweep; None until the cancellation is carried out.
         self._wanted: dict[str, str] | None = None
 
     def keep(self) -> None:
         """Renew the registration if it is time.
 
         Raises:
-            ClusterFullError: Redis takes nothing more: the workers cannot store their results either.
+            ClusterFullError: Redis is full: the workers cannot store their results either.
         """
         if time.monotonic() >= self._next:
-            self._cluster.patiently(lambda: self._cluster.registry.keep(self._manifest))
+            self._cluster.registry.keep(self._manifest)
             self._next = time.monotonic() + LOOK_SECONDS
 
     def cancelled(self) -> str | None:
-        """Return why the sweep is cancelled, or None."""
-        return self._cluster.patiently(lambda: self._cluster.registry.cancelled(self._manifest.name))
+        """Return why the sweep is cancelled, or None. Once cancelled, it stays so even if Redis loses the mark."""
+        if self._cancelled is None:
+            self._cancelled = self._cluster.registry.cancelled(self._manifest.name)
+        return self._cancelled
 
-    def given_up(self, waiting: Collection[str]) -> dict[str, str]:
-        """Carry the sweep's cancellation out.
+    def given_up(self, waiting: Collection[str]) -> dict[str, str] | None:
+        """Carry the sweep's cancellation out, if it is cancelled.
 
         Args:
             waiting: The jobs without a row.
 
         Returns:
-            Those of them that nobody will bring to an end for this sweep, each with what to say of it. The others
-            have ended, or run on a worker that lives and ends them at the next epoch.
+            None while the sweep is not cancelled. Then those of the jobs that no worker will end for this sweep, each
+            with the reason to show. The others have ended, or run on a live worker, which ends them at the next epoch.
         """
+        if self.cancelled() is None:
+            return None
+        if not waiting:
+            return {}
         if self._wanted is None:
             done = cancel_jobs(self._cluster, self._manifest.name, waiting)
             self._wanted = done.wanted
             withdrawn = have(len(done.withdrawn), "queued job")
             self._tell(f"The sweep {self._manifest.name} is cancelled: {withdrawn} ended")
-        running = {run for worker in self._cluster.online_workers() for run in worker.running}
+        running = {task_id for worker in self._cluster.online_workers() for task_id in worker.running}
         silent = [key for key in waiting if key in self._wanted or key not in running]
-        known = self._cluster.patiently(lambda: self._cluster.results.states(silent))
-        return {key: self._words(key) for key in silent if key not in known or not known[key].ended}
+        ended = self._cluster.results.ended(silent)
+        return {key: self._words(key, self._wanted) for key in silent if key not in ended}
 
-    def _words(self, key: str) -> str:
-        other = (self._wanted or {}).get(key)
+    def _words(self, key: str, wanted: dict[str, str]) -> str:
+        other = wanted.get(key)
         ended = reason(self._manifest.name)
         return ended if other is None else f"{ended}; the job goes on for the sweep {other}"

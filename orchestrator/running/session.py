@@ -1,4 +1,4 @@
-"""One session of the orchestrator on a sweep: what is known of its jobs, and how the missing ones get their rows."""
+"""One session of the orchestrator on a sweep: the rows of its jobs, and how the missing jobs get theirs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
-    from orchestrator.running.collect import Collector, Progress
+    from orchestrator.running.collect import Collector
 
 #: What a row says of a result that the cluster had before this sweep asked for it.
 RESULT_BACKEND = "the result backend"
@@ -25,16 +26,19 @@ RESULT_BACKEND = "the result backend"
 
 @dataclass
 class Session:
-    """A sweep's folder, which is this process's own for the time, and what is known of the sweep's jobs.
+    """A sweep's folder, which this process has locked, and the rows of the sweep's jobs.
+
+    Nothing here prints or handles signals, and it works in any thread.
 
     Attributes:
-        folder: Where rows and weights go.
+        folder: Keeps rows and weights.
         jobs: The sweep's jobs by key, in its order.
         place: Where the jobs are trained.
-        data: Where an embedded worker takes the data set from.
-        interruption: Keeps signals from cutting a row in two.
+        data: The data set of an embedded worker.
+        interruption: Keeps signals from cutting a row in two; by default, no signals are handled.
         resuming: Whether an earlier session has begun with the sweep.
-        rows: The rows by job key.
+        rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
+        missing: The jobs without a row, in the sweep's order.
     """
 
     folder: SweepFolder
@@ -44,23 +48,22 @@ class Session:
     interruption: Interruption = field(default_factory=Interruption)
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
+    missing: dict[str, Job] = field(init=False)
 
-    @property
-    def missing(self) -> dict[str, Job]:
-        """The jobs without a row, in the sweep's order."""
-        return {key: job for key, job in self.jobs.items() if key not in self.rows}
+    def __post_init__(self) -> None:
+        self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
 
     def keep_own(self) -> int:
-        """Take the rows of earlier sessions of this sweep that have a result and its weights; return how many."""
-        for key, row in self.folder.rows_of(self.jobs).items():
+        """Take the rows of earlier sessions that have a result and its weights; return how many."""
+        for row in self.folder.rows_of(self.jobs).values():
             if row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
-                self.rows[key] = row
+                self._note(row)
         return len(self.rows)
 
     def reuse_siblings(self) -> int:
-        """Take the results that other sweeps in the same output folder have; return how many."""
+        """Take the results of other sweeps in the same output folder; return how many."""
         count = 0
-        for row, other in sibling_results(self.folder, self.missing):
+        for row, other in sibling_results(self.folder, dict(self.missing)):
             with self.interruption.shield():
                 self.folder.take_weights(other, str(row.weights_sha256))
                 self._keep(row.model_copy(update={"reused_from": row.reused_from or other.name}))
@@ -68,7 +71,7 @@ class Session:
         return count
 
     def accept(self, row: Row, blob: bytes | None) -> None:
-        """Keep a row and its weights: first the weights, so that a row never names a file that is not there."""
+        """Keep a row and its weights: first the weights, so that a row never names a missing file."""
         with self.interruption.shield():
             if blob is not None:
                 self.folder.keep_weights(str(row.weights_sha256), blob)
@@ -76,59 +79,65 @@ class Session:
 
     def _keep(self, row: Row) -> None:
         self.folder.append(row)
-        self.rows[row.job] = row
+        self._note(row)
 
-    def train(self, progress: Progress, *, reuse: bool) -> None:
-        """Train what is missing, until every job has its row.
+    def _note(self, row: Row) -> None:
+        self.rows[row.job] = row
+        self.missing.pop(row.job, None)
+
+    def train(self, progress: Progress = SILENT, *, reuse: bool = True) -> None:
+        """Train the missing jobs, until every job has its row.
 
         Args:
-            progress: Shows what goes on.
+            progress: Hears what happens.
             reuse: Whether to take results that the cluster has already.
 
         Raises:
-            ClusterError: a part of the embedded cluster ended; what was finished is kept.
-            BrokerUnreachableError: the broker refuses.
-            ClusterFullError: Redis has no room.
+            ClusterError: a part of the embedded cluster ended; finished jobs are kept.
+            BrokerUnreachableError: Redis refuses.
+            ClusterFullError: Redis is full.
             OutputError: the folder cannot be written any more.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
-        with self._cluster(progress.message) as cluster:
+        with self._connected(progress.message) as cluster:
             manifest = self.folder.manifest()
-            cluster.patiently(lambda: cluster.registry.reopen(manifest))
+            cluster.registry.reopen(manifest)
             collector = self._collector(cluster, manifest, progress)
-            # What a resumed sweep finds on the cluster is most likely its own, finished while nobody looked.
+            # What a resumed sweep finds on the cluster is most likely its own, finished between two sessions.
             waiting = collector.begin(
-                self.missing,
+                dict(self.missing),
                 reuse=reuse or self.resuming,
                 reused_from=None if self.resuming else RESULT_BACKEND,
             )
             collector.collect(waiting)
             self._end(cluster, manifest)
 
-    def follow(self, progress: Progress) -> None:
-        """Collect what somebody has submitted, until every job has its row; submit only what Redis lost.
+    def follow(self, progress: Progress = SILENT) -> None:
+        """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
+
+        Args:
+            progress: Hears what happens.
 
         Raises: as `train`.
         """
-        with self._cluster(progress.message) as cluster:
+        with self._connected(progress.message) as cluster:
             manifest = self.folder.manifest()
-            cluster.patiently(lambda: cluster.registry.register(manifest))
-            self._collector(cluster, manifest, progress).collect(self.missing)
+            cluster.registry.register(manifest)
+            self._collector(cluster, manifest, progress).collect(dict(self.missing))
             self._end(cluster, manifest)
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
+        # Imported here because they import Celery, while an embedded cluster starts.
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
-        sweep = Membership(cluster, manifest, progress.message)
-        return Collector(cluster, self.accept, progress, sweep=sweep)
+        return Collector(cluster, Membership(cluster, manifest, progress.message), self.accept, progress)
 
     def _end(self, cluster: Cluster, manifest: Manifest) -> None:
-        """Look whether any two runs of a job disagreed, and note on the cluster that the sweep waits for nothing."""
-        found = cluster.patiently(lambda: cluster.store.mismatches(self.jobs))
-        for key, mismatches in found.items():
+        """Note evidence against results, and mark the sweep as finished on the cluster."""
+        for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        cluster.patiently(lambda: cluster.registry.finish(manifest.name))
+        cluster.registry.finish(manifest.name)
 
-    def _cluster(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
+    def _connected(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
         return self.place.open(data=self.data, jobs=len(self.missing), interruption=self.interruption, tell=tell)

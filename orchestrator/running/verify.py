@@ -1,38 +1,34 @@
-"""Trains rows again and compares: the weights' hash, the weights that are kept, and the accuracy after every epoch.
+"""Trains rows again and compares: the weights' hash, the weights file, and the accuracy after every epoch.
 
-A run under a label is a run of its own: no worker answers it from a stored result (`worker.job.task_id`).
+A verification task has an id of its own: no worker answers it from a stored result (`worker.job.task_id`).
 """
 
 from __future__ import annotations
 
 import random
-import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import zip_longest
 
-from celery import states
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.results import State
+from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.rows import JobColumns, Row, identity
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.cleanup import Cleanup
-from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch
-from orchestrator.running.submit import submit
+from orchestrator.running.cleanup import clean_up
+from orchestrator.running.listener import SILENT, Listener
+from orchestrator.running.waiting import Waiting
 from worker.job import Job, Result, task_id
 
-#: Seconds between two polls.
-PAUSE = 0.05
-#: What is different when a file is not there, or is not what the row says.
+#: The name of the difference if a weights file is missing or damaged.
 WEIGHTS_FILE = "weights file"
 
 
 class Difference(BaseModel):
-    """Something that is not the same: what, its value in the row, and its value now.
+    """A value that differs: its name, its value in the row, and its value now.
 
-    Of a weights file: that it is missing or damaged, and the hash that it should have.
+    For a weights file: whether it is missing or damaged, and the hash that it should have.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,7 +39,7 @@ class Difference(BaseModel):
 
 
 class Check(JobColumns):
-    """A row that was trained again, and what is different; nothing if all is equal."""
+    """A row whose job was trained again, with the differences; none if everything is equal."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,13 +48,13 @@ class Check(JobColumns):
 
 
 def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """Return so many of the rows (all of them, if there are fewer), in their order, chosen by a random seed."""
+    """Return `count` rows (all, if there are fewer) in their order, chosen at random by a seed."""
     chosen = random.Random(seed).sample(range(len(rows)), min(count, len(rows)))
     return [rows[i] for i in sorted(chosen)]
 
 
 def compare(row: Row, result: Result) -> list[Difference]:
-    """Return what is different between a row and the result of another run of its job."""
+    """Return the differences between a row and the result of training its job again."""
     found: list[Difference] = []
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
@@ -75,7 +71,7 @@ def compare(row: Row, result: Result) -> list[Difference]:
 
 
 def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
-    """Return what is wrong with a row and its weights file without a look at another run."""
+    """Return what is wrong with a row and its weights file in themselves."""
     found = [
         Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
         for name in JobColumns.model_fields
@@ -89,76 +85,50 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
 
 
 class Verification:
-    """Trains rows again on a cluster, under a label that no run had before; see `Cleanup` for what is left of it there.
+    """Trains rows again on a cluster, in tasks under a new label.
 
     Args:
         cluster: The cluster.
-        folder: Where the rows are from.
-        tell: Shows a message to the user.
+        folder: The sweep's folder.
+        listener: Hears what happens.
     """
 
-    def __init__(self, cluster: Cluster, folder: SweepFolder, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, folder: SweepFolder, listener: Listener = SILENT) -> None:
         self._cluster = cluster
         self._folder = folder
-        self._tell = tell
+        self._listener = listener
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
     def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
         """Yield a check for every job, in the order in which they end.
 
-        It cleans up when it ends: whoever leaves it early closes it while the cluster is there.
+        The generator cleans up when it ends: whoever leaves it early closes it while the cluster is there.
 
         Args:
-            jobs: What to train.
-            rows: What came of these jobs before, by job key.
+            jobs: The jobs to train.
+            rows: Their rows, by job key.
         """
-        runs = {task_id(job, self._label): job for job in jobs}
-        cleanup = Cleanup(self._cluster, runs, {str(rows[job.key].weights_sha256) for job in jobs}, self._tell)
+        tasks = {task_id(job, self._label): job for job in jobs}
         ended: set[str] = set()
         try:
-            submit(self._cluster, jobs, label=self._label)
-            for run, state in self._wait(runs):
-                ended.add(run)
-                yield self._check(runs[run], rows[runs[run].key], state)
+            self._cluster.queue.submit(jobs, label=self._label)
+            for name, state in Waiting(self._cluster, tasks, self._listener, label=self._label):
+                ended.add(name)
+                yield self._check(tasks[name], rows[tasks[name].key], state)
         finally:
-            cleanup.remove(ended)
+            clean_up(self._cluster, tasks, ended, self._listener.message)
 
-    def _wait(self, runs: Mapping[str, Job]) -> Iterator[tuple[str, State]]:
-        cluster, stalls = self._cluster, StallWatch(self._cluster, self._tell)
-        lost_jobs = LostJobs(cluster, LOOK_SECONDS)
-        waiting = dict(runs)
-        while waiting:
-            cluster.check()
-            found = cluster.patiently(lambda: cluster.results.states(waiting))
-            ended = {run: state for run, state in found.items() if state.ended}
-            for run, state in ended.items():
-                del waiting[run]
-                yield run, state
-            running = {run: state.value for run, state in found.items() if state.running}
-            stalls.look(ended=bool(ended), running=running)
-            lost = cluster.patiently(lambda: lost_jobs.lost(waiting))
-            submit(cluster, [waiting[run] for run in lost], label=self._label)
-            time.sleep(PAUSE)
-
-    def _check(self, job: Job, row: Row, state: State) -> Check:
-        result = _result(state)
-        worker, differences = None, []
-        if isinstance(result, str):
-            differences.append(Difference(what="status", kept=row.status, again=result))
-        else:
-            worker, differences = result.worker, compare(row, result)
+    def _check(self, job: Job, row: Row, state: Ended) -> Check:
+        worker = None
+        match state:
+            case Finished(result):
+                worker, differences = result.worker, compare(row, result)
+            case Failed(reason):
+                differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
+            case Cancelled():
+                differences = [Difference(what="status", kept=row.status, again="cancelled")]
         return Check(
             **identity(job),
             worker=worker,
             differences=[*differences, *examine(job, row, self._folder)],
         )
-
-
-def _result(state: State) -> Result | str:
-    """Return the result of a run that has ended, or why it has none."""
-    if state.name != states.SUCCESS:
-        return "cancelled" if state.name == states.REVOKED else f"failed: {state.value}"
-    try:
-        return Result.model_validate(state.value)
-    except ValidationError as error:
-        return f"no result: {error.errors()[0]['msg']}"

@@ -23,6 +23,7 @@ from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.worker_process import WorkerProcess
 from worker.records.store import Store
+from worker.redis.waiting import Patient, WaitingRedis
 
 LEASE_SECONDS = 3.0
 RESTORE_SECONDS = 0.5
@@ -69,7 +70,8 @@ class Arena:
             max_attempts=MAX_ATTEMPTS,
         )
         self.client = self.redis.client()
-        self.store = Store(self.client, expires=self.cluster.settings.result_expires, patient=True)
+        self.patient_client = WaitingRedis(self.client, Patient())
+        self.store = Store(self.patient_client, expires=self.cluster.settings.result_expires)
         jobs = [*clean.jobs, *sorted(JOBS)] if plan.has("cancel a sweep") else clean.jobs
         self.monitor = Monitor(self.client, jobs, output / NAME / "results.jsonl", history)
         #: How often each job was hit by what may count against it.

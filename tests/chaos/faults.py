@@ -121,7 +121,7 @@ def _cut_connections(arena: Arena, choice: int, event: Event) -> None:
         return
     kinds = (("normal",), ("pubsub",), ("normal", "pubsub"))[choice % 3]
     for kind in kinds:
-        arena.store.call(lambda kind=kind: arena.client.execute_command("CLIENT", "KILL", "TYPE", kind))  # type: ignore[misc]
+        arena.patient_client.execute_command("CLIENT", "KILL", "TYPE", kind)
     _end(arena, event)
 
 
@@ -258,14 +258,14 @@ def _refuse_writes(arena: Arena, choice: int, event: Event) -> None:
         (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
     )[choice % 2]
     event["by"] = " ".join(refuse)
-    arena.store.call(lambda: arena.client.execute_command(*refuse))
+    arena.patient_client.execute_command(*refuse)
 
     def end() -> None:
         if arena.redis_is_away:
             # It has forgotten that when it is back.
             arena.later(0.1, end)
             return
-        arena.store.call(lambda: arena.client.execute_command(*accept))
+        arena.patient_client.execute_command(*accept)
         arena.redis_refuses_writes = False
         _end(arena, event)
 

@@ -38,8 +38,8 @@ def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: 
     error = failure(cluster, run)
     assert type(error).__name__ == "TooManyAttemptsError"
     assert str(error) == (
-        "the job took its worker down 3 times (child lost on w1@test, child lost on w1@test, child lost on w1@test): "
-        "it is given up"
+        "the job took its worker down 3 times (child lost on w1@test, child lost on w1@test, child lost on w1@test) "
+        "and is given up"
     )
     causes = [attempt.cause for attempt in cluster.app.tasks[TRAIN].attempts().of(run)]
     assert causes == ["first run", "child lost", "child lost"]
@@ -151,7 +151,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_time_and_no_more(cluster: Cluste
     worker = cluster.start_worker()
     result = cluster.result(cluster.submit(job).id)
     # Then it starts from the first epoch
-    worker.wait_until_logged("Starts from the first epoch: the checkpoint's history cannot be read")
+    worker.wait_until_logged("Starts from the first epoch: the checkpoint's history is invalid")
     assert (result.status, result.attempts) == ("succeeded", 1)
 
 

@@ -211,3 +211,32 @@ def test_only_the_named_jobs_leave_a_long_queue(cluster: Cluster) -> None:
     left = client.lrange("seedsweep", 0, -1)
     assert left[0] == b"no message"
     assert [json.loads(item)["headers"]["id"] for item in reversed(left[1:])] == [n for n in names if n not in mine]
+
+
+def test_a_sweep_whose_jobs_have_all_ended_has_nothing_to_cancel_and_leaves_nothing(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a finished sweep, two of whose results the cluster does not have: they were reused, or have expired
+    address = cluster.server.url
+    cluster.start_worker()
+    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
+    jobs = [row["job"] for row in command_line.rows("a")]
+    client = cluster.server.client()
+    client.delete(*(f"celery-task-meta-{job}" for job in jobs[:2]))
+    before = client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")
+    # When it is cancelled, then no job is said to run, and Redis holds what it held.
+    done = command_line.run("cancel", "a", "--broker", address)
+    assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
+    assert (client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")) == before
+
+
+def test_a_sweep_that_a_cluster_never_had_has_nothing_to_cancel_there(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that an embedded cluster trained
+    command_line.run("sweep", *SMALL, "--name", "a")
+    # When it is cancelled on another cluster, then that one is left as it was.
+    done = command_line.run("cancel", "a", "--json", "--broker", cluster.server.url)
+    counts = json.loads(done.stdout)
+    assert (counts["withdrawn"], counts["ending"], counts["wanted"]) == (0, 0, [])
+    assert not list(cluster.server.client().scan_iter("seedsweep:*"))

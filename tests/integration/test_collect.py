@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 
+from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.errors import ClusterFullError
 from orchestrator.folder.rows import Row
 from orchestrator.running.collect import Collector
+from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs
-from orchestrator.running.submit import submit
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.health import check
 from worker.job import Job
+from worker.redis.waiting import Once
 
 
 class Recorder:
@@ -44,6 +49,13 @@ class Recorder:
         pass
 
 
+def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Collector:
+    specification = SweepSpecification(seeds=(0,), learning_rates=(0.01,))
+    manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=[], provenance=provenance())
+    sweep = Membership(view, manifest, recorder.message)
+    return Collector(view, sweep, recorder.accept, recorder, **options)
+
+
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
     return {job.key: job for job in (make_job(seed=seed, **fields) for seed in range(count))}
 
@@ -58,7 +70,7 @@ def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions
 ) -> None:
     jobs = jobs_by_key(1000)
 
-    submit(view, list(jobs.values()))
+    view.queue.submit(list(jobs.values()))
 
     client = cluster.server.client()
     messages = [json.loads(message) for message in client.lrange("seedsweep", 0, -1)]
@@ -71,7 +83,7 @@ def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions
 
 def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, view: ClusterView) -> None:
     jobs = list(jobs_by_key(3, epochs=400).values())
-    submit(view, jobs)
+    view.queue.submit(jobs)
     assert view.queue.messages() == {job.key for job in jobs}
 
     # Given a worker that trains the first of them
@@ -85,7 +97,7 @@ def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cl
 def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: ClusterView) -> None:
     jobs = jobs_by_key(3)
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     cluster.start_worker(concurrency=2)
 
     # Given one job that the cluster has finished, and one that is queued twice
@@ -104,7 +116,7 @@ def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, view: Clus
     # Given two queued jobs, and a server that loses both
     jobs = jobs_by_key(2)
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
+    collector = collector_for(view, recorder, look_seconds=0.05)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     cluster.server.client().flushall()
 
@@ -130,7 +142,8 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster,
     keys = [queued.key, gone.key, finished.key]
     cluster.submit(queued)
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
-    view.queue = queue = CountingQueue(cluster.app)
+    client = cluster.server.client()
+    view.queue = queue = CountingQueue(cluster.app, client, Once())
     lost_jobs = LostJobs(view, 0.0)
 
     assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}
@@ -149,7 +162,7 @@ def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, view: C
 
     # When a sweep asks for it
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     collector.collect(collector.begin({job.key: job}, reuse=True, reused_from="elsewhere"))
 
     # Then it has the same weights again, and knows that it trained them.
@@ -169,7 +182,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     for key, stored in zip(jobs, NO_STATES, strict=True):
         client.set(backend.get_key_for_task(key), stored)
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     cluster.start_worker()
     # When a sweep asks for them
     collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
@@ -190,7 +203,7 @@ def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, view: Clus
     stored = b'{"status": "SUCCESS", "result": {"job": "x"}}'
     (job,) = jobs_by_key(1).values()
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     cluster.app.backend.client.set(cluster.app.backend.get_key_for_task(job.key), stored)
 
@@ -199,7 +212,7 @@ def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, view: Clus
     (row,) = recorder.rows
     assert row.status == "failed"
     assert row.error
-    assert row.error.startswith("the stored result ")
+    assert row.error.startswith("the stored result is invalid: ")
 
 
 def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView) -> None:
@@ -209,7 +222,7 @@ def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView)
     cluster.submit(other)
     forged = cluster.result(other.key).model_dump(mode="json")
     recorder = Recorder()
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     cluster.workers[0].kill()
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     cluster.app.backend.store_result(job.key, forged, "SUCCESS")
@@ -217,7 +230,7 @@ def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView)
     collector.collect(waiting)
 
     (row,) = recorder.rows
-    assert (row.status, row.error) == ("failed", "the stored result is that of another job")
+    assert (row.status, row.error) == ("failed", "the stored result belongs to another job")
 
 
 def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, view: ClusterView) -> None:
@@ -226,9 +239,9 @@ def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, view:
     forged |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "w", "attempts": 1}
     cluster.app.backend.store_result(job.key, forged, "SUCCESS")
     recorder = Recorder()
-    Collector(view, recorder.accept, recorder).collect({job.key: job})
+    collector_for(view, recorder).collect({job.key: job})
     (row,) = recorder.rows
-    assert (row.status, row.error) == ("failed", "the stored result is that of another job")
+    assert (row.status, row.error) == ("failed", "the stored result belongs to another job")
 
 
 def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView) -> None:
@@ -236,7 +249,7 @@ def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView
     wait_for(lambda: cluster.server.client().config_get("maxmemory")["maxmemory"] == "1", "a full server")
 
     with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is .* MiB"):
-        submit(view, [make_job()])
+        view.queue.submit([make_job()])
 
 
 def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, view: ClusterView) -> None:
@@ -246,6 +259,6 @@ def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluste
     result |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "\ud800"}
     cluster.app.backend.store_result(forged, result, "SUCCESS")
     recorder = Recorder()
-    Collector(view, recorder.accept, recorder).collect(jobs_by_key(2))
+    collector_for(view, recorder).collect(jobs_by_key(2))
     assert [row.status for row in recorder.rows] == ["failed"] * 2
     assert [json.loads(row.line())["status"] for row in recorder.rows] == ["failed"] * 2

@@ -135,7 +135,7 @@ def test_a_cluster_is_built_once_and_shared_by_plan_and_session(tmp_path: Path, 
     ) as opened:
         assert opened.app is plan.place.cluster.app
         # Its messages go to the display that is open now.
-        opened.patiently(lambda: opened.results.states([]))
+        opened.results.states([])
 
 
 def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thread: InThread) -> None:

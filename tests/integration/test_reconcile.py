@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
-from orchestrator.running.collect import Collector
-from tests.integration.test_collect import Recorder
+from tests.integration.test_collect import Recorder, collector_for
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.messages import TRAIN
@@ -19,7 +18,7 @@ def test_a_cancelled_job_whose_message_was_lost_stays_cancelled(cluster: Cluster
     # instant between taking them and putting them on record
     kept, cancelled = make_job(seed=0), make_job(seed=1)
     view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
+    collector = collector_for(view, recorder, look_seconds=0.05)
     waiting = collector.begin({job.key: job for job in (kept, cancelled)}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
     cluster.server.client().delete("seedsweep")
@@ -34,7 +33,7 @@ def test_attempts_at_a_job_whose_message_was_lost_are_remembered(cluster: Cluste
     # Given a job that has taken a worker down, and whose message is lost
     job = make_job()
     view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = Collector(view, recorder.accept, recorder, look_seconds=0.05)
+    collector = collector_for(view, recorder, look_seconds=0.05)
     waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
     attempts = cluster.app.tasks[TRAIN].attempts()
     attempts.start(job.key, "w0@gone")
@@ -71,7 +70,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
 
     for owner, name in ((view.results, "states"), (view.queue, "messages")):
         monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
-    collector = Collector(view, recorder.accept, recorder)
+    collector = collector_for(view, recorder)
     # When it begins
     collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None))
     # Then the job is not trained a second time

@@ -190,6 +190,7 @@ def test_what_cannot_be_followed_is_said_in_one_sentence(
         (["none"], "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL"),
         (["../up", "--broker", address], "is '../up'; allowed: up to 100 letters"),
         (["none", "--broker", "redis://127.0.0.1:1/0"], "No Redis server answers at redis://127.0.0.1:1/0"),
+        (["none", "--broker", f"{address[:-1]}99"], f"The database index in {address[:-1]}99 is out of range: "),
         ([], "Missing argument 'NAME'"),
     ):
         done = command_line.run(command, *arguments, status=2)

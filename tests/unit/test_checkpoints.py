@@ -35,7 +35,7 @@ def test_a_checkpoint_comes_back_as_it_was() -> None:
 
 
 def test_another_jobs_checkpoint_is_refused() -> None:
-    with pytest.raises(WeightsError, match=r"^the checkpoint is another job's$"):
+    with pytest.raises(WeightsError, match=r"^the checkpoint belongs to another job$"):
         unpack(make_job(seed=1), BLOB, SIZES)
 
 
@@ -61,14 +61,14 @@ def test_a_checkpoint_that_bears_the_jobs_name_and_does_not_fit_it_is_refused(
 @pytest.mark.parametrize("value", [b"[1,-0.25,", b"[1,NaN,", b"[1,Infinity,", b"[1,null,"])
 def test_seconds_that_no_result_could_have_are_refused(value: bytes) -> None:
     assert BLOB.count(b"[1,0.25,") == 1
-    with pytest.raises(WeightsError, match="history cannot be read"):
+    with pytest.raises(WeightsError, match="history is invalid"):
         unpack(JOB, BLOB.replace(b"[1,0.25,", value), SIZES)
 
 
 @pytest.mark.parametrize("value", [b"null", b"NaN", b"-Infinity"])
 def test_a_printed_accuracy_that_no_result_could_have_is_refused(value: bytes) -> None:
     assert BLOB.count(b"94.5") == 1
-    with pytest.raises(WeightsError, match="history cannot be read"):
+    with pytest.raises(WeightsError, match="history is invalid"):
         unpack(JOB, BLOB.replace(b"94.5", value), SIZES)
 
 

@@ -56,6 +56,13 @@ def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> Non
     assert store.mismatches([JOB, "0" * 64]) == {JOB: [found]}
 
 
+def test_a_verification_is_compared_and_never_becomes_the_first(store: Store, client: redis.Redis) -> None:
+    assert store.compare_with_first(JOB, "1" * 64, f"{JOB}.verify", "first@host")
+    assert client.keys("*") == []
+    assert store.compare_with_first(JOB, "2" * 64, JOB, "second@host")
+    assert not store.compare_with_first(JOB, "1" * 64, f"{JOB}.verify", "first@host")
+
+
 @pytest.mark.parametrize("stored", [b"", b"\xff", b"[]", b"[" * 10_000, b'{"first": 1}'])
 def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis, stored: bytes) -> None:
     client.rpush(f"seedsweep:mismatch:{JOB}", stored)
@@ -103,7 +110,14 @@ def test_a_stored_success_is_final(redis_server: RedisServer) -> None:
 
 def test_what_is_no_state_does_not_keep_a_state_out(redis_server: RedisServer) -> None:
     backend = create_app(Settings(broker_url=redis_server.url)).backend
-    for nonsense in (b"\xff", b"[]", b'"SUCCESS"'):
+    for nonsense in (
+        b"\xff",
+        b"[]",
+        b'"SUCCESS"',
+        b'{"status": "SUCCESS"}',
+        # kombu's JSON cannot read the date.
+        b'{"status": "SUCCESS", "result": {"__type__": "datetime", "__value__": "yesterday"}}',
+    ):
         redis_server.client().set(f"celery-task-meta-{JOB}", nonsense)
         value = backend.encode({"status": "PROGRESS", "result": {}, "task_id": JOB})
         backend._set_with_state(backend.get_key_for_task(JOB), value, "PROGRESS")
@@ -196,7 +210,7 @@ def test_only_losses_count_against_a_job(store: Store) -> None:
     with pytest.raises(TooManyAttemptsError) as refusal:
         attempts.is_suspect(JOB, 0)
     assert str(refusal.value) == (
-        "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host): it is given up"
+        "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host) and is given up"
     )
 
 

@@ -1,1 +1,1 @@
-"""What the cluster keeps in Redis beside Celery's own keys. Imports `worker.redis`, and never `worker.steps`."""
+"""What Seedsweep keeps in Redis beside Celery's keys. Imports `worker.redis`, `worker.job`; never `worker.steps`."""

@@ -1,4 +1,4 @@
-"""Counts the attempts at a job, says why each was made, and ends a job that takes its workers down."""
+"""Counts the attempts at a task with their causes and ends, and gives up a job that takes its workers down."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from worker.records.store import Store, key
 Cause = Literal[
     "first run",
     "worker lost",  # The worker of the attempt before is gone.
-    "child lost",  # Its process died, and the worker lives.
-    "given back",  # Its worker was told to end.
-    "delivered again",  # It may still run: its worker lives, but lost the message.
-    "submitted again",  # It ended, and somebody asked again.
+    "child lost",  # Its process died; its worker lives.
+    "given back",  # Its worker was shut down.
+    "delivered again",  # The attempt before may still run: its worker lives, but lost the message.
+    "submitted again",  # The attempt before ended, and the job was submitted once more.
 ]
 #: How an attempt ended.
 End = Literal["finished", "failed", "cancelled", "given back", "child lost", "worker lost"]
 
-#: Ends that took a worker, or a process of it, down.
+#: Ends in which a worker, or one of its processes, died.
 _TAKEN_DOWN = ("child lost", "worker lost")
 
 
 class Attempt(BaseModel):
-    """One execution of a job by one worker. `started` is in seconds since the epoch, by the worker's clock."""
+    """One execution of a task by one worker. `started` is in seconds since the epoch, by the worker's clock."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,20 +38,20 @@ class Attempt(BaseModel):
     cause: Cause
     worker: str
     started: float
-    #: The epochs that it had from a checkpoint when it began.
+    #: The number of epochs in the checkpoint from which it began.
     epochs_before: int = 0
-    #: None while it runs, and for ever if nobody saw it end.
+    #: None while it runs, and if its end was never recorded.
     end: End | None = None
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts at runs, in Redis.
+    """The attempts at tasks, in Redis.
 
     Args:
-        store: Where they are kept.
-        roster: Tells which workers live.
-        limit: How often a run may take its worker down.
+        store: Keeps them.
+        roster: Knows which workers are alive.
+        limit: How often a task may take its worker down.
     """
 
     store: Store
@@ -59,28 +59,28 @@ class Attempts:
     limit: int
 
     def is_suspect(self, task_id: str, epochs: int) -> bool:
-        """Return whether the next worker that goes down under the run is one too many.
+        """Return whether the task's next attempt is its last and must run alone in its worker.
 
-        A worker may have gone down because of a job that it trained beside this one: the last attempt shall show it.
+        A worker may have died because of another job that it trained at the same time; an isolated attempt decides.
 
         Args:
             task_id: The task.
-            epochs: Those that it has from a checkpoint.
+            epochs: The number of epochs in its checkpoint.
 
         Raises:
-            TooManyAttemptsError: the run took its worker down as often as is allowed.
+            TooManyAttemptsError: the task has taken its worker down as often as the limit allows.
         """
         strikes = _strikes(self._mark_lost(task_id), epochs)
         if len(strikes) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
-            raise TooManyAttemptsError(f"the job took its worker down {len(strikes)} times ({what}): it is given up")
+            raise TooManyAttemptsError(f"the job took its worker down {len(strikes)} times ({what}) and is given up")
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
     def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
-        """Put a new attempt on record, which has so many epochs from a checkpoint.
+        """Record a new attempt, which begins from a checkpoint with this many epochs.
 
         Returns:
-            The attempt's id, which `finish` takes, and the attempt.
+            The attempt's id, for `finish`, and the attempt.
         """
         earlier = self._mark_lost(task_id)
         attempt = Attempt(
@@ -95,26 +95,26 @@ class Attempts:
         return attempt_id, attempt
 
     def finish(self, task_id: str, attempt_id: str, attempt: Attempt, end: End) -> None:
-        """Put on record how an attempt ended."""
+        """Record how an attempt ended."""
         self._put(task_id, attempt_id, attempt.model_copy(update={"end": end}))
 
     def finish_on(self, task_id: str, worker: str, end: End) -> None:
-        """Put on record how the attempts ended that a worker saw end for their process."""
+        """Record the end of the attempts whose process a worker saw die."""
         for attempt_id, attempt in self._read(task_id).items():
             if attempt.worker == worker and attempt.end is None:
                 self.finish(task_id, attempt_id, attempt, end)
 
     def of(self, task_id: str) -> list[Attempt]:
-        """Return a run's attempts, oldest first."""
+        """Return a task's attempts, oldest first."""
         return _in_order(self._read(task_id))
 
     def _mark_lost(self, task_id: str) -> list[Attempt]:
-        """Return the attempts, with those on record as lost whose workers are gone, and no others."""
+        """Mark exactly the attempts whose worker is gone as lost; return all attempts."""
         attempts = self._read(task_id)
         for attempt_id, attempt in attempts.items():
             if attempt.end not in (None, "worker lost"):
                 continue
-            # A worker that was only cut off, or frozen, is back; its attempt goes on, and has the last word itself.
+            # A worker that was frozen, or cut off from Redis, may be back: its attempt goes on.
             end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
             if end != attempt.end:
                 attempts[attempt_id] = attempt.model_copy(update={"end": end})
@@ -123,38 +123,34 @@ class Attempts:
 
     def _put(self, task_id: str, attempt_id: str, attempt: Attempt) -> None:
         name = key("attempts", task_id)
-
-        def command() -> None:
-            with self.store.client.pipeline() as pipeline:
-                pipeline.hset(name, attempt_id, attempt.model_dump_json())
-                pipeline.expire(name, self.store.expires)
-                pipeline.execute()
-
-        self.store.call(command)
+        with self.store.client.pipeline() as pipeline:
+            pipeline.hset(name, attempt_id, attempt.model_dump_json())
+            pipeline.expire(name, self.store.expires)
+            pipeline.execute()
 
     def _read(self, task_id: str) -> dict[str, Attempt]:
-        stored = self.store.call(lambda: self.store.client.hgetall(key("attempts", task_id)))
+        stored = self.store.client.hgetall(key("attempts", task_id))
         found = {}
         for attempt_id, value in cast("dict[bytes, bytes]", stored).items():
             try:
                 found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
             except ValidationError:
-                # Not written by this version: it counts for nothing, and harms nothing.
+                # Written by another version, or by someone else: it does not count.
                 continue
         return found
 
 
 def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:
-    """Return the attempts that took their worker down and left no checkpoint further on than they had found one.
+    """Return the attempts that took their worker down without advancing the checkpoint.
 
     Args:
-        attempts: In their order.
-        epochs: Those that the run has from a checkpoint now.
+        attempts: All attempts, oldest first.
+        epochs: The number of epochs in the task's checkpoint now.
     """
-    found_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
+    epochs_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
     return [
         attempt
-        for attempt, after in zip(attempts, found_after, strict=False)
+        for attempt, after in zip(attempts, epochs_after, strict=False)
         if attempt.end in _TAKEN_DOWN and after <= attempt.epochs_before
     ]
 

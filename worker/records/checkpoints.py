@@ -1,4 +1,4 @@
-"""Where a running job stands, kept in Redis so that another worker can go on from there."""
+"""Checkpoints of running jobs, kept in Redis so that another worker can resume them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ logger = get_task_logger(__name__)
 
 
 def pack(job: Job, checkpoint: Checkpoint) -> bytes:
-    """Return a checkpoint as bytes: a line of JSON with the job's key, the history and the weights' hash; the weights.
+    """Return a checkpoint as bytes: a line of JSON (the job's key, the history, the weights' hash), then the weights.
 
-    The job's key binds it to its job, the hash its two parts to each other.
+    The key binds the checkpoint to its job, the hash binds its two parts to each other.
     """
     weights = to_safetensors(checkpoint.weights)
     head = {"job": job.key, "history": [list(record) for record in checkpoint.history], "weights": digest(weights)}
@@ -31,7 +31,7 @@ def pack(job: Job, checkpoint: Checkpoint) -> bytes:
 
 
 def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
-    """Read a checkpoint of a job from untrusted bytes. What it returns, training can resume from.
+    """Read a checkpoint of a job from untrusted bytes, so that training can resume from it.
 
     Args:
         job: The job.
@@ -39,18 +39,18 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
         layer_sizes: The widths of the job's network (`nn.weights.Weights.layer_sizes`).
 
     Raises:
-        WeightsError: it is damaged, another job's, or of a network of another shape or dtype.
+        WeightsError: it is damaged, belongs to another job, or to a network of another shape or dtype.
     """
     line, _, weights = blob.partition(b"\n")
     try:
         head = json.loads(line)
         if head["job"] != job.key:
-            raise WeightsError("the checkpoint is another job's")
+            raise WeightsError("the checkpoint belongs to another job")
         if digest(weights) != head["weights"]:
-            raise WeightsError("the checkpoint's weights are damaged: their hash is another one")
+            raise WeightsError("the checkpoint's weights are damaged: they have another hash")
         history = tuple(_record(job, number, fields) for number, fields in enumerate(head["history"], start=1))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        raise WeightsError("the checkpoint's history cannot be read") from None
+        raise WeightsError("the checkpoint's history is invalid") from None
     checkpoint = Checkpoint(from_safetensors(weights), history)
     _check_fit(job, checkpoint, layer_sizes)
     return checkpoint
@@ -71,7 +71,7 @@ def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
     epoch, seconds, accuracy, notebook = fields
     if epoch != number or seconds is None or accuracy is None or not 0 <= accuracy <= 1:
         raise ValueError(fields)
-    # A result takes no other values, and a job must not fail for its checkpoint.
+    # A result with other values would be rejected, and a job must not fail because of its checkpoint.
     if not 0 <= seconds < math.inf or (notebook is not None) != (job.rule == "notebook"):
         raise ValueError(fields)
     if notebook is not None and not math.isfinite(notebook):
@@ -80,19 +80,18 @@ def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
 
 
 class Checkpoints:
-    """The checkpoints of runs, one for each."""
+    """The checkpoints of tasks, one for each."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def save(self, task_id: str, job: Job, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint in the place of the run's earlier one."""
-        blob = pack(job, checkpoint)
-        self._store.call(lambda: self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.expires))
+        """Replace the task's checkpoint."""
+        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.expires)
 
     def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
-        """Return the run's checkpoint, or None: one that cannot be read costs time, not the job."""
-        blob = self._store.call(lambda: self._store.client.get(key("checkpoint", task_id)))
+        """Return the task's checkpoint, or None: an invalid one costs time, and never fails the job."""
+        blob = self._store.client.get(key("checkpoint", task_id))
         if blob is None:
             return None
         try:
@@ -102,5 +101,5 @@ class Checkpoints:
             return None
 
     def delete(self, task_id: str) -> None:
-        """Remove the run's checkpoint."""
-        self._store.call(lambda: self._store.client.unlink(key("checkpoint", task_id)))
+        """Remove the task's checkpoint."""
+        self._store.client.unlink(key("checkpoint", task_id))

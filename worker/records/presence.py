@@ -1,4 +1,4 @@
-"""What workers say about themselves at every beat, in one Redis hash for all of them."""
+"""The presence of workers: what each says of itself at every heartbeat, in one Redis hash."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
-#: A worker that has not reported for so many leases is forgotten.
+#: A worker whose last heartbeat is this many leases ago is removed.
 FORGOTTEN_AFTER = 10
 
 
 class _Pulse(BaseModel):
-    """What can be read of a worker of any version. Times are seconds since the epoch, by the worker's own clock."""
+    """The part that workers of all versions share. Times are seconds since the epoch, by the worker's clock."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,40 +26,40 @@ class _Pulse(BaseModel):
     beat: float
 
     def age(self) -> float:
-        """Return the seconds since the last beat."""
+        """Return the seconds since the last heartbeat."""
         return time.time() - self.beat
 
 
 class Presence(_Pulse):
-    """A worker as it was at its last beat."""
+    """A worker at its last heartbeat."""
 
     name: str
     host: str
     pid: int
-    #: When its event loop last turned.
+    #: When its event loop last made a turn.
     looped: float
-    #: When it last took a job, or had no reason to: no process was free, or none waited.
+    #: When it last took a job, or had none to take: no process was free, or the queue was empty.
     kept_up: float
-    #: The runs that its processes train, and when each began.
+    #: The tasks that its processes train, and when each began.
     running: dict[str, float]
     concurrency: int
-    #: Whether its pool works in the event loop itself, which then stands still during a job.
+    #: Whether its pool runs jobs in the event loop itself, which then blocks.
     blocking: bool
-    #: Whether it takes jobs from the queue.
+    #: Whether it consumes the queue.
     consuming: bool
-    #: Why it takes none, if its circuit breaker stopped it.
+    #: Why its circuit breaker stopped it; None if it did not.
     broken: str | None
-    #: The digest of its data set; None before it is loaded.
+    #: The digest of its data set; None until it is loaded.
     dataset: str | None
 
 
 class Roster:
-    """All workers that report to one Redis.
+    """The workers of one cluster.
 
     Args:
-        store: Where they report.
-        lease_seconds: The lease of messages. A worker beats three times in a lease, and renews its leases with the same
-            beat: one that has been silent for longer has lost them, too.
+        store: Keeps their presence.
+        lease_seconds: The lease of messages. A worker sends three heartbeats per lease and renews its leases at the
+            same pace: a worker that has been silent for a whole lease has lost them, too.
     """
 
     def __init__(self, store: Store, lease_seconds: float) -> None:
@@ -67,42 +67,37 @@ class Roster:
         self._lease = lease_seconds
 
     def report(self, presence: Presence) -> None:
-        """Put a worker on record, or renew it."""
-        client = self._store.client
-
-        def command() -> None:
-            with client.pipeline(transaction=False) as pipeline:
-                pipeline.hset(WORKERS, presence.name, presence.model_dump_json())
-                pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self._lease))
-                pipeline.execute()
-
-        self._store.call(command)
+        """Record a worker's presence."""
+        with self._store.client.pipeline(transaction=False) as pipeline:
+            pipeline.hset(WORKERS, presence.name, presence.model_dump_json())
+            pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self._lease))
+            pipeline.execute()
 
     def leave(self, name: str) -> None:
-        """Remove a worker that ends."""
-        self._store.call(lambda: self._store.client.hdel(WORKERS, name))
+        """Remove a worker that shuts down."""
+        self._store.client.hdel(WORKERS, name)
 
     def all(self) -> list[Presence]:
-        """Return the workers that reported lately, by name; those long silent are removed."""
-        stored = self._store.call(lambda: self._store.client.hgetall(WORKERS))
+        """Return the recorded workers by name, and remove those that have been silent for `FORGOTTEN_AFTER` leases."""
+        stored = self._store.client.hgetall(WORKERS)
         found = []
         for name, value in cast("dict[bytes, bytes]", stored).items():
             pulse, presence = _read(_Pulse, value), _read(Presence, value)
             if pulse is None or pulse.age() > FORGOTTEN_AFTER * self._lease:
-                self._store.call(lambda name=name: self._store.client.hdel(WORKERS, name))  # type: ignore[misc]
+                self._store.client.hdel(WORKERS, cast("str", name))
             elif presence is not None:
                 found.append(presence)
         return sorted(found, key=lambda presence: presence.name)
 
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at a time (by its own clock) still holds its leases."""
-        value = self._store.call(lambda: self._store.client.hget(WORKERS, name))
+        value = self._store.client.hget(WORKERS, name)
         pulse = _read(_Pulse, cast("bytes", value)) if value is not None else None
-        # A worker of the same name that started later is another one.
+        # A worker of this name that started later is another worker.
         return pulse is not None and pulse.age() < self._lease and pulse.started <= since
 
     def holders(self, dataset: str) -> list[str]:
-        """Return the names of the workers that take jobs on a data set."""
+        """Return the names of the live workers that train on a data set."""
         live = (presence for presence in self.all() if presence.age() < self._lease)
         return [presence.name for presence in live if presence.consuming and presence.dataset == dataset]
 

@@ -1,1 +1,1 @@
-"""How to reach Redis, and which of its errors pass. Imports nothing of ours but errors and settings."""
+"""How to reach Redis, its transient errors, and Celery's result backend. Imports only errors and settings."""

@@ -1,4 +1,4 @@
-"""The address of a Redis server, in the one form that Celery's broker and its result backend both read."""
+"""The address of a Redis server, in the one form that both Celery's broker and its result backend read."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ ALLOWED = (
     "redis://[user:password@]host[:port]/database, rediss:// for TLS (with ?ssl_ca_certs=file as needed), "
     "or redis+socket:///path?virtual_host=database for a unix socket"
 )
-#: What an address of a server with TLS may say about certificates.
+#: The options that the address of a TLS server may have.
 _TLS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 
 def redis_url(url: str, field: str) -> str:
     """Return `url` in the form that kombu and Celery's Redis backend agree on.
 
-    A unix socket may also be given as redis-py writes it, `unix:///path?db=1`. TLS checks the server's certificate
-    unless the URL says otherwise: kombu's own default is not to check it, and the backend's is to refuse.
+    A unix socket may also be written as redis-py does, `unix:///path?db=1`. TLS checks the server's certificate unless
+    the URL says otherwise: kombu would not check it by default, and the backend would refuse to connect.
 
     Raises:
-        InvalidInputError: not the URL of a Redis server; the message does not show a password.
+        InvalidInputError: not the URL of a Redis server; the message shows no password.
     """
     try:
         parts = urlsplit(url)
-        # Each reads a part that may be none at all.
+        # Reading the port raises ValueError if it is invalid.
         _ = parts.port
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
         return _normal(parts, query)
@@ -36,13 +36,13 @@ def redis_url(url: str, field: str) -> str:
 
 
 def _normal(parts: SplitResult, query: dict[str, str]) -> str:
-    """Return the address; raise `ValueError` if it is none."""
+    """Return the address; raise `ValueError` if it is invalid."""
     if parts.fragment:
         raise ValueError(parts.fragment)
     if parts.scheme in ("redis+socket", "unix") and len(parts.path) > 1:
         database = query.pop("virtual_host", query.pop("db", "0"))
         _check(database, query, frozenset())
-        # By hand: `urlunsplit` would leave out the two slashes where no user is named.
+        # `urlunsplit` would omit the two slashes if no user is named.
         return f"redis+socket://{parts.netloc}{parts.path}?{urlencode({'virtual_host': database})}"
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError(parts.scheme)
@@ -52,7 +52,7 @@ def _normal(parts: SplitResult, query: dict[str, str]) -> str:
 
 
 def _check(database: str, options: dict[str, str], allowed: frozenset[str]) -> None:
-    # Celery takes every option for one of redis-py's, and fails when it first uses one that is none.
+    # Celery passes every option to redis-py, and fails on an unknown one only when it first connects.
     certificate = options.get("ssl_cert_reqs", "required")
     if not (
         re.fullmatch(r"[0-9]{0,5}", database)
@@ -63,6 +63,6 @@ def _check(database: str, options: dict[str, str], allowed: frozenset[str]) -> N
 
 
 def hide_password(url: str) -> str:
-    """Return `url`, well-formed or not, as it may be shown: with `**` for a password."""
+    """Return `url`, valid or not, with `**` instead of its password."""
     shown = re.sub(r"^([a-z+]*://)?([^:/@]*):.*@", r"\1\2:**@", url, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"(password=)[^&]*", r"\1**", shown, flags=re.IGNORECASE)

@@ -1,10 +1,11 @@
-"""Celery's Redis result backend with three differences, each needed by a ledger that is polled."""
+"""Celery's Redis result backend with the four differences that polling and redelivered jobs need."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import redis
 from celery import states
@@ -17,15 +18,12 @@ from worker.redis.connection import is_transient
 
 logger = get_logger(__name__)
 
-#: Stores a task's state unless a SUCCESS is stored already.
+#: Replaces a task's state, unless it has changed since it was read.
 #: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 for ever.
-_STORE_UNLESS_SUCCEEDED = """
-local stored = redis.call('GET', KEYS[1])
-if stored then
-    local readable, meta = pcall(cjson.decode, stored)
-    if readable and type(meta) == 'table' and meta['status'] == 'SUCCESS' then
-        return 0
-    end
+#: ARGV[3]: the SHA-1 of the state that was read, or of no bytes if there was none.
+_REPLACE = """
+if redis.sha1hex(redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then
+    return 0
 end
 if tonumber(ARGV[2]) > 0 then
     redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -41,29 +39,31 @@ class LedgerBackend(RedisBackend):
     """The ledger of jobs.
 
     - Submitting does not subscribe to the task's channel: the orchestrator polls, and 10,000 subscriptions cost more
-      than 10,000 jobs. `AsyncResult.get()` subscribes by itself, so that it works as any Celery user expects.
-    - A stored SUCCESS is final in one atomic step. Celery reads the state and then writes, and a frozen worker that
-      wakes up between the two could put its PROGRESS in the place of another worker's result.
-    - A Redis that is full, or takes no writes for the moment, is waited for like an absent one.
-    - What cannot be read counts as nothing stored, so that a job gets a result in its place. Celery would raise in
-      every process that looks at it, and for some of it try again for ever.
+      than 10,000 jobs. `AsyncResult.get()` subscribes by itself, as any Celery user expects.
+    - A stored success is final. Celery reads the state and then writes, and a frozen worker that wakes up in between
+      would overwrite another worker's result with its progress report. Here the write fails if the state changed.
+    - A Redis that is full, or takes no writes for the moment, is waited for like one that does not answer.
+    - A stored state that cannot be read counts as absent, so that a job gets a result in its place. Celery would raise
+      in every process that reads it, or retry forever.
+
+    Workers and orchestrator read states through `decode_result`, which alone decides what a success is.
     """
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do nothing where Celery would subscribe to the task's channel."""
 
     def decode_result(self, payload: Any) -> dict[str, Any]:
-        """Return the state that is stored as JSON; `PENDING` for anything else, packed JSON among it."""
+        """Return the state that is stored as JSON; `PENDING` if it cannot be read or is compressed."""
         try:
             meta = json.loads(payload)  # type: ignore[no-untyped-call]
             if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
                 return dict(self.meta_from_decoded(meta))
         except Exception as error:
-            logger.warning("What is stored as a task's state is none: %r", error)
+            logger.warning("A stored task state is invalid: %r", error)
         return {"status": states.PENDING, "result": None}
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
-        """Return whether the error passes. Celery's own answer is yes to a KeyError, and no to a full Redis."""
+        """Return whether the error is transient. Celery retries on a KeyError, and not when Redis is full."""
         return is_transient(exc)
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
@@ -71,9 +71,15 @@ class LedgerBackend(RedisBackend):
         return self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
 
     def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
-        return bool(self._script(keys=[key], args=[value, expires]))
+        while True:
+            stored = cast("bytes", self.client.get(key) or b"")
+            if stored and self.decode_result(stored)["status"] == states.SUCCESS:
+                return False
+            read = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+            if self._replace(keys=[key], args=[value, expires, read]):
+                return True
 
     @cached_property
-    def _script(self) -> Script:
+    def _replace(self) -> Script:
         client: redis.Redis = self.client
-        return client.register_script(_STORE_UNLESS_SUCCEEDED)
+        return client.register_script(_REPLACE)

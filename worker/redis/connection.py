@@ -1,4 +1,4 @@
-"""A connection to Redis that gives up soon, and which of Redis's errors pass: it is away, full, or takes no writes."""
+"""A client that gives up soon, and which of Redis's errors are transient."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from redis.retry import Retry
 
 #: The connection is lost.
 LOST = (RedisConnectionError, RedisTimeoutError, OSError)
-_PASSING = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
-#: How Redis begins errors that have no class of their own: its disk is full, it has no replica to write to, a script
-#: runs, its cluster changes. Before that, redis-py says which command of a pipeline it was.
+_TRANSIENT = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
+#: How Redis begins the transient errors that have no class of their own: its disk is full, too few replicas are
+#: connected, a script runs, its cluster reconfigures. For a pipeline, redis-py first names the command.
 _WORDS = re.compile(r"(^|\) of pipeline caused error: )(MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN)\b")
 
 
@@ -25,12 +25,12 @@ def connect(url: str, seconds: float) -> Redis:
 
     Args:
         url: An address as `worker.redis.address.redis_url` returns it.
-        seconds: The longest wait for a connection, and then for each answer.
+        seconds: Timeout for connecting, and then for each answer.
 
     Raises:
         ValueError: redis-py cannot use the address.
     """
-    # redis-py has its own spelling of a unix socket's address.
+    # redis-py spells the address of a unix socket differently.
     plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
     timeouts = {"socket_timeout": seconds}
     if not plain.startswith("unix:"):
@@ -39,7 +39,7 @@ def connect(url: str, seconds: float) -> Redis:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same command may succeed later. Whatever else Redis answers is a fault of ours."""
-    if isinstance(error, _PASSING):
+    """Return whether the same command may succeed later. Any other error is a fault of ours, or of the settings."""
+    if isinstance(error, _TRANSIENT):
         return True
     return isinstance(error, redis.ResponseError) and _WORDS.search(str(error)) is not None

@@ -10,6 +10,7 @@ import redis
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
+from nn.weights import digest
 from worker.errors import OutOfMemoryError
 from worker.job import Job, Result
 from worker.records.checkpoints import Checkpoints
@@ -153,9 +154,13 @@ class Execution:
             validation_accuracy=[record.validation_accuracy for record in outcome.history],
             notebook_accuracy=notebook if self.job.rule == "notebook" else None,
             epoch_seconds=[record.seconds for record in outcome.history],
-            weights_sha256=self.store.put_weights(outcome.weights),
+            weights_sha256=self._keep_weights(outcome.weights),
             weights_bytes=len(outcome.weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             error=outcome.problem,
         )
+
+    def _keep_weights(self, blob: bytes) -> str:
+        # A verification task only compares hashes.
+        return self.store.put_weights(blob) if self.task_id == self.job.key else digest(blob)

@@ -15,6 +15,7 @@ from worker.records.attempts import Attempt, Attempts, End
 from worker.records.checkpoints import Checkpoints
 from worker.records.presence import Roster
 from worker.records.store import Store
+from worker.redis.waiting import Patient, WaitingRedis
 from worker.training.process import IsolationLock, StopFlag
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class TrainingTask(Task):
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
-        return Store(self.backend.client, expires=self.app.settings.result_expires, patient=patient)
+        client = WaitingRedis(self.backend.client, Patient()) if patient else self.backend.client
+        return Store(client, expires=self.app.settings.result_expires)
 
     def roster(self, *, patient: bool = True) -> Roster:
         """Return the workers that report to this cluster."""

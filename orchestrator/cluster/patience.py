@@ -1,0 +1,122 @@
+"""How the orchestrator waits for Redis: for as long as it takes, telling its user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kombu.exceptions import BatchPublishError, KombuError, OperationalError
+from redis import Redis
+from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
+
+from orchestrator.errors import BrokerUnreachableError, ClusterFullError
+from worker.redis.connection import LOST, connect, is_transient
+
+T = TypeVar("T")
+
+#: Seconds to connect, and then to wait for an answer, when a command begins.
+ANSWER_SECONDS = 4.0
+#: The longest pause between two tries after the connection was lost, in seconds.
+LONGEST_PAUSE = 2.0
+#: Seconds of an outage after which it is mentioned again.
+REMINDER_SECONDS = 60.0
+
+_REFUSED = (AuthenticationError, AuthorizationError)
+_LOST = (*LOST, OperationalError)
+#: Every error with which Redis, or kombu on its behalf, rejects a command.
+ERRORS = (*_LOST, BatchPublishError, RedisError)
+
+
+class Patience:
+    """A policy (`worker.redis.waiting`) that repeats a command while Redis is away or takes no writes, and says so.
+
+    Args:
+        address: The address of Redis, without its password.
+        client: A client of it that tries each command once.
+        tell: Shows a message to the user.
+        check: Raises when waiting is useless (a part of the embedded cluster ended).
+    """
+
+    def __init__(self, address: str, client: Redis, tell: Callable[[str], None], check: Callable[[], None]) -> None:
+        self._address = address
+        self._client = client
+        self._tell = tell
+        self._check = check
+
+    def run(self, command: Callable[[], T]) -> T:
+        """Return what the command returns; it may be called several times.
+
+        Raises:
+            BrokerUnreachableError: Redis answers, and refuses.
+            ClusterFullError: Redis has no room for what the command writes.
+        """
+        pause, lost_since, mentioned = 0.1, 0.0, 0.0
+        while True:
+            try:
+                value = command()
+            except ERRORS as error:
+                self._give_up_if_refused(error)
+                self._check()
+                now = time.monotonic()
+                lost_since = lost_since or now
+                if not mentioned or now - mentioned > REMINDER_SECONDS:
+                    what = "does not answer" if isinstance(error, _LOST) else "takes nothing"
+                    self._tell(f"{self._address} {what} ({_reason(error)}); trying again")
+                    mentioned = now
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if lost_since:
+                    self._tell(f"{self._address} is back, after {time.monotonic() - lost_since:.1f} s")
+                return value
+
+    def _give_up_if_refused(self, error: BaseException) -> None:
+        """Raise if Redis answered with an error that stays."""
+        # Kombu wraps both kinds alike.
+        while isinstance(error, KombuError) and error.__cause__ is not None:
+            error = error.__cause__
+        if isinstance(error, _REFUSED):
+            raise BrokerUnreachableError(f"{self._address} does not let us in: {_reason(error)}") from None
+        if isinstance(error, OutOfMemoryError):
+            raise ClusterFullError(self._full()) from None
+        if isinstance(error, RedisError) and not is_transient(error):
+            raise BrokerUnreachableError(f"{self._address} refuses: {_reason(error)}") from None
+
+    def _full(self) -> str:
+        try:
+            memory = self._client.info("memory")
+            used, limit = (f"{memory[name] / 2**20:.1f} MiB" for name in ("used_memory", "maxmemory"))
+        except ERRORS:
+            used, limit = "all it may", "reached"
+        return (
+            f"Redis at {self._address} is full: it holds {used}, and its maxmemory is {limit}; raise that limit, or "
+            "let results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
+        )
+
+
+def check_answer(url: str, address: str) -> None:
+    """Find out whether a Redis server answers within two times `ANSWER_SECONDS`.
+
+    Args:
+        url: Its address.
+        address: The same without a password, for messages.
+
+    Raises:
+        BrokerUnreachableError: no server answers, it does not let us in, or it lacks the database.
+    """
+    try:
+        with connect(url, ANSWER_SECONDS) as client:
+            client.ping()
+    except _REFUSED as error:
+        raise BrokerUnreachableError(f"{address} does not let us in: {_reason(error)}") from None
+    except (RedisError, OSError, ValueError) as error:
+        if "DB index" in str(error):
+            raise BrokerUnreachableError(
+                f"The database index in {address} is out of range: the server has fewer databases"
+            ) from None
+        raise BrokerUnreachableError(f"No Redis server answers at {address}: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
