@@ -95,7 +95,7 @@ def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: Co
 
 def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLine) -> None:
     # Given a finished sweep whose weights somebody removed
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     before = [row["weights_sha256"] for row in command_line.rows("a")]
     shutil.rmtree(command_line.sweep("a") / "weights")
     # When it is resumed, as `show` advises, then all of it is there again.
@@ -107,7 +107,7 @@ def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLi
 
 def test_a_sweep_from_somebody_else_does_not_write_outside_its_folder(command_line: CommandLine) -> None:
     # Given a sweep whose results are a link to a text of the user's, and whose weights are one to a folder
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     folder = command_line.sweep("a")
     mine = command_line.folder / "mine"
     for name in ("results.jsonl", "weights"):

@@ -24,7 +24,7 @@ def test_an_output_that_knows_few_characters_costs_no_result(command_line: Comma
 
 
 def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: CommandLine) -> None:
-    command_line.run("sweep", *QUICK, "--name", "a")
+    command_line.finished("a", *QUICK)
     for arguments in (
         ("show", "a", "7:0.03"), ("show", "a", "7:0.03", "--json"), ("sweep", "--help"), ("--version",),
         ("verify", "a", "--json"), ("sweep", "--resume", "--name", "a", "--json"),
@@ -52,7 +52,7 @@ def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: Comm
 
 
 def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(command_line: CommandLine) -> None:
-    command_line.run("sweep", *QUICK, "--name", "a")
+    command_line.finished("a", *QUICK)
     long = ("sweep", *SMALL, "--epochs", "100", "--name", "b")
     for arguments, told in (
         (("show", "a", "7:0.03", "--json"), ""),
@@ -76,7 +76,7 @@ def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(comman
 
 
 def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> None:
-    command_line.run("sweep", *QUICK, "--name", "a")
+    command_line.finished("a", *QUICK)
     for arguments in (("sweep", "--resume", "--name", "a"), ("show", "a", "7:0.03")):
         wide, narrow = (command_line.run(*arguments, COLUMNS=columns).stdout for columns in ("200", "20"))
         assert narrow == wide

@@ -35,7 +35,7 @@ def durable_keys(cluster: Cluster) -> set[bytes]:
 
 
 def test_every_row_of_an_honest_sweep_verifies_on_the_embedded_cluster(command_line: CommandLine) -> None:
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
 
     done = command_line.run("verify", "a", "--all")
 
@@ -70,7 +70,7 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
 
 def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: CommandLine) -> None:
     # Given a sweep of which one row has another accuracy, and one another hash
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     folder = command_line.sweep("a")
     forged = change_row(folder, 1, lambda row: row["validation_accuracy"].__setitem__(1, 0.5))
     other = change_row(folder, 2, lambda row: row.update(weights_sha256="ab" * 32))
@@ -97,7 +97,7 @@ def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: Comm
 
 def test_weights_files_that_are_not_what_the_rows_say_are_found(command_line: CommandLine) -> None:
     # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; and a row of another seed
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     rows = command_line.rows("a")
     gone, junk, swapped, whole = (
         command_line.sweep("a") / "weights" / f"{row['weights_sha256']}.safetensors" for row in rows
@@ -121,7 +121,7 @@ def test_weights_files_that_are_not_what_the_rows_say_are_found(command_line: Co
 
 def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a finished sweep, and a cluster whose only worker has another data set
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     other = command_line.folder / "other"
     write_idx_folder(other, train=60, test=40, side=28)
     cluster.start_worker(SEEDSWEEP_DATA=str(other), SEEDSWEEP_DATASET_SECONDS="3")
@@ -132,7 +132,7 @@ def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: Comman
 
 
 def test_the_same_seed_chooses_the_same_jobs(command_line: CommandLine) -> None:
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
 
     def chosen(*more: str) -> tuple[int, list[str]]:
         printed = json.loads(command_line.run("verify", "a", "--jobs", "2", "--json", *more).stdout)
@@ -145,7 +145,7 @@ def test_the_same_seed_chooses_the_same_jobs(command_line: CommandLine) -> None:
 
 def test_an_interrupted_verification_leaves_nothing_queued(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a verification that waits for a worker
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     before = durable_keys(cluster)
     process = command_line.start("verify", "a", "--broker", cluster.server.url)
     wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
@@ -205,7 +205,7 @@ def test_a_verification_does_not_wait_for_ever_for_a_worker_that_hangs(
 
 
 def test_bad_input_gets_one_sentence(command_line: CommandLine) -> None:
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     (command_line.folder / "runs" / "b").mkdir()
     (command_line.folder / "runs" / "b" / "sweep.json").write_bytes(
         (command_line.sweep("a") / "sweep.json").read_bytes()
@@ -229,7 +229,7 @@ def test_bad_input_gets_one_sentence(command_line: CommandLine) -> None:
 def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a job of which somebody's run had other weights
     address = cluster.server.url
-    command_line.run("sweep", *SMALL, "--name", "clean")
+    command_line.finished("clean", *SMALL)
     row = command_line.rows("clean")[1]
     shutil.rmtree(command_line.sweep("clean"))
     cluster.store().compare_with_first(row["job"], "ab" * 32, row["job"], "w0@elsewhere")
