@@ -1,4 +1,4 @@
-"""A cache of named arrays on disk: `.npy` files, memory-mapped so that processes share their pages."""
+"""A cache of named arrays on disk, as `.npy` files. Others may write there too, so the caller checks the content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import operator
 import os
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,8 @@ from nn.files import open_regular, read_regular, remove_stale, write_atomically
 MANIFEST = "manifest.json"
 #: The largest manifest that is read. An array takes about a hundred bytes of it.
 MAX_MANIFEST_BYTES = 2**16
-
-
-def _facts(array: NDArray[Any]) -> dict[str, Any]:
-    """Return an array's entry in the manifest. CRC-32 detects any flipped bit, and takes 25 ms for 65 MB."""
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "crc32": zlib.crc32(np.ascontiguousarray(array).data)}
+#: The largest file of an array that is read. MNIST's largest has 36 MB.
+MAX_ARRAY_BYTES = 2**31
 
 
 def save(folder: Path, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -41,12 +37,14 @@ def save(folder: Path, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     remove_stale(folder)
     for name, array in arrays.items():
         write_atomically(folder / f"{name}.npy", partial(np.save, arr=array, allow_pickle=False))
-    manifest = {"key": key, "arrays": {name: _facts(array) for name, array in arrays.items()}}
+    manifest = {"key": key, "lengths": {name: array.size for name, array in arrays.items()}}
     write_atomically(folder / MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
 
 
 def load(folder: Path, key: str, dtypes: Mapping[str, np.dtype[Any]]) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays that `save` stored under this key, memory-mapped and read-only.
+    """Return the arrays that `save` stored under this key, in memory of this process.
+
+    A memory map would show what somebody else writes into the file after the caller has checked it.
 
     Args:
         folder: The folder of the arrays.
@@ -54,32 +52,32 @@ def load(folder: Path, key: str, dtypes: Mapping[str, np.dtype[Any]]) -> dict[st
         dtypes: The name and the dtype of each array.
 
     Returns:
-        The arrays by name, or None if the folder is missing, or does not hold exactly these arrays undamaged.
+        The arrays by name, or None if the folder is missing, or does not hold arrays of these names and dtypes. Their
+        content can be anything: a checksum beside them would be written by whoever wrote them.
     """
     try:
         manifest = json.loads(read_regular(folder / MANIFEST, MAX_MANIFEST_BYTES))
         if manifest["key"] != key:
             return None
-        facts = manifest["arrays"]
-        arrays = {name: _map(folder / f"{name}.npy", dtype, facts[name]["shape"]) for name, dtype in dtypes.items()}
-        intact = {name: _facts(array) for name, array in arrays.items()} == facts
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        lengths = manifest["lengths"]
+        return {
+            name: _read(folder / f"{name}.npy", dtype, operator.index(lengths[name])) for name, dtype in dtypes.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    return arrays if intact else None
 
 
-def _map(path: Path, dtype: np.dtype[Any], shape: Any) -> NDArray[Any]:
-    """Map a file that must be what `save` writes for this dtype and shape.
+def _read(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
+    """Read a file that must be what `save` writes for an array of this dtype and length.
 
     `np.load` would trust the file's header: a forged file could be an archive, or have a header that exhausts the
     parser.
     """
-    (length,) = map(operator.index, shape)
     header = io.BytesIO()
     npy.write_array_header_1_0(header, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)})
     expected = header.getvalue()
-    with open_regular(path) as file:
+    with open_regular(path, MAX_ARRAY_BYTES) as file:
         size = os.fstat(file.fileno()).st_size
         if file.read(len(expected)) != expected or size != len(expected) + length * dtype.itemsize:
             raise ValueError(f"{path} is not the file of such an array")
-        return np.memmap(file, dtype, "r", len(expected), (length,))
+        return np.frombuffer(bytearray(file.read(length * dtype.itemsize)), dtype, length)

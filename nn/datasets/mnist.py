@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from nn.datasets import cache as array_cache
 from nn.datasets import idx, openml
 from nn.errors import DatasetError
-from nn.samples import Samples, pack_bytes
+from nn.samples import Samples, is_packed_bytes, pack_bytes, unpack_bytes
 
 #: The digest of MNIST, which the sources `bundled` and `openml` must have.
 MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
@@ -83,8 +84,8 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
     Args:
         source: `bundled`; `openml`, which must have the same content; or a folder with the four IDX files, plain or
             `.gz`.
-        cache_dir: The folder in which prepared data sets are cached; the processes that use them share their memory.
-            None, or a folder that is not writable, disables the cache.
+        cache_dir: The folder in which prepared data sets are cached. A cached one is taken only if its content has the
+            digest of the source, whoever wrote it. None, or a folder that is not writable, disables the cache.
 
     Raises:
         DatasetError: the data set is missing, damaged, or not MNIST where it must be.
@@ -179,13 +180,20 @@ def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset 
     if not arrays or len(arrays["n_features"]) != 1:
         return None
     prepared = _from_arrays(source, digest, arrays)
-    # Undamaged arrays are not necessarily a data set: anyone may have written them.
+    # Whoever can write to the cache could have stored other images, labels, or another split under this digest.
     order = np.sort(prepared.order)
-    is_data_set = np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
-    return prepared if is_data_set and _are_images(prepared.train) and _are_images(prepared.validation) else None
+    is_data_set = (
+        np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
+        and np.array_equal(prepared.order, _expected_order(len(order)))
+        and _are_images(prepared.train)
+        and _are_images(prepared.validation)
+        and content_digest(*_content(prepared)) == digest
+    )
+    return prepared if is_data_set else None
 
 
 def _are_images(samples: Samples) -> bool:
+    """Return whether the samples are exactly those that `pack_bytes` makes of some images."""
     indptr = samples.indptr
     return bool(
         len(samples) > 0
@@ -193,12 +201,23 @@ def _are_images(samples: Samples) -> bool:
         and indptr[0] == 0
         and indptr[-1] == len(samples.indices) == len(samples.values)
         and np.all(indptr[1:] >= indptr[:-1])
-        and samples.indices.max(initial=0) < samples.n_features <= idx.MAX_SIDE**2
-        and samples.values.min(initial=0) >= 0
-        and samples.values.max(initial=1) <= 1
+        and 0 < samples.n_features <= idx.MAX_SIDE**2
+        and samples.indices.max(initial=0) < samples.n_features
         and samples.labels.min() >= 0
         and samples.n_classes == idx.N_CLASSES
+        and is_packed_bytes(samples)
     )
+
+
+def _content(prepared: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images, shape (n, n_features), and the labels, shape (n,), in the order of the source."""
+    images = np.empty((len(prepared.order), prepared.train.n_features), np.uint8)
+    labels = np.empty(len(prepared.order), np.uint8)
+    rows = np.split(prepared.order, [len(prepared.train)])
+    for samples, chosen in zip((prepared.train, prepared.validation), rows, strict=True):
+        labels[chosen] = samples.labels
+        unpack_bytes(samples, images, chosen)
+    return images, labels
 
 
 def _prepare(
@@ -213,7 +232,7 @@ def _prepare(
     if cache_dir:
         with contextlib.suppress(OSError):
             array_cache.save(cache_dir / digest[:16], digest, arrays)
-    return _load_prepared(source, digest, cache_dir) or _from_arrays(source, digest, arrays)
+    return _from_arrays(source, digest, arrays)
 
 
 def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -224,6 +243,13 @@ def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
     train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)
     return train, validation
+
+
+def _expected_order(n: int) -> NDArray[np.int64]:
+    """Return the training rows, then the validation rows, of `_split`: scikit-learn's rule, without its import."""
+    drawn = np.random.RandomState(42).permutation(n)
+    n_validation = math.ceil(0.15 * n)
+    return np.concatenate([drawn[n_validation:], drawn[:n_validation]])
 
 
 def _from_arrays(source: str, digest: str, arrays: dict[str, NDArray[Any]]) -> Dataset:

@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 
 from nn.datasets import cache as array_cache
+from nn.datasets import mnist as mnist_module
 from nn.datasets.mnist import Dataset, dataset_digest, load_mnist
-from tests.support.datasets import PARTS, same_data
+from tests.support.datasets import same_data
 from tests.support.idx_files import write_idx_folder
 
 
@@ -53,14 +55,66 @@ def cached(small_folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "cache" / load_mnist(small_folder, cache_dir=tmp_path / "cache").digest[:16]
 
 
-def test_warm_load_gives_the_same_bits_from_shared_pages(small_folder: Path, cached: Path, fresh: Dataset) -> None:
+def test_warm_load_gives_the_same_bits(small_folder: Path, cached: Path, fresh: Dataset) -> None:
     warm = load_mnist(small_folder, cache_dir=cached.parent)
 
     assert same_data(warm, fresh)
     assert np.array_equal(warm.order, fresh.order)
-    maps = Path("/proc/self/maps").read_text()
-    assert all(str(cached / f"train_{part}.npy") in maps for part in PARTS)
     assert not warm.train.values.flags.writeable
+
+
+def test_what_is_written_into_the_cache_after_a_load_changes_nothing(
+    small_folder: Path, cached: Path, fresh: Dataset
+) -> None:
+    warm = load_mnist(small_folder, cache_dir=cached.parent)
+    for path in cached.glob("*.npy"):
+        with path.open("r+b") as file:
+            file.write(b"\xff" * path.stat().st_size)
+
+    assert same_data(warm, fresh)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("train_labels", lambda kept: np.where(kept == 1, 7, np.where(kept == 7, 1, kept))),
+        ("train_labels", lambda kept: kept[::-1].copy()),
+        ("train_values", lambda kept: kept[::-1].copy()),
+        ("train_values", lambda kept: np.nextafter(kept, np.float32(0))),
+        ("train_values", lambda kept: np.where(np.arange(len(kept)) == 0, np.float32(0), kept)),
+        ("order", lambda kept: kept[::-1].copy()),
+    ],
+)
+def test_another_data_set_under_the_same_digest_is_not_taken(
+    small_folder: Path, cached: Path, fresh: Dataset, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
+    # Given a cache whose writer changed labels, pixels or the split, and did all else right
+    kept = {path.stem: np.load(path) for path in cached.glob("*.npy")}
+    changed = change(kept[name]).astype(kept[name].dtype)
+    assert not np.array_equal(changed, kept[name])
+    array_cache.save(cached, fresh.digest, kept | {name: changed})
+
+    assert same_data(load_mnist(small_folder, cache_dir=cached.parent), fresh)
+    assert np.array_equal(np.load(cached / f"{name}.npy"), kept[name])
+
+
+def test_a_second_entry_of_one_pixel_is_not_taken(small_folder: Path, cached: Path, fresh: Dataset) -> None:
+    # Given the same images, of which one has a pixel twice: it would be trained twice
+    kept = {path.stem: np.load(path) for path in cached.glob("*.npy")}
+    row = int(np.flatnonzero(np.diff(kept["train_indptr"]))[0])
+    at = int(kept["train_indptr"][row])
+    twice = {name: np.insert(kept[name], at, kept[name][at]) for name in ("train_indices", "train_values")}
+    indptr = kept["train_indptr"] + (np.arange(len(kept["train_indptr"])) > row)
+    array_cache.save(cached, fresh.digest, kept | twice | {"train_indptr": indptr})
+
+    assert same_data(load_mnist(small_folder, cache_dir=cached.parent), fresh)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 20, 21, 1000, 70_000])
+def test_the_split_is_scikit_learns(n: int) -> None:
+    train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)
+
+    assert np.array_equal(mnist_module._expected_order(n), np.concatenate([train, validation]))
 
 
 @pytest.mark.process
@@ -169,12 +223,12 @@ def test_a_forged_array_is_replaced(small_folder: Path, cached: Path, fresh: Dat
         lambda _: b'"key"',
         lambda _: b"\xff",
         lambda manifest: json.dumps({"key": manifest["key"]}).encode(),
-        lambda manifest: json.dumps({"key": manifest["key"], "arrays": list(manifest["arrays"])}).encode(),
+        lambda manifest: json.dumps({"key": manifest["key"], "lengths": list(manifest["lengths"])}).encode(),
         *(
-            lambda manifest, shape=shape: json.dumps(
-                manifest | {"arrays": manifest["arrays"] | {"order": manifest["arrays"]["order"] | {"shape": shape}}}
+            lambda manifest, length=length: json.dumps(
+                manifest | {"lengths": manifest["lengths"] | {"order": length}}
             ).encode()
-            for shape in [None, 20, [], [[20]], [20, 1], [20.0], ["20"], [-20], [2**62], [10**400], {"20": 20}]
+            for length in [None, [], [20], [20, 1], 20.0, "20", -20, 2**62, 10**400, {"20": 20}]
         ),
     ],
 )
