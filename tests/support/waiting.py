@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: How long anything that should happen may take before a test gives it up. Generous: a passing test does not wait.
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 def wait_for(
