@@ -176,5 +176,5 @@ def test_the_notebooks_accuracy_depends_on_two_counts_only() -> None:
 
 
 def test_an_unknown_engine_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^engine is 'gpu'; allowed: compiled or numpy$"):
+    with pytest.raises(InvalidInputError, match=r"^engine is 'gpu'; allowed: compiled or numpy$"):
         notebook_engine(initial_weights((7, 5, 3, 4), np.random.RandomState(0), "float64"), engine="gpu")
