@@ -67,7 +67,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("get mget set evalsha", RESULTS),
         ("publish", RESULT_CHANNELS),
         ("set", "%W~seedsweep:weights:*"),
-        ("set", "~seedsweep:finished:*"),
+        # A verification task compares its weights with those of the first attempt, and never becomes the first.
+        ("set get", "~seedsweep:finished:*"),
         ("rpush expire", "%W~seedsweep:mismatch:*"),
         ("set get unlink", "~seedsweep:checkpoint:*"),
         ("hset hgetall expire", "~seedsweep:attempts:*"),
@@ -84,9 +85,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         # It stores that a job was cancelled, by the script that leaves a result alone which is there already.
         ("get mget set del evalsha", RESULTS),
         ("publish subscribe unsubscribe", RESULT_CHANNELS),
-        ("get exists unlink", "~seedsweep:weights:*"),
-        ("exists unlink", "~seedsweep:finished:*"),
-        ("lrange unlink", "~seedsweep:mismatch:*"),
+        ("get", "%R~seedsweep:weights:*"),
+        ("lrange", "%R~seedsweep:mismatch:*"),
         ("hgetall", "%R~seedsweep:attempts:*"),
         ("set get", "~seedsweep:cancelled:*"),
         ("unlink", FORGOTTEN),

@@ -54,6 +54,14 @@ class Queue:
 
     def messages(self) -> set[str]:
         """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""
+        # First the queue: a message that a worker takes meanwhile is seen in one of the two.
+        found = self.queued()
+        for _, item in self._client.hscan_iter(UNACKED, count=CHUNK):
+            found.add(_task_id(item, held=True))
+        return found - {""}
+
+    def queued(self) -> set[str]:
+        """Return the ids of the tasks whose message no worker has taken yet."""
         found: set[str] = set()
         for name in LISTS:
             start = 0
@@ -61,8 +69,6 @@ class Queue:
             while chunk := self._read(name, start):
                 found.update(map(_task_id, chunk))
                 start += CHUNK
-        for _, item in self._client.hscan_iter(UNACKED, count=CHUNK):
-            found.add(_task_id(item, held=True))
         return found - {""}
 
     def withdraw(self, task_ids: Collection[str]) -> set[str]:

@@ -8,6 +8,7 @@ very moment is not withdrawn, and ends by its flag. Jobs that another sweep wait
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -57,12 +58,22 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     jobs = set(manifest.jobs)
     if cluster.registry.finished(manifest.name) or cluster.results.ended(jobs).keys() == jobs:
         return Cancellation(withdrawn=set(), ending=set(), ended=jobs, wanted={})
+    queued = cluster.queue.queued() & jobs
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
         # A sweep that only its folder knows: no session on this cluster waits for it.
         ended = set(cluster.results.ended(jobs))
         return Cancellation(withdrawn=set(), ending=set(), ended=ended, wanted={}, absent=jobs - ended)
     cluster.registry.cancel(manifest, reason(manifest.name))
-    return cancel_jobs(cluster, manifest.name, manifest.jobs)
+    done = cancel_jobs(cluster, manifest.name, manifest.jobs)
+    # A session that saw the mark may have been faster, and have withdrawn them.
+    by_session = queued & (done.absent | done.ended | cluster.results.ended(done.ending).keys())
+    return dataclasses.replace(
+        done,
+        withdrawn=done.withdrawn | by_session,
+        ending=done.ending - by_session,
+        ended=done.ended - by_session,
+        absent=done.absent - by_session,
+    )
 
 
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:

@@ -110,7 +110,7 @@ def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:
     job = make_job()
     first = cluster.result(cluster.submit(job).id)
     second = cluster.submit(job)
-    worker.wait_until_logged("has a result already")
+    worker.wait_until_logged("already has a result and is not trained again")
     assert cluster.result(second.id) == first
     assert [attempt.end for attempt in cluster.app.tasks[TRAIN].attempts().of(job.key)] == ["finished"]
 

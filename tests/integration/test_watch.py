@@ -164,6 +164,8 @@ def test_a_sweep_in_a_renamed_folder_is_one_and_the_same_on_the_cluster(
         client.hdel(key("sweep", "a"), "finished")
         command_line.run(*arguments, "--broker", address)
         assert client.hget(key("sweep", "a"), "finished") is not None
+    client.hdel(key("sweep", "a"), "finished")
+    client.delete(f"celery-task-meta-{command_line.rows('b')[0]['job']}")
     command_line.run("cancel", "b", "--broker", address)
     assert client.hget(key("sweep", "a"), "cancelled") == b"the sweep a was cancelled"
     assert client.keys("seedsweep:sweep:*") == [key("sweep", "a").encode()]
