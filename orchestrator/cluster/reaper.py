@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: Seconds between two looks at the parts.
+#: Seconds between two checks of the parts.
 LOOK_SECONDS = 0.1
 
 
@@ -33,7 +33,7 @@ def start(commands: dict[str, list[str]], folder: Path, parts: dict[str, subproc
 
 
 def say(message: object) -> None:
-    """Write a line to the orchestrator, if it is still there."""
+    """Write a line to the orchestrator, if it still runs."""
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(message).encode() + b"\n")
 
@@ -61,7 +61,7 @@ def end(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
 def main() -> None:
     """Run until standard input closes."""
     folder = Path(sys.argv[1])
-    # Functions that do nothing: `SIG_IGN` would be inherited by the parts.
+    # Empty functions, because the parts would inherit `SIG_IGN`.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, lambda *_: None)
     parts: dict[str, subprocess.Popen[bytes]] = {}
