@@ -138,7 +138,7 @@ class NumPyEngine:
         probabilities = np.empty((len(samples), len(self._weights.W3)), dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             for row in range(len(samples)):
-                probabilities[row] = forward(self._weights, samples.dense(row, dtype)).A3
+                probabilities[row] = forward(self._weights, samples.dense(row, dtype))[-1]
         return probabilities
 
     def predict(self, samples: Samples) -> NDArray[np.int64]:

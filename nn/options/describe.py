@@ -62,10 +62,14 @@ def axes(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def with_columns(base: type[Base], model: type[BaseModel]) -> type[Base]:
-    """Return a subclass of a model that has the columns of a model of options as further fields."""
+    """Return a subclass of a model that has the columns of a model of options as further fields.
+
+    An option's default becomes its field's default: what was stored before the option existed means the default.
+    """
     infos = {name: model.model_fields[name] for name in columns(model)}
     fields: dict[str, Any] = {
-        name: (Annotated[info.annotation, option(info), *info.metadata], ...) for name, info in infos.items()
+        name: (Annotated[info.annotation, option(info), *info.metadata], ... if info.is_required() else info.default)
+        for name, info in infos.items()
     }
     return create_model(f"{base.__name__}With{model.__name__}", __base__=base, **fields)
 

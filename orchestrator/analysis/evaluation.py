@@ -82,7 +82,7 @@ def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
         raise WeightsError(f"The network takes {weights.layer_sizes[0]} values; a picture has {picture.size}")
     packed = pack_bytes(picture.reshape(1, -1), np.zeros(1))
     with np.errstate(over="ignore", invalid="ignore"):
-        return reference.forward(weights, packed.dense(0, weights.W1.dtype)).A3
+        return reference.forward(weights, packed.dense(0, weights.W1.dtype))[-1]
 
 
 def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:

@@ -46,13 +46,18 @@ table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 print_leaderboard(Console(file=table), leaderboard([job, other], {}))
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
+line = json.loads(lost_row(job, "failed", "it broke").line())
+line_before = {name: value for name, value in line.items() if name != "momentum"}
+(unchanged,) = specification(parse({"learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
+row_before = Row.model_validate_json(json.dumps(line_before | {"job": unchanged.key}))
 print(json.dumps({
     "job": job.model_dump(),
     "named": str(job),
     "keys": [Job.parse(fields | more).key for more in ({}, {"momentum": 0.0}, {"momentum": 0.5})],
     "bad job": message(Job.parse, fields | {"momentum": 1}),
     "bad flag": message(parse, {"momentum": "1"}),
-    "row": json.loads(lost_row(job, "failed", "it broke").line()),
+    "row": line,
+    "row before": [row_before.momentum, row_before.is_of(unchanged), row_before.is_of(job)],
     "row matches": [lost_row(job, "failed", "it broke").is_of(each) for each in (job, other)],
     "csv": to_csv(standings).splitlines(),
     "table": table.getvalue(),
@@ -106,3 +111,5 @@ def test_keys_and_files_of_before_keep_their_meaning(told: dict[str, Any]) -> No
     assert without == at_default == Job.parse({"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}).key
     assert changed != without
     assert told["before"]["momentum"] == 0.0
+    # A row that was written without the column means the default: it is a row of the job that has it.
+    assert told["row before"] == [0.0, True, False]
