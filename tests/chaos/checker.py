@@ -184,7 +184,7 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         if key.partition(f".{AGAIN}")[0] not in expected:
             yield Violation("leak", f"Redis holds {key}")
         elif ttl < 0:
-            yield Violation("leak", f"Redis keeps {key} for ever")
+            yield Violation("leak", f"Redis keeps {key} forever")
     # A worker that ends while Redis is away cannot sign off, and a crash may forget that it did: its record expires.
     away = any(event.get("fault") in (*RESTARTS, "stall the network") for event in seen.events)
     for name in seen.members - seen.killed - (seen.stops.keys() if away else set()):

@@ -33,7 +33,7 @@ class Observation:
         files: Every file of the output folder, but for weights.
         attempts: The attempts at each job; `started` is on the clock of the events.
         states: The Celery state of each job; absent without one.
-        keys: Redis's keys, with their time to live in seconds (-1: for ever).
+        keys: Redis's keys, with their time to live in seconds (-1: forever).
         members: The names in the hash of workers.
         killed: The names of killed workers.
         statuses: The exit status of the last orchestrator.

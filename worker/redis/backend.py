@@ -19,7 +19,7 @@ from worker.redis.connection import is_transient
 logger = get_logger(__name__)
 
 #: Replaces a task's state, unless it has changed since it was read.
-#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 for ever.
+#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 forever.
 #: ARGV[3]: the SHA-1 of the state that was read, or of no bytes if there was none.
 _REPLACE = """
 if redis.sha1hex(redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then
