@@ -1,4 +1,4 @@
-# One image for workers, Flower and the orchestrator. `docker compose build` makes it.
+# The image of workers, Flower and the orchestrator. Build it with `docker compose build`.
 FROM python:3.13-slim AS wheel
 WORKDIR /source
 COPY requirements-build.txt .
@@ -11,14 +11,15 @@ RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-d
 
 FROM python:3.13-slim AS packages
 COPY requirements.txt .
-# The packages' own tests are a fifth of their size and are never run from an image; pip has no use after this stage.
+# The packages' tests, a fifth of their size, are not needed in an image.
 RUN python -m venv /opt/seedsweep \
  && /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt \
  && find /opt/seedsweep -type d -name tests -prune -exec rm -rf {} +
 COPY --from=wheel /wheels /wheels
 COPY docker/warm.py /warm.py
-# Every file gets one fixed date: numba trusts a compiled kernel only while its source keeps its date, and dates are
-# what makes two builds differ. Bytecode is checked by content, so that it survives the same treatment.
+# Every source file gets a fixed modification time: builds become reproducible, and numba accepts a cached kernel only if
+# its source has the same time as when it was compiled. Bytecode does not depend on times at all (unchecked-hash). pip is
+# not needed at run time.
 RUN /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --no-deps /wheels/*.whl \
  && rm -rf /opt/seedsweep/lib/python3.13/site-packages/pip* \
  && find /opt/seedsweep -name '*.py' -exec touch -d @1700000000 {} + \

@@ -1,8 +1,8 @@
-# Everything a contributor runs. `make help` lists it.
+# The commands of a contributor; `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Overridable, so that `make sweep ARGS="--seeds 0-1 --epochs 2"` is a quick look.
+# Additional arguments: `make sweep ARGS="--seeds 0-1 --epochs 2"` is a short sweep.
 ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -17,8 +17,8 @@ $(VENV)/bin/python:
 	  { echo "There is no Python interpreter $(PYTHON). Try: make PYTHON=python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Seedsweep needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Making $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Cannot make a virtual environment with $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Cannot create a virtual environment with $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
 
 $(VENV)/.runtime: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the pinned packages (about a minute, once)"
@@ -31,12 +31,12 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
-setup: $(VENV)/.dev ## make .venv with everything that a contributor needs
+setup: $(VENV)/.dev ## create .venv with the runtime and development packages
 
 sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and show the leaderboard
 	@$(BIN)/orchestrator sweep --seeds 0-4 --learning-rates 0.003,0.01,0.03,0.1 --epochs 10 $(ARGS)
 
-# Half as many test processes again as there are cores, because many tests wait for a process or a lease to end.
+# One and a half test processes per core, because many tests wait for a process or a lease to end.
 PROCESSES ?= $$(( ($$(nproc) * 3 + 1) / 2 ))
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
@@ -46,51 +46,51 @@ test: $(VENV)/.dev ## run the tests (five minutes on two cores)
 test-unit: $(VENV)/.dev ## run the tests that need no server and start no process
 	$(PARALLEL) -m "not slow and not process" tests/unit $(ARGS)
 
-test-slow: $(VENV)/.dev ## run the tests that take long, each for a reason that its mark gives
+test-slow: $(VENV)/.dev ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
 
-# The embedded cluster's Valkey is the server of every test, unless SEEDSWEEP_TEST_SERVER names another program.
+# Tests use the embedded cluster's Valkey unless SEEDSWEEP_TEST_SERVER names another server program.
 SERVER ?= redis-server
 test-queue: $(VENV)/.dev ## run the tests that use a server against redis-server (or SERVER=...)
 	SEEDSWEEP_TEST_SERVER=$(SERVER) $(PARALLEL) -m "queue and not slow" $(ARGS)
 
-# `make chaos SEEDS=500` for the long run; `FIRST_SEED=20` for other seeds; `SEED=17 make chaos` does one run again.
+# `make chaos SEEDS=500` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one.
 SEEDS ?= 20
-chaos: $(VENV)/.dev ## kill real processes at random moments and check what is left
+chaos: $(VENV)/.dev ## kill real processes at random moments and check the guarantees
 	SEEDS=$(SEEDS) $(PYTEST) -m chaos tests/chaos $(ARGS)
 
-chaos-report: $(VENV)/.dev ## put the figures of the last `make chaos` into docs/guarantees.md
+chaos-report: $(VENV)/.dev ## write the figures of the last `make chaos` into docs/guarantees.md
 	$(BIN)/python -m tests.chaos.summary
 
-compose-test: $(VENV)/.dev ## build the images, start a cluster, and use, kill and attack it (needs Docker)
+compose-test: $(VENV)/.dev ## build the image and test a cluster of containers (needs Docker)
 	$(PYTEST) -m compose tests/compose $(ARGS)
 
-# A known vulnerability fails, and so must be fixed (`make lock`) or be named here with its reason: --ignore-vuln ID.
-# Advisories that cannot be reached are no finding: that is said, and passes. Whatever else goes wrong, fails.
+# A known vulnerability fails the target until it is fixed (`make lock`) or listed here with a reason (--ignore-vuln ID).
+# If the advisory service is unreachable, the target warns and passes. Any other error fails it.
 UNREACHED := ^requests\.exceptions\.(Connection|Proxy)Error: |^requests\.exceptions\.(Connect|Read)Timeout: |:Could not connect to OSV
-audit: $(VENV)/.dev ## look for known vulnerabilities in the pinned packages
+audit: $(VENV)/.dev ## check the pinned packages for known vulnerabilities
 	@found=$$($(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip \
 	  --vulnerability-service osv --progress-spinner off --timeout 15 $(ARGS) 2>&1); status=$$?; \
 	if test $$status -ne 0 && echo "$$found" | tail -n 2 | grep -qE '$(UNREACHED)'; then \
-	  echo "$$found" | tail -n 1 >&2; echo "The advisories cannot be reached: NOTHING WAS AUDITED" >&2; \
+	  echo "$$found" | tail -n 1 >&2; echo "The advisory service is unreachable: NOTHING WAS AUDITED" >&2; \
 	else echo "$$found"; exit $$status; fi
 
-bench: $(VENV)/.dev ## run the benchmarks one after another (on a machine that does nothing else)
+bench: $(VENV)/.dev ## run the benchmarks one after another (on an idle machine)
 	for name in kernel sweep lease redis_memory durability gate; do $(BIN)/python benchmarks/$$name.py || exit; done
 
-lint: $(VENV)/.dev ## ruff, mypy --strict and the import layers
+lint: $(VENV)/.dev ## check with ruff, mypy --strict and import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## format the code and fix what can be fixed
+format: $(VENV)/.dev ## format the code and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
-# `make lock UPGRADE=` pins what pyproject.toml newly names and upgrades nothing.
+# `make lock UPGRADE=` pins packages that are new in pyproject.toml and upgrades nothing.
 UPGRADE ?= --upgrade
 lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt

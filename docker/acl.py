@@ -1,14 +1,14 @@
-"""What each role of the cluster may do in Redis, in one table; `users_acl` turns it into Redis's own file.
+"""The permissions of each role in Redis, as one table; `users_acl` writes them in the format of Redis's ACL file.
 
-A rule allows its commands on its keys or channels, and on nothing else: `lpush` on the queue does not allow `lpush` on
-the results. What no rule of a role allows, Redis refuses it: CONFIG, KEYS, FLUSHALL and every other user's data.
+A rule allows its commands only on its own keys or channels: `lpush` on the queue does not allow `lpush` on the results.
+Redis refuses everything that no rule of a role allows: CONFIG, KEYS, FLUSHALL, and the data of other applications.
 
-Two things cannot be told apart by rules, and are not pretended to be:
+The rules have two limits:
 
-- Who trains jobs can store results: a worker's password is trusted with every job's outcome. A result that matters is
-  checked by training it again (`orchestrator verify`).
-- Celery asks workers how they are, and tells them to stop, on one channel: Flower's password in Redis can do both.
-  Flower's users cannot, because it runs with `--read-only`.
+- A worker can store a result for any job, so the worker's password is trusted with every outcome. To check a result,
+  train it again (`orchestrator verify`).
+- Celery sends harmless and destructive commands on one channel, so Flower's Redis password can both inspect and stop
+  workers. Flower's users cannot, because Flower runs with `--read-only`.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-#: The queue: one list for each of kombu's priorities.
+#: The queue: one list per priority of kombu.
 QUEUE = "~seedsweep ~seedsweep\x06\x16?"
 QUEUE_ROUTE = "~_kombu.binding.seedsweep ~_kombu.binding_permanent.seedsweep"
-#: Messages that a worker holds and has not acknowledged, and when their leases end.
+#: Messages that workers hold and have not acknowledged, and the times of their leases.
 HELD = "~seedsweep:unacked ~seedsweep:unacked_index"
 RESULTS = "~celery-task-meta-*"
-#: A result is also told on a channel of its key's name.
+#: A result is also published on a channel with the name of its key.
 RESULT_CHANNELS = "&celery-task-meta-*"
-#: All that is known of a run beside its result, of which one command forgets all.
+#: The records of a task other than its result; the orchestrator removes them together.
 FORGOTTEN = " ".join(f"%W~seedsweep:{kind}:*" for kind in ("checkpoint", "attempts", "refusals", "cancelled"))
 
-#: Remote control and events: who listens to which channel, and lists for which kombu asks and that stay empty.
+#: Remote control and events: the bindings of channels, and lists that kombu reads although they stay empty.
 CONTROL_ROUTES = "~_kombu.binding*.seedsweep.pidbox ~_kombu.binding*.seedsweep.ev"
 ROUTE_DEADLINES = "~_kombu.binding_deadlines"
 CONTROL_CHANNEL = "&/0.seedsweep.pidbox"
-#: Redis wants the pattern of a subscription literally: workers listen to each other, Flower to all.
+#: Redis compares the pattern of a subscription literally: workers subscribe to worker events, Flower to all events.
 EVENT_CHANNELS = "&/0.seedsweep.ev/* &/0.seedsweep.ev/worker.*"
 EMPTY_QUEUES = "~seedsweep.ev.* ~*.seedsweep.pidbox ~*.seedsweep.pidbox\x06\x16?"
 REPLIES = "~*.reply.seedsweep.pidbox ~*.reply.seedsweep.pidbox\x06\x16?"
 
 CONNECT = ("ping hello auth client|setinfo client|setname multi exec discard unwatch", "")
-#: A script does no more than its caller may do without it. Those of kombu and redis-py are loaded when first used.
+#: A script has only the rights of its caller. Kombu and redis-py load theirs at first use.
 LOAD_SCRIPTS = ("script|load script|exists time", "")
-#: Workers ask each other how they are when they start, Flower asks them all.
+#: Remote control: workers query each other when they start, and Flower queries every worker.
 ASK = (
     LOAD_SCRIPTS,
     ("sadd srem smembers exists del", CONTROL_ROUTES),
-    # Apart: a route that somebody turned into a sorted set would keep every worker from connecting.
+    # A separate rule: a binding that was overwritten with a sorted set would keep every worker from connecting.
     ("zadd zrem zrangebyscore", ROUTE_DEADLINES),
     ("evalsha", f"{CONTROL_ROUTES} {ROUTE_DEADLINES}"),
     ("publish psubscribe punsubscribe", CONTROL_CHANNEL),
@@ -52,7 +52,8 @@ ASK = (
     ("brpop", REPLIES),
 )
 
-#: Role -> (commands, keys or channels). `~` is to read and write a key, `%R~` and `%W~` one of the two; `&` a channel.
+#: Role -> (commands, keys or channels). `~` allows reading and writing a key, `%R~` only reading, `%W~` only writing;
+#: `&` names a channel.
 RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "worker": (
         CONNECT,
@@ -62,12 +63,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("sadd smembers", QUEUE_ROUTE),
         ("lpush rpush brpop llen exists", QUEUE),
         ("hset hget hdel zadd zrem zrange watch", HELD),
-        # The lock under which one worker at a time looks for leases that ended; redis-py frees it with a script.
+        # The lock of the search for expired leases; redis-py releases it with a script.
         ("set get del evalsha", "~seedsweep:unacked_mutex"),
         ("get mget set evalsha", RESULTS),
         ("publish", RESULT_CHANNELS),
         ("set", "%W~seedsweep:weights:*"),
-        # A verification task compares its weights with those of the first attempt, and never becomes the first.
+        # The hash of the first finished attempt, with which later attempts are compared.
         ("set get", "~seedsweep:finished:*"),
         ("rpush expire", "%W~seedsweep:mismatch:*"),
         ("set get unlink", "~seedsweep:checkpoint:*"),
@@ -82,7 +83,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("sadd smembers", QUEUE_ROUTE),
         ("lpush lrange lrem llen", QUEUE),
         ("hscan", "%R~seedsweep:unacked"),
-        # It stores that a job was cancelled, by the script that leaves a result alone which is there already.
+        # Cancelling stores a state, by the script that never overwrites a success.
         ("get mget set del evalsha", RESULTS),
         ("publish subscribe unsubscribe", RESULT_CHANNELS),
         ("get", "%R~seedsweep:weights:*"),
@@ -93,7 +94,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("hgetall hdel", "~seedsweep:workers"),
         ("hset hsetnx hget hmget hexists hdel expire", "~seedsweep:sweep:*"),
         ("sadd smembers srem expire", "~seedsweep:sweeps"),
-        # How full the server is, when it is full.
+        # The error message about a full server shows its memory.
         ("info", ""),
     ),
     "flower": (
@@ -102,19 +103,19 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("llen", QUEUE.replace("~", "%R~")),
         ("get mget", RESULTS.replace("~", "%R~")),
     ),
-    # Whether the server answers and has loaded its data; nothing else.
+    # The health check only sends PING.
     "health": (("ping auth hello", ""),),
 }
 
 
 def users_acl(passwords: Mapping[str, str]) -> str:
-    """Return the lines of Redis's ACL file: one for each role, and one that shuts everybody else out.
+    """Return the content of Redis's ACL file: one user per role, and a disabled default user.
 
     Args:
-        passwords: Each role's password. The file holds only their SHA-256.
+        passwords: The password of each role. The file contains only their SHA-256.
     """
-    # Nobody can log in as a user that is off. It keeps its rights all the same: Redis replays the transactions of its
-    # append-only file in this user's name, and silently leaves out what it may not do (redis/redis#14541).
+    # The default user is off: no client can log in as it. It keeps its rights because Redis replays the transactions of
+    # its append-only file as this user, and silently skips commands that the user may not run (redis/redis#14541).
     lines = ["user default off resetpass ~* &* +@all"]
     for role, rules in RULES.items():
         digest = hashlib.sha256(passwords[role].encode()).hexdigest()
@@ -123,6 +124,6 @@ def users_acl(passwords: Mapping[str, str]) -> str:
 
 
 def _selector(rule: tuple[str, str]) -> str:
-    """Return a rule as Redis writes it: rights that hold together, and do not add to those of other rules."""
+    """Return a rule as a selector of Redis, whose commands apply only to the keys and channels of the same rule."""
     commands, where = rule
     return f"({' '.join(['-@all', *(f'+{command}' for command in commands.split()), *where.split()])})"

@@ -1,8 +1,8 @@
-"""Makes the cluster's passwords and Redis's ACL file once, each into the volume of its reader; shows them on demand.
+"""Generates the cluster's passwords and Redis's configuration, each file in the volume of the service that reads it.
 
-ensure: make what is missing; passwords of one's own (SEEDSWEEP_*_PASSWORD) take the place of those that were made.
-rotate: make all passwords anew that are not one's own.
-show:   print the addresses and passwords that a person needs.
+ensure: generate missing passwords; a password set by SEEDSWEEP_*_PASSWORD replaces a generated one.
+rotate: replace every generated password.
+show:   print the addresses and passwords that a user needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from acl import RULES, users_acl
 
 SECRETS = Path(os.environ.get("SEEDSWEEP_SECRETS", "/secrets"))
-#: What is secret: the file that keeps it, in the volume of who uses it, and the variable by which a person may set it.
+#: Each secret, with its file in the volume of its reader, and the variable with which a user may set it.
 KEPT = {
     "worker": ("worker/password", "SEEDSWEEP_WORKER_PASSWORD"),
     "orchestrator": ("orchestrator/password", "SEEDSWEEP_ORCHESTRATOR_PASSWORD"),
@@ -26,15 +26,15 @@ KEPT = {
     "pages": ("flower/password", "SEEDSWEEP_FLOWER_PASSWORD"),
     "cookies": ("flower/cookie-secret", None),
 }
-#: The roles that find Redis by an address with a password in it.
+#: The roles that connect to Redis by a URL with a password.
 CLIENTS = ("worker", "orchestrator", "flower")
 PASSWORD = re.compile(r"[A-Za-z0-9_-]{16,}")
-#: Where docker-compose.tls.yml puts the certificates in every container.
+#: Where docker-compose.tls.yml mounts the certificates in every container.
 TLS = Path("/tls")
 
 
 def main(command: str = "ensure") -> None:
-    """Run one of the commands, or end with one sentence."""
+    """Run a command; exit with one sentence if the input is invalid."""
     commands = {"ensure": lambda: ensure(rotate=False), "rotate": lambda: ensure(rotate=True), "show": show}
     if command not in commands:
         sys.exit(f"secrets: command is {command!r}; allowed: {', '.join(commands)}")
@@ -42,7 +42,11 @@ def main(command: str = "ensure") -> None:
 
 
 def ensure(*, rotate: bool) -> None:
-    """Write every secret, keeping those that are there unless they are to change."""
+    """Write every file.
+
+    Args:
+        rotate: Whether to replace generated secrets that exist.
+    """
     own = own_passwords()
     refuse_unsafe_bind(own)
     chosen = {what: own.get(what) or ("" if rotate else kept(what)) or secrets.token_urlsafe(32) for what in KEPT}
@@ -56,19 +60,19 @@ def ensure(*, rotate: bool) -> None:
 
 
 def own_passwords() -> dict[str, str]:
-    """Return the passwords that a person has set."""
+    """Return the passwords that are set by environment variables."""
     own = {}
     for what, (_, variable) in KEPT.items():
         password = os.environ.get(variable, "") if variable else ""
         if password and not PASSWORD.fullmatch(password):
-            sys.exit(f"secrets: {variable} cannot be used; allowed: at least 16 letters, digits, - and _")
+            sys.exit(f"secrets: {variable} is invalid; allowed: at least 16 letters, digits, - and _")
         if password:
             own[what] = password
     return own
 
 
 def refuse_unsafe_bind(own: dict[str, str]) -> None:
-    """End if Redis would be open to a network with passwords that its owner never chose."""
+    """Exit if Redis would be reachable from a network with generated passwords."""
     bind = os.environ.get("SEEDSWEEP_BIND", "127.0.0.1")
     try:
         loopback = ip_address(bind).is_loopback
@@ -82,10 +86,10 @@ def refuse_unsafe_bind(own: dict[str, str]) -> None:
 
 
 def redis_conf() -> str:
-    """Return the part of Redis's configuration that is not in docker-compose.yml."""
+    """Return the settings of Redis that depend on the environment; docker-compose.yml has the others."""
     lines = [f"aclfile {SECRETS}/redis/users.acl"]
     if with_tls():
-        # Nothing is answered in plain text. Clients prove who they are by their passwords, not by certificates.
+        # Plain TCP is disabled. Clients authenticate with passwords, not with certificates.
         lines += ["port 0", "tls-port 6379", "tls-auth-clients no"]
         lines += [f"tls-cert-file {TLS}/redis.crt", f"tls-key-file {TLS}/redis.key", f"tls-ca-cert-file {TLS}/ca.crt"]
     return "\n".join(lines) + "\n"
@@ -97,14 +101,22 @@ def with_tls() -> bool:
 
 
 def url(role: str, password: str, host: str, port: str, certificates: str) -> str:
-    """Return the address at which a role finds Redis."""
+    """Return the URL with which a role connects to Redis.
+
+    Args:
+        role: The role.
+        password: Its password.
+        host: The host of Redis.
+        port: The port of Redis.
+        certificates: The folder of `ca.crt`, for TLS.
+    """
     if with_tls():
         return f"rediss://{role}:{password}@{host}:{port}/0?ssl_ca_certs={certificates}/ca.crt"
     return f"redis://{role}:{password}@{host}:{port}/0"
 
 
 def show() -> None:
-    """Print what a person needs to use the cluster from this host or another."""
+    """Print the addresses and passwords with which a user reaches the cluster."""
     bind = os.environ.get("SEEDSWEEP_BIND", "127.0.0.1")
     host = f"[{bind}]" if ":" in bind else bind
     redis_port = os.environ.get("SEEDSWEEP_REDIS_PORT", "6379")
@@ -116,15 +128,15 @@ def show() -> None:
 
 
 def kept(what: str) -> str:
-    """Return a secret that was written before, or an empty text."""
+    """Return a stored secret, or an empty text."""
     path = SECRETS / KEPT[what][0]
     return path.read_text().strip() if path.exists() else ""
 
 
 def write(name: str, text: str) -> None:
-    """Replace a file in one step, never readable for more than those who need it."""
-    # Redis runs as another user, in its own image: its files are for all who mount its volume, and only it does. The
-    # ACL file holds hashes of long passwords; with the health check's password nobody can do anything.
+    """Replace a file atomically; at no time has it wider permissions than it needs."""
+    # Redis runs as a user of its own image, so its files are readable for all users; only the Redis service mounts the
+    # volume. The ACL file contains hashes of long passwords, and the health check's password allows only PING.
     mode = 0o644 if name.startswith("redis/") else 0o600
     path = SECRETS / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Compiles the default network's kernel for every target that the entrypoint can choose, into the folder given."""
+"""Compiles the default network's kernel, for every target that the entrypoint may choose, into a cache folder."""
 
 import os
 import subprocess

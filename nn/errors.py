@@ -1,12 +1,12 @@
-"""The base of every error that Seedsweep raises on purpose, and the errors of the `nn` layer."""
+"""The base class of Seedsweep's errors, and the errors of the `nn` layer."""
 
 
 class SeedsweepError(Exception):
-    """Base class: `str(error)` is one sentence that can be shown to a user as it is."""
+    """The base class of Seedsweep's errors. `str(error)` is one sentence, written for a user."""
 
 
 class Described(str):
-    """A description that takes the place of a value in an error message, without quotes: `missing`, `5000 bytes`."""
+    """A description that an error message shows, unquoted, instead of a value: `missing`, `5000 bytes`."""
 
     __slots__ = ()
 
@@ -18,9 +18,9 @@ class InvalidInputError(SeedsweepError, ValueError):
     """An invalid value.
 
     Args:
-        field: The name of the value, as the user wrote it (`--seeds`, `learning_rate`).
-        value: The value, or a `Described`.
-        allowed: The values that are allowed, as the end of a sentence.
+        field: The name of the option or field, as the user wrote it (`--seeds`, `learning_rate`).
+        value: The invalid value, or a `Described`.
+        allowed: The allowed values, as the end of a sentence.
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
@@ -33,7 +33,7 @@ class InvalidInputError(SeedsweepError, ValueError):
         try:
             shown = repr(self.value)
         except (ValueError, RecursionError):
-            # Python refuses to print integers of more than 4300 digits and deeply nested values.
+            # Python cannot format integers of more than 4300 digits (ValueError) or deeply nested values.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"
         if len(shown) > 80:
             shown = shown[:77] + "..."

@@ -6,11 +6,11 @@ from nn.errors import SeedsweepError
 
 
 class SweepExistsError(SeedsweepError):
-    """The name belongs to another sweep, or to one that the command was not told to go on with."""
+    """The name belongs to another sweep, or to a sweep that the command was not told to resume."""
 
 
 class SweepBusyError(SweepExistsError):
-    """Another process holds the lock of the sweep's folder."""
+    """Another process has locked the sweep folder."""
 
 
 class SweepNotFoundError(SeedsweepError):
@@ -18,7 +18,7 @@ class SweepNotFoundError(SeedsweepError):
 
 
 class SweepUnreadableError(SeedsweepError):
-    """A sweep's folder, or a file in it, exists and cannot be read."""
+    """A sweep folder, or a file in it, exists and cannot be read."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"{path} cannot be read: {error.strerror or error}")
@@ -29,7 +29,7 @@ class OutputError(SeedsweepError):
 
 
 class BrokerUnreachableError(SeedsweepError):
-    """No Redis server answers at the broker's address, or it refuses the connection."""
+    """No Redis server answers at the broker's address, or the server rejects the connection or a command."""
 
 
 class ClusterError(SeedsweepError):

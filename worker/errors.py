@@ -4,16 +4,16 @@ from nn.errors import SeedsweepError
 
 
 class JobRefusedError(SeedsweepError):
-    """A message that no attempt can turn into a result: it is malformed, forged, or of another version."""
+    """A message is malformed, forged, or of another version: no attempt can succeed."""
 
 
 class WrongDatasetError(SeedsweepError):
-    """No worker has had the data set that the job names, for as long as a job waits for one."""
+    """No worker had the job's data set within `dataset_seconds`."""
 
 
 class OutOfMemoryError(SeedsweepError):
-    """A job that needs more memory than its worker can get."""
+    """A job needs more memory than its worker can allocate."""
 
 
 class TooManyAttemptsError(SeedsweepError):
-    """A job that took its worker down as often as is allowed."""
+    """A job took its worker down `max_attempts` times."""

@@ -1,7 +1,7 @@
-"""`python -m worker.health`: whether this host's workers make progress. Exit status 0 if they do, else 1.
+"""`python -m worker.health`: checks that the workers of a host make progress. Exit status 0 if they do, else 1.
 
-It asks what the workers report through Redis, not whether a process is there: a worker that stays connected and takes
-no jobs looks alive to everything else.
+The check reads the workers' presence from Redis. The existence of a process proves little: a worker that is connected
+and takes no jobs looks alive to every other check.
 """
 
 from __future__ import annotations
@@ -25,27 +25,32 @@ from worker.records.report import read_report
 from worker.settings import load_settings
 from worker.text import one_line
 
-#: Seconds for which a worker may leave jobs in the queue though it has a process free.
+#: Seconds for which a worker with an idle process may leave jobs in the queue.
 IDLE_SECONDS = 60.0
-#: Seconds for which a job may show no new epoch, or ten times its slowest epoch if that is more.
+#: Seconds that a job may take for one epoch; ten times its slowest epoch, if that is longer.
 STALLED_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Health:
-    """Whether the workers of a host make progress, and the sentence that says so."""
+    """The result of a check.
+
+    Attributes:
+        healthy: Whether every worker makes progress.
+        sentence: The reason, for a user.
+    """
 
     healthy: bool
     sentence: str
 
 
 def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
-    """Look at the workers of a host.
+    """Check the workers of a host.
 
     Args:
         app: The app of the cluster.
-        host: The host's name, as `socket.gethostname()` gives it there.
-        now: The time, in seconds since the epoch; None for the present.
+        host: The host's name, as `socket.gethostname()` returns it on that host.
+        now: The time of the check, in seconds since the epoch; None for the current time.
 
     Raises:
         redis.RedisError: Redis does not answer.
@@ -54,7 +59,7 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     now = time.time() if now is None else now
     workers = [worker for worker in app.tasks[TRAIN].roster(patient=False).all() if worker.host == host]
     if not workers:
-        return Health(False, f"no worker of the host {host} has reported lately")
+        return Health(False, f"no worker on {host} has sent a heartbeat recently")
     waiting = _waiting(app)
     for worker in workers:
         problem = _problem(worker, app, waiting, now)
@@ -67,25 +72,25 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
 def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> str | None:
     lease = app.settings.lease_seconds
     if now - worker.beat > lease:
-        return f"has not reported for {now - worker.beat:.0f} s"
+        return f"has sent no heartbeat for {now - worker.beat:.0f} s"
     if worker.broken is not None:
-        return f"takes no more jobs: too many failed in a row, the last one with {worker.broken}"
+        return f"takes no more jobs: too many jobs failed in a row, the last one with {worker.broken}"
     if not worker.consuming:
         return "is connected but does not consume the queue"
     if now - worker.looped > lease and not (worker.blocking and worker.running):
-        return f"has an event loop that stands still for {now - worker.looped:.0f} s"
+        return f"has an event loop that has been blocked for {now - worker.looped:.0f} s"
     if waiting and now - worker.kept_up > IDLE_SECONDS:
         return f"is connected but has taken no job for {now - worker.kept_up:.0f} s, with {waiting} waiting"
     return _stalled(worker, app, now)
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
-    for run, began in worker.running.items():
-        report = read_report(app.backend.get_task_meta(run, cache=False)["result"])
+    for task_id, began in worker.running.items():
+        report = read_report(app.backend.get_task_meta(task_id, cache=False)["result"])
         reported, slowest = (began, 0.0) if report is None else (report.at, report.slowest_epoch)
         silent = now - max(began, reported)
         if silent > max(STALLED_SECONDS, 10 * slowest):
-            return f"has trained {run[:12]} without a new epoch for {silent:.0f} s"
+            return f"has trained {task_id[:12]} for {silent:.0f} s without finishing an epoch"
     return None
 
 
@@ -97,14 +102,16 @@ def _waiting(app: SeedsweepApp) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print one sentence, or JSON, and return the exit status."""
+    """Print the result as a sentence or as JSON, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m worker.health",
-        description="Do this host's workers make progress? Exit status 0 if they do, else 1.",
+        description="Check that this host's workers make progress. Exit status 0 if they do, else 1.",
         epilog="Example: CELERY_BROKER_URL=redis://localhost:6379/0 python -m worker.health --json",
     )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    parser.add_argument("--host", default=socket.gethostname(), help="another host's workers (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--host", default=socket.gethostname(), help="check the workers of this host (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
         health = check(create_app(load_settings()), options.host)
@@ -112,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
         health = Health(False, str(error))
     except (redis.RedisError, OperationalError, OSError) as error:
         health = Health(False, f"Redis does not answer: {error}")
-    # Workers' own words are in it, and names that anyone may have put into Redis.
+    # The sentence may quote untrusted text from Redis: names of workers, and errors that they reported.
     print(json.dumps(asdict(health)) if options.json else one_line(health.sentence))
     return 0 if health.healthy else 1
 

@@ -1,4 +1,4 @@
-"""What travels through the queue: the names on the wire, how a job's message is written, and how it is read."""
+"""The messages of jobs: the names of queues and exchanges, how a message is made, and how it is validated."""
 
 from __future__ import annotations
 
@@ -13,64 +13,62 @@ from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError
 from worker.job import MAX_ATTEMPTS, Job, is_task_of, task_id
 
-#: The name of the task: messages carry it.
+#: The name of the Celery task, which every message carries.
 TRAIN = "worker.tasks.train"
 QUEUE = "seedsweep"
-#: Where messages wait that a worker holds and has not acknowledged.
+#: The hash of the messages that workers hold and have not acknowledged.
 UNACKED = "seedsweep:unacked"
-#: When each was delivered, or its lease last renewed.
+#: The sorted set of the times at which these were delivered or their leases last renewed.
 UNACKED_INDEX = f"{UNACKED}_index"
-#: Remote control: broadcasts go to the exchange `CONTROL`, answers to `REPLIES`.
+#: Remote control: commands are broadcast on the exchange `CONTROL`, replies go to `REPLIES`.
 CONTROL_NAMESPACE = "seedsweep"
 CONTROL = f"{CONTROL_NAMESPACE}.pidbox"
 REPLIES = f"reply.{CONTROL}"
 #: The exchange of Celery's events.
 EVENTS = "seedsweep.ev"
 
-#: The most that a job's message may take, in bytes. The longest valid one takes about 3,000.
+#: The longest message of a job that is accepted, in bytes. The longest valid one has about 3,000.
 MAX_TASK_BYTES = 16_384
-#: How far ahead a retry may be scheduled. Celery schedules one `default_retry_delay` ahead (`worker.tasks`), by the
-#: clock of the worker that lost the process; the rest is for clocks that disagree.
+#: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.tasks`) ahead, by the
+#: clock of the worker that lost the process; the rest allows for clocks that differ.
 MAX_RETRY_AHEAD = timedelta(seconds=60)
 
 
 def signature(app: Celery, job: Job, *, label: str | None = None) -> Signature:
-    """Return the message that runs a job: `signature(app, job).apply_async()` queues it and subscribes to nothing.
+    """Return the message that runs a job. `signature(app, job).apply_async()` queues it.
 
     Args:
         app: The app of the cluster (`worker.app.create_app`).
         job: What to train.
-        label: None for the job's own run; otherwise the name of a further run, which trains it again and compares.
-            The task's id is `job.task_id(job, label)`.
+        label: The label of a verification task, which trains the job again and compares; None for the job's own task.
+            The task id is `worker.job.task_id(job, label)`.
     """
     return app.tasks[TRAIN].signature(
         kwargs={"job": job.model_dump(mode="json")},
         task_id=task_id(job, label),
-        # What Flower and the logs show of the arguments.
+        # Flower and the logs show these instead of the arguments.
         argsrepr="",
         kwargsrepr=str(job),
     )
 
 
-def accept(task_id: str, job: Any, *more: Any, **unknown: Any) -> Job:
-    """Read the job of a message that anyone may have sent.
+def accept(task_id: str, job: Any) -> Job:
+    """Validate the job of an untrusted message.
 
     Raises:
-        JobRefusedError: it is malformed, too large, of another version, or not the job that the task's id names.
+        JobRefusedError: the job is malformed, too large, of another version, or not the job that the task id names.
     """
-    if more or unknown:
-        raise JobRefusedError("the message has arguments beside its job; allowed: job alone")
     try:
         parsed = Job.parse(job)
     except InvalidInputError as error:
-        raise JobRefusedError(f"the message holds no valid job: {error}") from None
+        raise JobRefusedError(f"the message contains an invalid job: {error}") from None
     if not is_task_of(task_id, parsed):
-        raise JobRefusedError(f"the message is named {task_id[:80]!r}; its job's key is {parsed.key}")
+        raise JobRefusedError(f"the task id is {task_id[:80]!r}; the job's key is {parsed.key}")
     return parsed
 
 
 class Exact(BaseModel):
-    """A model that rejects unknown fields and converts no types: what it accepts holds exactly what it names."""
+    """A model that rejects unknown fields and converts no types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -78,13 +76,13 @@ class Exact(BaseModel):
 def _in_time(eta: str) -> str:
     when = datetime.fromisoformat(eta)
     if when.tzinfo is None or when - datetime.now(UTC) > MAX_RETRY_AHEAD:
-        raise ValueError(f"allowed: a time with its zone, at most {MAX_RETRY_AHEAD.seconds} s ahead")
+        raise ValueError(f"allowed: a time with a time zone, at most {MAX_RETRY_AHEAD.seconds} s ahead")
     return eta
 
 
 TaskId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}(\.[a-z0-9-]{1,40})?$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-#: The name of a worker, a host or a process: no spaces, nothing that acts on a terminal.
+#: The name of a worker, a host or a process: printable ASCII without spaces.
 Name = Annotated[str, Field(pattern=r"^[!-~]{1,300}$")]
 Line = Annotated[str, Field(pattern=r"^[ -~]{0,1100}$")]
 
@@ -93,7 +91,7 @@ PropertiesT = TypeVar("PropertiesT")
 
 
 class Envelope(Exact, Generic[HeadersT, PropertiesT]):
-    """A message as kombu writes it to Redis. Compression, which kombu would undo before anything else, has no place."""
+    """A message as kombu writes it to Redis. Compressed messages are invalid: kombu would decompress them unchecked."""
 
     body: str
     content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
@@ -103,7 +101,7 @@ class Envelope(Exact, Generic[HeadersT, PropertiesT]):
 
 
 class TaskHeaders(Exact):
-    """The headers that `signature` sends. A retry after a lost process also has `retries`, an `eta` and other texts."""
+    """The headers that `signature` sends. A retry after a lost process has a count, an `eta` and other descriptions."""
 
     lang: Literal["py"]
     task: Literal["worker.tasks.train"]
@@ -124,13 +122,13 @@ class TaskHeaders(Exact):
     replaced_task_nesting: Literal[0]
     stamped_headers: None
     stamps: dict[None, None]
-    #: Kombu's mark on a message that a worker took and did not finish.
+    #: Kombu's mark on a redelivered message.
     redelivered: Literal[True] = True
 
     @model_validator(mode="after")
     def _only_retries_are_scheduled(self) -> Self:
         if self.eta is not None and not self.retries:
-            raise ValueError("eta is set and this is no retry")
+            raise ValueError("only a retry may have an eta")
         return self
 
 
@@ -156,7 +154,7 @@ class TaskProperties(Exact):
 
 
 class _Arguments(Exact):
-    #: `accept` reads it: an invalid job fails with its reason, where its sender finds it.
+    #: Validated by `accept` and not by the gate, so that an invalid job fails with its reason stored as its result.
     job: Any
 
 

@@ -1,4 +1,4 @@
-"""Every setting that comes from the environment, with its default: the only place that reads it."""
+"""Every setting, its environment variable and its default. No other module reads settings from the environment."""
 
 from __future__ import annotations
 
@@ -11,37 +11,41 @@ from nn.errors import Described, InvalidInputError
 
 
 class Settings(BaseSettings):
-    """Settings of a worker and of the orchestrator; each field is the variable `SEEDSWEEP_<FIELD>` unless noted."""
+    """Settings of a worker and of the orchestrator.
+
+    A field is read from the variable `SEEDSWEEP_<FIELD>` unless its comment names another. Empty variables are ignored.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="SEEDSWEEP_", env_ignore_empty=True, frozen=True, populate_by_name=True
     )
 
-    #: Where jobs are queued: `CELERY_BROKER_URL`. None starts the embedded cluster (a worker then expects localhost).
+    #: The queue's Redis: `CELERY_BROKER_URL`. If None, the orchestrator starts an embedded cluster, and a worker
+    #: connects to localhost.
     broker_url: str | None = Field(default=None, validation_alias="CELERY_BROKER_URL", description="a URL")
-    #: Where results are kept: `CELERY_RESULT_BACKEND`. None is the broker's own Redis.
+    #: The results' Redis: `CELERY_RESULT_BACKEND`. If None, the broker's.
     result_backend: str | None = Field(default=None, validation_alias="CELERY_RESULT_BACKEND", description="a URL")
-    #: `bundled`, `openml`, or a folder with the four IDX files.
+    #: The source of the data set: `bundled`, `openml`, or a folder with the four IDX files.
     data: str = Field(default="bundled", description="bundled, openml, or a folder with the four IDX files")
-    #: Where prepared data sets are kept between runs.
+    #: The folder that caches prepared data sets.
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )
-    #: Seconds after which a message that its worker no longer renews is given to another worker.
+    #: Seconds after which a message whose lease is no longer renewed is redelivered.
     lease_seconds: float = Field(default=30.0, ge=3.0, le=86_400.0, description="seconds from 3 to 86400")
-    #: Seconds between two looks for messages whose lease has ended.
+    #: Seconds between two searches for messages whose lease has expired.
     restore_seconds: float = Field(default=3.0, ge=0.5, le=600.0, description="seconds from 0.5 to 600")
-    #: Seconds after which a command on a connection that went silent is given up, and the connection made anew.
+    #: Timeout of a command to Redis, in seconds; the worker then reconnects.
     socket_seconds: float = Field(default=20.0, ge=2.0, le=600.0, description="seconds from 2 to 600")
-    #: Seconds of training after which the next epoch's end is checkpointed.
+    #: Seconds of training between two checkpoints, which are saved at the end of an epoch.
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds that a stopping worker waits for the end of an epoch before it gives its job back in the middle of one.
+    #: Seconds that a worker which shuts down waits for the end of an epoch before it interrupts the epoch.
     stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds for which a job waits for a worker with its data set, while others refuse it, before it is failed.
+    #: Seconds after which a job fails if no worker has its data set.
     dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: How many workers a job may take down before it is failed.
+    #: The number of workers that a job may take down before it fails.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")
-    #: Failed jobs in a row after which a worker takes no more.
+    #: The number of jobs failed in a row after which a worker takes no more.
     breaker_failures: int = Field(default=5, ge=1, le=1000, description="an integer from 1 to 1000")
     #: Seconds for which results and weights are kept in Redis.
     result_expires: int = Field(
@@ -53,12 +57,12 @@ def load_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        InvalidInputError: a variable has a value that cannot be used.
+        InvalidInputError: a variable has an invalid value.
     """
     try:
         return Settings()
     except RuntimeError:
-        # There is no home folder to put a cache into.
+        # Raised by `expanduser`: the user has no home folder for the default cache.
         raise InvalidInputError("SEEDSWEEP_CACHE_DIR", Described("missing"), _allowed("cache_dir")) from None
     except ValidationError as error:
         first = error.errors()[0]

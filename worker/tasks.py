@@ -1,4 +1,4 @@
-"""The one Celery task: it trains a job."""
+"""The only Celery task: it trains a job."""
 
 from __future__ import annotations
 
@@ -25,38 +25,36 @@ def register(app: Celery) -> None:
         lazy=False,
         shared=False,
         stopping=StopFlag(),
-        # After a child has died, a short pause lets the machine recover from what killed it.
+        # A short pause after a child has died lets the machine recover, for example from a lack of memory.
         default_retry_delay=2,
-        # `worker.records.attempts` limits how often a job may take its worker down; unlike Celery's count, it includes
-        # whole workers that died.
+        # `worker.records.attempts` limits the attempts instead: it also counts those whose whole worker died, which
+        # Celery does not.
         max_retries=None,
-        # A refused job is its sender's fault: it is logged as one line, without a traceback.
+        # A refused job is not a fault of the worker: Celery logs these errors without a traceback.
         throws=(JobRefusedError,),
     )
-    def train(task: TrainingTask, job: Any = None, *more: Any, **unknown: Any) -> Any:
+    def train(task: TrainingTask, job: Any) -> Any:
         """Train a job and return its `Result`.
 
         Args:
             task: This task.
-            job: The fields of a `Job`, whose key is in the task's id.
-            more: Must be empty: a message with more arguments is refused.
-            unknown: Must be empty likewise.
+            job: The fields of a `Job`, whose key is in the task id.
 
         Raises:
-            JobRefusedError: the message holds no valid job, or not the job that the task's id names.
+            JobRefusedError: the job is invalid, or not the job that the task id names.
         """
-        accepted = accept(task.request.id, job, *more, **unknown)
+        accepted = accept(task.request.id, job)
         finished = stored_success(task)
         if finished is not None:
             logger.info("%s already has a result and is not trained again", accepted)
             return finished
-        # Imported here because whoever only submits jobs needs none of it.
+        # Imported here because the orchestrator, which only submits jobs, does not need it.
         from worker.training.execution import execute
 
         return execute(task, accepted)
 
 
 def stored_success(task: Task) -> dict[str, Any] | None:
-    """Return the stored result of this task's id, or None if it has none."""
+    """Return the stored result of this task id, or None if there is no success."""
     meta = task.backend.get_task_meta(task.request.id, cache=False)
     return meta["result"] if meta["status"] == "SUCCESS" else None

@@ -1,4 +1,4 @@
-"""Untrusted text, made safe to show: in messages, tables and logs. The one place where characters are escaped."""
+"""Makes untrusted text safe to show in messages, tables and logs. No other module escapes characters."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The cluster: its address, its results, its queue, and the embedded one. Never imports `orchestrator.folder`."""
+"""The cluster: its connection, results, queue and registry; the embedded one. Never imports `orchestrator.folder`."""

@@ -1,4 +1,4 @@
-"""The cluster as the orchestrator sees it: its results, its queue, its store, its sweeps and its workers."""
+"""The cluster as the orchestrator sees it: its results, queue, store, sweeps and workers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from worker.settings import Settings
 
 
 class Cluster:
-    """One cluster. It connects when it is first used, and may be used by several threads.
+    """One cluster. It connects at first use, and is thread-safe.
 
-    Every command waits for a Redis that is away or takes no writes, and says so; see `impatient`. Besides what each
-    method names, any of them raises `BrokerUnreachableError` if Redis refuses and `ClusterFullError` if it is full.
+    Methods retry transient errors of Redis and tell the user, except on an `impatient` cluster. Every method may raise
+    `BrokerUnreachableError` (Redis rejects a command with a permanent error) and `ClusterFullError` (Redis is full).
 
     Args:
-        settings: Name the cluster.
+        settings: The settings that name the cluster.
         tell: Shows a message to the user.
-        check: Raises when waiting is useless (a part of the embedded cluster ended).
-        embedded: Whether the cluster is this command's own.
+        check: Raises if waiting is futile, because a part of the embedded cluster ended.
+        embedded: Whether this is the embedded cluster of this command.
 
     Attributes:
         app: The Celery app.
@@ -42,7 +42,7 @@ class Cluster:
         registry: The sweeps that the cluster knows.
 
     Raises:
-        InvalidInputError: the broker's address is not one of a Redis server.
+        InvalidInputError: the broker's address is not the URL of a Redis server.
     """
 
     results: Results
@@ -82,13 +82,13 @@ class Cluster:
         self.queue = Queue(self.app, WaitingRedis(self._broker, for_broker), for_broker)
 
     def telling(self, tell: Callable[[str], None]) -> Self:
-        """Return the same cluster, with the same connections, that shows its messages elsewhere."""
+        """Return this cluster, with the same connections, showing its messages with another function."""
         other = copy.copy(self)
         other._wait_and_tell(tell)
         return other
 
     def impatient(self) -> Self:
-        """Return the same cluster with every command tried once: `redis.RedisError` and `OSError` come through."""
+        """Return this cluster without retries: its methods raise `redis.RedisError` and `OSError`."""
         other = copy.copy(self)
         other._use(Once(), Once())
         return other
@@ -97,20 +97,20 @@ class Cluster:
     def no_worker(self) -> str:
         """The message for a user who waits because no worker is online."""
         if self.embedded:
-            return "The worker gets ready: the first time, it prepares the data set and compiles the kernel"
+            return "The worker is starting: the first time, it prepares the data set and compiles the kernel"
         return f"No worker is online at {self.address} yet: waiting for one"
 
     def check_answer(self) -> None:
-        """Find out whether the broker and the result backend answer, each within some seconds.
+        """Check that the broker and the result backend answer.
 
         Raises:
-            BrokerUnreachableError: one does not, does not let us in, or lacks the database; the message names it.
+            BrokerUnreachableError: one does not answer, denies access, or lacks the database; the message names it.
         """
         for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
             check_answer(url, hide_password(url))
 
     def resubmit(self, jobs: Sequence[Job]) -> None:
-        """Forget everything about these jobs, and queue them again."""
+        """Remove all records of these jobs, and queue them again."""
         keys = [job.key for job in jobs]
         self.results.forget(keys)
         self.store.forget(keys)
@@ -132,7 +132,7 @@ class Cluster:
 
 def _app(settings: Settings) -> SeedsweepApp:
     app = create_app(settings)
-    # Celery and kombu would repeat by themselves what fails, in silence: `Patience` does it instead.
+    # No retries by Celery and kombu, which are silent: `Patience` retries and tells the user.
     app.conf.update(
         task_publish_retry=False,
         result_backend_always_retry=False,

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster that answered, or the intention to start an embedded one. Made by `place_for`.
+    """Where jobs are trained: a cluster that answered, or an embedded one that is yet to start. Created by `place_for`.
 
     Attributes:
-        settings: Name the cluster, if there is one.
+        settings: The settings, which may name a cluster.
         cluster: That cluster; None for an embedded one.
-        workers: Processes of an embedded cluster; None for one per core.
+        workers: The number of processes of an embedded cluster; None for one per core.
     """
 
     settings: Settings
@@ -32,24 +32,24 @@ class Place:
     workers: int | None = None
 
     def describe(self, jobs: int) -> str:
-        """Return where so many jobs are trained, as the end of a sentence."""
+        """Return where this number of jobs is trained, as the end of a sentence."""
         if self.cluster is not None:
             return f"on the cluster at {hide_password(str(self.settings.broker_url))}"
         return f"on this machine, {self.processes(jobs)} at a time"
 
     def processes(self, jobs: int) -> int:
-        """Return how many processes an embedded cluster has for so many jobs: no idle ones."""
+        """Return the number of processes of an embedded cluster: at most one per job."""
         return min(self.workers or available_cores(), max(1, jobs))
 
     @contextlib.contextmanager
     def open(
         self, *, data: str, jobs: int, interruption: Interruption, tell: Callable[[str], None]
     ) -> Iterator[Cluster]:
-        """Provide the cluster while the block runs; an embedded one is started first and ended afterwards.
+        """Return a context manager that provides the cluster. It starts an embedded one first, and ends it afterwards.
 
         Args:
-            data: Where an embedded worker takes the data set from.
-            jobs: How many jobs there are to train.
+            data: The data set of an embedded worker (`Settings.data`).
+            jobs: The number of jobs to train.
             interruption: Defers a signal while an embedded cluster starts.
             tell: Shows a message to the user.
 
@@ -65,7 +65,7 @@ class Place:
                 embedded = stack.enter_context(
                     EmbeddedCluster(self.processes(jobs), {"SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache})
                 )
-            # Celery takes a while to import: meanwhile the cluster starts.
+            # Importing Celery takes a while; the embedded cluster starts meanwhile.
             from orchestrator.cluster.cluster import Cluster
 
             embedded.wait_for_server()
@@ -77,12 +77,12 @@ def place_for(settings: Settings, workers: int | None, tell: Callable[[str], Non
     """Return where jobs are trained, after the cluster that the settings name has answered.
 
     Args:
-        settings: Name a cluster; without a broker's address, an embedded one is meant.
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Shows a message to the user, until `Place.open` names another listener.
+        settings: Without a broker's address, the jobs are trained on an embedded cluster.
+        workers: The number of processes of an embedded cluster; None for one per core.
+        tell: Shows a message to the user, until `Place.open` replaces it.
 
     Raises:
-        BrokerUnreachableError: no Redis server answers there, or it refuses the connection.
+        BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
     """
     if settings.broker_url is None:
         return Place(settings, workers=workers)
@@ -93,8 +93,8 @@ def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
     """Return the cluster that the settings name, after it has answered.
 
     Raises:
-        InvalidInputError: they name none.
-        BrokerUnreachableError: no Redis server answers there, or it refuses the connection.
+        InvalidInputError: the settings name no cluster.
+        BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
     """
     if settings.broker_url is None:
         raise InvalidInputError("broker_url", Described("missing"), "the address of a Redis server")

@@ -1,6 +1,6 @@
 """The embedded cluster: a private Valkey server on a unix socket, and one Celery worker with a process per core.
 
-Both are real: the same server protocol, the same worker and the same code as on a cluster of many hosts.
+The protocol, the worker and the code are the same as on a cluster of many hosts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _private_folder() -> Path:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use: by its affinity, and by its control group's quota."""
+    """Return the number of cores that the process's affinity and its control group's quota allow."""
     return int(cpu_budget(use_cgroup_quota=True).count)
 
 
@@ -56,8 +56,8 @@ class EmbeddedCluster:
     """A context manager: entering starts the cluster without waiting for it, leaving ends it.
 
     Args:
-        workers: How many jobs to run at the same time, a process each.
-        environment: Environment variables for the worker, beside this process's own.
+        workers: The number of worker processes, each of which trains one job at a time.
+        environment: Environment variables of the worker, in addition to those of this process.
     """
 
     def __init__(self, workers: int, environment: dict[str, str]) -> None:
@@ -69,7 +69,9 @@ class EmbeddedCluster:
         try:
             self.folder = _private_folder()
         except OSError as error:
-            raise ClusterError(f"No embedded cluster: no temporary folder can be made: {error.strerror}") from None
+            raise ClusterError(
+                f"The embedded cluster cannot start: no temporary folder can be created: {error.strerror}"
+            ) from None
 
     @property
     def url(self) -> str:
@@ -85,7 +87,7 @@ class EmbeddedCluster:
             self._start({"server": self._server_command(), "worker": self._worker_command()})
         except OSError as error:
             self._end()
-            raise ClusterError(f"The embedded cluster does not start: {error.strerror}") from None
+            raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
         except BaseException:
             self._end()
             raise
@@ -100,7 +102,9 @@ class EmbeddedCluster:
         try:
             program = get_binary_path()
         except ValkeyServerError as error:
-            raise ClusterError(f"No embedded cluster: {error} Name a Redis server with --broker.") from None
+            raise ClusterError(
+                f"The embedded cluster cannot start: {error} Name a Redis server with --broker."
+            ) from None
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -130,7 +134,7 @@ class EmbeddedCluster:
         }
         environment.pop("CELERY_RESULT_BACKEND", None)
         with (self.folder / "reaper.log").open("wb") as log:
-            # In a session of its own, so that Ctrl-C in the terminal reaches the orchestrator alone.
+            # In its own session, so that Ctrl-C in the terminal interrupts only the orchestrator.
             self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", reaper.__file__, str(self.folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
@@ -144,7 +148,7 @@ class EmbeddedCluster:
         """Wait until the server answers; the worker starts meanwhile.
 
         Raises:
-            ClusterError: a part ended, or the server does not answer.
+            ClusterError: a part of the cluster ended, or the server does not answer.
         """
         deadline = time.monotonic() + SERVER_SECONDS
         while not self._answers():

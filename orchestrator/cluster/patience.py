@@ -1,4 +1,4 @@
-"""How the orchestrator waits for Redis: for as long as it takes, telling its user."""
+"""The orchestrator's retry policy: transient errors of Redis are retried without a limit, and shown to the user."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from worker.redis.connection import LOST, connect, is_transient
 
 T = TypeVar("T")
 
-#: Seconds to connect, and then to wait for an answer, when a command begins.
+#: Timeout of `check_answer`, in seconds: for connecting, and then for the answer.
 ANSWER_SECONDS = 4.0
-#: The longest pause between two tries after the connection was lost, in seconds.
+#: The longest pause between two retries, in seconds.
 LONGEST_PAUSE = 2.0
-#: Seconds of an outage after which it is mentioned again.
+#: Seconds of an outage after which the user is told again.
 REMINDER_SECONDS = 60.0
 
 _REFUSED = (AuthenticationError, AuthorizationError)
@@ -29,13 +29,13 @@ ERRORS = (*_LOST, BatchPublishError, RedisError)
 
 
 class Patience:
-    """A policy (`worker.redis.waiting`) that repeats a command while Redis is away or takes no writes, and says so.
+    """A policy (`worker.redis.waiting`) that retries a command while its error is transient, and tells the user.
 
     Args:
-        address: The address of Redis, without its password.
-        client: A client of it that tries each command once.
+        address: The address of Redis, without its password, for messages.
+        client: A client of this Redis that tries each command once.
         tell: Shows a message to the user.
-        check: Raises when waiting is useless (a part of the embedded cluster ended).
+        check: Raises if waiting is futile, because a part of the embedded cluster ended.
     """
 
     def __init__(self, address: str, client: Redis, tell: Callable[[str], None], check: Callable[[], None]) -> None:
@@ -48,8 +48,8 @@ class Patience:
         """Return what the command returns; it may be called several times.
 
         Raises:
-            BrokerUnreachableError: Redis answers, and refuses.
-            ClusterFullError: Redis has no room for what the command writes.
+            BrokerUnreachableError: Redis rejects the command with a permanent error.
+            ClusterFullError: Redis is full.
         """
         pause, lost_since, mentioned = 0.1, 0.0, 0.0
         while True:
@@ -61,8 +61,8 @@ class Patience:
                 now = time.monotonic()
                 lost_since = lost_since or now
                 if not mentioned or now - mentioned > REMINDER_SECONDS:
-                    what = "does not answer" if isinstance(error, _LOST) else "takes nothing"
-                    self._tell(f"{self._address} {what} ({_reason(error)}); trying again")
+                    what = "does not answer" if isinstance(error, _LOST) else "rejects commands"
+                    self._tell(f"{self._address} {what} ({_reason(error)}); retrying")
                     mentioned = now
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -72,44 +72,44 @@ class Patience:
                 return value
 
     def _give_up_if_refused(self, error: BaseException) -> None:
-        """Raise if Redis answered with an error that stays."""
-        # Kombu wraps both kinds alike.
+        """Raise if Redis answered with a permanent error."""
+        # Kombu wraps transient and permanent errors in the same exception.
         while isinstance(error, KombuError) and error.__cause__ is not None:
             error = error.__cause__
         if isinstance(error, _REFUSED):
-            raise BrokerUnreachableError(f"{self._address} does not let us in: {_reason(error)}") from None
+            raise BrokerUnreachableError(f"{self._address} denies access: {_reason(error)}") from None
         if isinstance(error, OutOfMemoryError):
             raise ClusterFullError(self._full()) from None
         if isinstance(error, RedisError) and not is_transient(error):
-            raise BrokerUnreachableError(f"{self._address} refuses: {_reason(error)}") from None
+            raise BrokerUnreachableError(f"{self._address} rejects the command: {_reason(error)}") from None
 
     def _full(self) -> str:
         try:
             memory = self._client.info("memory")
             used, limit = (f"{memory[name] / 2**20:.1f} MiB" for name in ("used_memory", "maxmemory"))
         except ERRORS:
-            used, limit = "all it may", "reached"
+            used, limit = "too much data", "reached"
         return (
             f"Redis at {self._address} is full: it holds {used}, and its maxmemory is {limit}; raise that limit, or "
-            "let results leave Redis sooner by a smaller SEEDSWEEP_RESULT_EXPIRES"
+            "set a smaller SEEDSWEEP_RESULT_EXPIRES so that results expire sooner"
         )
 
 
 def check_answer(url: str, address: str) -> None:
-    """Find out whether a Redis server answers within two times `ANSWER_SECONDS`.
+    """Check that a Redis server answers, within twice `ANSWER_SECONDS`.
 
     Args:
-        url: Its address.
-        address: The same without a password, for messages.
+        url: The server's address.
+        address: The address without its password, for messages.
 
     Raises:
-        BrokerUnreachableError: no server answers, it does not let us in, or it lacks the database.
+        BrokerUnreachableError: no server answers, the server denies access, or it lacks the database.
     """
     try:
         with connect(url, ANSWER_SECONDS) as client:
             client.ping()
     except _REFUSED as error:
-        raise BrokerUnreachableError(f"{address} does not let us in: {_reason(error)}") from None
+        raise BrokerUnreachableError(f"{address} denies access: {_reason(error)}") from None
     except (RedisError, OSError, ValueError) as error:
         if "DB index" in str(error):
             raise BrokerUnreachableError(

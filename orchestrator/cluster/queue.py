@@ -1,4 +1,4 @@
-"""The queue: which tasks have a message, and how messages get in and out."""
+"""The queue: submits tasks, lists those that have a message, and withdraws messages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.job import Job
 from worker.messages import QUEUE, UNACKED, signature
 from worker.redis.waiting import Policy
 
-#: Messages that one command reads: large enough that round trips do not count, small enough that Redis serves other
-#: clients in between.
+#: The number of messages that one command reads: enough to make round trips negligible, and few enough not to block
+#: other clients.
 CHUNK = 256
-#: Messages that are sent in one round trip; after a lost connection, at most this many are sent twice.
+#: The number of messages sent in one round trip. After a lost connection, at most this many are sent twice.
 BATCH = 500
-#: The lists that make up the queue, one for each priority, by the names that kombu gives them.
+#: The lists of the queue: kombu uses one per priority.
 LISTS = [f"{QUEUE}{Channel.sep}{step}" if step else QUEUE for step in Channel.priority_steps]
 
 
@@ -38,11 +38,11 @@ class Queue:
         self._policy = policy
 
     def submit(self, jobs: Sequence[Job], *, label: str | None = None) -> None:
-        """Queue jobs in their order. The task id is the job's key, so that queueing a job twice does no harm.
+        """Queue jobs in order. The task id is the job key, so queueing a job twice is harmless.
 
         Args:
             jobs: The jobs.
-            label: Names verification tasks of these jobs, beside the jobs' own.
+            label: The label of verification tasks; None for the jobs' own tasks.
         """
         for start in range(0, len(jobs), BATCH):
             self._policy.run(lambda batch=jobs[start : start + BATCH]: self._publish(batch, label))  # type: ignore[misc]
@@ -54,7 +54,7 @@ class Queue:
 
     def messages(self) -> set[str]:
         """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""
-        # First the queue: a message that a worker takes meanwhile is seen in one of the two.
+        # The queue is read first, so that a message which a worker takes meanwhile is found in one of the two places.
         found = self.queued()
         for _, item in self._client.hscan_iter(UNACKED, count=CHUNK):
             found.add(_task_id(item, held=True))
@@ -65,7 +65,7 @@ class Queue:
         found: set[str] = set()
         for name in LISTS:
             start = 0
-            # New messages enter at this end and push the others on: up to the end of the list, none is missed.
+            # New messages enter at this end and shift the others, so reading up to the end misses no message.
             while chunk := self._read(name, start):
                 found.update(map(_task_id, chunk))
                 start += CHUNK
@@ -75,13 +75,13 @@ class Queue:
         """Remove the queued messages of these tasks; messages that workers hold stay.
 
         Returns:
-            The ids whose message was removed: no worker has it, or will get it.
+            The ids of the tasks whose message was removed. No worker has received it, or will.
         """
         wanted = frozenset(task_ids)
         withdrawn: set[str] = set()
         for name in LISTS:
-            # Until none is left: when an answer is lost and the command repeated, the number of removed messages is
-            # unknown, and with it the place where the list goes on.
+            # Repeated until a pass finds no wanted message: if a command is retried because its answer was lost, the
+            # number of removed messages, and thus the offset of the next chunk, is unknown.
             while self._withdraw_from(name, wanted, withdrawn):
                 pass
         return withdrawn
@@ -95,7 +95,7 @@ class Queue:
             found = found or bool(ours)
             with self._client.pipeline(transaction=False) as pipeline:
                 for item, _ in ours:
-                    # By value: if a worker was faster, nothing is removed.
+                    # Removed by value, so that a message which a worker has taken meanwhile changes nothing.
                     pipeline.lrem(name, 1, cast("str", item))
                 removed = pipeline.execute()
             withdrawn.update(task_id for (_, task_id), count in zip(ours, removed, strict=True) if count)
@@ -107,11 +107,11 @@ class Queue:
 
 
 def _task_id(message: bytes, *, held: bool = False) -> str:
-    """Return the task id of a message as kombu stores it; an empty text if it cannot be read.
+    """Return the task id of a message that kombu stored; an empty text if the message is invalid.
 
     Args:
-        message: JSON.
-        held: Whether a worker holds it: then the name of its queue is stored beside it.
+        message: The message as JSON.
+        held: Whether a worker holds the message, which is then stored in an array with its queue.
     """
     try:
         fields: Any = json.loads(message)

@@ -1,8 +1,8 @@
-"""Keeps the processes of an embedded cluster, and ends them when the orchestrator ends, however it ends.
+"""Starts the processes of an embedded cluster, and kills them when the orchestrator ends in any way.
 
-A program of its own, on the standard library alone, so that it starts in a few milliseconds. The orchestrator holds the
-other end of its standard input: when that closes, which even SIGKILL cannot prevent, the reaper kills every part with
-all its children and removes the cluster's folder.
+This is a separate program that uses only the standard library, so it starts in a few milliseconds. The orchestrator
+holds the other end of its standard input, which closes even if the orchestrator is killed. The reaper then kills every
+part of the cluster with all its children, and removes the cluster's folder.
 
 Standard input: one line of JSON, `{part: [argument, ...]}`; then nothing until it closes.
 Standard output: one line of JSON, `{part: process group}`; then a line `{"part": name, "status": number}` for each part
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.1
 
 
 def start(commands: dict[str, list[str]], folder: Path, parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Add each part to `parts` as it starts, in a process group of its own, with its output in `<part>.log`."""
+    """Start each part in its own process group, with its output in `<part>.log`, and add it to `parts`."""
     for name, command in commands.items():
         with (folder / f"{name}.log").open("wb") as log:
             parts[name] = subprocess.Popen(

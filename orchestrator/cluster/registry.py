@@ -1,11 +1,11 @@
-"""The sweeps that were submitted to one cluster, in its Redis, where `watch` and `cancel` find them from any machine.
+"""The sweeps of one cluster, kept in its Redis so that `watch` and `cancel` find them from any machine.
 
 A sweep is a hash `seedsweep:sweep:<name>` with the fields
 
-- `manifest`: the content of its folder's `sweep.json`;
-- `cancelled`: why it was cancelled; absent otherwise;
-- `finished`: when a session last had a row for every job; absent before that;
-- `seen`: when a session last worked on it.
+- `manifest`: the content of `sweep.json` in the sweep folder;
+- `cancelled`: the reason of its cancellation; absent otherwise;
+- `finished`: when a session last had a row for every job; absent until then;
+- `seen`: when a session last worked on the sweep.
 
 Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. Both expire with the results.
 """
@@ -26,17 +26,17 @@ _NAMES = "seedsweep:sweeps"
 
 
 class Registry:
-    """The sweeps that one cluster knows."""
+    """The registered sweeps of one cluster."""
 
     def __init__(self, store: Store) -> None:
         self._client = store.client
         self._expires = store.expires
 
     def manifest(self, name: str) -> Manifest | None:
-        """Return a sweep's description, or None if no sweep of this name is known.
+        """Return a sweep's manifest, or None if no sweep of this name is registered.
 
         Raises:
-            SweepExistsError: this version cannot read it.
+            SweepExistsError: another version of Seedsweep registered the sweep, and this one cannot read its manifest.
         """
         stored = self._client.hget(_sweep(name), "manifest")
         if stored is None:
@@ -62,7 +62,7 @@ class Registry:
         """
         name = _sweep(manifest.name)
         with self._client.pipeline() as pipeline:
-            # Atomic: of two sweeps that begin at the same instant, one gets the name.
+            # Atomic, so that only one of two sweeps that begin at the same time gets the name.
             pipeline.hsetnx(name, "manifest", manifest.model_dump_json())
             pipeline.expire(name, self._expires)
             pipeline.sadd(_NAMES, manifest.name)
@@ -71,7 +71,7 @@ class Registry:
         self.refuse_other(manifest.name, manifest.jobs)
 
     def reopen(self, manifest: Manifest) -> None:
-        """Register a sweep that begins, or goes on after it was finished or cancelled.
+        """Register a sweep that begins, or is resumed after it was finished or cancelled.
 
         Raises:
             SweepExistsError: the name belongs to a sweep of other jobs.
@@ -82,7 +82,7 @@ class Registry:
     def keep(self, manifest: Manifest) -> None:
         """Keep a sweep from expiring, and register it again if Redis lost it.
 
-        Because this writes, it finds out whether Redis is full.
+        This is a write, so it also detects a full Redis.
         """
         name = _sweep(manifest.name)
         with self._client.pipeline(transaction=False) as pipeline:
@@ -108,7 +108,7 @@ class Registry:
         """Mark a sweep as finished: every job has its row."""
         with self._client.pipeline() as pipeline:
             pipeline.hset(_sweep(name), "finished", str(time.time()))
-            # If Redis had lost the sweep, this key is new, and without a time to live.
+            # If Redis lost the sweep, the key is new and has no time to live yet.
             pipeline.expire(_sweep(name), self._expires)
             pipeline.execute()
 
@@ -117,7 +117,7 @@ class Registry:
         return bool(self._client.hexists(_sweep(name), "finished"))
 
     def wanted_by_others(self, name: str) -> dict[str, str]:
-        """Return the jobs that other sweeps still wait for: the key of each with the name of such a sweep."""
+        """Return the keys of the jobs for which other sweeps still wait, each with the name of such a sweep."""
         wanted: dict[str, str] = {}
         for other in self._names() - {name}:
             marks = self._client.hmget(_sweep(other), "cancelled", "finished")
@@ -130,13 +130,16 @@ class Registry:
         return {cast("bytes", name).decode(errors="replace") for name in self._client.smembers(_NAMES)}
 
     def _readable(self, name: str) -> Manifest | None:
-        """Return a sweep's description; None if another version wrote it: its own session submits its jobs again."""
+        """Return a sweep's manifest, or None if it is absent or of another version.
+
+        Ignoring another version is safe: the session of that sweep submits again any job that ended for another sweep.
+        """
         try:
             found = self.manifest(name)
         except SweepExistsError:
             return None
         if found is None:
-            # It has expired.
+            # The sweep has expired.
             self._client.srem(_NAMES, name)
         return found
 

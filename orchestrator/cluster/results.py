@@ -1,6 +1,6 @@
-"""The state of each task, read from Celery's result backend and parsed once.
+"""The states of tasks, read from Celery's result backend and validated.
 
-Stateless: everything is asked for by task id, so that any orchestrator can go on where another one stopped.
+Stateless: everything is read by task id, so that any orchestrator can continue the work of another.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from worker.records import report
 from worker.records.report import Report, read_report
 from worker.redis.waiting import Policy
 
-#: Keys that one command reads: large enough that round trips do not count, small enough that Redis serves other clients
-#: in between.
+#: The number of keys that one command reads: enough to make round trips negligible, and few enough not to block other
+#: clients.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Running:
-    """A worker has begun with the task. `report` is its last report, None before the first."""
+    """A worker has started the task. `report` is its last progress report, None before the first."""
 
     report: Report | None
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The task has a valid result of its job."""
+    """The task succeeded with a valid result."""
 
     result: Result
 
@@ -74,7 +74,7 @@ class Results:
     def states(self, task_ids: Iterable[str]) -> dict[str, State]:
         """Return the states of these tasks.
 
-        Tasks that wait in the queue, that the cluster does not know, or whose stored state cannot be read are absent.
+        Tasks are absent if they are queued, unknown to the cluster, or have an invalid stored state.
         """
         found: dict[str, State] = {}
         for chunk in _chunks(task_ids):
@@ -86,7 +86,7 @@ class Results:
         return found
 
     def ended(self, task_ids: Iterable[str]) -> dict[str, Ended]:
-        """Return the states of those tasks that have ended."""
+        """Return the states of the tasks that have ended."""
         return {key: state for key, state in self.states(task_ids).items() if not isinstance(state, Running)}
 
     def forget(self, task_ids: Iterable[str]) -> None:
@@ -95,7 +95,7 @@ class Results:
             self._client.delete(*self._keys(chunk))
 
     def revoke(self, task_ids: Iterable[str], reason: str) -> None:
-        """Store that these tasks are cancelled; a stored result stays."""
+        """Store that these tasks are cancelled. A stored success is never overwritten."""
         for task_id in task_ids:
             self._policy.run(lambda task_id=task_id: self._app.backend.mark_as_revoked(task_id, reason))  # type: ignore[misc]
 
@@ -129,7 +129,7 @@ def _finished(task_id: str, value: Any) -> Finished | Failed:
 
 
 def _words(value: Any) -> str:
-    """Return a stored error as a sentence that can be written to a file."""
+    """Return a stored error as a sentence that UTF-8 can encode."""
     plain = isinstance(value, SeedsweepError | TaskRevokedError)
     return (f"{value}" if plain else f"{type(value).__name__}: {value}").encode(errors="replace").decode()
 

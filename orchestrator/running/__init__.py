@@ -1,1 +1,1 @@
-"""Gets every job its row: submits, collects, cancels, verifies. Imports `cluster`, `folder` and `sweeps`."""
+"""Runs a sweep: submits its jobs, collects a row for each, cancels, verifies. Imports `cluster`, `folder`, `sweeps`."""

@@ -1,4 +1,4 @@
-"""Removes what verification tasks left on a cluster."""
+"""Removes the records of verification tasks from a cluster."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.patience import ERRORS
 from orchestrator.text import counted
 
-#: Seconds to wait for running tasks, which end at their next epoch: a user has pressed Ctrl-C.
+#: Seconds to wait for running tasks to end at their next epoch. Short, because the user may have pressed Ctrl-C.
 WAIT_SECONDS = 5.0
 PAUSE = 0.1
-#: Seconds for which a worker is told to end a task that it still trains: longer than an epoch of the largest networks.
+#: Seconds for which tasks stay flagged as cancelled: longer than an epoch of the largest networks.
 FLAG_SECONDS = 3600
 
 
 def clean_up(cluster: Cluster, tasks: Collection[str], ended: Collection[str], tell: Callable[[str], None]) -> None:
-    """End the tasks that have not ended, and remove all records of every task. Tried once: the cluster may be gone.
+    """End the open tasks, and remove the records of all tasks. Redis is tried once, because the cluster may be gone.
 
-    Two things stay: the evidence that an attempt ended with other weights than an earlier one of the same job; and,
-    until they expire, the records of a task that a worker did not end in time.
+    Two kinds of record stay: evidence, and the records of tasks that did not end in time, until they expire.
 
     Args:
-        cluster: The cluster; an embedded one is left alone, for it goes away with everything that it holds.
+        cluster: The cluster. On an embedded one nothing is done, because its data ends with it.
         tasks: The ids of the verification tasks.
-        ended: Those that have ended.
+        ended: The ids of those that have ended.
         tell: Shows a message to the user.
     """
     if cluster.embedded:
@@ -36,12 +35,14 @@ def clean_up(cluster: Cluster, tasks: Collection[str], ended: Collection[str], t
         once.store.cancel(still_open, "the verification ended", FLAG_SECONDS)
         withdrawn = once.queue.withdraw(still_open)
         over = _wait(once, set(tasks) - withdrawn)
-        # A result must not go before its message: a worker that gets that again would train the job again.
+        # A result is removed only after its message is gone: a redelivered message without a result is trained again.
         gone = [*withdrawn, *over]
         once.results.forget(gone)
         once.store.forget(gone)
     except ERRORS as error:
-        tell(f"The records of the verification at {cluster.address} stay there until they expire: {error}")
+        tell(
+            f"Cannot remove the records of the verification at {cluster.address}; they stay until they expire: {error}"
+        )
         return
     left = len(tasks) - len(gone)
     if left:
@@ -52,7 +53,7 @@ def clean_up(cluster: Cluster, tasks: Collection[str], ended: Collection[str], t
 
 
 def _wait(cluster: Cluster, tasks: set[str]) -> set[str]:
-    """Return those of the tasks that have ended, and that no worker holds any more."""
+    """Wait, and return the tasks that have ended and whose message no worker holds any more."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
         started = time.monotonic()

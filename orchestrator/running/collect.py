@@ -1,4 +1,4 @@
-"""Collects results until every job of a sweep has its row. A job is counted by its key, once, however often it ran."""
+"""Collects results until every job of a sweep has its row. A job has one row, however often it was executed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
 from worker.job import Job, Result
 
-#: How often a job's weights may be gone from the store when they are fetched; each time it is trained again.
+#: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
 
 
 class _EndedForAnotherError(Exception):
-    """A job that this sweep waits for was ended because another sweep was cancelled. Never leaves this module."""
+    """The cancellation of another sweep ended a job of this one. Caught in this module."""
 
 
 class Collector:
@@ -28,10 +28,10 @@ class Collector:
 
     Args:
         cluster: The cluster.
-        sweep: The sweep, as the cluster knows it.
-        accept: Keeps a finished job's row, and its weights if it has any; called once for each job.
-        progress: Hears what happens.
-        look_seconds: The shortest time between two looks for jobs that Redis lost, in seconds.
+        sweep: The registered sweep.
+        accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
+        progress: Receives messages, reports and rows.
+        look_seconds: The shortest time between two searches for lost jobs, in seconds.
     """
 
     def __init__(
@@ -51,20 +51,20 @@ class Collector:
         self._weights_tries: dict[str, int] = {}
 
     def begin(self, jobs: Mapping[str, Job], *, reuse: bool, reused_from: str | None) -> dict[str, Job]:
-        """Take the results that the cluster has, and queue every other job that has no message under way.
+        """Take the stored results, and queue every other job that has no message.
 
-        Stored failures and cancellations are forgotten: who submits these jobs again wants them to be retried.
+        Stored failures and cancellations are removed, so that these jobs are retried.
 
         Args:
             jobs: The jobs, by key.
-            reuse: Whether to take results that are there already.
-            reused_from: The origin to note in their rows.
+            reuse: Whether to take stored results.
+            reused_from: The origin to record in the rows of reused results.
 
         Returns:
             The jobs to wait for.
         """
         cluster = self._cluster
-        # First the messages, then the results: a job that ends in between is seen in one of the two.
+        # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages()
         ended = cluster.results.ended(jobs)
         waiting = dict(jobs)
@@ -74,14 +74,14 @@ class Collector:
         under_way = messages & waiting.keys()
         if under_way:
             self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
-        # They may have been cancelled without a worker having noticed yet.
+        # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.revive(waiting)
         cluster.queue.submit([job for key, job in waiting.items() if key not in under_way and key not in ended])
         cluster.resubmit([job for key, job in waiting.items() if key in ended])
         return waiting
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
-        """Wait for these jobs, all of which are queued, and accept each as it ends."""
+        """Wait for these queued jobs, and accept each as it ends."""
         waiting = Waiting(self._cluster, jobs, self._progress, sweep=self._sweep, look_seconds=self._look_seconds)
         for key, state in waiting:
             if not self._take(jobs[key], state):
@@ -91,7 +91,7 @@ class Collector:
         """Accept a job that has ended.
 
         Returns:
-            Whether it has its row. Otherwise it must be trained again: its weights are gone, or the cancellation of
+            Whether the job has its row. If not, it must be trained again: its weights are gone, or the cancellation of
             another sweep ended it.
         """
         try:

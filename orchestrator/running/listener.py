@@ -1,4 +1,4 @@
-"""What a session and a verification tell while they run. Whoever calls them decides what to show."""
+"""Interfaces through which sessions and verifications report what happens. The caller decides what to show."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from worker.records.report import Report
 
 
 class Listener(Protocol):
-    """Hears what happens on a cluster. Called in the thread that waits."""
+    """Receives messages and reports, in the thread that waits for the tasks."""
 
     def message(self, text: str) -> None:
-        """Take a sentence for the user."""
+        """Receive a sentence for the user."""
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Take the running tasks by id, each with its last report (None before the first)."""
+        """Receive the running tasks by id, each with its last report (None before the first)."""
 
 
 class Progress(Listener, Protocol):
-    """Hears of rows, too."""
+    """Receives rows, too."""
 
     def finished(self, row: Row) -> None:
-        """Take the row of a job that has ended."""
+        """Receive the row of a job that has ended."""
 
 
 class Silent:
-    """A `Progress` that shows nothing."""
+    """A `Progress` that ignores everything."""
 
     def message(self, text: str) -> None:
-        """Show nothing."""
+        """Ignore it."""
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Show nothing."""
+        """Ignore it."""
 
     def finished(self, row: Row) -> None:
-        """Show nothing."""
+        """Ignore it."""
 
 
 SILENT = Silent()
@@ -46,7 +46,7 @@ class MessagesOnly(Silent):
     """A listener that passes messages on.
 
     Args:
-        tell: Takes each message.
+        tell: Receives each message.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Ties a session to its sweep on the cluster: keeps the sweep registered, and carries out its cancellation."""
+"""Keeps the sweep of a session registered on the cluster, and carries out its cancellation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orchestrator.text import have
 
 
 class Membership:
-    """A session's sweep, as the cluster knows it.
+    """The registered sweep of a session.
 
     Args:
-        cluster: The cluster, on which the sweep is registered.
-        manifest: The sweep.
+        cluster: The cluster on which the sweep is registered.
+        manifest: The sweep's manifest.
         tell: Shows a message to the user.
     """
 
@@ -27,34 +27,34 @@ class Membership:
         self._tell = tell
         self._next = 0.0
         self._cancelled: str | None = None
-        #: Jobs that go on for another sweep; None until the cancellation is carried out.
+        #: Jobs that continue for another sweep; None until the cancellation is carried out.
         self._wanted: dict[str, str] | None = None
 
     def keep(self) -> None:
-        """Renew the registration if it is time.
+        """Renew the registration, at most every `LOOK_SECONDS`.
 
         Raises:
-            ClusterFullError: Redis is full: the workers cannot store their results either.
+            ClusterFullError: Redis is full, so that workers cannot store results either.
         """
         if time.monotonic() >= self._next:
             self._cluster.registry.keep(self._manifest)
             self._next = time.monotonic() + LOOK_SECONDS
 
     def cancelled(self) -> str | None:
-        """Return why the sweep is cancelled, or None. Once cancelled, it stays so even if Redis loses the mark."""
+        """Return why the sweep is cancelled, or None. A cancellation stays in force even if Redis loses its mark."""
         if self._cancelled is None:
             self._cancelled = self._cluster.registry.cancelled(self._manifest.name)
         return self._cancelled
 
     def given_up(self, waiting: Collection[str]) -> dict[str, str] | None:
-        """Carry the sweep's cancellation out, if it is cancelled.
+        """Carry out the cancellation of the sweep, if it is cancelled.
 
         Args:
             waiting: The jobs without a row.
 
         Returns:
-            None while the sweep is not cancelled. Then those of the jobs that no worker will end for this sweep, each
-            with the reason to show. The others have ended, or run on a live worker, which ends them at the next epoch.
+            None while the sweep is not cancelled. Afterwards, the jobs for which the session need not wait any longer,
+            each with the reason for its row. The others have ended, or end at the next epoch on a live worker.
         """
         if self.cancelled() is None:
             return None

@@ -1,4 +1,4 @@
-"""One session of the orchestrator on a sweep: the rows of its jobs, and how the missing jobs get theirs."""
+"""One session of the orchestrator on a sweep: it reuses rows, trains the missing jobs, and keeps every row."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
 
-#: What a row says of a result that the cluster had before this sweep asked for it.
+#: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
 
 
 @dataclass
 class Session:
-    """A sweep's folder, which this process has locked, and the rows of the sweep's jobs.
+    """A sweep folder, which this process has locked, and the rows of the sweep's jobs.
 
-    Nothing here prints or handles signals, and it works in any thread.
+    A session prints nothing, handles no signals, and works in any thread.
 
     Attributes:
-        folder: Keeps rows and weights.
-        jobs: The sweep's jobs by key, in its order.
+        folder: The sweep folder, which keeps rows and weights.
+        jobs: The jobs by key, in the sweep's order.
         place: Where the jobs are trained.
         data: The data set of an embedded worker.
-        interruption: Keeps signals from cutting a row in two; by default, no signals are handled.
-        resuming: Whether an earlier session has begun with the sweep.
+        interruption: Defers signals while a row is written; by default, no signals are handled.
+        resuming: Whether an earlier session began the sweep.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
     """
@@ -54,14 +54,14 @@ class Session:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
 
     def keep_own(self) -> int:
-        """Take the rows of earlier sessions that have a result and its weights; return how many."""
+        """Take the rows of earlier sessions whose weights are in the folder; return the number of rows."""
         for row in self.folder.rows_of(self.jobs).values():
             if row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
                 self._note(row)
         return len(self.rows)
 
     def reuse_siblings(self) -> int:
-        """Take the results of other sweeps in the same output folder; return how many."""
+        """Take the results of other sweeps in the same output folder; return the number of results."""
         count = 0
         for row, other in sibling_results(self.folder, dict(self.missing)):
             with self.interruption.shield():
@@ -71,7 +71,7 @@ class Session:
         return count
 
     def accept(self, row: Row, blob: bytes | None) -> None:
-        """Keep a row and its weights: first the weights, so that a row never names a missing file."""
+        """Keep a row and its weights. Weights are written first, so that a row never names a missing file."""
         with self.interruption.shield():
             if blob is not None:
                 self.folder.keep_weights(str(row.weights_sha256), blob)
@@ -89,21 +89,21 @@ class Session:
         """Train the missing jobs, until every job has its row.
 
         Args:
-            progress: Hears what happens.
+            progress: Receives messages, reports and rows.
             reuse: Whether to take results that the cluster has already.
 
         Raises:
             ClusterError: a part of the embedded cluster ended; finished jobs are kept.
-            BrokerUnreachableError: Redis refuses.
+            BrokerUnreachableError: Redis rejects a command with a permanent error.
             ClusterFullError: Redis is full.
-            OutputError: the folder cannot be written any more.
+            OutputError: the folder cannot be written.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
         with self._connected(progress.message) as cluster:
             manifest = self.folder.manifest()
             cluster.registry.reopen(manifest)
             collector = self._collector(cluster, manifest, progress)
-            # What a resumed sweep finds on the cluster is most likely its own, finished between two sessions.
+            # The results that a resumed sweep finds on the cluster are most likely its own, finished between sessions.
             waiting = collector.begin(
                 dict(self.missing),
                 reuse=reuse or self.resuming,
@@ -115,10 +115,10 @@ class Session:
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
 
-        Args:
-            progress: Hears what happens.
+        It raises the same errors as `train`.
 
-        Raises: as `train`.
+        Args:
+            progress: Receives messages, reports and rows.
         """
         with self._connected(progress.message) as cluster:
             manifest = self.folder.manifest()
@@ -127,14 +127,14 @@ class Session:
             self._end(cluster, manifest)
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
-        # Imported here because they import Celery, while an embedded cluster starts.
+        # Imported here because they import Celery, which takes time in which an embedded cluster starts.
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
         return Collector(cluster, Membership(cluster, manifest, progress.message), self.accept, progress)
 
     def _end(self, cluster: Cluster, manifest: Manifest) -> None:
-        """Note evidence against results, and mark the sweep as finished on the cluster."""
+        """Add evidence to the rows, and mark the sweep as finished on the cluster."""
         for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
         cluster.registry.finish(manifest.name)

@@ -1,7 +1,7 @@
-"""Finds out why a sweep stands still: Redis lost jobs, or no worker takes any.
+"""Detects why a sweep stalls: Redis lost jobs, or no worker takes jobs.
 
-A lost job has no result, and no message that could still bring one. A server without persistence loses its queue when
-it ends, and a worker that dies between taking a message and recording it loses that message.
+A lost job has neither a result nor a message. A server without persistence loses its queue when it ends, and a worker
+that dies between taking a message and recording it loses the message.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import ClusterError
 from worker.records.presence import Presence
 
-#: Seconds between two looks for lost jobs. A look reads all messages.
+#: Seconds between two searches for lost jobs. A search reads all messages.
 LOOK_SECONDS = 3.0
-#: The longest time between two looks, in seconds: an outage makes a look long that costs nothing.
+#: The longest time between two searches, in seconds. It limits the pause after a search that waited for an outage.
 LONGEST_LOOK_SECONDS = 30.0
-#: Seconds without a sign of work after which the workers are looked at, and then again.
+#: Seconds without progress after which the workers are checked, and then checked again.
 STALL_SECONDS = 3.0
 #: Seconds after which the user is told again.
 REMINDER_SECONDS = 60.0
-#: The share of a lease after which a worker without a heartbeat is called silent. It sends three per lease.
+#: The fraction of a lease after which a worker without a heartbeat counts as silent. Workers send three per lease.
 SILENT_AFTER = 0.5
 
 
 def share_of_time(taken: float, shortest: float, longest: float) -> float:
-    """Return the seconds to pause after some work, so that the work takes a tenth of the time.
+    """Return the pause after periodic work, in seconds, with which the work takes a tenth of the time.
 
     Args:
         taken: Seconds that the work took.
@@ -37,11 +37,11 @@ def share_of_time(taken: float, shortest: float, longest: float) -> float:
 
 
 class LostJobs:
-    """Looks for lost jobs from time to time. A job is lost when two looks in a row found nothing of it.
+    """Searches for lost jobs. A job is lost if two searches in a row found neither its message nor its result.
 
     Args:
         cluster: The cluster.
-        look_seconds: The shortest time between two looks, in seconds.
+        look_seconds: The shortest time between two searches, in seconds.
     """
 
     def __init__(self, cluster: Cluster, look_seconds: float) -> None:
@@ -51,13 +51,13 @@ class LostJobs:
         self._suspects: set[str] = set()
 
     def lost(self, waiting: Iterable[str]) -> set[str]:
-        """Return those of the waiting tasks that are lost; none if it is not yet time for another look."""
+        """Return the lost ones of these tasks; an empty set until the next search is due."""
         started = time.monotonic()
         if started < self._next:
             return set()
-        # First the messages, then the results: a result is stored before its message is acknowledged, so that a task
-        # that ends in between is seen in one of the two. A message on its way from the queue to a worker is in neither
-        # for an instant: that is why there is a second look.
+        # Messages are read before results. A result is stored before its message is acknowledged, so a task that ends
+        # meanwhile is found in one of the two. A message that moves from the queue to a worker is briefly in neither,
+        # which is why a second search must agree.
         messages = self._cluster.queue.messages()
         silent = set(waiting) - messages
         silent -= self._cluster.results.ended(silent).keys()
@@ -69,7 +69,7 @@ class LostJobs:
 
 
 class StallWatch:
-    """Tells the user, and then reminds each minute, that nothing happens because no worker takes jobs.
+    """Tells the user that no worker takes jobs, and repeats it every minute.
 
     Args:
         cluster: The cluster.
@@ -83,11 +83,11 @@ class StallWatch:
         self._running: Mapping[str, object] = {}
 
     def look(self, *, ended: bool, running: Mapping[str, object]) -> None:
-        """Take note of whether anything happened since the last look.
+        """Check the workers if there was no progress for `STALL_SECONDS`.
 
         Args:
-            ended: Whether a task has ended.
-            running: The reports of the running tasks; unchanged reports are no sign of work.
+            ended: Whether a task has ended since the last call.
+            running: The reports of the running tasks. A changed report is progress.
 
         Raises:
             ClusterError: the worker of an embedded cluster takes no more jobs.
@@ -100,11 +100,11 @@ class StallWatch:
             reason = self._reason(self._cluster.roster.all())
             if reason is not None:
                 self._tell(reason)
-            # A worker that has just died still looks alive: look again soon.
+            # A worker that has just died still looks alive, so the next check is soon.
             self._next_look = now + (STALL_SECONDS if reason is None else REMINDER_SECONDS)
 
     def _reason(self, workers: list[Presence]) -> str | None:
-        """Return why no worker takes jobs, or None if one may."""
+        """Return why no worker takes jobs, or None if a worker may."""
         lease = self._cluster.app.settings.lease_seconds
         online = [worker for worker in workers if worker.age() < lease]
         if not online:
@@ -114,8 +114,8 @@ class StallWatch:
             return f"No worker at {self._cluster.address} has sent a heartbeat for {silence:.0f} s: waiting for one"
         if all(worker.broken is not None for worker in online):
             named = "; ".join(f"{worker.name}: {worker.broken}" for worker in online)
-            sentence = f"No worker takes jobs any more, because too many failed in a row on each ({named})"
+            sentence = f"Every worker has stopped taking jobs because too many failed in a row ({named})"
             if self._cluster.embedded:
                 raise ClusterError(sentence)
-            return f"{sentence}; it goes on when one is restarted"
+            return f"{sentence}; the sweep continues when a worker is restarted"
         return None

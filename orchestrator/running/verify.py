@@ -1,6 +1,6 @@
-"""Trains rows again and compares: the weights' hash, the weights file, and the accuracy after every epoch.
+"""Trains the jobs of rows again, and compares the weights' hash, the weights file, and the accuracy after every epoch.
 
-A verification task has an id of its own: no worker answers it from a stored result (`worker.job.task_id`).
+A verification task has its own id (`worker.job.task_id`), so that no worker returns the stored result of the job.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ WEIGHTS_FILE = "weights file"
 
 
 class Difference(BaseModel):
-    """A value that differs: its name, its value in the row, and its value now.
+    """A value that differs.
 
-    For a weights file: whether it is missing or damaged, and the hash that it should have.
+    Attributes:
+        what: The name of the value.
+        kept: The value in the row; of a weights file, whether it is missing or damaged.
+        again: The value after training again; of a weights file, its expected hash.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +42,7 @@ class Difference(BaseModel):
 
 
 class Check(JobColumns):
-    """A row whose job was trained again, with the differences; none if everything is equal."""
+    """A row whose job was trained again, with the differences that were found."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +51,7 @@ class Check(JobColumns):
 
 
 def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """Return `count` rows (all, if there are fewer) in their order, chosen at random by a seed."""
+    """Return `count` randomly chosen rows (all, if there are fewer), in their order."""
     chosen = random.Random(seed).sample(range(len(rows)), min(count, len(rows)))
     return [rows[i] for i in sorted(chosen)]
 
@@ -71,7 +74,7 @@ def compare(row: Row, result: Result) -> list[Difference]:
 
 
 def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
-    """Return what is wrong with a row and its weights file in themselves."""
+    """Return the differences between a row and its job, and between the weights file and its hash."""
     found = [
         Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
         for name in JobColumns.model_fields
@@ -85,12 +88,12 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
 
 
 class Verification:
-    """Trains rows again on a cluster, in tasks under a new label.
+    """Trains the jobs of rows again on a cluster, in tasks with a new label.
 
     Args:
         cluster: The cluster.
         folder: The sweep's folder.
-        listener: Hears what happens.
+        listener: Receives messages and reports.
     """
 
     def __init__(self, cluster: Cluster, folder: SweepFolder, listener: Listener = SILENT) -> None:
@@ -100,9 +103,9 @@ class Verification:
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
     def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
-        """Yield a check for every job, in the order in which they end.
+        """Yield a check of every job, in the order in which the jobs end.
 
-        The generator cleans up when it ends: whoever leaves it early closes it while the cluster is there.
+        The generator cleans up when it ends. A caller that stops early must close it while the cluster is running.
 
         Args:
             jobs: The jobs to train.

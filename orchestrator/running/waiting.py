@@ -1,6 +1,6 @@
-"""The one generator that yields tasks as they end, for collecting and for verifying.
+"""Yields tasks as they end, for collecting and for verifying.
 
-Polling needs nothing but the task ids: whoever has them can go on after any interruption.
+Polling needs only the task ids, so waiting can resume after any interruption.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
 
-#: Seconds between two polls: short, for a table that moves; longer if a poll itself takes long, up to a limit, because
-#: an outage makes a poll long that costs nothing.
+#: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long. The maximum
+#: limits the pause after a poll that waited for an outage.
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 10.0
 
 
 class Waiting:
-    """Queued tasks; iterating yields each as it ends, with its state.
+    """Queued tasks. Iterating yields each task id with its state as the task ends.
 
     Args:
         cluster: The cluster.
         tasks: The job of each task, by task id.
-        listener: Hears what happens meanwhile.
-        label: The label of verification tasks; None for the jobs' own.
-        sweep: The sweep whose jobs these are, which may be cancelled; None for verification tasks.
-        look_seconds: The shortest time between two looks for lost jobs, in seconds.
+        listener: Receives messages and reports.
+        label: The label of verification tasks; None for the jobs' own tasks.
+        sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
+        look_seconds: The shortest time between two searches for lost jobs, in seconds.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Waiting:
                 time.sleep(self._pause)
 
     def again(self, job: Job) -> None:
-        """Submit a job that was yielded once more, and wait for it again."""
+        """Submit a yielded job again, and wait for it."""
         self._open[job.key] = job
         self._again.append(job)
 
     def _poll(self) -> Iterator[tuple[str, Ended]]:
-        """Look once at the open tasks."""
+        """Read the states of the open tasks once, and yield those that ended."""
         self._cluster.check()
         if self._sweep is not None:
             self._sweep.keep()
@@ -91,7 +91,7 @@ class Waiting:
 
     def _close(self, ended: Mapping[str, Ended]) -> Iterator[tuple[str, Ended]]:
         for task_id, state in ended.items():
-            # First, so that whoever takes it may ask for it `again`.
+            # Removed before the yield, so that the caller may submit it `again`.
             del self._open[task_id]
             yield task_id, state
 
@@ -104,5 +104,5 @@ class Waiting:
         lost = self._lost_jobs.lost(self._open)
         if lost:
             self._listener.message(f"Redis lost {counted(len(lost), 'job')}: submitted again")
-            # The message alone: what is known of the job, its cancellation and its attempts, still holds.
+            # Only the message: the records of the job, such as its cancellation and its attempts, stay valid.
             self._cluster.queue.submit([job for key, job in self._open.items() if key in lost], label=self._label)

@@ -171,5 +171,5 @@ def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(
 
     done = command_line.run("sweep", *SMALL, "--broker", address, status=2)
 
-    assert done.stderr.startswith(f"orchestrator: {cluster.server.url.replace('//', '//:**@')} does not let us in: ")
+    assert done.stderr.startswith(f"orchestrator: {cluster.server.url.replace('//', '//:**@')} denies access: ")
     assert "wrong" not in done.stderr

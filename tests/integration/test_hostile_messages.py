@@ -131,16 +131,16 @@ GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
     [
         (
             {"seed": 1},
-            "no valid job: learning_rate is missing; allowed: a finite number greater than 0",
+            "the message contains an invalid job: learning_rate is missing; allowed: a finite number greater than 0",
         ),
-        (GOOD | {"colour": "red"}, "the message holds no valid job: colour is 'red'; allowed: only the fields"),
+        (GOOD | {"colour": "red"}, "the message contains an invalid job: colour is 'red'; allowed: only the fields"),
         (GOOD | {"version": 2}, "version is 2; allowed: 1, the version that this worker trains"),
         (GOOD | {"seed": -1}, "seed is -1; allowed: an integer from 0 to 4294967295"),
         (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
         (GOOD | {"learning_rate": "nan"}, "learning_rate is 'nan'; allowed: a finite number greater than 0"),
-        (GOOD, "its job's key is"),  # A valid job under a name that is not its key.
-        ([], "the message holds no valid job: job is []; allowed: a mapping of"),
-        (None, "the message holds no valid job: job is None"),
+        (GOOD, "the job's key is"),  # A valid job under a name that is not its key.
+        ([], "the message contains an invalid job: job is []; allowed: a mapping of"),
+        (None, "the message contains an invalid job: job is None"),
     ],
 )
 def test_what_is_no_job_ends_as_a_failure_with_its_reason(attacked: Cluster, fields: Any, reason: str) -> None:
@@ -229,7 +229,7 @@ def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:
     ("method", "arguments", "sentence"),
     [
         ("pool_shrink", {"n": "x"}, "invalid arguments: n: Input should be a valid integer"),
-        ("pool_shrink", {"n": 1}, "it has 1 of them, and keeps one at least"),
+        ("pool_shrink", {"n": 1}, "n must be less than the number of processes, which is 1"),
         ("pool_grow", {"n": 10**9}, "invalid arguments: n: Input should be less than or equal to 1000"),
         ("add_consumer", {"queue": "celery"}, "invalid arguments: queue: Input should be 'seedsweep'"),
         ("add_consumer", {"queue": {"a": 1}}, "invalid arguments: queue"),

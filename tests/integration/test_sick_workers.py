@@ -153,7 +153,7 @@ def test_a_worker_that_is_well_is_found_well(cluster: Cluster) -> None:
 def test_a_host_without_a_worker_is_not_well(cluster: Cluster) -> None:
     done = run_health(cluster)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == f"no worker of the host {socket.gethostname()} has reported lately\n"
+    assert done.stdout == f"no worker on {socket.gethostname()} has sent a heartbeat recently\n"
 
 
 def test_a_redis_that_is_away_is_not_well(cluster: Cluster) -> None:
@@ -172,7 +172,7 @@ def test_a_frozen_worker_is_not_well(cluster: Cluster) -> None:
     worker = cluster.start_worker()
     wait_for(lambda: check(cluster).healthy, "a healthy worker", report=cluster.logs)
     worker.signal_all(signal.SIGSTOP)
-    wait_for(lambda: "w1@test has not reported for" in check(cluster).sentence, "it noticed")
+    wait_for(lambda: "w1@test has sent no heartbeat for" in check(cluster).sentence, "it noticed")
 
 
 def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
@@ -190,7 +190,9 @@ def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
     alive = presence.model_copy(update={"beat": time.time() + later, "looped": time.time() + later})
     worker.signal_all(signal.SIGSTOP)
     cluster.app.tasks[TRAIN].roster().report(alive)
-    assert f"has trained {run[:12]} without a new epoch for" in check(cluster, later).sentence
+    sentence = check(cluster, later).sentence
+    assert f"has trained {run[:12]} for " in sentence
+    assert sentence.endswith(" s without finishing an epoch")
 
 
 def running(cluster: Cluster) -> list[str]:

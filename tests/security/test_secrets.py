@@ -100,7 +100,7 @@ def test_on_a_network_only_own_passwords_do(tmp_path: Path, bind: str) -> None:
 @pytest.mark.parametrize("password", ["short", "x" * 15, "with a space in it!", "with/slash/and:colon", "ä" * 20])
 def test_a_password_that_cannot_be_used_is_refused(tmp_path: Path, password: str) -> None:
     done = make_secrets(tmp_path, status=1, SEEDSWEEP_WORKER_PASSWORD=password)
-    assert done.stderr.startswith("secrets: SEEDSWEEP_WORKER_PASSWORD cannot be used; allowed: at least 16 letters")
+    assert done.stderr.startswith("secrets: SEEDSWEEP_WORKER_PASSWORD is invalid; allowed: at least 16 letters")
     assert contents(tmp_path) == {}
 
 

@@ -14,7 +14,9 @@ from orchestrator.errors import ClusterError
 
 def test_without_a_temporary_folder_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null/none")
-    with pytest.raises(ClusterError, match=r"^No embedded cluster: no temporary folder can be made: Not a directory$"):
+    with pytest.raises(
+        ClusterError, match=r"^The embedded cluster cannot start: no temporary folder can be created: Not a directory$"
+    ):
         EmbeddedCluster(1, {})
 
 
@@ -23,7 +25,7 @@ def test_a_machine_that_starts_no_more_processes_is_named(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     cluster = EmbeddedCluster(1, {})
     with (
-        pytest.raises(ClusterError, match=r"^The embedded cluster does not start: No such file or directory$"),
+        pytest.raises(ClusterError, match=r"^The embedded cluster cannot start: No such file or directory$"),
         cluster,
     ):
         pass

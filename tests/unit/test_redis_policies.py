@@ -62,7 +62,7 @@ def test_the_orchestrators_client_says_what_it_waits_for_and_when_that_is_over(
     policy = Patience("redis://here/0", client, told.append, lambda: None)
     assert write(WaitingRedis(client, policy)) == answer
     assert len(told) == 2
-    assert told[0].startswith("redis://here/0 takes nothing (")
+    assert told[0].startswith("redis://here/0 rejects commands (")
     assert told[1].startswith("redis://here/0 is back, after ")
 
 
@@ -83,7 +83,7 @@ def test_an_error_that_stays_is_raised_by_every_policy(redis_server: RedisServer
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             WaitingRedis(client, policy).get("name")
     patience = Patience("redis://here/0", client, lambda _: None, lambda: None)
-    with pytest.raises(BrokerUnreachableError, match="redis://here/0 refuses: WRONGTYPE"):
+    with pytest.raises(BrokerUnreachableError, match="redis://here/0 rejects the command: WRONGTYPE"):
         WaitingRedis(client, patience).get("name")
 
 

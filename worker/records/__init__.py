@@ -1,1 +1,1 @@
-"""What Seedsweep keeps in Redis beside Celery's keys. Imports `worker.redis`, `worker.job`; never `worker.steps`."""
+"""The records that Seedsweep keeps in Redis. Imports `worker.redis` and `worker.job`; never `worker.steps`."""

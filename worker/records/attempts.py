@@ -1,4 +1,4 @@
-"""Counts the attempts at a task with their causes and ends, and gives up a job that takes its workers down."""
+"""Records the attempts at a task with their causes and ends, and gives up a job that takes its workers down."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.records.store import Store, key
 #: Why an attempt was made.
 Cause = Literal[
     "first run",
-    "worker lost",  # The worker of the attempt before is gone.
-    "child lost",  # Its process died; its worker lives.
-    "given back",  # Its worker was shut down.
-    "delivered again",  # The attempt before may still run: its worker lives, but lost the message.
-    "submitted again",  # The attempt before ended, and the job was submitted once more.
+    "worker lost",  # The worker of the previous attempt died.
+    "child lost",  # The process of the previous attempt died; its worker lives.
+    "given back",  # The worker of the previous attempt was shut down.
+    "delivered again",  # The previous attempt may still run: its worker lives, but lost the message.
+    "submitted again",  # The previous attempt ended, and the job was submitted again.
 ]
 #: How an attempt ended.
 End = Literal["finished", "failed", "cancelled", "given back", "child lost", "worker lost"]
@@ -38,9 +38,9 @@ class Attempt(BaseModel):
     cause: Cause
     worker: str
     started: float
-    #: The number of epochs in the checkpoint from which it began.
+    #: The number of epochs in the checkpoint from which the attempt began.
     epochs_before: int = 0
-    #: None while it runs, and if its end was never recorded.
+    #: None while the attempt runs, and if its end was never recorded.
     end: End | None = None
 
 
@@ -49,9 +49,9 @@ class Attempts:
     """The attempts at tasks, in Redis.
 
     Args:
-        store: Keeps them.
-        roster: Knows which workers are alive.
-        limit: How often a task may take its worker down.
+        store: The store that keeps the attempts.
+        roster: The presence of the workers, to find those that died.
+        limit: The number of times that a task may take its worker down.
     """
 
     store: Store
@@ -61,11 +61,12 @@ class Attempts:
     def is_suspect(self, task_id: str, epochs: int) -> bool:
         """Return whether the task's next attempt is its last and must run alone in its worker.
 
-        A worker may have died because of another job that it trained at the same time; an isolated attempt decides.
+        A worker may have died because of another job that it trained at the same time.
+        An isolated attempt rules that out.
 
         Args:
             task_id: The task.
-            epochs: The number of epochs in its checkpoint.
+            epochs: The number of epochs in the task's checkpoint.
 
         Raises:
             TooManyAttemptsError: the task has taken its worker down as often as the limit allows.
@@ -77,10 +78,15 @@ class Attempts:
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
     def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
-        """Record a new attempt, which begins from a checkpoint with this many epochs.
+        """Record a new attempt.
+
+        Args:
+            task_id: The task.
+            worker: The worker that makes the attempt.
+            epochs: The number of epochs in the checkpoint from which the attempt begins.
 
         Returns:
-            The attempt's id, for `finish`, and the attempt.
+            The id of the attempt, for `finish`, and the attempt.
         """
         earlier = self._mark_lost(task_id)
         attempt = Attempt(
@@ -99,7 +105,7 @@ class Attempts:
         self._put(task_id, attempt_id, attempt.model_copy(update={"end": end}))
 
     def finish_on(self, task_id: str, worker: str, end: End) -> None:
-        """Record the end of the attempts whose process a worker saw die."""
+        """Record the end of the open attempts of a worker at a task."""
         for attempt_id, attempt in self._read(task_id).items():
             if attempt.worker == worker and attempt.end is None:
                 self.finish(task_id, attempt_id, attempt, end)
@@ -109,12 +115,12 @@ class Attempts:
         return _in_order(self._read(task_id))
 
     def _mark_lost(self, task_id: str) -> list[Attempt]:
-        """Mark exactly the attempts whose worker is gone as lost; return all attempts."""
+        """Update which attempts are lost, because their worker is gone; return all attempts."""
         attempts = self._read(task_id)
         for attempt_id, attempt in attempts.items():
             if attempt.end not in (None, "worker lost"):
                 continue
-            # A worker that was frozen, or cut off from Redis, may be back: its attempt goes on.
+            # A worker that was frozen or cut off from Redis may be back. Its attempt is no longer lost.
             end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
             if end != attempt.end:
                 attempts[attempt_id] = attempt.model_copy(update={"end": end})
@@ -135,7 +141,7 @@ class Attempts:
             try:
                 found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
             except ValidationError:
-                # Written by another version, or by someone else: it does not count.
+                # Not counted: another version or another client wrote this value.
                 continue
         return found
 

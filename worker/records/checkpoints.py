@@ -23,7 +23,7 @@ logger = get_task_logger(__name__)
 def pack(job: Job, checkpoint: Checkpoint) -> bytes:
     """Return a checkpoint as bytes: a line of JSON (the job's key, the history, the weights' hash), then the weights.
 
-    The key binds the checkpoint to its job, the hash binds its two parts to each other.
+    The key ties the checkpoint to its job, and the hash ties the weights to the history.
     """
     weights = to_safetensors(checkpoint.weights)
     head = {"job": job.key, "history": [list(record) for record in checkpoint.history], "weights": digest(weights)}
@@ -35,11 +35,11 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
 
     Args:
         job: The job.
-        blob: What `pack` returned.
+        blob: The bytes of a checkpoint (`pack`), or anything else.
         layer_sizes: The widths of the job's network (`nn.weights.Weights.layer_sizes`).
 
     Raises:
-        WeightsError: it is damaged, belongs to another job, or to a network of another shape or dtype.
+        WeightsError: the checkpoint is damaged, or belongs to another job, shape or dtype.
     """
     line, _, weights = blob.partition(b"\n")
     try:
@@ -71,7 +71,7 @@ def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
     epoch, seconds, accuracy, notebook = fields
     if epoch != number or seconds is None or accuracy is None or not 0 <= accuracy <= 1:
         raise ValueError(fields)
-    # A result with other values would be rejected, and a job must not fail because of its checkpoint.
+    # A result with such values would be rejected later, and a job must not fail because of its checkpoint.
     if not 0 <= seconds < math.inf or (notebook is not None) != (job.rule == "notebook"):
         raise ValueError(fields)
     if notebook is not None and not math.isfinite(notebook):
@@ -80,7 +80,7 @@ def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
 
 
 class Checkpoints:
-    """The checkpoints of tasks, one for each."""
+    """The checkpoints of tasks, at most one per task."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -90,7 +90,7 @@ class Checkpoints:
         self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.expires)
 
     def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
-        """Return the task's checkpoint, or None: an invalid one costs time, and never fails the job."""
+        """Return the task's checkpoint, or None if it is absent or invalid."""
         blob = self._store.client.get(key("checkpoint", task_id))
         if blob is None:
             return None

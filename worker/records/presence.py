@@ -1,4 +1,4 @@
-"""The presence of workers: what each says of itself at every heartbeat, in one Redis hash."""
+"""The presence of workers: each writes its state to one Redis hash at every heartbeat."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
-#: A worker whose last heartbeat is this many leases ago is removed.
+#: A worker is removed when its last heartbeat is this many leases old.
 FORGOTTEN_AFTER = 10
 
 
 class _Pulse(BaseModel):
-    """The part that workers of all versions share. Times are seconds since the epoch, by the worker's clock."""
+    """The fields that all versions share. Times are in seconds since the epoch, by the worker's clock."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,23 +31,23 @@ class _Pulse(BaseModel):
 
 
 class Presence(_Pulse):
-    """A worker at its last heartbeat."""
+    """The state of a worker at its last heartbeat."""
 
     name: str
     host: str
     pid: int
-    #: When its event loop last made a turn.
+    #: When its event loop last ran.
     looped: float
-    #: When it last took a job, or had none to take: no process was free, or the queue was empty.
+    #: When it last took a job, or could not: no process was idle, or the queue was empty.
     kept_up: float
-    #: The tasks that its processes train, and when each began.
+    #: The tasks that its processes train, each with the time at which it began.
     running: dict[str, float]
     concurrency: int
-    #: Whether its pool runs jobs in the event loop itself, which then blocks.
+    #: Whether its pool runs jobs in the event loop, and thus blocks it.
     blocking: bool
     #: Whether it consumes the queue.
     consuming: bool
-    #: Why its circuit breaker stopped it; None if it did not.
+    #: The last failure, if the circuit breaker has stopped the worker; otherwise None.
     broken: str | None
     #: The digest of its data set; None until it is loaded.
     dataset: str | None
@@ -57,9 +57,9 @@ class Roster:
     """The workers of one cluster.
 
     Args:
-        store: Keeps their presence.
-        lease_seconds: The lease of messages. A worker sends three heartbeats per lease and renews its leases at the
-            same pace: a worker that has been silent for a whole lease has lost them, too.
+        store: The store that keeps their presence.
+        lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases three times per lease, so
+            a worker that was silent for a whole lease has lost its messages.
     """
 
     def __init__(self, store: Store, lease_seconds: float) -> None:
@@ -78,7 +78,7 @@ class Roster:
         self._store.client.hdel(WORKERS, name)
 
     def all(self) -> list[Presence]:
-        """Return the recorded workers by name, and remove those that have been silent for `FORGOTTEN_AFTER` leases."""
+        """Return the recorded workers, sorted by name; remove those that were silent for `FORGOTTEN_AFTER` leases."""
         stored = self._store.client.hgetall(WORKERS)
         found = []
         for name, value in cast("dict[bytes, bytes]", stored).items():
@@ -90,10 +90,10 @@ class Roster:
         return sorted(found, key=lambda presence: presence.name)
 
     def is_alive(self, name: str, since: float) -> bool:
-        """Return whether the worker that had this name at a time (by its own clock) still holds its leases."""
+        """Return whether the worker that had this name at a time, by its own clock, still holds its leases."""
         value = self._store.client.hget(WORKERS, name)
         pulse = _read(_Pulse, cast("bytes", value)) if value is not None else None
-        # A worker of this name that started later is another worker.
+        # A process of this name that started later is a different worker.
         return pulse is not None and pulse.age() < self._lease and pulse.started <= since
 
     def holders(self, dataset: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A running job's progress report: the value of its state in the result backend until it ends."""
+"""The progress report of a running task, which is stored as its state in the result backend."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ GIVEN_BACK = "GIVEN_BACK"
 
 
 class Report(BaseModel):
-    """The progress of a job at its last report."""
+    """The progress of a task at its last report."""
 
     model_config = ConfigDict(frozen=True)
 
-    #: Epochs that are trained, and all epochs.
+    #: The number of trained epochs, and of all epochs.
     epoch: int = Field(ge=0)
     epochs: int = Field(ge=1)
     #: Accuracy on the validation set (0 to 1) after each of the last epochs.
@@ -32,7 +32,7 @@ class Report(BaseModel):
 
 
 def read_report(value: Any) -> Report | None:
-    """Return a stored report, or None if it is invalid: reports are only shown."""
+    """Return a stored report, or None if it is invalid, which is harmless because reports are only shown."""
     try:
         return Report.model_validate(value)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What Seedsweep keeps in Redis beside Celery's own keys, and for how long.
+"""The keys of Seedsweep and Celery in Redis, and the store of weights, evidence and small records.
 
 | key                             | type   | content                   | written by            | goes away             |
 |---------------------------------|--------|---------------------------|-----------------------|-----------------------|
@@ -23,7 +23,7 @@
 |                                 |        |                           | heartbeat             | last worker           |
 
 A task id is the job's key, or `<job key>.<label>` for a verification task (`job.task_id`).
-Results, weights and evidence expire together; nothing is kept forever.
+Results, weights and evidence expire after the same time; no key is kept forever.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from worker.job import Mismatch
 
 logger = logging.getLogger(__name__)
 
-#: Keys that one command removes: few enough that Redis serves other clients in between.
+#: The number of keys that one command removes: few enough not to block other clients.
 CHUNK = 512
 
 
@@ -55,7 +55,7 @@ class Store:
     """Weights, evidence and small records in Redis.
 
     Args:
-        client: A client of the Redis that holds the results. It decides whether to wait when Redis rejects a command
+        client: A client of the result backend's Redis. Its policy decides which errors are retried
             (`worker.redis.waiting`).
         expires: Seconds for which records are kept.
     """
@@ -74,7 +74,7 @@ class Store:
         """Return weights as safetensors.
 
         Raises:
-            WeightsError: they are not in the store (any more), or do not match their hash.
+            WeightsError: the weights are not in the store, or do not match their hash.
         """
         blob = self.client.get(key("weights", sha256))
         if blob is None:
@@ -90,14 +90,14 @@ class Store:
     def compare_with_first(self, job_key: str, sha256: str, task_id: str, worker: str) -> bool:
         """Compare the weights of a finished attempt with those of the job's first attempt that finished.
 
-        An attempt of a verification task is compared, and never becomes the first.
+        Only an attempt at the job's own task can become the first. A mismatch is recorded (see `mismatches`).
 
         Returns:
-            Whether they are equal, or there are none to compare with. A difference is recorded: see `mismatches`.
+            Whether the weights are equal, or this is the first attempt that finished.
         """
         name = key("finished", job_key)
         if task_id == job_key:
-            # Atomic: of two attempts that finish at the same instant, one finds the other's hash.
+            # Atomic, so that of two attempts which finish at the same time, one reads the hash of the other.
             first = self.client.set(name, sha256, ex=self.expires, nx=True, get=True)
         else:
             first = self.client.get(name)
@@ -109,7 +109,7 @@ class Store:
         return False
 
     def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
-        """Return the differences that `compare_with_first` recorded, by job key; jobs without any are absent."""
+        """Return the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
         keys = list(job_keys)
         with self.client.pipeline(transaction=False) as pipeline:
             for job_key in keys:
@@ -122,8 +122,8 @@ class Store:
 
         Args:
             task_ids: The tasks.
-            reason: Stored as their result.
-            expires: Seconds for which this holds; None for as long as results are kept.
+            reason: The reason, stored as their result.
+            expires: Seconds for which the cancellation is in force; None for as long as results are kept.
         """
         seconds = min(self.expires, expires or self.expires)
         with self.client.pipeline(transaction=False) as pipeline:
@@ -137,11 +137,11 @@ class Store:
         return None if reason is None else cast("bytes", reason).decode(errors="replace")
 
     def revive(self, task_ids: Iterable[str]) -> None:
-        """Undo `cancel` for tasks that it has not ended yet."""
+        """Undo `cancel` for tasks that have not ended yet."""
         self._unlink([key("cancelled", task_id) for task_id in task_ids])
 
     def refused_for(self, task_id: str) -> float:
-        """Record that no worker has the task's data set; return for how many seconds this has been so."""
+        """Record that no worker has the task's data set; return the seconds since this was first recorded."""
         now = time.time()
         since = self.client.set(key("refusals", task_id), now, ex=self.expires, nx=True, get=True)
         try:

@@ -1,1 +1,1 @@
-"""How to reach Redis, its transient errors, and Celery's result backend. Imports only errors and settings."""
+"""Connections to Redis, retry policies, and Celery's result backend. Imports only errors and settings."""

@@ -1,4 +1,4 @@
-"""The address of a Redis server, in the one form that both Celery's broker and its result backend read."""
+"""The URL of a Redis server, in a form that both Celery's broker and its result backend accept."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TLS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_
 
 
 def redis_url(url: str, field: str) -> str:
-    """Return `url` in the form that kombu and Celery's Redis backend agree on.
+    """Return `url` in a form that kombu and Celery's Redis backend both accept.
 
-    A unix socket may also be written as redis-py does, `unix:///path?db=1`. TLS checks the server's certificate unless
-    the URL says otherwise: kombu would not check it by default, and the backend would refuse to connect.
+    The URL of a unix socket may also have the form of redis-py, `unix:///path?db=1`. TLS verifies the server's
+    certificate unless the URL disables that. (By default kombu would not verify it, and the backend would not connect.)
 
     Raises:
-        InvalidInputError: not the URL of a Redis server; the message shows no password.
+        InvalidInputError: `url` is not the URL of a Redis server. The message shows no password.
     """
     try:
         parts = urlsplit(url)
@@ -52,7 +52,7 @@ def _normal(parts: SplitResult, query: dict[str, str]) -> str:
 
 
 def _check(database: str, options: dict[str, str], allowed: frozenset[str]) -> None:
-    # Celery passes every option to redis-py, and fails on an unknown one only when it first connects.
+    # Celery passes all options to redis-py, and fails on an unknown one only when it connects.
     certificate = options.get("ssl_cert_reqs", "required")
     if not (
         re.fullmatch(r"[0-9]{0,5}", database)

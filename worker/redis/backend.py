@@ -1,4 +1,4 @@
-"""Celery's Redis result backend with the four differences that polling and redelivered jobs need."""
+"""Celery's Redis result backend, with four changes for polling and redelivered jobs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from worker.redis.connection import is_transient
 logger = get_logger(__name__)
 
 #: Replaces a task's state, unless it has changed since it was read.
-#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it, 0 forever.
-#: ARGV[3]: the SHA-1 of the state that was read, or of no bytes if there was none.
+#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it; 0 for no expiry.
+#: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent.
 _REPLACE = """
 if redis.sha1hex(redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then
     return 0
@@ -38,22 +38,22 @@ return 1
 class LedgerBackend(RedisBackend):
     """The ledger of jobs.
 
-    - Submitting does not subscribe to the task's channel: the orchestrator polls, and 10,000 subscriptions cost more
-      than 10,000 jobs. `AsyncResult.get()` subscribes by itself, as any Celery user expects.
-    - A stored success is final. Celery reads the state and then writes, and a frozen worker that wakes up in between
-      would overwrite another worker's result with its progress report. Here the write fails if the state changed.
-    - A Redis that is full, or takes no writes for the moment, is waited for like one that does not answer.
-    - A stored state that cannot be read counts as absent, so that a job gets a result in its place. Celery would raise
-      in every process that reads it, or retry forever.
+    - Submitting a task does not subscribe to its channel: the orchestrator polls, and 10,000 subscriptions cost more
+      than 10,000 jobs. `AsyncResult.get()` still subscribes.
+    - A stored success is final. Celery reads the state and then writes; a worker that was frozen in between would
+      overwrite the result of another worker with its progress report. Here the write fails if the state has changed.
+    - All transient errors are retried, including those of a Redis that is full or rejects writes.
+    - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process
+      that reads the state, or retry forever.
 
-    Workers and orchestrator read states through `decode_result`, which alone decides what a success is.
+    Workers and the orchestrator read states only through `decode_result`.
     """
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
-        """Do nothing where Celery would subscribe to the task's channel."""
+        """Do nothing. Celery would subscribe to the task's channel."""
 
     def decode_result(self, payload: Any) -> dict[str, Any]:
-        """Return the state that is stored as JSON; `PENDING` if it cannot be read or is compressed."""
+        """Return the stored state; `PENDING` if it is invalid or compressed."""
         try:
             meta = json.loads(payload)  # type: ignore[no-untyped-call]
             if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
@@ -63,7 +63,7 @@ class LedgerBackend(RedisBackend):
         return {"status": states.PENDING, "result": None}
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
-        """Return whether the error is transient. Celery retries on a KeyError, and not when Redis is full."""
+        """Return whether the error is transient. Celery would retry a `KeyError`, but not an error of a full Redis."""
         return is_transient(exc)
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:

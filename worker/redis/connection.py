@@ -1,4 +1,4 @@
-"""A client that gives up soon, and which of Redis's errors are transient."""
+"""Makes clients without retries, and decides which errors of Redis are transient."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, T
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-#: The connection is lost.
+#: Errors of a lost connection.
 LOST = (RedisConnectionError, RedisTimeoutError, OSError)
 _TRANSIENT = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
-#: How Redis begins the transient errors that have no class of their own: its disk is full, too few replicas are
-#: connected, a script runs, its cluster reconfigures. For a pipeline, redis-py first names the command.
+#: The beginning of transient errors without a class: disk full, too few replicas, a script is running, the cluster is
+#: being reconfigured. In a pipeline, redis-py prepends the command.
 _WORDS = re.compile(r"(^|\) of pipeline caused error: )(MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN)\b")
 
 
 def connect(url: str, seconds: float) -> Redis:
-    """Return a client that tries each command once. It connects when it is first used.
+    """Return a client that tries each command once. It connects at first use.
 
     Args:
-        url: An address as `worker.redis.address.redis_url` returns it.
-        seconds: Timeout for connecting, and then for each answer.
+        url: A URL that `worker.redis.address.redis_url` returned.
+        seconds: The timeout for connecting and for each answer, in seconds.
 
     Raises:
-        ValueError: redis-py cannot use the address.
+        ValueError: redis-py rejects the URL.
     """
-    # redis-py spells the address of a unix socket differently.
+    # redis-py uses another form for the URL of a unix socket.
     plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
     timeouts = {"socket_timeout": seconds}
     if not plain.startswith("unix:"):
@@ -39,7 +39,7 @@ def connect(url: str, seconds: float) -> Redis:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same command may succeed later. Any other error is a fault of ours, or of the settings."""
+    """Return whether the same command may succeed later. Other errors are bugs or wrong settings."""
     if isinstance(error, _TRANSIENT):
         return True
     return isinstance(error, redis.ResponseError) and _WORDS.search(str(error)) is not None

@@ -1,7 +1,7 @@
-"""What to do when Redis rejects a command: one policy, which a client gets when it is made and its users cannot forget.
+"""Retry policies for Redis. A client has one policy, which applies to all of its commands and pipelines.
 
-A command that a policy repeats may run twice, when its answer was lost. Every command that Seedsweep sends is harmless
-when repeated.
+A retried command may run twice, if the answer to the first try was lost. Every command that Seedsweep sends is safe to
+repeat.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ logger = get_logger(__name__)
 
 
 class Policy(Protocol):
-    """Runs commands, and decides what becomes of one that fails."""
+    """Runs commands, and decides whether a failed one is retried."""
 
     def run(self, command: Callable[[], T]) -> T:
         """Return what the command returns; it may be called several times."""
 
 
 class Once:
-    """Lets every error through."""
+    """Never retries."""
 
     def run(self, command: Callable[[], T]) -> T:
         """Return what the command returns."""
@@ -39,7 +39,7 @@ class Once:
 
 
 class Patient:
-    """Repeats a command while its error is transient: for workers, which have nothing else to do."""
+    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers."""
 
     def __init__(self) -> None:
         self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
@@ -52,7 +52,7 @@ class Patient:
             except (redis.RedisError, OSError) as error:
                 if not is_transient(error):
                     raise
-                logger.warning("Redis rejects a command, which is retried: %s", error)
+                logger.warning("A command to Redis failed and is retried: %s", error)
                 time.sleep(self._backoff.compute(failures))
         raise AssertionError("endless")
 
@@ -62,7 +62,7 @@ class WaitingRedis(redis.Redis):
 
     Args:
         client: Another client, whose connections it shares.
-        policy: What to do when Redis rejects a command.
+        policy: The retry policy.
     """
 
     def __init__(self, client: redis.Redis, policy: Policy) -> None:
@@ -75,7 +75,7 @@ class WaitingRedis(redis.Redis):
         return self._policy.run(lambda: send(*args, **options))
 
     def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Pipeline:
-        """Return a pipeline; with `transaction`, Redis runs its commands as one."""
+        """Return a pipeline. With `transaction`, Redis runs its commands atomically."""
         return _WaitingPipeline(self, self._policy, transaction, shard_hint)
 
 
@@ -88,7 +88,7 @@ class _WaitingPipeline(Pipeline):
         commands = list(self.command_stack)
 
         def attempt() -> list[Any]:
-            # redis-py empties the pipeline whether it succeeds or fails.
+            # Restored, because redis-py empties the pipeline even if it fails.
             self.command_stack = list(commands)
             return super(_WaitingPipeline, self).execute(raise_on_error)
 

@@ -1,6 +1,6 @@
-"""What workers, operators and Flower say to each other beside jobs: commands, their answers, and events.
+"""Models of the messages that are not jobs: remote-control commands, their replies, and events.
 
-Only what our own processes send is accepted; of Celery's commands, only those in `COMMANDS` are obeyed.
+The models accept only messages that our own processes send. Workers execute only the commands in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from worker.text import one_line
 
 logger = get_logger(__name__)
 
-#: The most that a command, an answer, or an event may take, in bytes.
+#: The longest command, reply and event that are accepted, in bytes.
 MAX_COMMAND_BYTES = 65_536
 MAX_REPLY_BYTES = 1 << 20
 MAX_EVENT_BYTES = 1 << 20
@@ -26,7 +26,8 @@ _MAX_CLOCK = 2**62
 
 
 def _clamped(clock: Any) -> Any:
-    # Clamped and not rejected: whoever sent a large value once would otherwise make everybody's later ones too large.
+    # Processes adopt the largest clock that they receive. Rejecting a huge value would therefore reject every later
+    # message of a process that had adopted it.
     return min(clock, _MAX_CLOCK) if type(clock) is int else clock
 
 
@@ -34,11 +35,11 @@ def _clamped(clock: Any) -> Any:
 Clock = Annotated[int, BeforeValidator(_clamped), Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=1e11)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-#: Of tracebacks and results, which Flower escapes.
+#: A traceback or a result. Flower escapes it.
 Text = Annotated[str, Field(max_length=100_000)]
 
 
-# What kombu adds to broadcasts and answers.
+# The properties that kombu adds to broadcasts and replies.
 
 
 class _DeliveryInfo(Exact):
@@ -54,7 +55,7 @@ class _Properties(Exact):
     delivery_tag: Uuid
 
 
-# Commands and answers.
+# Commands and replies.
 
 
 class _CommandHeaders(Exact):
@@ -68,12 +69,12 @@ class _ReplyTo(Exact):
 
 
 class Command(Exact):
-    """A broadcast command. `Commands` looks at the arguments, so that it can answer."""
+    """A broadcast command. `Commands` validates the arguments, so that it can reply with an error."""
 
     method: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
     arguments: dict[str, Any]
     destination: list[Name] | None
-    #: No patterns: a regular expression can take a worker's event loop for ever.
+    #: Patterns are not allowed: a regular expression can block a worker's event loop forever.
     pattern: None
     matcher: None
     ticket: Uuid | None = None
@@ -87,7 +88,7 @@ class _ReplyHeaders(Exact):
 
 CommandEnvelope = Envelope[_CommandHeaders, _Properties]
 ReplyEnvelope = Envelope[_ReplyHeaders, _Properties]
-#: An answer to whoever asked: worker's name -> anything.
+#: A reply: the worker's name -> the value that the command returned.
 Reply = dict[Name, Any]
 
 
@@ -107,21 +108,21 @@ class _Event(Exact):
 
 
 class WorkerEvent(_Event):
-    """A worker's sign of life, to other workers and to Flower. Elections, by which workers run tasks, have no place."""
+    """A worker's heartbeat, for other workers and Flower. Elections are not allowed: they can run tasks on workers."""
 
     type: Literal["worker-online", "worker-heartbeat", "worker-offline"]
     freq: Annotated[float, Field(gt=0, le=86_400)]
     sw_ident: Line
     sw_ver: Line
     sw_sys: Line
-    # Missing in an answer to the command `heartbeat`.
+    # Absent from the event that the command `heartbeat` sends.
     active: Count = 0
     processed: Count = 0
     loadavg: list[Annotated[float, Field(ge=0, le=1e9)]] = Field(default=[], max_length=3)
 
 
 class TaskEvent(_Event):
-    """An event of a job, for Flower."""
+    """An event of a task, for Flower."""
 
     type: Annotated[str, Field(pattern=r"^task-[a-z_]{1,20}$")]
     uuid: TaskId
@@ -146,7 +147,7 @@ class TaskEvent(_Event):
 EventEnvelope = Envelope[_EventHeaders, _Properties]
 
 
-# Commands that are obeyed.
+# Arguments of the allowed commands.
 
 
 class _Nothing(Exact):
@@ -155,7 +156,7 @@ class _Nothing(Exact):
 
 class _Queue(Exact):
     queue: Literal["seedsweep"]
-    # As `app.control.add_consumer` sends them.
+    # `app.control.add_consumer` sends these.
     exchange: None = None
     exchange_type: Literal["direct"] = "direct"
     routing_key: None = None
@@ -167,7 +168,7 @@ class _Processes(Exact):
 
 class _Hello(Exact):
     from_node: Name
-    #: Read and left out: a job is cancelled in Redis, where everybody finds it, and not by what workers remember.
+    #: Accepted and ignored: a job is cancelled in Redis, which every worker reads, and not in the memory of workers.
     revoked: Any = Field(default=None, exclude=True)
 
 
@@ -192,7 +193,7 @@ class _Autoscale(Exact):
     min: int = Field(default=1, ge=1, le=1000)
 
 
-#: Command -> the arguments that it may have.
+#: The allowed commands, each with the model of its arguments.
 COMMANDS: dict[str, type[Exact]] = {
     "active": _Active,
     "active_queues": _Nothing,
@@ -218,8 +219,8 @@ COMMANDS: dict[str, type[Exact]] = {
     "stats": _Nothing,
 }
 
-_CANCEL = "cancel jobs with `orchestrator cancel`: workers would remember the job and never train it again"
-#: Why some of Celery's commands are rejected, and what to do instead.
+_CANCEL = "cancel jobs with `orchestrator cancel`: workers would remember a revoked job and never train it again"
+#: What to do instead of a rejected command.
 _INSTEAD = {
     "revoke": _CANCEL,
     "revoke_by_stamped_headers": _CANCEL,
@@ -230,23 +231,23 @@ _INSTEAD = {
 
 
 class Commands(Node):
-    """A worker's mailbox that obeys `COMMANDS` alone, and answers every other command with a sentence."""
+    """A worker's mailbox that executes only `COMMANDS`, and replies to any other command with an error message."""
 
     def handle(self, method: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Carry out a command, or return why it is rejected."""
+        """Execute a command, or return why it is rejected."""
         model = COMMANDS.get(method)
         if model is None:
             return _rejected(method, _INSTEAD.get(method, f"the commands are {', '.join(COMMANDS)}"))
         try:
-            given = model.model_validate(arguments or {})
+            valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        if isinstance(given, _Processes) and method == "pool_shrink":
+        if isinstance(valid, _Processes) and method == "pool_shrink":
             state: Any = self.state
             processes = state.consumer.pool.num_processes
-            if given.n >= processes:
-                return _rejected(method, f"it has {processes} of them, and keeps one at least")
-        return super().handle(method, given.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
+            if valid.n >= processes:
+                return _rejected(method, f"n must be less than the number of processes, which is {processes}")
+        return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
 
 
 class _Mailbox(Mailbox):
@@ -254,13 +255,13 @@ class _Mailbox(Mailbox):
 
 
 class GuardedControl(Control):
-    """Celery's remote control with `Commands` at the workers' end."""
+    """Celery's remote control, with `Commands` as the workers' mailbox."""
 
     Mailbox = _Mailbox
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first thing that is wrong, in one printable line without the value."""
+    """Return the first validation error as one printable line, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part)[:40] for part in first["loc"])
     return one_line(f"{where}: {first['msg']}" if where else first["msg"])[:300]

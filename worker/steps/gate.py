@@ -1,13 +1,13 @@
-"""The gate: every message that reaches this process from Redis passes here, or is dropped with a line in the log.
+"""The gate validates every message that this process receives from Redis, and logs and drops the invalid ones.
 
-Workers, operators' commands and Flower read lists (jobs, answers to commands) and channels (commands, events) that
-others can write to. Kombu and Celery act on a message in many places before they know that it is one; a byte in a
-channel would end every worker of the cluster. So nothing of a message is looked at before it is known to be exactly
-what our own processes send: first its length, then its JSON, against the models in `worker.messages` and
-`worker.steps.broadcasts`. Kombu then gets the message as it was read here, and nothing else that was in it.
+Workers, operators' commands and Flower read lists (jobs, replies to commands) and channels (commands, events) to which
+other clients can write. Kombu and Celery act on a message before they validate it: a single byte on a channel would end
+every worker of the cluster (`docs/upstream.md`). The gate therefore checks the length of a message, and then its JSON
+against the models in `worker.messages` and `worker.steps.broadcasts`, which describe exactly the messages that our own
+processes send. Kombu receives only the validated fields.
 
-The gate is a transport for kombu, so that no connection of the app is without it. It relies on some of kombu's inner
-methods; `tests/integration/test_hostile_messages.py` fails if they move.
+The gate is a kombu transport, so that every connection of the app uses it. It overrides private methods of kombu;
+`tests/integration/test_hostile_messages.py` fails if they change.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from worker.text import one_line
 
 logger = get_logger(__name__)
 
-#: Seconds before the next try, when a new connection could not be used.
+#: Seconds before the next attempt to connect, after a new connection proved unusable.
 CONNECT_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
 class Route:
-    """What may come from one list or channel.
+    """The messages that are valid on one list or channel.
 
     Args:
-        limit: The most bytes that a message may take.
+        limit: The longest message, in bytes.
         envelope: The model of the message.
         body: The model of its body.
     """
@@ -51,10 +51,10 @@ class Route:
     body: TypeAdapter[Any]
 
     def read(self, raw: bytes) -> bytes:
-        """Return a message as it was understood.
+        """Return the validated fields of a message, encoded again.
 
         Raises:
-            ValueError: it is anything but what we send.
+            ValueError: the message is invalid.
         """
         if len(raw) > self.limit:
             raise ValueError(f"longer than {self.limit} bytes")
@@ -74,7 +74,7 @@ _TASK_EVENTS = Route(
     broadcasts.EventEnvelope,
     TypeAdapter(broadcasts.TaskEvent | list[broadcasts.TaskEvent]),
 )
-#: A message that a worker holds: the message, its exchange, its queue.
+#: A message that a worker holds, as kombu stores it: (message, exchange, queue).
 _HELD: TypeAdapter[Any] = TypeAdapter(tuple[TaskEnvelope, str, str])
 
 
@@ -89,70 +89,70 @@ def _route(source: str) -> Route:
         return _WORKER_EVENTS
     if source.startswith(f"{EVENTS}/task."):
         return _TASK_EVENTS
-    raise ValueError("no messages are expected there")
+    raise ValueError("no messages are allowed here")
 
 
 def admitted(source: str, raw: bytes) -> bytes | None:
-    """Return a message as it was understood, or None after saying in the log why it is dropped.
+    """Return a message with its validated fields alone, or log why it is invalid and return None.
 
     Args:
-        source: The list that it lay in, or the exchange and routing key that it was published with.
-        raw: The bytes.
+        source: The list from which it was read, or `exchange/routing_key` of a published message.
+        raw: The message as Redis delivered it.
     """
     try:
         return _route(source).read(raw)
     except ValidationError as error:
         reason = first_problem(error)
     except Exception as error:
-        # Whatever it is: raised from here, it would end the worker.
+        # No error may leave the gate, because it would end the worker.
         reason = one_line(f"{type(error).__name__}: {error}")[:300]
     logger.error("Dropped a message of %d bytes in %s: %s", len(raw), one_line(source)[:300], reason)
     return None
 
 
 class GuardedClient(redis.Redis):
-    """A client of which kombu gets admitted messages only. A dropped one looks as if none had come."""
+    """A client that returns only valid messages. To kombu, a dropped message looks like a timeout."""
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
-        """Return the reply to a command."""
+        """Return the reply to a command, None for a dropped message."""
         reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         if command_name != "BRPOP" or not reply:
             return reply
         name, raw = reply
-        # Kombu has a list for each priority, whose name ends with a separator and the priority.
+        # Kombu appends a separator and the priority to the name of a list.
         source = name.decode(errors="replace").rsplit(GuardedChannel.sep, 1)[0]
         read = admitted(source, raw)
         return None if read is None else (name, read)
 
     def pubsub(self, **options: Any) -> GuardedPubSub:
-        """Return a subscriber of which kombu gets admitted messages only."""
+        """Return a subscriber behind the gate."""
         return GuardedPubSub(self.connection_pool, **options)
 
 
 class GuardedPubSub(redis.client.PubSub):
-    """A subscriber of which kombu gets admitted messages only."""
+    """A subscriber that returns only valid messages."""
 
     def parse_response(self, block: bool = True, timeout: float = 0) -> Any:
-        """Return the next reply: a message, or an answer to a subscription."""
+        """Return the next reply: a message, or the confirmation of a subscription. None for a dropped message."""
         reply = super().parse_response(block, timeout)  # type: ignore[no-untyped-call]
         if not isinstance(reply, list) or not reply[0].endswith(b"message"):
             return reply
         *rest, channel, raw = reply
-        # Kombu's names begin with the number of the database: `/0.exchange/routing_key`.
+        # Kombu's channels are named `/<database>.<exchange>/<routing key>`.
         source = channel.decode(errors="replace").partition(".")[2]
         read = admitted(source, raw)
         return None if read is None else [*rest, channel, read]
 
 
 class GuardedQoS(kombu_redis.QoS):
-    """The messages that workers hold, of which those are given back that were admitted once."""
+    """The messages that workers hold. Only valid ones are redelivered."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put a message back into its queue; remove what is no message, which would keep others waiting."""
+        """Return a message to its queue; remove an invalid one, which would block the redelivery of the others."""
         with self.channel.conn_or_acquire(client) as connected:
             held = connected.hget(self.unacked_key, tag)
         if held is not None and not _is_task(held):
-            logger.error("Dropped what was held as %s and is no message", one_line(repr(tag))[:300])
+            logger.error("Dropped an invalid held message with the delivery tag %s", one_line(repr(tag))[:300])
             self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]
         else:
             super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
@@ -181,11 +181,11 @@ class GuardedTransport(kombu_redis.Transport):
     Channel = GuardedChannel
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        """Have the worker's event loop watch a new connection; close one that cannot be used.
+        """Register a new connection with the worker's event loop; close the connection if that fails.
 
-        Registering looks for messages whose lease has ended, under a lock, which a Redis that refuses writes does not
-        grant. Celery then forgets the connection without closing it, and connects again at once: two sockets a try,
-        six tries a second, until the process has no descriptors left (`docs/upstream.md`).
+        Registering takes a lock in Redis, to search for messages whose lease has expired, and fails while Redis refuses
+        writes. Celery then drops the connection without closing it and reconnects at once: two sockets per attempt, six
+        attempts per second, until the process has no file descriptors left (`docs/upstream.md`).
         """
         try:
             super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
@@ -198,7 +198,7 @@ class GuardedTransport(kombu_redis.Transport):
 
 
 class GuardedConnection(Connection):
-    """A connection by the guarded transport, whatever the scheme of its URL."""
+    """A connection that uses the guarded transport for every URL scheme."""
 
     def get_transport_cls(self) -> type[GuardedTransport]:
         """Return the transport."""
@@ -206,6 +206,6 @@ class GuardedConnection(Connection):
 
 
 class GuardedAMQP(AMQP):
-    """What makes the app's connections."""
+    """Celery's AMQP class, whose connections pass the gate."""
 
     Connection = GuardedConnection
