@@ -4,8 +4,8 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # Celery looks for an attribute `celery` of the package it is given. Made on demand, so that reading `worker.job`
-    # (as `orchestrator --help` does) does not pay for importing Celery.
+    # Celery reads the attribute `celery` of the package. It is created on demand, so that importing `worker.job` (as
+    # `orchestrator --help` does) does not import Celery.
     if name == "celery":
         return _celery()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -14,7 +14,7 @@ def __getattr__(name: str) -> Any:
 def _celery() -> Any:
     from worker.training.process import use_one_thread
 
-    # Before anything imports NumPy, which starts its threads at once; a process that runs threads must not be forked.
+    # Before NumPy is imported, which starts its threads at once: a process with threads must not be forked.
     use_one_thread()
 
     from nn.errors import SeedsweepError

@@ -23,7 +23,7 @@ class SeedsweepApp(Celery):
         backend_address: The result backend's URL, which takes precedence over `CELERY_RESULT_BACKEND` likewise.
     """
 
-    # Every message that anybody reads passes the gate, and workers obey no command but ours.
+    # Every message that this process reads passes the gate, and workers execute only the allowed commands.
     amqp_cls = "worker.steps.gate:GuardedAMQP"
     control_cls = "worker.steps.broadcasts:GuardedControl"
 
@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.redis.backend:LedgerBackend")
 
     register(app)
-    # By name, because whoever only submits jobs does not need the worker's steps. Their `requires` order them.
+    # By name, so that the orchestrator does not import the worker's steps. Their `requires` order them.
     app.steps["worker"].update(["worker.steps.preload:PreloadStep", "worker.steps.stopping:StopStep"])
     app.steps["consumer"].update(
         [
@@ -148,9 +148,9 @@ def _connections(settings: Settings, *, on_socket: bool) -> dict[str, Any]:
             # How often workers look for expired leases. Kombu's defaults amount to every 100 seconds.
             "unacked_restore_interval": settings.restore_seconds,
             "unacked_restore_throttle": 1,
-            # A worker that is killed while it looks leaves its lock behind: by default, no other looks for 5 minutes.
+            # A worker that is killed during the search leaves its lock behind, by default for 5 minutes.
             "unacked_mutex_expire": max(5, int(2 * settings.restore_seconds)),
-            # Without these, a connection that went silent without being closed is never noticed.
+            # Without these, a connection that goes silent without being closed is never detected.
             "socket_timeout": settings.socket_seconds,
             "socket_connect_timeout": 5.0,
             "socket_keepalive": True,

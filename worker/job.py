@@ -18,11 +18,11 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-#: The bound makes pydantic look at the characters, and reject lone surrogates, which cannot be written to a file.
+#: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
 
 MAX_ATTEMPTS = 2**31 - 1
-#: The most that a job may take as JSON, in bytes. A valid one takes about 300.
+#: The longest job as JSON, in bytes. A valid one has about 300.
 MAX_JOB_BYTES = 4096
 #: The fields that a job's canonical form always has. It has an option that was added later only where that differs
 #: from its default, so that a new option changes no key of a job that does without it.

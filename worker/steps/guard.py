@@ -11,7 +11,7 @@ from celery.worker.state import task_ready
 
 logger = get_logger(__name__)
 
-#: The most characters of a dropped message that are logged.
+#: The number of characters of a dropped message that are logged.
 _SHOWN = 200
 
 
@@ -30,7 +30,7 @@ class GuardStep(bootsteps.StartStopStep):
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)
-        # Kombu counts KeyError among the errors of a connection; here it is a field that a message lacks.
+        # Kombu treats KeyError as a connection error; here it means that the message lacks a field.
         errors = (*c.connection_errors, *c.channel_errors)
         self._transient = tuple(error for error in errors if error is not KeyError)
         self._create_task_handler = c.create_task_handler
@@ -40,7 +40,7 @@ class GuardStep(bootsteps.StartStopStep):
         c.controller._process_task = self.process_task
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return a handler of messages that raises transient errors only, whatever a message holds."""
+        """Return a message handler that raises only transient errors."""
         handle = self._create_task_handler(*args, **kwargs)
 
         def guarded(message: Any) -> None:
@@ -68,7 +68,7 @@ class GuardStep(bootsteps.StartStopStep):
     def _drop(self, message: Any, error: Exception) -> None:
         shown, headers = _shown(error), _shown(message.headers)
         logger.exception("Dropped what is no message of a task: %s; it holds %s", shown, headers)
-        # Without this it would be delivered again.
+        # Otherwise it would be redelivered.
         message.reject_log_error(logger, self._transient)
 
 

@@ -87,7 +87,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._qos._delivered[message.delivery_tag] = message
 
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
-        """Stop renewing: all jobs have finished or are given back."""
+        """Stop renewing. At this point all jobs have finished or are returned."""
         if self._heartbeat.ident is not None:
             self._heartbeat.stop()
 
@@ -102,7 +102,7 @@ class LeaseStep(bootsteps.StartStopStep):
             try:
                 restore(stderr)
             except Exception as error:
-                # With Redis away, kombu raises an AttributeError here, on which Celery would end the worker.
+                # While Redis is down, kombu raises an AttributeError here, which would end the worker.
                 logger.warning("Messages are not given back: %s; their leases end", error)
 
         qos.restore_unacked_once = restore_but_running
@@ -114,7 +114,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._state.queue_length = client.llen(QUEUE)
 
     def _tags(self) -> set[str]:
-        """Return the delivery tags of all that this worker holds: of running jobs, and of jobs that have not begun."""
+        """Return the delivery tags of all messages that this worker holds, of running and of waiting jobs."""
         requests = [*_unacknowledged(state.active_requests), *_unacknowledged(state.reserved_requests)]
         tags: set[str] = {request.message.delivery_tag for request in requests}
         return tags | (set(snapshot(self._qos._delivered)) - set(snapshot(self._qos._dirty)))

@@ -1,4 +1,4 @@
-"""Reports what the worker is doing to Redis, and keeps reporting whatever fails."""
+"""Writes the worker's presence to Redis at every heartbeat, in spite of any error."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from worker.training.task import TrainingTask
 logger = get_logger(__name__)
 T = TypeVar("T")
 
-#: Seconds until the next try after a failed beat.
+#: Seconds until the retry after a failed heartbeat.
 RETRY_SECONDS = 0.5
 #: Seconds for which a stopping worker waits for a heartbeat, which may be waiting for Redis.
 JOIN_SECONDS = 1.5
 
 
 class Heartbeat(threading.Thread):
-    """A thread with its own connection to Redis, which does the same three times per lease until it is stopped.
+    """A thread that runs an action three times per lease, on its own connection to Redis, until it is stopped.
 
     Args:
         url: The address of Redis.
         lease: The lease, in seconds.
-        beat: What to do; an exception is logged and the beat retried soon.
-        failure: What a failed beat means, as the start of a log line.
-        farewell: What to do once at the end.
+        beat: The action. An exception is logged, and the action is retried soon.
+        failure: The beginning of the log line about an exception.
+        farewell: The action to run once at the end.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Heartbeat(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Beat until `stop` is called."""
+        """Call `beat` until `stop` is called."""
         interval = self._lease / 3
         with connect(self._url, self._lease / 4) as client:
             pause = 0.0
@@ -67,7 +67,7 @@ class Heartbeat(threading.Thread):
                 self._attempt(self._farewell, client)
 
     def stop(self) -> None:
-        """End the thread. One that waits for an absent Redis is left behind and ends with the process."""
+        """End the thread. If it waits for Redis, it is abandoned and ends with the process."""
         self._stopped.set()
         self.join(timeout=JOIN_SECONDS)
 
@@ -75,7 +75,7 @@ class Heartbeat(threading.Thread):
         try:
             action(client)
         except Exception as error:
-            # Whatever the error is: a worker that stops beating loses its leases, and its jobs are trained twice.
+            # Every error is caught: a worker without heartbeats loses its leases, and its jobs are trained twice.
             logger.warning("%s: %s", self._failure, error)
             return False
         return True
@@ -101,11 +101,11 @@ class WorkerState:
         self._taken = 0
 
     def loop_turned(self) -> None:
-        """Note that the event loop is alive."""
+        """Record that the event loop is running."""
         self._looped = time.time()
 
     def presence(self) -> Presence:
-        """Return the worker as it is now."""
+        """Return the current state of the worker."""
         c = self._c
         now = time.time()
         running = {request.id: request.time_start or now for request in snapshot(state.active_requests)}
@@ -161,7 +161,7 @@ class PresenceStep(bootsteps.StartStopStep):
             self._heartbeat.start()
 
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
-        """Report no longer, and leave the roster: all jobs have finished or are given back."""
+        """Stop the heartbeat and leave the roster. At this point all jobs have finished or are returned."""
         if self._heartbeat.ident is not None:
             self._heartbeat.stop()
 
@@ -176,7 +176,7 @@ class PresenceStep(bootsteps.StartStopStep):
 
 
 def snapshot(changing: Iterable[T]) -> list[T]:
-    """Return the items of a collection that another thread may change meanwhile."""
+    """Return the items of a collection that another thread may change at the same time."""
     while True:
         try:
             return list(changing)

@@ -1,4 +1,4 @@
-"""Whether a job may begin on this worker, and whether it must be alone."""
+"""Decides whether a job may begin on this worker, and whether it must run alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = get_task_logger(__name__)
 
 #: Seconds for which a worker holds a job whose data set it lacks, so that the queue does not spin.
 REFUSAL_SECONDS = 2.0
-#: Seconds between two tries to take the lock of isolation.
+#: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
 
 

@@ -1,4 +1,4 @@
-"""One attempt at a job, from its start to its result."""
+"""Executes one attempt at a job, from its start to its result."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 logger = get_task_logger(__name__)
 
-#: The least seconds between two progress reports: tiny jobs have hundreds of epochs a second.
+#: The shortest time between two progress reports, in seconds. Tiny jobs train hundreds of epochs per second.
 REPORT_SECONDS = 0.25
-#: The most accuracies in a progress report: those of the last epochs.
+#: The number of epochs, counted from the last, whose accuracies are in a progress report.
 REPORT_EPOCHS = 100
 
 
 class _StoppedError(Exception):
-    """Training ended because the worker is stopping. Never leaves this module."""
+    """The worker is stopping. Caught in this module."""
 
 
 class _CancelledError(Exception):
-    """Training ended because the job is cancelled, for the reason given. Never leaves this module."""
+    """The job is cancelled; the argument is the reason. Caught in this module."""
 
 
 def execute(task: TrainingTask, job: Job) -> Result:
@@ -141,7 +141,7 @@ class Execution:
         try:
             self.task.update_state(state=state, meta=report.model_dump())
         except redis.RedisError as error:
-            # A report is for display only: the job goes on without it.
+            # Reports are only shown, so training continues without one.
             logger.warning("Progress is not reported: %s", error)
         accuracy = 100 * report.validation_accuracy[-1]
         self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: validation accuracy {accuracy:.2f} %")

@@ -1,4 +1,4 @@
-"""What the processes of a pool share (a stop flag, a lock), and the limit of one thread for each of them."""
+"""The stop flag and the lock that the processes of a pool share, and their limit of one thread each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base class of the training task: what a worker's processes keep between jobs, and the attempt under way."""
+"""The base class of the training task: it holds what a worker's processes share, and records attempts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainingTask(Task):
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
     on_outcome: Callable[[str | None], None] = staticmethod(lambda _failure: None)
 
-    #: The attempt under way with its id; None until it begins. A thread makes one attempt at a time.
+    #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
 
     @cached_property
@@ -49,7 +49,7 @@ class TrainingTask(Task):
         Raises:
             DatasetError: the data set is missing or damaged.
         """
-        # Imported here because NumPy and scikit-learn take a second, and whoever only submits jobs needs neither.
+        # Imported here because NumPy and scikit-learn take a second, and the orchestrator needs neither to submit jobs.
         from nn.datasets.mnist import load_mnist
 
         settings = self.app.settings
@@ -67,7 +67,7 @@ class TrainingTask(Task):
         return IsolationLock()
 
     def preload(self) -> None:
-        """Create what the pool's processes shall share: to be called before the pool forks.
+        """Create the objects that the pool's processes share. Must be called before the pool forks.
 
         Raises:
             SeedsweepError: the data set is missing or damaged, or the kernel cannot be compiled.
@@ -91,7 +91,7 @@ class TrainingTask(Task):
         return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
 
     def before_start(self, *_: Any) -> None:
-        """Forget the attempt that this thread made before; Celery calls this before each execution."""
+        """Forget this thread's previous attempt. Celery calls this before each execution."""
         self._attempt.set(None)
 
     def begin_attempt(self, epochs: int) -> Attempt:

@@ -71,7 +71,7 @@ def _problem(job: Job, network: DeepNeuralNetwork, validation: Samples) -> str |
     if not all(np.isfinite(matrix).all() for matrix in network.weights_):
         return "diverged: a weight is infinite or not a number"
     if job.rule == "notebook":
-        # That rule cannot learn: it ends at chance by design, without a fault of the job.
+        # The notebook's rule cannot learn, so an accuracy at chance level is expected.
         return None
     accuracy = network.history_[-1].validation_accuracy
     chance = np.bincount(validation.labels).max() / len(validation)
