@@ -1,9 +1,9 @@
-"""The network as a scikit-learn classifier. Workers train through it, too: there is no other training loop."""
+"""The network as a scikit-learn classifier."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -19,7 +19,8 @@ from nn.engine import Engine, make_engine
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, check_options
 from nn.samples import Samples, pack
-from nn.weights import Weights, initial_weights
+from nn.training import Training
+from nn.weights import Weights
 
 #: A validation set: samples ready to use, or a pair of features and labels.
 ValidationSet = Samples | tuple[Any, ArrayLike]
@@ -112,13 +113,13 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         """
         self._check_parameters()
         samples = self._take_first(X, y)
-        self._start(samples)
+        training = self._begin(samples)
         if resume_from is not None:
-            self._resume(resume_from)
+            training.resume(resume_from)
+        self._follow(training)
         validation = self._take_validation(validation_set)
-        engine = self._make_engine()
-        while len(self.history_) < self.epochs:
-            self._train_epoch(engine, samples, validation)
+        for _ in training.run(samples, validation):
+            self._follow(training)
             if callback is not None:
                 callback(self)
         return self
@@ -140,12 +141,15 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 raise InvalidInputError("classes", classes, "the same as on the first call")
             samples = self._take(X, y)
+            training = Training(self.weights_, order_seed=self._order_seed, history=self.history_, **self._options())
         else:
             if classes is None and not isinstance(X, Samples):
                 raise InvalidInputError("classes", None, "all labels, on the first call of partial_fit")
             samples = self._take_first(X, y, classes)
-            self._start(samples)
-        self._train_epoch(self._make_engine(), samples, None)
+            training = self._begin(samples)
+        training.epochs = len(training.history) + 1
+        for _ in training.run(samples, None):
+            self._follow(training)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -226,46 +230,24 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             )
         return index
 
-    def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> None:
-        started = time.perf_counter()
-        epoch = len(self.history_) + 1
-        order = np.random.RandomState([self._order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
-        engine.train_epoch(samples, float(self.learning_rate), order)
-        accuracies = self._measure(engine, validation) if validation is not None else (None, None)
-        self.weights_ = engine.weights()
-        self.history_.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
-
-    def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
-        predictions = engine.predict(validation)
-        accuracy = float(np.mean(predictions == validation.labels))
-        if self.rule != "notebook":
-            return accuracy, None
-        from nn.notebook import notebook_accuracy
-
-        return accuracy, float(notebook_accuracy(predictions, validation.labels, len(self.classes_)))
-
-    def _start(self, samples: Samples) -> None:
+    def _begin(self, samples: Samples) -> Training:
         """Draw the initial weights and the seed of the shuffled orders."""
-        random_state = check_random_state(self.random_state)
+        seed = self.random_state
+        random_state = int(seed) if isinstance(seed, Integral) else check_random_state(seed)
         hidden_1, hidden_2 = self.hidden_layer_sizes
         sizes = samples.n_features, int(hidden_1), int(hidden_2), len(self.classes_)
-        self.weights_ = initial_weights(sizes, random_state, self.dtype)
-        self.history_ = []
-        if isinstance(self.random_state, Integral):
-            self._order_seed = int(self.random_state)
-        else:
-            self._order_seed = int(random_state.randint(2**32, dtype=np.uint32))
+        return Training.begin(sizes, random_state, dtype=self.dtype, **self._options())
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        expected = self.weights_
-        if checkpoint.epochs > self.epochs:
-            raise InvalidInputError("resume_from", f"{checkpoint.epochs} epochs", f"at most {self.epochs}, the epochs")
-        for name, matrix, drawn in zip(Weights._fields, checkpoint.weights, expected, strict=True):
-            if (matrix.shape, matrix.dtype) != (drawn.shape, drawn.dtype):
-                found = f"{name} of {matrix.shape}, {matrix.dtype}"
-                raise InvalidInputError("resume_from", found, f"{drawn.shape}, {drawn.dtype}")
-        self.weights_ = checkpoint.weights
-        self.history_ = list(checkpoint.history)
+    def _options(self) -> dict[str, Any]:
+        """Return the parameters that a training has, too."""
+        parameters = self.get_params(deep=False)
+        return {each.name: parameters[each.name] for each in fields(Training) if each.name in parameters}
+
+    def _follow(self, training: Training) -> None:
+        """Show the state of a training in the attributes."""
+        self.weights_ = training.weights
+        self.history_ = training.history
+        self._order_seed = training.order_seed
 
     def _make_engine(self) -> Engine:
         return make_engine(self.engine, self.weights_, loss=self.loss, rule=self.rule)

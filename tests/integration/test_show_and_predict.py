@@ -196,7 +196,7 @@ def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Pa
             "--image",
             "none.png",
         ): "--image: 'none.png' is not a file; allowed: a picture of at least ",
-        ("predict", "good", "--image", str(text)): f"--image: {str(text)!r} is not a picture in a format that Pillow",
+        ("predict", "good", "--image", str(text)): f"--image: {str(text)!r} is not a picture; allowed: BMP, GIF",
         ("predict", "good"): "Missing option '--image'.",
         ("show", "good"): "Missing argument 'JOB'.",
     }.items():

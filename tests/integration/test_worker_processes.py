@@ -27,9 +27,8 @@ def test_each_process_uses_one_thread(observed: dict[str, Any]) -> None:
     assert observed["numba"] == 1
 
 
-def test_the_data_set_is_loaded_before_the_fork_and_mapped(observed: dict[str, Any]) -> None:
+def test_the_data_set_is_loaded_before_the_fork(observed: dict[str, Any]) -> None:
     assert observed["loaded"]
-    assert {path.rsplit("/", 1)[1] for path in observed["files"]} >= {"train_values.npy", "train_indices.npy"}
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ logger = get_logger(__name__)
 
 @signals.task_postrun.connect(weak=False)
 def tell(**_: Any) -> None:
-    """Log what `threads` and `mapped` see, as one line of JSON after `OBSERVED`."""
-    logger.info("OBSERVED %s", json.dumps(threads() | mapped()))
+    """Log what `threads` and `loaded` see, as one line of JSON after `OBSERVED`."""
+    logger.info("OBSERVED %s", json.dumps(threads() | loaded()))
 
 
 def threads() -> dict[str, Any]:
@@ -33,13 +33,10 @@ def threads() -> dict[str, Any]:
     }
 
 
-def mapped() -> dict[str, Any]:
-    """Return whether this process has the data set, and whether it is a map of a file."""
+def loaded() -> dict[str, Any]:
+    """Return whether this process has the data set, without loading it."""
     from celery import current_app
 
     from worker.messages import TRAIN
 
-    dataset = current_app.tasks[TRAIN].__dict__.get("dataset")
-    with open("/proc/self/maps") as maps:  # noqa: PTH123
-        files = [line.split()[-1] for line in maps if line.rstrip().endswith(".npy")]
-    return {"loaded": dataset is not None, "files": sorted(set(files))}
+    return {"loaded": "dataset" in current_app.tasks[TRAIN].__dict__}

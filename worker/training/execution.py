@@ -20,7 +20,7 @@ from worker.training.trainer import TrainingOutcome, layer_sizes, train
 
 if TYPE_CHECKING:
     from nn.checkpoint import Checkpoint
-    from nn.network import DeepNeuralNetwork
+    from nn.training import Training
     from worker.records.attempts import Attempt
     from worker.training.task import TrainingTask
 
@@ -105,29 +105,29 @@ class Execution:
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
 
-    def _after_epoch(self, network: DeepNeuralNetwork) -> None:
+    def _after_epoch(self, training: Training) -> None:
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
             raise _CancelledError(reason)
-        if len(network.history_) == self.job.epochs:
+        if len(training.history) == self.job.epochs:
             return
         now = time.monotonic()
         if self.task.stopping.is_set():
-            self._save(network, now)
-            self._report(network, state=GIVEN_BACK)
+            self._save(training, now)
+            self._report(training, state=GIVEN_BACK)
             raise _StoppedError
         if now - self._saved >= self.task.app.settings.checkpoint_seconds:
-            self._save(network, now)
+            self._save(training, now)
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            self._report(network)
+            self._report(training)
 
-    def _save(self, network: DeepNeuralNetwork, now: float) -> None:
-        self.checkpoints.save(self.task_id, self.job, network.checkpoint())
+    def _save(self, training: Training, now: float) -> None:
+        self.checkpoints.save(self.task_id, self.job, training.checkpoint())
         self._saved = now
 
-    def _report(self, network: DeepNeuralNetwork, state: str = PROGRESS) -> None:
-        history = network.history_
+    def _report(self, training: Training, state: str = PROGRESS) -> None:
+        history = training.history
         report = Report(
             epoch=len(history),
             epochs=self.job.epochs,

@@ -10,8 +10,8 @@ import numpy as np
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import Dataset
 from nn.kernel.engine import warm_up
-from nn.network import DeepNeuralNetwork
 from nn.samples import Samples
+from nn.training import Training
 from nn.weights import LayerSizes, to_safetensors
 from worker.job import Job
 
@@ -40,7 +40,7 @@ def train(
     job: Job,
     dataset: Dataset,
     *,
-    on_epoch: Callable[[DeepNeuralNetwork], object] | None = None,
+    on_epoch: Callable[[Training], object] | None = None,
     resume_from: Checkpoint | None = None,
 ) -> TrainingOutcome:
     """Train a job. The weights depend on the job and the data set only, whether or not training was interrupted.
@@ -48,32 +48,30 @@ def train(
     Args:
         job: The job.
         dataset: The data set whose digest the job names.
-        on_epoch: Called after each epoch with the network; an exception that it raises ends the training.
+        on_epoch: Called after each epoch with the training; an exception that it raises ends the training.
         resume_from: A checkpoint of the same job.
 
     Raises:
         InvalidInputError: the checkpoint is of a network of another shape, or has too many epochs.
     """
-    network = DeepNeuralNetwork(
-        **{name: value for name, value in job.options.items() if name != "limit"}, random_state=job.seed
-    )
-    network.fit(
-        dataset.train.first(job.limit),
-        validation_set=dataset.validation,
-        callback=on_epoch,
-        resume_from=resume_from,
-    )
-    problem = _problem(job, network, dataset.validation)
-    return TrainingOutcome(to_safetensors(network.weights_), tuple(network.history_), problem)
+    options = {name: value for name, value in job.options.items() if name not in ("hidden_layer_sizes", "limit")}
+    training = Training.begin(layer_sizes(job, dataset), job.seed, **options)
+    if resume_from is not None:
+        training.resume(resume_from)
+    for _ in training.run(dataset.train.first(job.limit), dataset.validation):
+        if on_epoch is not None:
+            on_epoch(training)
+    problem = _problem(job, training, dataset.validation)
+    return TrainingOutcome(to_safetensors(training.weights), tuple(training.history), problem)
 
 
-def _problem(job: Job, network: DeepNeuralNetwork, validation: Samples) -> str | None:
-    if not all(np.isfinite(matrix).all() for matrix in network.weights_):
+def _problem(job: Job, training: Training, validation: Samples) -> str | None:
+    if not all(np.isfinite(matrix).all() for matrix in training.weights):
         return "diverged: a weight is infinite or not a number"
     if job.rule == "notebook":
         # The notebook's rule cannot learn, so an accuracy at chance level is expected.
         return None
-    accuracy = network.history_[-1].validation_accuracy
+    accuracy = training.history[-1].validation_accuracy
     chance = np.bincount(validation.labels).max() / len(validation)
     if accuracy is not None and accuracy <= chance:
         return (

@@ -1,0 +1,119 @@
+"""The training loop, the only one: `DeepNeuralNetwork` and the workers train through it.
+
+It does not import scikit-learn, which takes a second that every worker would wait for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.checkpoint import Checkpoint, EpochRecord
+from nn.engine import Engine, make_engine
+from nn.errors import InvalidInputError
+from nn.samples import Samples
+from nn.weights import LayerSizes, Weights, initial_weights
+
+
+@dataclass
+class Training:
+    """A network in training.
+
+    Attributes:
+        weights: The weights after the last epoch of the history.
+        learning_rate: The step size of gradient descent.
+        epochs: The number of epochs that `run` trains to.
+        loss: As for `nn.engine.make_engine`, like `rule` and `engine`.
+        rule: See `loss`.
+        shuffle: Whether each epoch takes the samples in a new order.
+        engine: See `loss`.
+        order_seed: The order of epoch k is `RandomState([order_seed, k]).permutation(n_samples)`: it does not depend on
+            the epochs before.
+        history: One record per epoch trained so far.
+    """
+
+    weights: Weights
+    learning_rate: float
+    epochs: int
+    loss: str
+    rule: str
+    shuffle: bool
+    engine: str
+    order_seed: int
+    history: list[EpochRecord] = field(default_factory=list)
+
+    @classmethod
+    def begin(
+        cls,
+        layer_sizes: LayerSizes,
+        random_state: int | np.random.RandomState,
+        *,
+        dtype: str,
+        **options: Any,
+    ) -> Training:
+        """Draw the initial weights, and the seed of the orders.
+
+        Args:
+            layer_sizes: The widths of the network, those of its hidden layers among them.
+            random_state: A seed, which is the seed of the orders, too; or a generator, which draws that next.
+            dtype: `float32` or `float64`.
+            options: The other attributes.
+        """
+        if isinstance(random_state, np.random.RandomState):
+            weights = initial_weights(layer_sizes, random_state, dtype)
+            order_seed = int(random_state.randint(2**32, dtype=np.uint32))
+        else:
+            weights = initial_weights(layer_sizes, np.random.RandomState(random_state), dtype)
+            order_seed = random_state
+        return cls(weights, order_seed=order_seed, **options)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same training.
+
+        Raises:
+            InvalidInputError: the checkpoint has more epochs, or weights of another shape or dtype.
+        """
+        if checkpoint.epochs > self.epochs:
+            raise InvalidInputError("resume_from", f"{checkpoint.epochs} epochs", f"at most {self.epochs}, the epochs")
+        for name, matrix, drawn in zip(Weights._fields, checkpoint.weights, self.weights, strict=True):
+            if (matrix.shape, matrix.dtype) != (drawn.shape, drawn.dtype):
+                found = f"{name} of {matrix.shape}, {matrix.dtype}"
+                raise InvalidInputError("resume_from", found, f"{drawn.shape}, {drawn.dtype}")
+        self.weights = checkpoint.weights
+        self.history = list(checkpoint.history)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the training so far, for `resume`."""
+        return Checkpoint(self.weights, tuple(self.history))
+
+    def run(self, samples: Samples, validation: Samples | None) -> Iterator[EpochRecord]:
+        """Train the epochs that are missing; yield after each one, with `weights` and `history` up to date."""
+        engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
+        while len(self.history) < self.epochs:
+            yield self._train_epoch(engine, samples, validation)
+
+    def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> EpochRecord:
+        started = time.perf_counter()
+        epoch = len(self.history) + 1
+        engine.train_epoch(samples, float(self.learning_rate), self._order(epoch, len(samples)))
+        accuracies = self._measure(engine, validation) if validation is not None else (None, None)
+        self.weights = engine.weights()
+        self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
+        return self.history[-1]
+
+    def _order(self, epoch: int, n_samples: int) -> NDArray[np.int64] | None:
+        return np.random.RandomState([self.order_seed, epoch]).permutation(n_samples) if self.shuffle else None
+
+    def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
+        predictions = engine.predict(validation)
+        accuracy = float(np.mean(predictions == validation.labels))
+        if self.rule != "notebook":
+            return accuracy, None
+        from nn.notebook import notebook_accuracy
+
+        return accuracy, float(notebook_accuracy(predictions, validation.labels, len(self.weights.W3)))
