@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.weights import initial_weights
@@ -25,6 +26,7 @@ def failure(cluster: Cluster, run: str) -> Exception:
     return error
 
 
+@pytest.mark.slow(reason="waits between three lost processes")
 def test_a_job_that_kills_its_process_is_given_up_and_the_worker_lives(cluster: Cluster) -> None:
     # Given a worker, and a job whose process dies each time it is tried
     worker = cluster.start_worker(SEEDSWEEP_BREAKER_FAILURES="2")
@@ -73,6 +75,7 @@ def test_a_job_that_kills_whole_workers_is_given_up_and_can_be_submitted_afresh(
         cluster.close()
 
 
+@pytest.mark.slow(reason="waits for several leases to end")
 def test_a_job_is_not_given_up_for_what_another_one_does(cluster: Cluster) -> None:
     # Given a worker that trains two jobs at once, one of which takes the whole worker down whenever it is tried
     good, bad = (cluster.submit(make_job(seed=seed, **LONG)).id for seed in range(2))

@@ -114,6 +114,7 @@ def test_other_applications_on_the_same_redis_leave_the_jobs_alone(cluster: Clus
     assert cluster.result(run).attempts == 1
 
 
+@pytest.mark.slow(reason="trains 1,500 epochs beside an outage")
 def test_leases_are_renewed_while_a_result_backend_of_its_own_is_away(
     cluster: Cluster, short_path: Path, cache_dir: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_redis_that_restarts_does_not_lose_or_double_a_job(persistent_cluster:
     assert [cluster.result(run).attempts for run in runs] == [1, 1]
 
 
+@pytest.mark.slow(reason="waits for several leases to end")
 def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster, cache_dir: Path) -> None:
     # Given a worker that is frozen in the middle of a job for longer than its lease
     frozen = cluster.start_worker()

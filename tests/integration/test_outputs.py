@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import QUICK, SMALL, CommandLine
 
 
@@ -23,6 +25,7 @@ def test_an_output_that_knows_few_characters_costs_no_result(command_line: Comma
         assert "There is no sweep 'caf\\udce9'" in done.stderr
 
 
+@pytest.mark.slow(reason="starts a command for each way to lose an output")
 def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: CommandLine) -> None:
     command_line.finished("a", *QUICK)
     for arguments in (

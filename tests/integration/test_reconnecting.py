@@ -16,9 +16,8 @@ from worker.messages import signature
 from worker.training.trainer import train
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow(reason="SIGKILL is the harder case"))]
-)
+@pytest.mark.slow(reason="waits for a restart of Redis and for a lease to end")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
     persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path, how: signal.Signals
 ) -> None:

@@ -181,6 +181,7 @@ def test_cut_connections_are_made_anew(command_line: CommandLine, cluster: Clust
     assert_whole(command_line, "a", clean)
 
 
+@pytest.mark.slow(reason="waits for a network that is silent")
 def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     command_line: CommandLine, cluster: Cluster, proxy: Proxy, clean: bytes
 ) -> None:

@@ -32,7 +32,7 @@ def refuse_writes(cluster: Cluster, seconds: float) -> None:
     client.config_set("min-replicas-to-write", 0)
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(600, marks=[SLOW, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=[SLOW, pytest.mark.timeout(900)])])
 def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster, seconds: int) -> None:
     # Given two workers with few descriptors
     limited = ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")

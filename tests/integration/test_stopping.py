@@ -87,6 +87,7 @@ def test_an_epoch_that_takes_too_long_is_cut_off(redis_server: RedisServer, tmp_
         cluster.close()
 
 
+@pytest.mark.slow(reason="waits for a Redis that stays silent, and trains 1,500 epochs")
 def test_a_worker_ends_although_redis_does_not_answer(
     redis_server: RedisServer, tmp_path: Path, cache_dir: Path
 ) -> None:

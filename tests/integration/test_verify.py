@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder
@@ -161,6 +163,7 @@ def test_an_interrupted_verification_leaves_nothing_queued(command_line: Command
 LONG = ("--seeds", "0-1", "--learning-rates", "0.03", "--epochs", "300", "--limit", "1000")
 
 
+@pytest.mark.slow(reason="runs and interrupts several verifications on a cluster")
 def test_what_only_a_verification_ran_leaves_nothing_on_the_cluster(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
@@ -182,6 +185,7 @@ def test_what_only_a_verification_ran_leaves_nothing_on_the_cluster(
     assert durable_keys(cluster) == before
 
 
+@pytest.mark.slow(reason="waits for a worker that hangs")
 def test_a_verification_does_not_wait_for_ever_for_a_worker_that_hangs(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
@@ -250,6 +254,7 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
     assert warning in done.stderr
 
 
+@pytest.mark.slow(reason="waits for a lease to end in the middle of a sweep")
 def test_a_row_tells_why_its_job_took_several_attempts(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep in whose first job the worker's process is killed
     process = command_line.start(

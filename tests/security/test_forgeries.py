@@ -54,7 +54,7 @@ def test_a_job_under_another_jobs_name_is_refused(cluster: Cluster) -> None:
     cluster.app.tasks[TRAIN].apply_async(kwargs={"job": sent.model_dump(mode="json")}, task_id=wanted.key)
     # Then it is not trained
     error = cluster.wait_for_state(wanted.key, "FAILURE", "SUCCESS")["result"]
-    assert "its job's key is" in str(error)
+    assert str(error) == f"the task id is {wanted.key!r}; the job's key is {sent.key}"
 
 
 def forge(cluster: Cluster, server: SecuredServer, key: str, result: Result) -> None:
