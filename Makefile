@@ -43,8 +43,8 @@ PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
 test: $(VENV)/.dev ## run the tests (five minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
-test-unit: $(VENV)/.dev ## run the tests that need no server and start no process
-	$(PARALLEL) -m "not slow and not process" tests/unit $(ARGS)
+test-unit: $(VENV)/.dev ## run the tests that need no server, start no process and compile nothing (20 seconds)
+	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow and not process and not compiles" tests/unit $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)

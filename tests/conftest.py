@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
         if isinstance(item, pytest.Function) and SERVERS.intersection(item.fixturenames):
             item.add_marker("queue")
+            item.add_marker("process")
 
 
 @pytest.fixture
@@ -60,8 +62,11 @@ def persistent_redis_server(short_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where prepared data is kept, once for all tests."""
-    return tmp_path_factory.mktemp("cache")
+    """Where prepared data and finished sweeps are kept, once for all tests and their processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
     with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
         line = CommandLine(tmp_path_factory.mktemp("swept"), Path(temporary), cache_dir)
         rates = ("--seeds", "0", "--learning-rates")
-        line.run("sweep", *rates, "0.003,0.03", "--epochs", "2", "--name", "good")
-        line.run("sweep", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
-                 "--engine", "numpy", "--limit", "300", "--name", "printed")  # fmt: skip
-        line.run("sweep", *rates, "1e300", "--epochs", "1", "--limit", "100", "--name", "diverged")
+        line.finished("good", *rates, "0.003,0.03", "--epochs", "2")
+        line.finished("printed", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
+                      "--engine", "numpy", "--limit", "300")  # fmt: skip
+        line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100")
         try:
             yield line
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -62,10 +63,14 @@ class CommandLine:
         return done
 
     def finished(self, name: str, *words: str) -> None:
-        """Put a finished sweep of the embedded cluster into the folder, trained once for the tests of a process."""
+        """Put a finished sweep of the embedded cluster into the folder, trained once for all tests."""
         kept = self._finished / hashlib.sha256(json.dumps([name, words]).encode()).hexdigest()[:16]
-        if not (kept / name / "leaderboard.json").exists():
-            self.run("sweep", *words, "--name", name, "--output", str(kept))
+        kept.mkdir(parents=True, exist_ok=True)
+        with (kept / "lock").open("w") as lock:
+            # Of several test processes, one trains it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (kept / name / "leaderboard.json").exists():
+                self.run("sweep", *words, "--name", name, "--output", str(kept))
         shutil.copytree(kept / name, self.sweep(name))
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:

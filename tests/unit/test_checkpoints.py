@@ -20,6 +20,8 @@ from worker.records.checkpoints import Checkpoints, pack, unpack
 from worker.records.store import Store
 from worker.training.trainer import layer_sizes, train
 
+pytestmark = pytest.mark.compiles
+
 JOB = make_job(rule="notebook")
 HISTORY = (EpochRecord(1, 0.25, 0.5, 10.0), EpochRecord(2, 0.125, 0.75, 94.5))
 #: The network of `JOB` on images of two pixels.

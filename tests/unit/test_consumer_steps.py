@@ -27,6 +27,7 @@ print(*(step.__name__ for step in blueprint._finalize_steps(steps)))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("seed", range(6))
 def test_no_hash_seed_changes_which_step_wraps_which(seed: int) -> None:
     # Given Celery's steps, which are a set, in a process with a hash seed of its own

@@ -17,6 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nn import DeepNeuralNetwork
 
+pytestmark = pytest.mark.compiles
+
 
 @parametrize_with_checks([DeepNeuralNetwork()])
 def test_scikit_learns_whole_suite(estimator, check) -> None:

@@ -16,6 +16,8 @@ from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
 from nn.weights import Weights, initial_weights
 
+pytestmark = pytest.mark.compiles
+
 MNIST_SHAPE = (784, 128, 64, 10)
 #: How far the weights may be apart after some thousand samples: rounding, and nothing else.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}

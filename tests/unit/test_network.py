@@ -17,6 +17,8 @@ from nn.notebook import notebook_accuracy
 from nn.samples import Samples, pack
 from nn.weights import Weights, initial_weights, to_safetensors
 
+pytestmark = pytest.mark.compiles
+
 N = 300
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.compiles
+
 PAGE = (ROOT / "docs" / "notebook.md").read_text()
 
 

@@ -16,6 +16,8 @@ from nn.notebook import notebook_accuracy, notebook_engine
 from nn.samples import pack
 from nn.weights import Weights, initial_weights
 
+pytestmark = pytest.mark.compiles
+
 SHAPE = (784, 128, 64, 10)
 
 

@@ -13,6 +13,8 @@ from tests.support.cluster import make_job
 from worker.steps.breaker import Breaker
 from worker.training.trainer import train
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.fixture(scope="module")
 def dataset(cache_dir: Path) -> Dataset:
