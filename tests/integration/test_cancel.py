@@ -92,7 +92,9 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     address = cluster.server.url
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
     cluster.start_worker()
-    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    description = command_line.sweep("a") / "sweep.json"
+    wait_for(description.exists, "the sweep")
+    jobs = json.loads(description.read_text())["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     # When it is cancelled
     done = command_line.run("cancel", "a", "--json", "--broker", address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def test_its_history_outlives_a_kill_and_is_bounded(cluster: Cluster, flower: Fl
     known = flower.tasks("SUCCESS").keys()
     assert known == set(jobs[-30:])
     # When it is killed once its file is written, and starts again
-    written = flower.written()
-    wait_for(lambda: flower.written() > written, "its file to be written")
+    # Not the file that it was writing when it knew the last one.
+    known_at = time.time_ns()
+    wait_for(lambda: flower.written() > known_at + 2 * 10**9, "its file to be written")
     flower.stop(signal.SIGKILL)
     flower.start()
     # Then it knows them still
