@@ -45,15 +45,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def sync_folder(folder: Path) -> None:
     """Write the names in a folder to disk: until then, a power cut can undo that a file was made or renamed.
 
-    Raises:
-        OSError: the folder cannot be opened. A file system that cannot sync folders is no error.
+    The file has its name already, so that a folder that cannot be synced (it is not readable, or its file system cannot
+    do it) is no error.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:

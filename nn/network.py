@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine, make_engine
 from nn.errors import InvalidInputError
-from nn.options.network import MAX_SEED, check_options
+from nn.options.network import MAX_SEED, NetworkOptions, check_options
 from nn.samples import Samples, pack
 from nn.training import Training
 from nn.weights import Weights
@@ -122,6 +122,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             self._follow(training)
             if callback is not None:
                 callback(self)
+                # It may change the rate for the next epoch, or end the training.
+                training.learning_rate, training.epochs = self.learning_rate, self.epochs
         return self
 
     def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
@@ -175,7 +177,9 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         parameters = self.get_params(deep=False)
         seed = parameters.pop("random_state")
         try:
-            check_options(**{name: _plain(value) for name, value in parameters.items()})
+            # A subclass may have parameters of its own.
+            known = parameters.keys() & NetworkOptions.model_fields.keys()
+            check_options(**{name: _plain(parameters[name]) for name in parameters if name in known})
         except InvalidInputError as error:
             raise InvalidInputError(error.field, parameters[error.field], error.allowed) from None
         if isinstance(seed, Integral) and not 0 <= int(seed) <= MAX_SEED:

@@ -58,9 +58,9 @@ class Interruption:
             yield
         finally:
             self._shields -= 1
-        if self._waiting is not None and not self._shields:
-            waiting, self._waiting = self._waiting, None
-            self._interrupt(waiting)
+            if self._waiting is not None and not self._shields:
+                waiting, self._waiting = self._waiting, None
+                self._interrupt(waiting)
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         if self._shields:

@@ -25,6 +25,9 @@ MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949
 #: The folder of MNIST's four files in this package.
 BUNDLED = Path(__file__).parent.parent / "data"
 
+#: The largest images in all that a cached data set is unpacked to, in bytes. MNIST has 55 MB.
+MAX_CONTENT_BYTES = 2**33
+
 _SPLITS = ("train", "validation")
 _PARTS: dict[str, np.dtype[Any]] = {
     "indptr": np.dtype("<i8"),
@@ -181,12 +184,14 @@ def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset 
         return None
     prepared = _from_arrays(source, digest, arrays)
     # Whoever can write to the cache could have stored other images, labels, or another split under this digest.
-    order = np.sort(prepared.order)
+    sizes = len(prepared.train), len(prepared.validation)
+    order, expected = prepared.order, _expected_split(sum(sizes))
     is_data_set = (
-        np.array_equal(order, np.arange(len(prepared.train) + len(prepared.validation)))
-        and np.array_equal(prepared.order, _expected_order(len(order)))
+        sizes == tuple(map(len, expected))
+        and np.array_equal(order, np.concatenate(expected))
         and _are_images(prepared.train)
         and _are_images(prepared.validation)
+        and len(order) * prepared.train.n_features <= MAX_CONTENT_BYTES
         and content_digest(*_content(prepared)) == digest
     )
     return prepared if is_data_set else None
@@ -245,11 +250,11 @@ def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return train, validation
 
 
-def _expected_order(n: int) -> NDArray[np.int64]:
-    """Return the training rows, then the validation rows, of `_split`: scikit-learn's rule, without its import."""
+def _expected_split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what `_split` returns: scikit-learn's rule, without its import."""
     drawn = np.random.RandomState(42).permutation(n)
     n_validation = math.ceil(0.15 * n)
-    return np.concatenate([drawn[n_validation:], drawn[:n_validation]])
+    return drawn[n_validation:], drawn[:n_validation]
 
 
 def _from_arrays(source: str, digest: str, arrays: dict[str, NDArray[Any]]) -> Dataset:

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.results import Cancelled
 from orchestrator.sweeps.manifest import Manifest
 
 _REASON = "the sweep {} was cancelled"
@@ -56,7 +57,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     If the sweep is finished, or all of its jobs have ended, nothing is written.
     """
     jobs = set(manifest.jobs)
-    if cluster.registry.finished(manifest.name) or cluster.results.ended(jobs).keys() == jobs:
+    is_finished = cluster.registry.finished(manifest.name) and not _held(cluster, jobs)
+    if is_finished or cluster.results.ended(jobs).keys() == jobs:
         return Cancellation(withdrawn=set(), ending=set(), ended=jobs, wanted={})
     queued = cluster.queue.queued() & jobs
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
@@ -66,7 +68,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     cluster.registry.cancel(manifest, reason(manifest.name))
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.
-    by_session = queued & (done.absent | done.ended | cluster.results.ended(done.ending).keys())
+    states = cluster.results.ended(queued - done.withdrawn)
+    by_session = queued & done.absent | {key for key, state in states.items() if isinstance(state, Cancelled)}
     return dataclasses.replace(
         done,
         withdrawn=done.withdrawn | by_session,

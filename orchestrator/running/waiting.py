@@ -17,10 +17,11 @@ from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
 
-#: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long. The maximum
-#: limits the pause after a poll that waited for an outage.
+#: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long.
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 10.0
+#: Seconds after which a poll was held up by an outage: to read the states of 100,000 jobs takes less.
+LONGEST_POLL = 5.0
 
 
 class Waiting:
@@ -73,7 +74,8 @@ class Waiting:
             self._sweep.keep()
         started = time.monotonic()
         states = self._cluster.results.states(self._open)
-        self._pause = share_of_time(time.monotonic() - started, SHORTEST_PAUSE, LONGEST_PAUSE)
+        seconds = time.monotonic() - started
+        self._pause = share_of_time(seconds if seconds < LONGEST_POLL else 0.0, SHORTEST_PAUSE, LONGEST_PAUSE)
         running: dict[str, Report | None] = {}
         ended: dict[str, Ended] = {}
         for task_id, state in states.items():

@@ -114,7 +114,29 @@ def test_a_second_entry_of_one_pixel_is_not_taken(small_folder: Path, cached: Pa
 def test_the_split_is_scikit_learns(n: int) -> None:
     train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)
 
-    assert np.array_equal(mnist_module._expected_order(n), np.concatenate([train, validation]))
+    expected = mnist_module._expected_split(n)
+    assert [part.tolist() for part in expected] == [train.tolist(), validation.tolist()]
+
+
+def test_another_boundary_of_the_split_is_not_taken(small_folder: Path, cached: Path, fresh: Dataset) -> None:
+    # Given the same images in the same order, of which five are to train on and the others to validate with
+    kept = {path.stem: np.load(path) for path in cached.glob("*.npy")}
+    entries = int(kept["train_indptr"][5])
+    moved = {
+        "train_indptr": kept["train_indptr"][:6],
+        "validation_indptr": np.concatenate(
+            [kept["train_indptr"][5:], kept["train_indptr"][-1] + kept["validation_indptr"][1:]]
+        )
+        - entries,
+        "train_labels": kept["train_labels"][:5],
+        "validation_labels": np.concatenate([kept["train_labels"][5:], kept["validation_labels"]]),
+    }
+    for part in ("indices", "values"):
+        moved[f"train_{part}"] = kept[f"train_{part}"][:entries]
+        moved[f"validation_{part}"] = np.concatenate([kept[f"train_{part}"][entries:], kept[f"validation_{part}"]])
+    array_cache.save(cached, fresh.digest, kept | moved)
+
+    assert same_data(load_mnist(small_folder, cache_dir=cached.parent), fresh)
 
 
 @pytest.mark.process

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nn.datasets import cache as array_cache
-from nn.files import open_regular, read_regular, remove_stale, write_atomically
+from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
 
 #: Called as `write_atomically` calls a file until it is whole.
 STALE = f".a.npy.{'0' * 32}.tmp"
@@ -166,3 +166,13 @@ def test_a_file_that_grows_is_not_read_beyond_the_bound(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fdopen", grow)
 
     assert read_regular(path, 5) == b"12345"
+
+
+def test_a_folder_that_may_be_written_and_not_read_takes_files(tmp_path: Path) -> None:
+    # As root reads every folder, the folder is one that cannot be opened as such: it is gone by then.
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    sync_folder(folder / "none")
+
+    write_atomically(folder / "file", lambda file: file.write(b"content"))
+    assert (folder / "file").read_bytes() == b"content"

@@ -383,3 +383,39 @@ def test_errors_can_be_imported_without_the_network() -> None:
 
     assert done.stdout.strip() == "set()"
     assert "module 'nn' has no attribute 'no_such_name'" in done.stderr
+
+
+class TestSteering:
+    """A callback may steer the training that it watches."""
+
+    def test_it_may_end_the_training(self, train: Samples) -> None:
+        def stop(trained: DeepNeuralNetwork) -> None:
+            trained.epochs = 2
+
+        stopped = network().fit(train, callback=stop)
+
+        assert len(stopped.history_) == 2
+        assert bits(stopped) == bits(network(epochs=2).fit(train))
+
+    def test_it_may_change_the_learning_rate(self, train: Samples) -> None:
+        def decay(trained: DeepNeuralNetwork) -> None:
+            trained.learning_rate = 0.001
+
+        decayed = network(epochs=2).fit(train, callback=decay)
+
+        first = network(epochs=1).fit(train)
+        by_hand = network(epochs=2, learning_rate=0.001).fit(train, resume_from=first.checkpoint())
+        assert bits(decayed) == bits(by_hand)
+
+
+def test_a_subclass_may_have_parameters_of_its_own(train: Samples) -> None:
+    class Named(DeepNeuralNetwork):
+        def __init__(self, name: str = "", *, epochs: int = 1, random_state: int = 7) -> None:
+            super().__init__(epochs=epochs, random_state=random_state)
+            self.name = name
+
+        def get_params(self, deep: bool = True) -> dict[str, object]:
+            plain = DeepNeuralNetwork(epochs=self.epochs, random_state=self.random_state)
+            return plain.get_params(deep) | {"name": self.name}
+
+    assert bits(Named("mine").fit(train)) == bits(network(epochs=1).fit(train))

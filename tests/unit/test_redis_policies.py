@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -100,3 +101,19 @@ def test_the_orchestrator_does_not_wait_for_a_full_server_or_a_dead_cluster(redi
     redis_server.stop()
     with pytest.raises(RuntimeError, match="the server ended"):
         WaitingRedis(client, Patience("", client, lambda _: None, ended)).get("name")
+
+
+def test_a_patient_client_waits_for_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given more failures than a power of two can count in a float
+    failures = iter([redis.ConnectionError("away")] * 1500)
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    def command() -> str:
+        for failure in failures:
+            raise failure
+        return "an answer"
+
+    assert Patient().run(command) == "an answer"
+    assert len(pauses) == 1500
+    assert max(pauses) <= 2.0

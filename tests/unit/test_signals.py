@@ -46,6 +46,18 @@ def test_a_shielded_step_is_finished_first() -> None:
     assert steps == ["finished"]
 
 
+def test_a_signal_counts_although_the_shielded_step_fails() -> None:
+    interruption = Interruption()
+
+    def failing_step() -> None:
+        with interruption.shield():
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise ValueError
+
+    with interruption.handling(), pytest.raises(Interrupted):
+        failing_step()
+
+
 def test_a_second_signal_does_not_disturb_the_way_out() -> None:
     steps = []
 

@@ -18,6 +18,8 @@ from worker.redis.connection import is_transient
 
 logger = get_logger(__name__)
 
+_PENDING = {"status": states.PENDING, "result": None}
+
 #: Replaces a task's state, unless it has changed since it was read.
 #: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it; 0 for no expiry.
 #: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent.
@@ -54,13 +56,12 @@ class LedgerBackend(RedisBackend):
 
     def decode_result(self, payload: Any) -> dict[str, Any]:
         """Return the stored state; `PENDING` if it is invalid or compressed."""
+        meta = _parse(payload)
         try:
-            meta = json.loads(payload)  # type: ignore[no-untyped-call]
-            if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
-                return dict(self.meta_from_decoded(meta))
+            return dict(self.meta_from_decoded(meta))
         except Exception as error:
             logger.warning("A stored task state is invalid: %r", error)
-        return {"status": states.PENDING, "result": None}
+        return dict(_PENDING)
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Return whether the error is transient. Celery would retry a `KeyError`, but not an error of a full Redis."""
@@ -73,7 +74,7 @@ class LedgerBackend(RedisBackend):
     def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
         while True:
             stored = cast("bytes", self.client.get(key) or b"")
-            if stored and self.decode_result(stored)["status"] == states.SUCCESS:
+            if stored and _parse(stored)["status"] == states.SUCCESS:
                 return False
             read = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
             if self._replace(keys=[key], args=[value, expires, read]):
@@ -83,3 +84,14 @@ class LedgerBackend(RedisBackend):
     def _replace(self) -> Script:
         client: redis.Redis = self.client
         return client.register_script(_REPLACE)
+
+
+def _parse(payload: Any) -> dict[str, Any]:
+    """Return a stored state as JSON has it, the one definition of a valid state; `PENDING` for anything else."""
+    try:
+        meta = json.loads(payload)  # type: ignore[no-untyped-call]
+        if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
+            return meta
+    except Exception as error:
+        logger.warning("A stored task state is invalid: %r", error)
+    return dict(_PENDING)

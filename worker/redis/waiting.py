@@ -1,7 +1,7 @@
 """Retry policies for Redis. A client has one policy, which applies to all of its commands and pipelines.
 
 A retried command may run twice, if the answer to the first try was lost. Every command that Seedsweep sends is safe to
-repeat.
+repeat: at worst, a mismatch is on record twice, or a message that was withdrawn counts as absent.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from worker.redis.connection import is_transient
 T = TypeVar("T")
 
 logger = get_logger(__name__)
+
+#: Failures after which the pause between two tries no longer grows.
+MOST_DOUBLINGS = 10
 
 
 class Policy(Protocol):
@@ -53,7 +56,8 @@ class Patient:
                 if not is_transient(error):
                     raise
                 logger.warning("A command to Redis failed and is retried: %s", error)
-                time.sleep(self._backoff.compute(failures))
+                # The pause stops growing long before; its formula overflows at a thousand failures.
+                time.sleep(self._backoff.compute(min(failures, MOST_DOUBLINGS)))
         raise AssertionError("endless")
 
 
