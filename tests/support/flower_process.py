@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -74,9 +75,13 @@ class FlowerProcess:
 
     def written(self) -> int:
         """Return when its history was last written, in nanoseconds; 0 if it was not."""
-        # Python's dbm may add a suffix to the name.
-        files = self._database.parent.glob(f"{self._database.name}*")
-        return max((file.stat().st_mtime_ns for file in files), default=0)
+        times = [0]
+        # Python's dbm may add a suffix to the name; what is being written is called otherwise.
+        for file in self._database.parent.glob(f"{self._database.name}*"):
+            if ".tmp" not in file.name:
+                with contextlib.suppress(FileNotFoundError):
+                    times.append(file.stat().st_mtime_ns)
+        return max(times)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
