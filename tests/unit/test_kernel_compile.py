@@ -120,7 +120,7 @@ def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> Non
     # root, whom permissions do not.)
     copy = tmp_path / "copy"
     shutil.copytree(ROOT / "nn", copy / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
-    (copy / "nn" / "__pycache__").write_text("a file, not a folder")
+    (copy / "nn" / "kernel" / "__pycache__").write_text("a file, not a folder")
     (tmp_path / "home").write_text("a file, not a folder")
     home = str(tmp_path / "home" / "folder")
 
