@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949
 #: The folder of MNIST's four files in this package.
 BUNDLED = Path(__file__).parent.parent / "data"
 
+#: The digest of MNIST's prepared arrays (`arrays_digest`): with it, the check of the cache takes a quarter of the time.
+PREPARED_MNIST_DIGEST = "a11be66dd3e9bfe4a9f6f6dba8a396aa14d3bba74907308cd25b2996c38a73aa"
 #: The largest images in all that a cached data set is unpacked to, in bytes. MNIST has 55 MB.
 MAX_CONTENT_BYTES = 2**33
 
@@ -178,11 +180,22 @@ def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
     return content.hexdigest()
 
 
+def arrays_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of prepared arrays, in hexadecimal. Their dtypes are fixed."""
+    content = hashlib.sha256()
+    for name in _ARRAYS:
+        content.update(f"{name} {arrays[name].shape}\n".encode())
+        content.update(np.ascontiguousarray(arrays[name]).data)
+    return content.hexdigest()
+
+
 def _load_prepared(source: str, digest: str, cache_dir: Path | None) -> Dataset | None:
     arrays = cache_dir and array_cache.load(cache_dir / digest[:16], digest, _ARRAYS)
     if not arrays or len(arrays["n_features"]) != 1:
         return None
     prepared = _from_arrays(source, digest, arrays)
+    if digest == MNIST_DIGEST and arrays_digest(arrays) == PREPARED_MNIST_DIGEST:
+        return prepared
     # Whoever can write to the cache could have stored other images, labels, or another split under this digest.
     sizes = len(prepared.train), len(prepared.validation)
     order, expected = prepared.order, _expected_split(sum(sizes))

@@ -32,6 +32,7 @@ def hashes(command_line: CommandLine, name: str) -> list[str]:
     return [row["weights_sha256"] for row in command_line.rows(name)]
 
 
+@pytest.mark.slow(reason="interrupts and resumes a sweep by each signal")
 def test_an_interrupted_sweep_keeps_its_results_and_can_go_on(command_line: CommandLine) -> None:
     # Given a sweep that is interrupted by Ctrl-C after its first result
     process = command_line.start("sweep", *STEADY, "--name", "a")

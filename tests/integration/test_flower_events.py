@@ -64,6 +64,7 @@ def test_every_epoch_but_the_last_is_told_with_its_accuracy(cluster: Cluster, to
     ]
 
 
+@pytest.mark.slow(reason="restarts Flower in the middle of a long job")
 def test_flower_shows_a_job_from_its_progress_over_a_restart_to_its_end(
     cluster: Cluster, flower: FlowerProcess
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: Co
     assert "jobs 4, accepted 4, attempts 4" in done.stdout
 
 
+@pytest.mark.slow(reason="trains a sweep three times")
 def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLine) -> None:
     # Given a finished sweep whose weights somebody removed
     command_line.finished("a", *SMALL)

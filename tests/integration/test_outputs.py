@@ -13,6 +13,7 @@ import pytest
 from tests.support.command_line import QUICK, SMALL, CommandLine
 
 
+@pytest.mark.slow(reason="trains a sweep for each encoding")
 def test_an_output_that_knows_few_characters_costs_no_result(command_line: CommandLine) -> None:
     # Given a folder whose name is no text, and an output for ASCII alone
     name = os.fsdecode(b"caf\xe9")

@@ -110,6 +110,7 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     assert_whole(command_line, "a", clean)
 
 
+@pytest.mark.slow(reason="trains a sweep again after a loss")
 def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
     command_line: CommandLine, cluster: Cluster, clean: bytes
 ) -> None:

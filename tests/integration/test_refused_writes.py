@@ -13,7 +13,6 @@ from tests.support.worker_process import WorkerProcess
 
 #: The soft limit of open files, far below the usual 1024: a leak shows soon.
 DESCRIPTORS = 256
-SLOW = pytest.mark.slow(reason="refuses writes for ten minutes")
 
 
 def descriptors(worker: WorkerProcess) -> int:
@@ -32,7 +31,8 @@ def refuse_writes(cluster: Cluster, seconds: float) -> None:
     client.config_set("min-replicas-to-write", 0)
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=[SLOW, pytest.mark.timeout(900)])])
+@pytest.mark.slow(reason="refuses writes for a while, and for ten minutes")
+@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=pytest.mark.timeout(900))])
 def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster, seconds: int) -> None:
     # Given two workers with few descriptors
     limited = ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")

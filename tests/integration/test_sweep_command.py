@@ -122,6 +122,7 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
     assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())[1]["diverged"] == 1
 
 
+@pytest.mark.slow(reason="runs a dozen commands")
 def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
     (command_line.folder / "sweep.toml").write_text(
         'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'

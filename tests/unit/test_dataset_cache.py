@@ -368,3 +368,13 @@ def test_remains_of_a_killed_writer_are_removed_once_they_are_old(small_folder: 
 
     assert not old.exists()
     assert new.exists()
+
+
+def test_mnists_prepared_arrays_have_the_known_digest(cache_dir: Path, mnist: Dataset) -> None:
+    arrays = array_cache.load(cache_dir / mnist.digest[:16], mnist.digest, mnist_module._ARRAYS)
+
+    assert arrays is not None
+    assert mnist_module.arrays_digest(arrays) == mnist_module.PREPARED_MNIST_DIGEST
+    # The general check agrees.
+    assert mnist_module._content(mnist)[0].shape == (70_000, 784)
+    assert mnist_module.content_digest(*mnist_module._content(mnist)) == mnist.digest
