@@ -30,6 +30,14 @@ def statuses(command_line: CommandLine, name: str) -> list[str]:
     return [row["status"] for row in command_line.rows(name)]
 
 
+def jobs_of(command_line: CommandLine, name: str) -> list[str]:
+    """Return the keys of the jobs of a sweep that has been started."""
+    description = command_line.sweep(name) / "sweep.json"
+    wait_for(description.exists, "the sweep's folder")
+    jobs: list[str] = json.loads(description.read_text())["jobs"]
+    return jobs
+
+
 def end(process: subprocess.Popen[str], status: int) -> str:
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status, output
@@ -92,9 +100,7 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     address = cluster.server.url
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
     cluster.start_worker()
-    description = command_line.sweep("a") / "sweep.json"
-    wait_for(description.exists, "the sweep")
-    jobs = json.loads(description.read_text())["jobs"]
+    jobs = jobs_of(command_line, "a")
     cluster.wait_for_state(jobs[0], "PROGRESS")
     # When it is cancelled
     done = command_line.run("cancel", "a", "--json", "--broker", address)
@@ -117,7 +123,7 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
     # Given a sweep with a job in training, whose worker is killed before the sweep is cancelled
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
     worker = cluster.start_worker()
-    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    jobs = jobs_of(command_line, "a")
     cluster.wait_for_state(jobs[0], "PROGRESS")
     worker.kill()
     command_line.run("cancel", "a", "--broker", cluster.server.url)
