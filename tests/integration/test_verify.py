@@ -261,7 +261,9 @@ def test_a_row_tells_why_its_job_took_several_attempts(command_line: CommandLine
         "sweep", *SMALL, "--seeds", "0", "--epochs", "200", "--name", "a", **cluster.environment
     )
     worker = cluster.start_worker()
-    jobs = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    description = command_line.sweep("a") / "sweep.json"
+    wait_for(description.exists, "the sweep's folder")
+    jobs = json.loads(description.read_text())["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     worker.children()[0].kill()
     # Then the accounting and the row say so.
