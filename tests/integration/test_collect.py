@@ -158,7 +158,7 @@ def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, view: C
     cluster.start_worker()
     cluster.submit(job)
     before = cluster.result(job.key)
-    cluster.store().drop_weights([before.weights_sha256])
+    cluster.lose_weights([before.weights_sha256])
 
     # When a sweep asks for it
     recorder = Recorder()

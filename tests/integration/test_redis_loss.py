@@ -123,7 +123,7 @@ def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
     manifest = ClusterView(cluster.settings).registry.manifest("a")
     assert manifest is not None
     hashes = [cluster.result(job).weights_sha256 for job in manifest.jobs]
-    cluster.store().drop_weights(hashes[:1])
+    cluster.lose_weights(hashes[:1])
     # When it is watched, then the job is trained again, to the same weights.
     done = command_line.run("watch", "a", **cluster.environment)
     assert f"is trained again: the weights {hashes[0]} are not in the store" in done.stdout

@@ -54,7 +54,7 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
     worker = cluster.start_worker()
     command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
     rows = command_line.rows("a")
-    cluster.store().drop_weights(row["weights_sha256"] for row in rows[:2])
+    cluster.lose_weights(row["weights_sha256"] for row in rows[:2])
     before = durable_keys(cluster)
     # When it is verified
     done = command_line.run("verify", "a", "--all", "--json", "--broker", address)

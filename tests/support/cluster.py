@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.support.worker_process import WorkerProcess
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job, Result
 from worker.messages import signature
-from worker.records.store import Store
+from worker.records.store import Store, key
 from worker.settings import Settings
 
 
@@ -70,6 +71,10 @@ class Cluster:
 
     def store(self) -> Store:
         return Store(self.app.backend.client, expires=self.settings.result_expires)
+
+    def lose_weights(self, hashes: Iterable[str]) -> None:
+        """Remove weights from Redis, as their expiry does."""
+        self.server.client().unlink(*(key("weights", sha256) for sha256 in hashes))
 
     def state(self, run: str) -> str:
         """Return the Celery state of a run."""

@@ -83,10 +83,6 @@ class Store:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash")
         return cast("bytes", blob)
 
-    def drop_weights(self, hashes: Iterable[str]) -> None:
-        """Remove weights."""
-        self._unlink([key("weights", sha256) for sha256 in hashes])
-
     def compare_with_first(self, job_key: str, sha256: str, task_id: str, worker: str) -> bool:
         """Compare the weights of a finished attempt with those of the job's first attempt that finished.
 
