@@ -61,9 +61,9 @@ def _version(package: str) -> str | None:
 def _git(*arguments: str) -> str | None:
     """Return the output of Git in the checkout of this file; None without a checkout, or without Git."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
     try:
+        if not (root / ".git").exists():
+            return None
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
         )
