@@ -22,10 +22,10 @@ from kombu.utils.json import loads
 
 from nn.datasets.mnist import MNIST_DIGEST
 from worker.app import create_app
+from worker.gate.transport import admitted
 from worker.job import Job
 from worker.messages import QUEUE, signature
 from worker.settings import Settings
-from worker.steps.gate import admitted
 
 #: The time that the main sweep's jobs need for training, in seconds: 10 epochs (`docs/results.md`).
 DEFAULT_JOB_SECONDS = 10.0

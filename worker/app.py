@@ -24,8 +24,8 @@ class SeedsweepApp(Celery):
     """
 
     # Every message that this process reads passes the gate, and workers execute only the allowed commands.
-    amqp_cls = "worker.steps.gate:GuardedAMQP"
-    control_cls = "worker.steps.broadcasts:GuardedControl"
+    amqp_cls = "worker.gate.transport:GuardedAMQP"
+    control_cls = "worker.gate.broadcasts:GuardedControl"
 
     settings: Settings
     broker_address: str
@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app.steps["consumer"].update(
         [
             "worker.steps.breaker:BreakerStep",
-            "worker.steps.guard:GuardStep",
+            "worker.gate.guard:GuardStep",
             "worker.steps.lease:LeaseStep",
             "worker.steps.polling:PollStep",
             "worker.steps.presence:PresenceStep",

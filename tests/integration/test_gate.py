@@ -10,9 +10,9 @@ import pytest
 from celery.app.task import Context
 
 from tests.support.cluster import Cluster, make_job
+from worker.gate.transport import admitted
 from worker.job import Job
 from worker.messages import MAX_TASK_BYTES, QUEUE, TRAIN, TaskHeaders, TaskProperties
-from worker.steps.gate import admitted
 
 #: Every field as long as it can be.
 LONGEST = make_job(

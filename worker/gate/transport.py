@@ -3,7 +3,7 @@
 Workers, operators' commands and Flower read lists (jobs, replies to commands) and channels (commands, events) to which
 other clients can write. Kombu and Celery act on a message before they validate it: a single byte on a channel would end
 every worker of the cluster (`docs/upstream.md`). The gate therefore checks the length of a message, and then its JSON
-against the models in `worker.messages` and `worker.steps.broadcasts`, which describe exactly the messages that our own
+against the models in `worker.messages` and `worker.gate.broadcasts`, which describe exactly the messages that our own
 processes send. Kombu receives only the validated fields.
 
 The gate is a kombu transport, so that every connection of the app uses it. It overrides private methods of kombu;
@@ -25,9 +25,9 @@ from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from pydantic import TypeAdapter, ValidationError
 
+from worker.gate import broadcasts
+from worker.gate.broadcasts import first_problem
 from worker.messages import CONTROL, EVENTS, MAX_TASK_BYTES, QUEUE, REPLIES, Envelope, TaskBody, TaskEnvelope
-from worker.steps import broadcasts
-from worker.steps.broadcasts import first_problem
 from worker.text import one_line
 
 logger = get_logger(__name__)

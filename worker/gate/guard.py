@@ -1,4 +1,4 @@
-"""Keeps a worker alive when Celery or its pool cannot handle a message that passed the gate (`worker.steps.gate`)."""
+"""Keeps a worker alive when Celery or its pool cannot handle a message that passed the gate."""
 
 from __future__ import annotations
 
