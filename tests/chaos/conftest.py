@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.oracle import SWEEPS, CleanRun, clean_run
+from tests.chaos.arena.oracle import SWEEPS, CleanRun, clean_run
 from tests.chaos.summary import REPORTS, render, summarize_session
 from tests.support.redis_server import require
 

@@ -8,12 +8,12 @@ from collections import deque
 from pathlib import Path
 
 from orchestrator.cli.main import BAD_INPUT
-from tests.chaos.arena import Arena
-from tests.chaos.faults import empty_disk, strike
+from tests.chaos.arena.arena import Arena
+from tests.chaos.arena.monitor import ENDED, read_attempts
+from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.checker.observation import Observation, observe
+from tests.chaos.faults.strike import empty_disk, strike
 from tests.chaos.history import History
-from tests.chaos.monitor import ENDED, read_attempts
-from tests.chaos.observation import Observation, observe
-from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import Plan
 from tests.support.waiting import wait_for
 from worker.job import task_id

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.checker import check
+from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.checker.checker import check
+from tests.chaos.checker.recovery import recoveries
 from tests.chaos.history import History
-from tests.chaos.oracle import CleanRun
 from tests.chaos.plan import make_plan
-from tests.chaos.recovery import recoveries
 from tests.chaos.runner import run
 
 pytestmark = pytest.mark.chaos

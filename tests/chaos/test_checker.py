@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.causes import false_ends
-from tests.chaos.checker import check
+from tests.chaos.arena.other import JOBS as OTHER_JOBS
+from tests.chaos.checker.causes import false_ends
+from tests.chaos.checker.checker import check
+from tests.chaos.checker.observation import Observation
+from tests.chaos.checker.recovery import FORGOTTEN_BOUND, LEASE_BOUND, SEVERAL_SECONDS, recoveries
+from tests.chaos.checker.violations import CLEAN, FIRST, PLAN, PLANTED, SECOND, attempt, intact
 from tests.chaos.history import Event
-from tests.chaos.observation import Observation
-from tests.chaos.other import JOBS as OTHER_JOBS
 from tests.chaos.plan import Strike
-from tests.chaos.recovery import FORGOTTEN_BOUND, LEASE_BOUND, SEVERAL_SECONDS, recoveries
 from tests.chaos.test_evidence import fault
-from tests.chaos.violations import CLEAN, FIRST, PLAN, PLANTED, SECOND, attempt, intact
 
 
 def test_an_intact_run_passes() -> None:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.monitor import ResultsLog
+from tests.chaos.arena.monitor import ResultsLog
+from tests.chaos.checker.recovery import LEASE_BOUND, recoveries
 from tests.chaos.plan import FAULTS, make_plan
-from tests.chaos.recovery import LEASE_BOUND, recoveries
 from tests.chaos.summary import DOCUMENT, RECORDED, render, summarize, write_into
 
 FIRST, SECOND, THIRD = "a" * 64, "b" * 64, "c" * 64

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.chaos.arena.monitor import Monitor
+from tests.chaos.arena.oracle import SWEEPS, CleanRun
+from tests.chaos.arena.other import JOBS, OtherSweep, words
 from tests.chaos.history import History
-from tests.chaos.monitor import Monitor
-from tests.chaos.oracle import SWEEPS, CleanRun
-from tests.chaos.other import JOBS, OtherSweep, words
 from tests.chaos.plan import Plan
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nn.weights import digest
-from tests.chaos.arena import NAME, Arena
+from tests.chaos.arena.arena import NAME, Arena
+from tests.chaos.arena.monitor import ENDED, read_attempts
 from tests.chaos.history import Event
-from tests.chaos.monitor import ENDED, read_attempts
 from tests.chaos.plan import Plan
 from worker.records.attempts import Attempt
 from worker.records.store import key

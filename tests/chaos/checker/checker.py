@@ -12,14 +12,14 @@ from typing import Literal
 from pydantic import ValidationError
 
 from orchestrator.folder.rows import Row
-from tests.chaos.arena import NAME
-from tests.chaos.causes import false_causes, false_ends, too_many_attempts
-from tests.chaos.observation import Observation
-from tests.chaos.oracle import CleanRun
-from tests.chaos.other import JOBS
-from tests.chaos.other import NAME as OTHER
+from tests.chaos.arena.arena import NAME
+from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.arena.other import JOBS
+from tests.chaos.arena.other import NAME as OTHER
+from tests.chaos.checker.causes import false_causes, false_ends, too_many_attempts
+from tests.chaos.checker.observation import Observation
+from tests.chaos.checker.recovery import STOP_BOUND, recoveries
 from tests.chaos.plan import RESTARTS
-from tests.chaos.recovery import STOP_BOUND, recoveries
 from tests.chaos.runner import AGAIN
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.running.stalls import LOOK_SECONDS
-from tests.chaos.arena import LEASE_SECONDS, RESTORE_SECONDS
+from tests.chaos.arena.arena import LEASE_SECONDS, RESTORE_SECONDS
 from tests.chaos.history import Event
 from tests.chaos.plan import CANCELLING, Fault
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.arena import LEASE_SECONDS
+from tests.chaos.arena.arena import LEASE_SECONDS
+from tests.chaos.checker.observation import Observation
+from tests.chaos.checker.recovery import STOP_BOUND
 from tests.chaos.history import Event
-from tests.chaos.observation import Observation
 from tests.chaos.plan import CANCELLING, OUTAGES
-from tests.chaos.recovery import STOP_BOUND
 from worker.records.attempts import Attempt
 
 #: A worker beats three times in a lease: one of which nobody has heard for a lease was silent for so long at least.

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.chaos.observation import Observation
-from tests.chaos.oracle import CleanRun
+from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.checker.observation import Observation
+from tests.chaos.checker.recovery import LEASE_BOUND
 from tests.chaos.plan import Plan
-from tests.chaos.recovery import LEASE_BOUND
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
 from worker.records.attempts import Attempt

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.arena import LEASE_SECONDS, MAX_ATTEMPTS, Arena
+from tests.chaos.arena.arena import LEASE_SECONDS, MAX_ATTEMPTS, Arena
+from tests.chaos.arena.other import JOBS
 from tests.chaos.history import Event
-from tests.chaos.other import JOBS
 from tests.chaos.plan import Fault, Strike
 from tests.support.worker_process import WorkerProcess
 
