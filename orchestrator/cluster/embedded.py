@@ -66,6 +66,7 @@ class EmbeddedCluster:
         self._reaper: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
         self._messages = b""
+        self._has_answered = False
         try:
             self.folder = _private_folder()
         except OSError as error:
@@ -158,6 +159,7 @@ class EmbeddedCluster:
                     f"The embedded server does not answer after {SERVER_SECONDS:.0f} s{self._tail('server')}"
                 )
             time.sleep(0.005)
+        self._has_answered = True
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
@@ -168,13 +170,17 @@ class EmbeddedCluster:
         return False
 
     def check(self) -> None:
-        """Check that every part is alive.
+        """Check that every part is alive and can be reached.
 
         Raises:
-            ClusterError: one ended; the message shows the end of its log.
+            ClusterError: a part ended (the message shows the end of its log), or the server's socket was removed.
         """
         if self._reaper is None or self._reaper.stdout is None:
             return
+        # Looked at first. A server that ends removes its socket, and its end is on record soon afterwards.
+        removed = self._has_answered and not self._socket.exists()
+        if removed:
+            time.sleep(3 * reaper.LOOK_SECONDS)
         for line in self._read(self._reaper.stdout.fileno()):
             message = json.loads(line)
             self._note(message)
@@ -184,6 +190,12 @@ class EmbeddedCluster:
                 raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
         if self._reaper.poll() is not None:
             raise ClusterError(f"The embedded cluster ended{self._tail('reaper')}")
+        if removed:
+            raise ClusterError(
+                f"The embedded cluster cannot be reached: its socket {self._socket} was removed, most likely by a "
+                f"cleaner of temporary files; exempt {self.folder.parent}/seedsweep-* from it, or set TMPDIR to "
+                "another folder"
+            )
 
     def _note(self, message: dict[str, Any]) -> None:
         if "part" not in message:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -117,6 +118,30 @@ def test_a_part_that_dies_ends_the_sweep_with_a_clear_message(
     assert "Traceback" not in output
     assert len(command_line.rows("a")) >= 1
     wait_for(command_line.nothing_is_left, "the end of the cluster")
+
+
+def test_a_removed_folder_ends_the_sweep_with_a_clear_message(command_line: CommandLine) -> None:
+    # Given a sweep on an embedded cluster
+    process = command_line.start("sweep", *STEADY, "--name", "a")
+    command_line.wait_for_rows("a", 1, process)
+
+    # When something cleans the folder for temporary files
+    (folder,) = command_line.temporary.iterdir()
+    shutil.rmtree(folder)
+
+    # Then the sweep says so in time, in one sentence, and leaves nothing behind;
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 1
+    sentence = f"orchestrator: The embedded cluster cannot be reached: its socket {folder}/server.sock was removed"
+    assert output.count(sentence) == 1
+    assert "Traceback" not in output
+    wait_for(command_line.nothing_is_left, "the end of the cluster")
+    kept = len(command_line.rows("a"))
+    assert 1 <= kept < 4
+    # and it can go on.
+    assert "go on with: orchestrator sweep --resume --name a" in output
+    done = command_line.run("sweep", "--resume", "--name", "a")
+    assert "jobs 4, accepted 4, attempts 4" in done.stdout
 
 
 def test_a_worker_that_cannot_start_shows_its_log(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
