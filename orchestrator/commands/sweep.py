@@ -88,13 +88,13 @@ def plan_resumption(
 
 def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
     """Reject a limit beyond the data set: identical jobs would get different keys."""
-    limit = specification.options["limit"]
-    if limit is None:
+    limits = [limit for limit in specification.values("limit") if limit is not None]
+    if not limits:
         return
     samples = MNIST_SAMPLES
     if dataset != MNIST_DIGEST:
         samples = len(load_mnist(specification.data, cache_dir=settings.cache_dir).train)
-    if limit > samples:
+    if (limit := max(limits)) > samples:
         allowed = f"an integer from 1 to {samples}, the number of training samples in the data set (or leave it out)"
         raise InvalidInputError("limit", limit, allowed)
 

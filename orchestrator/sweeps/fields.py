@@ -183,10 +183,8 @@ def value_of(specification: SweepSpecification, word: str) -> Any:
     name = FIELDS[word].option
     if name is None:
         return getattr(specification, word)
-    if name in specification.grid:
-        return specification.grid[name]
-    fixed = specification.options[name]
-    return (fixed,) if option(NetworkOptions.model_fields[name]).values else fixed
+    values = specification.values(name)
+    return values if option(NetworkOptions.model_fields[name]).values else values[0]
 
 
 def written(word: str, value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
@@ -34,7 +34,8 @@ class SweepSpecification(BaseModel):
     Attributes:
         seeds: Every configuration is trained under each of them.
         options: The values of the options that are fixed.
-        grid: The values of each option that varies. Every combination of them is a configuration.
+        grid: The values of each option that varies, several of each. Every combination of them is a configuration. A
+            single value that is given here counts as a fixed one.
         data: The source of the data set: `bundled`, `openml`, or a folder's absolute path.
     """
 
@@ -58,7 +59,9 @@ class SweepSpecification(BaseModel):
         infos = {name: info for name, info in NetworkOptions.model_fields.items() if name not in {*options, *grid}}
         varied = {name: option(info).values for name, info in infos.items() if option(info).values}
         fixed = {name: info.default for name, info in infos.items() if name not in varied}
-        return {**fields, "options": {**fixed, **options}, "grid": {**varied, **grid}}
+        single = {name: values[0] for name, values in grid.items() if name not in options and _is_single(values)}
+        several = {name: values for name, values in grid.items() if name not in single}
+        return {**fields, "options": {**fixed, **options, **single}, "grid": {**varied, **several}}
 
     @field_validator("options")
     @classmethod
@@ -71,7 +74,11 @@ class SweepSpecification(BaseModel):
         empty = [name for name, values in grid.items() if not values]
         if empty:
             raise ValueError(f"{empty[0]} has no values")
-        return {name: tuple(_read(name, value) for value in values) for name, values in _in_order(grid).items()}
+        read = {name: tuple(_read(name, value) for value in values) for name, values in _in_order(grid).items()}
+        repeated = [name for name, values in read.items() if len(set(values)) < len(values)]
+        if repeated:
+            raise ValueError(f"{repeated[0]} has a value more than once")
+        return read
 
     @model_validator(mode="after")
     def _check_overlap(self) -> Self:
@@ -85,17 +92,39 @@ class SweepSpecification(BaseModel):
         """The number of jobs."""
         return len(self.seeds) * math.prod(len(values) for values in self.grid.values())
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The options that vary, in the model's order: those that have several values."""
+        return tuple(self.grid)
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """The options that all configurations have in common, with their values, in the model's order."""
+        return dict(self.options)
+
+    def values(self, name: str) -> tuple[Any, ...]:
+        """Return the values of an option, whether it varies or not."""
+        return self.grid[name] if name in self.grid else (self.options[name],)
+
+    def configurations(self) -> Iterator[dict[str, Any]]:
+        """Yield each configuration as the values of all options, in the model's order.
+
+        The last option varies fastest. Values come in the order in which they were given.
+        """
+        for values in itertools.product(*self.grid.values()):
+            yield _in_order({**self.options, **dict(zip(self.grid, values, strict=True))})
+
     def jobs(self, dataset: str) -> list[Job]:
         """Return the jobs on the data set with this digest, seed by seed.
 
         All configurations come under the first seed, then all under the second: a sweep that ends early has trained
         each configuration under nearly the same seeds.
         """
-        points = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+        configurations = list(self.configurations())
         return [
-            Job.parse({**self.options, **point, "dataset": dataset, "seed": seed})
+            Job.parse({**configuration, "dataset": dataset, "seed": seed})
             for seed in self.seeds
-            for point in points
+            for configuration in configurations
         ]
 
     def jobs_by_key(self, dataset: str) -> dict[str, Job]:
@@ -110,6 +139,10 @@ def _upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: fields[word] for word, name in _FLAT.items() if word in fields}
     rest = {word: value for word, value in fields.items() if word not in _FLAT and word != "learning_rates"}
     return {**rest, "options": options, "grid": {"learning_rate": fields["learning_rates"]}}
+
+
+def _is_single(values: object) -> bool:
+    return isinstance(values, (list, tuple)) and len(values) == 1
 
 
 def _in_order(values: dict[str, Any]) -> dict[str, Any]:

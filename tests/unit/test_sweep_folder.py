@@ -225,7 +225,7 @@ def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Pa
     ("changes", "reason"),
     [
         (
-            {"seeds": list(range(1000)), "grid": {"learning_rate": [i + 1 for i in range(1000)]}},
+            {"seeds": list(range(1000)), "options": {}, "grid": {"learning_rate": [i + 1 for i in range(1000)]}},
             "it has 1000000 jobs; allowed: ",
         ),
         ({"seeds": []}, "it has 0 jobs; allowed: "),
@@ -238,9 +238,19 @@ def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Pa
             {"options": {"momentum": 0.9}},
             "at options: Value error, 'momentum' is not a training option",
         ),
-        ({"options": {"learning_rate": 0.1}}, "at specification: Value error, learning_rate is in both options and"),
-        ({"grid": {"learning_rate": []}}, "at specification at grid: Value error, learning_rate has no values"),
-        ({"grid": {"learning_rate": [-1]}}, "at specification at grid: Value error, invalid learning_rate; allowed: "),
+        (
+            {"options": {"epochs": 1}, "grid": {"epochs": [1, 2]}},
+            "at specification: Value error, epochs is in both options and",
+        ),
+        ({"grid": {"epochs": [1, 1]}, "options": {}}, "Value error, epochs has a value more than once"),
+        (
+            {"options": {}, "grid": {"learning_rate": []}},
+            "at specification at grid: Value error, learning_rate has no values",
+        ),
+        (
+            {"options": {}, "grid": {"learning_rate": [1, -1]}},
+            "at specification at grid: Value error, invalid learning_rate; allowed: ",
+        ),
         ({"momentum": 0.9}, "at specification at momentum: "),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from nn.options.network import MAX_SEED
+from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.sweeps.fields import FIELDS, parse, read_toml, specification, written
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.support.sweeps import sweep_of
@@ -102,6 +102,27 @@ def test_jobs_come_seed_by_seed_with_the_same_seeds_for_every_configuration() ->
     jobs = sweep_of(seeds=(4, 2), learning_rates=(0.1, 0.01)).jobs(MNIST_DIGEST)
 
     assert [(job.seed, job.learning_rate) for job in jobs] == [(4, 0.1), (4, 0.01), (2, 0.1), (2, 0.01)]
+
+
+def test_any_option_can_be_an_axis() -> None:
+    made = SweepSpecification.model_validate(
+        {"seeds": [1, 0], "options": {"limit": 5}, "grid": {"shuffle": [True, False], "epochs": [3, 2], "dtype":
+         ["float64"], "learning_rate": [0.5]}}
+    )  # fmt: skip
+
+    # The model's order, the values as given; a single value does not vary.
+    assert made.axes == ("epochs", "shuffle")
+    assert (made.size, made.values("epochs"), made.values("dtype")) == (8, (3, 2), ("float64",))
+    assert list(made.common) == [name for name in NetworkOptions.model_fields if name not in made.axes]
+    assert made.common["learning_rate"] == 0.5
+    configurations = list(made.configurations())
+    assert [(each["epochs"], each["shuffle"]) for each in configurations] == [
+        (3, True), (3, False), (2, True), (2, False)
+    ]  # fmt: skip
+    assert all(list(each) == list(NetworkOptions.model_fields) for each in configurations)
+    jobs = made.jobs(MNIST_DIGEST)
+    assert [job.seed for job in jobs] == [1] * 4 + [0] * 4
+    assert [job.options for job in jobs] == configurations * 2
 
 
 def test_every_word_reaches_the_job() -> None:
