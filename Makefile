@@ -54,10 +54,12 @@ SERVER ?= redis-server
 test-queue: $(VENV)/.dev ## run the tests that use a server against redis-server (or SERVER=...)
 	SEEDSWEEP_TEST_SERVER=$(SERVER) $(PARALLEL) -m "queue and not slow" $(ARGS)
 
-# `make chaos SEEDS=500` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one.
+# `make chaos SEEDS=300` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one. The runs are
+# shared by SHARDS processes. A run waits for leases and restarts half of its time, hence one more than cores.
 SEEDS ?= 20
+SHARDS ?= $(if $(SEED),0,$$(( $$(nproc) + 1 )))
 chaos: $(VENV)/.dev ## kill real processes at random moments and check the guarantees
-	SEEDS=$(SEEDS) $(PYTEST) -m chaos tests/chaos $(ARGS)
+	SEEDS=$(SEEDS) $(PYTEST) -n $(SHARDS) --dist worksteal -m chaos tests/chaos $(ARGS)
 
 chaos-report: $(VENV)/.dev ## write the figures of the last `make chaos` into docs/guarantees.md
 	$(BIN)/python -m tests.chaos.summary

@@ -1,7 +1,12 @@
-"""Runs as many plans as `SEEDS` says, or the one of `SEED`, and sums them up at the end."""
+"""Runs as many plans as `SEEDS` says, or the one of `SEED`, and sums them up at the end.
+
+Several processes may share the runs (`make chaos` starts some): each run has a server and workers of its own, and
+leaves its history under its seed, so that all are summed up together.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.arena.oracle import SWEEPS, CleanRun, clean_run
-from tests.chaos.summary import REPORTS, render, summarize_session
+from tests.chaos.summary import REPORTS, never_struck, render, summarize_session
 from tests.support.redis_server import require
 
-_SUMMARIZE = pytest.StashKey[bool]()
+#: The name of the test that carries out a plan.
+_RUN = "::test_a_sweep_survives["
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -27,27 +33,51 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def reports(pytestconfig: pytest.Config) -> Path:
-    """Where this session's histories go; the session before is forgotten."""
-    shutil.rmtree(REPORTS, ignore_errors=True)
-    REPORTS.mkdir(parents=True)
-    pytestconfig.stash[_SUMMARIZE] = True
+def reports(testrun_uid: str) -> Path:
+    """Where this session's histories go; the first of its processes removes those of the session before."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    with REPORTS.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        session = REPORTS / "session"
+        if not session.exists() or session.read_text() != testrun_uid:
+            shutil.rmtree(REPORTS)
+            REPORTS.mkdir()
+            session.write_text(testrun_uid)
     return REPORTS
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a long session in which some kind of fault never struck: its figures would say nothing of it."""
+    if _has_run(session.config) and never_struck(summarize_session()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash.get(_SUMMARIZE, False):
-        summary = summarize_session()
-        (REPORTS / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        terminalreporter.section("chaos")
-        terminalreporter.write_line(render(summary))
-        terminalreporter.write_line(f"Histories: {REPORTS}. To repeat one run: SEED=17 make chaos")
+    if not _has_run(config):
+        return
+    summary = summarize_session()
+    (REPORTS / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    terminalreporter.section("chaos")
+    terminalreporter.write_line(render(summary))
+    if missing := never_struck(summary):
+        terminalreporter.write_line(f"FAILED: of {summary['runs']} runs, none was struck by: {', '.join(missing)}")
+    terminalreporter.write_line(f"Histories: {REPORTS}. To repeat one run: SEED=17 make chaos")
+
+
+def _has_run(config: pytest.Config) -> bool:
+    """Return whether this process reports on runs: of several processes, the one that started the others."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return False
+    return any(_RUN in getattr(report, "nodeid", "") for found in reporter.stats.values() for report in found)
 
 
 @pytest.fixture(scope="session")
 def clean_runs(cache_dir: Path) -> dict[bool, CleanRun]:
-    """Both sweeps, trained in this process alone."""
-    return {shuffled: clean_run(specification, cache_dir) for shuffled, specification in SWEEPS.items()}
+    """Both sweeps, trained without a queue, by the first process that needs them."""
+    with (cache_dir / "clean.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return {shuffled: clean_run(specification, cache_dir) for shuffled, specification in SWEEPS.items()}
 
 
 @pytest.fixture

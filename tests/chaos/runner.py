@@ -15,6 +15,7 @@ from tests.chaos.checker.observation import Observation, observe
 from tests.chaos.faults.strike import empty_disk, strike
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
+from tests.support.cluster import make_job
 from tests.support.waiting import wait_for
 from worker.job import task_id
 from worker.messages import TRAIN, signature
@@ -29,8 +30,11 @@ REST_SECONDS = 45.0
 STOP_SECONDS = 30.0
 #: Seconds after which a worker at rest must have taken a job: a long outage has it wait for up to 6 s.
 TAKE_SECONDS = 20.0
-#: Names the runs that these are.
+#: Jobs of a few hundredths of a second that workers at rest are given, and the label of these tasks.
+QUICK = tuple(make_job(seed=seed) for seed in range(6))
 AGAIN = "again"
+#: Seconds between two rounds of them.
+ROUND_SECONDS = 0.2
 LOOK_SECONDS = 0.05
 #: Seconds after which an orchestrator that could not begin is started again.
 AGAIN_SECONDS = 1.0
@@ -54,7 +58,7 @@ def run(plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path
         troubles = [
             *_until_ended(arena, deque(plan.strikes)),
             *_until_rest(arena),
-            *_until_all_took_jobs(arena, clean),
+            *_until_all_took_jobs(arena),
             *_until_rest(arena),
             *_until_stopped(arena),
         ]
@@ -134,9 +138,9 @@ def _at_work(arena: Arena) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def _until_all_took_jobs(arena: Arena, clean: CleanRun) -> list[str]:
+def _until_all_took_jobs(arena: Arena) -> list[str]:
     """Give the workers jobs until each has taken one: one that takes no more would not be missed beside another."""
-    jobs = [job for key, job in clean.jobs.items() if key not in arena.cancelled][: 2 * arena.slots]
+    jobs = QUICK[: 2 * arena.slots]
     deadline = time.monotonic() + TAKE_SECONDS
     idle = {worker.name for worker in arena.workers}
     for number in itertools.count(1):
@@ -150,6 +154,7 @@ def _until_all_took_jobs(arena: Arena, clean: CleanRun) -> list[str]:
             idle -= {attempt.worker for attempt in read_attempts(arena.client.hgetall(key("attempts", run))).values()}  # type: ignore[arg-type]
         if not idle:
             return []
+        time.sleep(ROUND_SECONDS)
         if time.monotonic() > deadline:
             return [f"{name} takes no jobs any more" for name in sorted(idle)]
     raise AssertionError("endless")

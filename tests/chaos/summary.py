@@ -18,6 +18,8 @@ REPORTS = ROOT / "build" / "chaos"
 #: The figures that the document shows, and the document.
 RECORDED = ROOT / "docs" / "chaos.json"
 DOCUMENT = ROOT / "docs" / "guarantees.md"
+#: So many runs strike with every kind of fault; a session of fewer may miss one.
+LONG_RUNS = 100
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 
 
@@ -51,6 +53,13 @@ def _of_fault(fault: str, histories: list[list[Event]]) -> dict[str, Any]:
         # With other faults on top, counted from the last of them.
         "worst_seconds_of_all": round(max(event["waited"] for event in recovered), 1) if recovered else None,
     }
+
+
+def never_struck(summary: dict[str, Any]) -> list[str]:
+    """Return the kinds of faults that never struck in a long session; none in a short one."""
+    if summary["runs"] < LONG_RUNS:
+        return []
+    return [name for name, fault in summary["faults"].items() if not fault["struck"]]
 
 
 def render(summary: dict[str, Any]) -> str:
@@ -92,6 +101,9 @@ def main() -> int:
     summary = summarize_session()
     if not summary["runs"] or summary["completed"] < summary["runs"]:
         print(f"{summary['completed']} of {summary['runs']} runs were completed: run `make chaos` first")
+        return 1
+    if missing := never_struck(summary):
+        print(f"of {summary['runs']} runs, none was struck by: {', '.join(missing)}")
         return 1
     RECORDED.write_text(json.dumps(summary, indent=1) + "\n")
     DOCUMENT.write_text(write_into(DOCUMENT.read_text(), render(summary)))

@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.arena.monitor import ResultsLog
 from tests.chaos.checker.recovery import LEASE_BOUND, recoveries
 from tests.chaos.plan import FAULTS, make_plan
-from tests.chaos.summary import DOCUMENT, RECORDED, render, summarize, write_into
+from tests.chaos.summary import DOCUMENT, LONG_RUNS, RECORDED, never_struck, render, summarize, write_into
 
 FIRST, SECOND, THIRD = "a" * 64, "b" * 64, "c" * 64
 
@@ -83,6 +83,14 @@ def test_a_summary_counts_what_the_histories_hold() -> None:
     assert summary["faults"]["kill Redis"] == {
         "struck": 2, "alone": 2, "median_seconds": 2.0, "worst_seconds": 3.0, "worst_seconds_of_all": 3.0,
     }  # fmt: skip
+
+
+def test_a_long_session_that_missed_a_kind_of_fault_says_so() -> None:
+    struck = [{"event": "over", "fault": fault, "struck": True} for fault in FAULTS]
+    missed = [*struck[1:], struck[0] | {"struck": False}]
+    assert never_struck(summarize([missed] * (LONG_RUNS - 1))) == []
+    assert never_struck(summarize([missed] * LONG_RUNS)) == [FAULTS[0]]
+    assert never_struck(summarize([missed] * LONG_RUNS + [struck])) == []
 
 
 def test_the_document_shows_the_recorded_figures() -> None:

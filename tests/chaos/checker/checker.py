@@ -20,7 +20,7 @@ from tests.chaos.checker.causes import false_causes, false_ends, too_many_attemp
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import STOP_BOUND, recoveries
 from tests.chaos.plan import RESTARTS
-from tests.chaos.runner import AGAIN
+from tests.chaos.runner import AGAIN, QUICK
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
@@ -168,6 +168,7 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected = {"seedsweep:workers", "seedsweep:sweeps", f"seedsweep:sweep:{NAME}"}
     for job in clean.jobs:
         expected |= {f"celery-task-meta-{job}", f"seedsweep:attempts:{job}", f"seedsweep:finished:{job}"}
+    expected |= {f"{kind}{job.key}" for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in QUICK}
     expected |= {f"seedsweep:weights:{sha256}" for sha256 in clean.hashes.values()}
     expected |= {f"seedsweep:cancelled:{job}" for job in seen.cancelled}
     if seen.plan.has("cancel a sweep"):
