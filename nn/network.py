@@ -39,9 +39,13 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             of `Samples` are not.
         shuffle: Whether each epoch takes the samples in a new order. The order of epoch k is
             `RandomState([seed, k]).permutation(n_samples)`: it does not depend on the epochs before.
-        engine: `compiled`, or `numpy`, which is readable and much slower.
-        random_state: An int makes initial weights and orders reproducible: the initial weights are those that the
-            notebook draws after `np.random.seed(random_state)`.
+        engine: `compiled`, or `numpy`, which is readable and much slower, and whose last bits depend on the machine.
+        initialization: The distribution of the initial weights. The variances are 1 / rows for `notebook`, 1 / columns
+            for `lecun`, 2 / (rows + columns) for `glorot` and 2 / columns for `he`, which are normal; `lecun_uniform`,
+            `glorot_uniform` and `he_uniform` have the same (`nn.initialization.schemes` names the sources).
+        initial_scale: A factor for all initial weights.
+        random_state: An int makes initial weights and orders reproducible: with the default initialization, the weights
+            are those that the notebook draws after `np.random.seed(random_state)`.
 
     Attributes:
         classes_: The labels, sorted, shape (n_classes,).
@@ -69,6 +73,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         dtype: str = "float32",
         shuffle: bool = False,
         engine: str = "compiled",
+        initialization: str = "notebook",
+        initial_scale: float = 1.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -79,6 +85,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.dtype = dtype
         self.shuffle = shuffle
         self.engine = engine
+        self.initialization = initialization
+        self.initial_scale = initial_scale
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -240,7 +248,14 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         random_state = int(seed) if isinstance(seed, Integral) else check_random_state(seed)
         hidden_1, hidden_2 = self.hidden_layer_sizes
         sizes = samples.n_features, int(hidden_1), int(hidden_2), len(self.classes_)
-        return Training.begin(sizes, random_state, dtype=self.dtype, **self._options())
+        return Training.begin(
+            sizes,
+            random_state,
+            dtype=self.dtype,
+            initialization=self.initialization,
+            initial_scale=self.initial_scale,
+            **self._options(),
+        )
 
     def _options(self) -> dict[str, Any]:
         """Return the parameters that a training has, too."""

@@ -5,6 +5,7 @@ It does not import scikit-learn, which takes a second that every worker would wa
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class Training:
         random_state: int | np.random.RandomState,
         *,
         dtype: str,
+        initialization: str = "notebook",
+        initial_scale: float = 1.0,
         **options: Any,
     ) -> Training:
         """Draw the initial weights, and the seed of the orders.
@@ -62,13 +65,16 @@ class Training:
             layer_sizes: The widths of the network, those of its hidden layers among them.
             random_state: A seed, which is the seed of the orders, too; or a generator, which draws that next.
             dtype: `float32` or `float64`.
+            initialization: As for `nn.weights.initial_weights`, like `initial_scale`.
+            initial_scale: See `initialization`.
             options: The other attributes.
         """
+        draw = functools.partial(initial_weights, initialization=initialization, initial_scale=initial_scale)
         if isinstance(random_state, np.random.RandomState):
-            weights = initial_weights(layer_sizes, random_state, dtype)
+            weights = draw(layer_sizes, random_state, dtype)
             order_seed = int(random_state.randint(2**32, dtype=np.uint32))
         else:
-            weights = initial_weights(layer_sizes, np.random.RandomState(random_state), dtype)
+            weights = draw(layer_sizes, np.random.RandomState(random_state), dtype)
             order_seed = random_state
         return cls(weights, order_seed=order_seed, **options)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nn.errors import WeightsError
 from nn.files import read_regular, write_atomically
+from nn.initialization.schemes import draw_matrices
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
@@ -43,17 +44,35 @@ class Weights(NamedTuple):
         return self.W1.shape[1], self.W1.shape[0], self.W2.shape[0], self.W3.shape[0]
 
 
-def initial_weights(layer_sizes: LayerSizes, random_state: np.random.RandomState, dtype: str) -> Weights:
-    """Draw the weights that the notebook's `initialization()` draws after `np.random.seed(seed)`.
+def initial_weights(
+    layer_sizes: LayerSizes,
+    random_state: np.random.RandomState,
+    dtype: str,
+    *,
+    initialization: str = "notebook",
+    initial_scale: float = 1.0,
+) -> Weights:
+    """Draw W1, W2 and W3, in this order, in float64, and round them to `dtype`. The bits are the same on every machine.
 
-    W1, W2 and W3 are drawn in this order by `randn` in float64, scaled by sqrt(1 / rows), and then rounded to `dtype`.
+    By default, these are the weights that the notebook's `initialization()` draws after `np.random.seed(seed)`; but in
+    float64, a few differ in the last bit, because `randn` depends on the machine (`nn.initialization.gaussian`).
+
+    Args:
+        layer_sizes: The widths of the layers.
+        random_state: The generator.
+        dtype: `float32` or `float64`.
+        initialization: The distribution, see `nn.initialization.schemes`.
+        initial_scale: A factor for all weights.
     """
     _, *rows = layer_sizes
-    drawn = (
-        random_state.randn(n_rows, n_columns) * np.sqrt(1.0 / n_rows)
-        for n_rows, n_columns in zip(rows, layer_sizes, strict=False)
+    drawn = draw_matrices(
+        zip(rows, layer_sizes, strict=False),
+        random_state,
+        initialization=initialization,
+        initial_scale=initial_scale,
     )
-    return Weights(*(matrix.astype(dtype) for matrix in drawn))
+    with np.errstate(over="ignore"):
+        return Weights(*(matrix.astype(dtype) for matrix in drawn))
 
 
 def digest(blob: bytes) -> str:

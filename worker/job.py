@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +25,7 @@ Text = Annotated[str, Field(max_length=10_000)]
 MAX_ATTEMPTS = 2**31 - 1
 #: The longest job as JSON, in bytes. A valid one has about 300.
 MAX_JOB_BYTES = 4096
+_VERSIONS = "1 for float32 and 2 for float64, the versions that this worker trains"
 #: The fields that a job's canonical form always has. It has an option that was added later only where that differs
 #: from its default, so that a new option changes no key of a job that does without it.
 _ALWAYS = frozenset({
@@ -37,11 +39,19 @@ class Configuration(NetworkOptions):
 
     Attributes:
         dataset: The data set's digest (`nn.datasets.mnist`).
-        version: The version of the training semantics, raised whenever an unchanged job would train to other bits.
+        version: The version of the training semantics, raised whenever an unchanged job would train to other bits. It
+            is 2 for float64 jobs, whose initial weights were drawn through the C library's logarithm in version 1.
     """
 
     dataset: Annotated[Digest, Option(allowed="a SHA-256 as 64 hexadecimal digits in lower case")]
-    version: Annotated[Literal[1], Option(allowed="1, the version that this worker trains")] = 1
+    version: Annotated[Literal[1, 2], Option(allowed=_VERSIONS)] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_version(cls, fields: Any) -> Any:
+        if isinstance(fields, Mapping) and "version" not in fields:
+            return {**fields, "version": current_version(fields.get("dtype"))}
+        return fields
 
 
 class Job(Configuration):
@@ -59,6 +69,16 @@ class Job(Configuration):
         return hashlib.sha256(canonical(fields).encode()).hexdigest()
 
     @property
+    def is_current(self) -> bool:
+        """Whether this version of Seedsweep trains the job. It can name the jobs of earlier versions, but not more."""
+        return self.version == current_version(self.dtype)
+
+    @property
+    def before(self) -> Job:
+        """The job as version 0.1.0 named it: every job was of version 1."""
+        return self.model_copy(update={"version": 1})
+
+    @property
     def options(self) -> dict[str, Any]:
         """The training options and their values."""
         return {name: getattr(self, name) for name in NetworkOptions.model_fields}
@@ -73,13 +93,17 @@ class Job(Configuration):
         """Read a job from untrusted data.
 
         Raises:
-            InvalidInputError: a field is missing, unknown or out of range, or the data is too large.
+            InvalidInputError: a field is missing, unknown or out of range, the data is too large, or an earlier version
+                trained the job.
         """
         _check_size(fields)
         try:
-            return cls.model_validate(fields)
+            job = cls.model_validate(fields)
         except ValidationError as error:
             raise invalid_input(cls, error, "job") from None
+        if not job.is_current:
+            raise InvalidInputError("version", job.version, _VERSIONS)
+        return job
 
     def __str__(self) -> str:
         """Return the values that tell this job from others in its sweep, for logs and Flower."""
@@ -88,6 +112,11 @@ class Job(Configuration):
         others = [name for name in options if options[name] != NetworkOptions.model_fields[name].default]
         pairs = {"seed": self.seed, **{name: options[name] for name in dict.fromkeys((*always, *others))}}
         return ", ".join(f"{name}={_shown(value)}" for name, value in pairs.items())
+
+
+def current_version(dtype: object) -> int:
+    """Return the version of the training semantics for jobs of a dtype."""
+    return 2 if dtype == "float64" else 1
 
 
 def _shown(value: object) -> str:

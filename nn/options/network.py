@@ -20,6 +20,8 @@ Loss = Literal["cross_entropy", "sum_of_squares"]
 DType = Literal["float32", "float64"]
 LOSSES: tuple[str, ...] = get_args(Loss)
 DTYPES: tuple[str, ...] = get_args(DType)
+Initialization = Literal["notebook", "lecun", "glorot", "he", "lecun_uniform", "glorot_uniform", "he_uniform"]
+INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -45,6 +47,10 @@ class NetworkOptions(BaseModel):
     shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
     engine: Literal["compiled", "numpy"] = Field(default="compiled", description="Implementation of the training.")
     limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only.")
+    initialization: Initialization = Field(default="notebook", description="Distribution of the initial weights.")
+    initial_scale: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="Factor by which all initial weights are multiplied."
+    )
 
 
 def check_options(**values: Any) -> None:

@@ -97,7 +97,7 @@ def trained_job(folder: SweepFolder, chosen: str | None = None) -> TrainedJob:
         WeightsError: the job has no weights, or they are missing, damaged, or of other layer sizes.
     """
     manifest = folder.manifest()
-    jobs = manifest.specification.jobs_by_key(manifest.dataset)
+    jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
     key = _best(folder, jobs, rows) if chosen is None else find_job(folder.name, jobs, chosen)
     row = rows.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.cluster.connect import Place
@@ -47,12 +48,23 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     """Return a sweep's jobs by key, in its order.
 
     Raises:
-        SweepExistsError: this version derives other jobs from the sweep's specification.
+        SweepExistsError: this version derives other jobs from the sweep's specification, or would train them to other
+            bits.
     """
-    jobs = manifest.specification.jobs_by_key(manifest.dataset)
+    jobs = manifest.jobs_by_key()
     if list(jobs) != manifest.jobs:
         raise SweepExistsError(
             f"This version of Seedsweep derives other jobs from the specification of the sweep {manifest.name}: "
             "start it again under another --name"
         )
+    refuse_earlier(manifest, jobs)
     return jobs
+
+
+def refuse_earlier(manifest: Manifest, jobs: Mapping[str, Job]) -> None:
+    """Raise `SweepExistsError` if an earlier version trained the sweep's jobs to other bits than this one would."""
+    if not all(job.is_current for job in jobs.values()):
+        raise SweepExistsError(
+            f"An earlier version of Seedsweep trained the float64 jobs of the sweep {manifest.name}, to other bits "
+            "than this one: they cannot be resumed or verified; start the sweep again under another --name"
+        )

@@ -12,6 +12,7 @@ from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Tell, ignore
+from orchestrator.commands.plan import refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -91,11 +92,13 @@ def plan_verification(
 
     Raises:
         SweepNotFoundError: the folder is not a sweep's, or no job has a result.
+        SweepExistsError: an earlier version trained the sweep's jobs to other bits.
         DatasetError: the data set on this machine is not the one that the sweep was trained on.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
-    known = manifest.specification.jobs_by_key(manifest.dataset)
+    known = manifest.jobs_by_key()
+    refuse_earlier(manifest, known)
     rows = {key: row for key, row in folder.rows().items() if row.accepted and key in known}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")

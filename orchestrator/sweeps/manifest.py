@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from nn.errors import InvalidInputError
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
+from worker.job import Job
 
 #: The most bytes that are read of a damaged or foreign `sweep.json`: 100,000 jobs take 8 MB.
 MAX_MANIFEST_BYTES = 64 * 2**20
@@ -48,6 +49,17 @@ class Manifest(BaseModel):
         if not 1 <= self.specification.size <= MAX_JOBS:
             raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
         return self
+
+    def jobs_by_key(self) -> dict[str, Job]:
+        """Return the sweep's jobs by their keys: as this version names them, or as version 0.1.0 did, if it made them.
+
+        If neither are the jobs that the manifest lists, they are as this version names them.
+        """
+        jobs = self.specification.jobs_by_key(self.dataset)
+        if list(jobs) == self.jobs:
+            return jobs
+        earlier = {job.before.key: job.before for job in jobs.values()}
+        return earlier if list(earlier) == self.jobs else jobs
 
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""

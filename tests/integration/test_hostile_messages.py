@@ -134,7 +134,10 @@ GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
             "the message contains an invalid job: learning_rate is missing; allowed: a finite number greater than 0",
         ),
         (GOOD | {"colour": "red"}, "the message contains an invalid job: colour is 'red'; allowed: only the fields"),
-        (GOOD | {"version": 2}, "version is 2; allowed: 1, the version that this worker trains"),
+        (
+            GOOD | {"version": 2},
+            "version is 2; allowed: 1 for float32 and 2 for float64, the versions that this worker trains",
+        ),
         (GOOD | {"seed": -1}, "seed is -1; allowed: an integer from 0 to 4294967295"),
         (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
         (GOOD | {"learning_rate": "nan"}, "learning_rate is 'nan'; allowed: a finite number greater than 0"),

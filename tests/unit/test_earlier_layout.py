@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.analysis.leaderboard import leaderboard, to_csv
-from orchestrator.errors import SweepNotFoundError
+from orchestrator.analysis.lookup import find_job
+from orchestrator.commands.sweep import plan_resumption
+from orchestrator.commands.verify import plan_verification
+from orchestrator.errors import SweepExistsError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.sweeps import sweep_of
+from worker.settings import Settings
 
 SWEEP_JSON = """\
 {
@@ -73,11 +78,36 @@ RESULTS = """\
 """
 
 
-def folder_with(output: Path, sweep_json: str = SWEEP_JSON) -> SweepFolder:
+#: The keys of the same jobs in float64, of which this version trains others.
+FLOAT64 = {
+    "ec5a4b6b22fcc5a19a3ecab0cc977bd6a41b9b382ff7c0e2c574a75d85881794":
+        "e87388bfd0d0a5f2fe90a5c3e81f0f14d0495689b54bc5ec863f2ff955de8677",
+    "c61129551357ab7018fa7fe38ee622a526bb9c146a3ae0017e5d8cb54d2ec39c":
+        "2d63bc5c234753304fad569f4489c4c4ba8c38bbee6f6e319290b0f077ddce17",
+    "9077562ef374c4e128ad86ec4661316b89db7cd0f1922ede85f63f1a595ceb83":
+        "361e3fec419a85f55b14a82aae8938d34c27a562bd17a1e25753b0cc7979d19b",
+    "f4537186ede6007ff1c6b54c1dff2cbe339b2c88150d1d67300bcff67b14328d":
+        "191bf2996d4b2cb70d222cb1ce8a5fd9c13216120c3da9a9263b635d64171568",
+    "float32": "float64",
+}  # fmt: skip
+
+
+def folder_with(output: Path, sweep_json: str = SWEEP_JSON, results: str = RESULTS) -> SweepFolder:
     (output / "old" / "weights").mkdir(parents=True)
     (output / "old" / "sweep.json").write_text(sweep_json)
-    (output / "old" / "results.jsonl").write_text(RESULTS)
+    (output / "old" / "results.jsonl").write_text(results)
     return SweepFolder(output, "old")
+
+
+def in_float64(text: str) -> str:
+    for old, new in FLOAT64.items():
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def float64_folder(tmp_path: Path) -> SweepFolder:
+    return folder_with(tmp_path, in_float64(SWEEP_JSON), in_float64(RESULTS))
 
 
 def test_the_specification_is_upgraded_and_gives_the_same_jobs(tmp_path: Path) -> None:
@@ -122,3 +152,33 @@ def test_a_specification_that_cannot_be_upgraded_is_refused(tmp_path: Path, old:
     with pytest.raises(SweepNotFoundError, match=r"sweep\.json does not describe a sweep") as caught:
         folder.manifest()
     assert reason in str(caught.value)
+
+
+def test_a_float64_sweep_is_read_with_the_keys_that_it_had(float64_folder: SweepFolder) -> None:
+    manifest = float64_folder.manifest()
+    jobs = manifest.jobs_by_key()
+
+    assert list(jobs) == manifest.jobs
+    rows = float64_folder.rows_of(jobs)
+    assert list(rows) == manifest.jobs[:2]
+    assert find_job("old", jobs, "0:0.03") == manifest.jobs[1]
+    assert to_csv(leaderboard(jobs.values(), rows)).splitlines()[1].startswith("1,0.01,1,1,0.1147")
+    # A new sweep of the same specification has other jobs, and reuses none of its rows.
+    assert not {job.key for job in manifest.specification.jobs(manifest.dataset)} & jobs.keys()
+
+
+@pytest.mark.parametrize("plan", [plan_resumption, plan_verification])
+def test_a_float64_sweep_is_neither_resumed_nor_verified(plan: Any, float64_folder: SweepFolder) -> None:
+    with pytest.raises(SweepExistsError) as caught:
+        plan(float64_folder, Settings())
+    assert str(caught.value) == (
+        "An earlier version of Seedsweep trained the float64 jobs of the sweep old, to other bits than this one: they "
+        "cannot be resumed or verified; start the sweep again under another --name"
+    )
+
+
+def test_a_float32_sweep_is_both_resumed_and_verified(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path)
+
+    assert list(plan_resumption(folder, Settings()).jobs) == folder.manifest().jobs
+    assert len(plan_verification(folder, Settings(), jobs=None).jobs) == 2

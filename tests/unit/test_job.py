@@ -17,6 +17,10 @@ from worker.job import MAX_JOB_BYTES, Job, Result, is_task_of, task_id
 
 DATASET = "ab" * 32
 FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
+FLOAT64: dict[str, Any] = {
+    "seed": 2, "learning_rate": 1e-5, "loss": "sum_of_squares", "dtype": "float64", "shuffle": True,
+    "engine": "numpy", "hidden_layer_sizes": [32, 16], "dataset": MNIST_DIGEST,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -36,9 +40,8 @@ FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
             "3a41a929ebd0ef89524d48bcee262e963d007883a686aa588af7eb5fdad266ea",
         ),
         (
-            {"seed": 2, "learning_rate": 1e-5, "loss": "sum_of_squares", "dtype": "float64", "shuffle": True,
-             "engine": "numpy", "hidden_layer_sizes": [32, 16], "dataset": MNIST_DIGEST},
-            "2d95e68f27df78063d3c918dd498fae3866952dc1ea00762f1d70c426437823d",
+            FLOAT64,
+            "58ce55dbd45f7876bcf62fd072cef0968d692e547f1025ff45d93bf3cb34354e",
         ),
         (
             {"seed": 3, "learning_rate": 1, "limit": 7, "epochs": 1, "dataset": MNIST_DIGEST},
@@ -49,6 +52,22 @@ FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
 def test_keys_are_pinned(fields: dict[str, Any], key: str) -> None:
     # Another key makes every stored result unfindable: raise `version` instead.
     assert Job.parse(fields).key == key
+
+
+def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
+    earlier = Job.model_validate(FLOAT64 | {"version": 1})
+
+    assert earlier.key == "2d95e68f27df78063d3c918dd498fae3866952dc1ea00762f1d70c426437823d"
+    assert earlier == Job.parse(FLOAT64).before
+    assert not earlier.is_current
+    with pytest.raises(InvalidInputError, match=r"^version is 1; allowed: 1 for float32 and 2 for float64, the "):
+        Job.parse(earlier.model_dump())
+
+
+def test_the_version_follows_from_the_dtype() -> None:
+    assert [Job(**FIELDS, dtype=dtype).version for dtype in ("float32", "float64")] == [1, 2]
+    assert Job.parse(FIELDS).before == Job.parse(FIELDS)
+    assert Job.parse(FLOAT64).configuration.version == 2
 
 
 def test_equal_jobs_have_one_key_however_they_were_written() -> None:
@@ -69,6 +88,8 @@ def test_equal_jobs_have_one_key_however_they_were_written() -> None:
         {"engine": "numpy"},
         {"limit": 100},
         {"dataset": "cd" * 32},
+        {"initialization": "he"},
+        {"initial_scale": 2.0},
     ],
 )
 def test_every_field_is_part_of_the_key(change: dict[str, Any]) -> None:
@@ -99,7 +120,10 @@ def test_a_job_survives_its_journey_as_json() -> None:
             FIELDS | {"dataset": "mnist"},
             "dataset is 'mnist'; allowed: a SHA-256 as 64 hexadecimal digits in lower case",
         ),
-        (FIELDS | {"version": 2}, "version is 2; allowed: 1, the version that this worker trains"),
+        (
+            FIELDS | {"version": 2},
+            "version is 2; allowed: 1 for float32 and 2 for float64, the versions that this worker trains",
+        ),
         ({"seed": 1, "dataset": DATASET}, "learning_rate is missing; allowed: a finite number greater than 0"),
     ],
 )

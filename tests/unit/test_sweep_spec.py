@@ -137,6 +137,8 @@ def test_every_word_reaches_the_job() -> None:
         "dtype": "float64",
         "shuffle": True,
         "limit": "100",
+        "initialization": "he_uniform",
+        "initial_scale": "0.5",
     }
     (job,) = specification(parse(words)).jobs(MNIST_DIGEST)
 
@@ -151,8 +153,10 @@ def test_every_word_reaches_the_job() -> None:
         "dtype": "float64",
         "shuffle": True,
         "limit": 100,
+        "initialization": "he_uniform",
+        "initial_scale": 0.5,
         "dataset": MNIST_DIGEST,
-        "version": 1,
+        "version": 2,
     }
 
 
