@@ -39,6 +39,13 @@ REPLIES = "~*.reply.seedsweep.pidbox ~*.reply.seedsweep.pidbox\x06\x16?"
 CONNECT = ("ping hello auth client|setinfo client|setname multi exec discard unwatch", "")
 #: A script has only the rights of its caller. Kombu and redis-py load theirs at first use.
 LOAD_SCRIPTS = ("script|load script|exists time", "")
+#: Bounded reads (`worker/redis/bounded.py`): a script that may not write, and the commands that it runs, by the type of
+#: the key.
+READ_STRING = "eval_ro getrange"
+READ_LIST = "eval_ro lrange"
+READ_HASH = "eval_ro hrandfield hstrlen hget"
+SCAN_HASH = "eval_ro hscan"
+READ_SET = "eval_ro srandmember"
 #: Remote control: workers query each other when they start, and Flower queries every worker.
 ASK = (
     LOAD_SCRIPTS,
@@ -63,37 +70,38 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("sadd smembers", QUEUE_ROUTE),
         ("lpush rpush brpop llen exists", QUEUE),
         ("hset hget hdel zadd zrem zrange watch", HELD),
+        (READ_HASH, "%R~seedsweep:unacked"),
         # The lock of the search for expired leases; redis-py releases it with a script.
         ("set get del evalsha", "~seedsweep:unacked_mutex"),
-        ("get mget set evalsha", RESULTS),
+        (f"{READ_STRING} set evalsha", RESULTS),
         ("publish", RESULT_CHANNELS),
         ("set", "%W~seedsweep:weights:*"),
         # The hash of the first finished attempt, with which later attempts are compared.
-        ("set get", "~seedsweep:finished:*"),
+        (f"{READ_STRING} set", "~seedsweep:finished:*"),
         ("rpush expire", "%W~seedsweep:mismatch:*"),
-        ("set get unlink", "~seedsweep:checkpoint:*"),
-        ("hset hgetall expire", "~seedsweep:attempts:*"),
-        ("set unlink", "~seedsweep:refusals:*"),
-        ("get", "%R~seedsweep:cancelled:*"),
-        ("hset hget hgetall hdel expire", "~seedsweep:workers"),
+        (f"{READ_STRING} set unlink", "~seedsweep:checkpoint:*"),
+        (f"{READ_HASH} hset expire", "~seedsweep:attempts:*"),
+        (f"{READ_STRING} set unlink", "~seedsweep:refusals:*"),
+        (READ_STRING, "%R~seedsweep:cancelled:*"),
+        (f"{READ_HASH} hset hdel expire", "~seedsweep:workers"),
     ),
     "orchestrator": (
         CONNECT,
         LOAD_SCRIPTS,
         ("sadd smembers", QUEUE_ROUTE),
-        ("lpush lrange lrem llen", QUEUE),
-        ("hscan", "%R~seedsweep:unacked"),
+        (f"{READ_LIST} lpush lrem llen", QUEUE),
+        (SCAN_HASH, "%R~seedsweep:unacked"),
         # Cancelling stores a state, by the script that never overwrites a success.
-        ("get mget set del evalsha", RESULTS),
+        (f"{READ_STRING} set del evalsha", RESULTS),
         ("publish subscribe unsubscribe", RESULT_CHANNELS),
-        ("get", "%R~seedsweep:weights:*"),
-        ("lrange", "%R~seedsweep:mismatch:*"),
-        ("hgetall", "%R~seedsweep:attempts:*"),
-        ("set get", "~seedsweep:cancelled:*"),
+        (READ_STRING, "%R~seedsweep:weights:*"),
+        (READ_LIST, "%R~seedsweep:mismatch:*"),
+        (READ_HASH, "%R~seedsweep:attempts:*"),
+        ("set", "%W~seedsweep:cancelled:*"),
         ("unlink", FORGOTTEN),
-        ("hgetall hdel", "~seedsweep:workers"),
-        ("hset hsetnx hget hmget hexists hdel expire", "~seedsweep:sweep:*"),
-        ("sadd smembers srem expire", "~seedsweep:sweeps"),
+        (f"{READ_HASH} hdel", "~seedsweep:workers"),
+        (f"{READ_HASH} hset hsetnx hexists hdel expire", "~seedsweep:sweep:*"),
+        (f"{READ_SET} sadd srem expire", "~seedsweep:sweeps"),
         # The error message about a full server shows its memory.
         ("info", ""),
     ),
@@ -101,7 +109,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         CONNECT,
         *ASK,
         ("llen", QUEUE.replace("~", "%R~")),
-        ("get mget", RESULTS.replace("~", "%R~")),
+        (READ_STRING, RESULTS.replace("~", "%R~")),
     ),
     # The health check only sends PING.
     "health": (("ping auth hello", ""),),

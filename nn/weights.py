@@ -19,6 +19,8 @@ from nn.initialization.schemes import draw_matrices
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
 #: The largest blob that is read: far more than any network that these engines can train.
 MAX_BYTES = 2**31
+#: More than the header of a safetensors blob with one network's tensors takes.
+MAX_HEADER_BYTES = 4096
 
 
 #: Widths of the layers: (n_features, hidden_1, hidden_2, n_classes).
@@ -80,6 +82,18 @@ def digest(blob: bytes) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
+def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:
+    """Return the bytes that the safetensors blob of a network takes at most.
+
+    Args:
+        layer_sizes: The widths of the layers.
+        dtype: The type of the weights.
+    """
+    # One column more than the matrices have.
+    numbers = sum(rows * (columns + 1) for rows, columns in zip(layer_sizes[1:], layer_sizes, strict=False))
+    return MAX_HEADER_BYTES + numbers * np.dtype(dtype).itemsize
+
+
 def to_safetensors(weights: Weights) -> bytes:
     """Return the weights as a safetensors blob with the tensors W1, W2 and W3, in the shapes of `Weights`.
 
@@ -104,6 +118,21 @@ def from_safetensors(blob: bytes) -> Weights:
     weights = Weights(*(_matrix(name, tensors[name]) for name in Weights._fields))
     _check_fit(weights)
     return weights
+
+
+def misfit(weights: Weights, layer_sizes: tuple[int | None, *tuple[int, ...]], dtype: str) -> str | None:
+    """Return how a network differs from the expected one, as the end of a sentence; None if it does not.
+
+    Args:
+        weights: The network.
+        layer_sizes: The expected widths of the layers; the first is None if any number of features is right.
+        dtype: The expected type.
+    """
+    found = weights.layer_sizes
+    expected = (found[0] if layer_sizes[0] is None else layer_sizes[0], *layer_sizes[1:])
+    if (found, weights.W1.dtype.name) == (expected, dtype):
+        return None
+    return f"layers of {found} in {weights.W1.dtype.name}; the job's are {expected} in {dtype}"
 
 
 def save(weights: Weights, path: Path) -> None:

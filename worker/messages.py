@@ -29,6 +29,8 @@ EVENTS = "seedsweep.ev"
 
 #: The longest message of a job that is accepted, in bytes. The longest valid one has about 3,000.
 MAX_TASK_BYTES = 16_384
+#: The longest such message as kombu stores it while a worker holds it: encoded again, with its exchange and queue.
+MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
 #: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.tasks`) ahead, by the
 #: clock of the worker that lost the process; the rest allows for clocks that differ.
 MAX_RETRY_AHEAD = timedelta(seconds=60)

@@ -15,6 +15,7 @@ from nn.options.describe import Option, allowed
 
 #: The largest seed of NumPy's `RandomState`.
 MAX_SEED = 2**32 - 1
+MAX_EPOCHS = 100_000
 
 Loss = Literal["cross_entropy", "sum_of_squares"]
 DType = Literal["float32", "float64"]
@@ -36,7 +37,7 @@ class NetworkOptions(BaseModel):
         Field(gt=0, allow_inf_nan=False, description="Learning rates, separated by commas.")
     )
     epochs: Annotated[int, Option(column=True)] = Field(
-        default=10, ge=1, le=100_000, description="Passes over the training samples."
+        default=10, ge=1, le=MAX_EPOCHS, description="Passes over the training samples."
     )
     hidden_layer_sizes: Annotated[tuple[Width, Width], Option(word="hidden")] = Field(
         default=(128, 64), title="hidden layers", description="Widths of the two hidden layers."

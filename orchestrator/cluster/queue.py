@@ -11,12 +11,10 @@ from celery import Celery
 from kombu.transport.redis import Channel
 
 from worker.job import Job
-from worker.messages import QUEUE, UNACKED, signature
+from worker.messages import MAX_HELD_BYTES, MAX_TASK_BYTES, QUEUE, UNACKED, signature
+from worker.redis.bounded import chunks, read_items, scan_values
 from worker.redis.waiting import Policy
 
-#: The number of messages that one command reads: enough to make round trips negligible, and few enough not to block
-#: other clients.
-CHUNK = 256
 #: The number of messages sent in one round trip. After a lost connection, at most this many are sent twice.
 BATCH = 500
 #: The lists of the queue: kombu uses one per priority.
@@ -44,8 +42,8 @@ class Queue:
             jobs: The jobs.
             label: The label of verification tasks; None for the jobs' own tasks.
         """
-        for start in range(0, len(jobs), BATCH):
-            self._policy.run(lambda batch=jobs[start : start + BATCH]: self._publish(batch, label))  # type: ignore[misc]
+        for batch in chunks(jobs, BATCH):
+            self._policy.run(lambda batch=batch: self._publish(batch, label))  # type: ignore[misc]
 
     def _publish(self, jobs: Sequence[Job], label: str | None) -> None:
         with self._app.producer_or_acquire() as producer, producer.batch(BATCH):
@@ -56,7 +54,7 @@ class Queue:
         """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""
         # The queue is read first, so that a message which a worker takes meanwhile is found in one of the two places.
         found = self.queued()
-        for _, item in self._client.hscan_iter(UNACKED, count=CHUNK):
+        for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES):
             found.add(_task_id(item, held=True))
         return found - {""}
 
@@ -68,7 +66,7 @@ class Queue:
             # New messages enter at this end and shift the others, so reading up to the end misses no message.
             while chunk := self._read(name, start):
                 found.update(map(_task_id, chunk))
-                start += CHUNK
+                start += len(chunk)
         return found - {""}
 
     def withdraw(self, task_ids: Collection[str]) -> set[str]:
@@ -103,7 +101,7 @@ class Queue:
         return found
 
     def _read(self, name: str, start: int) -> list[bytes]:
-        return cast("list[bytes]", self._client.lrange(name, start, start + CHUNK - 1))
+        return read_items(self._client, name, MAX_TASK_BYTES, start)
 
 
 def _task_id(message: bytes, *, held: bool = False) -> str:

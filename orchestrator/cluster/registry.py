@@ -13,14 +13,15 @@ Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. B
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Collection, Sequence
 
 from pydantic import ValidationError
 
 from orchestrator.errors import SweepExistsError
-from orchestrator.sweeps.manifest import Manifest
-from worker.records.store import Store, key
+from orchestrator.sweeps.manifest import Manifest, is_name
+from worker.records.store import Store, key, read_reason
+from worker.redis import limits
+from worker.redis.bounded import read_fields, read_members
 
 _NAMES = "seedsweep:sweeps"
 
@@ -36,17 +37,22 @@ class Registry:
         """Return a sweep's manifest, or None if no sweep of this name is registered.
 
         Raises:
-            SweepExistsError: another version of Seedsweep registered the sweep, and this one cannot read its manifest.
+            SweepExistsError: this version cannot read the manifest, or it names another sweep.
         """
-        stored = self._client.hget(_sweep(name), "manifest")
+        stored = self._fields(name, limits.MANIFEST, "manifest")[0]
         if stored is None:
             return None
         try:
-            return Manifest.model_validate_json(cast("bytes", stored))
+            manifest = Manifest.model_validate_json(stored)
         except ValidationError:
             raise SweepExistsError(
                 f"The cluster's sweep {name} was registered by another version of Seedsweep: choose another --name"
             ) from None
+        if manifest.name != name:
+            raise SweepExistsError(
+                f"The cluster's sweep {name} has the manifest of another sweep, {manifest.name}: choose another --name"
+            )
+        return manifest
 
     def refuse_other(self, name: str, jobs: Sequence[str]) -> None:
         """Raise `SweepExistsError` if the name belongs to a sweep of other jobs."""
@@ -101,8 +107,7 @@ class Registry:
 
     def cancelled(self, name: str) -> str | None:
         """Return why a sweep is cancelled, or None."""
-        reason = self._client.hget(_sweep(name), "cancelled")
-        return None if reason is None else cast("bytes", reason).decode(errors="replace")
+        return read_reason(self._fields(name, limits.REASON, "cancelled")[0])
 
     def finish(self, name: str) -> None:
         """Mark a sweep as finished: every job has its row."""
@@ -116,23 +121,28 @@ class Registry:
         """Return whether every job of a sweep has its row."""
         return bool(self._client.hexists(_sweep(name), "finished"))
 
-    def wanted_by_others(self, name: str) -> dict[str, str]:
-        """Return the keys of the jobs for which other sweeps still wait, each with the name of such a sweep."""
+    def wanted_by_others(self, name: str, keys: Collection[str]) -> dict[str, str]:
+        """Return those of these jobs for which other sweeps still wait, each with the name of such a sweep."""
         wanted: dict[str, str] = {}
+        ours = frozenset(keys)
         for other in self._names() - {name}:
-            marks = self._client.hmget(_sweep(other), "cancelled", "finished")
+            marks = self._fields(other, limits.REASON, "cancelled", "finished")
             manifest = None if any(marks) else self._readable(other)
             if manifest is not None:
-                wanted.update(dict.fromkeys(manifest.jobs, other))
+                wanted.update(dict.fromkeys(ours.intersection(manifest.jobs), other))
         return wanted
 
     def _names(self) -> set[str]:
-        return {cast("bytes", name).decode(errors="replace") for name in self._client.smembers(_NAMES)}
+        stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
+        return {name for member in stored if is_name(name := member.decode(errors="replace"))}
+
+    def _fields(self, name: str, limit: int, *fields: str) -> list[bytes | None]:
+        return read_fields(self._client, _sweep(name), fields, limit)
 
     def _readable(self, name: str) -> Manifest | None:
-        """Return a sweep's manifest, or None if it is absent or of another version.
+        """Return a sweep's manifest, or None if it is absent or invalid.
 
-        Ignoring another version is safe: the session of that sweep submits again any job that ended for another sweep.
+        Ignoring it is safe: the session of that sweep submits again any job that ended for another sweep.
         """
         try:
             found = self.manifest(name)

@@ -5,9 +5,9 @@ Stateless: everything is read by task id, so that any orchestrator can continue 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import redis
 from celery import Celery, states
@@ -15,14 +15,13 @@ from celery.exceptions import TaskRevokedError
 from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
+from nn.options.network import MAX_EPOCHS
 from worker.job import Result
 from worker.records import report
 from worker.records.report import Report, read_report
+from worker.redis import limits
+from worker.redis.bounded import chunks, read_each
 from worker.redis.waiting import Policy
-
-#: The number of keys that one command reads: enough to make round trips negligible, and few enough not to block other
-#: clients.
-CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -71,27 +70,31 @@ class Results:
         self._client = client
         self._policy = policy
 
-    def states(self, task_ids: Iterable[str]) -> dict[str, State]:
+    def states(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> dict[str, State]:
         """Return the states of these tasks.
 
         Tasks are absent if they are queued, unknown to the cluster, or have an invalid stored state.
+
+        Args:
+            task_ids: The tasks.
+            epochs: The most epochs of one of their jobs. A result of more belongs to another job, and is not kept.
         """
         found: dict[str, State] = {}
-        for chunk in _chunks(task_ids):
-            values = cast("list[bytes | None]", self._client.mget(self._keys(chunk)))
+        for chunk in chunks(task_ids):
+            values = read_each(self._client, self._keys(chunk), limits.RESULT)
             for task_id, stored in zip(chunk, values, strict=True):
-                state = None if stored is None else self._parse(task_id, stored)
+                state = None if stored is None else self._parse(task_id, stored, epochs)
                 if state is not None:
                     found[task_id] = state
         return found
 
-    def ended(self, task_ids: Iterable[str]) -> dict[str, Ended]:
-        """Return the states of the tasks that have ended."""
-        return {key: state for key, state in self.states(task_ids).items() if not isinstance(state, Running)}
+    def ended(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> dict[str, Ended]:
+        """Return the states of the tasks that have ended. Arguments: see `states`."""
+        return {key: state for key, state in self.states(task_ids, epochs).items() if not isinstance(state, Running)}
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove the states of these tasks, so that they can be submitted again."""
-        for chunk in _chunks(task_ids):
+        for chunk in chunks(task_ids):
             self._client.delete(*self._keys(chunk))
 
     def revoke(self, task_ids: Iterable[str], reason: str) -> None:
@@ -102,12 +105,12 @@ class Results:
     def _keys(self, task_ids: Iterable[str]) -> list[Any]:
         return [self._app.backend.get_key_for_task(task_id) for task_id in task_ids]
 
-    def _parse(self, task_id: str, stored: bytes) -> State | None:
+    def _parse(self, task_id: str, stored: bytes, epochs: int) -> State | None:
         meta = self._app.backend.decode_result(stored)
         name, value = meta["status"], meta["result"]
         match name:
             case states.SUCCESS:
-                return _finished(task_id, value)
+                return _finished(task_id, value, epochs)
             case states.FAILURE:
                 return Failed(_words(value))
             case states.REVOKED:
@@ -118,12 +121,12 @@ class Results:
                 return None
 
 
-def _finished(task_id: str, value: Any) -> Finished | Failed:
+def _finished(task_id: str, value: Any, epochs: int) -> Finished | Failed:
     try:
         result = Result.model_validate(value)
     except ValidationError as error:
         return Failed(f"the stored result is invalid: {error.errors()[0]['msg']}")
-    if result.job != task_id.partition(".")[0]:
+    if result.job != task_id.partition(".")[0] or len(result.epoch_seconds) > epochs:
         return Failed("the stored result belongs to another job")
     return Finished(result)
 
@@ -131,10 +134,5 @@ def _finished(task_id: str, value: Any) -> Finished | Failed:
 def _words(value: Any) -> str:
     """Return a stored error as a sentence that UTF-8 can encode."""
     plain = isinstance(value, SeedsweepError | TaskRevokedError)
-    return (f"{value}" if plain else f"{type(value).__name__}: {value}").encode(errors="replace").decode()
-
-
-def _chunks(task_ids: Iterable[str]) -> Iterator[list[str]]:
-    remaining = list(task_ids)
-    for start in range(0, len(remaining), CHUNK):
-        yield remaining[start : start + CHUNK]
+    words = f"{value}" if plain else f"{type(value).__name__}: {value}"
+    return words[: limits.ERROR_TEXT].encode(errors="replace").decode()

@@ -24,8 +24,9 @@ from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, S
 from orchestrator.folder import create as new_folder
 from orchestrator.folder.results_log import ResultsFollower, ResultsLog
 from orchestrator.folder.rows import Row
-from orchestrator.sweeps.manifest import MAX_MANIFEST_BYTES, Manifest, check_name
+from orchestrator.sweeps.manifest import Manifest, check_name
 from worker.job import Job
+from worker.redis import limits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -105,7 +106,7 @@ class SweepFolder:
         """
         file = self._description
         try:
-            return Manifest.model_validate_json(read_regular(file, MAX_MANIFEST_BYTES))
+            return Manifest.model_validate_json(read_regular(file, limits.MANIFEST))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise SweepNotFoundError(self._no_sweep()) from None

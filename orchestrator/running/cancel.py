@@ -82,8 +82,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:
     """End the open jobs of a cancelled sweep."""
     ended = set(cluster.results.ended(keys))
-    others = cluster.registry.wanted_by_others(sweep)
-    wanted = {key: others[key] for key in keys if key in others and key not in ended}
+    others = cluster.registry.wanted_by_others(sweep, keys)
+    wanted = {key: other for key, other in others.items() if key not in ended}
     own = [key for key in keys if key not in ended and key not in wanted]
     withdrawn = end_tasks(cluster, own, reason(sweep))
     left = set(own) - withdrawn

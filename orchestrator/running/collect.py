@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
+from orchestrator.cluster.weights import fetch_weights
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.listener import Progress
@@ -66,7 +67,7 @@ class Collector:
         cluster = self._cluster
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages()
-        ended = cluster.results.ended(jobs)
+        ended = cluster.results.ended(jobs, max((job.epochs for job in jobs.values()), default=1))
         waiting = dict(jobs)
         for key, state in ended.items():
             if reuse and isinstance(state, Finished) and self._take(jobs[key], state, reused_from):
@@ -118,7 +119,7 @@ class Collector:
         if len(result.epoch_seconds) != job.epochs:
             return lost_row(job, "failed", "the stored result belongs to another job"), None
         try:
-            blob = self._cluster.store.weights(result.weights_sha256)
+            blob = fetch_weights(self._cluster.store, job, result)
         except WeightsError as error:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:

@@ -51,6 +51,7 @@ class Waiting:
         self._label = label
         self._sweep = sweep
         self._open = dict(tasks)
+        self._epochs = max((job.epochs for job in tasks.values()), default=1)
         self._again: list[Job] = []
         self._lost_jobs = LostJobs(cluster, look_seconds)
         self._stalls = StallWatch(cluster, listener.message)
@@ -73,7 +74,7 @@ class Waiting:
         if self._sweep is not None:
             self._sweep.keep()
         started = time.monotonic()
-        states = self._cluster.results.states(self._open)
+        states = self._cluster.results.states(self._open, self._epochs)
         seconds = time.monotonic() - started
         self._pause = share_of_time(seconds if seconds < LONGEST_POLL else 0.0, SHORTEST_PAUSE, LONGEST_PAUSE)
         running: dict[str, Report | None] = {}

@@ -16,9 +16,6 @@ from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 
-#: The most bytes that are read of a damaged or foreign `sweep.json`: 100,000 jobs take 8 MB.
-MAX_MANIFEST_BYTES = 64 * 2**20
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 

@@ -28,7 +28,7 @@ def test_a_job_comes_back_as_its_result(cluster: Cluster, cache_dir: Path) -> No
     assert len(result.epoch_seconds) == job.epochs
     assert (result.worker, result.attempts, result.error) == ("w1@test", 1, None)
     # And its weights are in the store under that hash
-    blob = cluster.store().weights(result.weights_sha256)
+    blob = cluster.store().weights(result.weights_sha256, result.weights_bytes)
     assert len(blob) == result.weights_bytes
     assert from_safetensors(blob).layer_sizes == (784, 128, 64, 10)
 

@@ -63,4 +63,4 @@ def test_a_learning_rate_that_is_too_high_gives_a_diverged_result(cluster: Clust
     assert result.error is not None
     assert result.error.startswith(("diverged: a weight is infinite", "stuck at chance: "))
     # Its weights are as reproducible as any others.
-    assert len(cluster.store().weights(result.weights_sha256)) == result.weights_bytes
+    assert len(cluster.store().weights(result.weights_sha256, result.weights_bytes)) == result.weights_bytes

@@ -34,18 +34,18 @@ def store(client: redis.Redis) -> Store:
 
 def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
     sha256 = store.put_weights(b"weights")
-    assert store.weights(sha256) == b"weights"
+    assert store.weights(sha256, 7) == b"weights"
     assert 0 < client.ttl(f"seedsweep:weights:{sha256}") <= 100
     store.client.unlink(key("weights", sha256))
     with pytest.raises(WeightsError, match="are not in the store; train the job again"):
-        store.weights(sha256)
+        store.weights(sha256, 7)
 
 
 def test_damaged_weights_are_not_returned(store: Store, client: redis.Redis) -> None:
     sha256 = store.put_weights(b"weights")
     client.set(f"seedsweep:weights:{sha256}", b"weighty")
     with pytest.raises(WeightsError, match="are damaged"):
-        store.weights(sha256)
+        store.weights(sha256, 7)
 
 
 def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> None:

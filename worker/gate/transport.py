@@ -27,7 +27,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from worker.gate import broadcasts
 from worker.gate.broadcasts import first_problem
-from worker.messages import CONTROL, EVENTS, MAX_TASK_BYTES, QUEUE, REPLIES, Envelope, TaskBody, TaskEnvelope
+from worker.messages import (
+    CONTROL,
+    EVENTS,
+    MAX_HELD_BYTES,
+    MAX_TASK_BYTES,
+    QUEUE,
+    REPLIES,
+    Envelope,
+    TaskBody,
+    TaskEnvelope,
+)
+from worker.redis.bounded import read_fields
 from worker.text import one_line
 
 logger = get_logger(__name__)
@@ -150,7 +161,7 @@ class GuardedQoS(kombu_redis.QoS):
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Return a message to its queue; remove an invalid one, which would block the redelivery of the others."""
         with self.channel.conn_or_acquire(client) as connected:
-            held = connected.hget(self.unacked_key, tag)
+            held = read_fields(connected, self.unacked_key, [tag], MAX_HELD_BYTES)[0]
         if held is not None and not _is_task(held):
             logger.error("Dropped an invalid held message with the delivery tag %s", one_line(repr(tag))[:300])
             self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.errors import TooManyAttemptsError
 from worker.records.presence import Roster
 from worker.records.store import Store, key
+from worker.redis import limits
+from worker.redis.bounded import read_hash
 
 #: Why an attempt was made.
 Cause = Literal[
@@ -135,9 +137,9 @@ class Attempts:
             pipeline.execute()
 
     def _read(self, task_id: str) -> dict[str, Attempt]:
-        stored = self.store.client.hgetall(key("attempts", task_id))
+        stored = read_hash(self.store.client, key("attempts", task_id), limits.ATTEMPT, limits.ATTEMPTS)
         found = {}
-        for attempt_id, value in cast("dict[bytes, bytes]", stored).items():
+        for attempt_id, value in stored.items():
             try:
                 found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
             except ValidationError:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from celery.utils.log import get_task_logger
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.errors import WeightsError
-from nn.weights import LayerSizes, digest, from_safetensors, to_safetensors
+from nn.weights import LayerSizes, digest, from_safetensors, max_blob_bytes, misfit, to_safetensors
 from worker.job import canonical
 from worker.records.store import Store, key
+from worker.redis import limits
+from worker.redis.bounded import read
 
 if TYPE_CHECKING:
     from worker.job import Job
@@ -59,12 +61,9 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
 def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> None:
     if checkpoint.epochs > job.epochs:
         raise WeightsError(f"the checkpoint has {checkpoint.epochs} epochs; the job has {job.epochs}")
-    weights = checkpoint.weights
-    found, expected = (weights.layer_sizes, weights.W1.dtype.name), (layer_sizes, job.dtype)
-    if found != expected:
-        raise WeightsError(
-            f"the checkpoint has layers of {found[0]} in {found[1]}; the job's are {expected[0]} in {expected[1]}"
-        )
+    difference = misfit(checkpoint.weights, layer_sizes, job.dtype)
+    if difference is not None:
+        raise WeightsError(f"the checkpoint has {difference}")
 
 
 def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
@@ -91,11 +90,12 @@ class Checkpoints:
 
     def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""
-        blob = self._store.client.get(key("checkpoint", task_id))
+        limit = limits.checkpoint(job.epochs, max_blob_bytes(layer_sizes, job.dtype))
+        blob = read(self._store.client, key("checkpoint", task_id), limit)
         if blob is None:
             return None
         try:
-            return unpack(job, cast("bytes", blob), layer_sizes)
+            return unpack(job, blob, layer_sizes)
         except WeightsError as error:
             logger.warning("Starts from the first epoch: %s", error)
             return None

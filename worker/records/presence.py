@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.records.store import Store
+from worker.redis import limits
+from worker.redis.bounded import read_fields, read_hash
 
 P = TypeVar("P", bound="_Pulse")
 
@@ -79,9 +81,9 @@ class Roster:
 
     def all(self) -> list[Presence]:
         """Return the recorded workers, sorted by name; remove those that were silent for `FORGOTTEN_AFTER` leases."""
-        stored = self._store.client.hgetall(WORKERS)
+        stored = read_hash(self._store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
-        for name, value in cast("dict[bytes, bytes]", stored).items():
+        for name, value in stored.items():
             pulse, presence = _read(_Pulse, value), _read(Presence, value)
             if pulse is None or pulse.age() > FORGOTTEN_AFTER * self._lease:
                 self._store.client.hdel(WORKERS, cast("str", name))
@@ -91,8 +93,8 @@ class Roster:
 
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at a time, by its own clock, still holds its leases."""
-        value = self._store.client.hget(WORKERS, name)
-        pulse = _read(_Pulse, cast("bytes", value)) if value is not None else None
+        value = read_fields(self._store.client, WORKERS, [name], limits.PRESENCE)[0]
+        pulse = None if value is None else _read(_Pulse, value)
         # A process of this name that started later is a different worker.
         return pulse is not None and pulse.age() < self._lease and pulse.started <= since
 

@@ -29,9 +29,9 @@ Results, weights and evidence expire after the same time; no key is kept forever
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Iterable, Iterator
-from typing import cast
+from collections.abc import Iterable
 
 import redis
 from pydantic import ValidationError
@@ -39,11 +39,10 @@ from pydantic import ValidationError
 from nn import weights
 from nn.errors import WeightsError
 from worker.job import Mismatch
+from worker.redis import limits
+from worker.redis.bounded import chunks, read, read_lists
 
 logger = logging.getLogger(__name__)
-
-#: The number of keys that one command removes: few enough not to block other clients.
-CHUNK = 512
 
 
 def key(kind: str, name: str) -> str:
@@ -70,18 +69,22 @@ class Store:
         self.client.set(key("weights", sha256), blob, ex=self.expires)
         return sha256
 
-    def weights(self, sha256: str) -> bytes:
+    def weights(self, sha256: str, size: int) -> bytes:
         """Return weights as safetensors.
 
+        Args:
+            sha256: Their hash.
+            size: Their size, in bytes. No more is read.
+
         Raises:
-            WeightsError: the weights are not in the store, or do not match their hash.
+            WeightsError: the weights are not in the store, or do not match their hash and size.
         """
-        blob = self.client.get(key("weights", sha256))
+        blob = read(self.client, key("weights", sha256), size)
         if blob is None:
             raise WeightsError(f"the weights {sha256} are not in the store; train the job again to get the same ones")
-        if weights.digest(cast("bytes", blob)) != sha256:
-            raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash")
-        return cast("bytes", blob)
+        if len(blob) != size or weights.digest(blob) != sha256:
+            raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
+        return blob
 
     def compare_with_first(self, job_key: str, sha256: str, task_id: str, worker: str) -> bool:
         """Compare the weights of a finished attempt with those of the job's first attempt that finished.
@@ -93,11 +96,10 @@ class Store:
         """
         name = key("finished", job_key)
         if task_id == job_key:
-            # Atomic, so that of two attempts which finish at the same time, one reads the hash of the other.
-            first = self.client.set(name, sha256, ex=self.expires, nx=True, get=True)
-        else:
-            first = self.client.get(name)
-        first_sha256 = sha256 if first is None else cast("bytes", first).decode(errors="replace")
+            # Of two attempts that finish at the same time, only one stores its hash, and the other one reads it.
+            self.client.set(name, sha256, ex=self.expires, nx=True)
+        first = read(self.client, name, limits.SHORT)
+        first_sha256 = sha256 if first is None else first.decode(errors="replace")
         if first_sha256 == sha256:
             return True
         found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)
@@ -107,11 +109,10 @@ class Store:
     def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
         """Return the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
         keys = list(job_keys)
-        with self.client.pipeline(transaction=False) as pipeline:
-            for job_key in keys:
-                pipeline.lrange(key("mismatch", job_key), 0, -1)
-            found = zip(keys, pipeline.execute(), strict=True)
-        return {job_key: read for job_key, items in found if (read := list(_read_mismatches(items)))}
+        names = (key("mismatch", job_key) for job_key in keys)
+        stored = read_lists(self.client, names, limits.MISMATCH, limits.MISMATCHES)
+        valid = ((job_key, _read_mismatches(items)) for job_key, items in zip(keys, stored, strict=True))
+        return {job_key: found for job_key, found in valid if found}
 
     def cancel(self, task_ids: Iterable[str], reason: str, expires: int | None = None) -> None:
         """End these tasks as REVOKED: queued ones when a worker takes them, running ones at the next epoch.
@@ -122,15 +123,15 @@ class Store:
             expires: Seconds for which the cancellation is in force; None for as long as results are kept.
         """
         seconds = min(self.expires, expires or self.expires)
-        with self.client.pipeline(transaction=False) as pipeline:
-            for task_id in task_ids:
-                pipeline.set(key("cancelled", task_id), reason, ex=seconds)
-            pipeline.execute()
+        for chunk in chunks(task_ids):
+            with self.client.pipeline(transaction=False) as pipeline:
+                for task_id in chunk:
+                    pipeline.set(key("cancelled", task_id), reason, ex=seconds)
+                pipeline.execute()
 
     def cancelled(self, task_id: str) -> str | None:
         """Return why the task is cancelled, or None."""
-        reason = self.client.get(key("cancelled", task_id))
-        return None if reason is None else cast("bytes", reason).decode(errors="replace")
+        return read_reason(read(self.client, key("cancelled", task_id), limits.REASON))
 
     def revive(self, task_ids: Iterable[str]) -> None:
         """Undo `cancel` for tasks that have not ended yet."""
@@ -139,11 +140,13 @@ class Store:
     def refused_for(self, task_id: str) -> float:
         """Record that no worker has the task's data set; return the seconds since this was first recorded."""
         now = time.time()
-        since = self.client.set(key("refusals", task_id), now, ex=self.expires, nx=True, get=True)
+        name = key("refusals", task_id)
+        self.client.set(name, now, ex=self.expires, nx=True)
         try:
-            return max(0.0, now - float(cast("bytes", since or b"")))
+            seconds = now - float(read(self.client, name, limits.SHORT) or b"")
         except ValueError:
             return 0.0
+        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
     def forget_refusals(self, task_id: str) -> None:
         """Record that a worker has the task's data set again."""
@@ -159,8 +162,8 @@ class Store:
         self._unlink([key("checkpoint", task_id) for task_id in task_ids])
 
     def _unlink(self, names: list[str]) -> None:
-        for start in range(0, len(names), CHUNK):
-            self.client.unlink(*names[start : start + CHUNK])
+        for chunk in chunks(names):
+            self.client.unlink(*chunk)
 
     def _push(self, name: str, item: str) -> None:
         with self.client.pipeline() as pipeline:
@@ -169,9 +172,17 @@ class Store:
             pipeline.execute()
 
 
-def _read_mismatches(items: Iterable[bytes]) -> Iterator[Mismatch]:
+def read_reason(stored: bytes | None) -> str | None:
+    """Return a stored reason of a cancellation; None if it is absent or invalid."""
+    return stored.decode(errors="replace") if stored else None
+
+
+def _read_mismatches(items: Iterable[bytes]) -> list[Mismatch]:
+    # Without repetitions: a command whose answer was lost is sent again.
+    found: dict[Mismatch, None] = {}
     for item in items:
         try:
-            yield Mismatch.model_validate_json(item)
+            found[Mismatch.model_validate_json(item)] = None
         except ValidationError:
             logger.warning("A stored mismatch is invalid: %r", item[:200])
+    return list(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import redis
 from celery import states
@@ -14,6 +14,8 @@ from celery.utils.log import get_logger
 from kombu.utils import json
 from redis.commands.core import Script
 
+from worker.redis import limits
+from worker.redis.bounded import read, read_each
 from worker.redis.connection import is_transient
 
 logger = get_logger(__name__)
@@ -22,9 +24,14 @@ _PENDING = {"status": states.PENDING, "result": None}
 
 #: Replaces a task's state, unless it has changed since it was read.
 #: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it; 0 for no expiry.
-#: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent.
+#: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent or the state invalid.
+#: ARGV[4]: the most bytes of a valid state.
 _REPLACE = """
-if redis.sha1hex(redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then
+local stored = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[4])
+if type(stored) ~= 'string' or #stored > tonumber(ARGV[4]) then
+    stored = ''
+end
+if redis.sha1hex(stored) ~= ARGV[3] then
     return 0
 end
 if tonumber(ARGV[2]) > 0 then
@@ -54,6 +61,28 @@ class LedgerBackend(RedisBackend):
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do nothing. Celery would subscribe to the task's channel."""
 
+    def get(self, key: Any) -> bytes | None:
+        """Return a stored state, within the bounds of `worker.redis.limits`."""
+        return read(self.client, key, limits.RESULT)
+
+    def mget(self, keys: Any) -> list[bytes | None]:
+        """Return stored states, within the same bounds."""
+        return read_each(self.client, keys, limits.RESULT)
+
+    def store_result(
+        self, task_id: Any, result: Any, state: Any, traceback: Any = None, request: Any = None, **options: Any
+    ) -> Any:
+        """Store a state, with the end of the traceback only."""
+        end = traceback[-limits.ERROR_TEXT :] if traceback else None
+        return super().store_result(task_id, result, state, end, request, **options)
+
+    def prepare_exception(self, exc: Exception, serializer: Any = None) -> Any:
+        """Return an error as it is stored, with a message that fits."""
+        prepared = super().prepare_exception(exc, serializer)
+        if len(self.encode(prepared)) > limits.ERROR_TEXT:
+            return prepared | {"exc_message": [str(exc)[: limits.ERROR_TEXT]]}
+        return prepared
+
     def decode_result(self, payload: Any) -> dict[str, Any]:
         """Return the stored state; `PENDING` if it is invalid or compressed."""
         meta = _parse(payload)
@@ -73,11 +102,11 @@ class LedgerBackend(RedisBackend):
 
     def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
         while True:
-            stored = cast("bytes", self.client.get(key) or b"")
+            stored = self.get(key) or b""
             if stored and _parse(stored)["status"] == states.SUCCESS:
                 return False
-            read = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
-            if self._replace(keys=[key], args=[value, expires, read]):
+            read_before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+            if self._replace(keys=[key], args=[value, expires, read_before, limits.RESULT]):
                 return True
 
     @cached_property

@@ -1,0 +1,241 @@
+"""Reads from a real Redis that holds what others wrote: of any size, of any number, of any type."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from nn.datasets.mnist import MNIST_DIGEST
+from nn.errors import SeedsweepError
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.weights import fetch_weights
+from tests.support.cluster import make_job
+from tests.support.redis_server import RedisServer
+from worker.errors import TooManyAttemptsError
+from worker.job import Result
+from worker.records.checkpoints import Checkpoints
+from worker.records.presence import WORKERS
+from worker.redis import bounded
+from worker.redis.bounded import (
+    read,
+    read_each,
+    read_fields,
+    read_hash,
+    read_items,
+    read_lists,
+    read_members,
+    scan_values,
+)
+from worker.settings import Settings
+
+JOB = make_job()
+NAME = "seedsweep:sweep:first"
+LAYERS = (784, 128, 64, 10)
+BOMB = 32 * 2**20
+#: What reading a bomb may take: an answer, as received and as parsed.
+PEAK = BOMB // 2
+
+#: Runs the command ARGV[1] on the key, with the arguments that follow, and then one of so many bytes as ARGV[2] says.
+_PUT = """
+local size = table.remove(ARGV, 2)
+ARGV[#ARGV + 1] = string.rep('1', tonumber(size))
+return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
+"""
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> redis.Redis:
+    return redis_server.client()
+
+
+@pytest.fixture
+def view(redis_server: RedisServer) -> Cluster:
+    return Cluster(Settings(broker_url=redis_server.url))
+
+
+def put(client: redis.Redis, command: str, name: str, *arguments: str, size: int = BOMB) -> None:
+    client.eval(_PUT, 1, name, command, size, *arguments)
+
+
+class TestStrings:
+    def test_a_value_within_its_limit_is_read_whole(self, client: redis.Redis) -> None:
+        client.set("a", b"12345")
+        assert read(client, "a", 5) == b"12345"
+
+    def test_a_longer_one_is_invalid_and_an_absent_one_is_absent(self, client: redis.Redis) -> None:
+        client.set("a", b"123456")
+        assert read(client, "a", 5) == b""
+        assert read(client, "b", 5) is None
+
+    def test_a_key_of_another_type_is_invalid(self, client: redis.Redis) -> None:
+        client.rpush("a", "1")
+        assert read(client, "a", 5) == b""
+
+    def test_an_answer_ends_where_it_is_full_and_the_rest_follows(
+        self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bounded, "ANSWER_BYTES", 10)
+        values = [b"1" * size for size in (4, 4, 4, 0, 12, 12, 1)]
+        names = [f"k{number}" for number in range(len(values))]
+        client.mset(dict(zip(names, values, strict=True)))
+        assert read_each(client, names, 100) == [value or None for value in values]
+
+    def test_more_keys_than_a_command_names(self, client: redis.Redis) -> None:
+        names = [f"k{number}" for number in range(1000)]
+        client.mset({name: name for name in names[::2]})
+        expected = [name.encode() if number % 2 == 0 else None for number, name in enumerate(names)]
+        assert read_each(client, names, 100) == expected
+
+    def test_an_error_of_the_server_is_an_error(self, client: redis.Redis) -> None:
+        client.acl_setuser("narrow", enabled=True, nopass=True, keys=["*"], commands=["+eval_ro"])
+        narrow = redis.Redis(username="narrow", password="-", **_address(client))
+        with pytest.raises(redis.ResponseError, match=r"(?i)permission|NOPERM"):
+            read(narrow, "a", 5)
+
+
+class TestOthers:
+    def test_items_of_lists(self, client: redis.Redis) -> None:
+        client.rpush("a", "1", "123456", "3", "4")
+        client.set("c", "no list")
+        assert read_lists(client, ["a", "b", "c"], 5, 3) == [[b"1", b"", b"3"], [], []]
+        assert read_items(client, "a", 5, 2) == [b"3", b"4"]
+        assert read_items(client, "a", 5, 4) == []
+
+    def test_members_of_a_set(self, client: redis.Redis) -> None:
+        client.sadd("a", "1", "123456")
+        assert read_members(client, "a", 5, 10) == {b"1", b""}
+        assert len(read_members(client, "a", 10, 1)) == 1
+        assert read_members(client, "b", 5, 10) == set()
+
+    def test_fields_of_a_hash(self, client: redis.Redis) -> None:
+        client.hset("a", mapping={"x": "1", "y": "123456", "z": ""})
+        assert read_fields(client, "a", ["x", "y", "z", "?"], 5) == [b"1", b"", b"", None]
+        assert read_hash(client, "a", 5, 10) == {b"x": b"1", b"y": b"", b"z": b""}
+        assert len(read_hash(client, "a", 5, 2)) == 2
+        assert read_hash(client, "b", 5, 10) == {}
+        client.set("c", "no hash")
+        assert read_hash(client, "c", 5, 10) == {}
+        assert read_fields(client, "c", ["x"], 5) == [None]
+
+    def test_every_value_of_a_large_hash(self, client: redis.Redis) -> None:
+        client.hset("a", mapping={str(number): f"value {number}" for number in range(5000)})
+        client.hset("a", "long", "1" * 100)
+        found = list(scan_values(client, "a", 50))
+        assert set(found) == {f"value {number}".encode() for number in range(5000)} | {b""}
+        assert list(scan_values(client, "b", 50)) == []
+
+
+def _address(client: redis.Redis) -> dict[str, Any]:
+    known: dict[str, Any] = client.connection_pool.connection_kwargs
+    return {name: known[name] for name in ("host", "port", "db") if name in known}
+
+
+def result(**fields: Any) -> Result:
+    values = {
+        "job": JOB.key, "status": "succeeded", "validation_accuracy": [0.5], "epoch_seconds": [0.1],
+        "weights_sha256": "0" * 64, "weights_bytes": BOMB, "worker": "w", "attempts": 1,
+    }  # fmt: skip
+    return Result.model_validate(values | fields)
+
+
+#: What somebody put into Redis, who reads it, and what it counts as; None if the read raises an error of ours.
+BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = {
+    "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.results.states([JOB.key]), {}),
+    "a result, for Celery": (
+        ("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.app.AsyncResult(JOB.key).state, "PENDING",
+    ),
+    "weights that a result names by their size": (
+        ("SET", f"seedsweep:weights:{'0' * 64}"), lambda view: fetch_weights(view.store, JOB, result()), None,
+    ),
+    "weights of another size": (
+        ("SET", f"seedsweep:weights:{'0' * 64}"),
+        lambda view: fetch_weights(view.store, JOB, result(weights_bytes=1000)), None,
+    ),
+    "a manifest": (("HSET", NAME, "manifest"), lambda view: view.registry.manifest("first"), None),
+    "the mark of a cancelled sweep": (("HSET", NAME, "cancelled"), lambda view: view.registry.cancelled("first"), None),
+    "the name of a sweep": (("SADD", "seedsweep:sweeps"), lambda view: view.registry.wanted_by_others("a", ["b"]), {}),
+    "a checkpoint": (
+        ("SET", f"seedsweep:checkpoint:{JOB.key}"),
+        lambda view: Checkpoints(view.store).load(JOB.key, JOB, LAYERS), None,
+    ),
+    "an attempt": (("HSET", f"seedsweep:attempts:{JOB.key}", "id"), lambda view: view.attempts(JOB.key), []),
+    "a presence": (("HSET", WORKERS, "w"), lambda view: view.roster.all(), []),
+    "a worker's presence": (("HSET", WORKERS, "w"), lambda view: view.roster.is_alive("w", 0.0), False),
+    "a cancellation": (("SET", f"seedsweep:cancelled:{JOB.key}"), lambda view: view.store.cancelled(JOB.key), None),
+    "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: view.store.mismatches([JOB.key]), {}),
+    "the first hash": (
+        ("SET", f"seedsweep:finished:{JOB.key}"),
+        lambda view: view.store.compare_with_first(JOB.key, "1" * 64, JOB.key, "w"), False,
+    ),
+    "a refusal": (("SET", f"seedsweep:refusals:{JOB.key}"), lambda view: view.store.refused_for(JOB.key), 0.0),
+    "a message": (("RPUSH", "seedsweep"), lambda view: view.queue.messages(), set()),
+    "a held message": (("HSET", "seedsweep:unacked", "tag"), lambda view: view.queue.messages(), set()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_counts_as_invalid_and_is_not_read(view: Cluster, client: redis.Redis, name: str) -> None:
+    (command, *place), use, expected = BOMBS[name]
+    put(client, command, *place)
+    # The first use makes connections and imports.
+    for _ in range(2):
+        tracemalloc.start()
+        try:
+            found = use(view)
+        except SeedsweepError:
+            found = None
+        finally:
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert found == expected
+        assert peak < PEAK
+
+
+def test_many_results_of_the_largest_size_come_in_parts(view: Cluster, client: redis.Redis) -> None:
+    # Given so many results, each within its limit, that all at once would take too much
+    keys = [make_job(seed=seed).key for seed in range(20)]
+    for key in keys:
+        put(client, "SET", f"celery-task-meta-{key}", size=8 * 2**20)
+    tracemalloc.start()
+    try:
+        assert view.results.states(keys) == {}
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 8 * 2**20
+
+
+def test_a_hash_of_many_attempts_is_read_in_part(view: Cluster, client: redis.Redis) -> None:
+    name = f"seedsweep:attempts:{JOB.key}"
+    client.eval("for i = 1, 200000 do redis.call('HSET', KEYS[1], i, string.rep('1', 100)) end", 1, name)
+    tracemalloc.start()
+    try:
+        assert view.attempts(JOB.key) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000 * 100 // 2
+
+
+def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> None:
+    # Given a failure with more words than anyone reads
+    view.app.backend.store_result(JOB.key, TooManyAttemptsError("\U0001f600" * 2**20), "FAILURE", "\U0001f600" * 2**20)
+    # Then it is stored, and read
+    (state,) = view.results.states([JOB.key]).values()
+    assert "\U0001f600" * 1000 in state.reason
+    assert len(state.reason) <= 10_000
+    # And so is a result of the most epochs
+    many = [1 / 3] * 100_000
+    fields = {"validation_accuracy": many, "notebook_accuracy": [x * 3 for x in many], "epoch_seconds": many}
+    other = make_job(epochs=100_000)
+    long = result(job=other.key, worker="\U0001f600" * 10_000, error="\U0001f600" * 10_000, **fields)
+    view.app.backend.store_result(other.key, long, "SUCCESS")
+    assert view.results.states([other.key])[other.key].result == long
+    # And of a job that has fewer epochs, it is another job's
+    (state,) = view.results.states([other.key], 10).values()
+    assert state.reason == "the stored result belongs to another job"
+    assert other.dataset == MNIST_DIGEST

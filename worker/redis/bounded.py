@@ -1,0 +1,146 @@
+"""Bounded reads: whatever a key holds, one read takes a known amount of memory.
+
+Others can write to Redis, so a value may be of any size and type. The server measures a value before it sends it, in
+the script that reads it, so that the value cannot grow in between. `worker.redis.limits` has the limit of each kind.
+
+An oversized value, or a key of another type, reads as an empty value, which is invalid for every kind of record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+from redis import Redis
+
+T = TypeVar("T")
+
+#: The number of keys, or of items of a list or hash, that one command names: enough to make round trips negligible, and
+#: few enough not to block other clients.
+CHUNK = 256
+#: The bytes of values after which an answer ends. The rest is left to the next command.
+ANSWER_BYTES = 16 * 2**20
+
+#: What the scripts share. ARGV[1]: the limit of a value, in bytes. ARGV[2]: that of the answer. `run` returns false for
+#: a key of another type.
+_COMMON = """
+local limit, room = tonumber(ARGV[1]), tonumber(ARGV[2])
+local function run(...)
+    local reply = redis.pcall(...)
+    if type(reply) == 'table' and reply.err then
+        if string.find(reply.err, 'WRONGTYPE', 1, true) then return false end
+        error(reply)
+    end
+    return reply
+end
+local function bounded(value)
+    if type(value) == 'table' then
+        for i, item in ipairs(value) do value[i] = bounded(item) end
+    elseif type(value) == 'string' then
+        if #value > limit then return '' end
+        room = room - #value
+    end
+    return value
+end
+"""
+#: KEYS: any keys. ARGV[3] and the rest: a command that reads one of them, without the key. Returns the answers for as
+#: many keys as there is room for, but at least for one. False is an absent string, and '' a key of another type.
+_EACH = f"""{_COMMON}
+local found = {{}}
+for i, key in ipairs(KEYS) do
+    local reply = run(ARGV[3], key, unpack(ARGV, 4))
+    found[i] = reply ~= '' and bounded(reply or '')
+    if room < 0 and i > 1 then
+        found[i] = nil
+        break
+    end
+end
+return found
+"""
+#: KEYS[1]: a hash. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns names and values in turn; false
+#: for an absent field. Without names, fields are taken at random, so that of a hash with too many of them, each read
+#: shows others.
+_HASH = f"""{_COMMON}
+local most, found = tonumber(ARGV[3]), {{}}
+local names = most > 0 and (run('HRANDFIELD', KEYS[1], most) or {{}}) or {{unpack(ARGV, 4)}}
+for _, name in ipairs(names) do
+    if room < 0 then break end
+    local value = ''
+    if (run('HSTRLEN', KEYS[1], name) or 0) <= limit then value = bounded(run('HGET', KEYS[1], name)) end
+    found[#found + 1] = bounded(name)
+    found[#found + 1] = value
+end
+return found
+"""
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Yield the items in lists of at most `size`."""
+    remaining = list(items)
+    for start in range(0, len(remaining), size):
+        yield remaining[start : start + size]
+
+
+def read(client: Redis, name: str, limit: int) -> bytes | None:
+    """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
+    return read_each(client, [name], limit)[0]
+
+
+def read_each(client: Redis, names: Iterable[str], limit: int) -> list[bytes | None]:
+    """Return the values of strings, as `read` does."""
+    return list(_each(client, names, limit, "GETRANGE", 0, limit))
+
+
+def read_lists(client: Redis, names: Iterable[str], limit: int, most: int) -> list[list[bytes]]:
+    """Return the first `most` items of each list; an item of more than `limit` bytes reads as `b""`."""
+    return [list(found) for found in _each(client, names, limit, "LRANGE", 0, most - 1)]
+
+
+def read_items(client: Redis, name: str, limit: int, start: int) -> list[bytes]:
+    """Return `CHUNK` items of a list from the position `start` on, or as many as there are, as `read_lists` does."""
+    return list(next(_each(client, [name], limit, "LRANGE", start, start + CHUNK - 1)))
+
+
+def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
+    """Return `most` members of a set, or as many as there are; one of more than `limit` bytes reads as `b""`."""
+    return set(next(_each(client, [name], limit, "SRANDMEMBER", most)))
+
+
+def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
+    """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`."""
+    cursor: Any = 0
+    while True:
+        page: Any = next(_each(client, [name], limit, "HSCAN", cursor, "COUNT", CHUNK)) or (b"0", [])
+        cursor, fields = page
+        yield from fields[1::2]
+        if int(cursor) == 0:
+            return
+
+
+def read_fields(client: Redis, name: str, fields: Sequence[str], limit: int) -> list[bytes | None]:
+    """Return the values of fields of a hash, as `read` does."""
+    return [value for _, value in _hash(client, name, limit, 0, *fields)]
+
+
+def read_hash(client: Redis, name: str, limit: int, most: int) -> dict[bytes, bytes]:
+    """Return `most` fields of a hash, or as many as there are; a value of more than `limit` bytes as `b""`."""
+    return {field: value for field, value in _hash(client, name, limit, most) if value is not None}
+
+
+def _each(client: Redis, names: Iterable[str], limit: int, *command: Any) -> Iterator[Any]:
+    for chunk in chunks(names):
+        rest = chunk
+        while rest:
+            found = cast("list[Any]", _run(client, _EACH, rest, limit, *command))
+            yield from found
+            rest = rest[len(found) :]
+
+
+def _hash(client: Redis, name: str, limit: int, *arguments: Any) -> list[tuple[bytes, bytes | None]]:
+    found = iter(cast("list[Any]", _run(client, _HASH, [name], limit, *arguments)))
+    return list(zip(found, found, strict=True))
+
+
+def _run(client: Redis, script: str, keys: Sequence[str], limit: int, *arguments: Any) -> Any:
+    # Not by its hash: the text is short, and needs no second command when Redis has restarted.
+    return client.eval_ro(script, len(keys), *keys, limit, ANSWER_BYTES, *arguments)

@@ -1,0 +1,41 @@
+"""The most bytes of each kind of value in Redis, and the most values of a list or hash.
+
+Each limit is what the largest value that Seedsweep writes needs, with room to spare. A longer value was written by
+somebody else: it is not read (`worker.redis.bounded`), and counts as an invalid value of its kind.
+"""
+
+from __future__ import annotations
+
+from nn.options.network import MAX_EPOCHS
+
+#: The characters of the message and of the traceback of a failure. The result backend truncates both.
+ERROR_TEXT = 10_000
+#: The state of a task: two texts of `ERROR_TEXT`, of which JSON escapes a character with up to 12 bytes, and three
+#: numbers of 17 digits for each epoch. One limit for all jobs, because every reader must agree on what is a result.
+RESULT = 2**18 + 80 * MAX_EPOCHS
+#: The first line of a checkpoint without its history, and the record of an epoch.
+_CHECKPOINT, _CHECKPOINT_EPOCH = 1024, 100
+#: A SHA-256 in hexadecimal, or a time in seconds.
+SHORT = 64
+#: Why a task or a sweep is cancelled: a sentence with the name of the sweep.
+REASON = 4096
+#: An attempt, with the name of its worker; a task makes a few, one more with each restart of a worker.
+ATTEMPT, ATTEMPTS = 4096, 4096
+#: A mismatch, with two hashes and two names; the first ones of a job say all.
+MISMATCH, MISMATCHES = 4096, 256
+#: The presence of a worker that trains a thousand tasks at once, of 130 bytes each.
+PRESENCE, PRESENCES = 2**18, 4096
+#: A manifest: 100,000 job keys and as many seeds take 9 MB.
+MANIFEST = 2**24
+#: The name of a sweep.
+NAME, SWEEPS = 100, 10_000
+
+
+def checkpoint(epochs: int, weights: int) -> int:
+    """Return the limit of a checkpoint.
+
+    Args:
+        epochs: The number of epochs of the job.
+        weights: The limit of the job's weights, in bytes (`nn.weights.max_blob_bytes`).
+    """
+    return _CHECKPOINT + _CHECKPOINT_EPOCH * epochs + weights
