@@ -22,6 +22,11 @@ Fault = Literal[
     "cancel jobs",
     "refuse writes",
     "cancel a sweep",
+    "refuse writes and cut",
+    "shout",
+    "foreign values",
+    "forged headers",
+    "operate",
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 #: `always` and `everysec` are Redis's own words for its append-only file; `none` keeps nothing.
@@ -30,9 +35,11 @@ Persistence = Literal["always", "everysec", "none"]
 CANCELLING: tuple[Fault, ...] = ("cancel jobs", "cancel a sweep")
 RESTARTS: tuple[Fault, ...] = ("stop Redis", "kill Redis", "crash Redis")
 #: While these last, Redis does not answer, or takes nothing.
-OUTAGES: tuple[Fault, ...] = (*RESTARTS, "stall the network", "refuse writes")
+OUTAGES: tuple[Fault, ...] = (*RESTARTS, "stall the network", "refuse writes", "refuse writes and cut")
 #: After these, somebody asks for the sweep again, which takes a cancellation back; a crash may forget it.
-UNDO_CANCELLING: tuple[Fault, ...] = ("kill the orchestrator", "fill the disk", "crash Redis")
+UNDO_CANCELLING: tuple[Fault, ...] = ("kill the orchestrator", "fill the disk", "crash Redis", "operate")
+#: What puts itself between the sweep's own messages: nothing of the sweep notices it.
+UNNOTICED: tuple[Fault, ...] = ("shout", "foreign values", "forged headers")
 #: Of so many runs one has a Redis that keeps nothing.
 FORGETFUL = 10
 #: Of so many runs one has a worker that trains two jobs at once.
@@ -78,13 +85,15 @@ class Plan:
 def make_plan(seed: int) -> Plan:
     """Return the plan of this seed.
 
-    Consecutive seeds begin with different faults: 20 of them have all. In every second round of all faults each one is
-    alone, so that nothing else explains how long it takes.
+    Consecutive seeds begin with different faults, and continue with those half a round away: 20 of them have all. In
+    every second round of all faults each one is alone, so that nothing else explains how long it takes.
     """
     rng = random.Random(f"seedsweep chaos {seed}")
     persistence: Persistence = rng.choice(("always", "everysec"))
     alone = seed // len(FAULTS) % 2 == 1
-    faults = [FAULTS[seed % len(FAULTS)], *rng.choices(FAULTS, k=0 if alone else rng.choice((1, 2, 2, 3)))]
+    faults = [FAULTS[seed % len(FAULTS)]]
+    if not alone:
+        faults += [FAULTS[(seed + len(FAULTS) // 2) % len(FAULTS)], *rng.choices(FAULTS, k=rng.choice((0, 1, 1, 2)))]
     if seed % FORGETFUL == FORGETFUL - 1:
         persistence = "none"
         # A crash loses what was not written yet; this Redis writes nothing.
@@ -104,4 +113,5 @@ def make_plan(seed: int) -> Plan:
     strikes = tuple(
         Strike(fault, round(rng.uniform(0.05, longest.get(fault, 2.0)), 3), rng.randrange(1 << 30)) for fault in faults
     )
-    return Plan(seed, seed % 2 == 1, rng.random() < 0.5, persistence, strikes, paired=rng.randrange(PAIRED) == 0)
+    shuffled, proxied = rng.random() < 0.5, rng.random() < 0.5
+    return Plan(seed, shuffled, proxied, persistence, strikes, paired=rng.randrange(PAIRED) == 0)

@@ -12,7 +12,8 @@ from tests.chaos.arena.arena import Arena
 from tests.chaos.arena.monitor import ENDED, read_attempts
 from tests.chaos.arena.oracle import CleanRun
 from tests.chaos.checker.observation import Observation, observe
-from tests.chaos.faults.strike import empty_disk, strike
+from tests.chaos.faults.requests import empty_disk
+from tests.chaos.faults.strike import strike
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
 from tests.support.cluster import make_job
@@ -92,8 +93,7 @@ def _until_ended(arena: Arena, strikes: deque) -> list[str]:
 def _look_at_orchestrator(arena: Arena) -> None:
     if arena.orchestrator is None or arena.orchestrator.poll() is None:
         return
-    status = arena.orchestrator.wait()
-    arena.orchestrator = None
+    status = arena.wait_for_orchestrator()
     arena.history.add("orchestrator ended", status=status)
     if arena.filler is not None:
         # Somebody makes room, and goes on if it had not written everything before.
@@ -166,6 +166,7 @@ def _have_ended(arena: Arena, runs: list[str]) -> bool:
 
 def _until_stopped(arena: Arena) -> list[str]:
     """End the workers that are left, as `docker stop` does."""
+    arena.measure()
     for worker in arena.workers:
         arena.stop_worker(worker)
     late, deadline = time.monotonic() + LATE_SECONDS, time.monotonic() + STOP_SECONDS

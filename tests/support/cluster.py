@@ -56,12 +56,19 @@ class Cluster:
         concurrency: int = 1,
         ready: bool = True,
         sociable: bool = False,
+        prefix: tuple[str, ...] = (),
         **environment: str,
     ) -> WorkerProcess:
         """Start a worker and wait until it takes jobs."""
         name = name or f"w{len(self.workers) + 1}"
         worker = WorkerProcess(
-            name, self.folder, self.environment | environment, *arguments, concurrency=concurrency, sociable=sociable
+            name,
+            self.folder,
+            self.environment | environment,
+            *arguments,
+            concurrency=concurrency,
+            sociable=sociable,
+            prefix=prefix,
         )
         self.workers.append(worker)
         return worker.wait_until_ready() if ready else worker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Self
 from tests.chaos.arena.monitor import Monitor
 from tests.chaos.arena.oracle import SWEEPS, CleanRun
 from tests.chaos.arena.other import JOBS, OtherSweep, words
+from tests.chaos.arena.screen import Screen
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
 from tests.support.cluster import Cluster
@@ -30,6 +32,8 @@ RESTORE_SECONDS = 0.5
 #: The default. What takes workers down here is never the job's fault, so that no job may be hit as often as that.
 MAX_ATTEMPTS = 3
 NAME = "chaos"
+#: The most open files of a worker: what leaks with each try to connect is gone within seconds.
+DESCRIPTORS = 128
 
 
 class Arena:
@@ -48,6 +52,7 @@ class Arena:
         self, plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path, history: History
     ) -> None:
         self.plan = plan
+        self.jobs = clean.jobs
         self.history = history
         self.output = output
         self.redis = RedisServer(
@@ -82,8 +87,13 @@ class Arena:
         self.cancelled: set[str] = set()
         #: Seconds that each worker took to end after SIGTERM.
         self.stops: dict[str, float] = {}
+        #: The most memory that each worker had at a time, in bytes, and its open files at the end.
+        self.peaks: dict[str, int] = {}
+        self.descriptors: dict[str, int] = {}
         self._stopping: list[tuple[WorkerProcess, float]] = []
         self.filler: Path | None = None
+        #: Set where the orchestrators draw on a terminal: the last one's.
+        self._screen: Screen | None = None
         self.orchestrator: subprocess.Popen[bytes] | None = None
         self.statuses: list[int] = []
         self._commands = CommandLine(folder, folder, cache_dir)
@@ -110,7 +120,14 @@ class Arena:
 
     def start_worker(self, name: str, processes: int = 1, replaces: str | None = None) -> WorkerProcess:
         """Start a worker without waiting for it."""
-        worker = self.cluster.start_worker(name=name, concurrency=processes, ready=False)
+        worker = self.cluster.start_worker(
+            name=name,
+            concurrency=processes,
+            ready=False,
+            # Only a worker that looks for others hears their events, and what somebody shouts there.
+            sociable=self.plan.has("shout"),
+            prefix=("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"),
+        )
         self.workers.append(worker)
         self._processes[worker.name] = processes
         self.history.add("worker started", worker=worker.name, replaces=replaces)
@@ -133,6 +150,15 @@ class Arena:
     def slots(self) -> int:
         """How many jobs the workers train at once."""
         return sum(self._processes[worker.name] for worker in self.workers)
+
+    def measure(self) -> None:
+        """Note what the workers that live have cost this machine."""
+        for worker in self.workers:
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{worker.process.pid}/status").read_text()
+                self.peaks[worker.name] = int(status.partition("VmHWM:")[2].split()[0]) << 10
+                self.descriptors[worker.name] = len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))
+        self.history.add("measured", peaks=self.peaks, descriptors=self.descriptors)
 
     def stop_worker(self, worker: WorkerProcess) -> None:
         """End a worker as `docker stop` does, without waiting for it."""
@@ -168,10 +194,14 @@ class Arena:
     def _start_orchestrator(self, *words: str) -> None:
         url = self.proxy.url if self.plan.proxied else self.redis.url
         command = self._commands.command(*words, "--output", str(self.output), "--broker", url)
-        with self._log.open("ab") as log:
-            self.orchestrator = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
-            )
+        if self.plan.has("foreign values"):
+            self._screen = Screen(command, self._log, self._commands.environment)
+            self.orchestrator = self._screen.process
+        else:
+            with self._log.open("ab") as log:
+                self.orchestrator = subprocess.Popen(
+                    command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
+                )
         self.history.add("orchestrator started", command=words[0])
 
     def kill_orchestrator(self) -> None:
@@ -179,8 +209,17 @@ class Arena:
         if self.orchestrator is not None:
             if self.orchestrator.poll() is None:
                 os.killpg(self.orchestrator.pid, signal.SIGKILL)
-            self.orchestrator.wait()
-            self.orchestrator = None
+            self.wait_for_orchestrator()
+
+    def wait_for_orchestrator(self) -> int:
+        """Return the exit status of the orchestrator, and let it go, with all that it said in the log."""
+        assert self.orchestrator is not None
+        status = self.orchestrator.wait()
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+        self.orchestrator = None
+        return status
 
     def said(self) -> str:
         """Return what all orchestrators of this run have printed."""

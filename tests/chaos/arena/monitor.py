@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import redis
+from kombu.utils import json
 
 from tests.chaos.history import History
 from worker.records.attempts import Attempt
@@ -139,5 +139,9 @@ def read_attempts(found: dict[bytes, bytes]) -> dict[str, Attempt]:
 def _state(meta: bytes | None) -> str | None:
     if meta is None:
         return None
-    fields: dict[str, Any] = json.loads(meta)
-    return str(fields["status"])
+    try:
+        fields: Any = json.loads(meta)  # type: ignore[no-untyped-call]
+        return str(fields["status"]) if "result" in fields else None
+    except Exception:
+        # Whatever a stranger has put there is no state.
+        return None

@@ -8,13 +8,15 @@ from tests.chaos.arena.arena import LEASE_SECONDS
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import STOP_BOUND
 from tests.chaos.history import Event
-from tests.chaos.plan import CANCELLING, OUTAGES
+from tests.chaos.plan import CANCELLING, OUTAGES, UNNOTICED
 from worker.records.attempts import Attempt
 
 #: A worker beats three times in a lease: one of which nobody has heard for a lease was silent for so long at least.
 SILENT_SECONDS = LEASE_SECONDS * 2 / 3
 #: What ends a connection, and no more.
-CUTS = ("cut connections", "reset the network")
+CUTS = ("cut connections", "reset the network", "refuse writes and cut")
+#: What parts no worker from its messages, and no orchestrator from what it knew: it explains no attempt.
+HARMLESS = (*CANCELLING, *UNNOTICED)
 #: Seconds within which a worker notices that a process of it has died.
 NOTICE_SECONDS = 2.0
 
@@ -93,7 +95,7 @@ def _explained(seen: Observation, attempt: Attempt, earlier: list[Attempt]) -> b
         return "kill a worker" in names or frozen or silent or stopped
     if attempt.cause == "delivered again":
         # Whatever parts a worker from its message, or an orchestrator from what it knew.
-        return any(fault["t"] <= began and fault["fault"] not in CANCELLING for fault in seen.faults)
+        return any(fault["t"] <= began and _parts(fault) for fault in seen.faults)
     return False
 
 
@@ -105,9 +107,14 @@ def too_many_attempts(seen: Observation) -> Iterator[str]:
         first = min(attempt.started for attempt in attempts)
         last = max(attempt.started for attempt in attempts)
         faults = [fault for fault in seen.faults if _over(fault) >= first and fault["t"] <= last]
-        allowed = 1 + sum(fault["fault"] not in CANCELLING for fault in faults)
+        allowed = 1 + sum(_parts(fault) for fault in faults)
         if len(attempts) > allowed:
             yield f"{len(attempts)} attempts at {job}; {allowed - 1} faults struck meanwhile"
+
+
+def _parts(fault: Event) -> bool:
+    """Return whether a fault parted a worker from a message, or an orchestrator from what it knew."""
+    return bool(fault["resumed"]) if fault["fault"] == "operate" else fault["fault"] not in HARMLESS
 
 
 def _own(seen: Observation, attempt: Attempt) -> list[Event]:

@@ -24,6 +24,11 @@ from tests.chaos.runner import AGAIN, QUICK
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
+#: Bytes that no worker's main process exceeds: it holds the data set, and no message, however packed, comes near that.
+MEMORY_BOUND = 450 << 20
+#: The most files that a worker has open at rest, whatever became of its connections.
+DESCRIPTORS_BOUND = 64
+
 #: An accounting line that counts some.
 _ALARM = re.compile(r"mismatches [1-9]")
 
@@ -195,6 +200,15 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
         yield Violation("leak", f"the output folder holds {name}")
 
 
+def _workers_stay_small(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
+    for name, peak in seen.peaks.items():
+        if peak > MEMORY_BOUND:
+            yield Violation("leak", f"{name} took {peak >> 20} MiB; bound {MEMORY_BOUND >> 20} MiB")
+    for name, count in seen.descriptors.items():
+        if count > DESCRIPTORS_BOUND:
+            yield Violation("leak", f"{name} has {count} files open; bound {DESCRIPTORS_BOUND}")
+
+
 def _ends_well(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     for trouble in seen.troubles:
         yield Violation("end", trouble)
@@ -219,6 +233,7 @@ _PROMISES: tuple[Callable[[Observation, CleanRun], Iterator[Violation]], ...] = 
     _attempts_have_causes,
     _recovers_in_time,
     _nothing_left,
+    _workers_stay_small,
     _ends_well,
 )
 

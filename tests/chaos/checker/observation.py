@@ -40,6 +40,8 @@ class Observation:
         said: What all orchestrators have printed.
         stops: Seconds that each worker took to end after SIGTERM.
         troubles: What the runner found wrong by itself.
+        peaks: The most memory that the main process of each worker had at a time, in bytes.
+        descriptors: How many files each of them had open at the end.
         other_rows: The status of each row of the cancelled sweep, by job.
         other_status: The exit status of its orchestrator.
     """
@@ -62,6 +64,8 @@ class Observation:
     said: str
     stops: dict[str, float] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    peaks: dict[str, int] = field(default_factory=dict)
+    descriptors: dict[str, int] = field(default_factory=dict)
     other_rows: dict[str, str] = field(default_factory=dict)
     other_status: int | None = None
 
@@ -115,6 +119,8 @@ def observe(arena: Arena, troubles: list[str]) -> Observation:
         said=said,
         stops=arena.stops,
         troubles=troubles,
+        peaks=arena.peaks,
+        descriptors=arena.descriptors,
         other_rows=arena.other.rows(),
         other_status=arena.other.status(),
     )

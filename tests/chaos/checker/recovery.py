@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.running.stalls import LOOK_SECONDS
 from tests.chaos.arena.arena import LEASE_SECONDS, RESTORE_SECONDS
 from tests.chaos.history import Event
-from tests.chaos.plan import CANCELLING, Fault
+from tests.chaos.plan import CANCELLING, UNNOTICED, Fault
 
 #: Faults that hit the jobs of one worker: they are over when each of these has begun again, was
 #: given back, or ended.
@@ -94,6 +94,8 @@ def _deadline(fault: Event, over: float, events: list[Event], forgets: bool) -> 
 
 
 def _delays(other: Event, fault: Event, forgets: bool) -> bool:
+    if other["fault"] in UNNOTICED:
+        return False
     # A message that was lost waits for an orchestrator.
     return forgets or other["fault"] not in OF_NO_WORKER or fault["fault"] in OF_NO_WORKER
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.checker.checker import DESCRIPTORS_BOUND, MEMORY_BOUND
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import LEASE_BOUND
 from tests.chaos.plan import Plan
@@ -59,6 +60,8 @@ def intact() -> Observation:
         statuses=[1],
         said="[1/3] seed 0, learning rate 0.03: 50.00 %\njobs 3, accepted 2, mismatches 0\n",
         stops={"w2@test": 2.0},
+        peaks={"w2@test": 320 << 20},
+        descriptors={"w2@test": 20},
     )
 
 
@@ -262,6 +265,67 @@ def say_nothing_of_a_full_disk(seen: Observation) -> None:
     seen.events.append({"t": 9.0, "event": "fault", "fault": "fill the disk", "over": 9.5, "jobs": [], "struck": True})
 
 
+def revoke_a_job(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "operate", way="revoke", resumed=True))
+    change_row(seen, 1, status="cancelled", validation_accuracy=[], weights_sha256=None, error="cancelled (revoked)")
+    seen.states[SECOND] = "REVOKED"
+
+
+def terminate_an_attempt(seen: Observation) -> None:
+    seen.events.append(fault(0.5, "operate", way="terminate", resumed=False))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end=None), attempt(2, cause="delivered again", started=3.0)]
+
+
+def strike_for_an_operators_command(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "operate", way="terminate", resumed=True, worker="w2@test"))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost"), attempt(2, cause="child lost", started=3.0)]
+
+
+def lose_what_was_purged(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "operate", way="purge", resumed=True))
+    lose_a_row(seen)
+
+
+def stay_drained(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "operate", way="drain", resumed=False, over=4.0))
+    seen.troubles.append("w2@test takes no jobs any more")
+
+
+def end_at_a_shout(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "shout"))
+    seen.troubles.append("w2@test ended by itself, with status 1")
+
+
+def unpack_a_shout(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "shout"))
+    seen.peaks["w2@test"] = MEMORY_BOUND + 1
+
+
+def leak_descriptors(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "refuse writes and cut", over=9.0))
+    seen.descriptors["w2@test"] = DESCRIPTORS_BOUND + 1
+
+
+def train_for_a_foreign_value(seen: Observation) -> None:
+    seen.events.append(fault(0.5, "foreign values"))
+    seen.attempts[SECOND] = [attempt(), attempt(2, cause="submitted again", started=3.0)]
+
+
+def deliver_again_for_a_forged_message(seen: Observation) -> None:
+    seen.events.append(fault(0.5, "forged headers"))
+    seen.attempts[SECOND] = [attempt(started=0.2), attempt(2, cause="delivered again", started=0.8)]
+
+
+def leave_a_foreign_value(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "foreign values"))
+    seen.keys[f"celery-task-meta-{SECOND}"] = -1
+
+
+def excuse_a_wait_by_a_shout(seen: Observation) -> None:
+    recover_late(seen)
+    seen.events.insert(1, fault(2.0, "shout"))
+
+
 PLANTED: dict[Callable[[Observation], None], str] = {
     lose_a_row: "lost",
     tear_a_row: "lost",
@@ -310,4 +374,16 @@ PLANTED: dict[Callable[[Observation], None], str] = {
     print_a_traceback: "end",
     hang: "end",
     say_nothing_of_a_full_disk: "end",
+    revoke_a_job: "lost",
+    terminate_an_attempt: "attempt",
+    strike_for_an_operators_command: "attempt",
+    lose_what_was_purged: "lost",
+    stay_drained: "end",
+    end_at_a_shout: "end",
+    unpack_a_shout: "leak",
+    leak_descriptors: "leak",
+    train_for_a_foreign_value: "attempt",
+    deliver_again_for_a_forged_message: "attempt",
+    leave_a_foreign_value: "leak",
+    excuse_a_wait_by_a_shout: "recovery",
 }

@@ -1,0 +1,88 @@
+"""What operators do with Celery's own commands, and a sweep that is resumed afterwards."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.chaos.arena.arena import Arena
+from tests.chaos.faults.common import end, miss
+from tests.chaos.history import Event
+from tests.support.messages import CONTROL_CHANNEL, command
+from worker.messages import QUEUE, TRAIN
+
+#: What is done; the workers reject the first three (docs/operating.md).
+WAYS = ("revoke", "terminate", "limits", "drain", "purge")
+#: Seconds in which every worker has sent a heartbeat.
+BEAT_SECONDS = 1.2
+
+
+def operate(arena: Arena, choice: int, event: Event) -> None:
+    """Give a command that would harm the sweep, and let a second orchestrator resume it in half of the cases."""
+    if arena.redis_is_away or arena.redis_refuses_writes:
+        miss(arena, event)
+        return
+    way = WAYS[choice % len(WAYS)]
+    event["way"] = way
+    event["resumed"] = choice // len(WAYS) % 2 == 0
+    {"revoke": _revoke, "terminate": _terminate, "limits": _limit, "drain": _drain, "purge": _purge}[way](arena, choice)
+
+    def pass_by() -> None:
+        if event["resumed"]:
+            _resume(arena)
+        if way == "drain":
+            _take_jobs_again(arena, event)
+        else:
+            end(arena, event)
+
+    arena.later(choice // 10 % 30 / 10 if way == "drain" else 0.0, pass_by)
+
+
+def _tell(arena: Arena, method: str, **arguments: Any) -> None:
+    arena.patient_client.publish(CONTROL_CHANNEL, command(method, arguments))
+
+
+def _revoke(arena: Arena, choice: int) -> None:
+    _tell(arena, "revoke", task_id=arena.monitor.untouched() or arena.monitor.running(), terminate=False, signal=None)
+
+
+def _terminate(arena: Arena, choice: int) -> None:
+    _tell(arena, "revoke", task_id=arena.monitor.running(), terminate=True, signal=("KILL", "TERM")[choice // 10 % 2])
+
+
+def _limit(arena: Arena, choice: int) -> None:
+    _tell(arena, "time_limit", task_name=TRAIN, hard=0.1, soft=None)
+    _tell(arena, "rate_limit", task_name=TRAIN, rate_limit="1/h")
+
+
+def _drain(arena: Arena, choice: int) -> None:
+    _tell(arena, "cancel_consumer", queue=QUEUE)
+
+
+def _purge(arena: Arena, choice: int) -> None:
+    arena.patient_client.delete(QUEUE)
+
+
+def _take_jobs_again(arena: Arena, event: Event) -> None:
+    """Tell every worker to take jobs until each says that it does: one that was cut off did not hear it."""
+    if arena.redis_is_away or arena.redis_refuses_writes:
+        arena.later(0.1, lambda: _take_jobs_again(arena, event))
+        return
+    _tell(arena, "add_consumer", queue=QUEUE)
+    told = time.time()
+
+    def look() -> None:
+        names = {worker.name for worker in arena.usable_workers()}
+        roster = arena.cluster.app.tasks[TRAIN].roster().all()
+        if names <= {presence.name for presence in roster if presence.consuming and presence.beat > told}:
+            end(arena, event)
+        else:
+            _take_jobs_again(arena, event)
+
+    arena.later(BEAT_SECONDS, look)
+
+
+def _resume(arena: Arena) -> None:
+    if arena.orchestrator is not None:
+        arena.kill_orchestrator()
+        arena.go_on()

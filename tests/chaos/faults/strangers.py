@@ -1,0 +1,120 @@
+"""What somebody does who can write to Redis: none of it may reach a worker or the sweep."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import zlib
+from functools import cache
+from typing import Any
+
+from tests.chaos.arena.arena import Arena
+from tests.chaos.faults.common import end, miss
+from tests.chaos.history import Event
+from tests.support.messages import CONTROL_CHANNEL, NOISE, body, command, message
+from worker.messages import QUEUE, TRAIN
+
+#: A broadcast of a few hundred kilobytes that unpacks to this many bytes.
+UNPACKED_BYTES = 200 << 20
+_CALL = {"task": TRAIN, "args": [], "kwargs": {}, "options": {}}
+#: Headers, and parts of the body, that our own messages never have.
+FORGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "held until 2099": ({"eta": "2099-01-01T00:00:00+00:00", "retries": 1}, {}),
+    "expired": ({"expires": "2020-01-01T00:00:00+00:00"}, {}),
+    "a time limit": ({"timelimit": [0.1, None]}, {}),
+    "callbacks": ({}, {"callbacks": [_CALL] * 100}),
+    "errbacks": ({}, {"errbacks": [_CALL]}),
+    "a chain": ({}, {"chain": [_CALL]}),
+    "no result": ({"ignore_result": True}, {}),
+    "a large header": ({"kwargsrepr": "x" * (1 << 20)}, {}),
+    "a line of the log": ({"argsrepr": "\n[2026-01-01] CRITICAL MISMATCH: forged\x1b]0;x\x07"}, {}),
+}
+_REPORT = {
+    "epoch": 3, "epochs": 70, "validation_accuracy": [0.5], "seconds": 1.0, "slowest_epoch": 0.1, "at": 0.0,
+    "worker": "\x1b[2J\x1b]0;x\x07", "attempt": 1,
+}  # fmt: skip
+#: What is no state of a task, and reports of progress that nobody sends.
+FOREIGN: dict[str, bytes] = {
+    "nothing": b"",
+    "bytes": b"\xff\xfe",
+    "a list": b"[]",
+    "brackets": b"[" * 100_000,
+    "a success without a result": b'{"status": "SUCCESS"}',
+    "a success that kombu cannot read": (
+        b'{"status": "SUCCESS", "result": {"__type__": "datetime", "__value__": "x"}}'
+    ),
+    "a status that is a number": b'{"status": 1, "result": 1}',
+    "an epoch of 400 digits": json.dumps({"status": "PROGRESS", "result": _REPORT | {"epoch": 0}})
+    .replace('"epoch": 0', f'"epoch": 1{"0" * 400}')
+    .encode(),
+    "an accuracy without end": json.dumps(
+        {"status": "PROGRESS", "result": _REPORT | {"validation_accuracy": [float("inf")], "seconds": float("nan")}}
+    ).encode(),
+    "a report with controls": json.dumps({"status": "PROGRESS", "result": _REPORT}).encode(),
+    "a report that is text": b'{"status": "PROGRESS", "result": "x"}',
+}
+#: Stores a value in a result's place unless a success is there: what a worker has stored is not the stranger's to take.
+_REPLACE = """
+local stored = redis.call('GET', KEYS[1])
+if stored and string.find(stored, '"weights_sha256"', 1, true) then
+    return 0
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+def shout(arena: Arena, choice: int, event: Event) -> None:
+    """Publish what is no broadcast and no event, in an order of its own, and one that is packed."""
+    if arena.redis_is_away:
+        miss(arena, event)
+        return
+    shouts = [*NOISE.values(), (CONTROL_CHANNEL, _packed())]
+    random.Random(choice).shuffle(shouts)
+    heard = [arena.patient_client.publish(channel, text) for channel, text in shouts]
+    event["struck"] = any(heard)
+    event["heard"] = sum(heard)
+    end(arena, event)
+
+
+@cache
+def _packed() -> str:
+    packed = zlib.compress(bytes(UNPACKED_BYTES), 9)
+    told = json.loads(command("ping", {}, headers={"compression": "application/x-gzip"}))
+    return json.dumps(told | {"body": base64.b64encode(packed).decode()})
+
+
+def forge_headers(arena: Arena, choice: int, event: Event) -> None:
+    """Put messages of the sweep's own jobs into the queue, at both ends, valid but for a header or what follows."""
+    if arena.redis_is_away or arena.redis_refuses_writes:
+        miss(arena, event)
+        return
+    arena.monitor.look()
+    jobs = arena.monitor.running() + arena.monitor.untouched()
+    rng = random.Random(choice)
+    for headers, follows in FORGED.values():
+        push = arena.patient_client.lpush if rng.random() < 0.5 else arena.patient_client.rpush
+        for key in rng.sample(jobs, min(3, len(jobs))):
+            job = arena.jobs[key]
+            push(QUEUE, message(body(job, **follows), task_id=key, root_id=key, **headers))
+    event["struck"] = bool(jobs)
+    end(arena, event)
+
+
+def store_foreign_values(arena: Arena, choice: int, event: Event) -> None:
+    """Store values in the places of results and reports of jobs that have not ended, each in another one."""
+    if arena.redis_is_away or arena.redis_refuses_writes:
+        miss(arena, event)
+        return
+    arena.monitor.look()
+    rng = random.Random(choice)
+    jobs = arena.monitor.running() + rng.sample(waiting := arena.monitor.untouched(), min(8, len(waiting)))
+    values = rng.sample(list(FOREIGN.values()), len(FOREIGN))
+    stored = [
+        arena.patient_client.eval(_REPLACE, 1, f"celery-task-meta-{job}", value)
+        for job, value in zip(jobs, values, strict=False)
+    ]
+    event["struck"] = any(stored)
+    event["stored"] = sum(stored)
+    end(arena, event)
