@@ -11,6 +11,7 @@ from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, UNACKED, UNACKED_I
 from worker.redis.address import DEFAULT_BROKER, redis_url
 from worker.settings import Settings
 from worker.tasks import register
+from worker.training.liveness import Liveness
 
 
 class SeedsweepApp(Celery):
@@ -21,6 +22,7 @@ class SeedsweepApp(Celery):
         broker_address: The broker's URL. Celery itself would prefer the variables `CELERY_BROKER_URL`,
             `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` to an app's own configuration.
         backend_address: The result backend's URL, which takes precedence over `CELERY_RESULT_BACKEND` likewise.
+        liveness: The signs of life of the pool's processes.
     """
 
     # Every message that this process reads passes the gate, and workers execute only the allowed commands.
@@ -30,6 +32,7 @@ class SeedsweepApp(Celery):
     settings: Settings
     broker_address: str
     backend_address: str
+    liveness: Liveness
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Return a connection over which a worker takes jobs, by default to `broker_address`."""
@@ -57,6 +60,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     backend = redis_url(settings.result_backend or broker, "CELERY_RESULT_BACKEND")
     app = SeedsweepApp("seedsweep", broker=broker, backend=backend, set_as_current=False)
     app.settings, app.broker_address, app.backend_address = settings, broker, backend
+    app.liveness = Liveness()
     app.backend_cls = backend
     app.conf.update(
         _messages()
@@ -77,6 +81,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
             "worker.steps.lease:LeaseStep",
             "worker.steps.polling:PollStep",
             "worker.steps.presence:PresenceStep",
+            "worker.steps.watchdog:WatchdogStep",
         ]
     )
     return app

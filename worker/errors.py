@@ -16,4 +16,4 @@ class OutOfMemoryError(SeedsweepError):
 
 
 class TooManyAttemptsError(SeedsweepError):
-    """A job took its worker down `max_attempts` times."""
+    """A job hung or took its worker down, `max_attempts` times in all."""

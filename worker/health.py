@@ -24,11 +24,10 @@ from worker.records.presence import Presence
 from worker.records.report import read_report
 from worker.settings import load_settings
 from worker.text import one_line
+from worker.training.liveness import longest_silence
 
 #: Seconds for which a worker with an idle process may leave jobs in the queue.
 IDLE_SECONDS = 60.0
-#: Seconds that a job may take for one epoch; ten times its slowest epoch, if that is longer.
-STALLED_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,12 @@ def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> s
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
-    for task_id, began in worker.running.items():
+    for task_id, progressed in worker.running.items():
         report = read_report(app.backend.get_task_meta(task_id, cache=False)["result"])
-        reported, slowest = (began, 0.0) if report is None else (report.at, report.slowest_epoch)
-        silent = now - max(began, reported)
-        if silent > max(STALLED_SECONDS, 10 * slowest):
+        reported, slowest = (progressed, 0.0) if report is None else (report.at, report.slowest_epoch)
+        silent = now - max(progressed, reported)
+        # By then, the worker itself has ended a process that hangs, and shown it in its presence.
+        if silent > longest_silence(app.settings, slowest) + app.settings.lease_seconds:
             return f"has trained {task_id[:12]} for {silent:.0f} s without finishing an epoch"
     return None
 

@@ -186,7 +186,7 @@ def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
     # When somebody looks at once, then all is well; when somebody looks much later, it is not
     assert check(cluster).healthy
     [presence] = cluster.app.tasks[TRAIN].roster().all()
-    later = health.STALLED_SECONDS + 1
+    later = cluster.settings.hang_seconds + cluster.settings.lease_seconds + 1
     alive = presence.model_copy(update={"beat": time.time() + later, "looped": time.time() + later})
     worker.signal_all(signal.SIGSTOP)
     cluster.app.tasks[TRAIN].roster().report(alive)

@@ -58,6 +58,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch, field
         ("SEEDSWEEP_LEASE_SECONDS", "1", "SEEDSWEEP_LEASE_SECONDS is '1'; allowed: seconds from 3 to 86400"),
         ("SEEDSWEEP_LEASE_SECONDS", "nan", "SEEDSWEEP_LEASE_SECONDS is 'nan'; allowed: seconds from 3 to 86400"),
         ("SEEDSWEEP_RESTORE_SECONDS", "x", "SEEDSWEEP_RESTORE_SECONDS is 'x'; allowed: seconds from 0.5 to 600"),
+        ("SEEDSWEEP_HANG_SECONDS", "0", "SEEDSWEEP_HANG_SECONDS is '0'; allowed: seconds from 1 to 86400"),
         ("SEEDSWEEP_MAX_ATTEMPTS", "0", "SEEDSWEEP_MAX_ATTEMPTS is '0'; allowed: an integer from 1 to 1000"),
         (
             "SEEDSWEEP_RESULT_EXPIRES",

@@ -184,6 +184,7 @@ def test_attempts_have_numbers_and_causes(store: Store) -> None:
     attempt()
     attempts.finish_on(JOB, "w@host", "child lost")
     attempt()  # Its worker lives: it may still run.
+    attempt("hung")
     attempt("finished")
     attempt()
     Roster(store, 10).leave("w@host")
@@ -192,9 +193,10 @@ def test_attempts_have_numbers_and_causes(store: Store) -> None:
         (1, "first run", "given back"),
         (2, "given back", "child lost"),
         (3, "child lost", "worker lost"),
-        (4, "delivered again", "finished"),
-        (5, "submitted again", "worker lost"),
-        (6, "worker lost", "finished"),
+        (4, "delivered again", "hung"),
+        (5, "hung", "finished"),
+        (6, "submitted again", "worker lost"),
+        (7, "worker lost", "finished"),
     ]
 
 
@@ -211,6 +213,19 @@ def test_only_losses_count_against_a_job(store: Store) -> None:
         attempts.is_suspect(JOB, 0)
     assert str(refusal.value) == (
         "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host) and is given up"
+    )
+
+
+def test_a_job_that_hung_is_given_up_with_that_word(store: Store) -> None:
+    attempts = attempts_of(store, limit=2)
+    report(store, "w@host")
+    for end in ("hung", "child lost"):
+        attempts.start(JOB, "w@host")
+        attempts.finish_on(JOB, "w@host", end)  # type: ignore[arg-type]
+    with pytest.raises(TooManyAttemptsError) as refusal:
+        attempts.is_suspect(JOB, 0)
+    assert str(refusal.value) == (
+        "the job hung or took its worker down 2 times (hung on w@host, child lost on w@host) and is given up"
     )
 
 

@@ -1,4 +1,4 @@
-"""Records the attempts at a task with their causes and ends, and gives up a job that takes its workers down."""
+"""Records the attempts at a task with their causes and ends, and gives up a job that hangs or takes workers down."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ Cause = Literal[
     "first run",
     "worker lost",  # The worker of the previous attempt died.
     "child lost",  # The process of the previous attempt died; its worker lives.
+    "hung",  # The process of the previous attempt made no progress, and its worker ended it.
     "given back",  # The worker of the previous attempt was shut down.
     "delivered again",  # The previous attempt may still run: its worker lives, but lost the message.
     "submitted again",  # The previous attempt ended, and the job was submitted again.
 ]
 #: How an attempt ended.
-End = Literal["finished", "failed", "cancelled", "given back", "child lost", "worker lost"]
+End = Literal["finished", "failed", "cancelled", "given back", "child lost", "hung", "worker lost"]
 
-#: Ends in which a worker, or one of its processes, died.
-_TAKEN_DOWN = ("child lost", "worker lost")
+#: Ends in which a worker, or one of its processes, died or hung.
+_TAKEN_DOWN = ("child lost", "hung", "worker lost")
 
 
 class Attempt(BaseModel):
@@ -53,7 +54,7 @@ class Attempts:
     Args:
         store: The store that keeps the attempts.
         roster: The presence of the workers, to find those that died.
-        limit: The number of times that a task may take its worker down.
+        limit: The number of times that a task may hang or take its worker down.
     """
 
     store: Store
@@ -71,12 +72,13 @@ class Attempts:
             epochs: The number of epochs in the task's checkpoint.
 
         Raises:
-            TooManyAttemptsError: the task has taken its worker down as often as the limit allows.
+            TooManyAttemptsError: the task has hung or taken its worker down as often as the limit allows.
         """
         strikes = _strikes(self._mark_lost(task_id), epochs)
         if len(strikes) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
-            raise TooManyAttemptsError(f"the job took its worker down {len(strikes)} times ({what}) and is given up")
+            did = "hung or took" if any(attempt.end == "hung" for attempt in strikes) else "took"
+            raise TooManyAttemptsError(f"the job {did} its worker down {len(strikes)} times ({what}) and is given up")
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
     def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
@@ -172,6 +174,6 @@ def _cause(before: Attempt | None) -> Cause:
         return "first run"
     if before.end is None:
         return "delivered again"
-    if before.end in ("worker lost", "child lost", "given back"):
+    if before.end in ("worker lost", "child lost", "hung", "given back"):
         return before.end
     return "submitted again"

@@ -42,7 +42,7 @@ class Presence(_Pulse):
     looped: float
     #: When it last took a job, or could not: no process was idle, or the queue was empty.
     kept_up: float
-    #: The tasks that its processes train, each with the time at which it began.
+    #: The tasks that its processes train, each with the time of its last progress; of its begin, if nobody watches it.
     running: dict[str, float]
     concurrency: int
     #: Whether its pool runs jobs in the event loop, and thus blocks it.

@@ -96,6 +96,15 @@ class LedgerBackend(RedisBackend):
         """Return whether the error is transient. Celery would retry a `KeyError`, but not an error of a full Redis."""
         return is_transient(exc)
 
+    def on_backend_retryable_error(self, exc: BaseException) -> None:  # noqa: ARG002
+        """Show that this process waits for Redis, and does not hang. Celery calls this before each retry."""
+        self.app.liveness.sign()
+
+    def on_connection_error(self, *args: Any) -> Any:
+        """Show the same before the retries that Celery makes itself when it stores a state."""
+        self.app.liveness.sign()
+        return super().on_connection_error(*args)
+
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires
         return self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))

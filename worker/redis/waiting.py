@@ -42,10 +42,15 @@ class Once:
 
 
 class Patient:
-    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers."""
+    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers.
 
-    def __init__(self) -> None:
+    Args:
+        on_retry: Called before each retry.
+    """
+
+    def __init__(self, on_retry: Callable[[], None] = lambda: None) -> None:
         self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
+        self._on_retry = on_retry
 
     def run(self, command: Callable[[], T]) -> T:
         """Return what the command returns."""
@@ -56,6 +61,7 @@ class Patient:
                 if not is_transient(error):
                     raise
                 logger.warning("A command to Redis failed and is retried: %s", error)
+                self._on_retry()
                 # The pause stops growing long before; its formula overflows at a thousand failures.
                 time.sleep(self._backoff.compute(min(failures, MOST_DOUBLINGS)))
         raise AssertionError("endless")

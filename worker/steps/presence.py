@@ -108,7 +108,7 @@ class WorkerState:
         """Return the current state of the worker."""
         c = self._c
         now = time.time()
-        running = {request.id: request.time_start or now for request in snapshot(state.active_requests)}
+        running = {request.id: _progressed(request, now) for request in snapshot(state.active_requests)}
         taken = state.all_total_count[0]
         if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
             self._taken, self._kept_up = taken, now
@@ -173,6 +173,11 @@ class PresenceStep(bootsteps.StartStopStep):
 
     def _roster(self, client: Redis) -> Roster:
         return Roster(Store(client, expires=self._app.settings.result_expires), self._lease)
+
+
+def _progressed(request: Any, now: float) -> float:
+    watched: float | None = request.silent
+    return (request.time_start or now) if watched is None else now - watched
 
 
 def snapshot(changing: Iterable[T]) -> list[T]:

@@ -30,6 +30,11 @@ _BLAMELESS = (
 class TrainRequest(Request):
     """A request for the train task."""
 
+    #: Seconds for which the job's process has given no sign of life; None while nobody watches it, and whether it was
+    #: ended for that (`worker.steps.watchdog`).
+    silent: float | None = None
+    hung = False
+
     _failing = False
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
@@ -53,7 +58,7 @@ class TrainRequest(Request):
         self._failing = True
         if isinstance(error, WorkerLostError):
             # The next attempt reads this record, so it is written before the retry is published.
-            self._finish_attempt("child lost")
+            self._finish_attempt("hung" if self.hung else "child lost")
         if not isinstance(error, _BLAMELESS):
             self.task.on_outcome(f"{type(error).__name__}: {error}"[:300])
         super().on_failure(exc_info, send_failed_event, return_ok)

@@ -70,6 +70,7 @@ def isolated(task: TrainingTask) -> Iterator[None]:
     """
     while not task.isolation.acquire():
         check_wanted(task)
+        task.app.liveness.sign()
         task.stopping.wait(ISOLATION_SECONDS)
     try:
         yield

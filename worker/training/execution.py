@@ -50,13 +50,14 @@ def execute(task: TrainingTask, job: Job) -> Result:
         Reject: the job returns to the queue, because the worker is stopping or lacks the data set.
         Ignore: the job is cancelled; its state is REVOKED.
     """
-    check_wanted(task)
-    check_dataset(task, job)
-    checkpoint = Checkpoints(task.store()).load(task.request.id, job, layer_sizes(job, task.dataset))
-    epochs = 0 if checkpoint is None else checkpoint.epochs
-    suspect = task.attempts().is_suspect(task.request.id, epochs)
-    with isolated(task) if suspect else contextlib.nullcontext():
-        return Execution(task, job, task.begin_attempt(epochs)).run(checkpoint)
+    with task.app.liveness.of_attempt():
+        check_wanted(task)
+        check_dataset(task, job)
+        checkpoint = Checkpoints(task.store()).load(task.request.id, job, layer_sizes(job, task.dataset))
+        epochs = 0 if checkpoint is None else checkpoint.epochs
+        suspect = task.attempts().is_suspect(task.request.id, epochs)
+        with isolated(task) if suspect else contextlib.nullcontext():
+            return Execution(task, job, task.begin_attempt(epochs)).run(checkpoint)
 
 
 class Execution:
@@ -77,6 +78,7 @@ class Execution:
         self.checkpoints = Checkpoints(self.store)
         self._saved = time.monotonic()
         self._reported = float("-inf")
+        self._slowest_epoch = 0.0
 
     def run(self, checkpoint: Checkpoint | None) -> Result:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
@@ -99,13 +101,19 @@ class Execution:
     def _train(self, checkpoint: Checkpoint | None) -> Result:
         if checkpoint is not None:
             logger.info("Resumes after epoch %d", checkpoint.epochs)
+            self._show_life(*(record.seconds for record in checkpoint.history))
         outcome = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(outcome)
         if not self.store.compare_with_first(self.job.key, result.weights_sha256, self.task_id, self.attempt.worker):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
 
+    def _show_life(self, *seconds: float) -> None:
+        self._slowest_epoch = max(self._slowest_epoch, *seconds)
+        self.task.app.liveness.sign(slowest_epoch=self._slowest_epoch)
+
     def _after_epoch(self, training: Training) -> None:
+        self._show_life(training.history[-1].seconds)
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
             raise _CancelledError(reason)
@@ -133,7 +141,7 @@ class Execution:
             epochs=self.job.epochs,
             validation_accuracy=[record.validation_accuracy or 0.0 for record in history[-REPORT_EPOCHS:]],
             seconds=sum(record.seconds for record in history),
-            slowest_epoch=max(record.seconds for record in history),
+            slowest_epoch=self._slowest_epoch,
             at=time.time(),
             worker=self.attempt.worker,
             attempt=self.attempt.number,

@@ -79,7 +79,9 @@ class TrainingTask(Task):
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
-        client = WaitingRedis(self.backend.client, Patient()) if patient else self.backend.client
+        # A process that waits for Redis does not hang.
+        policy = Patient(on_retry=self.app.liveness.sign)
+        client = WaitingRedis(self.backend.client, policy) if patient else self.backend.client
         return Store(client, expires=self.app.settings.result_expires)
 
     def roster(self, *, patient: bool = True) -> Roster:

@@ -1,0 +1,203 @@
+"""Processes that hang: their worker ends them, and their jobs go on from their checkpoints."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn.datasets.mnist import load_mnist
+from nn.weights import digest
+from tests.support.cluster import Cluster, make_job
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from tests.support.worker_process import WorkerProcess
+from worker.job import Job
+from worker.messages import TRAIN
+from worker.records.attempts import Attempt
+from worker.training.trainer import train
+
+#: Seconds of silence after which a worker of these tests ends a process: three timeouts of a command to Redis.
+LIMIT = 6.0
+#: Far longer than that.
+LONG_AFTER = LIMIT + 3.0
+
+MakeCluster = Callable[..., Cluster]
+
+
+@pytest.fixture
+def make_cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[MakeCluster]:
+    """Makes the test's cluster, whose workers find out soon that a process hangs."""
+    made: list[Cluster] = []
+
+    def make(**settings: Any) -> Cluster:
+        soon = {"hang_seconds": 1.0, "socket_seconds": LIMIT / 3, "lease_seconds": 60.0}
+        made.append(Cluster(redis_server, tmp_path, cache_dir, **soon | settings))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for cluster in made:
+            cluster.close()
+
+
+def slow_job(**fields: Any) -> Job:
+    """Return a job whose epochs take a second or so."""
+    return make_job(**{"engine": "numpy", "limit": 5000} | fields)
+
+
+def attempts(cluster: Cluster, run: str) -> list[Attempt]:
+    return cluster.app.tasks[TRAIN].attempts().of(run)
+
+
+def begin(cluster: Cluster, worker: WorkerProcess, job: Job, number: int = 1) -> str:
+    """Submit a job, and wait until its first attempt has begun."""
+    run = cluster.submit(job).id
+    worker.wait_until_logged(f"Attempt {number} (")
+    return run
+
+
+@pytest.mark.slow(reason="waits until a process has been silent for 6 s")
+def test_a_process_that_hangs_before_its_first_epoch_is_ended(make_cluster: MakeCluster) -> None:
+    # Given a process that hangs in the first epoch
+    cluster = make_cluster()
+    worker = cluster.start_worker()
+    run = begin(cluster, worker, slow_job())
+    [child] = worker.children()
+    child.suspend()
+    # Then its worker ends it, and the job goes on in another process of the same worker
+    result = cluster.result(run)
+    assert (result.status, result.attempts) == ("succeeded", 2)
+    worker.wait_until_logged(f"Ends a process that hangs: {child.pid} has trained {run}, without a sign of life for ")
+    assert not child.is_running()
+    # And both are on record
+    assert [attempt.cause for attempt in attempts(cluster, run)] == ["first run", "hung"]
+    wait_for(lambda: [a.end for a in attempts(cluster, run)] == ["hung", "finished"], "both ends", report=cluster.logs)
+
+
+@pytest.mark.slow(reason="waits until a process has been silent for 6 s")
+def test_a_process_that_hangs_before_it_begins_costs_no_attempt(make_cluster: MakeCluster) -> None:
+    # Given a worker whose only process hangs while it has nothing to do
+    cluster = make_cluster()
+    worker = cluster.start_worker()
+    [child] = worker.children()
+    child.suspend()
+    # When it is given a job
+    result = cluster.result(cluster.submit(make_job()).id)
+    # Then another process trains the job
+    assert (result.status, result.attempts) == ("succeeded", 1)
+    worker.wait_until_logged(f"Ends a process that hangs: {child.pid} has not begun with {result.job}")
+
+
+@pytest.mark.slow(reason="waits until a process has been silent for 6 s")
+def test_a_job_whose_process_hung_goes_on_from_its_checkpoint_to_the_same_bits(
+    make_cluster: MakeCluster, cache_dir: Path
+) -> None:
+    # Given a job with a checkpoint, whose process hangs
+    cluster = make_cluster(checkpoint_seconds=0.1)
+    worker = cluster.start_worker()
+    job = make_job(epochs=150)
+    run = cluster.submit(job).id
+    wait_for(lambda: cluster.server.client().exists(f"seedsweep:checkpoint:{run}"), "a checkpoint")
+    [child] = worker.children()
+    child.suspend()
+    # Then it goes on from there, to the same bits
+    result = cluster.result(run)
+    worker.wait_until_logged("Resumes after epoch")
+    assert result.weights_sha256 == digest(train(job, load_mnist(cache_dir=cache_dir)).weights)
+    assert [attempt.cause for attempt in attempts(cluster, run)] == ["first run", "hung"]
+
+
+@pytest.mark.slow(reason="waits until three processes have been silent for 6 s each")
+def test_a_job_whose_processes_hang_again_and_again_fails_with_the_reason(make_cluster: MakeCluster) -> None:
+    # Given a job whose process hangs each time it is tried
+    cluster = make_cluster()
+    worker = cluster.start_worker(SEEDSWEEP_BREAKER_FAILURES="1")
+    run = begin(cluster, worker, slow_job())
+    for number in range(1, cluster.settings.max_attempts + 1):
+        worker.wait_until_logged(f"Attempt {number} (")
+        worker.children()[-1].suspend()
+    # Then it fails with the reason
+    error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
+    assert str(error) == (
+        "the job hung or took its worker down 3 times (hung on w1@test, hung on w1@test, hung on w1@test) and is given "
+        "up"
+    )
+    # And the worker, which is not to blame, goes on
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
+@pytest.mark.slow(reason="trains epochs of a second and more, one of them for longer than processes may hang")
+def test_ten_of_a_jobs_slowest_epochs_are_no_hang(make_cluster: MakeCluster) -> None:
+    # Given a job of which ten epochs take longer than the setting
+    cluster = make_cluster()
+    worker = cluster.start_worker()
+    run = cluster.submit(slow_job(epochs=3, limit=10_000)).id
+    report = cluster.wait_for_state(run, "PROGRESS")["result"]
+    assert 10 * report["slowest_epoch"] > LONG_AFTER
+    # When one takes longer than the setting, and less than ten of the others
+    [child] = worker.children()
+    child.suspend()
+    time.sleep(LONG_AFTER)
+    child.resume()
+    # Then the job goes on
+    assert cluster.result(run).attempts == 1
+    assert child.is_running()
+
+
+@pytest.mark.slow(reason="freezes a worker for longer than processes may hang")
+def test_a_worker_that_is_frozen_as_a_whole_ends_no_process(make_cluster: MakeCluster) -> None:
+    # Given a worker that trains, in the first epoch
+    cluster = make_cluster(hang_seconds=10.0)
+    worker = cluster.start_worker()
+    run = begin(cluster, worker, slow_job())
+    children = worker.children()
+    # When it stands still, and goes on long after
+    worker.signal_all(signal.SIGSTOP)
+    time.sleep(13.0)
+    worker.signal_all(signal.SIGCONT)
+    # Then its process goes on
+    assert cluster.result(run).attempts == 1
+    assert worker.children() == children
+
+
+@pytest.mark.slow(reason="waits for a Redis that is silent for longer than processes may hang")
+def test_a_process_that_waits_for_redis_does_not_hang(make_cluster: MakeCluster, short_path: Path) -> None:
+    # Given a worker whose results go to another Redis than its messages, so that it watches during the outage
+    folder = short_path / "b"
+    folder.mkdir()
+    backend = RedisServer(folder)
+    try:
+        cluster = make_cluster(result_backend=backend.start().url)
+        worker = cluster.start_worker()
+        run = cluster.submit(make_job(epochs=150)).id
+        cluster.wait_for_state(run, "PROGRESS")
+        # When that one is silent for long
+        backend.send(signal.SIGSTOP)
+        time.sleep(2 * LONG_AFTER)
+        backend.send(signal.SIGCONT)
+        # Then the job goes on
+        assert cluster.result(run).attempts == 1
+        assert "A command to Redis failed and is retried" in worker.text()
+    finally:
+        backend.send(signal.SIGCONT)
+        backend.stop()
+
+
+@pytest.mark.slow(reason="trains an epoch that takes longer than processes may hang")
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_a_pool_without_processes_ends_no_job(make_cluster: MakeCluster, pool: str) -> None:
+    # Given a worker that trains in its own process
+    cluster = make_cluster()
+    worker = cluster.start_worker("--pool", pool)
+    worker.wait_until_logged("A job that hangs will not be ended: the pool")
+    # When it trains an epoch that takes long
+    result = cluster.result(cluster.submit(slow_job(epochs=1, limit=20_000, hidden_layer_sizes=(768, 64))).id)
+    # Then nobody ends it
+    assert result.attempts == 1
+    assert sum(result.epoch_seconds) > LIMIT
