@@ -34,7 +34,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 setup: $(VENV)/.dev ## create .venv with the runtime and development packages
 
 sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and show the leaderboard
-	@$(BIN)/orchestrator sweep --seeds 0-4 --learning-rates 0.003,0.01,0.03,0.1 --epochs 10 $(ARGS)
+	@$(BIN)/orchestrator sweep $(ARGS)
 
 # Two test processes per core, because many tests wait for a process or a lease to end.
 PROCESSES ?= $$(( $$(nproc) * 2 ))

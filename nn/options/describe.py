@@ -25,7 +25,7 @@ class Option:
 
     Attributes:
         word: The option's name in flags and TOML files, where it differs from the field's name.
-        values: The values that a sweep tries by default. Such an option takes several values, separated by commas.
+        values: The values that a sweep tries by default, where it varies the option by default.
         column: Whether rows, leaderboards and the names of jobs always show the option.
         allowed: The values that are allowed, as the end of a sentence, where type and bounds do not tell.
     """
@@ -57,7 +57,7 @@ def columns(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def axes(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the options that vary in a sweep."""
+    """Return the options that a sweep varies by default."""
     return tuple(name for name, info in model.model_fields.items() if option(info).values)
 
 

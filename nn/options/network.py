@@ -6,12 +6,14 @@ in `nn.network`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.errors import InvalidInputError
-from nn.options.describe import Option, allowed
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import Option, allowed, heading, written
 
 #: The largest seed of NumPy's `RandomState`.
 MAX_SEED = 2**32 - 1
@@ -34,7 +36,7 @@ class NetworkOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: Annotated[float, Option(word="learning_rates", values=(0.003, 0.01, 0.03, 0.1), column=True)] = (
-        Field(gt=0, allow_inf_nan=False, description="Learning rates, separated by commas.")
+        Field(gt=0, allow_inf_nan=False, description="Learning rates.")
     )
     epochs: Annotated[int, Option(column=True)] = Field(
         default=10, ge=1, le=MAX_EPOCHS, description="Passes over the training samples."
@@ -66,3 +68,44 @@ def check_options(**values: Any) -> None:
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
         raise InvalidInputError(name, values[name], allowed(NetworkOptions.model_fields[name])) from None
+
+
+@dataclass(frozen=True)
+class WithoutEffect:
+    """An option that has no effect where another one has some value.
+
+    Attributes:
+        name: The option.
+        other: The other option.
+        value: The value of the other one.
+        because: Why, as a clause.
+    """
+
+    name: str
+    other: str
+    value: object
+    because: str
+
+
+#: Where an option must have its default: any other value would be a second name for the same job.
+WITHOUT_EFFECT = (
+    WithoutEffect("loss", "rule", "notebook", "whose update has no loss"),
+    WithoutEffect("shuffle", "limit", 1, "which leaves one order of the samples"),
+)
+
+
+def check_effects(values: Mapping[str, Any]) -> None:
+    """Check that every option that differs from its default can have an effect together with the others.
+
+    Args:
+        values: The values of all options, valid each by itself.
+
+    Raises:
+        InvalidInputError: names an option without effect, and the one that leaves it without.
+    """
+    for each in WITHOUT_EFFECT:
+        default = NetworkOptions.model_fields[each.name].default
+        if values[each.other] == each.value and values[each.name] != default:
+            other = f"{heading(NetworkOptions, each.other)} {written(each.value)}"
+            shown = Described(written(values[each.name]))
+            raise InvalidInputError(each.name, shown, f"{written(default)} together with {other}, {each.because}")

@@ -18,11 +18,16 @@ _WORDS = {"true": True, "false": False}
 
 
 class Reader:
-    """Reads values of one option: `Reader(NetworkOptions, "epochs")("10") == 10`."""
+    """Reads values of one option: `Reader(NetworkOptions, "epochs")("10") == 10`.
+
+    Attributes:
+        kind: The type of a value that is not None: `int`, `float`, `bool`, `tuple`, or `str` for words and text.
+    """
 
     def __init__(self, model: type[BaseModel], name: str) -> None:
         info = model.model_fields[name]
         self._annotation = info.annotation
+        self.kind = _kind(info.annotation)
         annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
 
@@ -41,6 +46,18 @@ def parts(value: object, most: int) -> list[object]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",", most)]
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _kind(annotation: Any) -> type:
+    """Return the type behind an annotation."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin in (Union, UnionType):
+        return next(_kind(each) for each in arguments if each is not NoneType)
+    if origin is tuple:
+        return tuple
+    return annotation if annotation in (bool, int, float) else str
 
 
 def _typed(annotation: Any, value: object) -> object:

@@ -25,7 +25,7 @@ def sweep(
     spec: Annotated[
         str | None,
         typer.Option(
-            help="A TOML file with the options above, with _ instead of -: learning_rates = [0.01, 0.03]. "
+            help="A TOML file with the options above (orchestrator init writes one), or a sweep's sweep.json. "
             "Flags override it."
         ),
     ] = None,
@@ -46,7 +46,10 @@ def sweep(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")] = False,
 ) -> int:
-    """Train a network for every seed and learning rate, and show a leaderboard.
+    """Train a network for every seed and combination of options, and show a leaderboard.
+
+    Every training option can vary: repeat its flag, or separate values by commas. A range gives several values:
+    log:0.001..0.3:7 gives 7 at equal ratios, linear:0..1:5 gives 5 at equal distances.
 
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
     """

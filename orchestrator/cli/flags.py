@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+
+def _typed(values: Sequence[Any]) -> Any:
+    """Return what was typed after a flag: a tuple if the flag was repeated."""
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 class SpecificationCommand(TyperCommand):
@@ -19,12 +25,14 @@ class SpecificationCommand(TyperCommand):
 
     @cached_property
     def _flags(self) -> list[Any]:
-        from orchestrator.sweeps.fields import FIELDS, Word, flag
+        from orchestrator.sweeps.fields import FIELDS, Word, flag, spellings
 
         def parameter(name: str, word: Word) -> inspect.Parameter:
-            spelling = f"{flag(name)}/--no-{flag(name)[2:]}" if word.is_switch else flag(name)
-            option = typer.Option(spelling, help=word.help)
-            annotation = Annotated[bool | None, option] if word.is_switch else Annotated[str | None, option]
+            flags = [flag(each) for each in reversed(spellings(name))]
+            if word.is_switch:
+                flags = [f"{each}/--no-{each[2:]}" for each in flags]
+            option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else "<str>")
+            annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
         def words(**_: object) -> None:
@@ -42,5 +50,5 @@ class SpecificationCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the flags that the user left out are not in `obj`."""
         words = {each.name: ctx.params.pop(each.name) for each in self._flags}
-        ctx.obj = {word: value for word, value in words.items() if value is not None}
+        ctx.obj = {word: _typed(values) for word, values in words.items() if values}
         return super().invoke(ctx)

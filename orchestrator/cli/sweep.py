@@ -19,6 +19,7 @@ from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps import fields
+from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.manifest import Manifest, free_name
 from worker.settings import Settings
 
@@ -49,24 +50,38 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:
     Raises:
         SeedsweepError: bad input; the message is one sentence and spells each field as the user did.
     """
-    values = fields.parse(words)
+    notes: list[str] = []
+    values = fields.parse(words, tell=notes.append)
     if options.spec is not None:
-        values = _from_file(options.spec) | values
+        values = _from_file(options.spec, notes) | values
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
     folder = SweepFolder(output_folder(options.output), _name(options))
     if options.resume:
         plan = plan_resumption(folder, settings, workers=workers, tell=complain)
         _refuse_difference(values, words, options.spec, plan.manifest)
-        return plan
-    specification = fields.specification(_from_environment(settings, values) | values)
+    else:
+        plan = _plan_new(values, words, options, folder, settings, workers)
+    for note in notes:
+        complain(note)
+    return plan
+
+
+def _plan_new(
+    values: dict[str, Any],
+    words: Mapping[str, object],
+    options: SweepOptions,
+    folder: SweepFolder,
+    settings: Settings,
+    workers: int | None,
+) -> SweepPlan:
     try:
+        specification = fields.specification(_from_environment(settings, values) | values)
         return plan_sweep(folder, specification, settings, workers=workers, tell=complain)
     except InvalidInputError as error:
         if error.field not in fields.FIELDS:
             raise
-        field = _spelled(error.field, words, options.spec)
-        raise InvalidInputError(field, words.get(error.field, error.value), error.allowed) from None
+        raise InvalidInputError(_spelled(error.field, words, options.spec), error.value, error.allowed) from None
     except DatasetError as error:
         if "data" in values or "data" not in settings.model_fields_set:
             raise
@@ -81,11 +96,11 @@ def _name(options: SweepOptions) -> str:
     return free_name(output_folder(options.output))
 
 
-def _from_file(spec: str) -> dict[str, Any]:
+def _from_file(spec: str, notes: list[str]) -> dict[str, Any]:
     # An empty path would be the current folder.
     if not spec:
-        raise InvalidInputError("--spec", spec, "the path of a TOML file")
-    return fields.read_toml(Path(spec))
+        raise InvalidInputError("--spec", spec, "the path of a TOML file, or of a sweep's sweep.json")
+    return read_file(Path(spec), tell=notes.append)
 
 
 def _from_environment(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,14 +118,17 @@ def _refuse_difference(
         if value == own:
             continue
         field = _spelled(word, typed, spec)
-        shown = typed.get(word, Described(fields.written(word, value)))
+        text = fields.written(word, value)
+        shown = typed.get(word, Described(text))
+        if isinstance(shown, tuple):
+            shown = text
         allowed = f"{fields.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
-        if own is None:
+        if own == (None,):
             allowed = f"nothing, as the sweep {earlier.name} began without it"
-        elif isinstance(typed.get(word), bool):
+        elif isinstance(typed.get(word), bool) and len(own) == 1:
             names = {True: f"--{word}", False: f"--no-{word}"}
-            field, shown = names[value], Described("given")
-            allowed = f"{names[own]}, as the sweep {earlier.name} began (or leave it out)"
+            field, shown = names[value[0]], Described("given")
+            allowed = f"{names[own[0]]}, as the sweep {earlier.name} began (or leave it out)"
         raise InvalidInputError(field, shown, allowed)
 
 

@@ -23,13 +23,14 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
     # Only an unknown option comes with a list of near ones; typer's own list has `--help` for `--lr`.
     if unknown is not None and context is not None and hasattr(error, "possibilities"):
-        known = [
-            name
+        # By each spelling, the one that messages use.
+        known = {
+            name: parameter.opts[-1]
             for parameter in context.command.get_params(context)
             for name in parameter.opts
             if name.startswith("--")
-        ]
-        near = near_options(unknown, known)
+        }
+        near = dict.fromkeys(known[name] for name in near_options(unknown, list(known)))
         return f"No such option: {unknown}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     whole = split_list(arguments)
     if whole is not None and "extra argument" in message:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from nn.datasets.mnist import MNIST_DIGEST, dataset_digest, load_mnist
 from nn.errors import InvalidInputError
+from nn.options.network import check_effects
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Display, Tell, ignore, silent
 from orchestrator.commands.plan import SweepPlan, jobs_of
@@ -44,12 +45,15 @@ def plan_sweep(
 
     Raises:
         SweepExistsError: the folder exists, or the cluster knows another sweep of this name.
-        InvalidInputError: the specification's limit exceeds its data set.
+        InvalidInputError: a configuration has an option that cannot have an effect, such as a limit that does not limit
+            its data set.
         DatasetError: the data set cannot be read.
         OutputError: the folder cannot be made.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     folder.refuse_existing()
+    for configuration in specification.configurations():
+        check_effects(configuration)
     dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
     _check_limit(specification, dataset, settings)
     jobs = specification.jobs_by_key(dataset)
@@ -87,15 +91,15 @@ def plan_resumption(
 
 
 def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
-    """Reject a limit beyond the data set: identical jobs would get different keys."""
+    """Reject a limit that leaves no sample out: it would be a second name for a job without one."""
     limits = [limit for limit in specification.values("limit") if limit is not None]
     if not limits:
         return
     samples = MNIST_SAMPLES
     if dataset != MNIST_DIGEST:
         samples = len(load_mnist(specification.data, cache_dir=settings.cache_dir).train)
-    if (limit := max(limits)) > samples:
-        allowed = f"an integer from 1 to {samples}, the number of training samples in the data set (or leave it out)"
+    if (limit := max(limits)) >= samples:
+        allowed = f"less than {samples}, the number of training samples in the data set (or none, for all of them)"
         raise InvalidInputError("limit", limit, allowed)
 
 

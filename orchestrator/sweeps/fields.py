@@ -1,6 +1,6 @@
-"""Reads the words of a sweep's specification, from flags or a TOML file, into checked values.
+"""The words of a sweep's specification: `seeds`, `data`, and one for each training option.
 
-The words are `seeds`, `data`, and one for each training option.
+From flags or a file (`orchestrator.sweeps.files`) they are read into checked values, and those make a specification.
 """
 
 from __future__ import annotations
@@ -8,31 +8,27 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from nn.errors import Described, InvalidInputError
-from nn.files import read_regular
-from nn.options.describe import allowed, heading, help_text, option, word
+from nn.options.describe import help_text, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED, NetworkOptions
-from nn.options.values import Reader, parts
+from orchestrator.sweeps.axis import Axis, split
+from orchestrator.sweeps.ranges import Range, RefusedError
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
 
-#: Enough for 100,000 seeds and as many learning rates.
-MAX_TOML_BYTES = 4 * 2**20
-#: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
-MAX_DOTS = 16
-_BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
-_DOTS = re.compile(r"(?<!\.)\.(?!\.)")
-_DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
+#: As many repeated values as a note names.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -40,22 +36,18 @@ class Word:
     """A word of a specification.
 
     Attributes:
-        read: Returns the checked value of a text or a TOML value, or raises an exception.
+        read: Returns the checked values of a text or a TOML value, repeated ones among them, or raises an exception.
         allowed: The values that are allowed, as the end of a sentence.
         help: The help of the word's flag.
         option: The training option that the word fixes or varies; None for `seeds` and `data`.
         is_switch: Whether the flag is a pair `--word/--no-word`.
     """
 
-    read: Callable[[object], Any]
+    read: Callable[[object], Sequence[Any]]
     allowed: str
     help: str
     option: str | None = None
     is_switch: bool = False
-
-
-class _TooManyError(ValueError):
-    """More values than a word may have. Never leaves this module."""
 
 
 def words_of(model: type[BaseModel]) -> dict[str, Word]:
@@ -64,33 +56,14 @@ def words_of(model: type[BaseModel]) -> dict[str, Word]:
 
 
 def _word(model: type[BaseModel], name: str) -> Word:
-    info, read = model.model_fields[name], Reader(model, name)
-    if option(info).values:
-        sentence = f"{allowed(info, several=True)}, separated by commas"
-        return Word(lambda value: _several(read, value), sentence, help_text(model, name), name)
-    sentence = allowed(info)
-    if isinstance(info.default, tuple):
-        sentence = f"{sentence}, such as {written_option(info.default)}"
-    return Word(read, sentence, help_text(model, name), name, is_switch=info.annotation is bool)
+    axis = Axis(model, name)
+    return Word(axis, axis.allowed, help_text(model, name), name, is_switch=model.model_fields[name].annotation is bool)
 
 
-def _several(read: Reader, value: object) -> tuple[Any, ...]:
-    # One value more than allowed is enough to reject a list.
-    values = _unique(read(part) for part in parts(value, MAX_JOBS))
-    if not values:
-        raise ValueError
-    return values
-
-
-def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
-    """Drop repeated values and keep the order: a sweep is a set of jobs."""
-    return tuple(dict.fromkeys(values))
-
-
-def _seeds(value: object) -> tuple[int, ...]:
+def _seeds(value: object) -> list[int]:
     ranges = []
     total = 0
-    for part in parts(value, MAX_JOBS):
+    for part in split(value):
         match = _SEEDS.fullmatch(str(part))
         if match is None or isinstance(part, bool):
             raise ValueError
@@ -101,21 +74,23 @@ def _seeds(value: object) -> tuple[int, ...]:
         ranges.append(range(first, last + 1))
         total += len(ranges[-1])
         if total > MAX_JOBS:
-            raise _TooManyError(f"at most {MAX_JOBS:,} seeds")
+            raise RefusedError(f"at most {MAX_JOBS:,} seeds")
     if not ranges:
         raise ValueError
-    return _unique(seed for seeds in ranges for seed in seeds)
+    return [seed for seeds in ranges for seed in seeds]
 
 
-def _data(value: object) -> str:
+def _data(value: object) -> list[str]:
+    if isinstance(value, (list, tuple)):
+        raise RefusedError("one data set")
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
     if value in ("bundled", "openml"):
-        return value
+        return [value]
     path = str(Path(value).expanduser().resolve())
     # A path of bytes that are not text cannot be written to `sweep.json`.
     path.encode()
-    return path
+    return [path]
 
 
 #: Every word of a specification.
@@ -139,27 +114,92 @@ def flag(word: str) -> str:
     return "--" + word.replace("_", "-")
 
 
-def parse(words: Mapping[str, object], spell: Callable[[str], str] = flag) -> dict[str, Any]:
-    """Check words and return their values.
+def spellings(word: str) -> tuple[str, ...]:
+    """Return a word, and the option's own name where that is another one: it is accepted, too."""
+    return tuple(dict.fromkeys((word, FIELDS[word].option or word)))
+
+
+_WORDS = {spelling: word for word in FIELDS for spelling in spellings(word)}
+
+
+def _ignore(sentence: str) -> None:
+    """Do nothing with a sentence."""
+
+
+def parse(
+    words: Mapping[str, object],
+    spell: Callable[[str], str] = flag,
+    *,
+    where: str = "the specification",
+    tell: Callable[[str], object] = _ignore,
+) -> dict[str, Any]:
+    """Check words and return their values: a tuple of different values for `seeds` and each option, a text for `data`.
 
     Args:
-        words: Values as text (from flags) or as TOML types.
+        words: Values as text (from flags; a tuple of them where the flag was repeated) or as TOML types.
         spell: Returns a word as the user wrote it, for messages.
+        where: What the words are of, for messages.
+        tell: Receives a sentence about values that are repeated, and so count once.
 
     Raises:
-        InvalidInputError: a word is unknown, or its value is not allowed.
+        InvalidInputError: a word is unknown or given twice, or its value is not allowed.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in words.items():
-        if name not in FIELDS:
-            raise InvalidInputError("a word of the specification", name, ", ".join(FIELDS))
-        try:
-            values[name] = FIELDS[name].read(value)
-        except _TooManyError as error:
-            raise InvalidInputError(spell(name), _as_given(value), str(error)) from None
-        except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
-            raise InvalidInputError(spell(name), _as_given(value), FIELDS[name].allowed) from None
+        word = known_word(name, where)
+        if word in values:
+            raise InvalidInputError(spell(name), Described("given twice"), f"either {' or '.join(spellings(word))}")
+        read = _read(word, spell(name), value)
+        distinct = tuple(dict.fromkeys(read))
+        if len(distinct) < len(read):
+            tell(_repetition(word, spell(name), read))
+        values[word] = distinct[0] if word == "data" else distinct
     return values
+
+
+def known_word(name: str, where: str) -> str:
+    """Return the word that a name spells.
+
+    Raises:
+        InvalidInputError: there is none; the error offers those that are nearly the same.
+    """
+    if name in _WORDS:
+        return _WORDS[name]
+    near = get_close_matches(name[:40], _WORDS, cutoff=0.7)
+    question = f" (did you mean {' or '.join(near)}?)" if near else ""
+    raise InvalidInputError(f"a word of {where}", name, ", ".join(FIELDS) + question)
+
+
+def _read(word: str, spelled: str, value: object) -> Sequence[Any]:
+    try:
+        return FIELDS[word].read(value)
+    except RefusedError as error:
+        raise InvalidInputError(spelled, _as_given(_culprit(word, value)), str(error)) from None
+    except _UNREADABLE:
+        raise InvalidInputError(spelled, _as_given(_culprit(word, value)), FIELDS[word].allowed) from None
+
+
+#: What reading a value may raise.
+_UNREADABLE = (ValueError, TypeError, OverflowError, OSError, RuntimeError)
+
+
+def _culprit(word: str, value: object) -> object:
+    """Return the one of a repeated flag's values that cannot be read."""
+    for each in value if isinstance(value, tuple) else ():
+        try:
+            FIELDS[word].read(each)
+        except _UNREADABLE:
+            return each
+    return value
+
+
+def _repetition(word: str, spelled: str, values: Sequence[Any]) -> str:
+    """Return a sentence about the values that come more than once."""
+    counts = Counter(values)
+    repeated = [text for value in counts if counts[value] > 1 for text in typed(word, (value,))]
+    named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
+    count = "1 value" if len(repeated) == 1 else f"{len(repeated)} values"
+    return f"{spelled} has {count} more than once, which {'counts' if len(repeated) == 1 else 'count'} once: {named}"
 
 
 def _as_given(value: object) -> object:
@@ -181,14 +221,13 @@ def _moment(value: object) -> str:
 def value_of(specification: SweepSpecification, word: str) -> Any:
     """Return the value that a word has in a specification, in the form that `parse` returns."""
     name = FIELDS[word].option
-    if name is None:
-        return getattr(specification, word)
-    values = specification.values(name)
-    return values if option(NetworkOptions.model_fields[name]).values else values[0]
+    return getattr(specification, word) if name is None else specification.values(name)
 
 
-def written(word: str, value: Any) -> str:
-    """Return the value of a word as one can type it."""
+def typed(word: str, value: Any) -> tuple[str, ...]:
+    """Return the value of a word, in the form that `parse` returns, as one types it: a text for each flag."""
+    if word == "data":
+        return (value,)
     if word == "seeds":
         ranges: list[list[int]] = []
         for seed in value:
@@ -196,48 +235,32 @@ def written(word: str, value: Any) -> str:
                 ranges[-1] = [ranges[-1][0], seed]
             else:
                 ranges.append([seed])
-        return ",".join("-".join(map(str, ends)) for ends in ranges)
-    return written_option(value)
+        return (",".join("-".join(map(str, ends)) for ends in ranges),)
+    texts = [str(each) if isinstance(each, Range) else written_option(each) for each in value]
+    return tuple(texts) if any(isinstance(each, tuple) for each in value) else (",".join(texts),)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a specification file: the words of `FIELDS`, at its top level.
-
-    Raises:
-        InvalidInputError: the file cannot be read, is not TOML, or has an invalid word.
-    """
-    try:
-        text = read_regular(path, MAX_TOML_BYTES).decode()
-        _refuse_long_keys(text)
-        words = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        if isinstance(error, UnicodeDecodeError):
-            reason = f"byte {error.start} is not UTF-8"
-        raise InvalidInputError("--spec", str(path), f"a readable TOML file ({reason})") from None
-    return parse(words, spell=lambda word: f"{word} in {path}")
-
-
-def _refuse_long_keys(text: str) -> None:
-    unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
-    if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
-        raise ValueError(f"a key has more than {MAX_DOTS} dots")
+def written(word: str, value: Any) -> str:
+    """Return the value of a word for a sentence."""
+    return " and ".join(typed(word, value))
 
 
 def specification(values: Mapping[str, Any]) -> SweepSpecification:
     """Make a specification of the values that `parse` returned; a word that is missing has its default.
 
     Raises:
-        InvalidInputError: the sweep has too many jobs.
+        InvalidInputError: the sweep has too many jobs, or a range has no number of points.
     """
     own = {name: value for name, value in values.items() if FIELDS[name].option is None}
-    chosen = {FIELDS[name].option: value for name, value in values.items() if name not in own}
-    grid = {name: value for name, value in chosen.items() if option(NetworkOptions.model_fields[str(name)]).values}
-    made = SweepSpecification.model_validate(
-        {**own, "options": {name: value for name, value in chosen.items() if name not in grid}, "grid": grid}
-    )
+    grid = {str(FIELDS[name].option): value for name, value in values.items() if name not in own}
+    for name, value in values.items():
+        endless = next((each for each in value if isinstance(each, Range)), None)
+        if endless is not None:
+            raise InvalidInputError(name, str(endless), f"in a grid, a range with a number of points: {endless}:5")
+    made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
     if made.size > MAX_JOBS:
-        axes = [counted(len(values), heading(NetworkOptions, name)) for name, values in made.grid.items()]
-        shown = " x ".join([counted(len(made.seeds), "seed"), *axes])
-        raise InvalidInputError("the sweep", shown, f"at most {MAX_JOBS:,} jobs")
+        axes = [f"{len(values)} values of {word(NetworkOptions, name)}" for name, values in made.grid.items()]
+        product = " x ".join([counted(len(made.seeds), "seed"), *axes])
+        allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
+        raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
     return made

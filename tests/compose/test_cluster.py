@@ -337,7 +337,7 @@ def test_workers_take_another_data_set_as_the_documentation_says(
     try:
         other.up(workers=1)
         # When a sweep runs from inside, and on this host with its own copy
-        small = (*SMALL, "--limit", "100")
+        small = (*SMALL[:-1], "100")
         other.once("orchestrator", "sweep", *small, "--name", "inside")
         rows = other.once("orchestrator", "/runs/inside/results.jsonl", options=("--entrypoint", "cat"))
         host.sweep(*small, "--name", "host", "--data", str(data))

@@ -27,17 +27,15 @@ BAD_INPUT = [
     (["--seeds", ""], "--seeds is ''"),
     (["--seeds", "4294967296"], "--seeds is '4294967296'"),
     (["--seeds", "0-99999999"], "--seeds is '0-99999999'; allowed: at most 100,000 seeds"),
-    (["--epochs", "0"], "--epochs is '0'; allowed: an integer from 1 to 100000"),
+    (["--epochs", "0"], "--epochs is '0'; allowed: integers from 1 to 100000, separated by commas"),
     (["--hidden", "128"], "--hidden is '128'; allowed: two integers from 1 to 4096, such as 128,64"),
     (["--loss", "mse"], "--loss is 'mse'; allowed: cross_entropy or sum_of_squares"),
     (["--dtype", "float16"], "--dtype is 'float16'"),
     (["--rule", "magic"], "--rule is 'magic'"),
     (["--engine", "gpu"], "--engine is 'gpu'"),
     (["--limit", "0"], "--limit is '0'"),
-    (
-        ["--limit", "59501"],
-        "--limit is '59501'; allowed: an integer from 1 to 59500, the number of training samples in the data set",
-    ),
+    (["--limit", "59500"], "--limit is 59500; allowed: less than 59500, the number of training samples in the data"),
+    (["--limit", "10", "--limit", "60000,none"], "--limit is 60000; allowed: less than 59500, the number of"),
     (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
     (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
@@ -64,10 +62,19 @@ BAD_INPUT = [
     (["--output", "loop"], "The output folder loop/x cannot be written: "),
     (["--output", "pipe", "--name", "pipe"], "The output folder pipe/pipe cannot be written: Not a directory"),
     (["--output", "pipe", "--name", "pipe", "--resume"], "pipe/pipe/sweep.json cannot be read: Not a directory"),
-    (["--spec", ""], "--spec is ''; allowed: the path of a TOML file"),
-    (["--spec", "none.toml"], "--spec is 'none.toml'; allowed: a readable TOML file (No such file or directory)"),
-    (["--spec", "pipe"], "--spec is 'pipe'; allowed: a readable TOML file (Not a regular file)"),
-    (["--spec", "/dev/zero"], "--spec is '/dev/zero'; allowed: a readable TOML file (Not a regular file)"),
+    (["--spec", ""], "--spec is ''; allowed: the path of a TOML file, or of a sweep's sweep.json"),
+    (
+        ["--spec", "none.toml"],
+        "--spec is 'none.toml'; allowed: a readable TOML file, or a sweep's sweep.json (No such file or directory)",
+    ),
+    (
+        ["--spec", "pipe"],
+        "--spec is 'pipe'; allowed: a readable TOML file, or a sweep's sweep.json (Not a regular file)",
+    ),
+    (
+        ["--spec", "/dev/zero"],
+        "--spec is '/dev/zero'; allowed: a readable TOML file, or a sweep's sweep.json (Not a regular file)",
+    ),
     (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
     (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
     (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
@@ -117,17 +124,17 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     assert not psutil.Process().children(recursive=True)
 
 
-def test_a_limit_may_be_all_that_a_data_set_has_to_train_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path
-) -> None:
+def test_a_limit_leaves_samples_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
+    # A limit of all that there is to train on would be a second name for a job without a limit.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
     write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
     for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
         options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
-        assert make_plan(words | {"limit": str(samples)}, options).manifest.specification.options["limit"] == samples
-        with pytest.raises(InvalidInputError, match=f"--limit is '{samples + 1}'; allowed: .* 1 to {samples}, the"):
-            make_plan(words | {"limit": str(samples + 1)}, options)
+        plan = make_plan(words | {"limit": str(samples - 1)}, options)
+        assert plan.manifest.specification.options["limit"] == samples - 1
+        with pytest.raises(InvalidInputError, match=f"--limit is {samples}; allowed: less than {samples}, the"):
+            make_plan(words | {"limit": str(samples)}, options)
 
 
 @pytest.mark.parametrize(

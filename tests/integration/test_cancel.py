@@ -17,13 +17,13 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cancel import reason
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.records.store import key
 
 #: Jobs that would take hours.
-ENDLESS = (*SMALL, "--epochs", "100000")
+ENDLESS = small(epochs="100000")
 
 
 def statuses(command_line: CommandLine, name: str) -> list[str]:
@@ -138,7 +138,7 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
 
 def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep of which one job has finished, whose orchestrator is killed, and whose worker has gone
-    process = command_line.start("sweep", *SMALL, "--epochs", "100", "--name", "a", **cluster.environment)
+    process = command_line.start("sweep", *small(epochs="100"), "--name", "a", **cluster.environment)
     worker = cluster.start_worker()
     command_line.wait_for_rows("a", 1, process)
     process.kill()

@@ -22,7 +22,7 @@ import pytest
 from orchestrator.cluster import reaper
 from orchestrator.cluster.embedded import SOCKET_BYTES, EmbeddedCluster
 from orchestrator.errors import ClusterError
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import CommandLine, small
 from tests.support.waiting import wait_for
 
 #: Four jobs of some tenths of a second, one at a time: long enough to be interrupted between the first and the last.
@@ -172,7 +172,7 @@ def test_a_temporary_folder_with_a_long_path_is_no_obstacle(command_line: Comman
     deep.mkdir()
     assert len(str(deep)) > SOCKET_BYTES
 
-    done = command_line.run("sweep", *SMALL, "--seeds", "0", "--name", "a", TMPDIR=str(deep))
+    done = command_line.run("sweep", *small(seeds="0"), "--name", "a", TMPDIR=str(deep))
 
     assert "accepted 2" in done.stdout
     assert not list(deep.iterdir())

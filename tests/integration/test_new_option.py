@@ -28,7 +28,8 @@ from orchestrator.analysis.leaderboard import leaderboard, to_csv
 from orchestrator.cli.main import run
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
-from orchestrator.sweeps.fields import parse, read_toml, specification
+from orchestrator.sweeps.fields import parse, specification
+from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
 
@@ -39,7 +40,7 @@ def message(call, *arguments):
         return str(error)
 
 Path("sweep.toml").write_text("momentum = 0.5\\nlearning_rates = [0.1]\\nseeds = 3")
-made = specification(read_toml(Path("sweep.toml")))
+made = specification(read_file(Path("sweep.toml")))
 (job,) = made.jobs("0" * 64)
 standings = leaderboard([job], {})
 table = io.StringIO()
@@ -90,7 +91,7 @@ def test_flag_and_toml_word(told: dict[str, Any]) -> None:
 
 def test_messages(told: dict[str, Any]) -> None:
     assert told["bad job"] == "momentum is 1; allowed: a number of at least 0 and less than 1"
-    assert told["bad flag"] == "--momentum is '1'; allowed: a number of at least 0 and less than 1"
+    assert told["bad flag"] == "--momentum is '1'; allowed: numbers of at least 0 and less than 1, separated by commas"
     assert told["named"] == "seed=3, learning_rate=0.1, epochs=10, momentum=0.5"
 
 

@@ -16,7 +16,7 @@ from orchestrator.errors import OutputError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.redis_server import require
 from tests.support.waiting import wait_for
 
@@ -65,7 +65,7 @@ def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, 
 
 def test_a_row_that_does_not_fit_leaves_no_part_of_it(command_line: CommandLine, small_disk: Path) -> None:
     # Given a finished sweep, of which the disk was then filled to the last byte
-    command_line.run("sweep", *SMALL, "--seeds", "0", "--name", "a")
+    command_line.run("sweep", *small(seeds="0"), "--name", "a")
     results = small_disk / "a" / "results.jsonl"
     before = results.read_bytes()
     fill(small_disk / "filler")

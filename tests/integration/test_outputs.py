@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import QUICK, SMALL, CommandLine
+from tests.support.command_line import QUICK, SMALL, CommandLine, small
 
 
 @pytest.mark.slow(reason="trains a sweep for each encoding")
@@ -57,7 +57,7 @@ def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: Comm
 
 def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(command_line: CommandLine) -> None:
     command_line.finished("a", *QUICK)
-    long = ("sweep", *SMALL, "--epochs", "100", "--name", "b")
+    long = ("sweep", *small(epochs="100"), "--name", "b")
     for arguments, told in (
         (("show", "a", "7:0.03", "--json"), ""),
         (("sweep", "--help"), ""),

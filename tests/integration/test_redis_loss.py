@@ -12,13 +12,13 @@ import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
 #: Four jobs that take some tenths of a second each.
-SLOW = (*SMALL, "--epochs", "60")
+SLOW = small(epochs="60")
 
 
 @pytest.fixture

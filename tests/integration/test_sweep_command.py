@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from tests.support.cluster import Cluster
-from tests.support.command_line import QUICK, SMALL, CommandLine
+from tests.support.command_line import QUICK, SMALL, CommandLine, small
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
@@ -64,7 +64,7 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     assert command_line.nothing_is_left()
 
     # When the same sweep, and one seed more, runs again, only the new jobs are trained.
-    done = command_line.run("sweep", *SMALL, "--seeds", "0-2", "--name", "second")
+    done = command_line.run("sweep", *small(seeds="0-2"), "--name", "second")
     assert "accepted 6, attempts 2, reused 4," in done.stdout
     reused = [row for row in command_line.rows("second") if row["reused_from"]]
     assert {row["reused_from"] for row in reused} == {"first"}
@@ -112,7 +112,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
 
 
 def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
-    done = command_line.run("sweep", *SMALL, "--learning-rates", "0.03,1000", "--seeds", "0", "--name", "a")
+    done = command_line.run("sweep", *small(learning_rates="0.03,1000", seeds="0"), "--name", "a")
 
     assert "accepted 2, attempts 2, reused 0, diverged 1, failed 0" in done.stdout
     good, diverged = command_line.rows("a")
@@ -226,7 +226,7 @@ def test_a_redis_that_goes_and_comes_back_is_waited_for(
 
 def test_two_runs_of_one_sweep_do_not_meet(command_line: CommandLine) -> None:
     # Given a sweep that runs
-    slow = ("sweep", *SMALL, "--epochs", "100", "--workers", "1")
+    slow = ("sweep", *small(epochs="100"), "--workers", "1")
     process = command_line.start(*slow, "--name", "a")
     wait_for(command_line.cluster_processes, "the cluster of the first run")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.idx_files import write_idx_folder
 from tests.support.waiting import wait_for
 
@@ -257,9 +257,7 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
 @pytest.mark.slow(reason="waits for a lease to end in the middle of a sweep")
 def test_a_row_tells_why_its_job_took_several_attempts(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep in whose first job the worker's process is killed
-    process = command_line.start(
-        "sweep", *SMALL, "--seeds", "0", "--epochs", "200", "--name", "a", **cluster.environment
-    )
+    process = command_line.start("sweep", *small(seeds="0", epochs="200"), "--name", "a", **cluster.environment)
     worker = cluster.start_worker()
     description = command_line.sweep("a") / "sweep.json"
     wait_for(description.exists, "the sweep's folder")

@@ -13,13 +13,13 @@ from orchestrator.folder.rows import lost_row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import Cluster, make_job
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.records.store import key
 
 #: Four jobs that take some tenths of a second each.
-SLOW = (*SMALL, "--epochs", "60")
+SLOW = small(epochs="60")
 
 
 def leaderboard(folder: Path) -> bytes:
@@ -137,7 +137,7 @@ def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: C
     cluster.start_worker()
     command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
     # When another machine begins another sweep of that name, then nothing is begun.
-    other = ("sweep", *SMALL, "--epochs", "3", "--name", "a", "--output", "elsewhere", "--broker", address)
+    other = ("sweep", *small(epochs="3"), "--name", "a", "--output", "elsewhere", "--broker", address)
     done = command_line.run(*other, status=2)
     assert done.stderr == "orchestrator: A sweep named a with other jobs is on the cluster: choose another --name\n"
     assert not (command_line.folder / "elsewhere").exists()
@@ -145,7 +145,7 @@ def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: C
     done = command_line.run("sweep", *SMALL, "--name", "a", "--output", "elsewhere", "--broker", address)
     assert "attempts 0, reused 4" in done.stdout
     # A folder here that is another sweep's is not written to.
-    command_line.run("sweep", *SMALL, "--epochs", "3", "--name", "a", "--output", "third")
+    command_line.run("sweep", *small(epochs="3"), "--name", "a", "--output", "third")
     done = command_line.run("watch", "a", "--output", "third", "--broker", address, status=2)
     assert "The sweep a in third is not the one that the cluster knows under this name" in done.stderr
 

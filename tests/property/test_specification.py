@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.sweeps.fields import FIELDS, parse, read_toml, specification
+from orchestrator.sweeps.fields import FIELDS, parse, specification
+from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS
 from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, texts, thorough, toml_values
 
@@ -63,7 +64,7 @@ def test_tables(given_words: dict[str, Any]) -> None:
 def test_files(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "sweep.toml"
     file.write_bytes(content)
-    answer(lambda: specification(read_toml(file)), error=InvalidInputError)
+    answer(lambda: specification(read_file(file)), error=InvalidInputError)
 
 
 def test_an_integer_that_cannot_be_printed_is_refused_in_a_sentence() -> None:
@@ -75,4 +76,4 @@ def test_an_integer_that_cannot_be_printed_is_refused_in_a_sentence() -> None:
 def test_the_example_is_one(tmp_path: Path) -> None:
     file = tmp_path / "sweep.toml"
     file.write_bytes(EXAMPLE)
-    assert specification(read_toml(file)).size == 10
+    assert specification(read_file(file)).size == 10

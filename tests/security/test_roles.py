@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.flower_process import FlowerProcess
 from tests.support.paths import ROOT
 from tests.support.secured_server import SecuredServer
@@ -51,7 +51,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         command_line.run("sweep", *SMALL, "--name", "first", *broker)
         command_line.run("sweep", *SMALL, "--name", "second", *broker)
         # And rows are checked, of a sweep that the cluster knows and of one that it does not
-        command_line.run("sweep", *SMALL, "--seeds", "7", "--name", "local")
+        command_line.run("sweep", *small(seeds="7"), "--name", "local")
         for name in ("first", "local"):
             command_line.run("verify", name, *broker)
         # And one during which a worker loses a process, another is killed and started again, and the first one stopped

@@ -23,6 +23,13 @@ QUICK = ("--seeds", "7", "--learning-rates", "0.03", "--epochs", "1", "--limit",
 SMALL = ("--seeds", "0-1", "--learning-rates", "0.01,0.03", "--epochs", "2", "--limit", "1000")
 
 
+def small(**changed: str) -> tuple[str, ...]:
+    """Return `SMALL` with other values of some flags: `small(epochs="60")`. A flag that is repeated would vary."""
+    values = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
+    values |= {"--" + name.replace("_", "-"): value for name, value in changed.items()}
+    return tuple(word for pair in values.items() for word in pair)
+
+
 class CommandLine:
     """Where `orchestrator` runs: its working folder, and a temporary folder that must be empty afterwards.
 

@@ -115,9 +115,10 @@ def test_words_of_a_specification_follow_from_any_model() -> None:
     words = words_of(Pretend)
 
     assert list(words) == ["alpha", "momentum", "depth", "most", "hidden", "kind", "warm", "label"]
-    assert words["alpha"].read("0.5, 0.25,0.5") == (0.5, 0.25)
+    assert words["alpha"].read("0.5, 0.25,0.5") == [0.5, 0.25, 0.5]
     assert words["alpha"].allowed == "finite numbers greater than 0, separated by commas"
     assert words["hidden"].allowed == "three integers, such as 3,2,1"
+    assert words["most"].allowed == "integers of at most 9, or none, separated by commas"
     assert [name for name, entry in words.items() if entry.is_switch] == ["warm"]
 
 

@@ -22,7 +22,7 @@ def test_the_bare_command_prints_its_help_line_by_line(capsys: pytest.CaptureFix
     ("option", "message"),
     [
         ("--lr", "No such option: --lr; did you mean --learning-rates?"),
-        ("--learning-rate", "No such option: --learning-rate; did you mean --learning-rates?"),
+        ("--learning-ratio", "No such option: --learning-ratio; did you mean --learning-rates?"),
         ("--sedes", "No such option: --sedes; did you mean --seeds?"),
         ("--re", "No such option: --re; did you mean --resume?"),
         ("--gpu", "No such option: --gpu"),

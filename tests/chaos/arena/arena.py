@@ -15,7 +15,7 @@ from typing import Self
 
 from tests.chaos.arena.monitor import Monitor
 from tests.chaos.arena.oracle import SWEEPS, CleanRun
-from tests.chaos.arena.other import JOBS, OtherSweep, words
+from tests.chaos.arena.other import JOBS, OtherSweep
 from tests.chaos.arena.screen import Screen
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
@@ -23,6 +23,7 @@ from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.sweeps import flags_of
 from tests.support.worker_process import WorkerProcess
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
@@ -184,7 +185,7 @@ class Arena:
 
     def sweep(self) -> None:
         """Start the sweep."""
-        self._start_orchestrator("sweep", *words(SWEEPS[self.plan.shuffled]), "--name", NAME, "--no-reuse")
+        self._start_orchestrator("sweep", *flags_of(SWEEPS[self.plan.shuffled]), "--name", NAME, "--no-reuse")
 
     def go_on(self, choice: int = 0) -> None:
         """Start another orchestrator for the sweep, by one of the two commands for that."""

@@ -12,27 +12,13 @@ import redis
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.main import BAD_INPUT
-from orchestrator.sweeps.fields import FIELDS, flag, value_of, written
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.command_line import CommandLine
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import flags_of, sweep_of
 
 NAME = "other"
 #: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends.
 SWEEP = sweep_of(seeds=(7, 8), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
 JOBS = frozenset(job.key for job in SWEEP.jobs(MNIST_DIGEST))
-
-
-def words(specification: SweepSpecification) -> list[str]:
-    """Return the options of `orchestrator sweep` that say the same."""
-    options = []
-    for word, entry in FIELDS.items():
-        value = value_of(specification, word)
-        if entry.is_switch:
-            options += [flag(word)] if value else []
-        elif value is not None:
-            options += [flag(word), written(word, value)]
-    return options
 
 
 class OtherSweep:
@@ -54,7 +40,7 @@ class OtherSweep:
 
     def start(self) -> None:
         """Start the sweep."""
-        self._collector = self._run("sweep", *words(SWEEP), "--name", NAME, "--no-reuse")
+        self._collector = self._run("sweep", *flags_of(SWEEP), "--name", NAME, "--no-reuse")
 
     def is_queued(self, client: redis.Redis) -> bool:
         """Return whether all its jobs are on the cluster: those of a sweep that starts now are behind them."""

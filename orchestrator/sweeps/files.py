@@ -1,0 +1,118 @@
+"""Reads a specification file: TOML with the words of `orchestrator.sweeps.fields`, or a sweep's own `sweep.json`.
+
+Words may stand at the top level, where a list varies, or in sections: `[options]` fixes, `[grid]` varies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nn.errors import Described, InvalidInputError
+from nn.files import read_regular
+from orchestrator.sweeps import fields
+from worker.redis import limits
+
+#: Enough for 100,000 seeds and as many learning rates.
+MAX_TOML_BYTES = 4 * 2**20
+#: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
+MAX_DOTS = 16
+SECTIONS = ("options", "grid")
+
+_BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
+_DOTS = re.compile(r"(?<!\.)\.(?!\.)")
+_DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
+
+
+class _Entry(NamedTuple):
+    """A word of a file.
+
+    Attributes:
+        name: The word as it stands there.
+        word: Its name in `fields.FIELDS`.
+        section: The section that it stands in; None at the top level.
+    """
+
+    name: str
+    word: str
+    value: object
+    section: str | None
+
+    def spelled(self, path: Path) -> str:
+        """Return the word and its place, for messages."""
+        return f"{self.name} in {'' if self.section is None else f'[{self.section}] of '}{path}"
+
+
+def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Read a specification file, and return its values as `fields.parse` does.
+
+    Args:
+        path: The file.
+        tell: As for `fields.parse`.
+
+    Raises:
+        InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid word.
+    """
+    entries: dict[str, _Entry] = {}
+    for entry in _entries(_words(path), path):
+        if entry.word in entries:
+            raise InvalidInputError(entry.spelled(path), Described("given twice"), "one line for each option")
+        entries[entry.word] = entry
+    words = {entry.name: entry.value for entry in entries.values()}
+    values = fields.parse(words, lambda name: f"{name} in {path}", where=str(path), tell=tell)
+    for word, entry in entries.items():
+        if entry.section == "options" and len(values[word]) > 1:
+            shown = Described(fields.written(word, values[word]))
+            raise InvalidInputError(entry.spelled(path), shown, "one value (an option varies in the section [grid])")
+    return values
+
+
+def _words(path: Path) -> Mapping[str, Any]:
+    """Return the content of the file, unchecked."""
+    try:
+        text = read_regular(path, limits.MANIFEST).decode()
+        if text.lstrip().startswith("{"):
+            return _specification(json.loads(text))
+        if len(text) > MAX_TOML_BYTES:
+            raise ValueError(f"{len(text)} characters; allowed: at most {MAX_TOML_BYTES}")
+        _refuse_long_keys(text)
+        return tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"byte {error.start} is not UTF-8"
+        allowed = f"a readable TOML file, or a sweep's sweep.json ({reason})"
+        raise InvalidInputError("--spec", str(path), allowed) from None
+
+
+def _specification(content: Any) -> Mapping[str, Any]:
+    """Return the specification in the content of a `sweep.json`."""
+    specification = content.get("specification") if isinstance(content, dict) else None
+    if not isinstance(specification, dict):
+        raise ValueError("it is JSON and has no specification")
+    return specification
+
+
+def _refuse_long_keys(text: str) -> None:
+    unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
+    if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
+        raise ValueError(f"a key has more than {MAX_DOTS} dots")
+
+
+def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
+    """Yield the words of the top level and of the sections."""
+    for name, value in content.items():
+        if name not in SECTIONS:
+            yield _Entry(name, fields.known_word(name, str(path)), value, None)
+            continue
+        if not isinstance(value, Mapping):
+            raise InvalidInputError(f"{name} in {path}", value, f"a section [{name}] with a line for each option")
+        for inner, inner_value in value.items():
+            entry = _Entry(inner, fields.known_word(inner, str(path)), inner_value, name)
+            if fields.FIELDS[entry.word].option is None:
+                raise InvalidInputError(entry.spelled(path), Described("misplaced"), "a line above all sections")
+            yield entry
