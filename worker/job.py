@@ -12,17 +12,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, columns
-from nn.options.network import NetworkOptions, Seed
+from nn.options.network import MAX_EPOCHS, NetworkOptions, Seed
 from nn.options.validation import invalid_input
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
+Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0, allow_inf_nan=False)]
+#: A duration: at most 300 years, so that sums and the dates that are shown stay finite.
+Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]
+#: A time in seconds since the epoch: until the year 5138, which is as far as a date can be shown everywhere.
+Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
+#: The accuracy that the notebook prints: at most a hundredth of the number of samples.
+Finite = Annotated[float, Field(strict=True, ge=0.0, le=1e8, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
 
 MAX_ATTEMPTS = 2**31 - 1
+AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]
+#: A number of epochs that have been trained.
+Epochs = Annotated[int, Field(strict=True, ge=0, le=MAX_EPOCHS)]
 #: The longest job as JSON, in bytes. A valid one has about 300.
 MAX_JOB_BYTES = 4096
 _VERSIONS = "1 for float32 and 2 for float64, the versions that this worker trains"
@@ -164,16 +172,16 @@ class Result(BaseModel):
     job: Digest
     status: Literal["succeeded", "diverged"]
     #: Fraction of the validation set that is classified correctly, after each epoch.
-    validation_accuracy: list[Fraction] = Field(min_length=1)
+    validation_accuracy: list[Fraction] = Field(min_length=1, max_length=MAX_EPOCHS)
     #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
-    notebook_accuracy: list[Finite] | None = None
-    epoch_seconds: list[Seconds]
+    notebook_accuracy: list[Finite] | None = Field(default=None, max_length=MAX_EPOCHS)
+    epoch_seconds: list[Seconds] = Field(max_length=MAX_EPOCHS)
     #: SHA-256 and size in bytes of the weights as safetensors.
     weights_sha256: Digest
-    weights_bytes: int
+    weights_bytes: int = Field(strict=True, ge=1, le=2**31)
     #: The Celery name of the worker that finished the job.
     worker: Text
-    attempts: int = Field(ge=1, le=MAX_ATTEMPTS)
+    attempts: AttemptNumber
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.errors import TooManyAttemptsError
+from worker.job import AttemptNumber, Epochs, Text, Time
 from worker.records.presence import Roster
 from worker.records.store import Store, key
 from worker.redis import limits
@@ -35,14 +36,14 @@ _TAKEN_DOWN = ("child lost", "hung", "worker lost")
 class Attempt(BaseModel):
     """One execution of a task by one worker. `started` is in seconds since the epoch, by the worker's clock."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
-    number: int
+    number: AttemptNumber
     cause: Cause
-    worker: str
-    started: float
+    worker: Text
+    started: Time
     #: The number of epochs in the checkpoint from which the attempt began.
-    epochs_before: int = 0
+    epochs_before: Epochs = 0
     #: None while the attempt runs, and if its end was never recorded.
     end: End | None = None
 

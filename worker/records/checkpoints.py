@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from celery.utils.log import get_task_logger
+from pydantic import TypeAdapter
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.errors import WeightsError
 from nn.weights import LayerSizes, digest, from_safetensors, max_blob_bytes, misfit, to_safetensors
-from worker.job import canonical
+from worker.job import Epochs, Finite, Fraction, Seconds, canonical
 from worker.records.store import Store, key
 from worker.redis import limits
 from worker.redis.bounded import read
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from worker.job import Job
 
 logger = get_task_logger(__name__)
+
+#: The record of an epoch: its number, seconds, accuracy and notebook accuracy, within the bounds that a result sets. A
+#: job must not fail because of its checkpoint.
+_RECORD = TypeAdapter(tuple[Epochs, Seconds, Fraction, Finite | None])
 
 
 def pack(job: Job, checkpoint: Checkpoint) -> bytes:
@@ -66,16 +71,11 @@ def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> Non
         raise WeightsError(f"the checkpoint has {difference}")
 
 
-def _record(job: Job, number: int, fields: list[float | None]) -> EpochRecord:
-    epoch, seconds, accuracy, notebook = fields
-    if epoch != number or seconds is None or accuracy is None or not 0 <= accuracy <= 1:
-        raise ValueError(fields)
-    # A result with such values would be rejected later, and a job must not fail because of its checkpoint.
-    if not 0 <= seconds < math.inf or (notebook is not None) != (job.rule == "notebook"):
-        raise ValueError(fields)
-    if notebook is not None and not math.isfinite(notebook):
-        raise ValueError(fields)
-    return EpochRecord(number, float(seconds), float(accuracy), None if notebook is None else float(notebook))
+def _record(job: Job, number: int, fields: Iterable[object]) -> EpochRecord:
+    epoch, seconds, accuracy, notebook = _RECORD.validate_python(tuple(fields))
+    if epoch != number or (notebook is not None) != (job.rule == "notebook"):
+        raise ValueError(f"epoch {number} has the record of another epoch or rule")
+    return EpochRecord(epoch, seconds, accuracy, notebook)
 
 
 class Checkpoints:

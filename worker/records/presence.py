@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from worker.job import Text, Time
 from worker.records.store import Store
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
@@ -15,6 +16,9 @@ P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
+#: A number of processes, or that of one.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
 #: A worker is removed when its last heartbeat is this many leases old.
 FORGOTTEN_AFTER = 10
 
@@ -22,10 +26,10 @@ FORGOTTEN_AFTER = 10
 class _Pulse(BaseModel):
     """The fields that all versions share. Times are in seconds since the epoch, by the worker's clock."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
-    started: float
-    beat: float
+    started: Time
+    beat: Time
 
     def age(self) -> float:
         """Return the seconds since the last heartbeat."""
@@ -35,24 +39,24 @@ class _Pulse(BaseModel):
 class Presence(_Pulse):
     """The state of a worker at its last heartbeat."""
 
-    name: str
-    host: str
-    pid: int
+    name: Text
+    host: Text
+    pid: Count
     #: When its event loop last ran.
-    looped: float
+    looped: Time
     #: When it last took a job, or could not: no process was idle, or the queue was empty.
-    kept_up: float
+    kept_up: Time
     #: The tasks that its processes train, each with the time of its last progress; of its begin, if nobody watches it.
-    running: dict[str, float]
-    concurrency: int
+    running: dict[Text, Time]
+    concurrency: Count
     #: Whether its pool runs jobs in the event loop, and thus blocks it.
     blocking: bool
     #: Whether it consumes the queue.
     consuming: bool
     #: The last failure, if the circuit breaker has stopped the worker; otherwise None.
-    broken: str | None
+    broken: Text | None
     #: The digest of its data set; None until it is loaded.
-    dataset: str | None
+    dataset: Text | None
 
 
 class Roster:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from worker.job import AttemptNumber, Epochs, Fraction, Seconds, Text, Time
+
 #: The job is being trained.
 PROGRESS = "PROGRESS"
 #: Its worker shut down; the job waits in the queue and resumes from its checkpoint.
@@ -15,20 +17,20 @@ GIVEN_BACK = "GIVEN_BACK"
 class Report(BaseModel):
     """The progress of a task at its last report."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     #: The number of trained epochs, and of all epochs.
-    epoch: int = Field(ge=0)
-    epochs: int = Field(ge=1)
+    epoch: Epochs
+    epochs: Epochs
     #: Accuracy on the validation set (0 to 1) after each of the last epochs.
-    validation_accuracy: list[float] = Field(max_length=1000)
+    validation_accuracy: list[Fraction] = Field(max_length=1000)
     #: Seconds of training so far, and of the slowest epoch.
-    seconds: float
-    slowest_epoch: float = Field(ge=0.0, allow_inf_nan=False)
+    seconds: Seconds
+    slowest_epoch: Seconds
     #: Time of the report in seconds since the epoch, by the worker's clock.
-    at: float = Field(allow_inf_nan=False)
-    worker: str
-    attempt: int
+    at: Time
+    worker: Text
+    attempt: AttemptNumber
 
 
 def read_report(value: Any) -> Report | None:

@@ -1,0 +1,147 @@
+"""Redis may hold anything where results, reports, attempts and presences are kept: each is a valid value, or none."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from rich.console import Console
+
+from orchestrator.cli.progress import LiveProgress
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.results import Finished, Running
+from tests.property.hostile import json_values, texts, thorough
+from tests.support.cluster import make_job
+from worker.job import Result
+from worker.records.attempts import Attempt
+from worker.records.presence import Presence
+from worker.records.report import Report, read_report
+from worker.settings import Settings
+
+JOB = make_job()
+REPORT = {
+    "epoch": 1, "epochs": 2, "validation_accuracy": [0.5], "seconds": 0.1, "slowest_epoch": 0.1, "at": 1e9,
+    "worker": "w", "attempt": 1,
+}  # fmt: skip
+RESULT = {
+    "job": JOB.key, "status": "succeeded", "validation_accuracy": [0.5, 0.6], "notebook_accuracy": None,
+    "epoch_seconds": [0.1, 0.1], "weights_sha256": "0" * 64, "weights_bytes": 1000, "worker": "w", "attempts": 1,
+    "error": None,
+}  # fmt: skip
+ATTEMPT = {"number": 1, "cause": "first run", "worker": "w", "started": 1e9, "epochs_before": 0, "end": None}
+PRESENCE = {
+    "name": "w", "host": "h", "pid": 1, "started": 1e9, "beat": 1e9, "looped": 1e9, "kept_up": 1e9, "running": {},
+    "concurrency": 1, "blocking": False, "consuming": True, "broken": None, "dataset": None,
+}  # fmt: skip
+VALUES: dict[type[BaseModel], dict[str, Any]] = {
+    Report: REPORT, Result: RESULT, Attempt: ATTEMPT, Presence: PRESENCE,
+}  # fmt: skip
+#: No number that is kept or shown is larger, so that sums and dates of them are finite.
+LARGEST = 1e11
+
+
+@st.composite
+def nearly(draw: st.DrawFn, valid: dict[str, Any]) -> Any:
+    """A valid value, some fields of which are missing, hostile, or hold something hostile."""
+    fields = dict(valid)
+    for name in draw(st.lists(st.sampled_from(sorted(valid)), max_size=3)):
+        match draw(st.sampled_from(["missing", "hostile", "within"])):
+            case "missing":
+                fields.pop(name, None)
+            case "within" if isinstance(valid[name], list):
+                fields[name] = draw(st.lists(json_values, max_size=3))
+            case "within" if isinstance(valid[name], dict):
+                fields[name] = draw(st.dictionaries(texts, json_values, max_size=3))
+            case _:
+                fields[name] = draw(json_values)
+    return fields
+
+
+def numbers_in(value: Any) -> Iterator[float]:
+    """Yield every number in a value of JSON."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int | float):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from numbers_in(inner)
+
+
+def as_json(value: Any) -> str:
+    # As an attacker writes it: with infinities, numbers of any length, and lone surrogates.
+    return json.dumps(value, default=str)
+
+
+@pytest.fixture(scope="module")
+def view() -> Cluster:
+    return Cluster(Settings(broker_url="redis://nowhere.invalid/0"))
+
+
+@pytest.mark.parametrize("model", VALUES)
+@thorough
+@given(st.data())
+def test_a_stored_value_has_numbers_within_bounds_or_is_none(model: type[BaseModel], data: st.DataObject) -> None:
+    text = as_json(data.draw(nearly(VALUES[model]) | json_values))
+    try:
+        found = model.model_validate_json(text.encode(errors="surrogatepass"))
+    except ValueError:
+        return
+    stored = json.loads(text)
+    for number in numbers_in(json.loads(found.model_dump_json())):
+        assert math.isfinite(number)
+        assert 0 <= number <= LARGEST
+    # Nothing was converted: no true for a number, and no text.
+    for name, value in json.loads(found.model_dump_json()).items():
+        assert stored.get(name, value) == value
+        assert isinstance(stored.get(name, value), bool) == isinstance(value, bool)
+
+
+@thorough
+@given(
+    st.sampled_from(["SUCCESS", "PROGRESS", "STARTED", "FAILURE", "REVOKED", "RETRY", "GIVEN_BACK", "PENDING"]),
+    nearly(RESULT) | nearly(REPORT) | json_values | st.fixed_dictionaries(
+        {"exc_type": texts | st.sampled_from(["KeyError", "OSError", "UnicodeDecodeError", "SystemExit"]),
+         "exc_message": json_values, "exc_module": texts | st.sampled_from(["builtins", "nn.errors", "worker.errors"])}
+    ),
+)  # fmt: skip
+def test_a_stored_state_is_a_state_or_none(view: Cluster, status: str, value: Any) -> None:
+    stored = as_json({"status": status, "result": value, "traceback": None, "children": []})
+    state = view.results._parse(JOB.key, stored.encode(errors="surrogatepass"), JOB.epochs)
+    match state:
+        case Finished(result):
+            assert result.job == JOB.key
+        case Running(report):
+            assert report is None or isinstance(report, Report)
+        case None:
+            assert status in ("GIVEN_BACK", "PENDING", "FAILURE", "REVOKED", "RETRY")
+        case ended:
+            ended.reason.encode()
+            assert len(ended.reason) <= 10_000
+
+
+@thorough
+@given(nearly(REPORT))
+def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
+    report = read_report(json.loads(as_json(value)))
+    console = Console(file=StringIO(), force_terminal=True, width=100, height=20)
+    progress = LiveProgress(console, {JOB.key: JOB}, {})
+    progress.running({JOB.key: report})
+    console.print(progress)
+
+
+@pytest.mark.parametrize("epoch", [10**400, 10**20, -1, True, 1.5, 1e308, "1", None])
+def test_an_impossible_epoch_is_no_report(epoch: Any) -> None:
+    assert read_report(REPORT | {"epoch": epoch}) is None
+
+
+def test_the_values_above_are_valid_and_name_every_field() -> None:
+    for model, fields in VALUES.items():
+        assert model.model_validate_json(json.dumps(fields)).model_dump(mode="json").keys() == fields.keys()
+        assert fields.keys() == model.model_fields.keys()
