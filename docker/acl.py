@@ -79,10 +79,11 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         # The hash of the first finished attempt, with which later attempts are compared.
         (f"{READ_STRING} set", "~seedsweep:finished:*"),
         ("rpush expire", "%W~seedsweep:mismatch:*"),
-        (f"{READ_STRING} set unlink", "~seedsweep:checkpoint:*"),
+        (f"{READ_STRING} set unlink expire", "~seedsweep:checkpoint:*"),
         (f"{READ_HASH} hset expire", "~seedsweep:attempts:*"),
-        (f"{READ_STRING} set unlink", "~seedsweep:refusals:*"),
+        (f"{READ_STRING} set unlink expire", "~seedsweep:refusals:*"),
         (READ_STRING, "%R~seedsweep:cancelled:*"),
+        ("expire", "%W~seedsweep:cancelled:*"),
         (f"{READ_HASH} hset hdel expire", "~seedsweep:workers"),
     ),
     "orchestrator": (

@@ -186,3 +186,27 @@ def test_a_long_job_is_checkpointed_while_it_runs(redis_server: RedisServer, tmp
         second.wait_until_logged("Resumes after epoch")
     finally:
         cluster.close()
+
+
+def test_the_records_of_a_job_live_as_long_as_the_job_however_soon_results_expire(
+    redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    cluster = Cluster(redis_server, tmp_path, cache_dir, checkpoint_seconds=0.1, result_expires=60)
+    client = redis_server.client()
+    try:
+        # Given a job in training, on a cluster whose results expire after a minute
+        cluster.start_worker()
+        run = cluster.submit(make_job(epochs=100_000)).id
+        names = [f"seedsweep:{kind}:{run}" for kind in ("attempts", "checkpoint")]
+        wait_for(lambda: client.exists(*names) == len(names), "the job's records", report=cluster.logs)
+        # When its records have nearly expired, as they have when an epoch takes long
+        for name in names:
+            client.expire(name, 20)
+        # Then the worker that holds the job renews them
+        wait_for(lambda: all(client.ttl(name) > 60 for name in names), "their renewal", report=cluster.logs)
+        # And a cancellation waits for the job as long as that, and not only as long as results are kept
+        cluster.store().cancel([run], "by a test")
+        assert client.ttl(f"seedsweep:cancelled:{run}") > 60
+        assert cluster.wait_for_state(run, "REVOKED", "SUCCESS")["status"] == "REVOKED"
+    finally:
+        cluster.close()

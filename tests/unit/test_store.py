@@ -90,6 +90,28 @@ def test_everything_expires(store: Store, client: redis.Redis) -> None:
     assert all(client.ttl(name) > 0 for name in client.keys("*"))
 
 
+def test_what_decides_how_an_open_task_goes_on_outlasts_results(store: Store, client: redis.Redis) -> None:
+    # Given a store that keeps results for 100 s
+    attempts = attempts_of(store)
+    attempt_id, attempt = attempts.start(JOB, "w@host")
+    store.cancel([JOB], "why")
+    store.refused_for(JOB)
+    names = [f"seedsweep:{kind}:{JOB}" for kind in ("attempts", "cancelled", "refusals")]
+    assert all(client.ttl(name) > 100 for name in names)
+    # When they have nearly expired, and a worker still holds the task, then they are renewed
+    for name in names:
+        client.expire(name, 10)
+    store.keep_open([JOB])
+    assert all(client.ttl(name) > 100 for name in names)
+    # And what is not there is not made
+    store.keep_open(["0" * 64])
+    assert len(client.keys("*")) == len(names)
+    # And with the job's end, its attempts expire like its result
+    for end, is_over in (("child lost", False), ("given back", False), ("finished", True), ("failed", True)):
+        attempts.finish(JOB, attempt_id, attempt, end)
+        assert (client.ttl(names[0]) <= 100) == is_over
+
+
 def test_an_impatient_store_raises_at_once(store: Store, redis_server: RedisServer) -> None:
     redis_server.stop()
     with pytest.raises(redis.ConnectionError):

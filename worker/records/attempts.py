@@ -32,6 +32,9 @@ End = Literal["finished", "failed", "cancelled", "given back", "child lost", "hu
 #: Ends in which a worker, or one of its processes, died or hung.
 _TAKEN_DOWN = ("child lost", "hung", "worker lost")
 
+#: Ends with which the job ended, too.
+_JOB_ENDED = ("finished", "failed", "cancelled")
+
 
 class Attempt(BaseModel):
     """One execution of a task by one worker. `started` is in seconds since the epoch, by the worker's clock."""
@@ -136,7 +139,7 @@ class Attempts:
         name = key("attempts", task_id)
         with self.store.client.pipeline() as pipeline:
             pipeline.hset(name, attempt_id, attempt.model_dump_json())
-            pipeline.expire(name, self.store.expires)
+            pipeline.expire(name, self.store.expires if attempt.end in _JOB_ENDED else self.store.open_expires)
             pipeline.execute()
 
     def _read(self, task_id: str) -> dict[str, Attempt]:

@@ -86,7 +86,7 @@ class Checkpoints:
 
     def save(self, task_id: str, job: Job, checkpoint: Checkpoint) -> None:
         """Replace the task's checkpoint."""
-        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.expires)
+        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires)
 
     def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""

@@ -13,17 +13,20 @@
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
 | seedsweep:checkpoint:<task id>  | string | `records.checkpoints`     | worker, at epoch ends | with the job          |
-| seedsweep:attempts:<task id>    | hash   | JSON, one per attempt     | worker, at start, end | `result_expires`      |
-| seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | `result_expires`      |
+| seedsweep:attempts:<task id>    | hash   | JSON, one per attempt     | worker, at start, end | `result_expires` after|
+|                                 |        |                           |                       | the job's end         |
+| seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | see below             |
 |                                 |        | its data set              |                       |                       |
-| seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | `result_expires`      |
+| seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | see below             |
 | seedsweep:sweep:<name>          | hash   | manifest, marks, times    | orchestrator          | `result_expires`      |
 | seedsweep:sweeps                | set    | names of sweeps           | orchestrator          | `result_expires`      |
 | seedsweep:workers               | hash   | JSON, `records.presence`  | worker, at each       | 10 leases after the   |
 |                                 |        |                           | heartbeat             | last worker           |
 
 A task id is the job's key, or `<job key>.<label>` for a verification task (`job.task_id`).
-Results, weights and evidence expire after the same time; no key is kept forever.
+Results, weights and evidence expire after the same time; no key is kept forever. The records of a task that has not
+ended (checkpoint, attempts, refusals, cancellation) are kept for `OPEN_SECONDS` or `result_expires`, whichever is
+longer, after a worker last held the task: they decide how the task goes on.
 """
 
 from __future__ import annotations
@@ -44,6 +47,10 @@ from worker.redis.bounded import chunks, read, read_lists
 
 logger = logging.getLogger(__name__)
 
+#: The least time for which the records of a task that has not ended are kept, in seconds. Workers renew it.
+OPEN_SECONDS = 7 * 86_400
+_OPEN_KINDS = ("checkpoint", "attempts", "refusals", "cancelled")
+
 
 def key(kind: str, name: str) -> str:
     """Return the Redis key of a record of this kind."""
@@ -56,12 +63,16 @@ class Store:
     Args:
         client: A client of the result backend's Redis. Its policy decides which errors are retried
             (`worker.redis.waiting`).
-        expires: Seconds for which records are kept.
+        expires: Seconds for which results, weights and evidence are kept.
+
+    Attributes:
+        open_expires: Seconds for which the records of a task that has not ended are kept.
     """
 
     def __init__(self, client: redis.Redis, *, expires: int) -> None:
         self.client = client
         self.expires = expires
+        self.open_expires = max(expires, OPEN_SECONDS)
 
     def put_weights(self, blob: bytes) -> str:
         """Store weights as safetensors and return their SHA-256."""
@@ -120,9 +131,9 @@ class Store:
         Args:
             task_ids: The tasks.
             reason: The reason, stored as their result.
-            expires: Seconds for which the cancellation is in force; None for as long as results are kept.
+            expires: Seconds for which the cancellation is in force; None for as long as the tasks are open.
         """
-        seconds = min(self.expires, expires or self.expires)
+        seconds = expires or self.open_expires
         for chunk in chunks(task_ids):
             with self.client.pipeline(transaction=False) as pipeline:
                 for task_id in chunk:
@@ -141,7 +152,7 @@ class Store:
         """Record that no worker has the task's data set; return the seconds since this was first recorded."""
         now = time.time()
         name = key("refusals", task_id)
-        self.client.set(name, now, ex=self.expires, nx=True)
+        self.client.set(name, now, ex=self.open_expires, nx=True)
         try:
             seconds = now - float(read(self.client, name, limits.SHORT) or b"")
         except ValueError:
@@ -152,10 +163,18 @@ class Store:
         """Record that a worker has the task's data set again."""
         self._unlink([key("refusals", task_id)])
 
+    def keep_open(self, task_ids: Iterable[str]) -> None:
+        """Keep the records of tasks that a worker holds from expiring, however long the tasks take."""
+        names = [key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS]
+        for chunk in chunks(names):
+            with self.client.pipeline(transaction=False) as pipeline:
+                for name in chunk:
+                    pipeline.expire(name, self.open_expires)
+                pipeline.execute()
+
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove every record of these tasks except their results, so that they can be submitted afresh."""
-        kinds = ("checkpoint", "attempts", "refusals", "cancelled")
-        self._unlink([key(kind, task_id) for task_id in task_ids for kind in kinds])
+        self._unlink([key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS])
 
     def drop_checkpoints(self, task_ids: Iterable[str]) -> None:
         """Remove the checkpoints of tasks that have ended."""

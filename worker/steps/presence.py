@@ -170,9 +170,14 @@ class PresenceStep(bootsteps.StartStopStep):
         roster.report(self._state.presence())
         # Reading the roster removes the workers that died without leaving it.
         roster.all()
+        # A job may take longer than its records are kept.
+        self._store(client).keep_open({request.id for request in snapshot(state.reserved_requests)})
 
     def _roster(self, client: Redis) -> Roster:
-        return Roster(Store(client, expires=self._app.settings.result_expires), self._lease)
+        return Roster(self._store(client), self._lease)
+
+    def _store(self, client: Redis) -> Store:
+        return Store(client, expires=self._app.settings.result_expires)
 
 
 def _progressed(request: Any, now: float) -> float:
