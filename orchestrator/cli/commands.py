@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_OUTPUT, SweepOptions
+from orchestrator.cli.options import DEFAULT_OUTPUT, DEFAULT_SPECIFICATION, SweepOptions
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 _Output = Annotated[str, typer.Option(help="The folder that holds the sweeps, one folder for each.")]
@@ -57,6 +57,21 @@ def sweep(
 
     options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json)
     return run_sweep(context.obj, options)
+
+
+def init(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")] = DEFAULT_SPECIFICATION,
+    json: _Json = False,
+) -> int:
+    """Write a specification file that lists every option of a sweep, with comments.
+
+    The file means what a sweep without any flags means. An existing file is not overwritten.
+
+    Example: orchestrator init sweep.toml
+    """
+    from orchestrator.cli.sweep import run_init
+
+    return run_init(file, as_json=json)
 
 
 def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: The folder that holds the sweeps, one folder for each.
 DEFAULT_OUTPUT = "runs"
+#: The specification file that `orchestrator init` writes.
+DEFAULT_SPECIFICATION = "sweep.toml"
 
 
 @dataclass(frozen=True)

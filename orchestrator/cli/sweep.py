@@ -1,7 +1,9 @@
-"""`orchestrator sweep`: reads its arguments, calls the command, shows its result."""
+"""`orchestrator sweep` and `orchestrator init`: read their arguments, call the command, show its result."""
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from orchestrator.cli.options import SweepOptions
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
+from orchestrator.commands.init import init
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -22,6 +25,7 @@ from orchestrator.sweeps import fields
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.manifest import Manifest, free_name
 from worker.settings import Settings
+from worker.text import printable
 
 
 def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
@@ -38,6 +42,22 @@ def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
         with begin(plan, interruption) as session, outcome(session, command):
             result = train(session, reuse=options.reuse, display=partial(progress_for, console))
     return show_result(console, result, as_json=options.json)
+
+
+def run_init(file: str, *, as_json: bool) -> int:
+    """Write a specification file, say how to use it, and return the exit status.
+
+    Raises:
+        SeedsweepError: the file exists, or cannot be written.
+    """
+    if not file or "\0" in file:
+        raise InvalidInputError("FILE", file, "the path of a file that does not exist yet")
+    init(Path(file))
+    if as_json:
+        print(json.dumps({"file": file}))
+    else:
+        print(printable(f"Wrote {file}; run it with: {shlex.join(['orchestrator', 'sweep', '--spec', file])}"))
+    return 0
 
 
 def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:

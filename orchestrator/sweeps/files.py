@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,10 +104,19 @@ def _refuse_long_keys(text: str) -> None:
         raise ValueError(f"a key has more than {MAX_DOTS} dots")
 
 
+def _refuse_section(name: str, value: object, path: Path) -> None:
+    """Refuse a section with a name that is nearly right."""
+    near = get_close_matches(name[:40], SECTIONS) if isinstance(value, Mapping) else []
+    if near:
+        allowed = f"{' and '.join(f'[{each}]' for each in SECTIONS)} (did you mean [{near[0]}]?)"
+        raise InvalidInputError(f"a section of {path}", Described(f"[{name[:40]}]"), allowed)
+
+
 def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
     """Yield the words of the top level and of the sections."""
     for name, value in content.items():
         if name not in SECTIONS:
+            _refuse_section(name, value, path)
             yield _Entry(name, fields.known_word(name, str(path)), value, None)
             continue
         if not isinstance(value, Mapping):

@@ -1,0 +1,70 @@
+"""A specification file with every word, its description, default and allowed values as comments."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from nn.options.describe import allowed, option
+from nn.options.network import NetworkOptions
+from orchestrator.sweeps.fields import FIELDS, value_of, written
+from orchestrator.sweeps.ranges import EXAMPLES
+from orchestrator.sweeps.specification import SweepSpecification
+
+_WIDTH = 100
+
+
+def template(file: str) -> str:
+    """Return the text of a specification file that means what a sweep without any flags means.
+
+    Args:
+        file: The file's name, for the command in its first lines.
+    """
+    default = SweepSpecification(options={}, grid={})
+    own = [word for word, entry in FIELDS.items() if entry.option is None]
+    varied = [word for word in FIELDS if word not in own and _varies(word)]
+    fixed = [word for word in FIELDS if word not in own and word not in varied]
+    head = _comment(
+        f"The specification of a sweep: orchestrator sweep --spec {file}",
+        "Every combination of the values under [grid] is trained under every seed. Flags override this file.",
+    )
+    grid = _comment(
+        f"What varies: a list of values, or a range of numbers as text, such as {EXAMPLES}. A line of [options] may "
+        "be moved here, and the other way round."
+    )
+    sections = [
+        head,
+        *(_entry(default, word) for word in own),
+        f"{grid}\n[grid]",
+        *(_entry(default, word) for word in varied),
+        f"{_comment('What is fixed: one value each.')}\n[options]",
+        *(_entry(default, word) for word in fixed),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _varies(word: str) -> bool:
+    return bool(option(NetworkOptions.model_fields[str(FIELDS[word].option)]).values)
+
+
+def _comment(*sentences: str) -> str:
+    lines = (line for sentence in sentences for line in textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False))
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def _entry(default: SweepSpecification, word: str) -> str:
+    """Return a word's lines: its help, what is allowed, and its default value."""
+    entry, value = FIELDS[word], value_of(default, word)
+    if entry.option is None:
+        return f"{_comment(entry.help.replace('  [default', ' [default'))}\n{word} = {json.dumps(written(word, value))}"
+    info = NetworkOptions.model_fields[entry.option]
+    varies = _varies(word)
+    facts = f"Allowed: {allowed(info, several=varies)}. Default: {written(word, value)}."
+    return f"{_comment(info.description or word, facts)}\n{word} = {_toml(value, varies=varies)}"
+
+
+def _toml(value: tuple[Any, ...], *, varies: bool) -> str:
+    """Return an option's values as TOML has them; it has no word for None."""
+    texts = ["none" if each is None else each for each in value]
+    return json.dumps(texts if varies else texts[0])

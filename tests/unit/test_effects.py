@@ -1,0 +1,73 @@
+"""Options without an effect: the model's table says which, and training says the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nn.errors import InvalidInputError
+from nn.options.network import WITHOUT_EFFECT, NetworkOptions, check_effects
+from nn.samples import Samples, pack
+from nn.training import Training
+from nn.weights import to_safetensors
+
+BASE: dict[str, Any] = {"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (4, 3), "limit": 20, "engine": "numpy"}
+#: Another value of each option. The engine is no part of it: both engines train alike, up to rounding.
+OTHER: dict[str, Any] = {
+    "learning_rate": 0.2, "epochs": 3, "hidden_layer_sizes": (5, 3), "rule": "notebook", "loss": "sum_of_squares",
+    "dtype": "float64", "shuffle": True, "limit": 21, "initialization": "he_uniform", "initial_scale": 0.5,
+}  # fmt: skip
+SURROUNDINGS: list[dict[str, Any]] = [
+    {}, *({name: value} for name, value in OTHER.items()), {"limit": 1}, {"epochs": 1}
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    random = np.random.RandomState(0)
+    return pack(random.rand(30, 6).astype(np.float32), random.randint(3, size=30), 3)
+
+
+def weights(samples: Samples, **changed: Any) -> bytes:
+    options = NetworkOptions(**{**BASE, **changed}).model_dump()
+    hidden, limit = options.pop("hidden_layer_sizes"), options.pop("limit")
+    training = Training.begin((samples.n_features, *hidden, samples.n_classes), 0, **options)
+    list(training.run(samples.first(limit), None))
+    return to_safetensors(training.weights)
+
+
+def without_effect(name: str, surroundings: dict[str, Any]) -> bool:
+    return any(each.name == name and surroundings.get(each.other) == each.value for each in WITHOUT_EFFECT)
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS, ids=str)
+def test_an_option_has_an_effect_unless_the_table_says_that_it_has_none(
+    samples: Samples, surroundings: dict[str, Any]
+) -> None:
+    assert OTHER.keys() == NetworkOptions.model_fields.keys() - {"engine"}
+    before = weights(samples, **surroundings)
+
+    for name, value in OTHER.items():
+        if name not in surroundings:
+            is_same = weights(samples, **surroundings, **{name: value}) == before
+            assert is_same == without_effect(name, surroundings), name
+
+
+def test_an_option_without_effect_is_refused_by_name() -> None:
+    defaults = NetworkOptions(learning_rate=0.1).model_dump()
+    check_effects(defaults | {"rule": "notebook", "shuffle": True, "initialization": "he", "limit": 2})
+    for values, sentence in [
+        (
+            {"rule": "notebook", "loss": "sum_of_squares"},
+            "loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
+        ),
+        (
+            {"shuffle": True, "limit": 1},
+            "shuffle is true; allowed: false together with limit 1, which leaves one order of the samples",
+        ),
+    ]:
+        with pytest.raises(InvalidInputError) as refusal:
+            check_effects(defaults | values)
+        assert str(refusal.value) == sentence

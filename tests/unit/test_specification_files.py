@@ -1,0 +1,144 @@
+"""Specification files: sections, a sweep's own description, and the file that `init` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn.errors import InvalidInputError
+from nn.options.network import NetworkOptions
+from orchestrator.commands.init import init
+from orchestrator.errors import OutputError
+from orchestrator.sweeps.fields import FIELDS, parse, specification
+from orchestrator.sweeps.files import read_file
+from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweep_folders import made as made_folder
+from tests.support.sweeps import sweep_of
+from tests.unit.test_earlier_layout import SWEEP_JSON
+
+
+def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
+    file = folder / "sweep.toml"
+    file.write_text(content)
+    return specification(read_file(file, **more))
+
+
+SECTIONS = """
+seeds = "0-2"
+data = "openml"
+[grid]
+learning_rate = "log:0.001..0.1:3"
+hidden = [[8, 4], [4, 2]]
+shuffle = [true, false]
+loss = "cross_entropy"
+[options]
+epochs = 3
+limit = "none"
+hidden = [1, 1]
+"""
+
+
+def test_options_fixes_and_grid_varies(tmp_path: Path) -> None:
+    made = read(tmp_path, SECTIONS.replace("hidden = [1, 1]\n", ""))
+
+    assert made.grid == {
+        "learning_rate": (0.001, 0.01, 0.1),
+        "hidden_layer_sizes": ((8, 4), (4, 2)),
+        "shuffle": (True, False),
+    }
+    assert (made.seeds, made.data, made.options["epochs"], made.options["limit"]) == ((0, 1, 2), "openml", 3, None)
+
+
+def test_without_sections_a_list_varies(tmp_path: Path) -> None:
+    made = read(tmp_path, "epochs = [5, 10]\nlearning_rates = [0.1]\nhidden = [8, 4]\nloss = 'sum_of_squares'")
+
+    assert made.grid == {"epochs": (5, 10)}
+    assert (made.options["hidden_layer_sizes"], made.options["learning_rate"]) == ((8, 4), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (SECTIONS, "hidden in [options] of FILE is given twice; allowed: one line for each option"),
+        ("epochs = 1\n[grid]\nepochs = [1, 2]", "epochs in [grid] of FILE is given twice"),
+        ("learning_rate = 1\nlearning_rates = 1", "learning_rates in FILE is given twice"),
+        ("[options]\nepochs = [1, 2]", "epochs in [options] of FILE is 1,2; allowed: one value (an option varies in"),
+        ("[grid]\nseeds = '0-4'", "seeds in [grid] of FILE is misplaced; allowed: a line above all sections"),
+        ("grid = 3", "grid in FILE is 3; allowed: a section [grid] with a line for each option"),
+        ("[grid]\nepochs = []", "epochs in FILE is []; allowed: integers from 1 to 100000"),
+        ("[grid]\nepochs = [1, 0]", "epochs in FILE is [1, 0]; allowed: integers from 1 to 100000"),
+        ("[grid]\nlearning_rate = 'log:0..1:3'", "learning_rate in FILE is 'log:0..1:3'; allowed: a logarithmic range"),
+        ("learing_rates = 0.1", "a word of FILE is 'learing_rates'; allowed: seeds, learning_rates"),
+        ("[options]\nepoch = 1", "(did you mean epochs?)"),
+        ("[optoins]\nepochs = 1", "(did you mean [options]?)"),
+        ("[grid.epochs]\na = 1", 'epochs in FILE is {"a": 1}; allowed: integers from 1'),
+        ('{"seeds": [1]}', "a sweep's sweep.json (it is JSON and has no specification)"),
+        ('{"specification": 3}', "a sweep's sweep.json (it is JSON and has no specification)"),
+        ('{"specification": {"epochs": 0}}', "epochs in FILE is 0; allowed: integers from 1"),
+        ('{"specification": {"options": {"momentum": 1}}}', "a word of FILE is 'momentum'; allowed: seeds"),
+        ("{", "a sweep's sweep.json (Expecting property name"),
+        pytest.param(
+            "#" * (4 * 2**20 + 1), "a sweep's sweep.json (4194305 characters; allowed: at most 4194304)", id="long"
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, content: str, sentence: str) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        read(tmp_path, content)
+    assert sentence.replace("FILE", str(tmp_path / "sweep.toml")) in str(refusal.value)
+    assert "sweep.toml" in str(refusal.value) or refusal.value.field == "--spec"
+
+
+def test_a_repeated_value_of_a_file_is_said_with_its_place(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    assert read(tmp_path, "[grid]\nepochs = [5, 5]", tell=notes.append).options["epochs"] == 5
+    assert notes == [f"epochs in {tmp_path}/sweep.toml has 1 value more than once, which counts once: 5"]
+
+
+def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:
+    folder = made_folder(tmp_path)
+    (tmp_path / "old.json").write_text(SWEEP_JSON)
+
+    assert specification(read_file(folder.path / "sweep.json")) == folder.manifest().specification
+    # The same, but with other epochs; and one in the layout of version 0.1.0.
+    changed = specification(read_file(folder.path / "sweep.json") | parse({"epochs": "1,2"}))
+    assert (changed.axes, changed.seeds) == (("epochs",), folder.manifest().specification.seeds)
+    earlier = json.loads(SWEEP_JSON)["specification"]
+    assert specification(read_file(tmp_path / "old.json")) == SweepSpecification.model_validate(earlier)
+
+
+def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> None:
+    file = tmp_path / "new.toml"
+
+    init(file)
+
+    text = file.read_text()
+    assert specification(read_file(file)) == sweep_of()
+    assert (
+        "[grid]\n\n# Learning rates.\n# Allowed: finite numbers greater than 0. Default: 0.003,0.01,0.03,0.1." in text
+    )
+    assert read_file(file).keys() == FIELDS.keys()
+    for info in NetworkOptions.model_fields.values():
+        assert f"# {info.description}\n# Allowed: " in text
+    # A name with a line break adds no line of its own.
+    init(tmp_path / "a\nseeds = 3")
+    assert specification(read_file(tmp_path / "a\nseeds = 3")) == sweep_of()
+
+
+def test_init_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link", "."):
+        with pytest.raises(
+            InvalidInputError, match=r"^FILE is .*; allowed: the path of a file that does not exist yet"
+        ):
+            init(tmp_path / name)
+    for name in ("none/file", "file/x", "a" * 300):
+        with pytest.raises(OutputError, match="cannot be written: "):
+            init(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
+    assert (tmp_path / "file").read_text() == "mine"
