@@ -103,7 +103,7 @@ class Envelope(Exact, Generic[HeadersT, PropertiesT]):
 
 
 class TaskHeaders(Exact):
-    """The headers that `signature` sends. A retry after a lost process has a count, an `eta` and other descriptions."""
+    """The headers that `signature` sends. A retry after a lost process has a count and an `eta`."""
 
     lang: Literal["py"]
     task: Literal["worker.tasks.train"]

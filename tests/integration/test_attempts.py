@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,29 @@ def test_a_job_is_not_given_up_for_what_another_one_does(cluster: Cluster) -> No
     # Then that one is given up, and the other one is not
     assert "worker lost on w1@test, worker lost on w2@test, worker lost on w3@test" in str(failure(cluster, bad))
     assert cluster.result(good).status == "succeeded"
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_message_that_comes_again_shows_what_it_showed_before(cluster: Cluster, how: str) -> None:
+    def shown() -> list[str]:
+        messages = map(json.loads, cluster.server.client().lrange("seedsweep", 0, -1))
+        return [
+            text for message in messages for text in (message["headers"]["argsrepr"], message["headers"]["kwargsrepr"])
+        ]
+
+    # Given a job in training: its message shows it as Flower and the logs do
+    job = make_job(**LONG)
+    cluster.submit(job)
+    assert shown() == ["", str(job)]
+    worker = cluster.start_worker()
+    worker.wait_until_logged("Attempt 1 (")
+    # When its process dies, or only its worker stops
+    if how == "kill":
+        worker.children()[-1].kill()
+        worker.wait_until_logged("Retry in 2s")
+    worker.stop()
+    # Then the message that is in the queue again shows the same
+    assert shown() == ["", str(job)]
 
 
 def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing_against_the_worker(

@@ -153,13 +153,14 @@ def test_ten_of_a_jobs_slowest_epochs_are_no_hang(make_cluster: MakeCluster) -> 
 @pytest.mark.slow(reason="freezes a worker for longer than processes may hang")
 def test_a_worker_that_is_frozen_as_a_whole_ends_no_process(make_cluster: MakeCluster) -> None:
     # Given a worker that trains, in the first epoch
-    cluster = make_cluster(hang_seconds=10.0)
+    cluster = make_cluster(hang_seconds=20.0)
     worker = cluster.start_worker()
-    run = begin(cluster, worker, slow_job())
+    run = begin(cluster, worker, slow_job(limit=30_000))
     children = worker.children()
-    # When it stands still, and goes on long after
+    # When it has looked at its process, stands still, and goes on long after
+    time.sleep(1.5)
     worker.signal_all(signal.SIGSTOP)
-    time.sleep(13.0)
+    time.sleep(21.0)
     worker.signal_all(signal.SIGCONT)
     # Then its process goes on
     assert cluster.result(run).attempts == 1

@@ -8,7 +8,6 @@ import redis
 from billiard.einfo import ExceptionWithTraceback
 from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_logger
-from celery.worker import state
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, TooManyAttemptsError, WrongDatasetError
@@ -65,7 +64,10 @@ class TrainRequest(Request):
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Record as failed an attempt that exceeded the worker's time limit."""
-        if not soft and not state.should_terminate:
+        if self._already_cancelled:
+            # The worker is ending, and the message returns to the queue. Celery would acknowledge it.
+            return
+        if not soft:
             self._failing = True
             self._finish_attempt("failed")
         super().on_timeout(soft, timeout)

@@ -92,6 +92,12 @@ class TrainingTask(Task):
         """Return the records of attempts."""
         return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
 
+    def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
+        """Return the message that tries a task again. Flower and the logs show of it what they show of the first."""
+        request = self.request if request is None else request
+        shown = {"argsrepr": request.argsrepr, "kwargsrepr": request.kwargsrepr}
+        return super().signature_from_request(request, *args, **shown | options)
+
     def before_start(self, *_: Any) -> None:
         """Forget this thread's previous attempt. Celery calls this before each execution."""
         self._attempt.set(None)
