@@ -48,7 +48,9 @@ class NetworkOptions(BaseModel):
     loss: Loss = Field(default="cross_entropy", description="Loss function.")
     dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
     shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
-    engine: Literal["compiled", "numpy"] = Field(default="compiled", description="Implementation of the training.")
+    engine: Literal["compiled", "numpy"] = Field(
+        default="compiled", description="Implementation of the training; only compiled is exact on every CPU."
+    )
     limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only.")
     initialization: Initialization = Field(default="notebook", description="Distribution of the initial weights.")
     initial_scale: float = Field(

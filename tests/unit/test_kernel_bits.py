@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.emulation import Arm64, require
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.process
 
-#: From AVX-512 down to what every x86-64 CPU has.
-CPUS = ("host", "haswell", "skylake-avx512", "znver4", "generic")
+_X86_64 = platform.machine() == "x86_64"
+#: From AVX-512 down to what every x86-64 CPU has. LLVM compiles for a CPU of this machine's kind only.
+CPUS = ("host", "haswell", "skylake-avx512", "znver4", "generic") if _X86_64 else ("host", "generic")
+only_x86_64 = pytest.mark.skipif(not _X86_64, reason="concerns x86-64")
 
 #: Weights after 5 epochs at learning rate 0.1 over the first 2,000 training images, from seed 0.
 KNOWN = {
@@ -26,13 +31,15 @@ KNOWN = {
 }
 
 
-def train_on(cpu: str, n_samples: int, folder: Path, cache_dir: Path) -> str:
+def train_on(
+    cpu: str, n_samples: int, folder: Path, cache_dir: Path, *, emulator: Sequence[str] = (), **variables: str
+) -> str:
     """Compile for this CPU in a new process, train, and return what it printed."""
     chosen = {} if cpu == "host" else {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""}
     run = subprocess.run(
-        [sys.executable, "-m", "tests.unit.kernel_job", str(n_samples), str(cache_dir)],
+        [*emulator, sys.executable, "-m", "tests.unit.kernel_job", str(n_samples), str(cache_dir)],
         cwd=ROOT,
-        env=os.environ | chosen | {"NUMBA_CACHE_DIR": str(folder / cpu)},
+        env=os.environ | chosen | {"NUMBA_CACHE_DIR": str(folder / cpu)} | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -44,6 +51,10 @@ def train_on(cpu: str, n_samples: int, folder: Path, cache_dir: Path) -> str:
     return run.stdout
 
 
+def weights_of(printed: str) -> dict[str, str]:
+    return {line.split()[0]: line.split()[1] for line in printed.splitlines()}
+
+
 @pytest.mark.parametrize(
     "cpu",
     [
@@ -52,11 +63,43 @@ def train_on(cpu: str, n_samples: int, folder: Path, cache_dir: Path) -> str:
     ],
 )
 def test_a_short_job_has_the_known_weights_on_every_cpu(cpu: str, tmp_path: Path, cache_dir: Path) -> None:
-    printed = train_on(cpu, 2000, tmp_path, cache_dir)
-    assert {line.split()[0]: line.split()[1] for line in printed.splitlines()} == KNOWN
+    assert weights_of(train_on(cpu, 2000, tmp_path, cache_dir)) == KNOWN
 
 
-@pytest.mark.slow(reason="trains on all of MNIST for five CPUs")
+@only_x86_64
+@pytest.mark.slow(reason="compiles the kernel")
+def test_the_c_librarys_mathematics_does_not_matter(tmp_path: Path, cache_dir: Path) -> None:
+    """Without FMA, glibc takes other versions of `log`, `exp` and so on, which differ in the last bit."""
+    plain = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-AVX2,-FMA4"}
+
+    assert weights_of(train_on("host", 2000, tmp_path, cache_dir, **plain)) == KNOWN
+
+
+@only_x86_64
+@pytest.mark.timeout(3600)
+@pytest.mark.slow(reason="emulates another CPU: about two minutes")
+def test_a_cpu_without_fma(tmp_path: Path, cache_dir: Path) -> None:
+    require("qemu-x86_64")
+
+    assert weights_of(train_on("host", 2000, tmp_path, cache_dir, emulator=("qemu-x86_64", "-cpu", "Nehalem"))) == KNOWN
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.slow(reason="installs Debian and all packages for ARM64, and emulates it: about four minutes")
+def test_arm64(tmp_path: Path, cache_dir: Path) -> None:
+    """Every pinned package has a wheel, the weights are the known ones, and an image gets its compiled kernel."""
+    machine = Arm64(tmp_path)
+    generic = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    job = ("-m", "tests.unit.kernel_job", "2000", str(cache_dir))
+
+    assert weights_of(machine.run(*job, **generic, NUMBA_CACHE_DIR=str(tmp_path / "job"))) == KNOWN
+
+    machine.run("docker/warm.py", str(tmp_path / "image"))
+    # The epoch and the forward pass, for the one target.
+    assert len(list((tmp_path / "image").rglob("*.nbc"))) == 2
+
+
+@pytest.mark.slow(reason="trains on all of MNIST for every CPU that LLVM compiles for here")
 def test_five_epochs_of_all_of_mnist_have_the_same_weights_on_every_cpu(tmp_path: Path, cache_dir: Path) -> None:
     printed = {cpu: train_on(cpu, 59_500, tmp_path, cache_dir) for cpu in CPUS}
     assert len(set(printed.values())) == 1, printed
