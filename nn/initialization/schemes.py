@@ -48,12 +48,13 @@ def draw_matrices(
     """
     kind = initialization.removesuffix(_UNIFORM)
     uniform = kind != initialization
+    shapes = list(shapes)
+    sizes = [rows * columns for rows, columns in shapes]
+    # All at once, which takes less time.
+    drawn = 2.0 * random_state.random_sample(sum(sizes)) - 1.0 if uniform else standard_normal(random_state, sum(sizes))
     matrices = []
-    for rows, columns in shapes:
+    for (rows, columns), part in zip(shapes, np.split(drawn, np.cumsum(sizes)[:-1]), strict=True):
         variance = _VARIANCES[kind](rows, columns)
-        if uniform:
-            drawn, spread = 2.0 * random_state.random_sample((rows, columns)) - 1.0, np.sqrt(3.0 * variance)
-        else:
-            drawn, spread = standard_normal(random_state, rows * columns).reshape(rows, columns), np.sqrt(variance)
-        matrices.append(drawn * (spread * initial_scale))
+        spread = np.sqrt(3.0 * variance if uniform else variance)
+        matrices.append(part.reshape(rows, columns) * (spread * initial_scale))
     return matrices
