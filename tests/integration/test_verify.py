@@ -58,7 +58,7 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
     before = durable_keys(cluster)
     # When it is verified
     done = command_line.run("verify", "a", "--all", "--json", "--broker", address)
-    # Then each job was trained a second time, with the same outcome,
+    # Then each job was trained a second time, with the same result,
     printed = json.loads(done.stdout)
     assert (printed["verified"], printed["different"]) == (4, 0)
     assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]

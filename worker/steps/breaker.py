@@ -61,14 +61,14 @@ class BreakerStep(bootsteps.StartStopStep):
         self.breaker = Breaker(c.app.settings.breaker_failures)
         task: TrainingTask = c.app.tasks[TRAIN]
         # A request, which sees how its job ends, knows its task but not the consumer.
-        task.on_outcome = lambda failure: self._on_outcome(c, failure)
+        task.on_job_end = lambda failure: self._on_job_end(c, failure)
         c.breaker = self.breaker
 
     def info(self, c: Any) -> dict[str, Any]:  # noqa: ARG002
         """Return what `celery inspect stats` shows."""
         return {"breaker": {"failures_in_a_row": self.breaker.failures, "tripped": self.breaker.tripped}}
 
-    def _on_outcome(self, c: Any, failure: str | None) -> None:
+    def _on_job_end(self, c: Any, failure: str | None) -> None:
         if failure is None:
             self.breaker.succeeded()
         elif self.breaker.failed(failure):

@@ -59,7 +59,7 @@ class TrainRequest(Request):
             # The next attempt reads this record, so it is written before the retry is published.
             self._finish_attempt("hung" if self.hung else "child lost")
         if not isinstance(error, _BLAMELESS):
-            self.task.on_outcome(f"{type(error).__name__}: {error}"[:300])
+            self.task.on_job_end(f"{type(error).__name__}: {error}"[:300])
         super().on_failure(exc_info, send_failed_event, return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -76,7 +76,7 @@ class TrainRequest(Request):
         """Acknowledge the message, and count a success. Celery also calls this within `on_failure`."""
         super().acknowledge()
         if not self._failing:
-            self.task.on_outcome(None)
+            self.task.on_job_end(None)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """End the task's process because the worker shuts down; the message returns to the queue."""

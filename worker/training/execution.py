@@ -16,7 +16,7 @@ from worker.job import Job, Result
 from worker.records.checkpoints import Checkpoints
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
 from worker.training.admission import check_dataset, check_wanted, isolated
-from worker.training.trainer import TrainingOutcome, layer_sizes, train
+from worker.training.trainer import TrainedNetwork, layer_sizes, train
 
 if TYPE_CHECKING:
     from nn.checkpoint import Checkpoint
@@ -102,8 +102,8 @@ class Execution:
         if checkpoint is not None:
             logger.info("Resumes after epoch %d", checkpoint.epochs)
             self._show_life(*(record.seconds for record in checkpoint.history))
-        outcome = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
-        result = self._result(outcome)
+        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
+        result = self._result(trained)
         if not self.store.compare_with_first(self.job.key, result.weights_sha256, self.task_id, self.attempt.worker):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
@@ -154,19 +154,19 @@ class Execution:
         accuracy = 100 * report.validation_accuracy[-1]
         self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: validation accuracy {accuracy:.2f} %")
 
-    def _result(self, outcome: TrainingOutcome) -> Result:
-        notebook = [record.notebook_accuracy for record in outcome.history]
+    def _result(self, trained: TrainedNetwork) -> Result:
+        notebook = [record.notebook_accuracy for record in trained.history]
         return Result(
             job=self.job.key,
-            status="diverged" if outcome.problem else "succeeded",
-            validation_accuracy=[record.validation_accuracy for record in outcome.history],
+            status="diverged" if trained.problem else "succeeded",
+            validation_accuracy=[record.validation_accuracy for record in trained.history],
             notebook_accuracy=notebook if self.job.rule == "notebook" else None,
-            epoch_seconds=[record.seconds for record in outcome.history],
-            weights_sha256=self._keep_weights(outcome.weights),
-            weights_bytes=len(outcome.weights),
+            epoch_seconds=[record.seconds for record in trained.history],
+            weights_sha256=self._keep_weights(trained.weights),
+            weights_bytes=len(trained.weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
-            error=outcome.problem,
+            error=trained.problem,
         )
 
     def _keep_weights(self, blob: bytes) -> str:

@@ -37,7 +37,7 @@ class TrainingTask(Task):
     stopping: StopFlag
 
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
-    on_outcome: Callable[[str | None], None] = staticmethod(lambda _failure: None)
+    on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
@@ -121,7 +121,7 @@ class TrainingTask(Task):
             Checkpoints(self.store()).delete(self.request.id)
 
     def after_return(self, status: str, *_: Any) -> None:
-        """Clean up after the job's outcome is stored; Celery calls this."""
+        """Clean up after the job's result or failure is stored; Celery calls this."""
         self.end_attempt("finished" if status == "SUCCESS" else "failed")
 
     def revoke(self, reason: str) -> Ignore:

@@ -17,7 +17,7 @@ from worker.job import Job
 
 
 @dataclass(frozen=True)
-class TrainingOutcome:
+class TrainedNetwork:
     """The weights and the history of a trained job.
 
     Attributes:
@@ -42,7 +42,7 @@ def train(
     *,
     on_epoch: Callable[[Training], object] | None = None,
     resume_from: Checkpoint | None = None,
-) -> TrainingOutcome:
+) -> TrainedNetwork:
     """Train a job. The weights depend on the job and the data set only, whether or not training was interrupted.
 
     Args:
@@ -62,7 +62,7 @@ def train(
         if on_epoch is not None:
             on_epoch(training)
     problem = _problem(job, training, dataset.validation)
-    return TrainingOutcome(to_safetensors(training.weights), tuple(training.history), problem)
+    return TrainedNetwork(to_safetensors(training.weights), tuple(training.history), problem)
 
 
 def _problem(job: Job, training: Training, validation: Samples) -> str | None:
