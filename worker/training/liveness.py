@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 #: The number of processes that have a place in the shared memory. A pool gives a new process the lowest free index.
 PLACES = 4096
-#: A process hangs when it is silent for this many of its job's slowest epochs.
+#: A process hangs when it is silent for this many of its job's slowest epochs, but at the latest after a day: the
+#: durations of earlier epochs come from a checkpoint, which others may have written.
 SLOWEST_EPOCHS = 10
+DAY = 86_400.0
 #: A process that waits for Redis gives a sign at least this often, in timeouts of a command.
 WAITING_TIMEOUTS = 3
 
@@ -77,4 +79,5 @@ def longest_silence(settings: Settings, slowest_epoch: float) -> float:
         settings: The worker's settings.
         slowest_epoch: Seconds of the job's slowest epoch; 0.0 before its first epoch.
     """
-    return max(settings.hang_seconds, SLOWEST_EPOCHS * slowest_epoch, WAITING_TIMEOUTS * settings.socket_seconds)
+    slow = min(SLOWEST_EPOCHS * slowest_epoch, DAY)
+    return max(settings.hang_seconds, slow, WAITING_TIMEOUTS * settings.socket_seconds)
