@@ -202,7 +202,9 @@ def running(cluster: Cluster) -> list[str]:
 def test_the_answer_does_nothing_to_a_terminal(cluster: Cluster) -> None:
     cluster.start_worker()
     [presence] = wait_for(cluster.app.tasks[TRAIN].roster().all, "a worker", report=cluster.logs)
-    sick = presence.model_copy(update={"name": "other@test", "broken": "\x1b]0;pwned\x07 \u202e"})
+    # Its last heartbeat stays recent although the command may take seconds to start.
+    named = {"name": "other@test", "broken": "\x1b]0;pwned\x07 \u202e", "beat": time.time() + 60}
+    sick = presence.model_copy(update=named)
     cluster.app.tasks[TRAIN].roster().report(sick)
     done = run_health(cluster)
     assert done.returncode == 1
