@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,6 +191,41 @@ def test_a_process_that_waits_for_redis_does_not_hang(make_cluster: MakeCluster,
     finally:
         backend.send(signal.SIGCONT)
         backend.stop()
+
+
+@contextlib.contextmanager
+def another_suspect(worker: WorkerProcess) -> Iterator[None]:
+    """Hold the isolation lock of a worker, an open file without a name, as another of its processes would."""
+    with contextlib.ExitStack() as stack:
+        for link in Path(f"/proc/{worker.process.pid}/fd").iterdir():
+            name = str(link.readlink())
+            if name.startswith(tempfile.gettempdir()) and name.endswith("(deleted)"):
+                fcntl.lockf(stack.enter_context(link.open("r+b")), fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.slow(reason="lets a job wait for longer than processes may hang")
+def test_a_job_that_waits_for_another_one_to_end_does_not_hang(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster(lease_seconds=9.0)
+    worker = cluster.start_worker()
+    roster = cluster.app.tasks[TRAIN].roster()
+    # Given a job that seems to have taken two workers down, and so must run alone
+    job = make_job()
+    for _ in range(cluster.settings.max_attempts - 1):
+        cluster.app.tasks[TRAIN].attempts().start(job.key, "gone@test")
+    # When another such job runs for long
+    with another_suspect(worker):
+        run = cluster.submit(job).id
+        worker.wait_until_logged(f"[{run}] received")
+        later = time.time() + LONG_AFTER
+        wait_for(lambda: roster.all()[0].beat > later, "a heartbeat long after", report=cluster.logs)
+        # Then it waits, and nobody calls its worker sick
+        assert "Attempt" not in worker.text()
+        [presence] = roster.all()
+        assert presence.beat - presence.running[run] < LIMIT
+    # And it is trained in its turn, by the same process
+    assert cluster.result(run).attempts == cluster.settings.max_attempts
+    assert "Ends a process that hangs" not in worker.text()
 
 
 @pytest.mark.slow(reason="trains an epoch that takes longer than processes may hang")
