@@ -81,8 +81,11 @@ def _seeds(value: object) -> list[int]:
 
 
 def _data(value: object) -> list[str]:
-    if isinstance(value, (list, tuple)):
-        raise RefusedError("one data set")
+    if isinstance(value, tuple):
+        named = [source for each in value for source in _data(each)]
+        if len(set(named)) > 1:
+            raise RefusedError("one data set")
+        return named
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
     if value in ("bundled", "openml"):

@@ -37,6 +37,55 @@ BAD_INPUT = [
     (["--limit", "59500"], "--limit is 59500; allowed: less than 59500, the number of training samples in the data"),
     (["--limit", "10", "--limit", "60000,none"], "--limit is 60000; allowed: less than 59500, the number of"),
     (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
+    # Each axis with a value that is not allowed, an empty one, a range that is none, or a pair without effect
+    (["--epochs", "5,0"], "--epochs is '5,0'; allowed: integers from 1 to 100000, separated by commas"),
+    (["--epochs", "5", "--epochs", ""], "--epochs is ''; allowed: integers from 1 to 100000"),
+    (["--hidden", "128,64", "--hidden", "64"], "--hidden is '64'; allowed: two integers from 1 to 4096, such as"),
+    (["--loss", "cross_entropy,mse"], "--loss is 'cross_entropy,mse'; allowed: cross_entropy or sum_of_squares"),
+    (["--loss", "cross_entropy,"], "--loss is 'cross_entropy,'; allowed: cross_entropy or sum_of_squares"),
+    (["--dtype", "float32", "--dtype", "float16"], "--dtype is 'float16'"),
+    (["--rule", ","], "--rule is ','"),
+    (["--engine", "numpy", "--engine", "gpu"], "--engine is 'gpu'"),
+    (["--limit", "none,0"], "--limit is 'none,0'"),
+    (["--initialization", "he,xavier"], "--initialization is 'he,xavier'; allowed: notebook, lecun, "),
+    (["--initial-scale", "0"], "--initial-scale is '0'; allowed: finite numbers greater than 0"),
+    (["--seeds", "0-4", "--seeds", "x"], "--seeds is 'x'; allowed: integers from 0 to"),
+    (["--seeds", "0-60000", "--seeds", "70000-110001"], "allowed: at most 100,000 seeds"),
+    (["--data", "bundled", "--data", "openml"], '--data is ["bundled", "openml"]; allowed: one data set'),
+    (
+        ["--learning-rate", "log:0.3..0.001:7"],
+        "--learning-rates is 'log:0.3..0.001:7'; allowed: a range from its lower",
+    ),
+    (
+        ["--learning-rates", "log:0..1:5"],
+        "--learning-rates is 'log:0..1:5'; allowed: a logarithmic range whose lower end",
+    ),
+    (["--learning-rates", "linear:1..2:1"], "--learning-rates is 'linear:1..2:1'; allowed: a range of 2 to 100,000 "),
+    (["--learning-rates", "linear:1..1:5"], "--learning-rates is 'linear:1..1:5'; allowed: a range from its lower end"),
+    (["--learning-rates", "0.1..0.3"], "--learning-rates is '0.1..0.3'; allowed: a range such as log:0.001..0.3:7"),
+    (["--learning-rates", "log:0.1..1"], "--learning-rates is 'log:0.1..1'; allowed: in a grid, a range with a number"),
+    (["--epochs", "linear:1..2.5:3"], "--epochs is 'linear:1..2.5:3'; allowed: integers from 1 to 100000"),
+    (["--learning-rates", "linear:1..2:1000000000"], "allowed: a range of 2 to 100,000 points"),
+    (
+        ["--epochs", "linear:1..1000:1000", "--limit", "linear:1..1000:1000", "--learning-rate", "linear:1..2:1000"],
+        "the sweep is one of 5,000,000,000 jobs; allowed: at most 100,000 jobs (it has 5 seeds x 1000 values of lear",
+    ),
+    (
+        ["--rule", "notebook", "--loss", "sum_of_squares"],
+        "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
+    ),
+    (
+        ["--rule", "backprop,notebook", "--loss", "cross_entropy,sum_of_squares"],
+        "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
+    ),
+    (["--shuffle", "--no-shuffle", "--limit", "1,9"], "--shuffle is true; allowed: false together with limit 1, which"),
+    (
+        ["--spec", "idle.toml"],
+        "loss in idle.toml is sum_of_squares; allowed: cross_entropy together with rule notebook",
+    ),
+    (["--spec", "idle.toml", "--loss", "mse"], "--loss is 'mse'"),
+    (["--spec", "near.toml"], "a word of near.toml is 'learning_rats'; allowed: seeds, learning_rates, epochs,"),
+    (["--spec", "near.toml"], "(did you mean learning_rates"),
     (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
     (["--workers", "two"], "--workers is 'two'"),
@@ -101,6 +150,10 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
         (tmp_path / "runs" / name).mkdir(parents=True)
     (tmp_path / "runs" / "taken" / "sweep.json").write_text("{}")
     (tmp_path / "file").write_text("")
+    (tmp_path / "idle.toml").write_text(
+        '[grid]\nloss = ["cross_entropy", "sum_of_squares"]\n[options]\nrule = "notebook"\n'
+    )
+    (tmp_path / "near.toml").write_text("learning_rats = 0.1\n")
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
@@ -122,6 +175,24 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     assert sentence.replace("PORT", port) in printed.err
     assert {str(path) for path in tmp_path.rglob("*")} == before
     assert not psutil.Process().children(recursive=True)
+
+
+def test_a_repeated_value_is_dropped_and_said_once_all_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    (tmp_path / "a.toml").write_text("[grid]\nlimit = [5, 5, 6]\n")
+    options = SweepOptions("a.toml", "x", "runs", None, None, resume=False, reuse=True, json=False)
+
+    specification = make_plan({"epochs": ("5,7", "5")}, options).manifest.specification
+
+    assert specification.grid["epochs"] == (5, 7)
+    assert specification.grid["limit"] == (5, 6)
+    assert capsys.readouterr().err == (
+        "--epochs has 1 value more than once, which counts once: 5\n"
+        "limit in a.toml has 1 value more than once, which counts once: 5\n"
+    )
 
 
 def test_a_limit_leaves_samples_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
