@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.commands.cancel import cancel
 from orchestrator.commands.show import predict, show
@@ -150,6 +151,30 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
     done = in_thread(lambda: cancel(SweepFolder(tmp_path / "there", "a"), settings))
     assert (done.withdrawn, done.ending, done.wanted) == (set(), set(), {})
     assert done.ended == set(trained.rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"rule": "notebook", "loss": "sum_of_squares"}, "^loss is sum_of_squares; allowed: cross_entropy together with"),
+        ({"limit": 59_500}, "^limit is 59500; allowed: less than 59500"),
+    ],
+)
+def test_an_option_without_effect_is_refused_in_a_new_sweep_and_kept_in_an_earlier_one(
+    tmp_path: Path, cache_dir: Path, in_thread: InThread, options: dict[str, Any], sentence: str
+) -> None:
+    settings = Settings(cache_dir=cache_dir)
+    folder = SweepFolder(tmp_path / "runs", "a")
+    earlier = SPECIFICATION.model_copy(update={"options": SPECIFICATION.options | options})
+
+    with pytest.raises(InvalidInputError, match=sentence):
+        in_thread(lambda: plan_sweep(folder, earlier, settings))
+    assert not (tmp_path / "runs").exists()
+
+    jobs = earlier.jobs_by_key(MNIST_DIGEST)
+    manifest = plan_sweep(folder, SPECIFICATION, settings).manifest
+    folder.create(manifest.model_copy(update={"specification": earlier, "jobs": list(jobs)}))
+    assert in_thread(lambda: plan_resumption(folder, settings)).jobs == jobs
 
 
 def test_bad_values_are_errors_that_name_the_parameter(tmp_path: Path, cache_dir: Path, in_thread: InThread) -> None:
