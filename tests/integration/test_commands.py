@@ -156,7 +156,10 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"rule": "notebook", "loss": "sum_of_squares"}, "^loss is sum_of_squares; allowed: cross_entropy together with"),
+        (
+            {"rule": "notebook", "loss": "sum_of_squares"},
+            "^loss is sum_of_squares; allowed: cross_entropy together with",
+        ),
         ({"limit": 59_500}, "^limit is 59500; allowed: less than 59500"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from orchestrator.commands.init import init
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.fields import FIELDS, parse, specification
 from orchestrator.sweeps.files import read_file
+from orchestrator.sweeps.ranges import Range
 from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
 from tests.support.sweeps import sweep_of
 from tests.unit.test_earlier_layout import SWEEP_JSON
@@ -142,3 +145,17 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
             init(tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_page_about_sweeps_says_what_is_true(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sweeps.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+
+    made = read(tmp_path, example)
+
+    assert (made.axes, made.size) == (("learning_rate", "hidden_layer_sizes"), 100)
+    rows = re.findall(r"^\| `((?:log|linear):\S+)`(.*?)\| ([^|:]+)", page, re.MULTILINE)
+    assert len(rows) == 3
+    for text, whose, values in rows:
+        points = Range.parse(text).points(integers="integers" in whose)
+        assert [f"{point:g}" for point in points] == values.strip().split(", ")
