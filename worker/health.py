@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import socket
 import sys
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,9 @@ from nn.errors import SeedsweepError
 from worker.app import SeedsweepApp, create_app
 from worker.messages import QUEUE, TRAIN
 from worker.records.presence import Presence
+from worker.records.problems import clocks_of, problem_of
 from worker.records.report import read_report
+from worker.redis.clock import disagreement
 from worker.settings import load_settings
 from worker.text import one_line
 from worker.training.liveness import longest_silence
@@ -49,14 +51,15 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     Args:
         app: The app of the cluster.
         host: The host's name, as `socket.gethostname()` returns it on that host.
-        now: The time of the check, in seconds since the epoch; None for the current time.
+        now: The time of the check by Redis's clock, in seconds since the epoch; None for the current time.
 
     Raises:
         redis.RedisError: Redis does not answer.
         kombu.exceptions.OperationalError: the broker does not answer.
     """
-    now = time.time() if now is None else now
-    workers = [worker for worker in app.tasks[TRAIN].roster(patient=False).all() if worker.host == host]
+    roster = app.tasks[TRAIN].roster(patient=False)
+    workers = [worker for worker in roster.all() if worker.host == host]
+    now = roster.clock.now() if now is None else now
     if not workers:
         return Health(False, f"no worker on {host} has sent a heartbeat recently")
     waiting = _waiting(app)
@@ -65,28 +68,26 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
         if problem:
             return Health(False, f"{worker.name} {problem}")
     training = sum(len(worker.running) for worker in workers)
-    return Health(True, f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting")
+    sentence = f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting"
+    # Reported, although it keeps no worker from its jobs.
+    clock = disagreement(clocks_of(workers), app.settings.lease_seconds)
+    return Health(True, sentence if clock is None else f"{sentence}. {clock}")
 
 
 def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> str | None:
-    lease = app.settings.lease_seconds
-    if now - worker.beat > lease:
-        return f"has sent no heartbeat for {now - worker.beat:.0f} s"
-    if worker.broken is not None:
-        return f"takes no more jobs: too many jobs failed in a row, the last one with {worker.broken}"
-    if not worker.consuming:
-        return "is connected but does not consume the queue"
-    if now - worker.looped > lease and not (worker.blocking and worker.running):
-        return f"has an event loop that has been blocked for {now - worker.looped:.0f} s"
-    if waiting and now - worker.kept_up > IDLE_SECONDS:
-        return f"is connected but has taken no job for {now - worker.kept_up:.0f} s, with {waiting} waiting"
+    # A lease, so that a moment's trouble does not make a container unhealthy.
+    patience = app.settings.lease_seconds
+    found = problem_of(worker, now, patience=patience, idle=IDLE_SECONDS if waiting else math.inf)
+    if found is not None:
+        return found.sentence
     return _stalled(worker, app, now)
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
     for task_id, progressed in worker.running.items():
         report = read_report(app.backend.get_task_meta(task_id, cache=False)["result"])
-        reported, slowest = (progressed, 0.0) if report is None else (report.at, report.slowest_epoch)
+        # A report has the time of its worker's host.
+        reported, slowest = (progressed, 0.0) if report is None else (report.at - worker.ahead, report.slowest_epoch)
         silent = now - max(progressed, reported)
         # By then, the worker itself has ended a process that hangs, and shown it in its presence.
         if silent > longest_silence(app.settings, slowest) + app.settings.lease_seconds:

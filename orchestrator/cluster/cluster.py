@@ -118,7 +118,7 @@ class Cluster:
 
     def online_workers(self) -> list[Presence]:
         """Return the workers that hold their leases."""
-        return [worker for worker in self.roster.all() if worker.age() < self.app.settings.lease_seconds]
+        return self.roster.online()
 
     @property
     def roster(self) -> Roster:

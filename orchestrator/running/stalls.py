@@ -6,23 +6,34 @@ that dies between taking a message and recording it loses the message.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import ClusterError
 from worker.records.presence import Presence
+from worker.records.problems import Problem, clocks_of, problem_of
+from worker.redis.clock import disagreeing, disagreement
 
 #: Seconds between two searches for lost jobs. A search reads all messages.
 LOOK_SECONDS = 3.0
 #: The longest time between two searches, in seconds. It limits the pause after a search that waited for an outage.
 LONGEST_LOOK_SECONDS = 30.0
-#: Seconds without progress after which the workers are checked, and then checked again.
+#: Seconds without progress after which a sweep asks what is wrong with the workers.
 STALL_SECONDS = 3.0
+#: The shortest and the longest time between two readings of the workers' presence, in seconds.
+LOOK_AT_WORKERS_SECONDS = 1.0
+LONGEST_LOOK_AT_WORKERS_SECONDS = 5.0
 #: Seconds after which the user is told again.
 REMINDER_SECONDS = 60.0
-#: The fraction of a lease after which a worker without a heartbeat counts as silent. Workers send three per lease.
-SILENT_AFTER = 0.5
+#: Seconds after which the user is told of other problems.
+CHANGE_SECONDS = 5.0
+#: How many heartbeats of a worker in a row may be missing before the user is told.
+MISSED_HEARTBEATS = 3
+#: How many workers a message names.
+SHOWN = 5
 
 
 def share_of_time(taken: float, shortest: float, longest: float) -> float:
@@ -68,8 +79,23 @@ class LostJobs:
         return lost
 
 
+@dataclass(frozen=True)
+class Stall:
+    """Why a sweep makes no progress.
+
+    Attributes:
+        sentence: The reason, for the user.
+        problems: The name of each worker with a problem, and the kind of the problem.
+        final: Whether to wait is futile.
+    """
+
+    sentence: str
+    problems: frozenset[tuple[str, str]]
+    final: bool = False
+
+
 class StallWatch:
-    """Tells the user that no worker takes jobs, and repeats it every minute.
+    """Tells the user that no worker takes jobs, and repeats it every minute; and once, that clocks disagree.
 
     Args:
         cluster: The cluster.
@@ -79,11 +105,17 @@ class StallWatch:
     def __init__(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
         self._cluster = cluster
         self._tell = tell
-        self._next_look = time.monotonic() + STALL_SECONDS
+        self._roster = cluster.roster
+        self._lease: float = cluster.app.settings.lease_seconds
+        self._moved = self._next_look = time.monotonic()
         self._running: Mapping[str, object] = {}
+        self._doubtful = False
+        self._told: Stall | None = None
+        self._told_at = 0.0
+        self._clocks_told: set[str] = set()
 
     def look(self, *, ended: bool, running: Mapping[str, object]) -> None:
-        """Check the workers if there was no progress for `STALL_SECONDS`.
+        """Read the workers' presence, now and then; tell what is wrong if there was no progress for `STALL_SECONDS`.
 
         Args:
             ended: Whether a task has ended since the last call.
@@ -92,30 +124,65 @@ class StallWatch:
         Raises:
             ClusterError: the worker of an embedded cluster takes no more jobs.
         """
-        now = time.monotonic()
+        started = time.monotonic()
         if ended or running != self._running:
             self._running = dict(running)
-            self._next_look = now + STALL_SECONDS
-        elif now > self._next_look:
-            reason = self._reason(self._cluster.roster.all())
-            if reason is not None:
-                self._tell(reason)
-            # A worker that has just died still looks alive, so the next check is soon.
-            self._next_look = now + (STALL_SECONDS if reason is None else REMINDER_SECONDS)
+            self._moved = started
+        if ended:
+            self._told = None
+        if started < self._next_look:
+            return
+        workers = self._roster.all()
+        now = time.monotonic()
+        self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
+        self._tell_clocks(workers)
+        stall = self._stall(workers) if now - self._moved > STALL_SECONDS else None
+        # Two looks must agree: after an outage of Redis, workers need a moment to report again.
+        if stall is not None and self._doubtful:
+            self._tell_stall(stall, now)
+        self._doubtful = stall is not None
 
-    def _reason(self, workers: list[Presence]) -> str | None:
-        """Return why no worker takes jobs, or None if a worker may."""
-        lease = self._cluster.app.settings.lease_seconds
-        online = [worker for worker in workers if worker.age() < lease]
-        if not online:
-            return self._cluster.no_worker
-        silence = min(worker.age() for worker in online)
-        if silence > SILENT_AFTER * lease:
-            return f"No worker at {self._cluster.address} has sent a heartbeat for {silence:.0f} s: waiting for one"
-        if all(worker.broken is not None for worker in online):
-            named = "; ".join(f"{worker.name}: {worker.broken}" for worker in online)
-            sentence = f"Every worker has stopped taking jobs because too many failed in a row ({named})"
-            if self._cluster.embedded:
-                raise ClusterError(sentence)
-            return f"{sentence}; the sweep continues when a worker is restarted"
-        return None
+    def _tell_stall(self, stall: Stall, now: float) -> None:
+        if stall.final:
+            raise ClusterError(stall.sentence)
+        told = self._told
+        pause = REMINDER_SECONDS if told is not None and told.problems == stall.problems else CHANGE_SECONDS
+        if told is None or now - self._told_at > pause:
+            self._told, self._told_at = stall, now
+            self._tell(stall.sentence)
+
+    def _tell_clocks(self, workers: list[Presence]) -> None:
+        ahead = clocks_of(workers)
+        host = socket.gethostname()
+        ahead[host] = max(ahead.get(host, 0.0), self._roster.clock.ahead, key=abs)
+        sentence = disagreement(ahead, self._lease)
+        hosts = disagreeing(ahead, self._lease)
+        if hosts - self._clocks_told:
+            self._clocks_told |= hosts
+            self._tell(str(sentence))
+
+    def _stall(self, workers: list[Presence]) -> Stall | None:
+        """Return why no worker trains the sweep's jobs, or None if one may."""
+        now = self._roster.clock.now()
+        # The jobs of a worker that is silent for longer have gone to others.
+        workers = [worker for worker in workers if worker.age(now) < self._lease] or workers
+        if not workers:
+            return Stall(self._cluster.no_worker, frozenset())
+        problems = {worker.name: problem for worker in workers if (problem := self._problem(worker, now)) is not None}
+        busy = (worker for worker in workers if worker.name not in problems and worker.running.keys() & self._running)
+        if not problems or any(busy):
+            return None
+        named = [f"{name} {problem.sentence}" for name, problem in problems.items()]
+        more = [f"and {len(named) - SHOWN} more"] if len(named) > SHOWN else []
+        all_of_them = len(problems) == len(workers)
+        who = "No worker" if all_of_them else f"{len(problems)} of {len(workers)} workers"
+        verb = "takes" if all_of_them else "take no"
+        return Stall(
+            f"{who} at {self._cluster.address} {verb} jobs: {'; '.join(named[:SHOWN] + more)}",
+            frozenset((name, problem.kind) for name, problem in problems.items()),
+            final=self._cluster.embedded and all(problem.kind == "broken" for problem in problems.values()),
+        )
+
+    def _problem(self, worker: Presence, now: float) -> Problem | None:
+        patience = min(MISSED_HEARTBEATS * worker.interval, self._lease)
+        return problem_of(worker, now, patience=patience, idle=patience)

@@ -55,13 +55,22 @@ def test_polling_ten_thousand_jobs_takes_a_tenth_of_the_time(cluster: Cluster, m
 def presence(beat: float) -> Presence:
     return Presence(
         name="w1@dead", host="dead", pid=1, started=beat - 50, beat=beat, looped=beat, kept_up=beat, running={},
-        concurrency=1, blocking=False, consuming=True, broken=None, dataset=None,
+        concurrency=1, blocking=False, consuming=True, broken=None, dataset=None, interval=1.0,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("silent_for", [0.0, 100.0])
-def test_a_sweep_whose_only_worker_was_killed_is_told_so_within_seconds(cluster: Cluster, silent_for: float) -> None:
-    # Given a worker whose last heartbeat was just now, or so long ago that it has lost its leases
+@pytest.mark.parametrize(
+    ("silent_for", "sentence"),
+    [
+        (0.0, "No worker at {} takes jobs: w1@dead has sent no heartbeat for "),
+        (10.0, "No worker at {} takes jobs: w1@dead has sent no heartbeat for "),
+        (100.0, "No worker is online at {} yet: waiting for one"),
+    ],
+)
+def test_a_sweep_whose_only_worker_was_killed_is_told_so_within_seconds(
+    cluster: Cluster, silent_for: float, sentence: str
+) -> None:
+    # Given a worker whose last heartbeat was just now, some leases ago, or so long ago that it is forgotten
     view = ClusterView(cluster.settings)
     view.roster.report(presence(time.time() - silent_for))
     told: list[str] = []
@@ -75,7 +84,7 @@ def test_a_sweep_whose_only_worker_was_killed_is_told_so_within_seconds(cluster:
     # When nothing happens, then the user is told soon
     wait_for(look, "a message", timeout=15)
     assert time.monotonic() - started < 8
-    assert told[0].endswith(": waiting for one")
+    assert told[0].startswith(sentence.format(view.address))
     # and not again at once.
     time.sleep(4)
     look()

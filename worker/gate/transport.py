@@ -23,6 +23,8 @@ from celery.app.amqp import AMQP
 from celery.utils.log import get_logger
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from kombu.utils.json import dumps
 from pydantic import TypeAdapter, ValidationError
 
 from worker.gate import broadcasts
@@ -39,6 +41,7 @@ from worker.messages import (
     TaskEnvelope,
 )
 from worker.redis.bounded import read_fields
+from worker.redis.clock import ServerClock
 from worker.text import one_line
 
 logger = get_logger(__name__)
@@ -156,7 +159,39 @@ class GuardedPubSub(redis.client.PubSub):
 
 
 class GuardedQoS(kombu_redis.QoS):
-    """The messages that workers hold. Only valid ones are redelivered."""
+    """The messages that workers hold, with leases by Redis's clock. Only valid ones are redelivered."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._clock = ServerClock()
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        """Record a message that this process has taken; its lease begins now, by Redis's clock."""
+        if not self._clock.measured:
+            self._measure()
+        place = message.delivery_info
+        held = dumps([message._raw, place["exchange"], place["routing_key"]])  # type: ignore[no-untyped-call]
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.now()})
+            pipe.hset(self.unacked_key, delivery_tag, held)
+            pipe.execute()
+        # Kombu's own method for Redis would record the time of this host.
+        virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Return the messages whose lease has ended, by Redis's clock, to the queue."""
+        self._measure()
+        super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    @property
+    def visibility_timeout(self) -> float:
+        """The seconds that kombu subtracts from this host's time to get when leases that end now began."""
+        lease: float = self.channel.visibility_timeout
+        return lease + time.time() - self._clock.now()
+
+    def _measure(self) -> None:
+        with self.channel.conn_or_acquire() as client:
+            self._clock.measure(client)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Return a message to its queue; remove an invalid one, which would block the redelivery of the others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +36,7 @@ _JOB_ENDED = ("finished", "failed", "cancelled")
 
 
 class Attempt(BaseModel):
-    """One execution of a task by one worker. `started` is in seconds since the epoch, by the worker's clock."""
+    """One execution of a task by one worker. `started` is in seconds since the epoch, by Redis's clock."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -101,7 +100,7 @@ class Attempts:
             number=len(earlier) + 1,
             cause=_cause(earlier[-1] if earlier else None),
             worker=worker,
-            started=time.time(),
+            started=self.roster.now(),
             epochs_before=epochs,
         )
         attempt_id = uuid.uuid4().hex

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +10,7 @@ from worker.job import Text, Time
 from worker.records.store import Store
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
+from worker.redis.clock import ServerClock
 
 P = TypeVar("P", bound="_Pulse")
 
@@ -19,21 +19,28 @@ WORKERS = "seedsweep:workers"
 #: A number of processes, or that of one.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
+#: A difference of times, in seconds.
+Seconds = Annotated[float, Field(ge=-1e11, le=1e11)]
+
 #: A worker is removed when its last heartbeat is this many leases old.
 FORGOTTEN_AFTER = 10
 
 
 class _Pulse(BaseModel):
-    """The fields that all versions share. Times are in seconds since the epoch, by the worker's clock."""
+    """The fields that all versions share. Times are in seconds since the epoch, by Redis's clock."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
     started: Time
     beat: Time
 
-    def age(self) -> float:
-        """Return the seconds since the last heartbeat."""
-        return time.time() - self.beat
+    def age(self, now: float) -> float:
+        """Return the seconds since the last heartbeat.
+
+        Args:
+            now: The time by Redis's clock (`Roster.clock`).
+        """
+        return now - self.beat
 
 
 class Presence(_Pulse):
@@ -57,6 +64,17 @@ class Presence(_Pulse):
     broken: Text | None
     #: The digest of its data set; None until it is loaded.
     dataset: Text | None
+    # The following fields have defaults, so that workers of an earlier version are read, too.
+    #: Seconds between two heartbeats.
+    interval: Time = 10.0
+    #: Whether it is connected to the queue's Redis.
+    connected: bool = True
+    #: Whether it is shutting down.
+    stopping: bool = False
+    #: Why it can open no more files and connections; None if it can.
+    exhausted: Text | None = None
+    #: Seconds by which its host's clock is ahead of Redis's; negative if it is behind.
+    ahead: Seconds = 0.0
 
 
 class Roster:
@@ -64,13 +82,21 @@ class Roster:
 
     Args:
         store: The store that keeps their presence.
-        lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases three times per lease, so
-            a worker that was silent for a whole lease has lost its messages.
+        lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases three times per lease at
+            least, so a worker that was silent for a whole lease has lost its messages.
+
+    Attributes:
+        clock: Redis's clock, measured whenever the roster is read.
     """
 
     def __init__(self, store: Store, lease_seconds: float) -> None:
         self._store = store
         self._lease = lease_seconds
+        self.clock = ServerClock()
+
+    def now(self) -> float:
+        """Ask Redis for its time, and return it in seconds since the epoch."""
+        return self.clock.measure(self._store.client)
 
     def report(self, presence: Presence) -> None:
         """Record a worker's presence."""
@@ -85,27 +111,34 @@ class Roster:
 
     def all(self) -> list[Presence]:
         """Return the recorded workers, sorted by name; remove those that were silent for `FORGOTTEN_AFTER` leases."""
+        now = self.now()
         stored = read_hash(self._store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
         for name, value in stored.items():
             pulse, presence = _read(_Pulse, value), _read(Presence, value)
-            if pulse is None or pulse.age() > FORGOTTEN_AFTER * self._lease:
+            if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self._lease:
                 self._store.client.hdel(WORKERS, cast("str", name))
             elif presence is not None:
                 found.append(presence)
         return sorted(found, key=lambda presence: presence.name)
 
+    def online(self) -> list[Presence]:
+        """Return the workers that hold their leases, sorted by name."""
+        workers = self.all()
+        now = self.clock.now()
+        return [presence for presence in workers if presence.age(now) < self._lease]
+
     def is_alive(self, name: str, since: float) -> bool:
-        """Return whether the worker that had this name at a time, by its own clock, still holds its leases."""
+        """Return whether the worker that had this name at a time, by Redis's clock, still holds its leases."""
+        now = self.now()
         value = read_fields(self._store.client, WORKERS, [name], limits.PRESENCE)[0]
         pulse = None if value is None else _read(_Pulse, value)
         # A process of this name that started later is a different worker.
-        return pulse is not None and pulse.age() < self._lease and pulse.started <= since
+        return pulse is not None and pulse.age(now) < self._lease and pulse.started <= since
 
     def holders(self, dataset: str) -> list[str]:
         """Return the names of the live workers that train on a data set."""
-        live = (presence for presence in self.all() if presence.age() < self._lease)
-        return [presence.name for presence in live if presence.consuming and presence.dataset == dataset]
+        return [presence.name for presence in self.online() if presence.consuming and presence.dataset == dataset]
 
 
 def _read(kind: type[P], value: bytes) -> P | None:

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Iterable
 
 import redis
@@ -44,6 +43,7 @@ from nn.errors import WeightsError
 from worker.job import Mismatch
 from worker.redis import limits
 from worker.redis.bounded import chunks, read, read_lists
+from worker.redis.clock import ServerClock
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ class Store:
 
     def refused_for(self, task_id: str) -> float:
         """Record that no worker has the task's data set; return the seconds since this was first recorded."""
-        now = time.time()
+        # By Redis's clock, because another worker may have been the first.
+        now = ServerClock().measure(self.client)
         name = key("refusals", task_id)
         self.client.set(name, now, ex=self.open_expires, nx=True)
         try:

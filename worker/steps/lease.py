@@ -10,7 +10,6 @@ It relies on attributes that kombu does not document (`qos._delivered`, `qos._di
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from celery.worker import state
 from redis import Redis
 
 from worker.messages import QUEUE, UNACKED_INDEX
+from worker.redis.clock import ServerClock
 from worker.steps.presence import Heartbeat, WorkerState, snapshot
 
 logger = get_logger(__name__)
@@ -47,6 +47,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._qos: Any = None
         self._create_task_handler = c.create_task_handler
         c.create_task_handler = self.create_task_handler
+        self._clock = ServerClock()
         self._state: WorkerState = c.worker_state
         self._heartbeat = Heartbeat(c.app.broker_address, settings.lease_seconds, self._renew, "Leases are not renewed")
 
@@ -108,9 +109,10 @@ class LeaseStep(bootsteps.StartStopStep):
         qos.restore_unacked_once = restore_but_running
 
     def _renew(self, client: Redis) -> None:
+        now = self._clock.measure(client)
         if tags := self._tags():
             # XX: a message that is acknowledged or redelivered to another worker must not be added again.
-            client.zadd(UNACKED_INDEX, dict.fromkeys(tags, time.time()), xx=True)
+            client.zadd(UNACKED_INDEX, dict.fromkeys(tags, now), xx=True)
         self._state.queue_length = client.llen(QUEUE)
 
     def _tags(self) -> set[str]:

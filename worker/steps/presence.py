@@ -17,20 +17,31 @@ from redis import Redis
 from worker.messages import QUEUE, TRAIN
 from worker.records.presence import Presence, Roster
 from worker.records.store import Store
+from worker.redis.clock import ServerClock, disagreement
 from worker.redis.connection import connect
 from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)
 T = TypeVar("T")
 
+#: The longest time between two heartbeats, in seconds. A sweep that waits for a dead worker shall know it soon, also
+#: where leases are long.
+BEAT_SECONDS = 2.0
+#: Seconds until the worker's log mentions again that the clocks disagree.
+REMINDER_SECONDS = 600.0
 #: Seconds until the retry after a failed heartbeat.
 RETRY_SECONDS = 0.5
 #: Seconds for which a stopping worker waits for a heartbeat, which may be waiting for Redis.
 JOIN_SECONDS = 1.5
 
 
+def beat_interval(lease: float) -> float:
+    """Return the seconds between two heartbeats: at most a third of a lease, and at most `BEAT_SECONDS`."""
+    return min(lease / 3, BEAT_SECONDS)
+
+
 class Heartbeat(threading.Thread):
-    """A thread that runs an action three times per lease, on its own connection to Redis, until it is stopped.
+    """A thread that runs an action at every heartbeat, on its own connection to Redis, until it is stopped.
 
     Args:
         url: The address of Redis.
@@ -58,7 +69,7 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         """Call `beat` until `stop` is called."""
-        interval = self._lease / 3
+        interval = beat_interval(self._lease)
         with connect(self._url, self._lease / 4) as client:
             pause = 0.0
             while not self._stopped.wait(pause):
@@ -95,23 +106,33 @@ class WorkerState:
     def __init__(self, c: Any) -> None:
         self._c = c
         self._task: TrainingTask = c.app.tasks[TRAIN]
+        self._interval = beat_interval(c.app.settings.lease_seconds)
         self.name: str = c.hostname
         self.queue_length = 0
-        self._started = self._looped = self._kept_up = time.time()
+        # Times of the monotonic clock.
+        self._looped = self._kept_up = self._created = time.monotonic()
+        self._started: float | None = None
         self._taken = 0
 
     def loop_turned(self) -> None:
         """Record that the event loop is running."""
-        self._looped = time.time()
+        self._looped = time.monotonic()
 
-    def presence(self) -> Presence:
-        """Return the current state of the worker."""
+    def presence(self, clock: ServerClock) -> Presence:
+        """Return the current state of the worker.
+
+        Args:
+            clock: Redis's clock, which was just measured.
+        """
         c = self._c
-        now = time.time()
-        running = {request.id: _progressed(request, now) for request in snapshot(state.active_requests)}
+        elapsed, now = time.monotonic(), clock.now()
+        if self._started is None:
+            # Computed once: the attempts of this worker must never seem to be older.
+            self._started = now - (elapsed - self._created)
+        running = {request.id: now - _silent(request) for request in snapshot(state.active_requests)}
         taken = state.all_total_count[0]
         if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
-            self._taken, self._kept_up = taken, now
+            self._taken, self._kept_up = taken, elapsed
         consuming = c.task_consumer is not None and c.task_consumer.consuming_from(QUEUE)
         return Presence(
             name=self.name,
@@ -119,14 +140,19 @@ class WorkerState:
             pid=os.getpid(),
             started=self._started,
             beat=now,
-            looped=self._looped,
-            kept_up=self._kept_up,
+            looped=now - (elapsed - self._looped),
+            kept_up=now - (elapsed - self._kept_up),
             running=running,
             concurrency=c.pool.num_processes,
             blocking=type(c.pool).__module__.endswith(".solo"),
             consuming=consuming,
             broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
             dataset=self._task.loaded_digest,
+            interval=self._interval,
+            connected=c.connection is not None,
+            stopping=self._task.stopping.is_set(),
+            exhausted=_exhausted(),
+            ahead=clock.ahead,
         )
 
 
@@ -145,6 +171,8 @@ class PresenceStep(bootsteps.StartStopStep):
         self._app = c.app
         self._lease: float = c.app.settings.lease_seconds
         self._state = c.worker_state = WorkerState(c)
+        self._clock = ServerClock()
+        self._next_search = self._next_warning = 0.0
         self._heartbeat = Heartbeat(
             c.app.backend_address,
             self._lease,
@@ -156,7 +184,7 @@ class PresenceStep(bootsteps.StartStopStep):
     def start(self, c: Any) -> None:
         """Watch the event loop on a new connection; start the heartbeat with the first one."""
         # Celery drops the timer's entries with the connection.
-        c.timer.call_repeatedly(self._lease / 3, self._state.loop_turned)
+        c.timer.call_repeatedly(beat_interval(self._lease) / 2, self._state.loop_turned)
         if self._heartbeat.ident is None:
             self._heartbeat.start()
 
@@ -167,11 +195,20 @@ class PresenceStep(bootsteps.StartStopStep):
 
     def _report(self, client: Redis) -> None:
         roster = self._roster(client)
-        roster.report(self._state.presence())
-        # Reading the roster removes the workers that died without leaving it.
-        roster.all()
-        # A job may take longer than its records are kept.
-        self._store(client).keep_open({request.id for request in snapshot(state.reserved_requests)})
+        self._clock.measure(client)
+        presence = self._state.presence(self._clock)
+        roster.report(presence)
+        now = time.monotonic()
+        if now >= self._next_search:
+            self._next_search = now + self._lease / 3
+            # Reading the roster removes the workers that died without leaving it.
+            roster.all()
+            # A job may take longer than its records are kept.
+            self._store(client).keep_open({request.id for request in snapshot(state.reserved_requests)})
+        warning = disagreement({presence.host: presence.ahead}, self._lease)
+        if warning is not None and now >= self._next_warning:
+            self._next_warning = now + REMINDER_SECONDS
+            logger.warning(warning)
 
     def _roster(self, client: Redis) -> Roster:
         return Roster(self._store(client), self._lease)
@@ -180,9 +217,20 @@ class PresenceStep(bootsteps.StartStopStep):
         return Store(client, expires=self._app.settings.result_expires)
 
 
-def _progressed(request: Any, now: float) -> float:
+def _silent(request: Any) -> float:
+    """Return the seconds since the last progress of a job; since its begin, if nobody watches it."""
     watched: float | None = request.silent
-    return (request.time_start or now) if watched is None else now - watched
+    # Celery notes the begin by this host's clock.
+    return max(0.0, time.time() - (request.time_start or time.time())) if watched is None else watched
+
+
+def _exhausted() -> str | None:
+    """Return why this process can open no more files and connections, or None if it can."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def snapshot(changing: Iterable[T]) -> list[T]:
