@@ -135,6 +135,20 @@ def test_a_job_whose_processes_hang_again_and_again_fails_with_the_reason(make_c
     assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
 
 
+@pytest.mark.slow(reason="waits until a process has been silent for 6 s")
+def test_a_job_that_is_cancelled_while_its_process_hangs_ends(make_cluster: MakeCluster) -> None:
+    # Given a job whose process hangs
+    cluster = make_cluster()
+    worker = cluster.start_worker()
+    run = begin(cluster, worker, slow_job())
+    worker.children()[-1].suspend()
+    # When it is cancelled
+    cluster.store().cancel([run], "not wanted")
+    # Then it ends once the process does
+    cluster.wait_for_state(run, "REVOKED")
+    assert [attempt.end for attempt in attempts(cluster, run)] == ["hung"]
+
+
 @pytest.mark.slow(reason="trains epochs of a second and more, one of them for longer than processes may hang")
 def test_ten_of_a_jobs_slowest_epochs_are_no_hang(make_cluster: MakeCluster) -> None:
     # Given a job of which ten epochs take longer than the setting
