@@ -32,8 +32,8 @@ class WatchdogStep(bootsteps.StartStopStep):
     The time for which the main process did not run does not count. A worker that was frozen as a whole, or whose
     machine was suspended, therefore wakes up as it was.
 
-    It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins billiard,
-    and `tests/integration/test_hung_processes.py` fails if a new version moves them.
+    It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins
+    billiard, and `tests/integration/test_hung_processes.py` fails if a new version moves them.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
