@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine, make_engine
 from nn.errors import InvalidInputError
-from nn.options.network import MAX_SEED, NetworkOptions, check_options
+from nn.options.network import MAX_SEED, NetworkOptions, check_biases, check_options
 from nn.samples import Samples, pack
 from nn.training import Training
 from nn.weights import Weights
@@ -27,7 +27,7 @@ ValidationSet = Samples | tuple[Any, ArrayLike]
 
 
 class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
-    """A network of two sigmoid hidden layers and a softmax, without biases, trained by SGD with one update per sample.
+    """A network of two sigmoid hidden layers and a softmax, trained by SGD with one update per sample.
 
     Args:
         hidden_layer_sizes: The widths of the two hidden layers.
@@ -37,6 +37,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         rule: `backprop`, or `notebook`, the update of the notebook's code, which cannot learn.
         dtype: `float32` or `float64`: the type of the weights and of all computations. X is rounded to it; the values
             of `Samples` are not.
+        biases: Whether every node has a bias, which is zero at the start and trained like a weight. The rule `notebook`
+            has none.
         shuffle: Whether each epoch takes the samples in a new order. The order of epoch k is
             `RandomState([seed, k]).permutation(n_samples)`: it does not depend on the epochs before.
         engine: `compiled`, or `numpy`, which is readable and much slower, and whose last bits depend on the machine.
@@ -51,8 +53,9 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         classes_: The labels, sorted, shape (n_classes,).
         n_features_in_: The number of features of a sample.
         feature_names_in_: The names of the features, if `X` had names that are all strings.
-        weights_: The weights after the last epoch (`nn.weights.Weights`). Each matrix is the W of the formula z = W a,
-            which is the transpose of a matrix in scikit-learn's `coefs_`.
+        weights_: The weights after the last epoch (`nn.weights.Weights`). Each matrix is the W of the formula
+            z = W a + b, which is the transpose of a matrix in scikit-learn's `coefs_`; each b is one of its
+            `intercepts_`, or None without biases.
         history_: One `EpochRecord` per epoch trained so far.
     """
 
@@ -71,6 +74,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         loss: str = "cross_entropy",
         rule: str = "backprop",
         dtype: str = "float32",
+        biases: bool = False,
         shuffle: bool = False,
         engine: str = "compiled",
         initialization: str = "notebook",
@@ -83,6 +87,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.dtype = dtype
+        self.biases = biases
         self.shuffle = shuffle
         self.engine = engine
         self.initialization = initialization
@@ -190,6 +195,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             check_options(**{name: _plain(parameters[name]) for name in parameters if name in known})
         except InvalidInputError as error:
             raise InvalidInputError(error.field, parameters[error.field], error.allowed) from None
+        check_biases(self.rule, bool(self.biases))
         if isinstance(seed, Integral) and not 0 <= int(seed) <= MAX_SEED:
             raise InvalidInputError(
                 "random_state", seed, f"an integer from 0 to {MAX_SEED}, a RandomState instance, or None"
@@ -252,6 +258,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             sizes,
             random_state,
             dtype=self.dtype,
+            biases=bool(self.biases),
             initialization=self.initialization,
             initial_scale=self.initial_scale,
             **self._options(),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nn import reference
 from nn.kernel.engine import CompiledEngine
-from nn.options.network import check_options
+from nn.options.network import check_biases, check_options
 from nn.weights import Weights
 
 
@@ -54,13 +54,14 @@ def notebook_engine(weights: Weights, *, engine: str = "compiled") -> CompiledEn
     """Return an engine that trains by the notebook's rule and predicts like any other engine.
 
     Args:
-        weights: The initial weights; copied.
+        weights: The initial weights, without biases; copied.
         engine: `compiled` or `numpy`.
 
     Raises:
-        InvalidInputError: the engine is unknown.
+        InvalidInputError: the engine is unknown, or the weights have biases, which the rule does not have.
     """
     check_options(engine=engine)
+    check_biases("notebook", weights.has_biases)
     # The rule uses the output error of this loss, whatever loss the job names.
     if engine == "compiled":
         return CompiledEngine(weights, loss="cross_entropy", rule="notebook")

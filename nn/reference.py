@@ -43,11 +43,16 @@ def softmax(z: Array) -> Array:
     return exps / exps.sum()  # type: ignore[no-any-return]
 
 
+def affine(W: Array, a: Array, b: Array | None) -> Array:
+    """Return the input of a layer's activation function: W a + b, or W a in a network without biases."""
+    return W @ a if b is None else W @ a + b
+
+
 def forward(weights: Weights, x: Array) -> Activations:
     """Return the activations of every layer for one sample."""
-    A1 = sigmoid(weights.W1 @ x)
-    A2 = sigmoid(weights.W2 @ A1)
-    A3 = softmax(weights.W3 @ A2)
+    A1 = sigmoid(affine(weights.W1, x, weights.b1))
+    A2 = sigmoid(affine(weights.W2, A1, weights.b2))
+    A3 = softmax(affine(weights.W3, A2, weights.b3))
     return Activations(A1, A2, A3)
 
 
@@ -84,13 +89,15 @@ def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, 
 
     This is backpropagation (Rumelhart, Hinton and Williams, Nature 323, 1986): the error of a layer is the gradient of
     the loss with respect to the input of its activation function, and the gradient of a weight is the error of the node
-    that it leads to times the activation of the node that it comes from.
+    that it leads to times the activation of the node that it comes from. A bias is a weight from a node whose
+    activation is always 1.
     """
     A1, A2, A3 = activations
     error_3 = _ERRORS[loss](A3, y)
     error_2 = (weights.W3.T @ error_3) * sigmoid_derivative(A2)
     error_1 = (weights.W2.T @ error_2) * sigmoid_derivative(A1)
-    return Weights(np.outer(error_1, x), np.outer(error_2, A1), np.outer(error_3, A2))
+    biases = (error_1, error_2, error_3) if weights.has_biases else ()
+    return Weights(np.outer(error_1, x), np.outer(error_2, A1), np.outer(error_3, A2), *biases)
 
 
 def update(weights: Weights, gradients: Weights, learning_rate: float) -> None:

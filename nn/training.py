@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine, make_engine
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights, initial_weights
 
@@ -55,6 +55,7 @@ class Training:
         random_state: int | np.random.RandomState,
         *,
         dtype: str,
+        biases: bool = False,
         initialization: str = "notebook",
         initial_scale: float = 1.0,
         **options: Any,
@@ -65,11 +66,14 @@ class Training:
             layer_sizes: The widths of the network, those of its hidden layers among them.
             random_state: A seed, which is the seed of the orders, too; or a generator, which draws that next.
             dtype: `float32` or `float64`.
-            initialization: As for `nn.weights.initial_weights`, like `initial_scale`.
-            initial_scale: See `initialization`.
+            biases: As for `nn.weights.initial_weights`, like `initialization` and `initial_scale`.
+            initialization: See `biases`.
+            initial_scale: See `biases`.
             options: The other attributes.
         """
-        draw = functools.partial(initial_weights, initialization=initialization, initial_scale=initial_scale)
+        draw = functools.partial(
+            initial_weights, biases=biases, initialization=initialization, initial_scale=initial_scale
+        )
         if isinstance(random_state, np.random.RandomState):
             weights = draw(layer_sizes, random_state, dtype)
             order_seed = int(random_state.randint(2**32, dtype=np.uint32))
@@ -82,14 +86,18 @@ class Training:
         """Go on from a checkpoint of the same training.
 
         Raises:
-            InvalidInputError: the checkpoint has more epochs, or weights of another shape or dtype.
+            InvalidInputError: the checkpoint has more epochs, or weights of another shape or dtype, or with biases
+                where this network has none, or without.
         """
         if checkpoint.epochs > self.epochs:
             raise InvalidInputError("resume_from", f"{checkpoint.epochs} epochs", f"at most {self.epochs}, the epochs")
-        for name, matrix, drawn in zip(Weights._fields, checkpoint.weights, self.weights, strict=True):
-            if (matrix.shape, matrix.dtype) != (drawn.shape, drawn.dtype):
-                found = f"{name} of {matrix.shape}, {matrix.dtype}"
-                raise InvalidInputError("resume_from", found, f"{drawn.shape}, {drawn.dtype}")
+        given, drawn = checkpoint.weights.tensors, self.weights.tensors
+        if given.keys() != drawn.keys():
+            raise InvalidInputError("resume_from", Described(f"a checkpoint of {_listed(given)}"), _listed(drawn))
+        for name, array in drawn.items():
+            if (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
+                found = f"{name} of {given[name].shape}, {given[name].dtype}"
+                raise InvalidInputError("resume_from", found, f"{array.shape}, {array.dtype}")
         self.weights = checkpoint.weights
         self.history = list(checkpoint.history)
 
@@ -123,3 +131,7 @@ class Training:
         from nn.notebook import notebook_accuracy
 
         return accuracy, float(notebook_accuracy(predictions, validation.labels, len(self.weights.W3)))
+
+
+def _listed(tensors: Iterable[str]) -> str:
+    return ", ".join(tensors)

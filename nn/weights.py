@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -22,23 +24,53 @@ MAX_BYTES = 2**31
 #: More than the header of a safetensors blob with one network's tensors takes.
 MAX_HEADER_BYTES = 4096
 
+_MATRICES = ("W1", "W2", "W3")
+_BIASES = ("b1", "b2", "b3")
 
 #: Widths of the layers: (n_features, hidden_1, hidden_2, n_classes).
 LayerSizes = tuple[int, int, int, int]
 
 
-class Weights(NamedTuple):
-    """Three C-contiguous matrices of one float dtype; there are no biases.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Three matrices and, if the network has biases, three vectors; all C-contiguous and of one float dtype.
+
+    A network has all three biases or none. Iteration yields the arrays that there are, in the order of the attributes.
 
     Attributes:
         W1: shape (hidden_1, n_features).
         W2: shape (hidden_2, hidden_1).
         W3: shape (n_classes, hidden_2).
+        b1: shape (hidden_1,), or None.
+        b2: shape (hidden_2,), or None.
+        b3: shape (n_classes,), or None.
     """
 
     W1: NDArray[Any]
     W2: NDArray[Any]
     W3: NDArray[Any]
+    b1: NDArray[Any] | None = None
+    b2: NDArray[Any] | None = None
+    b3: NDArray[Any] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter(self.tensors.values())
+
+    @property
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The arrays that there are, by the names of their attributes: the tensors of a safetensors blob."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: array for name, array in named.items() if array is not None}
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether the network has biases."""
+        return self.b1 is not None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight and no bias is infinite or NaN. A network that has such a weight cannot recover."""
+        return all(bool(np.isfinite(array).all()) for array in self)
 
     @property
     def layer_sizes(self) -> LayerSizes:
@@ -51,6 +83,7 @@ def initial_weights(
     random_state: np.random.RandomState,
     dtype: str,
     *,
+    biases: bool = False,
     initialization: str = "notebook",
     initial_scale: float = 1.0,
 ) -> Weights:
@@ -63,6 +96,7 @@ def initial_weights(
         layer_sizes: The widths of the layers.
         random_state: The generator.
         dtype: `float32` or `float64`.
+        biases: Whether the network has biases. They are zero, and the matrices are the same as without them.
         initialization: The distribution, see `nn.initialization.schemes`.
         initial_scale: A factor for all weights.
     """
@@ -73,8 +107,9 @@ def initial_weights(
         initialization=initialization,
         initial_scale=initial_scale,
     )
+    zeros = (np.zeros(n_rows, dtype) for n_rows in rows) if biases else ()
     with np.errstate(over="ignore"):
-        return Weights(*(matrix.astype(dtype) for matrix in drawn))
+        return Weights(*(matrix.astype(dtype) for matrix in drawn), *zeros)
 
 
 def digest(blob: bytes) -> str:
@@ -83,13 +118,13 @@ def digest(blob: bytes) -> str:
 
 
 def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:
-    """Return the bytes that the safetensors blob of a network takes at most.
+    """Return the bytes that the safetensors blob of a network takes at most, with biases or without.
 
     Args:
         layer_sizes: The widths of the layers.
         dtype: The type of the weights.
     """
-    # One column more than the matrices have.
+    # One column more than the matrices have, for the biases.
     numbers = sum(rows * (columns + 1) for rows, columns in zip(layer_sizes[1:], layer_sizes, strict=False))
     return MAX_HEADER_BYTES + numbers * np.dtype(dtype).itemsize
 
@@ -97,42 +132,52 @@ def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:
 def to_safetensors(weights: Weights) -> bytes:
     """Return the weights as a safetensors blob with the tensors W1, W2 and W3, in the shapes of `Weights`.
 
-    Equal weights give equal bytes.
+    With biases it has the tensors b1, b2 and b3, too. Equal weights give equal bytes.
     """
-    return safetensors.numpy.save({name: np.ascontiguousarray(matrix) for name, matrix in weights._asdict().items()})
+    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in weights.tensors.items()})
 
 
 def from_safetensors(blob: bytes) -> Weights:
     """Read weights from an untrusted safetensors blob.
 
     Raises:
-        WeightsError: the blob is not intact safetensors, or does not hold exactly the matrices of one network in one
-            float dtype.
+        WeightsError: the blob is not intact safetensors, or does not hold exactly the matrices, with or without the
+            biases, of one network in one float dtype.
     """
     try:
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise WeightsError(f"the weights are not intact safetensors: {_shown(error)}") from None
-    if tensors.keys() != set(Weights._fields):
-        raise WeightsError(f"the weights hold the tensors {_shown(sorted(tensors))}; expected W1, W2 and W3")
-    weights = Weights(*(_matrix(name, tensors[name]) for name in Weights._fields))
+    if tensors.keys() not in ({*_MATRICES}, {*_MATRICES, *_BIASES}):
+        raise WeightsError(
+            f"the weights hold the tensors {_shown(sorted(tensors))}; expected W1, W2 and W3, with or without b1, b2 "
+            "and b3"
+        )
+    weights = Weights(**{name: _array(name, tensor) for name, tensor in tensors.items()})
     _check_fit(weights)
     return weights
 
 
-def misfit(weights: Weights, layer_sizes: tuple[int | None, *tuple[int, ...]], dtype: str) -> str | None:
+def misfit(
+    weights: Weights, layer_sizes: tuple[int | None, *tuple[int, ...]], dtype: str, *, biases: bool
+) -> str | None:
     """Return how a network differs from the expected one, as the end of a sentence; None if it does not.
 
     Args:
         weights: The network.
         layer_sizes: The expected widths of the layers; the first is None if any number of features is right.
         dtype: The expected type.
+        biases: Whether biases are expected.
     """
     found = weights.layer_sizes
     expected = (found[0] if layer_sizes[0] is None else layer_sizes[0], *layer_sizes[1:])
-    if (found, weights.W1.dtype.name) == (expected, dtype):
-        return None
-    return f"layers of {found} in {weights.W1.dtype.name}; the job's are {expected} in {dtype}"
+    if (found, weights.W1.dtype.name) != (expected, dtype):
+        return f"layers of {found} in {weights.W1.dtype.name}; the job's are {expected} in {dtype}"
+    if weights.has_biases != biases:
+        return (
+            f"{'biases' if weights.has_biases else 'no biases'}; the job's network has {'them' if biases else 'none'}"
+        )
+    return None
 
 
 def save(weights: Weights, path: Path) -> None:
@@ -158,26 +203,32 @@ def load(path: Path) -> Weights:
         raise WeightsError(f"{path} needs more memory than there is") from None
 
 
-def _matrix(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
+def _array(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
     dtype, shape = _DTYPES.get(tensor["dtype"]), tensor["shape"]
+    dimensions = 2 if name in _MATRICES else 1
     if dtype is None:
         raise WeightsError(f"the weights' {name} has the type {tensor['dtype']}; expected F32 or F64")
-    if len(shape) != 2 or 0 in shape:
-        raise WeightsError(f"the weights' {name} has the shape {_shown(shape)}; expected two dimensions, none empty")
+    if len(shape) != dimensions or 0 in shape:
+        expected = "two dimensions, none empty" if dimensions == 2 else "one dimension, not empty"
+        raise WeightsError(f"the weights' {name} has the shape {_shown(shape)}; expected {expected}")
     # Copied, because an array that shares the bytes of the blob would be read-only and unaligned.
-    matrix: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
-    return matrix
+    array: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
+    return array
 
 
 def _check_fit(weights: Weights) -> None:
-    if len({matrix.dtype for matrix in weights}) > 1:
-        raise WeightsError("the weights' matrices have different types; expected all F32 or all F64")
-    shapes = [matrix.shape for matrix in weights]
+    if len({array.dtype for array in weights}) > 1:
+        raise WeightsError("the weights' tensors have different types; expected all F32 or all F64")
+    shapes = [weights.tensors[name].shape for name in _MATRICES]
     for before, after, name in zip(shapes, shapes[1:], ("W2", "W3"), strict=False):
         if after[1] != before[0]:
             raise WeightsError(
                 f"the weights' {name} has {after[1]} columns; expected {before[0]}, the rows of the matrix before it"
             )
+    for name, (rows, _) in zip(_BIASES, shapes, strict=True):
+        bias = weights.tensors.get(name)
+        if bias is not None and len(bias) != rows:
+            raise WeightsError(f"the weights' {name} has {len(bias)} values; expected {rows}, the rows of its matrix")
 
 
 def _shown(value: object) -> str:

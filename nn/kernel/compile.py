@@ -25,24 +25,28 @@ Sizes = tuple[int, int, int]
 
 
 @functools.cache
-def epoch(objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
-    """Return the compiled epoch of training for an objective: a loss, or `notebook`."""
+def epoch(
+    objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str, *, biases: bool
+) -> Callable[..., None]:
+    """Return the compiled epoch of training for an objective: a loss, or `notebook`, which has no biases."""
     scalar = np.dtype(dtype).type
     if objective == "notebook":
         function = make_notebook_epoch(*sizes, scalar)
     else:
-        function = make_backprop_epoch(*sizes, scalar, objective)
+        function = make_backprop_epoch(*sizes, scalar, objective, biases=biases)
     labels = order = _read_only("int64")
-    arguments = (*_weights_and_samples(dtype, index_dtype, value_dtype), labels, order, _numba_type(dtype))
+    given = _weights_and_samples(dtype, index_dtype, value_dtype, biases=biases)
+    arguments = (*given, labels, order, _numba_type(dtype))
     return _compile(function, f"epoch_{objective}", sizes, arguments)
 
 
 @functools.cache
-def probabilities(sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str) -> Callable[..., None]:
+def probabilities(sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str, *, biases: bool) -> Callable[..., None]:
     """Return the compiled forward pass."""
-    function = make_probabilities(*sizes, np.dtype(dtype).type)
+    function = make_probabilities(*sizes, np.dtype(dtype).type, biases=biases)
     filled = types.Array(_numba_type(dtype), 2, "C")
-    return _compile(function, "probabilities", sizes, (*_weights_and_samples(dtype, index_dtype, value_dtype), filled))
+    arguments = (*_weights_and_samples(dtype, index_dtype, value_dtype, biases=biases), filled)
+    return _compile(function, "probabilities", sizes, arguments)
 
 
 def _numba_type(dtype: str) -> Any:
@@ -53,9 +57,11 @@ def _read_only(dtype: str) -> Any:
     return types.Array(_numba_type(dtype), 1, "C", readonly=True)
 
 
-def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str) -> tuple[Any, ...]:
+def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str, *, biases: bool) -> tuple[Any, ...]:
     weights = types.Array(_numba_type(dtype), 1, "C")
-    return weights, weights, weights, _read_only("int64"), _read_only(index_dtype), _read_only(value_dtype)
+    bias = weights if biases else types.none
+    entries = _read_only("int64"), _read_only(index_dtype), _read_only(value_dtype)
+    return weights, weights, weights, bias, bias, bias, *entries
 
 
 def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: tuple[Any, ...]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from nn.kernel import compile as kernel_compile
 from nn.kernel.epoch import padded
 from nn.kernel.layers import ROWS
 from nn.kernel.vectors import ALIGNMENT
-from nn.options.network import DTYPES, check_options
+from nn.options.network import DTYPES, check_biases, check_options
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights
 
@@ -33,22 +33,29 @@ class CompiledEngine:
         rule: `backprop`, or `notebook`, for which the loss does not matter.
 
     Raises:
-        InvalidInputError: the loss, the rule or the dtype is unknown, or a layer has more than `MAX_LAYER_SIZE` nodes.
+        InvalidInputError: the loss, the rule or the dtype is unknown, a layer has more than `MAX_LAYER_SIZE` nodes, or
+            the weights have biases and the rule has none.
     """
 
     def __init__(self, weights: Weights, *, loss: str, rule: str = "backprop") -> None:
         check_options(loss=loss, rule=rule)
+        check_biases(rule, weights.has_biases)
         self._objective = loss if rule == "backprop" else rule
         self._dtype = weights.W1.dtype.name
         self._n_features = weights.W1.shape[1]
         self._sizes = (len(weights.W1), len(weights.W2), len(weights.W3))
-        if any(matrix.dtype.name != self._dtype for matrix in weights) or self._dtype not in DTYPES:
+        if any(array.dtype.name != self._dtype for array in weights) or self._dtype not in DTYPES:
             raise InvalidInputError(
-                "dtype", ", ".join(W.dtype.name for W in weights), f"{' or '.join(DTYPES)} for all weights"
+                "dtype", ", ".join(array.dtype.name for array in weights), f"{' or '.join(DTYPES)} for all weights"
             )
         if max(self._sizes) > MAX_LAYER_SIZE:
             raise InvalidInputError("layer sizes", self._sizes, f"at most {MAX_LAYER_SIZE} nodes in a layer")
+        self._biases = weights.has_biases
         self._W = (_padded_copy(weights.W1.T, 1), _padded_copy(weights.W2, ROWS), _padded_copy(weights.W3, ROWS))
+        self._b = tuple(
+            None if b is None else _padded_copy(b.reshape(1, size), 1)
+            for b, size in zip((weights.b1, weights.b2, weights.b3), self._sizes, strict=True)
+        )
         self._known_samples: Samples | None = None
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
@@ -63,9 +70,10 @@ class CompiledEngine:
         order = np.require(order, np.int64, ["C", "A"])
         _check_range("order", order, len(samples))
         _check_range("label", samples.labels, self._sizes[2])
-        train = kernel_compile.epoch(self._objective, self._sizes, self._dtype, *_sample_dtypes(samples))
+        dtypes = (self._dtype, *_sample_dtypes(samples))
+        train = kernel_compile.epoch(self._objective, self._sizes, *dtypes, biases=self._biases)
         rate = np.dtype(self._dtype).type(learning_rate)
-        train(*self._W, *_entries(samples), samples.labels, order, rate)
+        train(*self._W, *self._b, *_entries(samples), samples.labels, order, rate)
 
     def predict_proba(self, samples: Samples) -> NDArray[Any]:
         """Return the probability of each class; see `nn.engine.Engine`.
@@ -75,8 +83,9 @@ class CompiledEngine:
         """
         self._check(samples)
         result = np.empty((len(samples), self._sizes[2]), self._dtype)
-        predict = kernel_compile.probabilities(self._sizes, self._dtype, *_sample_dtypes(samples))
-        predict(*self._W, *_entries(samples), result)
+        dtypes = (self._dtype, *_sample_dtypes(samples))
+        predict = kernel_compile.probabilities(self._sizes, *dtypes, biases=self._biases)
+        predict(*self._W, *self._b, *_entries(samples), result)
         return result
 
     def predict(self, samples: Samples) -> NDArray[np.int64]:
@@ -92,10 +101,11 @@ class CompiledEngine:
             np.ascontiguousarray(W1.reshape(self._n_features, -1)[:, :n1].T),
             W2.reshape(-1, padded(n1))[:n2, :n1].copy(),
             W3.reshape(-1, padded(n2))[:n3, :n2].copy(),
+            *(None if b is None else b[:size].copy() for b, size in zip(self._b, self._sizes, strict=True)),
         )
-        for matrix in public:
+        for array in public:
             # Which of two NaNs an instruction propagates depends on the CPU; the bits of a result must not.
-            matrix[np.isnan(matrix)] = np.nan
+            array[np.isnan(array)] = np.nan
         return public
 
     def _check(self, samples: Samples) -> None:
@@ -116,7 +126,7 @@ class CompiledEngine:
         self._known_samples = samples
 
 
-def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str) -> None:
+def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool = False) -> None:
     """Compile, or load from numba's cache, the code that trains on packed bytes, such as MNIST's.
 
     Processes that are forked afterwards share the code.
@@ -125,10 +135,11 @@ def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str) -> None:
         layer_sizes: The widths of the layers (`nn.weights.Weights.layer_sizes`).
         dtype: `float32` or `float64`.
         objective: A loss, or `notebook` for that rule.
+        biases: Whether the network has biases.
     """
     _, n1, n2, n3 = layer_sizes
-    kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32")
-    kernel_compile.probabilities((n1, n2, n3), dtype, "uint16", "float32")
+    kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32", biases=biases)
+    kernel_compile.probabilities((n1, n2, n3), dtype, "uint16", "float32", biases=biases)
 
 
 def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:

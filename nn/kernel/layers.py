@@ -90,6 +90,20 @@ def product(z, W, a, rows, width, partial):
 
 
 @_inline
+def add_bias(z, b, width):
+    """Add the bias b to z. Padding of b need not be zero: whatever activation follows sets its own padding to 0."""
+    for j in range(0, width, LANES):
+        store(z, j, load(z, j) + load(b, j))
+
+
+@_inline
+def update_bias(b, d, step, width):
+    """Do b -= step * d."""
+    for j in range(0, width, LANES):
+        store(b, j, load(b, j) - load(d, j) * step)
+
+
+@_inline
 def back_product(d, W, g, rows, width):
     """Set d to transpose(W) g."""
     for j in range(0, width, LANES):

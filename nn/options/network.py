@@ -56,6 +56,7 @@ class NetworkOptions(BaseModel):
     initial_scale: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="Factor by which all initial weights are multiplied."
     )
+    biases: bool = Field(default=False, description="Give every node a bias, which is zero at the start.")
 
 
 def check_options(**values: Any) -> None:
@@ -88,9 +89,19 @@ class WithoutEffect:
     value: object
     because: str
 
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise `InvalidInputError` if these values of the two options do not go together."""
+        default = NetworkOptions.model_fields[self.name].default
+        if values[self.other] == self.value and values[self.name] != default:
+            other = f"{heading(NetworkOptions, self.other)} {written(self.value)}"
+            shown = Described(written(values[self.name]))
+            raise InvalidInputError(self.name, shown, f"{written(default)} together with {other}, {self.because}")
 
+
+_NO_BIASES = WithoutEffect("biases", "rule", "notebook", "whose update has no biases")
 #: Where an option must have its default: any other value would be a second name for the same job.
 WITHOUT_EFFECT = (
+    _NO_BIASES,
     WithoutEffect("loss", "rule", "notebook", "whose update has no loss"),
     WithoutEffect("shuffle", "limit", 1, "which leaves one order of the samples"),
 )
@@ -106,8 +117,9 @@ def check_effects(values: Mapping[str, Any]) -> None:
         InvalidInputError: names an option without effect, and the one that leaves it without.
     """
     for each in WITHOUT_EFFECT:
-        default = NetworkOptions.model_fields[each.name].default
-        if values[each.other] == each.value and values[each.name] != default:
-            other = f"{heading(NetworkOptions, each.other)} {written(each.value)}"
-            shown = Described(written(values[each.name]))
-            raise InvalidInputError(each.name, shown, f"{written(default)} together with {other}, {each.because}")
+        each.check(values)
+
+
+def check_biases(rule: str, biases: bool) -> None:
+    """Raise `InvalidInputError` for biases that the rule would not train."""
+    _NO_BIASES.check({"rule": rule, "biases": biases})

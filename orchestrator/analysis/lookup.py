@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nn.datasets.idx import N_CLASSES
 from nn.errors import InvalidInputError, WeightsError
-from nn.weights import Weights, load
+from nn.weights import Weights, load, misfit
 from orchestrator.analysis.leaderboard import leaderboard
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.rows import Row
@@ -42,7 +42,7 @@ class TrainedJob:
         manifest: The sweep.
         job: The job.
         row: The job's row in `results.jsonl`; it has a result.
-        weights: The trained network; its layers have the sizes that the job asks for.
+        weights: The trained network; its layers have the sizes that the job asks for, and biases if it asks for them.
     """
 
     manifest: Manifest
@@ -94,7 +94,7 @@ def trained_job(folder: SweepFolder, chosen: str | None = None) -> TrainedJob:
         SweepNotFoundError: the folder contains no sweep, or no result yet.
         SweepUnreadableError: the folder cannot be read.
         InvalidInputError: `chosen` names no job of the sweep, or more than one.
-        WeightsError: the job has no weights, or they are missing, damaged, or of other layer sizes.
+        WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
@@ -113,14 +113,10 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
     if fault is not None:
         raise WeightsError(f"{path} is {fault}: resume the sweep {folder.name} to train the job again")
     weights = load(path)
-    expected = (*job.hidden_layer_sizes, N_CLASSES)
-    if weights.layer_sizes[1:] != expected:
-        raise WeightsError(f"{path} has layers of {_sizes(weights.layer_sizes[1:])}; the job's have {_sizes(expected)}")
+    difference = misfit(weights, (None, *job.hidden_layer_sizes, N_CLASSES), job.dtype, biases=job.biases)
+    if difference is not None:
+        raise WeightsError(f"{path} has {difference}")
     return weights
-
-
-def _sizes(layers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, layers))
 
 
 def _best(folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:

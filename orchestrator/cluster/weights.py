@@ -25,7 +25,8 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
             f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
         )
     blob = store.weights(result.weights_sha256, result.weights_bytes)
-    difference = misfit(from_safetensors(blob), (n_features, *job.hidden_layer_sizes, N_CLASSES), job.dtype)
+    expected = (n_features, *job.hidden_layer_sizes, N_CLASSES)
+    difference = misfit(from_safetensors(blob), expected, job.dtype, biases=job.biases)
     if difference is not None:
         raise WeightsError(f"the stored weights {result.weights_sha256} have {difference}")
     return blob

@@ -32,6 +32,10 @@ BAD_INPUT = [
     (["--loss", "mse"], "--loss is 'mse'; allowed: cross_entropy or sum_of_squares"),
     (["--dtype", "float16"], "--dtype is 'float16'"),
     (["--rule", "magic"], "--rule is 'magic'"),
+    (
+        ["--rule", "notebook", "--biases"],
+        "biases is true; allowed: false together with rule notebook, whose update has no biases",
+    ),
     (["--engine", "gpu"], "--engine is 'gpu'"),
     (["--limit", "0"], "--limit is '0'"),
     (["--limit", "59500"], "--limit is 59500; allowed: less than 59500, the number of training samples in the data"),

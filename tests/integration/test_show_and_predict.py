@@ -15,6 +15,8 @@ from PIL import Image
 
 from nn.datasets import idx
 from nn.datasets.mnist import BUNDLED, Dataset, load_mnist
+from nn.reference import NumPyEngine
+from nn.weights import load
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine
 from tests.support.pixels import to_bytes
@@ -22,11 +24,15 @@ from tests.support.pixels import to_bytes
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
-    """A folder with three sweeps: `good`, two networks that learned; `printed`, the notebook's rule; `diverged`."""
+    """A folder with four sweeps.
+
+    `good`, two networks that learned; `biased`, one with biases; `printed`, the notebook's rule; `diverged`.
+    """
     with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
         line = CommandLine(tmp_path_factory.mktemp("swept"), Path(temporary), cache_dir)
         rates = ("--seeds", "0", "--learning-rates")
         line.finished("good", *rates, "0.003,0.03", "--epochs", "2")
+        line.finished("biased", *rates, "0.03", "--epochs", "1", "--biases")
         line.finished("printed", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
                       "--engine", "numpy", "--limit", "300")  # fmt: skip
         line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100")
@@ -72,6 +78,34 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
         assert labels[mistake["image"]] == mnist.y_validation[mistake["index"]] == mistake["true"]
         assert np.array_equal(images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
         assert mistake["predicted"] != mistake["true"]
+
+
+def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
+    # Given a row of a job with biases, whose file has them
+    (row,) = swept.rows("biased")
+    weights = load(swept.sweep("biased") / "weights" / f"{row['weights_sha256']}.safetensors")
+    assert all(b.any() for b in (weights.b1, weights.b2, weights.b3))
+
+    # Then it shows, predicts and trains again as it did
+    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_accuracy"][-1] > 0.9
+    image = tmp_path / "digit.png"
+    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(image)
+    (expected,) = NumPyEngine(weights, loss="cross_entropy").predict_proba(mnist.validation.first(1))
+    assert shown(swept, "predict", "biased", "--image", str(image))["probabilities"] == pytest.approx(expected)
+    assert "Verified: 1 job of biased gives the same bits again" in swept.run("verify", "biased").stdout
+
+
+def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None:
+    # Given a folder in which a job with biases got the weights of another
+    shutil.copytree(swept.sweep("biased"), swept.sweep("exchanged"))
+    (row,) = swept.rows("biased")
+    other = swept.rows("good")[0]["weights_sha256"]
+    shutil.copy(swept.sweep("good") / "weights" / f"{other}.safetensors", swept.sweep("exchanged") / "weights")
+    (swept.sweep("exchanged") / "results.jsonl").write_text(json.dumps(row | {"weights_sha256": other}) + "\n")
+
+    refused = swept.run("show", "exchanged", "0", status=2)
+
+    assert refused.stderr.strip().endswith(f"{other}.safetensors has no biases; the job's network has them")
 
 
 def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:

@@ -21,11 +21,12 @@ torch = pytest.importorskip("torch")
 PAGE = ROOT / "docs" / "notebook.md"
 
 
+@pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_pages_example_predicts_as_we_do(tmp_path: Path, cache_dir: Path, dtype: str) -> None:
+def test_the_pages_example_predicts_as_we_do(tmp_path: Path, cache_dir: Path, dtype: str, biases: bool) -> None:
     # Given a network that we trained and saved,
     mnist = load_mnist(cache_dir=cache_dir)
-    network = DeepNeuralNetwork(epochs=1, dtype=dtype, random_state=0).fit(mnist.train)
+    network = DeepNeuralNetwork(epochs=1, dtype=dtype, biases=biases, random_state=0).fit(mnist.train)
     save(network.weights_, tmp_path / "digits.safetensors")
 
     # when the page's lines read it

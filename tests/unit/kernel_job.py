@@ -28,13 +28,17 @@ def main() -> None:
     n_samples, cache_dir = int(sys.argv[1]), Path(sys.argv[2])
     samples = load_mnist(cache_dir=cache_dir).train.first(n_samples)
 
-    def weights(dtype: str, hidden: tuple[int, int]) -> Weights:
-        return initial_weights((784, *hidden, 10), np.random.RandomState(0), dtype)
+    def weights(dtype: str, hidden: tuple[int, int], *, biases: bool = False) -> Weights:
+        return initial_weights((784, *hidden, 10), np.random.RandomState(0), dtype, biases=biases)
 
     jobs: dict[str, Engine] = {
         "float32": CompiledEngine(weights("float32", (128, 64)), loss="cross_entropy"),
         "float64": CompiledEngine(weights("float64", (128, 64)), loss="cross_entropy"),
         "sum_of_squares": CompiledEngine(weights("float32", (100, 37)), loss="sum_of_squares"),
+        "biases": CompiledEngine(weights("float32", (128, 64), biases=True), loss="cross_entropy"),
+        "biases_float64_sum_of_squares": CompiledEngine(
+            weights("float64", (100, 37), biases=True), loss="sum_of_squares"
+        ),
         "notebook": notebook_engine(weights("float64", (128, 64))),
     }
     for name, engine in jobs.items():

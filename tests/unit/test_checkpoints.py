@@ -60,6 +60,17 @@ def test_a_checkpoint_that_bears_the_jobs_name_and_does_not_fit_it_is_refused(
         unpack(JOB, pack(JOB, other), SIZES)
 
 
+@pytest.mark.parametrize(
+    ("biases", "sentence"),
+    [(True, "no biases; the job's network has them"), (False, "biases; the job's network has none")],
+)
+def test_a_checkpoint_without_the_jobs_biases_or_with_others_is_refused(biases: bool, sentence: str) -> None:
+    job = make_job(biases=biases)
+    other = Checkpoint(initial_weights(SIZES, np.random.RandomState(0), job.dtype, biases=not biases))
+    with pytest.raises(WeightsError, match=f"^the checkpoint has {sentence}$"):
+        unpack(job, pack(job, other), SIZES)
+
+
 @pytest.mark.parametrize("value", [b"[1,-0.25,", b"[1,NaN,", b"[1,Infinity,", b"[1,null,"])
 def test_seconds_that_no_result_could_have_are_refused(value: bytes) -> None:
     assert BLOB.count(b"[1,0.25,") == 1
@@ -115,7 +126,15 @@ def dataset(cache_dir: Path) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"shuffle": True}, {"rule": "notebook"}, {"engine": "numpy", "dtype": "float64"}]
+    "change",
+    [
+        {},
+        {"shuffle": True},
+        {"rule": "notebook"},
+        {"biases": True},
+        {"engine": "numpy", "dtype": "float64"},
+        {"engine": "numpy", "dtype": "float64", "biases": True},
+    ],
 )
 def test_a_resumed_job_ends_with_the_same_bits(dataset: Dataset, change: dict[str, object]) -> None:
     job = make_job(epochs=3, limit=200, **change)

@@ -28,7 +28,7 @@ def test_scikit_learns_whole_suite(estimator, check) -> None:
 @pytest.mark.slow(reason="the whole suite for two more configurations")
 @parametrize_with_checks(
     [
-        DeepNeuralNetwork(dtype="float64", shuffle=True),
+        DeepNeuralNetwork(dtype="float64", shuffle=True, biases=True),
         DeepNeuralNetwork(engine="numpy", loss="sum_of_squares", learning_rate=0.1, epochs=20),
     ]
 )

@@ -186,7 +186,9 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         blob = to_safetensors(other)
         folder.keep_weights(digest(blob), blob)
         folder.append(row(JOBS[0, 0.1], 0.5).model_copy(update={"weights_sha256": digest(blob)}))
-        with pytest.raises(WeightsError, match=r"has layers of 4, \d, \d+; the job's have 4, 3, 10"):
+        with pytest.raises(
+            WeightsError, match=r"has layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
+        ):
             trained_job(folder, "0:0.1")
 
 

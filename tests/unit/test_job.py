@@ -85,6 +85,7 @@ def test_equal_jobs_have_one_key_however_they_were_written() -> None:
         {"loss": "sum_of_squares"},
         {"dtype": "float64"},
         {"shuffle": True},
+        {"biases": True},
         {"engine": "numpy"},
         {"limit": 100},
         {"dataset": "cd" * 32},

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn import reference
 from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import InvalidInputError
 from nn.kernel.engine import CompiledEngine, warm_up
 from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
-from nn.weights import Weights, initial_weights
+from nn.weights import Weights
+from tests.support.networks import some_weights
 
 pytestmark = pytest.mark.compiles
 
@@ -26,10 +28,6 @@ TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 @pytest.fixture(scope="module")
 def mnist(cache_dir: Path) -> Dataset:
     return load_mnist(cache_dir=cache_dir)
-
-
-def some_weights(layer_sizes: tuple[int, int, int, int], dtype: str = "float64", seed: int = 0) -> Weights:
-    return initial_weights(layer_sizes, np.random.RandomState(seed), dtype)
 
 
 def some_samples(n_features: int, n_classes: int, n: int = 300) -> Samples:
@@ -51,13 +49,15 @@ def assert_close(a: Weights, b: Weights, tolerance: float) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("layer_sizes", [MNIST_SHAPE, (784, 100, 37, 10)])
+@pytest.mark.parametrize(
+    ("layer_sizes", "biases"), [(MNIST_SHAPE, False), (MNIST_SHAPE, True), ((784, 100, 37, 10), False)]
+)
 def test_the_kernel_trains_on_mnist_as_the_reference_does(
-    mnist: Dataset, layer_sizes: tuple[int, int, int, int], loss: str, dtype: str
+    mnist: Dataset, layer_sizes: tuple[int, int, int, int], biases: bool, loss: str, dtype: str
 ) -> None:
     # Given both engines with the same weights
     samples = mnist.train.first(3000)
-    weights = some_weights(layer_sizes, dtype)
+    weights = some_weights(layer_sizes, dtype, biases=biases)
     compiled, plain = CompiledEngine(weights, loss=loss), NumPyEngine(weights, loss=loss)
 
     # When both train on the same samples, in another order than that of the rows
@@ -75,19 +75,50 @@ def test_the_kernel_trains_on_mnist_as_the_reference_does(
     np.testing.assert_array_equal(compiled.predict(unseen), probabilities.argmax(axis=1))
 
 
+@pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
     "layer_sizes", [(7, 5, 3, 4), (1, 1, 1, 2), (3, 16, 32, 2), (5, 17, 33, 16), (4, 33, 2, 37), (70_000, 3, 4, 3)]
 )
-def test_any_shape_and_dense_negative_features_will_do(layer_sizes: tuple[int, int, int, int], loss: str) -> None:
+def test_any_shape_and_dense_negative_features_will_do(
+    layer_sizes: tuple[int, int, int, int], loss: str, biases: bool
+) -> None:
     samples = some_samples(layer_sizes[0], layer_sizes[3], n=60 if layer_sizes[0] > 1000 else 300)
-    weights = some_weights(layer_sizes)
+    weights = some_weights(layer_sizes, biases=biases)
     compiled, plain = CompiledEngine(weights, loss=loss), NumPyEngine(weights, loss=loss)
     for engine in (compiled, plain):
         engine.train_epoch(samples, 0.3)
         engine.train_epoch(samples, 0.1)
     assert_close(compiled.weights(), plain.weights(), 1e-12)
     np.testing.assert_allclose(compiled.predict_proba(samples), plain.predict_proba(samples), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_is_the_central_difference_of_the_loss(loss: str, biases: bool) -> None:
+    # Given a network and one sample of class 0
+    samples = some_samples(7, 4, n=1)
+    weights = some_weights((7, 5, 3, 4), biases=biases)
+    y = np.eye(4)[0]
+
+    def loss_of(weights: Weights) -> float:
+        (probabilities,) = CompiledEngine(weights, loss=loss).predict_proba(samples)
+        return float(getattr(reference, loss)(probabilities, y))
+
+    # When the kernel takes a step at a learning rate of 1
+    engine = CompiledEngine(weights, loss=loss)
+    engine.train_epoch(samples, 1.0)
+
+    # Then every weight and every bias has lost the derivative of the loss
+    for array, trained in zip(weights, engine.weights(), strict=True):
+        gradient = array - trained
+        for place in np.ndindex(array.shape):
+            kept = array[place]
+            array[place] = kept + 1e-6
+            above = loss_of(weights)
+            array[place] = kept - 1e-6
+            assert gradient[place] == pytest.approx((above - loss_of(weights)) / 2e-6, rel=1e-6, abs=1e-9)
+            array[place] = kept
 
 
 def test_values_of_another_dtype_than_the_weights_are_converted_exactly() -> None:
@@ -155,8 +186,9 @@ def test_no_samples_train_nothing() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("learning_rate", [1.0, 1e3, 1e38, np.inf, np.nan])
-def test_a_network_that_diverges_saturates_or_becomes_nan(learning_rate: float, dtype: str) -> None:
-    engine = CompiledEngine(some_weights((7, 5, 3, 4), dtype), loss="cross_entropy")
+@pytest.mark.parametrize("biases", [False, True])
+def test_a_network_that_diverges_saturates_or_becomes_nan(biases: bool, learning_rate: float, dtype: str) -> None:
+    engine = CompiledEngine(some_weights((7, 5, 3, 4), dtype, biases=biases), loss="cross_entropy")
     samples = some_samples(7, 4)
     engine.train_epoch(samples, learning_rate)
     engine.train_epoch(samples, learning_rate)
@@ -167,7 +199,8 @@ def test_a_network_that_diverges_saturates_or_becomes_nan(learning_rate: float, 
     if not np.isfinite(learning_rate):
         assert rows_of_nan.all()
     # The padding of the second and third matrix, which the sums run over, is still zero.
-    for flat, matrix in zip(engine._W[1:], engine.weights()[1:], strict=True):
+    trained = engine.weights()
+    for flat, matrix in zip(engine._W[1:], (trained.W2, trained.W3), strict=True):
         rows, columns = matrix.shape
         padded = flat.reshape(-1, 16).copy()
         padded[:rows, :columns] = 0
@@ -176,10 +209,11 @@ def test_a_network_that_diverges_saturates_or_becomes_nan(learning_rate: float, 
 
 def test_every_nan_of_the_weights_has_the_same_bits() -> None:
     minus_nan = np.array([0xFFC00001], np.uint32).view(np.float32)[0]
-    weights = some_weights((7, 5, 3, 4), "float32")
-    weights.W1[0, 0] = minus_nan
-    held = CompiledEngine(weights, loss="cross_entropy").weights()
-    assert held.W1.view(np.uint32)[0, 0] == np.array([np.nan], np.float32).view(np.uint32)[0]
+    weights = some_weights((7, 5, 3, 4), "float32", biases=True)
+    for array in weights:
+        array.flat[0] = minus_nan
+    for held in CompiledEngine(weights, loss="cross_entropy").weights():
+        assert held.view(np.uint32).flat[0] == np.array([np.nan], np.float32).view(np.uint32)[0]
 
 
 def with_part(samples: Samples, **parts: Any) -> Samples:

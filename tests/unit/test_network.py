@@ -11,6 +11,7 @@ import scipy.sparse
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import Dataset
+from nn.engine import make_engine
 from nn.errors import InvalidInputError
 from nn.network import DeepNeuralNetwork, print_epoch
 from nn.notebook import notebook_accuracy
@@ -153,12 +154,14 @@ class TestSeed:
 class TestEngines:
     """The readable engine and the compiled one run in the same loop."""
 
-    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
+    @pytest.mark.parametrize("options", [{}, {"rule": "notebook"}, {"biases": True}])
     @pytest.mark.parametrize("loss", ["cross_entropy", "sum_of_squares"])
     @pytest.mark.parametrize("shuffle", [False, True])
-    def test_they_agree(self, train: Samples, validation: Samples, rule: str, loss: str, shuffle: bool) -> None:
+    def test_they_agree(
+        self, train: Samples, validation: Samples, options: dict[str, object], loss: str, shuffle: bool
+    ) -> None:
         compiled, plain = (
-            network(engine=engine, rule=rule, loss=loss, shuffle=shuffle, dtype="float64", epochs=2).fit(
+            network(engine=engine, loss=loss, shuffle=shuffle, dtype="float64", epochs=2, **options).fit(
                 train, validation_set=validation
             )
             for engine in ("compiled", "numpy")
@@ -169,9 +172,40 @@ class TestEngines:
         assert without_time(compiled.history_) == without_time(plain.history_)
 
     def test_rule_and_loss_matter(self, train: Samples) -> None:
-        variants = [{}, {"rule": "notebook"}, {"loss": "sum_of_squares"}]
+        variants = [{}, {"rule": "notebook"}, {"loss": "sum_of_squares"}, {"biases": True}]
 
-        assert len({bits(network(**variant).fit(train)) for variant in variants}) == 3
+        assert len({bits(network(**variant).fit(train)) for variant in variants}) == 4
+
+    @pytest.mark.parametrize("engine", ["compiled", "numpy"])
+    def test_biases_are_trained_from_zero(self, engine: str) -> None:
+        # Given samples without any feature, so that the first layer has nothing but its biases to learn with
+        X, y = np.zeros((40, 3)), np.repeat([0, 1], [30, 10])
+
+        def biases(learning_rate: float) -> list[np.ndarray]:
+            options = {"engine": engine, "dtype": "float64", "epochs": 1, "learning_rate": learning_rate}
+            tensors = network(biases=True, **options).fit(X, y).weights_.tensors
+            return [tensors[name] for name in ("b1", "b2", "b3")]
+
+        # Then they move all, and by as little as the learning rate is small
+        assert all(np.abs(b).min() > 0 for b in biases(0.1))
+        assert all(np.abs(b).max() < 1e-25 for b in biases(1e-30))
+        assert not network(engine=engine, epochs=1).fit(X, y).weights_.has_biases
+
+    def test_the_notebooks_rule_trains_no_biases(self, train: Samples) -> None:
+        trained = network(biases=True, epochs=1).fit(train)
+
+        trained.set_params(biases=False, rule="notebook")
+
+        refusal = "biases is true; allowed: false together with rule notebook, whose update has no biases"
+        with pytest.raises(InvalidInputError, match=refusal):
+            trained.partial_fit(train)
+        fresh = network(biases=True, rule="notebook")
+        with pytest.raises(InvalidInputError, match=refusal):
+            fresh.fit(train)
+        assert not hasattr(fresh, "weights_")
+        for engine in ("compiled", "numpy"):
+            with pytest.raises(InvalidInputError, match=refusal):
+                make_engine(engine, trained.weights_, loss="cross_entropy", rule="notebook")
 
 
 class TestHistory:
@@ -269,14 +303,17 @@ class TestResume:
     """Stopped and resumed, or one epoch at a time: the same bits as in one go."""
 
     @pytest.mark.parametrize("done", [1, 2, 3, 4])
-    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
-    def test_from_each_epoch(self, train: Samples, validation: Samples, shuffle: bool, done: int, rule: str) -> None:
-        whole = network(shuffle=shuffle, rule=rule).fit(train, validation_set=validation)
-        checkpoint = network(shuffle=shuffle, rule=rule, epochs=done).fit(train, validation_set=validation).checkpoint()
+    @pytest.mark.parametrize("options", [{}, {"rule": "notebook"}, {"biases": True}])
+    def test_from_each_epoch(
+        self, train: Samples, validation: Samples, shuffle: bool, done: int, options: dict[str, object]
+    ) -> None:
+        options = {"shuffle": shuffle, **options}
+        whole = network(**options).fit(train, validation_set=validation)
+        checkpoint = network(epochs=done, **options).fit(train, validation_set=validation).checkpoint()
         before = to_safetensors(checkpoint.weights)
         called: list[int] = []
 
-        resumed = network(shuffle=shuffle, rule=rule).fit(
+        resumed = network(**options).fit(
             train,
             validation_set=validation,
             resume_from=checkpoint,
@@ -329,7 +366,7 @@ class TestRefusals:
             ("dtype", "float16", "float32 or float64"),
             ("dtype", np.float32, "float32 or float64"),
             ("engine", "torch", "compiled or numpy"),
-            *[("shuffle", v, "true or false") for v in (1, "yes", None)],
+            *[(name, v, "true or false") for name in ("shuffle", "biases") for v in (1, "yes", None)],
             *[("random_state", v, "an integer from 0 to 4294967295") for v in (-1, 2**32)],
         ],
     )
@@ -369,6 +406,7 @@ class TestRefusals:
             ({"epochs": 3}, "resume_from is '4 epochs'; allowed: at most 3"),
             ({"hidden_layer_sizes": (128, 32)}, r"resume_from is 'W2 of \(64, 128\), float32'; allowed: \(32, 128\)"),
             ({"dtype": "float64"}, r"resume_from is 'W1 of .* float32'; allowed: \(128, 784\), float64"),
+            ({"biases": True}, "resume_from is a checkpoint of W1, W2, W3; allowed: W1, W2, W3, b1, b2, b3"),
         ):
             with pytest.raises(InvalidInputError, match=expected):
                 network(**other).fit(train, resume_from=four)

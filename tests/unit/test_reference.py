@@ -10,27 +10,25 @@ from nn.errors import InvalidInputError
 from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
-from nn.weights import Weights, initial_weights
+from nn.weights import Weights
+from tests.support.networks import some_weights
 
 
-def some_weights(layer_sizes: tuple[int, int, int, int], dtype: str = "float64") -> Weights:
-    return initial_weights(layer_sizes, np.random.RandomState(0), dtype)
-
-
+@pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("layer_sizes", [(7, 5, 3, 4), (3, 4, 6, 2), (2, 1, 1, 3)])
 def test_every_gradient_is_the_central_difference_of_the_loss(
-    loss: str, layer_sizes: tuple[int, int, int, int]
+    loss: str, layer_sizes: tuple[int, int, int, int], biases: bool
 ) -> None:
     # Given a network, a sample with negative features, and its label
-    weights = some_weights(layer_sizes)
+    weights = some_weights(layer_sizes, biases=biases)
     x = np.random.RandomState(1).randn(layer_sizes[0])
     y = np.eye(layer_sizes[3])[1]
 
     def loss_of(weights: Weights) -> float:
         return getattr(reference, loss)(reference.forward(weights, x).A3, y)
 
-    # When each weight in turn is moved up and down a little
+    # When each weight, and each bias, in turn is moved up and down a little
     differences = Weights(*(np.empty_like(W) for W in weights))
     for W, difference in zip(weights, differences, strict=True):
         for place in np.ndindex(W.shape):
@@ -65,6 +63,26 @@ def test_a_step_worked_out_by_hand() -> None:
     np.testing.assert_allclose(weights.W2, [[2 * q]], rtol=1e-15)
     # The error of layer 1 is W2 * -q/2 * a1 (1 - a1) with the old W2 = 0: nothing, so W1 stays.
     np.testing.assert_array_equal(weights.W1, [[0.0, 1.0]])
+
+
+def test_a_step_of_the_biases_worked_out_by_hand() -> None:
+    # Given one node in each hidden layer, one input and two classes
+    weights = Weights(
+        np.array([[1.0]]), np.array([[0.0]]), np.array([[2.0], [0.0]]),
+        np.array([-3.0]), np.array([0.0]), np.array([-1.0, 0.0]),
+    )  # fmt: skip
+
+    # When the network takes a step for x = 3 of class 0, with a learning rate of 8
+    reference.sgd_step(weights, np.array([3.0]), np.array([1.0, 0.0]), learning_rate=8.0, loss="cross_entropy")
+
+    # Then, forward: z1 = 3 - 3 = 0, a1 = 1/2; z2 = 0, a2 = 1/2; z3 = (2/2 - 1, 0) = (0, 0), p = (1/2, 1/2).
+    # Back: the error of the output is (-1/2, 1/2), which b3 gets times -8.
+    np.testing.assert_array_equal(weights.tensors["b3"], [-1.0 + 4.0, -4.0])
+    # The error of layer 2 is 2 * -1/2 * a2 (1 - a2) = -1/4; that of layer 1 is the old W2 = 0 times that.
+    np.testing.assert_array_equal(weights.tensors["b2"], [2.0])
+    np.testing.assert_array_equal(weights.tensors["b1"], [-3.0])
+    # And W2 gets -8 * -1/4 * a1 = 1.
+    np.testing.assert_array_equal(weights.W2, [[1.0]])
 
 
 def test_sum_of_squares_has_no_factor_of_one_half() -> None:

@@ -252,6 +252,7 @@ def test_every_word_reaches_the_job() -> None:
         "limit": 100,
         "initialization": "he_uniform",
         "initial_scale": 0.5,
+        "biases": False,
         "dataset": MNIST_DIGEST,
         "version": 2,
     }

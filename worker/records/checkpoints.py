@@ -46,7 +46,8 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
         layer_sizes: The widths of the job's network (`nn.weights.Weights.layer_sizes`).
 
     Raises:
-        WeightsError: the checkpoint is damaged, or belongs to another job, shape or dtype.
+        WeightsError: the checkpoint is damaged, or belongs to another job, shape or dtype, or has biases where the job
+            has none, or none where it has them.
     """
     line, _, weights = blob.partition(b"\n")
     try:
@@ -66,7 +67,7 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
 def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> None:
     if checkpoint.epochs > job.epochs:
         raise WeightsError(f"the checkpoint has {checkpoint.epochs} epochs; the job has {job.epochs}")
-    difference = misfit(checkpoint.weights, layer_sizes, job.dtype)
+    difference = misfit(checkpoint.weights, layer_sizes, job.dtype, biases=job.biases)
     if difference is not None:
         raise WeightsError(f"the checkpoint has {difference}")
 
