@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,11 +145,14 @@ def _refuse_difference(
         allowed = f"{fields.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
         if own == (None,):
             allowed = f"nothing, as the sweep {earlier.name} began without it"
-        elif isinstance(typed.get(word), bool) and len(own) == 1:
-            names = {True: f"--{word}", False: f"--no-{word}"}
-            field, shown = names[value[0]], Described("given")
-            allowed = f"{names[own[0]]}, as the sweep {earlier.name} began (or leave it out)"
+        elif word in typed and fields.FIELDS[word].is_switch:
+            field, shown = _switches(word, value), Described("given")
+            allowed = f"{_switches(word, own)}, as the sweep {earlier.name} began (or leave it out)"
         raise InvalidInputError(field, shown, allowed)
+
+
+def _switches(word: str, values: Sequence[bool]) -> str:
+    return " and ".join(fields.flag(word if on else f"no_{word}") for on in values)
 
 
 def _spelled(word: str, typed: Mapping[str, object], spec: str | None) -> str:

@@ -15,6 +15,7 @@ from nn.weights import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
 from tests.support.redis_server import RedisServer
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 
@@ -120,6 +121,31 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
     assert diverged["status"] == "diverged"
     assert diverged["error"]
     assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())[1]["diverged"] == 1
+
+
+def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specification(command_line: CommandLine) -> None:
+    rest = ("--learning-rate", "0.03", "--epochs", "1", "--limit", "50")
+    axes = ("--hidden", "8,4", "--hidden", "16,8", "--shuffle", "--no-shuffle")
+    command_line.run("sweep", "--seeds", "0", "--seeds", "1", *axes, *rest, "--name", "a")
+
+    wanted = sweep_of(
+        seeds=(0, 1), learning_rates=0.03, epochs=1, limit=50, hidden=("8,4", "16,8"), shuffle=(True, False)
+    )
+    manifest = json.loads((command_line.sweep("a") / "sweep.json").read_text())
+    assert manifest["jobs"] == [job.key for job in wanted.jobs(manifest["dataset"])]
+    assert {row["job"] for row in command_line.rows("a")} == set(manifest["jobs"])
+
+    # The same, but with one size of hidden layers: every job has been trained.
+    done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--hidden", "8,4", "--name", "b")
+    assert "jobs 4, accepted 4, attempts 0, reused 4," in done.stdout
+    began = "as the sweep a began (or leave it out)"
+    for words, sentence in {
+        ("--shuffle",): f"--shuffle is given; allowed: --shuffle and --no-shuffle, {began}",
+        ("--hidden", "16,8"): f"--hidden is '16,8'; allowed: 8,4 and 16,8, {began}",
+        ("--hidden", "8,4", "--hidden", "9,8"): f"--hidden is '8,4 and 9,8'; allowed: 8,4 and 16,8, {began}",
+    }.items():
+        done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
+        assert done.stderr == f"orchestrator: {sentence}\n"
 
 
 @pytest.mark.slow(reason="runs a dozen commands")
