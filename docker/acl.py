@@ -21,6 +21,7 @@ QUEUE = "~seedsweep ~seedsweep\x06\x16?"
 QUEUE_ROUTE = "~_kombu.binding.seedsweep ~_kombu.binding_permanent.seedsweep"
 #: Messages that workers hold and have not acknowledged, and the times of their leases.
 HELD = "~seedsweep:unacked ~seedsweep:unacked_index"
+RECEIPTS = "~seedsweep:withdrawn:*"
 RESULTS = "~celery-task-meta-*"
 #: A result is also published on a channel with the name of its key.
 RESULT_CHANNELS = "&celery-task-meta-*"
@@ -91,6 +92,9 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         LOAD_SCRIPTS,
         ("sadd smembers", QUEUE_ROUTE),
         (f"{READ_LIST} lpush lrem llen", QUEUE),
+        # Messages are withdrawn by a script, which keeps receipts in case its answer is lost.
+        ("sadd sismember expire unlink", RECEIPTS),
+        ("eval", f"{QUEUE} {RECEIPTS}"),
         (SCAN_HASH, "%R~seedsweep:unacked"),
         # Cancelling stores a state, by the script that never overwrites a success.
         (f"{READ_STRING} set del evalsha", RESULTS),

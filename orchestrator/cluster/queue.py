@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 import redis
 from celery import Celery
@@ -12,6 +13,7 @@ from kombu.transport.redis import Channel
 
 from worker.job import Job
 from worker.messages import MAX_HELD_BYTES, MAX_TASK_BYTES, QUEUE, UNACKED, signature
+from worker.records.store import key
 from worker.redis.bounded import chunks, read_items, scan_values
 from worker.redis.waiting import Policy
 
@@ -19,6 +21,24 @@ from worker.redis.waiting import Policy
 BATCH = 500
 #: The lists of the queue: kombu uses one per priority.
 LISTS = [f"{QUEUE}{Channel.sep}{step}" if step else QUEUE for step in Channel.priority_steps]
+
+#: Seconds after which the receipts of a withdrawal expire, if its orchestrator was killed: longer than any outage that
+#: somebody waits for.
+RECEIPT_SECONDS = 86_400
+
+#: Removes messages, and returns for each whether it was removed, now or by an earlier try whose answer was lost.
+#: KEYS[1]: a list of the queue. KEYS[2]: the receipts, a set of hashes. ARGV[1]: seconds to keep them; then messages.
+_WITHDRAW = """
+local removed = {}
+for i = 2, #ARGV do
+    local hash = redis.sha1hex(ARGV[i])
+    -- By value, so that a message which a worker has taken meanwhile changes nothing.
+    if redis.call('LREM', KEYS[1], 1, ARGV[i]) > 0 then redis.call('SADD', KEYS[2], hash) end
+    removed[i - 1] = redis.call('SISMEMBER', KEYS[2], hash)
+end
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+return removed
+"""
 
 
 class Queue:
@@ -77,27 +97,27 @@ class Queue:
         """
         wanted = frozenset(task_ids)
         withdrawn: set[str] = set()
+        receipts = key("withdrawn", uuid.uuid4().hex)
         for name in LISTS:
-            # Repeated until a pass finds no wanted message: if a command is retried because its answer was lost, the
-            # number of removed messages, and thus the offset of the next chunk, is unknown.
-            while self._withdraw_from(name, wanted, withdrawn):
+            # Repeated until a pass finds no wanted message: who removes other messages meanwhile shifts the rest.
+            while self._withdraw_from(name, wanted, withdrawn, receipts):
                 pass
+        if withdrawn:
+            self._client.unlink(receipts)
         return withdrawn
 
-    def _withdraw_from(self, name: str, wanted: frozenset[str], withdrawn: set[str]) -> bool:
+    def _withdraw_from(self, name: str, wanted: frozenset[str], withdrawn: set[str], receipts: str) -> bool:
         """Go through a list once, adding to `withdrawn`; return whether it held a wanted message."""
         found = False
         start = 0
         while chunk := self._read(name, start):
-            ours = [(item, task_id) for item in chunk if (task_id := _task_id(item)) in wanted]
-            found = found or bool(ours)
-            with self._client.pipeline(transaction=False) as pipeline:
-                for item, _ in ours:
-                    # Removed by value, so that a message which a worker has taken meanwhile changes nothing.
-                    pipeline.lrem(name, 1, cast("str", item))
-                removed = pipeline.execute()
-            withdrawn.update(task_id for (_, task_id), count in zip(ours, removed, strict=True) if count)
-            start += len(chunk) - sum(removed)
+            start += len(chunk)
+            ours = [item for item in chunk if _task_id(item) in wanted]
+            if ours:
+                found = True
+                removed: Any = self._client.eval(_WITHDRAW, 2, name, receipts, RECEIPT_SECONDS, *ours)
+                withdrawn.update(_task_id(item) for item, count in zip(ours, removed, strict=True) if count)
+                start -= sum(removed)
         return found
 
     def _read(self, name: str, start: int) -> list[bytes]:

@@ -155,9 +155,12 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
     kept = session.keep_own()
-    reused = session.reuse_siblings() if reuse else 0
+    unreadable: list[str] = []
+    reused = session.reuse_siblings(unreadable.append) if reuse else 0
     with display(session.jobs, session.rows) as progress:
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}")
+        for sentence in unreadable:
+            progress.message(sentence)
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
         if reused:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -17,30 +16,43 @@ _KEY_START = len('{"job":"')
 _KEY = slice(_KEY_START, _KEY_START + 64)
 
 
-def sibling_results(folder: SweepFolder, wanted: Mapping[str, Job]) -> Iterator[tuple[Row, SweepFolder]]:
+def sibling_results(
+    folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]
+) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    Rows whose weights are missing or damaged are skipped, and so are sweeps that cannot be read: they were not asked
-    for, and their jobs can be trained instead.
+    Rows whose weights are missing or damaged are skipped, and so are sweeps that cannot be read, with a message: they
+    were not asked for, and their jobs can be trained instead.
 
     Args:
         folder: The folder of the sweep that needs results.
         wanted: The jobs without a result, by key.
+        tell: Shows a message to the user.
     """
-    missing = {key.encode() for key in wanted}
+    missing = dict(wanted)
     for other in _siblings(folder):
-        with contextlib.suppress(SweepUnreadableError):
-            for line in other.lines():
-                if not missing:
-                    return
-                # Every line begins with the job key, so most lines are skipped without parsing them.
-                if line[_KEY] not in missing:
-                    continue
-                row = _usable(line, other)
-                # A forged line may have two keys; JSON takes the last one.
-                if row is not None and row.job.encode() in missing and row.is_of(wanted[row.job]):
-                    missing.remove(row.job.encode())
-                    yield row, other
+        try:
+            for row in _rows(other, missing):
+                del missing[row.job]
+                yield row, other
+        except SweepUnreadableError as error:
+            tell(f"The results of the sweep {other.name} are not reused: {error}")
+        if not missing:
+            return
+
+
+def _rows(other: SweepFolder, missing: Mapping[str, Job]) -> Iterator[Row]:
+    """Yield the usable rows of the missing jobs; the caller removes each job from them."""
+    for line in other.lines():
+        if not missing:
+            return
+        # Every line begins with the job key, so most lines are skipped without parsing them.
+        if line[_KEY].decode(errors="replace") not in missing:
+            continue
+        row = _usable(line, other)
+        # A forged line may have two keys; JSON takes the last one.
+        if row is not None and row.job in missing and row.is_of(missing[row.job]):
+            yield row
 
 
 def _siblings(folder: SweepFolder) -> list[SweepFolder]:

@@ -60,10 +60,14 @@ class Session:
                 self._note(row)
         return len(self.rows)
 
-    def reuse_siblings(self) -> int:
-        """Take the results of other sweeps in the same output folder; return the number of results."""
+    def reuse_siblings(self, tell: Callable[[str], None]) -> int:
+        """Take the results of other sweeps in the same output folder; return the number of results.
+
+        Args:
+            tell: Shows a message to the user.
+        """
         count = 0
-        for row, other in sibling_results(self.folder, dict(self.missing)):
+        for row, other in sibling_results(self.folder, dict(self.missing), tell):
             with self.interruption.shield():
                 self.folder.take_weights(other, str(row.weights_sha256))
                 self._keep(row.model_copy(update={"reused_from": row.reused_from or other.name}))

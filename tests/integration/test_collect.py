@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import pytest
 
@@ -24,7 +24,9 @@ from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.health import check
 from worker.job import Job
-from worker.redis.waiting import Once
+from worker.redis.waiting import Once, WaitingRedis
+
+T = TypeVar("T")
 
 
 class Recorder:
@@ -92,6 +94,29 @@ def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cl
 
     assert view.queue.messages() == {job.key for job in jobs}
     assert cluster.server.client().llen("seedsweep") < 3
+
+
+class TwiceAtFirst:
+    """A policy that runs each command again, as the retry does whose first answer was lost."""
+
+    def run(self, command: Callable[[], T]) -> T:
+        command()
+        return command()
+
+
+def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Cluster, view: ClusterView) -> None:
+    # Given queued jobs of two sweeps, in more messages than one command reads
+    jobs = list(jobs_by_key(400).values())
+    view.queue.submit(jobs)
+    ours = {job.key for job in jobs[::2]}
+    # When those of one are withdrawn, and every command is repeated
+    client = WaitingRedis(cluster.server.client(), TwiceAtFirst())
+    withdrawn = Queue(view.app, client, Once()).withdraw(ours)
+    # Then it says so, the others stay as they were, and it leaves nothing behind
+    assert withdrawn == ours
+    left = [json.loads(message)["headers"]["id"] for message in cluster.server.client().lrange("seedsweep", 0, -1)]
+    assert left[::-1] == [job.key for job in jobs[1::2]]
+    assert cluster.server.client().keys("seedsweep*") == [b"seedsweep"]
 
 
 def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: ClusterView) -> None:

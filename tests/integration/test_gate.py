@@ -75,6 +75,25 @@ def test_a_retry_after_a_lost_process_passes(cluster: Cluster) -> None:
     assert read(passed)["headers"]["eta"] is not None
 
 
+def test_a_message_that_is_taken_without_waiting_passes_the_gate_too(cluster: Cluster) -> None:
+    # Given a message with a forged header, ahead of a valid one
+    cluster.submit(make_job())
+    raw = taken(cluster)
+    forged = json.loads(raw)
+    forged["headers"]["expires"] = "2000-01-01T00:00:00+00:00"
+    client = cluster.server.client()
+    client.rpush(QUEUE, raw, json.dumps(forged))
+    # When somebody takes a message from the queue without waiting for one, as kombu allows
+    with cluster.app.connection_for_read() as connection:
+        message = connection.default_channel.basic_get(QUEUE, no_ack=True)
+        assert message is not None
+        assert message.headers["id"] == make_job().key
+        assert message.headers["expires"] is None
+        assert connection.default_channel.basic_get(QUEUE, no_ack=True) is None
+    # Then the forged one is gone
+    assert client.llen(QUEUE) == 0
+
+
 def test_nothing_passes_where_nothing_is_expected(cluster: Cluster) -> None:
     cluster.submit(make_job())
     raw = taken(cluster)

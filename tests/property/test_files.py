@@ -278,7 +278,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
 def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: bytes) -> None:
     (made(tmp_path).path / "results.jsonl").write_bytes(content)
     wanted = {JOB.key: JOB, SWEPT.key: SWEPT}
-    found = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted)), error=SeedsweepError)
+    found = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted, str)), error=SeedsweepError)
     assert found is not None
     assert len({row.job for row, _ in found}) == len(found)
     assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in found)

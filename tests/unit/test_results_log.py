@@ -148,7 +148,8 @@ def test_a_results_file_that_cannot_be_read_is_not_an_empty_one() -> None:
                 read()
 
 
-def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse() -> None:
+def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:
+    said: list[str] = []
     wanted = {job.key: job for job in JOBS}
     with public_folder() as output:
         for name in ("b", "c"):
@@ -157,5 +158,7 @@ def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse() -> None:
             other.append(row(JOBS[0]))
         (output / "c" / "results.jsonl").chmod(0)
         with without_privileges():
-            found = list(sibling_results(SweepFolder(output, "a"), wanted))
+            found = list(sibling_results(SweepFolder(output, "a"), wanted, said.append))
     assert [(row.job, other.name) for row, other in found] == [(JOBS[0].key, "b")]
+    path = output / "c" / "results.jsonl"
+    assert said == [f"The results of the sweep c are not reused: {path} cannot be read: Permission denied"]

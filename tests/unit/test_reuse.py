@@ -26,7 +26,7 @@ def test_results_of_other_sweeps_are_found_with_their_weights(tmp_path: Path) ->
     # When another sweep asks for both jobs, it gets what is whole.
     folder = made(tmp_path, "new")
     wanted = {job.key: job for job in JOBS}
-    found = list(sibling_results(folder, wanted))
+    found = list(sibling_results(folder, wanted, pytest.fail))
     assert [(reused.job, source.name) for reused, source in found] == [(JOBS[0].key, "other")]
 
     # And the weights are the same file's bytes, also after the other sweep is gone.
@@ -54,7 +54,7 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
         with (other.path / "results.jsonl").open("a") as file:
             file.write(each.line().replace("{", first, 1))
     # Then the row that is wanted is found, once.
-    found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS})
+    found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS}, pytest.fail)
     assert [reused.job for reused, _ in found] == [JOBS[1].key]
 
 
@@ -80,7 +80,7 @@ def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Pa
     wanted = {job.key: job for job in JOBS}
     run = Session(folder, wanted, Place(Settings()), "bundled")
     assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
-    assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted)] == [JOBS[1].key]
+    assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted, pytest.fail)] == [JOBS[1].key]
 
 
 def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
     other = made(tmp_path, "other")
     other.append(lost_row(JOBS[1], "failed", "it broke"))
 
-    assert list(sibling_results(folder, {job.key: job for job in JOBS})) == []
+    assert list(sibling_results(folder, {job.key: job for job in JOBS}, pytest.fail)) == []

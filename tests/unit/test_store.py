@@ -56,6 +56,13 @@ def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> Non
     assert store.mismatches([JOB, "0" * 64]) == {JOB: [found]}
 
 
+def test_a_mismatch_that_is_stored_twice_because_an_answer_was_lost_is_one(store: Store) -> None:
+    store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
+    for _ in range(2):
+        assert not store.compare_with_first(JOB, "2" * 64, f"{JOB}.verify", "third@host")
+    assert len(store.mismatches([JOB])[JOB]) == 1
+
+
 def test_a_verification_is_compared_and_never_becomes_the_first(store: Store, client: redis.Redis) -> None:
     assert store.compare_with_first(JOB, "1" * 64, f"{JOB}.verify", "first@host")
     assert client.keys("*") == []

@@ -133,14 +133,30 @@ class GuardedClient(redis.Redis):
         if command_name != "BRPOP" or not reply:
             return reply
         name, raw = reply
-        # Kombu appends a separator and the priority to the name of a list.
-        source = name.decode(errors="replace").rsplit(GuardedChannel.sep, 1)[0]
-        read = admitted(source, raw)
+        read = admitted(_queue_of(name.decode(errors="replace")), raw)
         return None if read is None else (name, read)
+
+    def rpop(self, name: Any, count: Any = None) -> Any:
+        """Return the next valid message of a list; None if there is none.
+
+        Workers block with BRPOP. Kombu takes messages this way where somebody asks for one without waiting.
+        """
+        if count is not None:
+            raise NotImplementedError("the gate takes one message at a time")
+        while True:
+            raw: Any = super().rpop(name)
+            read = admitted(_queue_of(name), raw) if raw else None
+            if read is not None or not raw:
+                return read
 
     def pubsub(self, **options: Any) -> GuardedPubSub:
         """Return a subscriber behind the gate."""
         return GuardedPubSub(self.connection_pool, **options)
+
+
+def _queue_of(name: str) -> str:
+    # Kombu appends a separator and the priority to the name of a list.
+    return name.rsplit(GuardedChannel.sep, 1)[0]
 
 
 class GuardedPubSub(redis.client.PubSub):

@@ -20,6 +20,8 @@
 | seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | see below             |
 | seedsweep:sweep:<name>          | hash   | manifest, marks, times    | orchestrator          | `result_expires`      |
 | seedsweep:sweeps                | set    | names of sweeps           | orchestrator          | `result_expires`      |
+| seedsweep:withdrawn:<random>    | set    | hashes of messages that   | orchestrator          | after the withdrawal, |
+|                                 |        | were withdrawn            |                       | or a day              |
 | seedsweep:workers               | hash   | JSON, `records.presence`  | worker, at each       | 10 leases after the   |
 |                                 |        |                           | heartbeat             | last worker           |
 
