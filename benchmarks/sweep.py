@@ -70,7 +70,7 @@ def run_sweep(arguments: list[str], folder: Path) -> dict[str, float]:
     rows = [json.loads(line) for line in (folder / "bench" / "results.jsonl").read_text().splitlines()]
     spans = []
     for row in rows:
-        end = arrived[row["seed"], row["learning_rate"]]
+        end = arrived[row["seed"], row["options"]["learning_rate"]]
         spans.append((end - sum(row["epoch_seconds"]), end))
     return split(spans, cores, wall, begun)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +31,10 @@ PRINTED, TRUE = "#c0392b", "#2471a3"
 RATES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 
 
-def draw(notebook: list[Row], networks: list[Network], by_rate: dict[float, list[Row]], folder: Path) -> None:
-    """Write all pictures.
-
-    Args:
-        notebook: The rows of the notebook's rule.
-        networks: Each of those networks before and after training, in the same order.
-        by_rate: The rows of backpropagation by learning rate.
-        folder: The folder for the SVG files.
-    """
+def save(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a picture in the page's style, and write it as an SVG file."""
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-        _save(_printed(notebook, networks), folder / "notebook-printed.svg")
-        _save(_distribution(by_rate), folder / "backprop-distribution.svg")
-        _save(_curves(by_rate), folder / "backprop-curves.svg")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        draw().savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _figure(columns: int, width: float, height: float) -> tuple[Figure, Any]:
@@ -54,7 +42,7 @@ def _figure(columns: int, width: float, height: float) -> tuple[Figure, Any]:
     return figure, figure.subplots(1, columns)
 
 
-def _printed(rows: list[Row], networks: list[Network]) -> Figure:
+def printed(rows: list[Row], networks: list[Network]) -> Figure:
     """Plot printed and true accuracy of every network, and the printed one over the epochs."""
     figure, (left, right) = _figure(2, 9, 3.6)
     printed = np.array(
@@ -76,7 +64,7 @@ def _printed(rows: list[Row], networks: list[Network]) -> Figure:
     return figure
 
 
-def _distribution(by_rate: dict[float, list[Row]]) -> Figure:
+def distribution(by_rate: dict[float, list[Row]]) -> Figure:
     """Plot the final accuracy of every seed: as it is, and relative to the mean of its learning rate."""
     figure, (left, right) = _figure(2, 9, 3.6)
     finals = {rate: 100 * np.array([row.validation_accuracy[-1] for row in rows]) for rate, rows in by_rate.items()}
@@ -102,7 +90,7 @@ def _sideways(count: int) -> NDArray[np.floating]:
     return ((np.arange(count) * golden) % 1 - 0.5) * 0.5
 
 
-def _curves(by_rate: dict[float, list[Row]]) -> Figure:
+def curves(by_rate: dict[float, list[Row]]) -> Figure:
     """Plot the mean and range of the accuracy over the epochs at each learning rate."""
     figure, axes = _figure(1, 6, 3.8)
     for (rate, rows), color in zip(by_rate.items(), RATES, strict=False):

@@ -116,7 +116,7 @@ def networks_list(networks: list[Network]) -> str:
         f"{constants[1]} after.",
         f"{kept} of {count} networks predict the same class most often before and after training.",
     )
-    return _listed(items)
+    return listed(items)
 
 
 def _largest_share(forward: Forward) -> float:
@@ -127,7 +127,8 @@ def _is_constant(forward: Forward) -> bool:
     return int(np.count_nonzero(forward.of_each)) == 1
 
 
-def _listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
+    """Return a Markdown list."""
     return "".join(f"- {item}\n" for item in items)
 
 
@@ -180,7 +181,8 @@ def seeds_list(by_rate: dict[float, list[Row]]) -> str:
         f"on average ({np.min(pairs):+.2f} to {np.max(pairs):+.2f}).",
         "The correlation over the seeds between the accuracy after the first epoch and after the last, by learning "
         f"rate ({rates}): {', '.join(f'{value:+.2f}' for value in later)}.",
-        f"The best network of all: learning rate {best.learning_rate:g}, seed {best.seed}, job `{best.job[:12]}`, "
-        f"{percent(best.validation_accuracy[-1])} %. The worst: {percent(float(final.min()))} %.",
+        f"The best network of all: learning rate {best.options.learning_rate:g}, seed {best.seed}, "
+        f"job `{best.job[:12]}`, {percent(best.validation_accuracy[-1])} %. "
+        f"The worst: {percent(float(final.min()))} %.",
     )
-    return _listed(items)
+    return listed(items)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import Option, columns
+from nn.options.describe import Option, label, shown
 from nn.options.network import MAX_EPOCHS, NetworkOptions, Seed
 from nn.options.validation import invalid_input
 
@@ -113,13 +113,20 @@ class Job(Configuration):
             raise InvalidInputError("version", job.version, _VERSIONS)
         return job
 
+    def words(self, varying: Collection[str] = ()) -> str:
+        """Return the job as words: `seed=3 learning_rate=0.01 hidden=32,16`. `orchestrator show` takes the same words.
+
+        Args:
+            varying: Options to name first, also at their defaults. The others are named where they differ from them.
+        """
+        fields = NetworkOptions.model_fields
+        others = [name for name, info in fields.items() if info.is_required() or getattr(self, name) != info.default]
+        told = dict.fromkeys((*(name for name in fields if name in varying), *others))
+        return " ".join((f"seed={self.seed}", *(_word(name, getattr(self, name)) for name in told)))
+
     def __str__(self) -> str:
-        """Return the values that tell this job from others in its sweep, for logs and Flower."""
-        options = self.options
-        always = columns(NetworkOptions)
-        others = [name for name in options if options[name] != NetworkOptions.model_fields[name].default]
-        pairs = {"seed": self.seed, **{name: options[name] for name in dict.fromkeys((*always, *others))}}
-        return ", ".join(f"{name}={_shown(value)}" for name, value in pairs.items())
+        """Return the job for logs: its seed, and what differs from the defaults."""
+        return self.words()
 
 
 def current_version(dtype: object) -> int:
@@ -127,8 +134,9 @@ def current_version(dtype: object) -> int:
     return 2 if dtype == "float64" else 1
 
 
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _word(name: str, value: object) -> str:
+    text = "none" if value is None else shown(NetworkOptions.model_fields[name], value)
+    return f"{label(NetworkOptions, name)}={text}"
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.

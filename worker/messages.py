@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError
 from worker.job import MAX_ATTEMPTS, Job, is_task_of, task_id
+from worker.text import one_line
 
 #: The name of the Celery task, which every message carries.
 TRAIN = "worker.tasks.train"
@@ -27,6 +29,8 @@ REPLIES = f"reply.{CONTROL}"
 #: The exchange of Celery's events.
 EVENTS = "seedsweep.ev"
 
+#: The longest description of a job that a message carries for Flower, in characters.
+MAX_DESCRIPTION = 1000
 #: The longest message of a job that is accepted, in bytes. The longest valid one has about 3,000.
 MAX_TASK_BYTES = 16_384
 #: The longest such message as kombu stores it while a worker holds it: encoded again, with its exchange and queue.
@@ -36,7 +40,7 @@ MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
 MAX_RETRY_AHEAD = timedelta(seconds=60)
 
 
-def signature(app: Celery, job: Job, *, label: str | None = None) -> Signature:
+def signature(app: Celery, job: Job, *, label: str | None = None, varying: Collection[str] = ()) -> Signature:
     """Return the message that runs a job. `signature(app, job).apply_async()` queues it.
 
     Args:
@@ -44,14 +48,20 @@ def signature(app: Celery, job: Job, *, label: str | None = None) -> Signature:
         job: What to train.
         label: The label of a verification task, which trains the job again and compares; None for the job's own task.
             The task id is `worker.job.task_id(job, label)`.
+        varying: The options that vary in the job's sweep; Flower shows them.
     """
     return app.tasks[TRAIN].signature(
         kwargs={"job": job.model_dump(mode="json")},
         task_id=task_id(job, label),
         # Flower and the logs show these instead of the arguments.
         argsrepr="",
-        kwargsrepr=str(job),
+        kwargsrepr=_line(job.words(varying)),
     )
+
+
+def _line(text: str) -> str:
+    """Return a text as one line that the model `Line` accepts."""
+    return one_line(text).encode("ascii", "backslashreplace").decode()[:MAX_DESCRIPTION]
 
 
 def accept(task_id: str, job: Any) -> Job:

@@ -21,6 +21,8 @@ from nn.samples import Samples, is_packed_bytes, pack_bytes, unpack_bytes
 
 #: The digest of MNIST, which the sources `bundled` and `openml` must have.
 MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
+#: The pixels of an image of MNIST.
+MNIST_FEATURES = 784
 
 #: The folder of MNIST's four files in this package.
 BUNDLED = Path(__file__).parent.parent / "data"

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Base = TypeVar("Base", bound=BaseModel)
+#: A float is shown with at least so many significant digits, trailing zeros left out.
+DIGITS = 6
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 
@@ -26,13 +27,15 @@ class Option:
     Attributes:
         word: The option's name in flags and TOML files, where it differs from the field's name.
         values: The values that a sweep tries by default, where it varies the option by default.
-        column: Whether rows, leaderboards and the names of jobs always show the option.
+        always: Whether the line that says what configurations have in common names the option also at its default.
+        none: What tables and sentences show for None.
         allowed: The values that are allowed, as the end of a sentence, where type and bounds do not tell.
     """
 
     word: str | None = None
     values: tuple[Any, ...] = ()
-    column: bool = False
+    always: bool = False
+    none: str = "none"
     allowed: str | None = None
 
 
@@ -51,37 +54,34 @@ def heading(model: type[BaseModel], name: str) -> str:
     return model.model_fields[name].title or name.replace("_", " ")
 
 
-def columns(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the options that rows, leaderboards and the names of jobs always show."""
-    return tuple(name for name, info in model.model_fields.items() if option(info).column)
+def label(model: type[BaseModel], name: str) -> str:
+    """Return an option's name in `NAME=VALUE`, with one value."""
+    return name if option(model.model_fields[name]).values else word(model, name)
 
 
-def axes(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the options that a sweep varies by default."""
-    return tuple(name for name, info in model.model_fields.items() if option(info).values)
+def shown(info: FieldInfo, value: object, digits: int | None = None) -> str:
+    """Return an option's value as tables and sentences show it. Different values are never shown alike.
 
-
-def with_columns(base: type[Base], model: type[BaseModel]) -> type[Base]:
-    """Return a subclass of a model that has the columns of a model of options as further fields.
-
-    An option's default becomes its field's default: what was stored before the option existed means the default.
+    Args:
+        info: The option.
+        value: One of its values.
+        digits: The significant digits of a float, from `digits_of`; None for `DIGITS`, or, where these do not tell the
+            value, as many as it takes.
     """
-    infos = {name: model.model_fields[name] for name in columns(model)}
-    fields: dict[str, Any] = {
-        name: (Annotated[info.annotation, option(info), *info.metadata], ... if info.is_required() else info.default)
-        for name, info in infos.items()
-    }
-    return create_model(f"{base.__name__}With{model.__name__}", __base__=base, **fields)
+    if value is None:
+        return option(info).none
+    if not isinstance(value, float):
+        return written(value)
+    text = f"{value:.{digits or DIGITS}g}"
+    return text if digits is not None or float(text) == value else repr(value)
 
 
-def named(model: type[BaseModel], values: object) -> str:
-    """Return the options that vary, with the values that they have as attributes of an object: `learning rate 0.1`."""
-    return ", ".join(f"{heading(model, name)} {shown(getattr(values, name))}" for name in axes(model))
-
-
-def shown(value: object) -> str:
-    """Return an option's value for people: a float with at most six digits."""
-    return f"{value:g}" if isinstance(value, float) else written(value)
+def digits_of(values: Iterable[object]) -> int:
+    """Return with how many significant digits to show some floats, so that no two of them look alike."""
+    floats = {value for value in values if isinstance(value, float)}
+    return next(
+        digits for digits in range(DIGITS, 18) if len({f"{value:.{digits}g}" for value in floats}) == len(floats)
+    )
 
 
 def help_text(model: type[BaseModel], name: str) -> str:

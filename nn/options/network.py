@@ -35,28 +35,40 @@ class NetworkOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: Annotated[float, Option(word="learning_rates", values=(0.003, 0.01, 0.03, 0.1), column=True)] = (
-        Field(gt=0, allow_inf_nan=False, description="Learning rates.")
+    learning_rate: Annotated[float, Option(word="learning_rates", values=(0.003, 0.01, 0.03, 0.1))] = Field(
+        gt=0, allow_inf_nan=False, description="Learning rates."
     )
-    epochs: Annotated[int, Option(column=True)] = Field(
+    epochs: Annotated[int, Option(always=True)] = Field(
         default=10, ge=1, le=MAX_EPOCHS, description="Passes over the training samples."
     )
     hidden_layer_sizes: Annotated[tuple[Width, Width], Option(word="hidden")] = Field(
         default=(128, 64), title="hidden layers", description="Widths of the two hidden layers."
     )
-    rule: Literal["backprop", "notebook"] = Field(default="backprop", description="Update rule.")
+    rule: Annotated[Literal["backprop", "notebook"], Option(always=True)] = Field(
+        default="backprop", description="Update rule."
+    )
     loss: Loss = Field(default="cross_entropy", description="Loss function.")
     dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
     shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
     engine: Literal["compiled", "numpy"] = Field(
         default="compiled", description="Implementation of the training; only compiled is exact on every CPU."
     )
-    limit: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only.")
+    limit: Annotated[int | None, Option(always=True, none="all samples")] = Field(
+        default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only."
+    )
     initialization: Initialization = Field(default="notebook", description="Distribution of the initial weights.")
     initial_scale: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="Factor by which all initial weights are multiplied."
     )
     biases: bool = Field(default=False, description="Give every node a bias, which is zero at the start.")
+
+    def layers(self, n_features: int, n_classes: int) -> tuple[int, ...]:
+        """Return the widths of the network's layers for samples with so many features and classes."""
+        return (n_features, *self.hidden_layer_sizes, n_classes)
+
+
+#: The options that `NetworkOptions.layers` depends on.
+SHAPE = frozenset({"hidden_layer_sizes"})
 
 
 def check_options(**values: Any) -> None:

@@ -1,37 +1,26 @@
-"""Opens a sweep folder by its path or its name, and finds one of its jobs with its row and its weights.
-
-A job is named by a prefix of its key, by `SEED:LEARNING_RATE`, or by its seed alone where that leaves no doubt.
-"""
+"""Opens a sweep folder by its path or its name, and finds one of its jobs with its row and its weights."""
 
 from __future__ import annotations
 
 import errno
-import math
-import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nn.datasets.idx import N_CLASSES
-from nn.errors import InvalidInputError, WeightsError
+from nn.errors import WeightsError
 from nn.weights import Weights, load, misfit
 from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.selection import pick_one
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest, is_name
 from worker.job import Job
 
-_KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-#: As numbers are printed: the key prefix 007 is not the seed 7.
-_SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
-_COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<learning_rate>[0-9.eE+-]{1,30})", re.ASCII)
-JOB_WORDS = "a seed, SEED:LEARNING_RATE such as 3:0.01, or the first digits of a job's key"
 #: The system's errors for a path that leads nowhere, or that cannot be a path.
 _NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
-#: How many jobs a message lists as examples.
-_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -83,27 +72,29 @@ def _is_sweep(folder: Path) -> bool:
         raise SweepUnreadableError(folder, error) from None
 
 
-def trained_job(folder: SweepFolder, chosen: str | None = None) -> TrainedJob:
+def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
     """Return a job of a sweep with its row and its weights.
 
     Args:
         folder: The sweep's folder.
-        chosen: The job, see `find_job`; None for the best seed of the leaderboard's first configuration.
+        words: Name the job (`orchestrator.analysis.selection`); none for the best seed of the leaderboard's first
+            configuration.
 
     Raises:
         SweepNotFoundError: the folder contains no sweep, or no result yet.
         SweepUnreadableError: the folder cannot be read.
-        InvalidInputError: `chosen` names no job of the sweep, or more than one.
+        InvalidInputError: the words name no job of the sweep, or more than one.
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
-    key = _best(folder, jobs, rows) if chosen is None else find_job(folder.name, jobs, chosen)
+    key = pick_one(folder.name, jobs, words) if words else _best(manifest, folder.name, jobs, rows)
     row = rows.get(key)
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
-        raise WeightsError(f"Job {key[:12]} ({jobs[key]}) has no weights: {why}")
+        words = jobs[key].words(manifest.specification.axes)
+        raise WeightsError(f"Job {key[:12]} ({words}) has no weights: {why}")
     return TrainedJob(manifest, jobs[key], row, _weights(folder, jobs[key], row.weights_sha256))
 
 
@@ -119,53 +110,12 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
     return weights
 
 
-def _best(folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    first = leaderboard(jobs.values(), rows)[0]
+def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
+    first = leaderboard(jobs.values(), rows, manifest.specification.data).standings[0]
     if first.best_seed is None:
-        raise SweepNotFoundError(f"The sweep {folder.name} has no result yet")
-    coordinates = (first.best_seed, first.learning_rate)
-    return next(key for key, job in jobs.items() if (job.seed, job.learning_rate) == coordinates)
-
-
-def find_job(sweep: str, jobs: Mapping[str, Job], chosen: str) -> str:
-    """Return the key of the job that a user named.
-
-    Digits that are a seed of the sweep name the seed, also where a key begins with them.
-
-    Args:
-        sweep: The sweep's name, for messages.
-        jobs: The sweep's jobs, by key.
-        chosen: A seed, `SEED:LEARNING_RATE`, or a prefix of a key.
-
-    Raises:
-        InvalidInputError: no job is named so, or more than one.
-    """
-    if _SEED.fullmatch(chosen):
-        of_seed = [key for key, job in jobs.items() if job.seed == int(chosen)]
-        if of_seed:
-            return _only(jobs, of_seed, chosen, f"{len(of_seed)} jobs have the seed {chosen}")
-    if match := _COORDINATES.fullmatch(chosen):
-        coordinates = (int(match["seed"]), _number(match["learning_rate"]))
-        found = [key for key, job in jobs.items() if (job.seed, job.learning_rate) == coordinates]
-    elif _KEY_PREFIX.fullmatch(chosen):
-        found = [key for key in jobs if key.startswith(chosen)]
-    else:
-        raise InvalidInputError("the job", chosen, JOB_WORDS)
-    if not found:
-        raise InvalidInputError("the job", chosen, f"{JOB_WORDS} (the sweep {sweep} has no such job)")
-    return _only(jobs, found, chosen, f"{len(found)} keys begin with {chosen}")
-
-
-def _only(jobs: Mapping[str, Job], found: list[str], chosen: str, count: str) -> str:
-    if len(found) > 1:
-        names = [f"{jobs[key].seed}:{jobs[key].learning_rate:g}" for key in found[:_EXAMPLES]]
-        more = ", ..." if len(found) > _EXAMPLES else ""
-        raise InvalidInputError("the job", chosen, f"the name of one job, such as {', '.join(names)}{more} ({count})")
-    return found[0]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+        raise SweepNotFoundError(f"The sweep {name} has no result yet")
+    return next(
+        key
+        for key, job in jobs.items()
+        if job.seed == first.best_seed and all(getattr(job, each) == value for each, value in first.options.items())
+    )

@@ -17,6 +17,10 @@ _Broker = Annotated[
     str | None, typer.Option(help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
+_JOB = (
+    "NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's key. "
+    "Several words must all fit."
+)
 _Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's folder, or its name in the folder runs.")]
 
 
@@ -99,6 +103,7 @@ def cancel(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT
 
 def verify(
     name: _Name,
+    words: Annotated[list[str] | None, typer.Argument(metavar="JOB", help=f"{_JOB}  [default: every job]")] = None,
     jobs: Annotated[str | None, typer.Option(help="Number of jobs, chosen at random.  [default: 5]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
     seed: Annotated[
@@ -116,6 +121,8 @@ def verify(
 ) -> int:
     """Train jobs of a sweep again, and compare weights and accuracies to the bit.
 
+    Words choose among which jobs: orchestrator verify night-run learning_rate=0.01 --all
+
     The sweep's weights files are checked, too: a missing or damaged file counts as a difference.
 
     Exit status: 0 if everything is equal, 1 if anything differs.
@@ -124,7 +131,7 @@ def verify(
     """
     from orchestrator.cli.verify import Options, run_verify
 
-    return run_verify(name, Options(jobs, every, seed, broker, workers, output, json))
+    return run_verify(name, Options(words or [], jobs, every, seed, broker, workers, output, json))
 
 
 def predict(
@@ -132,34 +139,30 @@ def predict(
     image: Annotated[
         str, typer.Option(help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.")
     ],
-    job: Annotated[
-        str | None,
-        typer.Option(
-            help="A seed, SEED:LEARNING_RATE, or the first digits of a job's key.  [default: the leaderboard's best]"
-        ),
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="JOB", help=f"{_JOB}  [default: the leaderboard's best]")
     ] = None,
+    job: Annotated[str | None, typer.Option(help="The same as JOB.")] = None,
     json: _Json = False,
 ) -> int:
     """Say which digit a picture shows.
 
-    Example: orchestrator predict night-run --image digit.png
+    Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
     from orchestrator.cli.show import run_predict
 
-    return run_predict(sweep_folder, image, job, as_json=json)
+    return run_predict(sweep_folder, image, words or [], job, as_json=json)
 
 
 def show(
     sweep_folder: _Sweep,
-    job: Annotated[
-        str, typer.Argument(metavar="JOB", help="A seed, SEED:LEARNING_RATE, or the first digits of a job's key.")
-    ],
+    words: Annotated[list[str], typer.Argument(metavar="JOB", help=_JOB)],
     json: _Json = False,
 ) -> int:
     """Show what a job learned, and its mistakes on the validation set.
 
-    Example: orchestrator show night-run 3:0.01
+    Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
     from orchestrator.cli.show import run_show
 
-    return run_show(sweep_folder, job, as_json=json)
+    return run_show(sweep_folder, words, as_json=json)

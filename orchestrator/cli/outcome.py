@@ -10,8 +10,6 @@ import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
-from nn.options.describe import named
-from nn.options.network import NetworkOptions
 from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.streams import OutputLost
@@ -92,6 +90,6 @@ def _alarm(result: SweepResult) -> str:
     return (
         f"WARNING: {len(result.mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
         "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
-        f"First: seed {row.seed}, {named(NetworkOptions, row)}, "
+        f"First: {result.leaderboard.names.job(row.seed, row.options)}, "
         f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {result.folder}/results.jsonl."
     )

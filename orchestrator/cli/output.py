@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nn.options import describe
 from nn.options.network import NetworkOptions
-from orchestrator.analysis.leaderboard import Standing
+from orchestrator.analysis.leaderboard import Leaderboard
 from orchestrator.commands.result import SweepResult
 from worker.text import printable
 
@@ -41,43 +41,36 @@ def knows_blocks(console: Console) -> bool:
 
 def print_result(console: Console, result: SweepResult) -> None:
     """Print the leaderboard, the accounting line and where the files are."""
-    print_leaderboard(console, result.standings)
+    print_leaderboard(console, result.leaderboard)
     say(console, str(result.accounting))
     say(console, f"Results: {result.folder} (leaderboard.csv, results.jsonl, weights)")
 
 
-def print_leaderboard(console: Console, standings: Sequence[Standing]) -> None:
-    """Print the leaderboard with accuracies in percent; columns about trouble appear when there is some."""
+def print_leaderboard(console: Console, board: Leaderboard) -> None:
+    """Print what the configurations have in common, and a row for each: what varies, and accuracies in percent.
+
+    Columns about trouble appear when there is some.
+    """
     trouble = [
-        name for name in ("diverged", "failed", "cancelled") if any(getattr(standing, name) for standing in standings)
+        name for name in ("diverged", "failed", "cancelled") if any(getattr(each, name) for each in board.standings)
     ]
-    options = _columns(standings)
     rows = []
-    for standing in standings:
+    for standing in board.standings:
         accuracies = (standing.mean, standing.std, standing.best, standing.worst)
         rows.append(
             (
                 str(standing.rank),
-                *(describe.shown(getattr(standing, name)) for name in options),
+                *(board.names.shown(name, value) for name, value in standing.options.items()),
                 *("-" if accuracy is None else f"{100 * accuracy:.2f}" for accuracy in accuracies),
                 str(standing.seeds),
                 *(str(getattr(standing, name)) for name in trouble),
             )
         )
+    say(console, f"In common: {board.common}")
     say(console, "Validation accuracy after the last epoch, in %")
-    chosen = (describe.heading(NetworkOptions, name) for name in options)
-    headings = ("rank", *chosen, "mean", "std", "best", "worst", "seeds", *trouble)
+    varying = (describe.heading(NetworkOptions, name) for name in board.names.varying)
+    headings = ("rank", *varying, "mean", "std", "best", "worst", "seeds", *trouble)
     print_table(console, headings, rows, spare=("worst", "best", "rank", "seeds"))
-
-
-def _columns(standings: Sequence[Standing]) -> list[str]:
-    """Return the columns of the training options that vary, or that differ between the standings."""
-    varied = describe.axes(NetworkOptions)
-    return [
-        name
-        for name in describe.columns(NetworkOptions)
-        if name in varied or len({getattr(standing, name) for standing in standings}) > 1
-    ]
 
 
 def print_table(
@@ -130,7 +123,7 @@ def print_result_as_json(result: SweepResult) -> None:
                 "name": result.name,
                 "folder": str(result.folder),
                 "accounting": result.accounting.model_dump(),
-                "leaderboard": [standing.model_dump() for standing in result.standings],
+                **result.leaderboard.as_dict(),
             },
             allow_nan=False,
         )

@@ -14,11 +14,10 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from nn.options.describe import axes, heading, named, shown
-from nn.options.network import NetworkOptions
-from orchestrator.analysis.leaderboard import Standing, leaderboard, merit
+from orchestrator.analysis.leaderboard import Standing, merit, standing
 from orchestrator.cli.output import say
 from orchestrator.folder.rows import Row
+from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.job import Configuration, Job
 from worker.records.report import Report
@@ -28,7 +27,6 @@ from worker.text import one_line
 HEARTBEAT_SECONDS = 30.0
 #: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
-_AXES = axes(NetworkOptions)
 
 
 class _Count:
@@ -40,6 +38,7 @@ class _Count:
 
     def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
         self.jobs = jobs
+        self.names = JobNames(jobs.values())
         self.done = len(rows)
         self._rows = dict(rows)
         self._groups: dict[Configuration, list[Job]] = {}
@@ -58,17 +57,22 @@ class _Count:
 
     def _rank(self, configuration: Configuration) -> None:
         # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
-        (self._standings[configuration],) = leaderboard(self._groups[configuration], self._rows)
+        self._standings[configuration] = standing(self._groups[configuration], self._rows, self.names)
 
     def _leader_text(self) -> str:
         """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
-        in_order = (self._standings[each] for each in self._groups if each in self._standings)
-        leader = min(in_order, key=merit, default=None)
-        if leader is None or leader.mean is None or leader.diverged == leader.seeds:
+        in_order = (each for each in self._groups if each in self._standings)
+        first = min(in_order, key=lambda each: merit(self._standings[each]), default=None)
+        if first is None:
+            return ""
+        leader = self._standings[first]
+        if leader.mean is None or leader.diverged == leader.seeds:
             return ""
         diverged = f", {leader.diverged} diverged" if leader.diverged else ""
         seeds = f"{leader.seeds} of {counted(len(leader.jobs), 'seed')}"
-        return f"leading: {named(NetworkOptions, leader)}, mean {percent(leader.mean)} ({seeds}{diverged})"
+        name = self.names.configuration(first)
+        lead = f"leading: {name}" if name else "so far"
+        return f"{lead}, mean {percent(leader.mean)} ({seeds}{diverged})"
 
 
 def percent(accuracy: float) -> str:
@@ -105,12 +109,12 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
         """Print a line for a job that has ended."""
         self._count.add(row)
         total = str(len(self._count.jobs))
-        self.message(f"[{self._count.done:>{len(total)}}/{total}] {describe(row)}")
+        self.message(f"[{self._count.done:>{len(total)}}/{total}] {describe(row, self._count.names)}")
 
 
-def describe(row: Row) -> str:
+def describe(row: Row, names: JobNames) -> str:
     """Return one line about a job that has ended."""
-    name = f"seed {row.seed}, {named(NetworkOptions, row)}"
+    name = names.job(row.seed, row.options)
     if not row.accepted:
         return one_line(f"{name}: {row.status} ({row.error})")
     epochs = counted(len(row.validation_accuracy), "epoch")
@@ -201,11 +205,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._overall.update(self._sweep, completed=trained)
 
     def _name(self, job: Job) -> str:
-        if self._is_narrow:
-            # Of "learning rate", a narrow terminal has room for "rate".
-            short = (f"{heading(NetworkOptions, each).split()[-1]} {shown(getattr(job, each))}" for each in _AXES)
-            return f"seed {job.seed}, {', '.join(short)}"
-        return f"seed {job.seed:<4} {named(NetworkOptions, job)}"
+        return self._count.names.job(job.seed, job, short=self._is_narrow)
 
     def finished(self, row: Row) -> None:
         """Remove the bar of a job that has ended."""

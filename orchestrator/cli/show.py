@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ CURVE_LINES = 20
 CURVE_WIDTH = 50
 
 
-def run_predict(sweep: str, image: str, job: str | None, *, as_json: bool) -> int:
+def run_predict(sweep: str, image: str, words: Sequence[str], job: str | None, *, as_json: bool) -> int:
     """Print the digit that a job's network sees in a picture, and return the exit status.
 
     Raises:
@@ -39,8 +40,10 @@ def run_predict(sweep: str, image: str, job: str | None, *, as_json: bool) -> in
     if not image:
         raise InvalidInputError("--image", image, "the path of a picture")
     folder = open_sweep(sweep, Path(DEFAULT_OUTPUT))
+    # An empty text names no job, and not the best one.
+    also = [] if job is None else job.split() or [job]
     try:
-        found = predict(folder, Path(image), job)
+        found = predict(folder, Path(image), [*words, *also])
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
     if as_json:
@@ -55,13 +58,13 @@ def run_predict(sweep: str, image: str, job: str | None, *, as_json: bool) -> in
     return 0
 
 
-def run_show(sweep: str, job: str, *, as_json: bool) -> int:
+def run_show(sweep: str, words: Sequence[str], *, as_json: bool) -> int:
     """Print a job's learning curve, confusion matrix and mistakes, and return the exit status.
 
     Raises:
         SeedsweepError: the sweep, the job, its weights or its data set cannot be used.
     """
-    view = show(open_sweep(sweep, Path(DEFAULT_OUTPUT)), job, cache_dir=load_settings().cache_dir)
+    view = show(open_sweep(sweep, Path(DEFAULT_OUTPUT)), words, cache_dir=load_settings().cache_dir)
     network, evaluation = view.trained, view.evaluation
     if as_json:
         _print_json(_identity(network) | _as_dict(network.row, evaluation))
@@ -87,7 +90,7 @@ def _identity(network: TrainedJob) -> dict[str, Any]:
         "sweep": network.manifest.name,
         "job": row.job,
         "seed": row.seed,
-        "learning_rate": row.learning_rate,
+        "options": row.options.model_dump(),
         "status": row.status,
         "weights_sha256": row.weights_sha256,
     }
@@ -110,7 +113,8 @@ def title(network: TrainedJob) -> str:
     row = network.row
     accuracy = percent(row.validation_accuracy[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
-    return f"job {row.job[:12]} of {network.manifest.name}: {network.job}; validation accuracy {accuracy}{diverged}"
+    words = network.job.words(network.manifest.specification.axes)
+    return f"job {row.job[:12]} of {network.manifest.name}: {words}; validation accuracy {accuracy}{diverged}"
 
 
 def _percent(share: float | None) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
 
 from nn.errors import InvalidInputError, SeedsweepError
-from nn.options.describe import named
-from nn.options.network import MAX_SEED, NetworkOptions
+from nn.options.network import MAX_SEED
 from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.cli.outcome import fail, interruptible
 from orchestrator.cli.output import complain, print_table, say
@@ -20,14 +20,16 @@ from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, Verific
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
+from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `orchestrator verify`, as they were typed."""
+    """The words and options of `orchestrator verify`, as they were typed."""
 
+    words: Sequence[str]
     jobs: str | None
     every: bool
     seed: str | None
@@ -61,7 +63,7 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
     numbers = itertools.count(1)
 
     def show_check(check: Check) -> None:
-        say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check)}")
+        say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check, plan.names)}")
 
     say(console, describe_plan(plan))
     try:
@@ -84,7 +86,13 @@ def make_plan(name: str, options: Options) -> VerificationPlan:
     jobs = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
     folder = SweepFolder(output_folder(options.output), sweep_name(name))
     return plan_verification(
-        folder, settings, jobs=None if options.every else jobs, seed=seed, workers=workers, tell=complain
+        folder,
+        settings,
+        words=options.words,
+        jobs=None if options.every else jobs,
+        seed=seed,
+        workers=workers,
+        tell=complain,
     )
 
 
@@ -101,11 +109,12 @@ def describe_plan(plan: VerificationPlan) -> str:
     return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 
 
-def describe(check: Check) -> str:
+def describe(check: Check, names: JobNames) -> str:
     """Return a check as one line, with its first difference and the number of the others."""
-    name = f"seed {check.seed}, {named(NetworkOptions, check)}"
+    name = names.job(check.seed, check.options)
     if not check.differences:
-        when = "its epoch" if check.epochs == 1 else f"each of {check.epochs} epochs"
+        epochs = check.options.epochs
+        when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
         return f"{name}: the same weights, and the same accuracy after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Self
 
 from orchestrator.cluster.patience import Patience, check_answer
@@ -109,12 +109,12 @@ class Cluster:
         for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
             check_answer(url, hide_password(url))
 
-    def resubmit(self, jobs: Sequence[Job]) -> None:
-        """Remove all records of these jobs, and queue them again."""
+    def resubmit(self, jobs: Sequence[Job], *, varying: Collection[str] = ()) -> None:
+        """Remove all records of these jobs, and queue them again. Arguments: as `Queue.submit`."""
         keys = [job.key for job in jobs]
         self.results.forget(keys)
         self.store.forget(keys)
-        self.queue.submit(jobs)
+        self.queue.submit(jobs, varying=varying)
 
     def online_workers(self) -> list[Presence]:
         """Return the workers that hold their leases."""

@@ -55,20 +55,21 @@ class Queue:
         self._client = client
         self._policy = policy
 
-    def submit(self, jobs: Sequence[Job], *, label: str | None = None) -> None:
+    def submit(self, jobs: Sequence[Job], *, label: str | None = None, varying: Collection[str] = ()) -> None:
         """Queue jobs in order. The task id is the job key, so queueing a job twice is harmless.
 
         Args:
             jobs: The jobs.
             label: The label of verification tasks; None for the jobs' own tasks.
+            varying: The options that vary in the jobs' sweep; Flower shows them.
         """
         for batch in chunks(jobs, BATCH):
-            self._policy.run(lambda batch=batch: self._publish(batch, label))  # type: ignore[misc]
+            self._policy.run(lambda batch=batch: self._publish(batch, label, varying))  # type: ignore[misc]
 
-    def _publish(self, jobs: Sequence[Job], label: str | None) -> None:
+    def _publish(self, jobs: Sequence[Job], label: str | None, varying: Collection[str]) -> None:
         with self._app.producer_or_acquire() as producer, producer.batch(BATCH):
             for job in jobs:
-                signature(self._app, job, label=label).apply_async(producer=producer)
+                signature(self._app, job, label=label, varying=varying).apply_async(producer=producer)
 
     def messages(self) -> set[str]:
         """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.analysis.leaderboard import Standing, leaderboard, to_csv, to_json
+from orchestrator.analysis.leaderboard import Leaderboard, leaderboard
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.running.session import Session
 
@@ -20,14 +20,14 @@ class SweepResult:
         folder: The sweep's folder, with rows, weights and leaderboard.
         rows: The row of each job, by job key, in the sweep's order.
         accounting: How many jobs ended in which way.
-        standings: The leaderboard, by rank.
+        leaderboard: The configurations by rank, with what they have in common.
     """
 
     name: str
     folder: Path
     rows: Mapping[str, Row]
     accounting: Accounting
-    standings: tuple[Standing, ...]
+    leaderboard: Leaderboard
 
     @property
     def complete(self) -> bool:
@@ -46,13 +46,13 @@ def finish(session: Session) -> SweepResult:
     Raises:
         OutputError: the folder cannot be written.
     """
-    standings = leaderboard(session.jobs.values(), session.rows)
+    board = leaderboard(session.jobs.values(), session.rows, session.data)
     with session.interruption.shield():
-        session.folder.finish(session.rows, list(session.jobs), to_csv(standings), to_json(standings))
+        session.folder.finish(session.rows, list(session.jobs), board.to_csv(), board.to_json())
     return SweepResult(
         name=session.folder.name,
         folder=session.folder.path,
         rows={key: session.rows[key] for key in session.jobs if key in session.rows},
         accounting=Accounting.of(len(session.jobs), session.rows.values()),
-        standings=tuple(standings),
+        leaderboard=board,
     )

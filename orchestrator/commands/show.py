@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,34 +49,34 @@ class Prediction:
         return sorted(range(len(self.probabilities)), key=lambda digit: -(self.probabilities[digit] or 0.0))
 
 
-def show(folder: SweepFolder, job: str, *, cache_dir: Path) -> JobView:
+def show(folder: SweepFolder, words: Sequence[str], *, cache_dir: Path) -> JobView:
     """Evaluate a job's network on the validation set.
 
     Args:
         folder: The sweep's folder.
-        job: Names the job, see `find_job`.
+        words: Name the job (`orchestrator.analysis.selection`), such as `hidden=256,64` and `seed=3`.
         cache_dir: Where prepared data sets are kept.
 
     Raises:
         SeedsweepError: the folder, the job, its weights or its data set cannot be used (see `trained_job`, `evaluate`).
     """
-    trained = trained_job(folder, job)
+    trained = trained_job(folder, words)
     return JobView(trained, evaluate(trained, cache_dir))
 
 
-def predict(folder: SweepFolder, image: Path, job: str | None = None) -> Prediction:
+def predict(folder: SweepFolder, image: Path, words: Sequence[str] = ()) -> Prediction:
     """Let a job's network predict the digit in a picture.
 
     Args:
         folder: The sweep's folder.
         image: A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.
-        job: Names the job, see `find_job`; None for the leaderboard's best.
+        words: Name the job, as for `show`; none for the leaderboard's best.
 
     Raises:
         PictureError: the file is not such a picture.
         SeedsweepError: the folder, the job or its weights cannot be used (see `trained_job`).
     """
     picture = read_picture(image)
-    trained = trained_job(folder, job)
+    trained = trained_job(folder, words)
     found = probabilities(trained.weights, picture)
     return Prediction(trained, picture, tuple(float(p) if math.isfinite(p) else None for p in found))

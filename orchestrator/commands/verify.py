@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nn.datasets.mnist import dataset_digest
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
+from orchestrator.analysis.selection import pick
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Tell, ignore
 from orchestrator.commands.plan import refuse_earlier
@@ -20,6 +21,7 @@ from orchestrator.interruption import Interruption
 from orchestrator.running.listener import MessagesOnly
 from orchestrator.running.verify import Check, Verification, choose
 from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 from worker.settings import Settings
 
@@ -33,15 +35,17 @@ class VerificationPlan:
     Attributes:
         folder: The sweep's folder.
         manifest: The sweep.
+        names: Names the sweep's jobs.
         rows: The rows to compare with, by job key.
         jobs: The jobs to train again, in the sweep's order.
-        candidates: How many jobs of the sweep have a result.
+        candidates: How many of the jobs to choose from have a result.
         seed: Chose the jobs among the candidates.
         place: Where the jobs are trained.
     """
 
     folder: SweepFolder
     manifest: Manifest
+    names: JobNames
     rows: dict[str, Row]
     jobs: list[Job]
     candidates: int
@@ -75,6 +79,7 @@ def plan_verification(
     folder: SweepFolder,
     settings: Settings,
     *,
+    words: Sequence[str] = (),
     jobs: int | None = DEFAULT_JOBS,
     seed: int | None = None,
     workers: int | None = None,
@@ -85,6 +90,7 @@ def plan_verification(
     Args:
         folder: The sweep's folder.
         settings: Name the cluster; without a broker's address, an embedded one is used.
+        words: Choose among which jobs (`orchestrator.analysis.selection`); none for all.
         jobs: How many jobs to train again, chosen at random; None for all that have a result.
         seed: Chooses the same jobs as under this seed before; None for a new choice.
         workers: Processes of an embedded cluster; None for one per core.
@@ -93,13 +99,15 @@ def plan_verification(
     Raises:
         SweepNotFoundError: the folder is not a sweep's, or no job has a result.
         SweepExistsError: an earlier version trained the sweep's jobs to other bits.
+        InvalidInputError: the words fit no job of the sweep.
         DatasetError: the data set on this machine is not the one that the sweep was trained on.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
     known = manifest.jobs_by_key()
     refuse_earlier(manifest, known)
-    rows = {key: row for key, row in folder.rows().items() if row.accepted and key in known}
+    picked = frozenset(pick(folder.name, known, words))
+    rows = {key: row for key, row in folder.rows().items() if row.accepted and key in picked}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")
     seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
@@ -108,7 +116,8 @@ def plan_verification(
     if settings.broker_url is None:
         _check_dataset(manifest, settings)
     place = place_for(settings, workers, tell)
-    return VerificationPlan(folder, manifest, rows, [known[row.job] for row in chosen], len(rows), seed, place)
+    names = JobNames(known.values())
+    return VerificationPlan(folder, manifest, names, rows, [known[row.job] for row in chosen], len(rows), seed, place)
 
 
 def _check_dataset(manifest: Manifest, settings: Settings) -> None:
@@ -140,12 +149,11 @@ def verify(
     """
     checks: dict[str, Check] = {}
     place, data = plan.place, plan.manifest.specification.data
-    with (
-        place.open(data=data, jobs=len(plan.jobs), interruption=interruption or Interruption(), tell=tell) as cluster,
-        contextlib.closing(Verification(cluster, plan.folder, MessagesOnly(tell)).check(plan.jobs, plan.rows)) as found,
-    ):
-        for check in found:
-            checks[check.job] = check
-            checked(check)
+    with place.open(data=data, jobs=len(plan.jobs), interruption=interruption or Interruption(), tell=tell) as cluster:
+        verification = Verification(cluster, plan.folder, MessagesOnly(tell), plan.names.varying)
+        with contextlib.closing(verification.check(plan.jobs, plan.rows)) as found:
+            for check in found:
+                checks[check.job] = check
+                checked(check)
     in_order = tuple(checks[job.key] for job in plan.jobs)
     return VerificationResult(plan.folder.name, plan.seed, plan.candidates, in_order)

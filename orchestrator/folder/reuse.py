@@ -51,8 +51,8 @@ def _rows(other: SweepFolder, missing: Mapping[str, Job]) -> Iterator[Row]:
             continue
         row = _usable(line, other)
         # A forged line may have two keys; JSON takes the last one.
-        if row is not None and row.job in missing and row.is_of(missing[row.job]):
-            yield row
+        if row is not None and row.job in missing and (whole := row.of(missing[row.job])):
+            yield whole
 
 
 def _siblings(folder: SweepFolder) -> list[SweepFolder]:

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-from nn.options.describe import columns, with_columns
 from nn.options.network import NetworkOptions, Seed
 from worker.job import MAX_ATTEMPTS, Digest, Finite, Fraction, Job, Mismatch, Result, Seconds, check_lengths
 
 
-class _Identity(BaseModel):
-    """The part of a row that tells its job, without the columns of the training options."""
+class JobIdentity(BaseModel):
+    """What tells a job from others: its key, its seed and its options.
+
+    Attributes:
+        options: All options of the job. Where `options.model_fields_set` lacks one, the row does not tell it: the row
+            has the layout of an earlier version, or was written before the option existed.
+    """
 
     job: Digest
     seed: Seed
+    options: NetworkOptions
 
-    if TYPE_CHECKING:
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, fields: Any) -> Any:
+        """Read the layout that had some of the options beside the seed."""
+        if not isinstance(fields, dict) or "options" in fields:
+            return fields
+        options = {name: value for name, value in fields.items() if name in NetworkOptions.model_fields}
+        return {**{name: value for name, value in fields.items() if name not in options}, "options": options}
 
-        def __getattr__(self, name: str) -> Any:
-            """Return a column of the training options: a field, too."""
+    @field_serializer("options")
+    def _told(self, options: NetworkOptions) -> dict[str, Any]:
+        """Write the options that the row tells, and no others."""
+        return options.model_dump(mode="json", exclude_unset=True)
 
 
-#: The fields that tell a job: its key, its seed, and the columns of the training options.
-if TYPE_CHECKING:
-    JobColumns = _Identity
-else:
-    JobColumns = with_columns(_Identity, NetworkOptions)
-
-
-class Row(JobColumns):
+class Row(JobIdentity):
     """The end of a job of a sweep.
 
     A job with a result counts as accepted, also if the result is `diverged`. A `failed` or `cancelled` job has no
@@ -74,12 +81,17 @@ class Row(JobColumns):
         """Whether the job has a result."""
         return self.status in ("succeeded", "diverged")
 
-    def is_of(self, job: Job) -> bool:
-        """Return whether the row matches its job: a foreign folder may hold any row under any key."""
-        if any(getattr(self, name) != value for name, value in identity(job).items()):
-            return False
+    def of(self, job: Job) -> Self | None:
+        """Return the row with all options of its job; None if it is no row of this job.
+
+        A foreign folder may hold any row under any key.
+        """
+        if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
+            return None
         is_noted = self.notebook_accuracy is not None
-        return not self.accepted or (len(self.epoch_seconds) == job.epochs and is_noted == (job.rule == "notebook"))
+        if self.accepted and (len(self.epoch_seconds) != job.epochs or is_noted != (job.rule == "notebook")):
+            return None
+        return self.model_copy(update={"options": options_of(job)})
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
@@ -125,9 +137,21 @@ def _if_several(causes: Sequence[str]) -> list[str]:
 
 
 def identity(job: Job) -> dict[str, Any]:
-    """Return the values of `JobColumns` for a job."""
-    options = job.options
-    return {"job": job.key, "seed": job.seed, **{name: options[name] for name in columns(NetworkOptions)}}
+    """Return the fields of `JobIdentity` for a job."""
+    return {"job": job.key, "seed": job.seed, "options": options_of(job)}
+
+
+def options_of(job: Job) -> NetworkOptions:
+    """Return the training options of a job."""
+    return NetworkOptions.model_construct(**job.options)
+
+
+def contradictions(options: NetworkOptions, job: Job) -> list[str]:
+    """Return the options that a row tells otherwise than its job."""
+    told = options.model_fields_set
+    return [
+        name for name in NetworkOptions.model_fields if name in told and getattr(options, name) != getattr(job, name)
+    ]
 
 
 class Accounting(BaseModel):

@@ -169,7 +169,11 @@ class SweepFolder:
         return self._log.rows()
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Return the rows of these jobs, by key; a row that contradicts its job is ignored. Raises: as `rows`."""
+        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
+
+        Raises:
+            SweepUnreadableError: the file cannot be read.
+        """
         return _rows_of(jobs, self.rows())
 
     def follow(self, jobs: Mapping[str, Job]) -> Callable[[], dict[str, Row]]:
@@ -283,4 +287,4 @@ class SweepFolder:
 
 
 def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
-    return {key: row for key, row in rows.items() if key in jobs and row.is_of(jobs[key])}
+    return {key: whole for key, row in rows.items() if key in jobs and (whole := row.of(jobs[key]))}

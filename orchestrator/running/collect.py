@@ -14,6 +14,7 @@ from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
+from orchestrator.sweeps.names import JobNames
 from worker.job import Job, Result
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
@@ -32,6 +33,7 @@ class Collector:
         sweep: The registered sweep.
         accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
         progress: Receives messages, reports and rows.
+        names: Names the sweep's jobs.
         look_seconds: The shortest time between two searches for lost jobs, in seconds.
     """
 
@@ -41,6 +43,7 @@ class Collector:
         sweep: Membership,
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
+        names: JobNames,
         *,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -48,6 +51,7 @@ class Collector:
         self._sweep = sweep
         self._accept = accept
         self._progress = progress
+        self._names = names
         self._look_seconds = look_seconds
         self._weights_tries: dict[str, int] = {}
 
@@ -77,13 +81,22 @@ class Collector:
             self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.revive(waiting)
-        cluster.queue.submit([job for key, job in waiting.items() if key not in under_way and key not in ended])
-        cluster.resubmit([job for key, job in waiting.items() if key in ended])
+        varying = self._names.varying
+        new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
+        cluster.queue.submit(new, varying=varying)
+        cluster.resubmit([job for key, job in waiting.items() if key in ended], varying=varying)
         return waiting
 
     def collect(self, jobs: Mapping[str, Job]) -> None:
         """Wait for these queued jobs, and accept each as it ends."""
-        waiting = Waiting(self._cluster, jobs, self._progress, sweep=self._sweep, look_seconds=self._look_seconds)
+        waiting = Waiting(
+            self._cluster,
+            jobs,
+            self._progress,
+            varying=self._names.varying,
+            sweep=self._sweep,
+            look_seconds=self._look_seconds,
+        )
         for key, state in waiting:
             if not self._take(jobs[key], state):
                 waiting.again(jobs[key])
@@ -98,7 +111,7 @@ class Collector:
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:
-            self._progress.message(f"{job} is trained again: {error}")
+            self._progress.message(f"{self._names.job(job.seed, job)} is trained again: {error}")
             return False
         self._accept(row, blob)
         self._progress.finished(row)

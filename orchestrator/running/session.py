@@ -14,6 +14,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class Session:
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
-        return Collector(cluster, Membership(cluster, manifest, progress.message), self.accept, progress)
+        sweep, names = Membership(cluster, manifest, progress.message), JobNames(self.jobs.values())
+        return Collector(cluster, sweep, self.accept, progress, names)
 
     def _end(self, cluster: Cluster, manifest: Manifest) -> None:
         """Add evidence to the rows, and mark the sweep as finished on the cluster."""

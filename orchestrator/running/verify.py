@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import zip_longest
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nn.options.describe import label, written
+from nn.options.network import NetworkOptions
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
-from orchestrator.folder.rows import JobColumns, Row, identity
+from orchestrator.folder.rows import JobIdentity, Row, contradictions, identity
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cleanup import clean_up
 from orchestrator.running.listener import SILENT, Listener
@@ -41,7 +44,7 @@ class Difference(BaseModel):
     again: str | int | float | None
 
 
-class Check(JobColumns):
+class Check(JobIdentity):
     """A row whose job was trained again, with the differences that were found."""
 
     model_config = ConfigDict(frozen=True)
@@ -76,15 +79,22 @@ def compare(row: Row, result: Result) -> list[Difference]:
 def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     """Return the differences between a row and its job, and between the weights file and its hash."""
     found = [
-        Difference(what=name, kept=getattr(row, name), again=getattr(job, name))
-        for name in JobColumns.model_fields
-        if name != "job" and getattr(row, name) != getattr(job, name)
+        Difference(
+            what=label(NetworkOptions, name), kept=_plain(getattr(row.options, name)), again=_plain(getattr(job, name))
+        )
+        for name in contradictions(row.options, job)
     ]
+    if row.seed != job.seed:
+        found.insert(0, Difference(what="seed", kept=row.seed, again=job.seed))
     sha256 = str(row.weights_sha256)
     fault = folder.weights_fault(sha256)
     if fault is not None:
         found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
     return found
+
+
+def _plain(value: Any) -> str | int | float | None:
+    return written(value) if isinstance(value, tuple) else value
 
 
 class Verification:
@@ -94,12 +104,16 @@ class Verification:
         cluster: The cluster.
         folder: The sweep's folder.
         listener: Receives messages and reports.
+        varying: The options that vary in the sweep; Flower shows them.
     """
 
-    def __init__(self, cluster: Cluster, folder: SweepFolder, listener: Listener = SILENT) -> None:
+    def __init__(
+        self, cluster: Cluster, folder: SweepFolder, listener: Listener = SILENT, varying: Collection[str] = ()
+    ) -> None:
         self._cluster = cluster
         self._folder = folder
         self._listener = listener
+        self._varying = varying
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
     def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
@@ -114,8 +128,9 @@ class Verification:
         tasks = {task_id(job, self._label): job for job in jobs}
         ended: set[str] = set()
         try:
-            self._cluster.queue.submit(jobs, label=self._label)
-            for name, state in Waiting(self._cluster, tasks, self._listener, label=self._label):
+            self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)
+            waiting = Waiting(self._cluster, tasks, self._listener, label=self._label, varying=self._varying)
+            for name, state in waiting:
                 ended.add(name)
                 yield self._check(tasks[name], rows[tasks[name].key], state)
         finally:

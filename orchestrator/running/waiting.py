@@ -6,7 +6,7 @@ Polling needs only the task ids, so waiting can resume after any interruption.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Running
@@ -32,6 +32,7 @@ class Waiting:
         tasks: The job of each task, by task id.
         listener: Receives messages and reports.
         label: The label of verification tasks; None for the jobs' own tasks.
+        varying: The options that vary in the jobs' sweep; Flower shows them.
         sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
         look_seconds: The shortest time between two searches for lost jobs, in seconds.
     """
@@ -43,12 +44,14 @@ class Waiting:
         listener: Listener,
         *,
         label: str | None = None,
+        varying: Collection[str] = (),
         sweep: Membership | None = None,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
         self._label = label
+        self._varying = varying
         self._sweep = sweep
         self._open = dict(tasks)
         self._epochs = max((job.epochs for job in tasks.values()), default=1)
@@ -100,7 +103,7 @@ class Waiting:
 
     def _keep_moving(self, *, ended: bool, running: Mapping[str, object]) -> None:
         again, self._again = self._again, []
-        self._cluster.resubmit(again)
+        self._cluster.resubmit(again, varying=self._varying)
         if not self._open:
             return
         self._stalls.look(ended=ended, running=running)
@@ -108,4 +111,5 @@ class Waiting:
         if lost:
             self._listener.message(f"Redis lost {counted(len(lost), 'job')}: submitted again")
             # Only the message: the records of the job, such as its cancellation and its attempts, stay valid.
-            self._cluster.queue.submit([job for key, job in self._open.items() if key in lost], label=self._label)
+            jobs = [job for key, job in self._open.items() if key in lost]
+            self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)

@@ -94,7 +94,7 @@ def test_the_pages_tell_of_the_sweep(
     for row in tasks:
         job = trained[row["UUID"]]
         assert row["State"] == "SUCCESS"
-        assert f"seed={job['seed']}, learning_rate={job['learning_rate']}" in row["kwargs"]
+        assert f"seed={job['seed']} learning_rate={job['options']['learning_rate']}" in row["kwargs"]
         assert f"validation accuracy {100 * job['validation_accuracy'][-1]:.2f} %" in row["Result"]
     photograph(browser, "flower-tasks.png")
 
@@ -113,7 +113,7 @@ def test_a_jobs_page_shows_how_far_it_is(cluster: Cluster, flower: FlowerProcess
     def epoch() -> int:
         """Return the epoch that the job's page shows."""
         shown = visit(browser, flower, f"/task/{job.key}")
-        assert "seed=5, learning_rate=0.03, epochs=1000" in shown
+        assert "seed=5 learning_rate=0.03 epochs=1000" in shown
         words = shown.split("epoch ", 1)[1].split()
         assert words[1:4] == ["of", "1000:", "validation"]
         return int(words[0])

@@ -18,6 +18,7 @@ from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs
 from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster, make_job
@@ -52,10 +53,11 @@ class Recorder:
 
 
 def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Collector:
+    jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
     specification = SweepSpecification(seeds=(0,), learning_rates=(0.01,))
     manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=[], provenance=provenance())
     sweep = Membership(view, manifest, recorder.message)
-    return Collector(view, sweep, recorder.accept, recorder, **options)
+    return Collector(view, sweep, recorder.accept, recorder, JobNames(jobs), **options)
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
@@ -77,7 +79,7 @@ def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions
     client = cluster.server.client()
     messages = [json.loads(message) for message in client.lrange("seedsweep", 0, -1)]
     assert sorted(message["headers"]["id"] for message in messages) == sorted(jobs)
-    assert "seed=0, learning_rate=0.03, epochs=2" in {message["headers"]["kwargsrepr"][:36] for message in messages}
+    assert "seed=0 learning_rate=0.03 epochs=2 limit=500" in {message["headers"]["kwargsrepr"] for message in messages}
     assert client.pubsub_channels() == []
     # In their order: the first job is the first to be taken.
     assert messages[-1]["headers"]["id"] == next(iter(jobs))

@@ -100,7 +100,7 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
     result = in_thread(lambda: sweep(plan, display=recorder))
     assert (result.name, result.folder, result.complete, result.mismatched) == ("a", tmp_path / "a", True, [])
     assert list(result.rows) == list(plan.jobs) == list(folder.rows())
-    assert (result.accounting.accepted, [standing.rank for standing in result.standings]) == (4, [1, 2])
+    assert (result.accounting.accepted, [standing.rank for standing in result.leaderboard.standings]) == (4, [1, 2])
     with pytest.raises(FrozenInstanceError):
         result.name = "b"  # type: ignore[misc]
     # and the display was told of each job, once.
@@ -109,11 +109,11 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
     assert {row.job for row in recorder.rows} == set(plan.jobs)
     # A resumed sweep has nothing left to train, and the same result.
     again = in_thread(lambda: sweep(plan_resumption(folder, settings)))
-    assert (again.standings, again.accounting) == (result.standings, result.accounting)
+    assert (again.leaderboard.standings, again.accounting) == (result.leaderboard.standings, result.accounting)
     assert len(folder.manifest().resumed) == 1
     # A job of it can be shown, and asked about a picture.
-    view = in_thread(lambda: show(folder, "1:0.03", cache_dir=cache_dir))
-    assert view.trained.row == next(row for row in result.rows.values() if (row.seed, row.learning_rate) == (1, 0.03))
+    view = in_thread(lambda: show(folder, ["1:0.03"], cache_dir=cache_dir))
+    assert view.trained.row == next(row for row in result.rows.values() if row.of(view.trained.job))
     assert view.evaluation.accuracy == view.trained.row.validation_accuracy[-1]
     Image.fromarray(np.pad(np.full((20, 4), 255, dtype=np.uint8), ((4, 4), (12, 12)))).save(tmp_path / "one.png")
     prediction = in_thread(lambda: predict(folder, tmp_path / "one.png"))
@@ -146,7 +146,7 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
     trained = in_thread(lambda: sweep(plan_sweep(SweepFolder(tmp_path / "here", "a"), SPECIFICATION, settings)))
     # When another machine watches it, then it has the same leaderboard,
     watched = in_thread(lambda: watch(plan_watch(SweepFolder(tmp_path / "there", "a"), settings)))
-    assert (watched.folder, watched.standings) == (tmp_path / "there" / "a", trained.standings)
+    assert (watched.folder, watched.leaderboard.standings) == (tmp_path / "there" / "a", trained.leaderboard.standings)
     # and there is nothing left to cancel.
     done = in_thread(lambda: cancel(SweepFolder(tmp_path / "there", "a"), settings))
     assert (done.withdrawn, done.ending, done.wanted) == (set(), set(), {})

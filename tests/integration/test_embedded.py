@@ -201,7 +201,7 @@ def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: Co
     # Then there were bars for the sweep and for the running job, with epochs, accuracy, time and the leader,
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output)
     assert re.search(r"sweep .*\d/4 jobs .*ETA", plain)
-    assert re.search(r"seed 0 +learning rate 0.01 .* epoch +[1-9]\d?/40 +\d\d\.\d\d %", plain)
+    assert re.search(r"seed 0, learning rate 0.01 .* epoch +[1-9]\d?/40 +\d\d\.\d\d %", plain)
     assert re.search(r"leading: learning rate 0\.0[13], mean \d\d\.\d\d % \(\d of 2 seeds\)", plain)
     # the cursor is visible again, and the leaderboard stays on the screen.
     assert output.rfind("\x1b[?25h") > output.rfind("\x1b[?25l") >= 0

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = """
-    momentum: Annotated[float, Option(column=True)] = Field(
+    momentum: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the last step that the next one keeps."
     )
 """
@@ -24,12 +24,14 @@ import io, json
 from pathlib import Path
 from rich.console import Console
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard import leaderboard, to_csv
+from orchestrator.analysis.leaderboard import leaderboard
 from orchestrator.cli.main import run
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
+from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.fields import parse, specification
 from orchestrator.sweeps.files import read_file
+from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
 
@@ -42,13 +44,14 @@ def message(call, *arguments):
 Path("sweep.toml").write_text("momentum = 0.5\\nlearning_rates = [0.1]\\nseeds = 3")
 made = specification(read_file(Path("sweep.toml")))
 (job,) = made.jobs("0" * 64)
-standings = leaderboard([job], {})
 table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
-print_leaderboard(Console(file=table), leaderboard([job, other], {}))
+board = leaderboard([job, other], {}, "bundled")
+print_leaderboard(Console(file=table), board)
+names = JobNames([job, other])
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
 line = json.loads(lost_row(job, "failed", "it broke").line())
-line_before = {name: value for name, value in line.items() if name != "momentum"}
+line_before = line | {"options": {name: value for name, value in line["options"].items() if name != "momentum"}}
 (unchanged,) = specification(parse({"learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 row_before = Row.model_validate_json(json.dumps(line_before | {"job": unchanged.key}))
 print(json.dumps({
@@ -58,9 +61,11 @@ print(json.dumps({
     "bad job": message(Job.parse, fields | {"momentum": 1}),
     "bad flag": message(parse, {"momentum": "1"}),
     "row": line,
-    "row before": [row_before.momentum, row_before.is_of(unchanged), row_before.is_of(job)],
-    "row matches": [lost_row(job, "failed", "it broke").is_of(each) for each in (job, other)],
-    "csv": to_csv(standings).splitlines(),
+    "row before": [row_before.options.momentum, bool(row_before.of(unchanged)), bool(row_before.of(job))],
+    "row matches": [bool(lost_row(job, "failed", "it broke").of(each)) for each in (job, other)],
+    "csv": board.to_csv().splitlines(),
+    "job name": names.job(other.seed, other),
+    "picked": pick("a", {job.key: job, other.key: other}, ["momentum=0.25"]) == [other.key],
     "table": table.getvalue(),
     "before": SweepSpecification.model_validate({"seeds": [1], "learning_rates": [0.5], "epochs": 2}).options,
 }))
@@ -76,8 +81,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("data", "__pycache__"))
     model = copy / "nn" / "options" / "network.py"
     text = model.read_text()
-    end = text.index("\n\n\ndef check_options")
-    model.write_text(text[:end] + DEFINITION + text[end:])
+    place = text.index("\n    limit: ")
+    model.write_text(text[:place] + DEFINITION + text[place + 1 :])
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     first, _, help_text = done.stdout.partition("\n")
@@ -92,17 +97,22 @@ def test_flag_and_toml_word(told: dict[str, Any]) -> None:
 def test_messages(told: dict[str, Any]) -> None:
     assert told["bad job"] == "momentum is 1; allowed: a number of at least 0 and less than 1"
     assert told["bad flag"] == "--momentum is '1'; allowed: numbers of at least 0 and less than 1, separated by commas"
-    assert told["named"] == "seed=3, learning_rate=0.1, epochs=10, momentum=0.5"
+    assert told["named"] == "seed=3 learning_rate=0.1 momentum=0.5"
+    assert told["job name"] == "seed 3, momentum 0.25"
+    assert told["picked"]
 
 
 def test_rows_leaderboard_and_table(told: dict[str, Any]) -> None:
-    assert list(told["row"])[:6] == ["job", "seed", "learning_rate", "epochs", "momentum", "status"]
+    assert list(told["row"])[:4] == ["job", "seed", "options", "status"]
+    assert told["row"]["options"]["momentum"] == 0.5
     assert told["row matches"] == [True, False]
-    assert told["csv"][0].startswith("rank,learning_rate,epochs,momentum,seeds,")
-    assert told["csv"][1].startswith("1,0.1,10,0.5,0,")
-    heads, _, *rows = told["table"].splitlines()[2:]
-    assert heads.split()[:4] == ["rank", "learning", "rate", "momentum"]
-    assert [row.split()[2] for row in rows[:2]] == ["0.5", "0.25"]
+    assert told["csv"][0].startswith("rank,momentum,seeds,")
+    assert [line[:6] for line in told["csv"][1:]] == ["1,0.5,", "2,0.25"]
+    common, _, _, heads, _, *rows = told["table"].splitlines()
+    assert "learning rate 0.1" in common
+    assert "momentum" not in common
+    assert heads.split()[:2] == ["rank", "momentum"]
+    assert [row.split()[1] for row in rows[:2]] == ["0.5", "0.25"]
 
 
 def test_keys_and_files_of_before_keep_their_meaning(told: dict[str, Any]) -> None:
@@ -112,5 +122,5 @@ def test_keys_and_files_of_before_keep_their_meaning(told: dict[str, Any]) -> No
     assert without == at_default == Job.parse({"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}).key
     assert changed != without
     assert told["before"]["momentum"] == 0.0
-    # A row that was written without the column means the default: it is a row of the job that has it.
+    # A row that was written without the option means the default: it is a row of the job that has it.
     assert told["row before"] == [0.0, True, False]

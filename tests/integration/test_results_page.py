@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,13 @@ PAGE = DOCS / "results.md"
 BLOCK = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->\n", re.DOTALL)
 
 
-def make(line: CommandLine, folder: Path, *sweeps: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Fill an empty copy of the page in a folder."""
+def make(line: CommandLine, folder: Path, status: int = 0, **sweeps: str) -> subprocess.CompletedProcess[str]:
+    """Fill the page in a folder with the sweeps of its parts; a new page is an empty copy."""
     folder.mkdir(exist_ok=True)
-    (folder / "results.md").write_text(BLOCK.sub(r"<!-- begin \1 -->\n<!-- end \1 -->\n", PAGE.read_text()))
-    script = [sys.executable, str(DOCS / "make_results.py"), *(str(line.sweep(name)) for name in sweeps)]
+    if not (folder / "results.md").exists():
+        (folder / "results.md").write_text(BLOCK.sub(r"<!-- begin \1 -->\n<!-- end \1 -->\n", PAGE.read_text()))
+    folders = [f"--{part}={line.sweep(name)}" for part, name in sweeps.items()]
+    script = [sys.executable, str(DOCS / "make_results.py"), *folders]
     into = ["--page", str(folder / "results.md"), "--figures", str(folder / "figures")]
     done = subprocess.run(
         [*script, *into], env=line.environment, capture_output=True, text=True, timeout=120, check=False
@@ -40,7 +43,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
 
     # When the page is made twice
     for name in ("first", "second"):
-        make(command_line, tmp_path / name, "notebook-rule", "backprop-rule")
+        make(command_line, tmp_path / name, notebook="notebook-rule", backprop="backprop-rule")
 
     # Then both are the same to the byte, pictures too,
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
@@ -61,6 +64,45 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     assert "put back, 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
 
 
+@pytest.mark.slow(reason="runs a sweep and draws its picture twice")
+def test_the_study_of_initialization_is_added_to_the_page(command_line: CommandLine, tmp_path: Path) -> None:
+    # Given a sweep that varies how weights start, the layers, and the learning rate
+    command_line.run("sweep", "--seeds", "0-2", "--epochs", "2", "--limit", "400", "--learning-rates", "0.01,0.1",
+                     "--initialization", "notebook,he", "--hidden", "32,16", "--hidden", "16,8", "--name", "study",
+                     "--no-reuse")  # fmt: skip
+    page = tmp_path / "page" / "results.md"
+    make(command_line, page.parent, initialization="study")
+    first = (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes())
+    blocks = dict(BLOCK.findall(first[0]))
+
+    # Then each variant has a line, with the mean of its rows at each rate,
+    lines = [line.strip("| \n").split(" | ") for line in blocks["initialization-accuracy"].strip().split("\n")]
+    assert lines[0] == ["hidden layers", "initialization", "0.01", "0.1"]
+    assert {tuple(line[:2]) for line in lines[2:]} == {
+        (sizes, name) for sizes in ("32,16", "16,8") for name in ("notebook", "he")
+    }
+    for line in lines[2:]:
+        for rate, cell in zip((0.01, 0.1), line[2:], strict=True):
+            of_cell = [
+                100 * row["validation_accuracy"][-1]
+                for row in command_line.rows("study")
+                if row["options"]["initialization"] == line[1]
+                and row["options"]["hidden_layer_sizes"] == [int(size) for size in line[0].split(",")]
+                and row["options"]["learning_rate"] == rate
+            ]
+            assert len(of_cell) == 3
+            assert float(cell.strip("*").split(" ")[0]) == pytest.approx(statistics.mean(of_cell), abs=0.006)
+        assert sum("**" in cell for cell in line) == 1
+    # the shares of the variance are those of a whole,
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", blocks["initialization-answer"].split("\n")[1])]
+    assert len(shares) == 5
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+    # and the section is there once, with the same bytes, however often it is made.
+    make(command_line, page.parent, initialization="study")
+    assert page.read_text().count("## How weights start") == 1
+    assert (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes()) == first
+
+
 @pytest.mark.slow(reason="runs sweeps")
 def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:
     command_line.run(
@@ -68,7 +110,7 @@ def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: 
     )
     results = command_line.sweep("a") / "results.jsonl"
     results.write_text(results.read_text().split("\n")[0] + "\n")
-    assert "1 jobs have no result" in make(command_line, tmp_path / "page", "a", "a", status=1).stderr
+    assert "1 jobs have no result" in make(command_line, tmp_path / "page", backprop="a", status=1).stderr
 
 
 def test_the_page_that_is_kept_is_complete() -> None:

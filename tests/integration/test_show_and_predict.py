@@ -54,11 +54,12 @@ def shown(swept: CommandLine, *arguments: str) -> dict[str, Any]:
 
 def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Dataset) -> None:
     # Given the row of a job
-    row = next(row for row in swept.rows("good") if row["learning_rate"] == 0.03)
+    row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
 
     # When it is shown, by its key and by its coordinates
     answer = shown(swept, "show", "runs/good", row["job"][:10])
-    assert answer == shown(swept, "show", "good", "0:0.03")
+    for words in (["0:0.03"], ["seed=0", "learning_rate=0.03"], ["learning-rates=.03"], ["0", "learning_rate=3e-2"]):
+        assert shown(swept, "show", "good", *words) == answer
 
     # Then it is that job, and its network still has the accuracy that the worker measured,
     assert {name: answer[name] for name in ("job", "weights_sha256", "validation_accuracy")} == {
@@ -109,11 +110,11 @@ def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None
 
 
 def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:
-    row = next(row for row in swept.rows("good") if row["learning_rate"] == 0.03)
+    row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
     text = swept.run("show", "good", "0:0.03").stdout
     for accuracy in row["validation_accuracy"]:
         assert f"{100 * accuracy:.2f} %" in text
-    assert f"job {row['job'][:12]} of good: seed=0, learning_rate=0.03, epochs=2" in text
+    assert f"job {row['job'][:12]} of good: seed=0 learning_rate=0.03 epochs=2" in text
     wrong = round((1 - row["validation_accuracy"][-1]) * 10_500)
     assert f"The most confident of {wrong} mistakes" in text
     low, high = sorted(row["validation_accuracy"])
@@ -160,7 +161,7 @@ def test_predict_recognises_pictures_of_digits(
         # When the best network of the sweep is asked
         assert run(["predict", str(swept.sweep("good")), "--image", str(path), "--json"]) == 0
         answer = json.loads(capsys.readouterr().out)
-        assert answer["learning_rate"] == 0.03
+        assert answer["options"]["learning_rate"] == 0.03
         assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
         right += answer["prediction"] == mnist.y_validation[number]
 
@@ -174,6 +175,9 @@ def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, 
     label = mnist.y_validation[0]
 
     text = swept.run("predict", "good", "--image", str(tmp_path / "digit.png"), "--job", "0:0.003").stdout
+    words = ("seed=0", "learning_rate=0.003")
+    for same in ([*words], ["--job", " ".join(words)], [words[0], "--job", words[1]]):
+        assert swept.run("predict", "good", *same, "--image", str(tmp_path / "digit.png")).stdout == text
 
     assert f"digit.png reads as {label} (" in text
     assert "Asked: job" in text
@@ -232,7 +236,17 @@ def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Pa
         ): "--image: 'none.png' is not a file; allowed: a picture of at least ",
         ("predict", "good", "--image", str(text)): f"--image: {str(text)!r} is not a picture; allowed: BMP, GIF",
         ("predict", "good"): "Missing option '--image'.",
+        ("predict", "good", "--image", str(text), "--job", ""): f"--image: {str(text)!r} is not a picture",
         ("show", "good"): "Missing argument 'JOB'.",
+        (
+            "show",
+            "good",
+            "seed=0",
+        ): "the job is 'seed=0'; allowed: words that fit one job of the sweep good; 2 jobs fit, so add "
+        "learning_rate (0.003 or 0.03)",
+        ("show", "good", "seed=1"): "the job is 'seed=1'; allowed: seed=0, as in the sweep good",
+        ("show", "good", "hidden=1"): "the job is 'hidden=1'; allowed: hidden=128,64, as in the sweep good",
+        ("verify", "good", "lerning_rate=0.03"): "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the",
     }.items():
         done = swept.run(*arguments, status=2)
         assert done.stdout == ""

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 
 FIELDS = {
-    "job", "seed", "learning_rate", "epochs", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
+    "job", "seed", "options", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
     "attempts", "worker", "error",
 }  # fmt: skip
 
@@ -35,11 +35,13 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     assert done.stderr == ""
     # there is one row a job, in the sweep's order,
     rows = command_line.rows("first")
-    assert [(row["seed"], row["learning_rate"]) for row in rows] == [(0, 0.01), (0, 0.03), (1, 0.01), (1, 0.03)]
+    assert [(row["seed"], row["options"]["learning_rate"]) for row in rows] == [
+        (0, 0.01), (0, 0.03), (1, 0.01), (1, 0.03),
+    ]  # fmt: skip
     for row in rows:
         assert row.keys() >= FIELDS
         assert row["status"] == "succeeded"
-        assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == row["epochs"] == 2
+        assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == row["options"]["epochs"] == 2
         assert 0.5 < row["validation_accuracy"][-1] < 1.0
         # with weights that are what they are called,
         weights = command_line.sweep("first") / "weights" / f"{row['weights_sha256']}.safetensors"
@@ -54,13 +56,17 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     assert described["specification"]["options"]["limit"] == 1000
     # two leaderboards that say the same,
     leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
-    assert [row["rank"] for row in leaderboard] == [1, 2]
-    for standing in leaderboard:
-        finals = [row["validation_accuracy"][-1] for row in rows if row["learning_rate"] == standing["learning_rate"]]
+    assert leaderboard["common"]["network"] == [784, 128, 64, 10]
+    standings = leaderboard["leaderboard"]
+    assert [standing["rank"] for standing in standings] == [1, 2]
+    for standing in standings:
+        # What varies and what does not are, together, the options of the rows.
+        options = leaderboard["common"]["options"] | standing["options"]
+        finals = [row["validation_accuracy"][-1] for row in rows if row["options"] == options]
         assert standing["mean"] == pytest.approx(sum(finals) / 2, abs=1e-9)
         assert (standing["best"], standing["worst"], standing["seeds"]) == (max(finals), min(finals), 2)
     with (command_line.sweep("first") / "leaderboard.csv").open() as file:
-        assert [float(row["mean"]) for row in csv.DictReader(file)] == [row["mean"] for row in leaderboard]
+        assert [float(row["mean"]) for row in csv.DictReader(file)] == [standing["mean"] for standing in standings]
     # and nothing is left running or in the temporary folder.
     assert command_line.nothing_is_left()
 
@@ -97,7 +103,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     # and the leaderboards are the same to the byte.
     embedded = (command_line.sweep("embedded") / "leaderboard.json").read_bytes()
     assert (command_line.sweep("cluster") / "leaderboard.json").read_bytes() == embedded
-    assert printed["leaderboard"] == json.loads(embedded)
+    assert {name: printed[name] for name in ("common", "leaderboard")} == json.loads(embedded)
     assert {row["worker"] for row in command_line.rows("cluster")} <= {worker.name for worker in cluster.workers}
 
     # When another folder asks the cluster for the same jobs, it takes the results that are there,
@@ -120,7 +126,7 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
     assert (good["status"], good["error"]) == ("succeeded", None)
     assert diverged["status"] == "diverged"
     assert diverged["error"]
-    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())[1]["diverged"] == 1
+    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"][1]["diverged"] == 1
 
 
 def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specification(command_line: CommandLine) -> None:
@@ -158,7 +164,7 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--no-shuffle", "--name", "a")
 
     (row,) = command_line.rows("a")
-    assert (row["seed"], row["learning_rate"], row["epochs"]) == (7, 0.001, 3)
+    assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
     assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
     assert (

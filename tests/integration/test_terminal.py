@@ -45,7 +45,7 @@ def test_a_screen_that_is_too_low_shows_what_fits(lines: int, bars: int, more: s
     assert "…" not in output
     frame = output[output.rindex("sweep ") :]
     assert "1/17 jobs" in frame
-    assert "leading: learning rate 0.1, mean 50.00 % (1 of 17 seeds)" in frame
+    assert "so far, mean 50.00 % (1 of 17 seeds)" in frame
     assert frame.count("epoch 0/10 ") == bars
     assert re.findall(r"and \d+ more|\d+ jobs running", frame) == ([] if more is None else [more])
 

@@ -244,7 +244,7 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
     assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 1\n" in done.stdout
     warning = "WARNING: 1 of 4 jobs ended with different weights in two attempts"
     assert warning in done.stdout
-    assert f"seed {row['seed']}, learning rate {row['learning_rate']:g}, {'ab' * 6} and " in done.stdout
+    assert f"seed {row['seed']}, learning rate {row['options']['learning_rate']:g}, {'ab' * 6} and " in done.stdout
     # and its row holds the evidence,
     evidence = {"first": "ab" * 32, "second": row["weights_sha256"], "run": row["job"], "worker": "w1@test"}
     assert [found.get("mismatches") for found in command_line.rows("a")] == [None, [evidence], None, None]

@@ -19,7 +19,7 @@ from nn.datasets import idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
-from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
+from orchestrator.analysis.leaderboard import leaderboard
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.cli.progress import LiveProgress, PlainProgress
@@ -169,8 +169,15 @@ accuracies = st.lists(st.floats() | st.sampled_from([0.0, 1.0, 0.5]), max_size=3
 field_values: dict[str, st.SearchStrategy[Any]] = {
     "job": st.sampled_from([JOB.key, SWEPT.key, "0" * 64]),
     "seed": st.sampled_from([0, -1, 2**32, 10**4000]),
-    "learning_rate": st.floats(),
-    "epochs": st.sampled_from([0, 1, 2, 10**400]),
+    "options": st.fixed_dictionaries(
+        {},
+        optional={
+            "learning_rate": st.floats(),
+            "epochs": st.sampled_from([0, 1, 2, 10**400]),
+            "hidden_layer_sizes": st.lists(st.integers(), max_size=3),
+            "momentum": json_values,
+        },
+    ),
     "status": st.sampled_from(["succeeded", "diverged", "failed", "cancelled"]),
     "validation_accuracy": accuracies,
     "notebook_accuracy": accuracies | st.none(),
@@ -243,11 +250,11 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     jobs = {SWEPT.key: SWEPT}
     rows = {key: row for key, row in folder.rows().items() if key in jobs}
 
-    standings = leaderboard(jobs.values(), rows)
-    json.loads(to_json(standings))
-    assert len(to_csv(standings).splitlines()) == 2
+    board = leaderboard(jobs.values(), rows, "bundled")
+    json.loads(board.to_json())
+    assert len(board.to_csv().splitlines()) == 2
     console = Console(file=io.StringIO())
-    print_leaderboard(console, standings)
+    print_leaderboard(console, board)
     console.print(str(Accounting.of(1, rows.values())))
     for kind in (PlainProgress, LiveProgress):
         kind(console, jobs, rows)
@@ -263,7 +270,7 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
 def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: bytes) -> None:
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
-    for chosen in (None, SWEPT.key):
+    for chosen in ((), (SWEPT.key,)):
         found = answer(trained_job, folder, chosen, error=SeedsweepError)
         if found is not None:
             assert found.job == SWEPT

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from orchestrator.analysis.leaderboard import leaderboard, to_csv
-from orchestrator.analysis.lookup import find_job
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.selection import pick_one
 from orchestrator.commands.sweep import plan_resumption
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
+from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.sweeps import sweep_of
+from worker.job import canonical
 from worker.settings import Settings
 
 SWEEP_JSON = """\
@@ -130,10 +133,45 @@ def test_its_rows_are_those_of_its_jobs(tmp_path: Path) -> None:
     rows = folder.rows_of({job.key: job for job in jobs})
 
     assert list(rows) == manifest.jobs[:2]
-    assert "".join(row.line() for row in rows.values()) == RESULTS
-    assert to_csv(leaderboard(jobs, rows)).splitlines()[0] == (
-        "rank,learning_rate,epochs,seeds,mean,std,best,worst,best_seed,best_weights_sha256,diverged,failed,cancelled"
+    assert leaderboard(jobs, rows, "bundled").to_csv().splitlines()[0] == (
+        "rank,learning_rate,seeds,mean,std,best,worst,best_seed,best_weights_sha256,diverged,failed,cancelled"
     )
+    # Written again, a row has the present layout, with all options of its job and the same content otherwise.
+    for old, row, job in zip(RESULTS.splitlines(), rows.values(), jobs, strict=False):
+        before, now = json.loads(old), json.loads(row.line())
+        assert now.pop("options") == json.loads(canonical(job.options))
+        assert now == {name: value for name, value in before.items() if name not in ("learning_rate", "epochs")}
+
+
+def test_a_row_says_only_what_it_was_told(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path)
+    job = folder.manifest().specification.jobs(MNIST_DIGEST)[0]
+    row = folder.rows()[job.key]
+
+    # A row of the earlier layout tells two of its options, also after it is written and read again.
+    for each in (row, Row.model_validate_json(row.line())):
+        assert json.loads(each.line())["options"] == {"learning_rate": 0.01, "epochs": 1}
+        whole = each.of(job)
+        assert whole is not None
+        # It contradicts no job by the others: this one's layers are not the default.
+        assert whole.options.hidden_layer_sizes == job.hidden_layer_sizes == (8, 4)
+    for told, otherwise in (("0.01", "0.02"), ('"epochs":1', '"epochs":2')):
+        assert Row.model_validate_json(row.line().replace(told, otherwise)).of(job) is None
+
+
+def test_a_folder_with_rows_of_both_layouts_loses_none(tmp_path: Path) -> None:
+    # Given two rows of the earlier layout, and one that this version appended
+    folder = folder_with(tmp_path)
+    manifest = folder.manifest()
+    jobs = manifest.specification.jobs_by_key(manifest.dataset)
+    with folder.exclusive():
+        folder.append(lost_row(jobs[manifest.jobs[2]], "failed", "it broke"))
+        rows = folder.rows_of(jobs)
+        assert list(rows) == manifest.jobs[:3]
+
+        # When the sweep ends, which writes the file again, then the same rows are in it.
+        folder.finish(rows, manifest.jobs, "", "")
+    assert folder.rows_of(jobs) == folder.rows() == rows
 
 
 @pytest.mark.parametrize(
@@ -161,8 +199,8 @@ def test_a_float64_sweep_is_read_with_the_keys_that_it_had(float64_folder: Sweep
     assert list(jobs) == manifest.jobs
     rows = float64_folder.rows_of(jobs)
     assert list(rows) == manifest.jobs[:2]
-    assert find_job("old", jobs, "0:0.03") == manifest.jobs[1]
-    assert to_csv(leaderboard(jobs.values(), rows)).splitlines()[1].startswith("1,0.01,1,1,0.1147")
+    assert pick_one("old", jobs, ["0:0.03"]) == manifest.jobs[1]
+    assert leaderboard(jobs.values(), rows, "bundled").to_csv().splitlines()[1].startswith("1,0.01,1,0.1147")
     # A new sweep of the same specification has other jobs, and reuses none of its rows.
     assert not {job.key for job in manifest.specification.jobs(manifest.dataset)} & jobs.keys()
 

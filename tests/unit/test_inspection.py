@@ -14,7 +14,8 @@ from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsEr
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
-from orchestrator.analysis.lookup import TrainedJob, find_job, open_sweep, trained_job
+from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
+from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
@@ -90,7 +91,7 @@ def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     job = JOBS[1, 0.003]
     for chosen in (job.key, job.key[:12], "1:0.003", "1:3e-3", "01:.003"):
-        found = trained_job(folder, chosen)
+        found = trained_job(folder, [chosen])
         assert (found.job, found.row.job) == (job, job.key)
         assert np.array_equal(found.weights.W1, weights(1).W1)
 
@@ -116,7 +117,7 @@ def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
     with pytest.raises(InvalidInputError, match="the job is") as caught:
-        trained_job(finished(tmp_path), chosen)
+        trained_job(finished(tmp_path), [chosen])
     assert reason in str(caught.value)
 
 
@@ -125,8 +126,8 @@ def test_a_key_prefix_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
     letters = [job.key[0] for job in JOBS.values() if job.key[0].isalpha()]
     letter = max(letters, key=letters.count)
     assert letters.count(letter) > 1
-    with pytest.raises(InvalidInputError, match=f"{letters.count(letter)} keys begin with {letter}"):
-        trained_job(finished(tmp_path), letter)
+    with pytest.raises(InvalidInputError, match=f"one job of the sweep a; {letters.count(letter)} jobs fit, so add "):
+        trained_job(finished(tmp_path), [letter])
 
 
 def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
@@ -136,14 +137,14 @@ def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
     other = next(job for job in jobs if job.key[0].isdecimal() and job.key[0] != str(job.seed))
 
     # Then the digit names the seed, and one digit more names the other job.
-    assert by_key[find_job("a", by_key, other.key[0])].seed == int(other.key[0])
-    assert find_job("a", by_key, other.key[:12]) == other.key
+    assert by_key[pick_one("a", by_key, [other.key[0]])].seed == int(other.key[0])
+    assert pick_one("a", by_key, [other.key[:12]]) == other.key
 
-    # Of two configurations, the seed alone does not say which, and the message names both.
+    # Of two configurations, the seed alone does not say which, and the message says what else does.
     with pytest.raises(
-        InvalidInputError, match=r"^the job is '0'; .*such as 0:0.1, 0:0.003 \(2 jobs have the seed 0\)$"
+        InvalidInputError, match=r"^the job is '0'; .* 2 jobs fit, so add learning_rate \(0.1 or 0.003\)$"
     ):
-        trained_job(finished(tmp_path), "0")
+        trained_job(finished(tmp_path), ["0"])
 
 
 @pytest.mark.parametrize(
@@ -160,23 +161,23 @@ def test_what_cannot_be_read_is_not_called_missing_or_empty(closed: str, sentenc
         folder = finished(output)
         (folder.path / closed).chmod(0)
         with without_privileges(), pytest.raises(SeedsweepError, match=sentence):
-            trained_job(open_sweep("a", output), "0:0.1")
+            trained_job(open_sweep("a", output), ["0:0.1"])
 
 
 def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     with pytest.raises(WeightsError, match="has no weights: it has no result yet"):
-        trained_job(folder, "9:0.1")
+        trained_job(folder, ["9:0.1"])
     with pytest.raises(WeightsError, match=r"has no weights: it is failed \(it took its worker down three times\)"):
-        trained_job(folder, "3:0.1")
+        trained_job(folder, ["3:0.1"])
 
     file = folder.weights_path(str(row(JOBS[0, 0.1], 0.9).weights_sha256))
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(WeightsError, match="is damaged: resume the sweep a"):
-        trained_job(folder, "0:0.1")
+        trained_job(folder, ["0:0.1"])
     file.unlink()
     with pytest.raises(WeightsError, match="is missing: resume the sweep a"):
-        trained_job(folder, "0:0.1")
+        trained_job(folder, ["0:0.1"])
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             WeightsError, match=r"has layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
         ):
-            trained_job(folder, "0:0.1")
+            trained_job(folder, ["0:0.1"])
 
 
 def test_a_network_for_other_images_is_not_assessed(tmp_path: Path) -> None:
@@ -263,3 +264,79 @@ def test_a_learning_curve_says_where_its_bars_begin_and_end() -> None:
 
     assert heading(0.974, 0.961).endswith("\n(the bars begin at 96.10 % and end at 97.40 %)")
     assert heading(0.25).endswith("\n(the bars begin at 0.00 % and end at 100.00 %)")
+
+
+VARIED = SweepSpecification(
+    seeds=tuple(range(10)),
+    options={"learning_rate": 1 / 3},
+    grid={"hidden_layer_sizes": ((128, 64), (256, 64)), "limit": (None, 500), "shuffle": (False, True)},
+).jobs_by_key(MNIST_DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("", 80),
+        ("hidden=256,64", 40),
+        ("hidden_layer_sizes=256,64", 40),
+        ("hidden=256,64 limit=none", 20),
+        ("limit=500 shuffle=true", 20),
+        ("seed=3", 8),
+        ("3 hidden=256,64 limit=500", 2),
+        ("3 hidden=256,64 limit=500 shuffle=false", 1),
+        # What does not vary may be named, too.
+        ("learning_rate=0.3333333333333333 seeds=3 loss=cross_entropy", 8),
+        ("learning-rate=0.3333333333333333", 80),
+    ],
+)
+def test_words_pick_the_jobs_that_fit_all_of_them(words: str, count: int) -> None:
+    picked = pick("a", VARIED, words.split())
+
+    assert len(picked) == count
+    assert picked == [key for key in VARIED if key in picked]
+    if count == 1:
+        assert pick_one("a", VARIED, words.split()) == picked[0]
+
+
+def test_a_value_can_be_typed_as_tables_show_it() -> None:
+    assert pick("a", VARIED, ["limit=all samples"]) == pick("a", VARIED, ["limit=none"])
+    thirds = sweep_of(seeds=(0,), learning_rates=(1 / 3, 2 / 3)).jobs_by_key(MNIST_DIGEST)
+    assert thirds[pick_one("a", thirds, ["learning_rate=0.333333"])].learning_rate == 1 / 3
+
+
+def test_the_words_of_a_job_pick_it() -> None:
+    axes = ("hidden_layer_sizes", "limit", "shuffle")
+    assert all(pick_one("a", VARIED, job.words(axes).split()) == key for key, job in VARIED.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("hidden=1", "the job is 'hidden=1'; allowed: hidden=128,64 or 256,64, as in the sweep a"),
+        ("hidden=1,2", "the job is 'hidden=1,2'; allowed: hidden=128,64 or 256,64, as in the sweep a"),
+        ("loss=none", "the job is 'loss=none'; allowed: loss=cross_entropy, as in the sweep a"),
+        ("limit=501", "the job is 'limit=501'; allowed: limit=all samples or 500, as in the sweep a"),
+        ("seed=10", "the job is 'seed=10'; allowed: seed=0-9, as in the sweep a"),
+        ("seed=", "the job is 'seed='; allowed: seed=0-9, as in the sweep a"),
+        ("hiden=1,2", "the job is 'hiden=1,2'; allowed: hidden=VALUE, the nearest name"),
+        ("momentum=1", "the job is 'momentum=1'; allowed: NAME=VALUE, where NAME is what varies in the sweep a: "
+         "seed, hidden, shuffle or limit"),
+        ("=", "the job is '='; allowed: NAME=VALUE, where NAME is what varies in the sweep a: seed, "
+         "hidden, shuffle or limit"),
+        ("seed=1 seed=2", "the job is 'seed=1 seed=2'; allowed: words that fit a job of the sweep a; each of these "
+         "fits one, and none fits all"),
+    ],
+)  # fmt: skip
+def test_words_that_pick_no_job_are_refused_with_what_there_is(words: str, sentence: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        pick("a", VARIED, words.split())
+    assert str(caught.value) == sentence
+
+
+def test_an_ambiguous_choice_is_refused_with_what_is_missing() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        pick_one("a", VARIED, ["hidden=256,64"])
+    assert str(caught.value) == (
+        "the job is 'hidden=256,64'; allowed: words that fit one job of the sweep a; 40 jobs fit, so add seed (0-9), "
+        "shuffle (false or true) and limit (all samples or 500)"
+    )

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
+from worker.app import create_app
 from worker.job import MAX_JOB_BYTES, Job, Result, is_task_of, task_id
+from worker.messages import Line, signature
+from worker.settings import Settings
 
 DATASET = "ab" * 32
 FIELDS: dict[str, Any] = {"seed": 3, "learning_rate": 0.01, "dataset": DATASET}
@@ -207,8 +210,21 @@ def test_a_task_id_names_its_job() -> None:
 
 
 def test_a_job_is_shown_by_what_tells_it_from_its_neighbours() -> None:
-    assert str(Job.parse(FIELDS)) == "seed=3, learning_rate=0.01, epochs=10"
-    assert str(Job.parse(FIELDS | {"shuffle": True, "limit": 5})).endswith("epochs=10, shuffle=True, limit=5")
+    assert str(Job.parse(FIELDS)) == "seed=3 learning_rate=0.01"
+    job = Job.parse(FIELDS | {"shuffle": True, "limit": 5, "hidden_layer_sizes": (256, 64), "learning_rate": 0.1 + 0.2})
+    assert str(job) == "seed=3 learning_rate=0.30000000000000004 hidden=256,64 shuffle=true limit=5"
+    # What varies in its sweep comes first, also at its default.
+    assert Job.parse(FIELDS).words(("limit", "loss")) == "seed=3 loss=cross_entropy limit=none learning_rate=0.01"
+
+
+def test_a_message_describes_its_job_in_one_bounded_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, job = create_app(Settings()), Job.parse(FIELDS)
+    assert signature(app, job, varying=["loss"]).options["kwargsrepr"] == "seed=3 loss=cross_entropy learning_rate=0.01"
+    # Whatever an option may hold one day, the gate's model accepts the line.
+    monkeypatch.setattr(Job, "words", lambda *_: "label=\x1b]0;\u2028é\n" * 1000)
+    line = signature(app, job).options["kwargsrepr"]
+    assert TypeAdapter(Line).validate_python(line) == line
+    assert line.startswith("label=\\x1b]0;\\u2028\\xe9\\nlabel=")
 
 
 RESULT: dict[str, Any] = {

@@ -7,14 +7,16 @@ import io
 import json
 import math
 import random
+import re
 
 import pytest
 from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard import Standing, leaderboard, to_csv, to_json
+from orchestrator.analysis.leaderboard import Leaderboard, Standing, leaderboard
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweeps import sweep_of
 from worker.job import Job, Mismatch, Result
 
@@ -46,14 +48,25 @@ def rows_of(jobs: list[Job], accuracies: dict[float, list[float]]) -> dict[str, 
     return {job.key: trained(job, accuracies[job.learning_rate][job.seed]) for job in jobs}
 
 
+def ranked(jobs: list[Job], rows: dict[str, Row]) -> tuple[Standing, ...]:
+    return leaderboard(jobs, rows, "bundled").standings
+
+
+def printed(board: Leaderboard, width: int | None = None) -> list[str]:
+    """Return the lines that a terminal of this width shows; None for an output that is no terminal."""
+    file = io.StringIO()
+    print_leaderboard(Console(file=file, width=width, force_terminal=width is not None), board)
+    return re.sub(r"\x1b\[\d*m", "", file.getvalue()).splitlines()
+
+
 def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
     jobs = jobs_of(3, 0.01, 0.1)
     rows = rows_of(jobs, {0.01: [0.90, 0.92, 0.91], 0.1: [0.95, 0.97, 0.93]})
 
-    first, second = leaderboard(jobs, rows)
+    first, second = ranked(jobs, rows)
 
-    assert (first.rank, first.learning_rate) == (1, 0.1)
-    assert (second.rank, second.learning_rate) == (2, 0.01)
+    assert (first.rank, first.options) == (1, {"learning_rate": 0.1})
+    assert (second.rank, second.options) == (2, {"learning_rate": 0.01})
     assert first.mean == pytest.approx(0.95, abs=1e-15)
     # Worked out by hand: deviations 0, 0.02, -0.02; sqrt((0.0004 + 0.0004) / 2).
     assert first.std == pytest.approx(0.02, abs=1e-15)
@@ -64,7 +77,7 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
 def test_one_seed_has_no_deviation() -> None:
     jobs = jobs_of(1, 0.1)
 
-    (only,) = leaderboard(jobs, rows_of(jobs, {0.1: [0.9]}))
+    (only,) = ranked(jobs, rows_of(jobs, {0.1: [0.9]}))
 
     assert only.std is None
     assert only.mean == only.best == only.worst == 0.9
@@ -74,7 +87,7 @@ def test_diverged_jobs_count_with_the_accuracy_they_have() -> None:
     jobs = jobs_of(2, 0.3)
     rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: trained(jobs[1], 0.1, status="diverged")}
 
-    (only,) = leaderboard(jobs, rows)
+    (only,) = ranked(jobs, rows)
 
     assert (only.mean, only.worst, only.seeds, only.diverged, only.failed, only.cancelled) == (0.5, 0.1, 2, 1, 0, 0)
 
@@ -88,13 +101,12 @@ def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
     ]
     rows = {row.job: row for row in (trained(jobs[0], 0.9), *lost)}
 
-    (only,) = leaderboard(jobs, rows)
+    board = leaderboard(jobs, rows, "bundled")
+    (only,) = board.standings
 
     assert (only.mean, only.seeds, only.failed, only.cancelled) == (0.9, 1, 1, 2)
     assert [entry.status for entry in only.jobs] == ["succeeded", "failed", "cancelled", "cancelled", "missing"]
-    printed = io.StringIO()
-    print_leaderboard(Console(file=printed), [only])
-    _, _, headings, _, figures, *_ = printed.getvalue().split("\n")
+    *_, headings, _, figures, _ = printed(board)
     assert headings.split()[-3:] == ["seeds", "failed", "cancelled"]
     assert figures.split()[-3:] == ["1", "1", "2"]
 
@@ -102,9 +114,9 @@ def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
 def test_a_configuration_without_a_result_comes_last() -> None:
     jobs = jobs_of(1, 0.5, 0.1)
 
-    first, last = leaderboard(jobs, {jobs[1].key: trained(jobs[1], 0.2)})
+    first, last = ranked(jobs, {jobs[1].key: trained(jobs[1], 0.2)})
 
-    assert (first.learning_rate, last.learning_rate) == (0.1, 0.5)
+    assert (first.options["learning_rate"], last.options["learning_rate"]) == (0.1, 0.5)
     assert (last.rank, last.mean, last.best, last.seeds) == (2, None, None, 0)
 
 
@@ -116,7 +128,7 @@ def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -
         {0.2: [0.8, 0.9], 0.3: [0.8, 0.9], 0.1: [0.85, 0.85]},
     ):
         rows = rows_of(jobs, accuracies)
-        assert [standing.learning_rate for standing in leaderboard(jobs, rows)] == [0.1, 0.2, 0.3]
+        assert [standing.options["learning_rate"] for standing in ranked(jobs, rows)] == [0.1, 0.2, 0.3]
 
 
 def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
@@ -130,8 +142,8 @@ def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
         rows = {
             job.key: trained(job, accuracy[job.key], worker=f"w{rng.random()}", seconds=rng.random()) for job in arrival
         }
-        standings = leaderboard(jobs, rows)
-        return to_json(standings), to_csv(standings)
+        board = leaderboard(jobs, rows, "bundled")
+        return board.to_json(), board.to_csv()
 
     assert len({results(seed) for seed in range(20)}) == 1
 
@@ -139,22 +151,94 @@ def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
 def test_json_and_csv_say_the_same() -> None:
     jobs = jobs_of(2, 0.1, 0.5)
     rows = rows_of([job for job in jobs if job.learning_rate == 0.1], {0.1: [0.9, 1 / 3]})
-    standings = leaderboard(jobs, rows)
+    board = leaderboard(jobs, rows, "bundled")
 
-    from_json = json.loads(to_json(standings))
-    from_csv = list(csv.DictReader(io.StringIO(to_csv(standings))))
+    from_json = json.loads(board.to_json())
+    from_csv = list(csv.DictReader(io.StringIO(board.to_csv())))
 
-    assert [Standing.model_validate(row) for row in from_json] == standings
-    assert len(from_csv) == len(from_json) == 2
-    for text, values in zip(from_csv, from_json, strict=True):
-        assert set(text) == set(values) - {"jobs"}
-        assert all(text[name] == ("" if values[name] is None else str(values[name])) for name in text)
+    assert tuple(Standing.model_validate(row) for row in from_json["leaderboard"]) == board.standings
+    assert len(from_csv) == len(from_json["leaderboard"]) == 2
+    for text, row in zip(from_csv, from_json["leaderboard"], strict=True):
+        values = {name: value for name, value in row.items() if name not in ("options", "jobs")} | row["options"]
+        assert text == {name: "" if value is None else str(value) for name, value in values.items()}
     assert from_csv[1]["mean"] == ""
+
+
+def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
+    # Given a sweep in which the layers, the limit and the loss vary, and all else does not
+    grid = {
+        "loss": ("cross_entropy", "sum_of_squares"),
+        "hidden_layer_sizes": ((128, 64), (256, 64)),
+        "limit": (None, 500),
+    }
+    specification = SweepSpecification(seeds=(0,), options={"learning_rate": 0.01, "epochs": 2}, grid=grid)
+    jobs = specification.jobs(MNIST_DIGEST)
+    rows = {job.key: trained(job, 0.5) for job in jobs}
+    board = leaderboard(jobs, rows, "bundled")
+
+    # Then each of these is a column, in tables as people write it
+    assert board.to_csv().splitlines()[0].startswith("rank,hidden_layer_sizes,loss,limit,seeds,")
+    assert board.to_csv().splitlines()[2].startswith('2,"128,64",cross_entropy,500,1,')
+    common, _, _, headings, _, first, *_ = printed(board)
+    assert headings.split()[:5] == ["rank", "hidden", "layers", "loss", "limit"]
+    assert first.split()[:6] == ["1", "128,64", "cross_entropy", "all", "samples", "50.00"]
+
+    # and the others are said once, with the data set; the network is not among them, because its layers vary.
+    assert common == (
+        "In common: learning rate 0.01, epochs 2, rule backprop, data set MNIST (06ad231b5cb2); "
+        "other options at their defaults"
+    )
+    told = json.loads(board.to_json())["common"]
+    assert (told["network"], told["data"], told["dataset"]) == (None, "MNIST", MNIST_DIGEST)
+    assert told["options"] == json.loads(json.dumps(specification.common))
+
+
+def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> None:
+    jobs = jobs_of(2, 0.1)
+    board = leaderboard(jobs, rows_of(jobs, {0.1: [0.5, 0.5]}), "bundled")
+
+    common, _, _, headings, *_ = printed(board)
+    assert common.startswith("In common: network 784-128-64-10, learning rate 0.1, epochs 2, rule backprop, ")
+    assert "limit all samples" in common
+    assert headings.split() == ["rank", "mean", "std", "best", "worst", "seeds"]
+    assert board.common.network == (784, 128, 64, 10)
+    # How wide an image of another data set is, its digest does not tell.
+    elsewhere = leaderboard([job.model_copy(update={"dataset": "0" * 64}) for job in jobs], {}, "/data/letters")
+    assert elsewhere.common.network is None
+    assert "data set /data/letters (000000000000)" in str(elsewhere.common)
+    # What differs from its default is said, too.
+    wide = [job.model_copy(update={"hidden_layer_sizes": (9, 8), "shuffle": True}) for job in jobs]
+    assert str(leaderboard(wide, {}, "bundled").common) == (
+        "network 784-9-8-10, learning rate 0.1, epochs 2, rule backprop, shuffle true, limit all samples, "
+        "data set MNIST (06ad231b5cb2); other options at their defaults"
+    )
+
+
+def test_different_learning_rates_never_look_alike() -> None:
+    rates = (0.1, 0.10000001, 0.3, 1e300)
+    jobs = jobs_of(1, *rates)
+    board = leaderboard(jobs, rows_of(jobs, {rate: [0.5] for rate in rates}), "bundled")
+
+    shown = [line.split()[1] for line in printed(board)[5:9]]
+    assert shown == ["0.1", "0.10000001", "0.3", "1e+300"]
+
+
+def test_a_narrow_terminal_loses_columns_in_an_order_but_never_what_varies() -> None:
+    jobs = jobs_of(2, 0.1, 0.5)
+    board = leaderboard(jobs, rows_of(jobs, {0.1: [0.5, 0.5], 0.5: [0.25, 0.25]}), "bundled")
+
+    def headings(width: int) -> str:
+        return " ".join(next(line for line in printed(board, width) if "mean" in line).split())
+
+    assert headings(80) == "rank learning rate mean std best worst seeds"
+    assert headings(57) == "rank learning rate mean std best seeds"
+    assert headings(47) == "rank learning rate mean std seeds"
+    assert headings(20) == "learning rate mean std"
 
 
 def test_no_number_is_nan() -> None:
     jobs = jobs_of(2, 0.1)
-    (only,) = leaderboard(jobs, rows_of(jobs, {0.1: [0.0, 0.0]}))
+    (only,) = ranked(jobs, rows_of(jobs, {0.1: [0.0, 0.0]}))
     assert (only.mean, only.std) == (0.0, 0.0)
     assert not any(isinstance(value, float) and math.isnan(value) for value in only.model_dump().values())
 

@@ -6,23 +6,22 @@ import inspect
 import math
 import subprocess
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from nn import DeepNeuralNetwork
 from nn.errors import InvalidInputError
 from nn.options.describe import (
     Option,
     allowed,
-    axes,
-    columns,
+    digits_of,
     heading,
     help_text,
-    named,
+    label,
     option,
-    with_columns,
+    shown,
     word,
     written,
 )
@@ -36,10 +35,10 @@ class Pretend(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: Annotated[float, Option(values=(0.1, 1e-5), column=True)] = Field(gt=0, allow_inf_nan=False)
+    alpha: Annotated[float, Option(values=(0.1, 1e-5))] = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.0, ge=0, lt=1, description="Share of the last step that is kept.")
     depth: int = Field(default=3, ge=1, title="tree depth")
-    most: int | None = Field(default=None, le=9)
+    most: Annotated[int | None, Option(none="all")] = Field(default=None, le=9)
     shape: Annotated[tuple[int, int, int], Option(word="hidden")] = (3, 2, 1)
     kind: Literal["a", "b", "c"] = "a"
     warm: bool = True
@@ -73,8 +72,31 @@ def test_names_and_help_follow_from_the_field() -> None:
     assert help_text(Pretend, "kind") == "Kind: a, b or c.  [default: a]"
     assert help_text(Pretend, "alpha") == "Alpha.  [default: 0.1,1e-05]"
     assert help_text(Pretend, "most") == "Most."
-    assert (axes(Pretend), columns(Pretend)) == (("alpha",), ("alpha",))
-    assert named(Pretend, Pretend(alpha=0.25)) == "alpha 0.25"
+    assert [label(Pretend, name) for name in ("alpha", "shape", "most")] == ["alpha", "hidden", "most"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("alpha", 0.25, "0.25"), ("alpha", 1e300, "1e+300"), ("alpha", 100_000.0, "100000"), ("alpha", 1e-05, "1e-05"),
+        ("alpha", 0.1 + 0.2, "0.30000000000000004"), ("shape", (3, 2, 1), "3,2,1"), ("warm", False, "false"),
+        ("most", None, "all"), ("most", 7, "7"), ("kind", "b", "b"),
+    ],
+)  # fmt: skip
+def test_values_are_shown_to_people(name: str, value: object, text: str) -> None:
+    assert shown(FIELDS[name], value) == text
+
+
+def test_floats_have_as_many_digits_as_tell_them_apart() -> None:
+    # Six digits are enough for these, though they do not tell the exact value,
+    assert [shown(FIELDS["alpha"], value, digits_of((1 / 3, 2 / 3))) for value in (1 / 3, 2 / 3)] == [
+        "0.333333", "0.666667",
+    ]  # fmt: skip
+    # and not for two neighbours.
+    pair = (0.1, math.nextafter(0.1, 1))
+    first, second = (shown(FIELDS["alpha"], value, digits_of(pair)) for value in pair)
+    assert first != second
+    assert digits_of(("a", None, 3)) == 6
 
 
 @pytest.mark.parametrize(
@@ -120,21 +142,6 @@ def test_words_of_a_specification_follow_from_any_model() -> None:
     assert words["hidden"].allowed == "three integers, such as 3,2,1"
     assert words["most"].allowed == "integers of at most 9, or none, separated by commas"
     assert [name for name, entry in words.items() if entry.is_switch] == ["warm"]
-
-
-def test_columns_become_fields_with_the_same_bounds() -> None:
-    class Place(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-
-        rank: int
-
-    made: Any = with_columns(Place, Pretend)
-
-    assert list(made.model_fields) == ["rank", "alpha"]
-    assert made(rank=1, alpha=0.5).alpha == 0.5
-    for bad in ({"rank": 1}, {"rank": 1, "alpha": 0}, {"rank": 1, "alpha": 1, "depth": 3}):
-        with pytest.raises(ValidationError):
-            made(**bad)
 
 
 def test_the_estimator_has_every_option_with_its_default() -> None:

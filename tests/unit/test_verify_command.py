@@ -13,10 +13,12 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.connect import Place
 from orchestrator.commands import verify as verify_command
 from orchestrator.commands.verify import VerificationPlan, verify
+from orchestrator.folder.rows import identity
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
 from tests.support.sweeps import sweep_of
 
@@ -43,7 +45,7 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
         def check(self, *_: Any) -> Iterator[Check]:
             try:
                 for job in jobs:
-                    yield Check(job=job.key, seed=job.seed, learning_rate=0.1, epochs=1, worker="w", differences=[])
+                    yield Check(**identity(job), worker="w", differences=[])
             finally:
                 events.append("the tasks are cleaned up")
 
@@ -53,7 +55,8 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
     monkeypatch.setattr(verify_command, "Verification", Verification)
     keys = [job.key for job in jobs]
     manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
-    plan = VerificationPlan(SweepFolder(tmp_path, "a"), manifest, {}, jobs, 2, 0, cast("Place", ShortLivedPlace()))
+    folder = SweepFolder(tmp_path, "a")
+    plan = VerificationPlan(folder, manifest, JobNames(jobs), {}, jobs, 2, 0, cast("Place", ShortLivedPlace()))
     # Then it cleans up first
     with pytest.raises(Interrupted):
         verify(plan, checked=interrupt)

@@ -10,8 +10,8 @@ from pathlib import Path
 from nn.datasets.mnist import MNIST_DIGEST, load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import digest, to_safetensors
-from orchestrator.analysis.leaderboard import leaderboard, to_csv, to_json
-from orchestrator.folder.rows import Row
+from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.folder.rows import Row, identity
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweeps import sweep_of
 from worker.job import Job
@@ -40,16 +40,14 @@ class CleanRun:
 
     def leaderboard(self, cancelled: frozenset[str] = frozenset()) -> tuple[bytes, bytes]:
         """Return the leaderboard as CSV and as JSON, with these jobs cancelled."""
-        standings = leaderboard(self.jobs.values(), {key: self._row(key, key in cancelled) for key in self.jobs})
-        return to_csv(standings).encode(), to_json(standings).encode()
+        rows = {key: self._row(key, key in cancelled) for key in self.jobs}
+        board = leaderboard(self.jobs.values(), rows, "bundled")
+        return board.to_csv().encode(), board.to_json().encode()
 
     def _row(self, key: str, cancelled: bool) -> Row:
         job = self.jobs[key]
         return Row(
-            job=key,
-            seed=job.seed,
-            learning_rate=job.learning_rate,
-            epochs=job.epochs,
+            **identity(job),
             status="cancelled" if cancelled else "succeeded",
             validation_accuracy=[] if cancelled else self.accuracies[key],
             epoch_seconds=[] if cancelled else [0.0] * len(self.accuracies[key]),

@@ -1,0 +1,166 @@
+"""Picks jobs of a sweep by words: `hidden=256,64 seed=3`.
+
+A word is `NAME=VALUE`, where NAME is `seed` or an option, spelled as flags or rows spell it; a seed alone; `SEED:VALUE`
+with the value of the option that has no default; or the first digits of a job's key. A job is picked if it fits every
+word.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from nn.errors import InvalidInputError
+from nn.options.describe import label
+from nn.options.network import NetworkOptions
+from nn.options.values import Reader
+from orchestrator.sweeps.fields import FIELDS, spellings, written
+from orchestrator.sweeps.names import JobNames
+from worker.job import Job
+
+JOB_WORDS = "NAME=VALUE such as seed=3, a seed, SEED:LEARNING_RATE such as 3:0.01, or the first digits of a job's key"
+#: How many values of an option a message lists.
+MOST_LISTED = 8
+
+_FIELDS = NetworkOptions.model_fields
+#: The option that each NAME means.
+_NAMES = {spelling: str(each.option) for word, each in FIELDS.items() if each.option for spelling in spellings(word)}
+_SEED_NAMES = ("seed", "seeds")
+_REQUIRED = [name for name, info in _FIELDS.items() if info.is_required()]
+_KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
+#: As numbers are printed: the key prefix 007 is not the seed 7.
+_SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
+_COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<value>[0-9.eE+-]{1,30})", re.ASCII)
+
+
+def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> list[str]:
+    """Return the keys of the jobs that fit all words, in the sweep's order; without words, of all jobs.
+
+    Args:
+        sweep: The sweep's name, for messages.
+        jobs: The sweep's jobs, by key.
+        words: The words, as they were typed.
+
+    Raises:
+        InvalidInputError: a word is invalid or fits no job, or no job fits all of them.
+    """
+    picker = _Picker(sweep, jobs)
+    fitting = set(jobs).intersection(*map(picker.fitting, words))
+    if not fitting:
+        allowed = f"words that fit a job of the sweep {sweep}; each of these fits one, and none fits all"
+        raise InvalidInputError("the job", " ".join(words), allowed)
+    return [key for key in jobs if key in fitting]
+
+
+def pick_one(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> str:
+    """Return the key of the job that fits all words. Arguments: as for `pick`.
+
+    Raises:
+        InvalidInputError: as for `pick`, or several jobs fit; the message says which names are missing.
+    """
+    found = {key: jobs[key] for key in pick(sweep, jobs, words)}
+    if len(found) > 1:
+        missing = _Picker(sweep, found).varying()
+        allowed = (
+            f"words that fit one job of the sweep {sweep}; {len(found)} jobs fit, so add {_listed(missing, 'and')}"
+        )
+        raise InvalidInputError("the job", " ".join(words), allowed)
+    return next(iter(found))
+
+
+class _Picker:
+    def __init__(self, sweep: str, jobs: Mapping[str, Job]) -> None:
+        self._sweep = sweep
+        self._jobs = jobs
+        self._names = JobNames(jobs.values())
+        self._seeds = tuple(dict.fromkeys(job.seed for job in jobs.values()))
+
+    def varying(self) -> list[str]:
+        """Return what varies among the jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
+        options = [f"{label(NetworkOptions, name)} ({self._values_of(name)})" for name in self._names.varying]
+        return [f"seed ({self._values_of_seed()})", *options] if len(self._seeds) > 1 else options
+
+    def fitting(self, typed: str) -> set[str]:
+        """Return the keys of the jobs that fit a word: at least one.
+
+        Raises:
+            InvalidInputError: the word is invalid, or no job fits it.
+        """
+        name, equals, value = typed.partition("=")
+        if equals:
+            return self._of_pair(typed, name.replace("-", "_"), value)
+        found = self._of_one(typed)
+        if not found:
+            raise InvalidInputError("the job", typed, f"{JOB_WORDS} (the sweep {self._sweep} has no such job)")
+        return found
+
+    def _of_one(self, typed: str) -> set[str]:
+        jobs = self._jobs.items()
+        if _SEED.fullmatch(typed) and int(typed) in self._seeds:
+            return {key for key, job in jobs if job.seed == int(typed)}
+        if match := _COORDINATES.fullmatch(typed):
+            seed, value = int(match["seed"]), _number(match["value"])
+            of_seed = {key: job for key, job in jobs if job.seed == seed}
+            return {key for key, job in of_seed.items() if any(getattr(job, name) == value for name in _REQUIRED)}
+        if _KEY_PREFIX.fullmatch(typed):
+            return {key for key in self._jobs if key.startswith(typed)}
+        raise InvalidInputError("the job", typed, JOB_WORDS)
+
+    def _of_pair(self, typed: str, name: str, value: str) -> set[str]:
+        if name in _SEED_NAMES:
+            if not (_SEED.fullmatch(value) and int(value) in self._seeds):
+                allowed = f"seed={self._values_of_seed()}, as in the sweep {self._sweep}"
+                raise InvalidInputError("the job", typed, allowed)
+            return {key for key, job in self._jobs.items() if job.seed == int(value)}
+        if name not in _NAMES:
+            raise InvalidInputError("the job", typed, self._instead_of(name))
+        option = _NAMES[name]
+        meant = _meant(self._names, option, value)
+        if not meant:
+            allowed = f"{label(NetworkOptions, option)}={self._values_of(option)}, as in the sweep {self._sweep}"
+            raise InvalidInputError("the job", typed, allowed)
+        return {key for key, job in self._jobs.items() if getattr(job, option) in meant}
+
+    def _instead_of(self, name: str) -> str:
+        near = difflib.get_close_matches(name, [*_NAMES, *_SEED_NAMES], n=1)
+        if near:
+            return f"{near[0]}=VALUE, the nearest name"
+        names = [*_SEED_NAMES[:1], *(label(NetworkOptions, each) for each in self._names.varying)]
+        return f"NAME=VALUE, where NAME is what varies in the sweep {self._sweep}: {_listed(names, 'or')}"
+
+    def _values_of(self, option: str) -> str:
+        values = _values(self._names, option)
+        more = ", ..." if len(values) > MOST_LISTED else ""
+        return " or ".join(self._names.shown(option, value) for value in values[:MOST_LISTED]) + more
+
+    def _values_of_seed(self) -> str:
+        ranges = written("seeds", self._seeds).split(",")
+        return ",".join(ranges[:MOST_LISTED]) + (",..." if len(ranges) > MOST_LISTED else "")
+
+
+def _listed(words: Sequence[str], joint: str) -> str:
+    *first, last = words
+    return f"{', '.join(first)} {joint} {last}" if first else last
+
+
+def _values(names: JobNames, option: str) -> tuple[object, ...]:
+    return names.varying.get(option) or (names.common[option],)
+
+
+def _meant(names: JobNames, option: str, typed: str) -> list[object]:
+    """Return the value of the sweep that was typed, in any form or as tables show it; an empty list if it has none."""
+    known = _values(names, option)
+    try:
+        value = Reader(NetworkOptions, option)(typed)
+    except (ValueError, TypeError, OverflowError):
+        value = math.nan
+    return [value] if value in known else [each for each in known if names.shown(option, each) == typed]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
