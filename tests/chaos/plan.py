@@ -27,6 +27,8 @@ Fault = Literal[
     "foreign values",
     "forged headers",
     "operate",
+    "hang a process",
+    "skew a clock",
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 #: `always` and `everysec` are Redis's own words for its append-only file; `none` keeps nothing.
@@ -38,8 +40,10 @@ RESTARTS: tuple[Fault, ...] = ("stop Redis", "kill Redis", "crash Redis")
 OUTAGES: tuple[Fault, ...] = (*RESTARTS, "stall the network", "refuse writes", "refuse writes and cut")
 #: After these, somebody asks for the sweep again, which takes a cancellation back; a crash may forget it.
 UNDO_CANCELLING: tuple[Fault, ...] = ("kill the orchestrator", "fill the disk", "crash Redis", "operate")
-#: What puts itself between the sweep's own messages: nothing of the sweep notices it.
-UNNOTICED: tuple[Fault, ...] = ("shout", "foreign values", "forged headers")
+#: What no job notices.
+UNNOTICED: tuple[Fault, ...] = ("shout", "foreign values", "forged headers", "skew a clock")
+#: Whoever wakes a frozen worker up would wake up its process that hangs, too.
+APART: tuple[Fault, ...] = ("hang a process", "freeze a worker")
 #: Of so many runs one has a Redis that keeps nothing.
 FORGETFUL = 10
 #: Of so many runs one has a worker that trains two jobs at once.
@@ -85,15 +89,17 @@ class Plan:
 def make_plan(seed: int) -> Plan:
     """Return the plan of this seed.
 
-    Consecutive seeds begin with different faults, and continue with those half a round away: 20 of them have all. In
-    every second round of all faults each one is alone, so that nothing else explains how long it takes.
+    Consecutive seeds begin with different faults. In every second round of all faults each one is alone, so that
+    nothing else explains how long it takes. In the others it is followed by the one half a round away, so that 20 seeds
+    have all faults; later rounds bring other pairs together.
     """
     rng = random.Random(f"seedsweep chaos {seed}")
     persistence: Persistence = rng.choice(("always", "everysec"))
-    alone = seed // len(FAULTS) % 2 == 1
+    turn = seed // len(FAULTS)
     faults = [FAULTS[seed % len(FAULTS)]]
-    if not alone:
-        faults += [FAULTS[(seed + len(FAULTS) // 2) % len(FAULTS)], *rng.choices(FAULTS, k=rng.choice((0, 1, 1, 2)))]
+    if turn % 2 == 0:
+        away = len(FAULTS) // 2 + 3 * turn
+        faults += [FAULTS[(seed + away) % len(FAULTS)], *rng.choices(FAULTS, k=rng.choice((0, 1, 1, 2)))]
     if seed % FORGETFUL == FORGETFUL - 1:
         persistence = "none"
         # A crash loses what was not written yet; this Redis writes nothing.
@@ -109,6 +115,8 @@ def make_plan(seed: int) -> Plan:
         # First, and soon, because only jobs that have not begun are cancelled: whether a running one ends in time is a
         # race.
         faults = [cancelling, *(fault for fault in faults if fault not in (*CANCELLING, *UNDO_CANCELLING))]
+    apart = next((fault for fault in faults if fault in APART), None)
+    faults = [fault for fault in faults if fault not in APART or fault == apart]
     longest = {"cancel jobs": 0.3}
     strikes = tuple(
         Strike(fault, round(rng.uniform(0.05, longest.get(fault, 2.0)), 3), rng.randrange(1 << 30)) for fault in faults

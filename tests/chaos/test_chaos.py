@@ -15,7 +15,8 @@ from tests.chaos.history import History
 from tests.chaos.plan import make_plan
 from tests.chaos.runner import run
 
-pytestmark = pytest.mark.chaos
+#: A run ends by itself after its bounds, unless the machine has no time for it.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 
 def test_a_sweep_survives(

@@ -82,6 +82,7 @@ def test_work_that_does_not_go_on_is_a_violation() -> None:
         ("worker lost", [fault(2.9, "cut connections"), fault(3.0, "kill a child", worker="w2@test")]),
         ("worker lost", [fault(2.0, "freeze a worker", worker="w2@test"), fault(8, "kill a child", worker="w2@test")]),
         ("worker lost", [fault(3.0, "crash Redis", over=4.0)]),
+        ("hung", [fault(3.0, "hang a process", worker="w2@test", over=9.5)]),
     ],
 )
 def test_what_a_fault_did_is_no_violation(end: str, faults: list[Event]) -> None:
@@ -99,6 +100,26 @@ def test_a_fault_strikes_each_job_that_its_worker_trained() -> None:
     seen = intact()
     seen.attempts[SECOND] = [attempt(end="worker lost"), attempt(2, cause="worker lost", worker="w2@test")]
     assert check(seen, CLEAN) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (fault(3.0, "kill a worker", worker="w2@test"), []),
+        (fault(3.0, "stall the network", over=5.0), []),
+        (fault(3.0, "kill a worker", worker="w3@test"), ["end"]),
+        (fault(3.0, "shout"), ["end"]),
+        (fault(1.0, "stall the network", over=1.9), ["end"]),
+    ],
+)
+def test_only_who_could_notice_must(other: Event, found: list[str]) -> None:
+    seen = intact()
+    seen.events += [
+        fault(2.0, "skew a clock", worker="w2@test"),
+        other,
+        {"t": 12.1, "event": "clock set right", "worker": "w2@test", "noticed": False},
+    ]
+    assert [violation.kind for violation in check(seen, CLEAN) if violation.kind == "end"] == found
 
 
 def with_a_cancelled_sweep() -> Observation:

@@ -23,6 +23,7 @@ from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
+from tests.support.skewed_clock import SkewedClock
 from tests.support.sweeps import flags_of
 from tests.support.worker_process import WorkerProcess
 from worker.records.store import Store
@@ -32,6 +33,8 @@ LEASE_SECONDS = 3.0
 RESTORE_SECONDS = 0.5
 #: The default. What takes workers down here is never the job's fault, so that no job may be hit as often as that.
 MAX_ATTEMPTS = 3
+#: Seconds without progress after which a process is ended, where one hangs: as short as its timeout for Redis allows.
+HANG_SECONDS = 6.0
 NAME = "chaos"
 #: The most open files of a worker: what leaks with each try to connect is gone within seconds.
 DESCRIPTORS = 128
@@ -74,6 +77,7 @@ class Arena:
             restore_seconds=RESTORE_SECONDS,
             checkpoint_seconds=0.3,
             max_attempts=MAX_ATTEMPTS,
+            **({"socket_seconds": 2.0, "hang_seconds": HANG_SECONDS} if plan.has("hang a process") else {}),
         )
         self.client = self.redis.client()
         self.patient_client = WaitingRedis(self.client, Patient())
@@ -99,7 +103,10 @@ class Arena:
         self.statuses: list[int] = []
         self._commands = CommandLine(folder, folder, cache_dir)
         self._log = folder / "orchestrator.log"
-        self._processes: dict[str, int] = {}
+        #: How many jobs each worker trains at once.
+        self.processes: dict[str, int] = {}
+        #: The workers' clocks, where one of them is to be set wrong.
+        self.clocks: dict[str, SkewedClock] = {}
         self.other = OtherSweep(self._commands, folder, self.proxy.url if plan.proxied else self.redis.url)
         self._deferred: list[tuple[float, Callable[[], None]]] = []
 
@@ -121,6 +128,10 @@ class Arena:
 
     def start_worker(self, name: str, processes: int = 1, replaces: str | None = None) -> WorkerProcess:
         """Start a worker without waiting for it."""
+        environment = {}
+        if self.plan.has("skew a clock"):
+            clock = self.clocks[f"{name}@test"] = SkewedClock(self.redis.folder / f"{name}-clock")
+            environment = clock.environment
         worker = self.cluster.start_worker(
             name=name,
             concurrency=processes,
@@ -128,9 +139,10 @@ class Arena:
             # Only a worker that looks for others hears their events, and what somebody shouts there.
             sociable=self.plan.has("shout"),
             prefix=("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"),
+            **environment,
         )
         self.workers.append(worker)
-        self._processes[worker.name] = processes
+        self.processes[worker.name] = processes
         self.history.add("worker started", worker=worker.name, replaces=replaces)
         return worker
 
@@ -140,7 +152,7 @@ class Arena:
 
         def start() -> None:
             name = old.name.partition("@")[0] if same_name else f"w{len(self.cluster.workers) + 1}"
-            self.start_worker(name, self._processes[old.name], replaces=old.name)
+            self.start_worker(name, self.processes[old.name], replaces=old.name)
 
         if after:
             self.later(after, start)
@@ -150,7 +162,7 @@ class Arena:
     @property
     def slots(self) -> int:
         """How many jobs the workers train at once."""
-        return sum(self._processes[worker.name] for worker in self.workers)
+        return sum(self.processes[worker.name] for worker in self.workers)
 
     def measure(self) -> None:
         """Note what the workers that live have cost this machine."""
@@ -224,7 +236,8 @@ class Arena:
 
     def said(self) -> str:
         """Return what all orchestrators of this run have printed."""
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        told = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return told + (self._screen.text() if self._screen is not None else "")
 
     def last_said(self) -> str:
         """Return the last line that an orchestrator has printed."""

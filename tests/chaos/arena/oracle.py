@@ -17,10 +17,10 @@ from tests.support.sweeps import sweep_of
 from worker.job import Job
 
 _SEEDS, _LEARNING_RATES = tuple(range(9)), (0.01, 0.03, 0.1)
-#: 27 jobs of a third of a second each, in small epochs (checkpoints, cancelling) and in large ones.
+#: 27 jobs of 0.3 s each, if nothing else runs, in small epochs (checkpoints, cancelling) and in large ones.
 SWEEPS = {
-    False: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=70, limit=500, hidden=(32, 16)),
-    True: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=6, limit=40_000, hidden=(32, 16), shuffle=True),
+    False: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=60, limit=500, hidden=(32, 16)),
+    True: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=5, limit=40_000, hidden=(32, 16), shuffle=True),
 }
 
 

@@ -28,9 +28,13 @@ class Screen:
         self._thread.start()
         self.process = self._terminal.process
 
+    def text(self) -> str:
+        """Return what was drawn so far, without controls."""
+        # Every redrawn line begins at the left edge.
+        return plain(self._terminal.output).replace("\r", "\n")
+
     def close(self) -> None:
         """Append to the log what was drawn; the command has ended."""
         self._thread.join(timeout=10)
         with self._log.open("a") as log:
-            # Every redrawn line begins at the left edge.
-            log.write(plain(self._terminal.output).replace("\r", "\n"))
+            log.write(self.text())

@@ -32,15 +32,15 @@ def false_ends(seen: Observation) -> Iterator[str]:
         used: list[Event] = []
         # The last attempt first: what explains it may explain those before it, too.
         for attempt in sorted(attempts, key=lambda attempt: -attempt.started):
-            if attempt.end not in ("child lost", "worker lost"):
+            if attempt.end not in ("child lost", "hung", "worker lost"):
                 continue
-            taken = used + deaths if attempt.end == "child lost" else used
+            taken = used if attempt.end == "worker lost" else used + deaths
             found = [fault for fault in _took_down(seen, attempt) if not any(fault is other for other in taken)]
             if not found:
                 yield f"attempt {attempt.number} at {job} on {attempt.worker} ended as {attempt.end}: nothing did that"
                 continue
             used.append(found[0])
-            if attempt.end == "child lost":
+            if attempt.end != "worker lost":
                 # One process trains one job.
                 deaths.append(found[0])
 
@@ -50,12 +50,14 @@ def _took_down(seen: Observation, attempt: Attempt) -> list[Event]:
     own = _own(seen, attempt)
     if attempt.end == "child lost":
         return [fault for fault in own if fault["fault"] == "kill a child"]
+    if attempt.end == "hung":
+        return [fault for fault in own if fault["fault"] == "hang a process"]
     found = [fault for fault in own if fault["fault"] == "kill a worker"]
     # Who could not say how an attempt ended is held for lost when its worker has gone.
     found += [
         fault
         for fault in own
-        if (fault["fault"] == "kill a child" and _unheard(seen, attempt, fault))
+        if (fault["fault"] in ("kill a child", "hang a process") and _unheard(seen, attempt, fault))
         or (fault["fault"] == "stop a worker" and _out(seen, fault["t"], _over(fault) + STOP_BOUND, OUTAGES))
     ]
     # It takes back what was said last.
@@ -86,6 +88,8 @@ def _explained(seen: Observation, attempt: Attempt, earlier: list[Attempt]) -> b
     names = {fault["fault"] for fault in own}
     if attempt.cause == "child lost":
         return "kill a child" in names
+    if attempt.cause == "hung":
+        return "hang a process" in names
     if attempt.cause == "given back":
         return "stop a worker" in names
     if attempt.cause == "worker lost":

@@ -16,18 +16,19 @@ from tests.chaos.arena.arena import NAME
 from tests.chaos.arena.oracle import CleanRun
 from tests.chaos.arena.other import JOBS
 from tests.chaos.arena.other import NAME as OTHER
-from tests.chaos.checker.causes import false_causes, false_ends, too_many_attempts
+from tests.chaos.checker.causes import CUTS, false_causes, false_ends, too_many_attempts
 from tests.chaos.checker.observation import Observation
-from tests.chaos.checker.recovery import STOP_BOUND, recoveries
-from tests.chaos.plan import RESTARTS
+from tests.chaos.checker.recovery import HANG_BOUND, STOP_BOUND, recoveries
+from tests.chaos.history import Event
+from tests.chaos.plan import OUTAGES, RESTARTS, UNNOTICED
 from tests.chaos.runner import AGAIN, QUICK
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
 #: Bytes that no worker's main process exceeds: it holds the data set, and no message, however packed, comes near that.
 MEMORY_BOUND = 450 << 20
-#: The most files that a worker has open at rest, whatever became of its connections.
-DESCRIPTORS_BOUND = 64
+#: The most files that a worker has open at rest, whatever became of its connections. One with two processes needs 40.
+DESCRIPTORS_BOUND = 48
 
 #: An accounting line that counts some.
 _ALARM = re.compile(r"mismatches [1-9]")
@@ -169,6 +170,38 @@ def _recovers_in_time(seen: Observation, clean: CleanRun) -> Iterator[Violation]
             yield Violation("recovery", f"{name} took {seconds:.1f} s to end after SIGTERM; bound {STOP_BOUND:.0f} s")
 
 
+def _what_is_wrong_is_noticed(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
+    for fault in seen.faults:
+        if fault["fault"] != "hang a process" or _was_disturbed(seen, fault):
+            continue
+        if fault["over"] is None or fault["over"] - fault["t"] > HANG_BOUND:
+            yield Violation("recovery", f"a process that hung lived longer than {HANG_BOUND:.0f} s: {fault}")
+    struck = [fault for fault in seen.faults if fault["fault"] not in UNNOTICED]
+    for fault in struck:
+        # Another fault might have given it a worker that takes jobs.
+        if fault.get("told") is False and len(struck) == 1:
+            yield Violation("end", f"no worker took jobs, and the sweep did not say so: {fault}")
+    for event in seen.events:
+        if event["event"] == "clock set right" and not event["noticed"]:
+            skewed = next(
+                fault for fault in seen.faults if _is_skew(fault, event["worker"]) and fault["t"] < event["t"]
+            )
+            if not _was_disturbed(seen, skewed | {"over": event["t"]}):
+                yield Violation("end", f"{event['worker']} said nothing of its clock, which was wrong: {skewed}")
+
+
+def _is_skew(fault: Event, worker: str) -> bool:
+    return bool(fault["fault"] == "skew a clock" and fault["worker"] == worker)
+
+
+def _was_disturbed(seen: Observation, fault: Event) -> bool:
+    """Return whether the fault's worker had other troubles while it lasted: its own, or those of every worker."""
+    until = fault["over"] or float("inf")
+    others = [other for other in seen.faults if other["t"] <= until and (other["over"] or until) >= fault["t"]]
+    late = [other for other in others if other["t"] != fault["t"]]
+    return any(other["fault"] in (*OUTAGES, *CUTS) or other.get("worker") == fault["worker"] for other in late)
+
+
 def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected = {"seedsweep:workers", "seedsweep:sweeps", f"seedsweep:sweep:{NAME}"}
     for job in clean.jobs:
@@ -235,6 +268,7 @@ _PROMISES: tuple[Callable[[Observation, CleanRun], Iterator[Violation]], ...] = 
     _same_leaderboard,
     _attempts_have_causes,
     _recovers_in_time,
+    _what_is_wrong_is_noticed,
     _nothing_left,
     _workers_stay_small,
     _ends_well,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.running.stalls import LOOK_SECONDS
-from tests.chaos.arena.arena import LEASE_SECONDS, RESTORE_SECONDS
+from tests.chaos.arena.arena import HANG_SECONDS, LEASE_SECONDS, RESTORE_SECONDS
 from tests.chaos.history import Event
 from tests.chaos.plan import CANCELLING, UNNOTICED, Fault
 
@@ -28,6 +28,8 @@ SEVERAL_SECONDS = 4.0
 LEASE_BOUND = LEASE_SECONDS + RESTORE_SECONDS + MACHINE_SECONDS
 #: What Redis forgot, the orchestrator's second look finds (`orchestrator.running.stalls`).
 FORGOTTEN_BOUND = max(2 * LOOK_SECONDS, LEASE_SECONDS + RESTORE_SECONDS) + MACHINE_SECONDS
+#: A worker looks at its processes every second, and ends one that hangs.
+HANG_BOUND = HANG_SECONDS + 1.0 + MACHINE_SECONDS
 #: A worker ends after SIGTERM.
 STOP_BOUND = 10.0
 
@@ -119,7 +121,7 @@ def _went_on(fault: Event, over: float, events: list[Event]) -> float | None:
         times = [_first(events, fault["t"], ("attempt", "ended", *back), job=job) for job in fault["jobs"]]
         known = [time for time in times if time is not None]
         return max(known, default=None)
-    if fault["fault"] == "kill a child":
+    if fault["fault"] in ("kill a child", "hang a process"):
         # Its job is tried again when those that wait have begun; its worker goes on at once.
         return _first(events, over, ("attempt",), worker=fault["worker"])
     names = ("row",) if fault["fault"] in OF_THE_ORCHESTRATOR else ("attempt", "ended")

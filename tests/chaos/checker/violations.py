@@ -9,7 +9,7 @@ from typing import Any
 from tests.chaos.arena.oracle import CleanRun
 from tests.chaos.checker.checker import DESCRIPTORS_BOUND, MEMORY_BOUND
 from tests.chaos.checker.observation import Observation
-from tests.chaos.checker.recovery import LEASE_BOUND
+from tests.chaos.checker.recovery import HANG_BOUND, LEASE_BOUND
 from tests.chaos.plan import Plan
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
@@ -291,6 +291,10 @@ def stay_drained(seen: Observation) -> None:
     seen.troubles.append("w2@test takes no jobs any more")
 
 
+def say_nothing_of_drained_workers(seen: Observation) -> None:
+    seen.events = [fault(2.0, "operate", way="drain", resumed=False, over=14.0, told=False), fault(3.0, "shout")]
+
+
 def end_at_a_shout(seen: Observation) -> None:
     seen.events.append(fault(2.0, "shout"))
     seen.troubles.append("w2@test ended by itself, with status 1")
@@ -324,6 +328,42 @@ def leave_a_foreign_value(seen: Observation) -> None:
 def excuse_a_wait_by_a_shout(seen: Observation) -> None:
     recover_late(seen)
     seen.events.insert(1, fault(2.0, "shout"))
+
+
+def hang_for_long(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "hang a process", worker="w2@test", over=2.0 + HANG_BOUND + 0.1))
+
+
+def never_end_a_hang(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "hang a process", worker="w2@test") | {"over": None})
+
+
+def hang_for_nothing(seen: Observation) -> None:
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="hung"), attempt(2, cause="first run", started=9.0)]
+
+
+def try_again_for_no_hang(seen: Observation) -> None:
+    try_again_for_nothing(seen, "hung")
+
+
+def blame_a_child_that_hung(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "hang a process", worker="w2@test", over=8.0))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost"), attempt(2, cause="child lost", started=9.0)]
+
+
+def say_nothing_of_a_clock(seen: Observation) -> None:
+    seen.events.append(fault(2.0, "skew a clock", worker="w2@test", seconds=10.0))
+    seen.events.append({"t": 12.1, "event": "clock set right", "worker": "w2@test", "noticed": False})
+
+
+def lose_a_worker_to_its_clock(seen: Observation) -> None:
+    seen.events.append(fault(1.5, "skew a clock", worker="w2@test", seconds=10.0))
+    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
+
+
+def deliver_again_by_a_clock(seen: Observation) -> None:
+    seen.events.append(fault(0.5, "skew a clock", worker="w2@test", seconds=-10.0))
+    seen.attempts[SECOND] = [attempt(started=0.2), attempt(2, cause="delivered again", started=0.8)]
 
 
 PLANTED: dict[Callable[[Observation], None], str] = {
@@ -379,6 +419,7 @@ PLANTED: dict[Callable[[Observation], None], str] = {
     strike_for_an_operators_command: "attempt",
     lose_what_was_purged: "lost",
     stay_drained: "end",
+    say_nothing_of_drained_workers: "end",
     end_at_a_shout: "end",
     unpack_a_shout: "leak",
     leak_descriptors: "leak",
@@ -386,4 +427,12 @@ PLANTED: dict[Callable[[Observation], None], str] = {
     deliver_again_for_a_forged_message: "attempt",
     leave_a_foreign_value: "leak",
     excuse_a_wait_by_a_shout: "recovery",
+    hang_for_long: "recovery",
+    never_end_a_hang: "recovery",
+    hang_for_nothing: "attempt",
+    try_again_for_no_hang: "attempt",
+    blame_a_child_that_hung: "attempt",
+    say_nothing_of_a_clock: "end",
+    lose_a_worker_to_its_clock: "attempt",
+    deliver_again_by_a_clock: "attempt",
 }

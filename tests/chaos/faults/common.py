@@ -19,16 +19,20 @@ def end(arena: Arena, event: Event) -> None:
     arena.history.add("over", began=event["t"], **told)
 
 
-def victim(arena: Arena, choice: int, event: Event, *, counts: bool) -> WorkerProcess | None:
+def victim(
+    arena: Arena, choice: int, event: Event, *, counts: bool, processes: int | None = None
+) -> WorkerProcess | None:
     """Pick a worker, if possible one that trains a job.
 
     Where it counts against the jobs, those are spared that were hit as often as a job can bear.
+    With `processes`, it is one with so many.
     """
     arena.monitor.look()
     workers = [
         worker
         for worker in arena.usable_workers()
-        if not counts or all(arena.hits[job] < MAX_ATTEMPTS - 1 for job in arena.monitor.running(worker.name))
+        if processes in (None, arena.processes[worker.name])
+        and (not counts or all(arena.hits[job] < MAX_ATTEMPTS - 1 for job in arena.monitor.running(worker.name)))
     ]
     busy = [worker for worker in workers if arena.monitor.running(worker.name)]
     candidates = busy or workers

@@ -11,8 +11,12 @@ from tests.chaos.history import Event
 from tests.support.messages import CONTROL_CHANNEL, command
 from worker.messages import QUEUE, TRAIN
 
-#: What is done; the workers reject the first three (docs/operating.md).
-WAYS = ("revoke", "terminate", "limits", "drain", "purge")
+#: What is done; the workers reject `revoke`, `terminate` and limits (docs/operating.md).
+WAYS = ("revoke", "drain", "terminate", "purge", "limits", "drain")
+#: Seconds for which workers take no jobs, by chance; the longest is long enough for the sweep to say so.
+DRAINED_SECONDS = (2.0, 10.0)
+#: What the sweep says then.
+SAYS_DRAINED = "does not consume the queue"
 #: Seconds in which every worker has sent a heartbeat.
 BEAT_SECONDS = 1.2
 
@@ -27,7 +31,11 @@ def operate(arena: Arena, choice: int, event: Event) -> None:
     event["resumed"] = choice // len(WAYS) % 2 == 0
     {"revoke": _revoke, "terminate": _terminate, "limits": _limit, "drain": _drain, "purge": _purge}[way](arena, choice)
 
+    seconds = DRAINED_SECONDS[choice // 12 % len(DRAINED_SECONDS)] if way == "drain" else 0.0
+
     def pass_by() -> None:
+        if seconds == max(DRAINED_SECONDS) and arena.orchestrator is not None:
+            event["told"] = SAYS_DRAINED in arena.said()
         if event["resumed"]:
             _resume(arena)
         if way == "drain":
@@ -35,7 +43,7 @@ def operate(arena: Arena, choice: int, event: Event) -> None:
         else:
             end(arena, event)
 
-    arena.later(choice // 10 % 30 / 10 if way == "drain" else 0.0, pass_by)
+    arena.later(seconds, pass_by)
 
 
 def _tell(arena: Arena, method: str, **arguments: Any) -> None:
@@ -47,7 +55,7 @@ def _revoke(arena: Arena, choice: int) -> None:
 
 
 def _terminate(arena: Arena, choice: int) -> None:
-    _tell(arena, "revoke", task_id=arena.monitor.running(), terminate=True, signal=("KILL", "TERM")[choice // 10 % 2])
+    _tell(arena, "revoke", task_id=arena.monitor.running(), terminate=True, signal=("KILL", "TERM")[choice // 12 % 2])
 
 
 def _limit(arena: Arena, choice: int) -> None:

@@ -8,11 +8,16 @@ import signal
 import psutil
 
 from tests.chaos.arena.arena import LEASE_SECONDS, Arena
+from tests.chaos.arena.monitor import ENDED
 from tests.chaos.faults.common import end, miss, victim
 from tests.chaos.history import Event
 
 #: What a machine that lost power needs until its worker starts again: longer than the bound of a recovery.
 REBOOT_SECONDS = 8.0
+#: Seconds after which a process that hangs was idle, if its job has ended.
+HANGING_SECONDS = 15.0
+#: What a worker logs when its clock is wrong, and the seconds within which it must.
+SAYS_WRONG, NOTICE_SECONDS = "Clocks disagree", 10.0
 
 
 def kill_child(arena: Arena, choice: int, event: Event) -> None:
@@ -65,3 +70,53 @@ def stop_worker(arena: Arena, choice: int, event: Event) -> None:
     arena.stop_worker(worker)
     arena.replace(worker, same_name=False)
     end(arena, event)
+
+
+def hang_process(arena: Arena, choice: int, event: Event) -> None:
+    """Stop one process of a pool, which keeps its job until its worker ends it."""
+    # Of several processes, one might have no job.
+    worker = victim(arena, choice, event, counts=True, processes=1)
+    children = worker.children() if worker is not None and worker.process.poll() is None else []
+    if not children or not event["jobs"]:
+        miss(arena, event)
+        return
+    child = children[0]
+    child.suspend()
+    struck = arena.history.now()
+
+    def look() -> None:
+        if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:
+            end(arena, event)
+        elif arena.history.now() - struck < HANGING_SECONDS:
+            arena.later(0.05, look)
+        elif all(arena.monitor.states[job] in ENDED for job in event["jobs"]):
+            # It had just finished its last job.
+            child.resume()
+            miss(arena, event)
+
+    look()
+
+
+def skew_clock(arena: Arena, choice: int, event: Event) -> None:
+    """Set a worker's clock wrong by more than a third of a lease, until the worker says so."""
+    worker = victim(arena, choice, event, counts=False)
+    if worker is None:
+        miss(arena, event)
+        return
+    event["seconds"] = (-10.0, -2.0, 2.0, 10.0)[choice % 4]
+    arena.clocks[worker.name].set(event["seconds"])
+    # No job has to wait until it is right again.
+    end(arena, event)
+    struck = arena.history.now()
+
+    def look() -> None:
+        passed = arena.history.now() - struck
+        # It says so once in ten minutes.
+        noticed = SAYS_WRONG in worker.text()
+        if noticed or passed > NOTICE_SECONDS:
+            arena.clocks[worker.name].set(0.0)
+            arena.history.add("clock set right", worker=worker.name, noticed=noticed)
+        else:
+            arena.later(0.1, look)
+
+    look()

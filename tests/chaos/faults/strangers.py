@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import json
 import random
-import zlib
-from functools import cache
 from typing import Any
 
 from tests.chaos.arena.arena import Arena
@@ -15,8 +14,10 @@ from tests.chaos.history import Event
 from tests.support.messages import CONTROL_CHANNEL, NOISE, body, command, message
 from worker.messages import QUEUE, TRAIN
 
-#: A broadcast of a few hundred kilobytes that unpacks to this many bytes.
-UNPACKED_BYTES = 200 << 20
+#: A broadcast of a few kilobytes that unpacks to ten times so many bytes.
+UNPACKED_BYTES = 20 << 20
+#: Seconds within which workers that were cut off listen again.
+LISTENING_SECONDS = 10.0
 _CALL = {"task": TRAIN, "args": [], "kwargs": {}, "options": {}}
 #: Headers, and parts of the body, that our own messages never have.
 FORGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -31,7 +32,7 @@ FORGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a line of the log": ({"argsrepr": "\n[2026-01-01] CRITICAL MISMATCH: forged\x1b]0;x\x07"}, {}),
 }
 _REPORT = {
-    "epoch": 3, "epochs": 70, "validation_accuracy": [0.5], "seconds": 1.0, "slowest_epoch": 0.1, "at": 0.0,
+    "epoch": 3, "epochs": 60, "validation_accuracy": [0.5], "seconds": 1.0, "slowest_epoch": 0.1, "at": 0.0,
     "worker": "\x1b[2J\x1b]0;x\x07", "attempt": 1,
 }  # fmt: skip
 #: What is no state of a task, and reports of progress that nobody sends.
@@ -67,21 +68,26 @@ return 1
 
 def shout(arena: Arena, choice: int, event: Event) -> None:
     """Publish what is no broadcast and no event, in an order of its own, and one that is packed."""
-    if arena.redis_is_away:
-        miss(arena, event)
-        return
     shouts = [*NOISE.values(), (CONTROL_CHANNEL, _packed())]
     random.Random(choice).shuffle(shouts)
-    heard = [arena.patient_client.publish(channel, text) for channel, text in shouts]
-    event["struck"] = any(heard)
-    event["heard"] = sum(heard)
-    end(arena, event)
+    began = arena.history.now()
+
+    def publish() -> None:
+        if arena.history.now() - began > LISTENING_SECONDS:
+            miss(arena, event)
+        elif arena.redis_is_away or not arena.patient_client.pubsub_numsub(CONTROL_CHANNEL)[0][1]:
+            # Workers that have just lost their connections do not listen.
+            arena.later(0.1, publish)
+        else:
+            event["heard"] = sum(arena.patient_client.publish(channel, text) for channel, text in shouts)
+            end(arena, event)
+
+    publish()
 
 
-@cache
 def _packed() -> str:
-    packed = zlib.compress(bytes(UNPACKED_BYTES), 9)
-    told = json.loads(command("ping", {}, headers={"compression": "application/x-gzip"}))
+    packed = 10 * bz2.compress(bytes(UNPACKED_BYTES))
+    told = json.loads(command("ping", {}, headers={"compression": "application/x-bz2"}))
     return json.dumps(told | {"body": base64.b64encode(packed).decode()})
 
 

@@ -37,4 +37,6 @@ _FAULTS: dict[Fault, Callable[[Arena, int, Event], None]] = {
     "foreign values": strangers.store_foreign_values,
     "forged headers": strangers.forge_headers,
     "operate": operators.operate,
+    "hang a process": processes.hang_process,
+    "skew a clock": processes.skew_clock,
 }
