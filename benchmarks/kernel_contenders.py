@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,23 @@ def _engine(make: Callable[[Weights], Engine], dtype: str, *, shuffled: bool = F
         return train
 
     return prepare
+
+
+def _with_biases(task: Task) -> Weights:
+    """Return fresh float32 weights with biases of zero."""
+    weights = task.weights_as("float32")
+    b1, b2, b3 = (np.zeros(size, np.float32) for size in weights.layer_sizes[1:])
+    return replace(weights, b1=b1, b2=b2, b3=b3)
+
+
+def _compiled_biases(task: Task) -> Callable[[], Weights]:
+    engine = CompiledEngine(_with_biases(task), loss="cross_entropy")
+
+    def train() -> Weights:
+        engine.train_epoch(task.train, task.learning_rate)
+        return engine.weights()
+
+    return train
 
 
 def _numpy_and_blas(task: Task) -> Callable[[], Weights]:
@@ -214,6 +231,7 @@ CONTENDERS = (
     Contender("compiled, float32", _engine(_compiled, "float32")),
     Contender("compiled, float32, shuffled", _engine(_compiled, "float32", shuffled=True)),
     Contender("compiled, float32, sum of squares", _engine(_compiled_squares, "float32")),
+    Contender("compiled, float32, biases", _compiled_biases),
     Contender("compiled, float64", _engine(_compiled, "float64")),
     Contender("JAX lax.scan, float32", _jax, needs="jax"),
     Contender("NumPy + BLAS ger, float32", _numpy_and_blas),

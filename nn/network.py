@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from numbers import Integral, Real
@@ -10,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -110,6 +112,9 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Train for `epochs` epochs, starting from new weights.
 
+        Training ends with the epoch in which a weight becomes infinite or NaN, with a `ConvergenceWarning`: it could
+        not become a number again. `history_` then has fewer epochs.
+
         Args:
             X: The features, shape (n_samples, n_features), dense or `scipy.sparse`; or `Samples`, which are not copied.
             y: The label of each sample, of any type, shape (n_samples,); None with `Samples`, whose classes are 0, 1,
@@ -137,10 +142,13 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
                 callback(self)
                 # It may change the rate for the next epoch, or end the training.
                 training.learning_rate, training.epochs = self.learning_rate, self.epochs
+        _warn_if_diverged(training)
         return self
 
     def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
         """Train for one epoch from the current weights, or from new ones on the first call.
+
+        A network of which a weight is infinite or NaN is not trained any further, with a `ConvergenceWarning`.
 
         Args:
             X: As for `fit`.
@@ -165,6 +173,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         training.epochs = len(training.history) + 1
         for _ in training.run(samples, None):
             self._follow(training)
+        _warn_if_diverged(training)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -277,6 +286,12 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
 
     def _make_engine(self) -> Engine:
         return make_engine(self.engine, self.weights_, loss=self.loss, rule=self.rule)
+
+
+def _warn_if_diverged(training: Training) -> None:
+    if training.diverged:
+        after = len(training.history)
+        warnings.warn(f"A weight is infinite or NaN after epoch {after}", ConvergenceWarning, stacklevel=3)
 
 
 def _plain(value: object) -> object:

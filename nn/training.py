@@ -28,7 +28,7 @@ class Training:
     Attributes:
         weights: The weights after the last epoch of the history.
         learning_rate: The step size of gradient descent.
-        epochs: The number of epochs that `run` trains to.
+        epochs: The number of epochs that `run` trains to, unless the training diverges.
         loss: As for `nn.engine.make_engine`, like `rule` and `engine`.
         rule: See `loss`.
         shuffle: Whether each epoch takes the samples in a new order.
@@ -105,10 +105,23 @@ class Training:
         """Return a checkpoint of the training so far, for `resume`."""
         return Checkpoint(self.weights, tuple(self.history))
 
+    @property
+    def diverged(self) -> bool:
+        """Whether a weight is not finite after the last epoch of the history: it cannot become finite again."""
+        return bool(self.history) and not self.weights.is_finite
+
+    @property
+    def ended(self) -> bool:
+        """Whether no epoch is left to train."""
+        return len(self.history) >= self.epochs or self.diverged
+
     def run(self, samples: Samples, validation: Samples | None) -> Iterator[EpochRecord]:
-        """Train the epochs that are missing; yield after each one, with `weights` and `history` up to date."""
+        """Train the epochs that are missing; yield after each one, with `weights` and `history` up to date.
+
+        A training that diverges ends with the epoch in which it did.
+        """
         engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
-        while len(self.history) < self.epochs:
+        while not self.ended:
             yield self._train_epoch(engine, samples, validation)
 
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> EpochRecord:

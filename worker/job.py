@@ -169,6 +169,11 @@ def check_lengths(accuracies: list[float], notebook: list[float] | None, seconds
         raise ValueError("a result has one accuracy and one duration per epoch")
 
 
+def is_complete(status: str, epochs: int, job: Job) -> bool:
+    """Return whether a result with this status may have this many epochs: only a diverged job may end early."""
+    return epochs == job.epochs or (status == "diverged" and 1 <= epochs < job.epochs)
+
+
 class Result(BaseModel):
     """The return value of an attempt, stored as JSON.
 
@@ -179,7 +184,8 @@ class Result(BaseModel):
 
     job: Digest
     status: Literal["succeeded", "diverged"]
-    #: Fraction of the validation set that is classified correctly, after each epoch.
+    #: Fraction of the validation set that is classified correctly, after each epoch: fewer epochs than the job's if it
+    #: diverged (`is_complete`).
     validation_accuracy: list[Fraction] = Field(min_length=1, max_length=MAX_EPOCHS)
     #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
     notebook_accuracy: list[Finite] | None = Field(default=None, max_length=MAX_EPOCHS)

@@ -113,8 +113,13 @@ def describe(check: Check, names: JobNames) -> str:
     """Return a check as one line, with its first difference and the number of the others."""
     name = names.job(check.seed, check.options)
     if not check.differences:
-        epochs = check.options.epochs
+        epochs = check.trained_epochs or check.options.epochs
         when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
+        if not check.weights_compared:
+            return (
+                f"{name}: the same accuracy after {when}, in the last of which it diverged; the weights were not "
+                "compared, because an earlier version trained it on"
+            )
         return f"{name}: the same weights, and the same accuracy after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
@@ -127,7 +132,9 @@ def describe(check: Check, names: JobNames) -> str:
 def _print_table(console: Console, result: VerificationResult) -> None:
     jobs = f"{counted(len(result.checks), 'job')} of {result.name}"
     if not result.different:
-        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again")
+        partly = sum(not check.weights_compared for check in result.checks)
+        but = f"; the weights of {counted(partly, 'diverged job')} were not compared" if partly else ""
+        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again{but}")
         return
     rows = [
         (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))

@@ -9,7 +9,18 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from nn.options.network import NetworkOptions, Seed
-from worker.job import MAX_ATTEMPTS, Digest, Finite, Fraction, Job, Mismatch, Result, Seconds, check_lengths
+from worker.job import (
+    MAX_ATTEMPTS,
+    Digest,
+    Finite,
+    Fraction,
+    Job,
+    Mismatch,
+    Result,
+    Seconds,
+    check_lengths,
+    is_complete,
+)
 
 
 class JobIdentity(BaseModel):
@@ -42,8 +53,8 @@ class JobIdentity(BaseModel):
 class Row(JobIdentity):
     """The end of a job of a sweep.
 
-    A job with a result counts as accepted, also if the result is `diverged`. A `failed` or `cancelled` job has no
-    accuracies and no weights, and `error` gives the reason.
+    A job with a result counts as accepted, also if the result is `diverged`; such a row may have fewer epochs than its
+    job. A `failed` or `cancelled` job has no accuracies and no weights, and `error` gives the reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,7 +100,8 @@ class Row(JobIdentity):
         if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
             return None
         is_noted = self.notebook_accuracy is not None
-        if self.accepted and (len(self.epoch_seconds) != job.epochs or is_noted != (job.rule == "notebook")):
+        complete = is_complete(self.status, len(self.epoch_seconds), job)
+        if self.accepted and (not complete or is_noted != (job.rule == "notebook")):
             return None
         return self.model_copy(update={"options": options_of(job)})
 

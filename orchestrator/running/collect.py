@@ -15,7 +15,7 @@ from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
-from worker.job import Job, Result
+from worker.job import Job, Result, is_complete
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
@@ -129,7 +129,7 @@ class Collector:
                 return lost_row(job, "cancelled", reason, self._causes(job)), None
 
     def _row_of_result(self, job: Job, result: Result, reused_from: str | None) -> tuple[Row, bytes | None]:
-        if len(result.epoch_seconds) != job.epochs:
+        if not is_complete(result.status, len(result.epoch_seconds), job):
             return lost_row(job, "failed", "the stored result belongs to another job"), None
         try:
             blob = fetch_weights(self._cluster.store, job, result)

@@ -45,12 +45,22 @@ class Difference(BaseModel):
 
 
 class Check(JobIdentity):
-    """A row whose job was trained again, with the differences that were found."""
+    """A row whose job was trained again, with the differences that were found.
+
+    Attributes:
+        worker: The worker that trained the job again; None if none did.
+        differences: The differences.
+        trained_epochs: The number of epochs trained again, which were compared; None if there were none. A job that
+            diverges has fewer than its options say.
+        weights_compared: Whether the weights' hashes were compared (`outlasts`).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     worker: str | None
     differences: list[Difference]
+    trained_epochs: int | None = None
+    weights_compared: bool = True
 
 
 def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -59,19 +69,31 @@ def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     return [rows[i] for i in sorted(chosen)]
 
 
+def outlasts(row: Row, result: Result) -> bool:
+    """Return whether a row of a diverged job has more epochs than the job made again.
+
+    Earlier versions trained such a job on, to all its epochs; which of its weights are NaN may have changed meanwhile.
+    """
+    return row.status == result.status == "diverged" and len(row.epoch_seconds) > len(result.epoch_seconds)
+
+
 def compare(row: Row, result: Result) -> list[Difference]:
-    """Return the differences between a row and the result of training its job again."""
+    """Return the differences between a row and the result of training its job again.
+
+    Of a row that outlasts the result, only the accuracies of the first epochs are compared, and no weights.
+    """
     found: list[Difference] = []
+    epochs = len(result.epoch_seconds) if outlasts(row, result) else len(row.epoch_seconds)
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
     for what, kept, again in (
-        ("validation accuracy", row.validation_accuracy, result.validation_accuracy),
-        ("notebook accuracy", row.notebook_accuracy or [], result.notebook_accuracy or []),
+        ("validation accuracy", row.validation_accuracy[:epochs], result.validation_accuracy),
+        ("notebook accuracy", (row.notebook_accuracy or [])[:epochs], result.notebook_accuracy or []),
     ):
         for epoch, (before, now) in enumerate(zip_longest(kept, again), 1):
             if before != now:
                 found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
-    if row.weights_sha256 != result.weights_sha256:
+    if row.weights_sha256 != result.weights_sha256 and not outlasts(row, result):
         found.append(Difference(what="weights_sha256", kept=row.weights_sha256, again=result.weights_sha256))
     return found
 
@@ -137,16 +159,18 @@ class Verification:
             clean_up(self._cluster, tasks, ended, self._listener.message)
 
     def _check(self, job: Job, row: Row, state: Ended) -> Check:
-        worker = None
+        again: Result | None = None
         match state:
-            case Finished(result):
-                worker, differences = result.worker, compare(row, result)
+            case Finished(again):
+                differences = compare(row, again)
             case Failed(reason):
                 differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
             case Cancelled():
                 differences = [Difference(what="status", kept=row.status, again="cancelled")]
         return Check(
             **identity(job),
-            worker=worker,
+            worker=None if again is None else again.worker,
             differences=[*differences, *examine(job, row, self._folder)],
+            trained_epochs=None if again is None else len(again.epoch_seconds),
+            weights_compared=again is None or not outlasts(row, again),
         )

@@ -154,6 +154,34 @@ def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specificati
         assert done.stderr == f"orchestrator: {sentence}\n"
 
 
+def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> None:
+    # Given a job of which a weight is NaN after one of its five epochs
+    words = ("--learning-rates", "1e38", "--seeds", "0", "--epochs", "5", "--limit", "1000", "--name", "a")
+    done = command_line.run("sweep", *words)
+
+    # Then it has a row with that epoch, which ranks, is shown, verifies and is reused like any other
+    assert "accepted 1, attempts 1, reused 0, diverged 1, failed 0" in done.stdout
+    (row,) = command_line.rows("a")
+    assert (row["error"], row["options"]["epochs"]) == ("diverged: a weight is infinite or not a number", 5)
+    assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == 1
+    (standing,) = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"]
+    assert (standing["mean"], standing["diverged"]) == (row["validation_accuracy"][0], 1)
+    assert "; diverged (" in command_line.run("show", "a", "0").stdout
+    verified = command_line.run("verify", "a").stdout
+    assert "the same weights, and the same accuracy after its epoch" in verified
+    assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b").stdout
+
+    # And a row of an earlier version, which trained on, is compared by that epoch, and says so
+    longer = {name: row[name] * 5 for name in ("validation_accuracy", "epoch_seconds")}
+    weights = command_line.sweep("a") / "weights"
+    other = json.dumps(row | longer) + "\n"
+    (command_line.sweep("a") / "results.jsonl").write_text(other)
+    verified = command_line.run("verify", "a").stdout
+    assert "the weights were not compared, because an earlier version trained it on" in verified
+    assert "Verified: 1 job of a gives the same bits again; the weights of 1 diverged job were not compared" in verified
+    assert len(list(weights.iterdir())) == 1
+
+
 @pytest.mark.slow(reason="runs a dozen commands")
 def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
     (command_line.folder / "sweep.toml").write_text(

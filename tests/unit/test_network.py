@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import Dataset
@@ -247,11 +248,32 @@ class TestHistory:
         broken = Weights(*(np.full_like(matrix, np.nan) for matrix in network().fit(train).weights_))
         history = (EpochRecord(1, 0.1, 0.5),)
 
-        trained = network().fit(train, validation_set=validation, resume_from=Checkpoint(broken, history))
+        with pytest.warns(ConvergenceWarning, match="A weight is infinite or NaN after epoch 1"):
+            trained = network().fit(train, validation_set=validation, resume_from=Checkpoint(broken, history))
 
         assert np.isnan(trained.weights_.W1).all()
         assert trained.predict(validation).tolist() == [0] * N
+        # And it is not trained any further
+        assert trained.history_ == list(history)
+        with pytest.warns(ConvergenceWarning):
+            trained.partial_fit(train)
+        assert trained.history_ == list(history)
+
+    def test_training_ends_with_the_epoch_in_which_a_weight_is_not_finite(
+        self, train: Samples, validation: Samples
+    ) -> None:
+        # Given a step so large that one sample an epoch takes two epochs to bring the first NaN
+        seen: list[int] = []
+        with pytest.warns(ConvergenceWarning, match="after epoch 2"):
+            trained = network(learning_rate=1e38, random_state=0).fit(
+                train.first(1), validation_set=validation, callback=lambda it: seen.append(len(it.history_))
+            )
+
+        assert seen == [1, 2]
+        assert len(trained.history_) == 2
         assert trained.history_[-1].validation_accuracy == np.mean(validation.labels == 0)
+        assert not trained.weights_.is_finite
+        assert network(learning_rate=1e38, random_state=0, epochs=1).fit(train.first(1)).weights_.is_finite
 
 
 class TestCallback:

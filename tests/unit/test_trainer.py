@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nn.checkpoint import Checkpoint
 from nn.datasets.mnist import Dataset, load_mnist
+from nn.errors import WeightsError
 from nn.weights import from_safetensors
 from tests.support.cluster import make_job
+from worker.job import is_complete
+from worker.records.checkpoints import pack, unpack
 from worker.steps.breaker import Breaker
-from worker.training.trainer import train
+from worker.training.trainer import layer_sizes, train
 
 pytestmark = pytest.mark.compiles
 
@@ -26,9 +30,30 @@ def test_an_ordinary_job_succeeds(dataset: Dataset) -> None:
 
 
 def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset) -> None:
-    trained = train(make_job(learning_rate=1e38, limit=2000), dataset)
-    assert not all(np.isfinite(matrix).all() for matrix in from_safetensors(trained.weights))
+    # Two of the job's five epochs: the first leaves all weights finite.
+    job = make_job(learning_rate=1e38, limit=1, epochs=5)
+    trained = train(job, dataset)
+    assert not from_safetensors(trained.weights).is_finite
     assert trained.problem == "diverged: a weight is infinite or not a number"
+    assert [record.epoch for record in trained.history] == [1, 2]
+    assert is_complete("diverged", 2, job)
+    # And resumed from the checkpoint of the first, it ends in the same way
+    saved: list[Checkpoint] = []
+    train(job, dataset, on_epoch=lambda training: saved.append(training.checkpoint()))
+    resumed = train(job, dataset, resume_from=unpack(job, pack(job, saved[0]), layer_sizes(job, dataset)))
+    assert (resumed.weights, resumed.problem, len(resumed.history)) == (trained.weights, trained.problem, 2)
+    # while a checkpoint of version 0.1.0, which trained on, is not gone on from
+    with pytest.raises(WeightsError, match="the checkpoint has a weight that is infinite or not a number"):
+        unpack(job, pack(job, saved[1]), layer_sizes(job, dataset))
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs", "expected"),
+    [("succeeded", 3, True), ("succeeded", 2, False), ("diverged", 3, True), ("diverged", 1, True),
+     ("diverged", 0, False), ("diverged", 4, False), ("succeeded", 4, False)],
+)  # fmt: skip
+def test_only_a_diverged_job_may_end_early(status: str, epochs: int, expected: bool) -> None:
+    assert is_complete(status, epochs, make_job(epochs=3)) == expected
 
 
 def test_to_name_one_class_only_is_a_problem(dataset: Dataset) -> None:

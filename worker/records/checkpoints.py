@@ -47,7 +47,7 @@ def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
 
     Raises:
         WeightsError: the checkpoint is damaged, or belongs to another job, shape or dtype, or has biases where the job
-            has none, or none where it has them.
+            has none, or none where it has them, or has a weight that is not finite.
     """
     line, _, weights = blob.partition(b"\n")
     try:
@@ -70,6 +70,9 @@ def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> Non
     difference = misfit(checkpoint.weights, layer_sizes, job.dtype, biases=job.biases)
     if difference is not None:
         raise WeightsError(f"the checkpoint has {difference}")
+    if not checkpoint.weights.is_finite:
+        # Training ends with the epoch in which a weight becomes so. Version 0.1.0 went on, and saved checkpoints.
+        raise WeightsError("the checkpoint has a weight that is infinite or not a number")
 
 
 def _record(job: Job, number: int, fields: Iterable[object]) -> EpochRecord:

@@ -117,7 +117,7 @@ class Execution:
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
             raise _CancelledError(reason)
-        if len(training.history) == self.job.epochs:
+        if training.ended:
             return
         now = time.monotonic()
         if self.task.stopping.is_set():

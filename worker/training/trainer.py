@@ -22,7 +22,7 @@ class TrainedNetwork:
 
     Attributes:
         weights: The weights as a safetensors blob (`nn.weights.to_safetensors`).
-        history: One record per epoch.
+        history: One record per epoch: fewer than the job's epochs if a weight became infinite or NaN.
         problem: Why the job counts as diverged, as one sentence; None if it succeeded.
     """
 
@@ -66,7 +66,7 @@ def train(
 
 
 def _problem(job: Job, training: Training, validation: Samples) -> str | None:
-    if not all(np.isfinite(matrix).all() for matrix in training.weights):
+    if training.diverged:
         return "diverged: a weight is infinite or not a number"
     if job.rule == "notebook":
         # The notebook's rule cannot learn, so an accuracy at chance level is expected.
