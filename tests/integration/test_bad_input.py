@@ -82,6 +82,7 @@ BAD_INPUT = [
         ["--rule", "backprop,notebook", "--loss", "cross_entropy,sum_of_squares"],
         "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
     ),
+    (["--biases", "--no-biases", "--rule", "notebook"], "--biases is true; allowed: false together with rule notebook"),
     (["--shuffle", "--no-shuffle", "--limit", "1,9"], "--shuffle is true; allowed: false together with limit 1, which"),
     (
         ["--spec", "idle.toml"],
