@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,23 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
 def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specification(command_line: CommandLine) -> None:
     rest = ("--learning-rate", "0.03", "--epochs", "1", "--limit", "50")
     axes = ("--hidden", "8,4", "--hidden", "16,8", "--shuffle", "--no-shuffle")
-    command_line.run("sweep", "--seeds", "0", "--seeds", "1", *axes, *rest, "--name", "a")
+    done = command_line.run("sweep", "--seeds", "0", "--seeds", "1", *axes, *rest, "--name", "a")
+
+    # Every line names a job by what varies, and the table has a column for that.
+    names = re.findall(r"^\[\d/8\] (seed \d, hidden layers \d+,\d, shuffle \w+): \d", done.stdout, re.MULTILINE)
+    assert len(set(names)) == 8
+    assert "rank   hidden layers   shuffle    mean" in done.stdout
+    assert (
+        "In common: learning rate 0.03, epochs 1, rule backprop, limit 50, data set MNIST (06ad231b5cb2); other "
+        in (done.stdout)
+    )
+    shown = command_line.run("show", "a", "hidden=8,4", "shuffle=true", "seed=1").stdout
+    assert " of a: seed=1 hidden=8,4 shuffle=true learning_rate=0.03 epochs=1 limit=50; " in shown.splitlines()[0]
+    done = command_line.run("show", "a", "hidden=8,4", "seed=1", status=2)
+    assert "2 jobs fit, so add shuffle (true or false)" in done.stderr
+    done = command_line.run("verify", "a", "hidden=16,8", "shuffle=false", "--all")
+    found = re.findall(r"^\[\d/2\] (.*): the same weights", done.stdout, re.MULTILINE)
+    assert sorted(found) == [f"seed {seed}, hidden layers 16,8, shuffle false" for seed in (0, 1)]
 
     wanted = sweep_of(
         seeds=(0, 1), learning_rates=0.03, epochs=1, limit=50, hidden=("8,4", "16,8"), shuffle=(True, False)
@@ -180,6 +197,37 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     assert "the weights were not compared, because an earlier version trained it on" in verified
     assert "Verified: 1 job of a gives the same bits again; the weights of 1 diverged job were not compared" in verified
     assert len(list(weights.iterdir())) == 1
+
+
+def test_a_folder_with_rows_of_the_earlier_layout_is_resumed(command_line: CommandLine) -> None:
+    # Given a sweep that was stopped by an earlier version, whose rows had two of the options, and beside them
+    rest = ("--learning-rates", "0.03,0.1", "--epochs", "1", "--limit", "50", "--hidden", "8,4")
+    command_line.run("sweep", "--seeds", "0-1", *rest, "--name", "a")
+    rows = command_line.rows("a")
+    leaderboard = (command_line.sweep("a") / "leaderboard.json").read_bytes()
+    flat = []
+    for row in rows[:2]:
+        options = {name: row["options"][name] for name in ("learning_rate", "epochs")}
+        flat.append({"job": row["job"], "seed": row["seed"], **options} | {
+            name: value for name, value in row.items() if name not in ("job", "seed", "options")
+        })  # fmt: skip
+    results = command_line.sweep("a") / "results.jsonl"
+    results.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in flat))
+
+    # When it is resumed, then only the missing jobs are trained, and all rows get the present layout.
+    done = command_line.run("sweep", "--resume", "--name", "a")
+    assert "2 were finished in an earlier session of this sweep" in done.stdout
+    assert "jobs 4, accepted 4, attempts 4, reused 0," in done.stdout
+    ours = ("epoch_seconds", "worker")
+    assert [{name: row[name] for name in row if name not in ours} for row in command_line.rows("a")] == [
+        {name: row[name] for name in row if name not in ours} for row in rows
+    ]
+    assert (command_line.sweep("a") / "leaderboard.json").read_bytes() == leaderboard
+
+    # And rows of that layout are reused by another sweep.
+    results.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in flat))
+    done = command_line.run("sweep", "--seeds", "0", *rest, "--name", "b")
+    assert "attempts 0, reused 2," in done.stdout
 
 
 @pytest.mark.slow(reason="runs a dozen commands")
