@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, label, shown
@@ -186,10 +186,10 @@ class Result(BaseModel):
     status: Literal["succeeded", "diverged"]
     #: Fraction of the validation set that is classified correctly, after each epoch: fewer epochs than the job's if it
     #: diverged (`is_complete`).
-    validation_accuracy: list[Fraction] = Field(min_length=1, max_length=MAX_EPOCHS)
+    validation_accuracy: Annotated[list[Fraction], FailFast()] = Field(min_length=1, max_length=MAX_EPOCHS)
     #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
     notebook_accuracy: list[Finite] | None = Field(default=None, max_length=MAX_EPOCHS)
-    epoch_seconds: list[Seconds] = Field(max_length=MAX_EPOCHS)
+    epoch_seconds: Annotated[list[Seconds], FailFast()] = Field(max_length=MAX_EPOCHS)
     #: SHA-256 and size in bytes of the weights as safetensors.
     weights_sha256: Digest
     weights_bytes: int = Field(strict=True, ge=1, le=2**31)

@@ -43,7 +43,7 @@ class Registry:
         if stored is None:
             return None
         try:
-            manifest = Manifest.model_validate_json(stored)
+            manifest = Manifest.read(stored)
         except ValidationError:
             raise SweepExistsError(
                 f"The cluster's sweep {name} was registered by another version of Seedsweep: choose another --name"

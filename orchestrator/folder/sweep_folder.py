@@ -106,7 +106,7 @@ class SweepFolder:
         """
         file = self._description
         try:
-            return Manifest.model_validate_json(read_regular(file, limits.MANIFEST))
+            return Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise SweepNotFoundError(self._no_sweep()) from None

@@ -7,14 +7,19 @@ import re
 import secrets
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import InvalidInputError
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
+
+#: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
+#: read, each costs up to 300 bytes, although it may have two in the file.
+_MOST_VALUES = 6 * MAX_JOBS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
@@ -34,7 +39,7 @@ class Manifest(BaseModel):
     name: str
     specification: SweepSpecification
     dataset: str
-    jobs: list[str]
+    jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
     resumed: list[Provenance] = Field(default_factory=list)
 
@@ -57,6 +62,18 @@ class Manifest(BaseModel):
             return jobs
         earlier = {job.before.key: job.before for job in jobs.values()}
         return earlier if list(earlier) == self.jobs else jobs
+
+    @classmethod
+    def read(cls, stored: bytes) -> Self:
+        """Read a manifest from untrusted JSON.
+
+        Raises:
+            ValidationError: it is not a manifest, or has more values than a manifest can have.
+        """
+        if sum(map(stored.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+            too_many = PydanticCustomError("too_many_values", "it has too many values")
+            raise ValidationError.from_exception_data(cls.__name__, [InitErrorDetails(type=too_many, input=None)])
+        return cls.model_validate_json(stored)
 
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, field_validator, model_validator
 
 from nn.options.describe import allowed, option
 from nn.options.network import NetworkOptions, Seed
@@ -41,7 +41,7 @@ class SweepSpecification(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seeds: tuple[Seed, ...] = (0, 1, 2, 3, 4)
+    seeds: Annotated[tuple[Seed, ...], FailFast()] = (0, 1, 2, 3, 4)
     options: dict[str, Any]
     grid: dict[str, tuple[Any, ...]]
     data: str = "bundled"

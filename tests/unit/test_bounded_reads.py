@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import ValidationError
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import SeedsweepError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.weights import fetch_weights
+from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer
 from worker.errors import TooManyAttemptsError
@@ -239,3 +241,9 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     (state,) = view.results.states([other.key], 10).values()
     assert state.reason == "the stored result belongs to another job"
     assert other.dataset == MNIST_DIGEST
+
+
+def test_a_manifest_of_many_small_values_is_not_parsed() -> None:
+    # Two bytes for each value in the file, and 300 in memory
+    with pytest.raises(ValidationError, match="it has too many values"):
+        Manifest.read(b'{"name":"a","jobs":[' + b"[]," * 1_000_000 + b"[]]}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from worker.job import AttemptNumber, Epochs, Fraction, Seconds, Text, Time
 
@@ -23,7 +23,7 @@ class Report(BaseModel):
     epoch: Epochs
     epochs: Epochs
     #: Accuracy on the validation set (0 to 1) after each of the last epochs.
-    validation_accuracy: list[Fraction] = Field(max_length=1000)
+    validation_accuracy: Annotated[list[Fraction], FailFast()] = Field(max_length=1000)
     #: Seconds of training so far, and of the slowest epoch.
     seconds: Seconds
     slowest_epoch: Seconds
