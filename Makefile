@@ -96,8 +96,9 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 UPGRADE ?= --upgrade
 lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --extra optuna --constraint requirements.txt --output-file requirements-optuna.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
-	$(COMPILE) --group dev --constraint requirements.txt --constraint requirements-build.txt --output-file requirements-dev.txt
+	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-build.txt --output-file requirements-dev.txt
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -42,3 +42,7 @@ class ClusterFullError(SeedsweepError):
 
 class PictureError(SeedsweepError):
     """The file is not a picture of a digit."""
+
+
+class MissingPackageError(SeedsweepError):
+    """An optional package that a command needs is not installed."""

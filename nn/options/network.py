@@ -6,7 +6,7 @@ in `nn.network`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -101,13 +101,14 @@ class WithoutEffect:
     value: object
     because: str
 
-    def check(self, values: Mapping[str, Any]) -> None:
-        """Raise `InvalidInputError` if these values of the two options do not go together."""
+    def check(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Raise `InvalidInputError` if some of these values of the two options do not go together."""
         default = NetworkOptions.model_fields[self.name].default
-        if values[self.other] == self.value and values[self.name] != default:
+        chosen = next((value for value in values[self.name] if value != default), default)
+        if chosen != default and self.value in values[self.other]:
             other = f"{heading(NetworkOptions, self.other)} {written(self.value)}"
-            shown = Described(written(values[self.name]))
-            raise InvalidInputError(self.name, shown, f"{written(default)} together with {other}, {self.because}")
+            allowed = f"{written(default)} together with {other}, {self.because}"
+            raise InvalidInputError(self.name, Described(written(chosen)), allowed)
 
 
 _NO_BIASES = WithoutEffect("biases", "rule", "notebook", "whose update has no biases")
@@ -119,11 +120,11 @@ WITHOUT_EFFECT = (
 )
 
 
-def check_effects(values: Mapping[str, Any]) -> None:
-    """Check that every option that differs from its default can have an effect together with the others.
+def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
+    """Check that every option that differs from its default can have an effect, in each combination of values.
 
     Args:
-        values: The values of all options, valid each by itself.
+        values: The values of all options, one or several of each, valid each by itself.
 
     Raises:
         InvalidInputError: names an option without effect, and the one that leaves it without.
@@ -134,4 +135,4 @@ def check_effects(values: Mapping[str, Any]) -> None:
 
 def check_biases(rule: str, biases: bool) -> None:
     """Raise `InvalidInputError` for biases that the rule would not train."""
-    _NO_BIASES.check({"rule": rule, "biases": biases})
+    _NO_BIASES.check({"rule": (rule,), "biases": (biases,)})

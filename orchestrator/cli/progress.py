@@ -49,6 +49,12 @@ class _Count:
             self._rank(configuration)
         self.leader_text = self._leader_text()
 
+    def expect(self, jobs: Mapping[str, Job]) -> None:
+        self.jobs = {**self.jobs, **jobs}
+        self.names = JobNames(self.jobs.values())
+        for job in jobs.values():
+            self._groups.setdefault(job.configuration, []).append(job)
+
     def add(self, row: Row) -> None:
         self.done += 1
         self._rows[row.job] = row
@@ -104,6 +110,10 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
             leader = f", {self._count.leader_text}" if self._count.leader_text else ""
             jobs = counted(len(self._count.jobs), "job")
             self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{leader}")
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Expect further jobs."""
+        self._count.expect(jobs)
 
     def finished(self, row: Row) -> None:
         """Print a line for a job that has ended."""
@@ -206,6 +216,12 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
     def _name(self, job: Job) -> str:
         return self._count.names.job(job.seed, job, short=self._is_narrow)
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Make room in the sweep's bar for further jobs."""
+        self._count.expect(jobs)
+        total = sum(job.epochs for job in self._count.jobs.values())
+        self._overall.update(self._sweep, total=total, done=self._done_text())
 
     def finished(self, row: Row) -> None:
         """Remove the bar of a job that has ended."""

@@ -156,4 +156,4 @@ def _switches(word: str, values: Sequence[bool]) -> str:
 
 
 def _spelled(word: str, typed: Mapping[str, object], spec: str | None) -> str:
-    return fields.flag(word) if word in typed else f"{word} in {spec}"
+    return fields.flag(word) if word in typed or spec is None else f"{word} in {spec}"

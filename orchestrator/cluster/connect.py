@@ -41,6 +41,12 @@ class Place:
         """Return the number of processes of an embedded cluster: at most one per job."""
         return min(self.workers or available_cores(), max(1, jobs))
 
+    def width(self, jobs: int) -> int:
+        """Return the number of jobs that are trained at a time, of this many; 0 if no worker is online."""
+        if self.cluster is None:
+            return self.processes(jobs)
+        return min(sum(worker.concurrency for worker in self.cluster.online_workers()), jobs)
+
     @contextlib.contextmanager
     def open(
         self, *, data: str, jobs: int, interruption: Interruption, tell: Callable[[str], None]

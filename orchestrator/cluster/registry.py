@@ -13,7 +13,7 @@ Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. B
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from pydantic import ValidationError
 
@@ -54,14 +54,26 @@ class Registry:
             )
         return manifest
 
-    def refuse_other(self, name: str, jobs: Sequence[str]) -> None:
-        """Raise `SweepExistsError` if the name belongs to a sweep of other jobs."""
-        known = self.manifest(name)
-        if known is not None and known.jobs != list(jobs):
-            raise SweepExistsError(f"A sweep named {name} with other jobs is on the cluster: choose another --name")
+    def refuse_other(self, manifest: Manifest) -> None:
+        """Raise `SweepExistsError` if the name belongs to another sweep."""
+        self._longer(manifest, self.manifest(manifest.name))
 
-    def register(self, manifest: Manifest) -> None:
+    @staticmethod
+    def _longer(manifest: Manifest, known: Manifest | None) -> Manifest:
+        """Return that one of a sweep's two manifests which has more configurations of its sampler, by default ours."""
+        if known is None or known.jobs == manifest.jobs or manifest.goes_on(known):
+            return manifest
+        if not known.goes_on(manifest):
+            raise SweepExistsError(
+                f"A sweep named {manifest.name} with other jobs is on the cluster: choose another --name"
+            )
+        return manifest.model_copy(update={"specification": known.specification, "jobs": known.jobs})
+
+    def register(self, manifest: Manifest) -> Manifest:
         """Register a sweep, unless it is registered already.
+
+        Returns:
+            The manifest, with the configurations that another session of the sweep has drawn meanwhile.
 
         Raises:
             SweepExistsError: the name belongs to a sweep of other jobs.
@@ -74,16 +86,18 @@ class Registry:
             pipeline.sadd(_NAMES, manifest.name)
             pipeline.expire(_NAMES, self._expires)
             pipeline.execute()
-        self.refuse_other(manifest.name, manifest.jobs)
+        known = self.manifest(manifest.name)
+        longer = self._longer(manifest, known)
+        if known is not None and longer.jobs != known.jobs:
+            # Not atomic, and need not be: two sessions of one sweep draw the same configurations.
+            self._client.hset(name, "manifest", longer.model_dump_json())
+        return longer
 
-    def reopen(self, manifest: Manifest) -> None:
-        """Register a sweep that begins, or is resumed after it was finished or cancelled.
-
-        Raises:
-            SweepExistsError: the name belongs to a sweep of other jobs.
-        """
-        self.register(manifest)
+    def reopen(self, manifest: Manifest) -> Manifest:
+        """Register a sweep that begins, or is resumed after it was finished or cancelled; see `register`."""
+        longer = self.register(manifest)
         self._client.hdel(_sweep(manifest.name), "cancelled", "finished")
+        return longer
 
     def keep(self, manifest: Manifest) -> None:
         """Keep a sweep from expiring, and register it again if Redis lost it.

@@ -25,9 +25,9 @@ def find_sweep(cluster: Cluster, folder: SweepFolder) -> Manifest:
                 f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
             )
         return registered
-    if registered is not None and registered.jobs != here.jobs:
-        raise SweepExistsError(
-            f"The sweep {folder.name} in {folder.path.parent} is not the one that the cluster knows under this name: "
-            "choose another --output"
-        )
-    return here
+    if registered is None or registered.jobs == here.jobs or registered.goes_on(here) or here.goes_on(registered):
+        return here
+    raise SweepExistsError(
+        f"The sweep {folder.name} in {folder.path.parent} is not the one that the cluster knows under this name: "
+        "choose another --output"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nn.datasets.mnist import MNIST_DIGEST, dataset_digest, load_mnist
 from nn.errors import InvalidInputError
-from nn.options.network import check_effects
+from nn.options.network import NetworkOptions, check_effects
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Display, Tell, ignore, silent
 from orchestrator.commands.plan import SweepPlan, jobs_of
@@ -15,6 +15,7 @@ from orchestrator.commands.result import SweepResult, finish
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.growth import first_batch
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
@@ -52,8 +53,7 @@ def plan_sweep(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     folder.refuse_existing()
-    for configuration in specification.configurations():
-        check_effects(configuration)
+    check_effects({name: specification.extremes(name) for name in NetworkOptions.model_fields})
     dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
     _check_limit(specification, dataset, settings)
     jobs = specification.jobs_by_key(dataset)
@@ -61,7 +61,11 @@ def plan_sweep(
         name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance()
     )
     folder.check_writable()
-    place = _place(settings, workers, tell, manifest)
+    place = place_for(settings, workers, tell)
+    if not jobs:
+        manifest = first_batch(manifest, place.width(specification.size))
+        jobs = manifest.jobs_by_key()
+    _refuse_other(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=False)
 
 
@@ -86,13 +90,14 @@ def plan_resumption(
             f"{dataset[:12]}: start a new sweep under another --name"
         )
     jobs = jobs_of(manifest)
-    place = _place(settings, workers, tell, manifest)
+    place = place_for(settings, workers, tell)
+    _refuse_other(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=True)
 
 
 def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
     """Reject a limit that leaves no sample out: it would be a second name for a job without one."""
-    limits = [limit for limit in specification.values("limit") if limit is not None]
+    limits = [limit for limit in specification.extremes("limit") if limit is not None]
     if not limits:
         return
     samples = MNIST_SAMPLES
@@ -103,13 +108,10 @@ def _check_limit(specification: SweepSpecification, dataset: str, settings: Sett
         raise InvalidInputError("limit", limit, allowed)
 
 
-def _place(settings: Settings, workers: int | None, tell: Tell, manifest: Manifest) -> Place:
-    place = place_for(settings, workers, tell)
-    cluster = place.cluster
-    if cluster is not None:
+def _refuse_other(place: Place, manifest: Manifest) -> None:
+    if place.cluster is not None:
         # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
-        cluster.registry.refuse_other(manifest.name, manifest.jobs)
-    return place
+        place.cluster.registry.refuse_other(manifest)
 
 
 def sweep(
@@ -158,7 +160,7 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
     unreadable: list[str] = []
     reused = session.reuse_siblings(unreadable.append) if reuse else 0
     with display(session.jobs, session.rows) as progress:
-        progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}")
+        progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
         for sentence in unreadable:
             progress.message(sentence)
         if kept:
@@ -170,6 +172,12 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
         if missing:
             progress.message(f"Training {counted(missing, 'job')} {session.place.describe(missing)}")
         # A cluster is told that the sweep has ended, even if there is nothing to train.
-        if missing or session.place.cluster is not None:
+        if missing or session.remaining or session.place.cluster is not None:
             session.train(progress, reuse=reuse)
     return finish(session)
+
+
+def _drawn(session: Session) -> str:
+    if not session.remaining:
+        return ""
+    return f" so far; {counted(session.remaining, 'more configuration')} to be drawn"

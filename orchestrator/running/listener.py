@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from orchestrator.folder.rows import Row
+from worker.job import Job
 from worker.records.report import Report
 
 
@@ -22,12 +23,18 @@ class Listener(Protocol):
 class Progress(Listener, Protocol):
     """Receives rows, too."""
 
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Receive further jobs of the sweep, by key, which a sampler has drawn."""
+
     def finished(self, row: Row) -> None:
         """Receive the row of a job that has ended."""
 
 
 class Silent:
     """A `Progress` that ignores everything."""
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Ignore them."""
 
     def message(self, text: str) -> None:
         """Ignore it."""

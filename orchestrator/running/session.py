@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,12 +16,16 @@ from orchestrator.interruption import Interruption
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted
 from worker.job import Job
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
 
+#: Seconds for which a session that follows leaves it to the other one to draw configurations, and between two looks.
+DRAWING_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
 
@@ -53,6 +58,11 @@ class Session:
 
     def __post_init__(self) -> None:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
+
+    @property
+    def remaining(self) -> int:
+        """The number of configurations that a sampler has still to draw."""
+        return self.folder.manifest().specification.remaining
 
     def keep_own(self) -> int:
         """Take the rows of earlier sessions whose weights are in the folder; return the number of rows."""
@@ -105,17 +115,60 @@ class Session:
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
         with self._connected(progress.message) as cluster:
-            manifest = self.folder.manifest()
-            cluster.registry.reopen(manifest)
-            collector = self._collector(cluster, manifest, progress)
-            # The results that a resumed sweep finds on the cluster are most likely its own, finished between sessions.
-            waiting = collector.begin(
-                dict(self.missing),
-                reuse=reuse or self.resuming,
-                reused_from=None if self.resuming else RESULT_BACKEND,
-            )
-            collector.collect(waiting)
-            self._end(cluster, manifest)
+            manifest: Manifest | None = cluster.registry.reopen(self.folder.manifest())
+            while manifest is not None:
+                self._take(manifest, progress, reuse=reuse)
+                # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
+                self._train(cluster, manifest, progress, reuse or self.resuming)
+                manifest = self._further(cluster, manifest)
+            self._end(cluster)
+
+    def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, reuse: bool) -> None:
+        """Train the missing jobs of those that are known."""
+        collector = self._collector(cluster, manifest, progress)
+        origin = None if self.resuming else RESULT_BACKEND
+        collector.collect(collector.begin(dict(self.missing), reuse=reuse, reused_from=origin))
+
+    def _further(self, cluster: Cluster, manifest: Manifest) -> Manifest | None:
+        """Draw the next configurations of a sampler, and register them; None if there are none."""
+        if self._is_cancelled(cluster, manifest):
+            return None
+        from orchestrator.running.growth import grown
+
+        further = grown(manifest, self.rows)
+        if further is None:
+            return None
+        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
+        self._write(further)
+        return cluster.registry.register(further)
+
+    def _is_cancelled(self, cluster: Cluster, manifest: Manifest) -> bool:
+        # Redis may have lost the mark of a cancellation that was carried out.
+        was_cancelled = any(row.status == "cancelled" for row in self.rows.values())
+        return was_cancelled or cluster.registry.cancelled(manifest.name) is not None
+
+    def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
+        """Take in the jobs of a manifest that the session does not know yet."""
+        jobs = {key: job for key, job in manifest.jobs_by_key().items() if key not in self.jobs}
+        if not jobs:
+            return
+        self._write(manifest)
+        self.jobs.update(jobs)
+        self.missing.update(jobs)
+        progress.added(jobs)
+        drawn, wanted = len(manifest.specification.drawn), manifest.specification.remaining
+        progress.message(
+            f"{counted(drawn, 'configuration')} of {drawn + wanted} drawn: {counted(len(jobs), 'new job')}"
+        )
+        if reuse:
+            self.reuse_siblings(progress.message)
+        for key in jobs.keys() & self.rows.keys():
+            progress.finished(self.rows[key])
+
+    def _write(self, manifest: Manifest) -> None:
+        if manifest.jobs != self.folder.manifest().jobs:
+            with self.interruption.shield():
+                self.folder.write_manifest(manifest)
 
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
@@ -126,10 +179,32 @@ class Session:
             progress: Receives messages, reports and rows.
         """
         with self._connected(progress.message) as cluster:
-            manifest = self.folder.manifest()
-            cluster.registry.register(manifest)
-            self._collector(cluster, manifest, progress).collect(dict(self.missing))
-            self._end(cluster, manifest)
+            manifest: Manifest | None = cluster.registry.register(self.folder.manifest())
+            while manifest is not None:
+                self._take(manifest, progress)
+                self._collector(cluster, manifest, progress).collect(dict(self.missing))
+                manifest = self._drawn_by_others(cluster, manifest) or self._take_over(cluster, manifest, progress)
+            self._end(cluster)
+
+    def _drawn_by_others(self, cluster: Cluster, manifest: Manifest) -> Manifest | None:
+        """Wait for the next configurations, which the session that trains the sweep draws; None if none come."""
+        deadline = time.monotonic() + DRAWING_SECONDS
+        while manifest.specification.remaining and time.monotonic() < deadline:
+            registered = cluster.registry.register(manifest)
+            if registered.jobs != manifest.jobs:
+                return registered
+            if self._is_cancelled(cluster, manifest):
+                return None
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def _take_over(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Manifest | None:
+        """Draw the next configurations, if there are any, and queue their jobs."""
+        further = self._further(cluster, manifest)
+        if further is not None:
+            self._take(further, progress)
+            self._collector(cluster, further, progress).begin(dict(self.missing), reuse=True, reused_from=None)
+        return further
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
         # Imported here because they import Celery, which takes time in which an embedded cluster starts.
@@ -139,11 +214,13 @@ class Session:
         sweep, names = Membership(cluster, manifest, progress.message), JobNames(self.jobs.values())
         return Collector(cluster, sweep, self.accept, progress, names)
 
-    def _end(self, cluster: Cluster, manifest: Manifest) -> None:
+    def _end(self, cluster: Cluster) -> None:
         """Add evidence to the rows, and mark the sweep as finished on the cluster."""
         for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        cluster.registry.finish(manifest.name)
+        cluster.registry.finish(self.folder.manifest().name)
 
     def _connected(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
-        return self.place.open(data=self.data, jobs=len(self.missing), interruption=self.interruption, tell=tell)
+        specification = self.folder.manifest().specification
+        jobs = len(self.missing) + specification.remaining * len(specification.seeds)
+        return self.place.open(data=self.data, jobs=jobs, interruption=self.interruption, tell=tell)

@@ -1,4 +1,4 @@
-"""The words of a sweep's specification: `seeds`, `data`, and one for each training option.
+"""The words of a sweep's specification: `seeds`, `data`, one for each training option, and those of a sampler.
 
 From flags or a file (`orchestrator.sweeps.files`) they are read into checked values, and those make a specification.
 """
@@ -18,11 +18,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import help_text, word
+from nn.options.describe import allowed, help_text, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED, NetworkOptions
+from nn.options.values import Reader
 from orchestrator.sweeps.axis import Axis, split
 from orchestrator.sweeps.ranges import Range, RefusedError
+from orchestrator.sweeps.samplers.random_search import draw
+from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
 
@@ -39,7 +42,8 @@ class Word:
         read: Returns the checked values of a text or a TOML value, repeated ones among them, or raises an exception.
         allowed: The values that are allowed, as the end of a sentence.
         help: The help of the word's flag.
-        option: The training option that the word fixes or varies; None for `seeds` and `data`.
+        option: The training option that the word fixes or varies; None for the others.
+        is_single: Whether the word has one value, instead of a tuple of them.
         is_switch: Whether the flag is a pair `--word/--no-word`.
     """
 
@@ -47,6 +51,7 @@ class Word:
     allowed: str
     help: str
     option: str | None = None
+    is_single: bool = False
     is_switch: bool = False
 
 
@@ -58,6 +63,17 @@ def words_of(model: type[BaseModel]) -> dict[str, Word]:
 def _word(model: type[BaseModel], name: str) -> Word:
     axis = Axis(model, name)
     return Word(axis, axis.allowed, help_text(model, name), name, is_switch=model.model_fields[name].annotation is bool)
+
+
+def _sampling_word(name: str) -> Word:
+    info, read = Sampling.model_fields[name], Reader(Sampling, name)
+
+    def single(value: object) -> list[Any]:
+        if isinstance(value, (list, tuple)):
+            raise RefusedError("one value")
+        return [read(value)]
+
+    return Word(single, allowed(info), help_text(Sampling, name), is_single=True)
 
 
 def _seeds(value: object) -> list[int]:
@@ -108,7 +124,9 @@ FIELDS: dict[str, Word] = {
         _data,
         "bundled, openml, or a folder with the four IDX files",
         "Data set: bundled, openml, or a folder with the four IDX files.  [default: bundled]",
+        is_single=True,
     ),
+    **{name: _sampling_word(name) for name in Sampling.model_fields},
 }
 
 
@@ -136,7 +154,7 @@ def parse(
     where: str = "the specification",
     tell: Callable[[str], object] = _ignore,
 ) -> dict[str, Any]:
-    """Check words and return their values: a tuple of different values for `seeds` and each option, a text for `data`.
+    """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
 
     Args:
         words: Values as text (from flags; a tuple of them where the flag was repeated) or as TOML types.
@@ -156,7 +174,7 @@ def parse(
         distinct = tuple(dict.fromkeys(read))
         if len(distinct) < len(read):
             tell(_repetition(word, spell(name), read))
-        values[word] = distinct[0] if word == "data" else distinct
+        values[word] = distinct[0] if FIELDS[word].is_single else distinct
     return values
 
 
@@ -224,13 +242,15 @@ def _moment(value: object) -> str:
 def value_of(specification: SweepSpecification, word: str) -> Any:
     """Return the value that a word has in a specification, in the form that `parse` returns."""
     name = FIELDS[word].option
-    return getattr(specification, word) if name is None else specification.values(name)
+    if name is not None:
+        return specification.values(name)
+    return getattr(specification.sampling if word in Sampling.model_fields else specification, word, None)
 
 
 def typed(word: str, value: Any) -> tuple[str, ...]:
     """Return the value of a word, in the form that `parse` returns, as one types it: a text for each flag."""
-    if word == "data":
-        return (value,)
+    if FIELDS[word].is_single:
+        return (written_option(value),)
     if word == "seeds":
         ranges: list[list[int]] = []
         for seed in value:
@@ -252,18 +272,58 @@ def specification(values: Mapping[str, Any]) -> SweepSpecification:
     """Make a specification of the values that `parse` returned; a word that is missing has its default.
 
     Raises:
-        InvalidInputError: the sweep has too many jobs, or a range has no number of points.
+        InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
+            a sampler has nothing to choose from.
     """
-    own = {name: value for name, value in values.items() if FIELDS[name].option is None}
-    grid = {str(FIELDS[name].option): value for name, value in values.items() if name not in own}
-    for name, value in values.items():
-        endless = next((each for each in value if isinstance(each, Range)), None)
-        if endless is not None:
-            raise InvalidInputError(name, str(endless), f"in a grid, a range with a number of points: {endless}:5")
+    sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
+    own = {name: values[name] for name in ("seeds", "data") if name in values}
+    grid = {field.option: values[name] for name, field in FIELDS.items() if field.option and name in values}
+    if sampling:
+        _check_sampling(sampling, values)
+        own["sampling"] = sampling
+    else:
+        _refuse_ranges(values)
     made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
     if made.size > MAX_JOBS:
-        axes = [f"{len(values)} values of {word(NetworkOptions, name)}" for name, values in made.grid.items()]
+        axes = [f"{len(each)} values of {word(NetworkOptions, name)}" for name, each in made.grid.items()]
+        if made.sampling is not None:
+            axes = [f"{made.sampling.samples:,} samples"]
         product = " x ".join([counted(len(made.seeds), "seed"), *axes])
         allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
         raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
-    return made
+    return _drawn_at_random(made)
+
+
+def _refuse_ranges(values: Mapping[str, Any]) -> None:
+    for name in (each for each, field in FIELDS.items() if field.option):
+        ranges = [each for each in values.get(name, ()) if isinstance(each, Range)]
+        if ranges:
+            allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
+            raise InvalidInputError(name, str(ranges[0]), allowed)
+
+
+def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    for name in ("sampler", "samples"):
+        if name not in sampling:
+            given = next(iter(sampling))
+            raise InvalidInputError(name, Described("missing"), f"{FIELDS[name].allowed}, because {given} is given")
+    if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
+        raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
+    for name in (each for each, field in FIELDS.items() if field.option and each in values):
+        if len(values[name]) > 1 and any(isinstance(each, Range) for each in values[name]):
+            raise InvalidInputError(name, Described(written(name, values[name])), "either values, or one range")
+
+
+def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
+    """Draw all configurations, if they are to be drawn at random."""
+    if made.sampling is None:
+        return made
+    if not made.grid:
+        raise InvalidInputError("sampler", made.sampling.sampler, "an option that varies, for it to choose from")
+    if made.sampling.sampler != "random":
+        return made
+    try:
+        drawn = draw(made.grid, made.sampling.samples, made.sampling.sampler_seed, is_integer=made.is_integer)
+    except RefusedError as error:
+        raise InvalidInputError("samples", made.sampling.samples, str(error)) from None
+    return made.model_copy(update={"drawn": drawn})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -14,6 +15,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import InvalidInputError
 from orchestrator.sweeps.provenance import Provenance
+from orchestrator.sweeps.samplers.space import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 
@@ -74,6 +76,24 @@ class Manifest(BaseModel):
             too_many = PydanticCustomError("too_many_values", "it has too many values")
             raise ValidationError.from_exception_data(cls.__name__, [InitErrorDetails(type=too_many, input=None)])
         return cls.model_validate_json(stored)
+
+    def goes_on(self, other: Manifest) -> bool:
+        """Return whether this is the other sweep, be it with further configurations of its sampler."""
+        kept = {"drawn": other.specification.drawn}
+        return (
+            (self.name, self.dataset) == (other.name, other.dataset)
+            and self.specification.model_copy(update=kept) == other.specification
+            and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
+            and self.jobs[: len(other.jobs)] == other.jobs
+        )
+
+    def with_drawn(self, points: Sequence[Point]) -> Manifest:
+        """Return the manifest of the sweep with further configurations."""
+        drawn = (*self.specification.drawn, *points)
+        specification = self.specification.model_copy(update={"drawn": drawn})
+        return self.model_copy(
+            update={"specification": specification, "jobs": list(specification.jobs_by_key(self.dataset))}
+        )
 
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""

@@ -87,20 +87,44 @@ class Range:
         if not integers:
             rounded = (float(_ROUNDED.plus(point)) for point in self._inner(self.count))
             return [self.low, *(min(max(point, self.low), self.high) for point in rounded), self.high]
+        self.check_integers()
+        return [int(self.low), *(int(point.to_integral_value()) for point in self._inner(self.count)), int(self.high)]
+
+    def check_integers(self) -> None:
+        """Raise `RefusedError` unless both ends are integers."""
         if not (self.low.is_integer() and self.high.is_integer()):
             raise RefusedError("a range from an integer to an integer")
-        return [int(self.low), *(int(point.to_integral_value()) for point in self._inner(self.count)), int(self.high)]
+
+    def at(self, share: float, *, integers: bool = False) -> float | int:
+        """Return the number at a share of the way from low to high, rounded as `points` does.
+
+        Args:
+            share: From 0 (included) to 1 (excluded). Equal shares of the way have equal parts of the range, of its
+                logarithm if it is logarithmic; an integer at an end has as large a part as the others.
+            integers: Whether the range is one of integers.
+        """
+        low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
+        if not integers:
+            return self.clip(float(self._between(low, high, Decimal(share))))
+        half = Decimal("0.5")
+        between = self._between(low - half, high + half, Decimal(share))
+        return int(min(max(between.to_integral_value(ROUND_HALF_EVEN), low), high))
+
+    def clip(self, number: float) -> float:
+        """Round a number to `DIGITS` significant digits, and keep it in the range."""
+        return min(max(float(_ROUNDED.create_decimal(repr(number))), self.low), self.high)
 
     def _inner(self, count: int) -> Iterator[Decimal]:
         """Yield the points between the ends."""
         low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
+        for number in range(1, count - 1):
+            yield self._between(low, high, _EXACT.divide(Decimal(number), Decimal(count - 1)))
+
+    def _between(self, low: Decimal, high: Decimal, share: Decimal) -> Decimal:
         if self.kind == "log":
             low, high = low.ln(_EXACT), high.ln(_EXACT)
-        distance = _EXACT.subtract(high, low)
-        for number in range(1, count - 1):
-            share = _EXACT.divide(_EXACT.multiply(distance, Decimal(number)), Decimal(count - 1))
-            point = _EXACT.add(low, share)
-            yield point.exp(_EXACT) if self.kind == "log" else point
+        point = _EXACT.add(low, _EXACT.multiply(_EXACT.subtract(high, low), share))
+        return point.exp(_EXACT) if self.kind == "log" else point
 
     def __str__(self) -> str:
         """Return the range as one can type it."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, field_validator, model_validator
 
 from nn.options.describe import allowed, option
 from nn.options.network import NetworkOptions, Seed
 from nn.options.values import Reader
+from orchestrator.sweeps.ranges import Range, looks_like_range
+from orchestrator.sweeps.samplers.sampling import Sampling
+from orchestrator.sweeps.samplers.space import Point, contains
 from worker.job import Job
 
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
@@ -35,8 +38,11 @@ class SweepSpecification(BaseModel):
         seeds: Every configuration is trained under each of them.
         options: The values of the options that are fixed.
         grid: The values of each option that varies, several of each. Every combination of them is a configuration. A
-            single value that is given here counts as a fixed one.
+            single value that is given here counts as a fixed one. With a sampler, this is the space that it samples:
+            a range without a number of points, alone, stands for all numbers in it.
         data: The source of the data set: `bundled`, `openml`, or a folder's absolute path.
+        sampling: The sampler; None if every combination of the grid is trained.
+        drawn: What the sampler has chosen so far, in its order: values of the options that vary.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +51,8 @@ class SweepSpecification(BaseModel):
     options: dict[str, Any]
     grid: dict[str, tuple[Any, ...]]
     data: str = "bundled"
+    sampling: Sampling | None = None
+    drawn: tuple[Point, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -74,11 +82,16 @@ class SweepSpecification(BaseModel):
         empty = [name for name, values in grid.items() if not values]
         if empty:
             raise ValueError(f"{empty[0]} has no values")
-        read = {name: tuple(_read(name, value) for value in values) for name, values in _in_order(grid).items()}
+        read = {name: tuple(_read_axis(name, value) for value in values) for name, values in _in_order(grid).items()}
         repeated = [name for name, values in read.items() if len(set(values)) < len(values)]
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
         return read
+
+    @field_validator("drawn")
+    @classmethod
+    def _read_drawn(cls, drawn: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple({name: _read(name, value) for name, value in _in_order(point).items()} for point in drawn)
 
     @model_validator(mode="after")
     def _check_overlap(self) -> Self:
@@ -87,10 +100,45 @@ class SweepSpecification(BaseModel):
             raise ValueError(f"{min(both)} is in both options and grid")
         return self
 
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        for name, values in self.grid.items():
+            ranges = [value for value in values if isinstance(value, Range)]
+            if ranges and (self.sampling is None or len(values) > 1):
+                raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
+            if ranges and _READERS[name].kind is int:
+                ranges[0].check_integers()
+        return self
+
+    @model_validator(mode="after")
+    def _check_drawn(self) -> Self:
+        if len(self.drawn) > (0 if self.sampling is None else self.sampling.samples):
+            raise ValueError(f"{len(self.drawn)} configurations are drawn, more than were wanted")
+        if any(point.keys() != self.grid.keys() for point in self.drawn):
+            raise ValueError("a configuration that was drawn has other options than those that vary")
+        for point in self.drawn:
+            outside = [name for name, value in point.items() if not contains(self.grid[name], value)]
+            if outside:
+                raise ValueError(f"a configuration that was drawn has another {outside[0]} than the sampler may choose")
+        return self
+
+    @field_serializer("grid")
+    def _write_grid(self, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        return {
+            name: tuple(str(value) if isinstance(value, Range) else value for value in values)
+            for name, values in grid.items()
+        }
+
     @property
     def size(self) -> int:
-        """The number of jobs."""
-        return len(self.seeds) * math.prod(len(values) for values in self.grid.values())
+        """The number of jobs; with a sampler, when all configurations are drawn and differ."""
+        each = math.prod(len(values) for values in self.grid.values())
+        return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
+
+    @property
+    def remaining(self) -> int:
+        """The number of configurations that the sampler has not chosen yet; 0 without a sampler."""
+        return 0 if self.sampling is None else self.sampling.samples - len(self.drawn)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -106,25 +154,61 @@ class SweepSpecification(BaseModel):
         """Return the values of an option, whether it varies or not."""
         return self.grid[name] if name in self.grid else (self.options[name],)
 
+    def extremes(self, name: str) -> tuple[Any, ...]:
+        """Return the values of an option, and of a range its ends."""
+        values = self.values(name)
+        if not isinstance(values[0], Range):
+            return values
+        kind = _READERS[name].kind
+        return kind(values[0].low), kind(values[0].high)
+
+    @staticmethod
+    def is_integer(name: str) -> bool:
+        """Return whether an option is an integer."""
+        return _READERS[name].kind is int
+
     def configurations(self) -> Iterator[dict[str, Any]]:
         """Yield each configuration as the values of all options, in the model's order.
 
-        The last option varies fastest. Values come in the order in which they were given.
+        In a grid, the last option varies fastest, and values come in the order in which they were given. Those of a
+        sampler come in its order, each once.
         """
-        for values in itertools.product(*self.grid.values()):
-            yield _in_order({**self.options, **dict(zip(self.grid, values, strict=True))})
+        seen: set[tuple[Any, ...]] = set()
+        for point in itertools.chain.from_iterable(self._batches()):
+            values = tuple(point.values())
+            if values not in seen:
+                seen.add(values)
+                yield self._configuration(point)
+
+    def _batches(self) -> Iterator[Sequence[Point]]:
+        """Yield the configurations in the batches in which they are trained."""
+        if self.sampling is None:
+            points = itertools.product(*self.grid.values())
+            yield [dict(zip(self.grid, values, strict=True)) for values in points]
+            return
+        width = self.sampling.sampler_batch or max(1, len(self.drawn))
+        for first in range(0, len(self.drawn), width):
+            yield self.drawn[first : first + width]
+
+    def _configuration(self, point: Point) -> dict[str, Any]:
+        return _in_order({**self.options, **point})
+
+    def jobs_of(self, point: Point, dataset: str) -> list[Job]:
+        """Return a configuration's jobs on the data set with this digest, one for each seed."""
+        return [Job.parse({**self._configuration(point), "dataset": dataset, "seed": seed}) for seed in self.seeds]
 
     def jobs(self, dataset: str) -> list[Job]:
         """Return the jobs on the data set with this digest, seed by seed.
 
         All configurations come under the first seed, then all under the second: a sweep that ends early has trained
-        each configuration under nearly the same seeds.
+        each configuration under nearly the same seeds. What Optuna was asked for comes batch by batch; a configuration
+        that it asked for twice has its jobs twice.
         """
-        configurations = list(self.configurations())
         return [
-            Job.parse({**configuration, "dataset": dataset, "seed": seed})
-            for seed in self.seeds
-            for configuration in configurations
+            job
+            for batch in self._batches()
+            for under_one_seed in zip(*(self.jobs_of(point, dataset) for point in batch), strict=True)
+            for job in under_one_seed
         ]
 
     def jobs_by_key(self, dataset: str) -> dict[str, Job]:
@@ -142,13 +226,27 @@ def _upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_single(values: object) -> bool:
-    return isinstance(values, (list, tuple)) and len(values) == 1
+    return isinstance(values, (list, tuple)) and len(values) == 1 and not _is_range(values[0])
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, Range) or (isinstance(value, str) and looks_like_range(value))
 
 
 def _in_order(values: dict[str, Any]) -> dict[str, Any]:
     """Return options in the model's order, those that it does not know last."""
     known = {name: values[name] for name in NetworkOptions.model_fields if name in values}
     return known | values
+
+
+def _read_axis(name: str, value: object) -> Any:
+    """Read a value of an option that varies, which may be a range without a number of points."""
+    if name not in _READERS or _READERS[name].kind not in (int, float) or not _is_range(value):
+        return _read(name, value)
+    read = value if isinstance(value, Range) else Range.parse(str(value))
+    for end in (read.low, read.high):
+        _read(name, int(end) if _READERS[name].kind is int and end.is_integer() else end)
+    return read
 
 
 def _read(name: str, value: object) -> Any:

@@ -18,6 +18,8 @@ def flags_of(made: SweepSpecification) -> list[str]:
     flags: list[str] = []
     for word, entry in FIELDS.items():
         value = value_of(made, word)
+        if value is None:
+            continue
         if entry.is_switch:
             flags += [flag(word) if on else f"--no-{flag(word)[2:]}" for on in value]
         else:

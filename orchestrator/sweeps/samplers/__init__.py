@@ -1,0 +1,1 @@
+"""Samplers: which configurations of a space of options are tried. Imports only ranges of the sweeps' other modules."""

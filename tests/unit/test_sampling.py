@@ -1,0 +1,107 @@
+"""Samplers: random search and Optuna's, without a sweep."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from typing import Any
+
+import pytest
+
+from orchestrator.sweeps.ranges import Range, RefusedError
+from orchestrator.sweeps.samplers.optuna_search import Trial, ask
+from orchestrator.sweeps.samplers.random_search import draw
+
+SPACE: dict[str, tuple[Any, ...]] = {
+    "learning_rate": (Range.parse("log:0.001..0.3"),),
+    "epochs": (Range.parse("linear:1..20"),),
+    "hidden_layer_sizes": ((128, 64), (256, 64)),
+}
+
+
+def is_integer(name: str) -> bool:
+    return name == "epochs"
+
+
+class TestRandomSearch:
+    def test_the_same_seed_draws_the_same_configurations(self) -> None:
+        first = draw(SPACE, 30, 7, is_integer=is_integer)
+        assert draw(SPACE, 30, 7, is_integer=is_integer) == first
+        assert draw(SPACE, 30, 8, is_integer=is_integer) != first
+
+    def test_more_samples_begin_with_the_same_configurations(self) -> None:
+        assert draw(SPACE, 30, 7, is_integer=is_integer)[:10] == draw(SPACE, 10, 7, is_integer=is_integer)
+
+    def test_a_configuration_takes_one_number_of_the_stream_per_option(self) -> None:
+        stream = random.Random(7)
+        rate, epochs, width = (stream.random() for _ in range(3))
+        (point,) = draw(SPACE, 1, 7, is_integer=is_integer)
+        assert math.isclose(point["learning_rate"], 0.001 * (0.3 / 0.001) ** rate, rel_tol=1e-5)
+        assert abs(point["epochs"] - (0.5 + 20 * epochs)) <= 0.5
+        assert point["hidden_layer_sizes"] == [(128, 64), (256, 64)][int(2 * width)]
+
+    def test_numbers_are_spread_by_the_kind_of_their_range(self) -> None:
+        drawn = draw(SPACE, 2000, 0, is_integer=is_integer)
+        logarithms = [math.log(point["learning_rate"]) for point in drawn]
+        low, high = math.log(0.001), math.log(0.3)
+        # The mean of 2,000 uniform numbers deviates by more than five standard errors once in a million seeds.
+        error = (high - low) / math.sqrt(12 * 2000)
+        assert abs(statistics.fmean(logarithms) - (low + high) / 2) < 5 * error
+        counts = [sum(point["epochs"] == epochs for point in drawn) for epochs in range(1, 21)]
+        assert all(abs(count - 100) < 5 * math.sqrt(2000 * 0.05 * 0.95) for count in counts)
+
+    def test_all_configurations_are_found_and_none_comes_twice(self) -> None:
+        drawn = draw({"a": (1, 2, 3), "b": (True, False)}, 6, 0, is_integer=is_integer)
+        assert len({tuple(point.values()) for point in drawn}) == 6
+
+    def test_more_than_there_are_is_refused(self) -> None:
+        with pytest.raises(RefusedError, match="at most 6, the number of configurations"):
+            draw({"a": (1, 2, 3), "b": (True, False)}, 7, 0, is_integer=is_integer)
+        with pytest.raises(RefusedError, match="at most 3,"):
+            draw({"epochs": (Range.parse("log:1..3"),)}, 4, 0, is_integer=is_integer)
+
+
+def worth(point: dict[str, Any]) -> float:
+    return -abs(math.log(point["learning_rate"] / 0.03)) - (point["hidden_layer_sizes"] == (128, 64))
+
+
+def search(seed: int, count: int, batch: int) -> list[Trial]:
+    trials: list[Trial] = []
+    while len(trials) < count:
+        asked = ask(SPACE, trials, batch, seed, is_integer=is_integer)
+        trials += [Trial(point, worth(point)) for point in asked]
+    return trials
+
+
+class TestOptunaSearch:
+    def test_a_search_that_goes_on_asks_what_it_would_have_asked(self) -> None:
+        whole = search(7, 16, 2)
+        # Nothing is left of the study that asked for these but the configurations and their values.
+        asked = ask(SPACE, whole[:14], 2, 7, is_integer=is_integer)
+        assert list(asked) == [trial.point for trial in whole[14:]]
+        assert search(8, 16, 2) != whole
+
+    def test_values_are_of_the_options_types_and_in_their_ranges(self) -> None:
+        for trial in search(0, 20, 4):
+            point = trial.point
+            assert list(point) == list(SPACE)
+            assert isinstance(point["learning_rate"], float)
+            assert 0.001 <= point["learning_rate"] <= 0.3
+            assert point["learning_rate"] == float(f"{point['learning_rate']:.6g}")
+            assert type(point["epochs"]) is int
+            assert 1 <= point["epochs"] <= 20
+            assert point["hidden_layer_sizes"] in SPACE["hidden_layer_sizes"]
+
+    def test_it_searches_where_values_are_high(self) -> None:
+        trials = search(0, 60, 4)
+        assert statistics.fmean(worth(trial.point) for trial in trials[40:]) > statistics.fmean(
+            worth(trial.point) for trial in trials[:20]
+        )
+
+    def test_a_configuration_without_a_value_is_not_taken_for_a_good_or_bad_one(self) -> None:
+        trials = search(0, 12, 4)
+        best = max(trials, key=lambda trial: worth(trial.point))
+        failed = [Trial(trial.point, None) if trial is best else trial for trial in trials]
+        assert ask(SPACE, failed, 8, 0, is_integer=is_integer) != ask(SPACE, trials, 8, 0, is_integer=is_integer)
+        assert ask(SPACE, [Trial(trial.point, None) for trial in trials], 1, 0, is_integer=is_integer)
