@@ -56,6 +56,8 @@ def _comment(*sentences: str) -> str:
 def _entry(default: SweepSpecification, word: str) -> str:
     """Return a word's lines: its help, what is allowed, and its default value."""
     entry, value = FIELDS[word], value_of(default, word)
+    if value is None:
+        return f"{_comment(entry.help, f'Allowed: {entry.allowed}.')}\n# {word} = ..."
     if entry.option is None:
         return f"{_comment(entry.help.replace('  [default', ' [default'))}\n{word} = {json.dumps(written(word, value))}"
     info = NetworkOptions.model_fields[entry.option]

@@ -150,7 +150,10 @@ def test_any_specification_survives_its_file_its_words_and_its_flags(
     for name, content in {"sweep.json": f'{{"specification": {text}}}', "sweep.toml": toml(made)}.items():
         (tmp_path / name).write_text(content)
         assert specification(read_file(tmp_path / name)) == made
-    assert specification(parse({word: typed(word, value_of(made, word)) for word in FIELDS})) == made
+    values = {word: value_of(made, word) for word in FIELDS}
+    assert (
+        specification(parse({word: typed(word, value) for word, value in values.items() if value is not None})) == made
+    )
 
     given_words: dict[str, Any] = {}
     monkeypatch.setattr(cli_sweep, "run_sweep", lambda words, _: given_words.update(words))

@@ -16,6 +16,7 @@ from orchestrator.errors import OutputError
 from orchestrator.sweeps.fields import FIELDS, parse, specification
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.ranges import Range
+from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
@@ -124,7 +125,11 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
     assert (
         "[grid]\n\n# Learning rates.\n# Allowed: finite numbers greater than 0. Default: 0.003,0.01,0.03,0.1." in text
     )
-    assert read_file(file).keys() == FIELDS.keys()
+    assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys()
+    assert (
+        "# Number of configurations that a sampler draws.\n# Allowed: an integer from 1 to 100000.\n# samples = ..."
+        in text
+    )
     for info in NetworkOptions.model_fields.values():
         assert f"# {info.description}\n# Allowed: " in text
     # A name with a line break adds no line of its own.
