@@ -60,8 +60,11 @@ def test_an_option_has_an_effect_unless_the_table_says_that_it_has_none(
 
 
 def test_an_option_without_effect_is_refused_by_name() -> None:
-    defaults = NetworkOptions(learning_rate=0.1).model_dump()
-    check_effects(defaults | {"rule": "notebook", "shuffle": True, "initialization": "he", "limit": 2})
+    defaults = {name: (value,) for name, value in NetworkOptions(learning_rate=0.1).model_dump().items()}
+    check_effects(defaults | {"rule": ("notebook",), "shuffle": (True,), "initialization": ("he",), "limit": (2,)})
+    # In a grid, one combination is enough.
+    with pytest.raises(InvalidInputError, match="shuffle is true"):
+        check_effects(defaults | {"shuffle": (False, True), "limit": (2, 1)})
     for values, sentence in [
         (
             {"rule": "notebook", "loss": "sum_of_squares"},
@@ -77,5 +80,5 @@ def test_an_option_without_effect_is_refused_by_name() -> None:
         ),
     ]:
         with pytest.raises(InvalidInputError) as refusal:
-            check_effects(defaults | values)
+            check_effects(defaults | {name: (value,) for name, value in values.items()})
         assert str(refusal.value) == sentence
