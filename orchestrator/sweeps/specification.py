@@ -52,7 +52,7 @@ class SweepSpecification(BaseModel):
     grid: dict[str, tuple[Any, ...]]
     data: str = "bundled"
     sampling: Sampling | None = None
-    drawn: tuple[Point, ...] = ()
+    drawn: Annotated[tuple[Point, ...], FailFast()] = ()
 
     @model_validator(mode="before")
     @classmethod

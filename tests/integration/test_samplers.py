@@ -131,14 +131,17 @@ def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cl
 
 REFUSED = [
     (("--samples", "3"), "--sampler is missing; allowed: random or optuna, because samples is given"),
-    (("--sampler", "random"), "--samples is missing; allowed: an integer from 1 to 100000, because sampler is given"),
+    (("--sampler", "random"), "--samples is missing; allowed: an integer from 1 to 10000, because sampler is given"),
     (("--sampler", "grid", "--samples", "3"), "--sampler is 'grid'; allowed: random or optuna"),
-    (("--sampler", "random", "--samples", "0"), "--samples is '0'; allowed: an integer from 1 to 100000"),
+    (("--sampler", "random", "--samples", "0"), "--samples is '0'; allowed: an integer from 1 to 10000"),
     (
         ("--sampler", "random", "--samples", "5"),
         "--samples is 5; allowed: at most 4, the number of configurations that",
     ),
-    (("--sampler", "random", "--samples", "50000"), "the sweep is one of 250,000 jobs; allowed: at most 100,000 jobs"),
+    (
+        ("--sampler", "random", "--samples", "9999", "--seeds", "0-99"),
+        "the sweep is one of 999,900 jobs; allowed: at most 100,000 jobs",
+    ),
     (
         ("--sampler", "random", "--samples", "2", "--learning-rates", "0.1"),
         "--sampler is 'random'; allowed: an option that",

@@ -127,7 +127,7 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
     )
     assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys()
     assert (
-        "# Number of configurations that a sampler draws.\n# Allowed: an integer from 1 to 100000.\n# samples = ..."
+        "# Number of configurations that a sampler draws.\n# Allowed: an integer from 1 to 10000.\n# samples = ..."
         in text
     )
     for info in NetworkOptions.model_fields.values():

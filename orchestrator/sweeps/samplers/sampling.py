@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nn.options.network import Seed
 
+#: The most configurations of a sampler: their values are part of a sweep's description.
+MAX_SAMPLES = 10_000
+
 
 class Sampling(BaseModel):
     """How the configurations of a sweep are chosen, where they are not a grid.
@@ -21,11 +24,11 @@ class Sampling(BaseModel):
     sampler: Literal["random", "optuna"] = Field(
         description="Sample configurations from the options' values and ranges, instead of training each combination"
     )
-    samples: Annotated[int, Field(ge=1, le=100_000)] = Field(
+    samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
         description="Number of configurations that a sampler draws."
     )
     sampler_seed: Seed = Field(default=0, description="The seed of a sampler.")
-    sampler_batch: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+    sampler_batch: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = Field(
         default=None,
         description="Configurations that Optuna is asked for at once.  [default: as many as keep every process busy]",
     )
