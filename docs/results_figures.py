@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 from results_networks import Network
+from results_tables import over_epochs, printed_by_epoch
 
 from orchestrator.folder.rows import Row
 
@@ -45,9 +46,7 @@ def _figure(columns: int, width: float, height: float) -> tuple[Figure, Any]:
 def printed(rows: list[Row], networks: list[Network]) -> Figure:
     """Plot printed and true accuracy of every network, and the printed one over the epochs."""
     figure, (left, right) = _figure(2, 9, 3.6)
-    printed = np.array(
-        [[n.before.printed, *(row.notebook_accuracy or [])] for row, n in zip(rows, networks, strict=True)]
-    )
+    printed = np.array([printed_by_epoch(row, network) for row, network in zip(rows, networks, strict=True)])
     true = 100 * np.array([row.validation_accuracy[-1] for row in rows])
     order = np.lexsort((true, printed[:, -1]))
     left.plot(printed[order, -1], ".", color=PRINTED, ms=4, label="printed by the notebook")
@@ -94,7 +93,7 @@ def curves(by_rate: dict[float, list[Row]]) -> Figure:
     """Plot the mean and range of the accuracy over the epochs at each learning rate."""
     figure, axes = _figure(1, 6, 3.8)
     for (rate, rows), color in zip(by_rate.items(), RATES, strict=False):
-        accuracies = 100 * np.array([row.validation_accuracy for row in rows])
+        accuracies = 100 * np.array([over_epochs(row, row.validation_accuracy) for row in rows])
         epochs = np.arange(1, accuracies.shape[1] + 1)
         axes.fill_between(epochs, accuracies.min(axis=0), accuracies.max(axis=0), color=color, alpha=0.2, lw=0)
         axes.plot(epochs, accuracies.mean(axis=0), color=color, label=f"{rate:g}")

@@ -67,7 +67,6 @@ class Study:
         final: shape (n_variants, n_rates, n_seeds): the accuracy after the last epoch.
         first: The same after the first epoch.
         diverged: shape (n_variants, n_rates): the number of diverged jobs.
-        epochs: The number of epochs.
     """
 
     variants: list[tuple[str, ...]]
@@ -77,7 +76,6 @@ class Study:
     final: NDArray[np.float64]
     first: NDArray[np.float64]
     diverged: NDArray[np.int64]
-    epochs: int
 
 
 def study(rows: list[Row], names: JobNames) -> Study:
@@ -103,7 +101,6 @@ def study(rows: list[Row], names: JobNames) -> Study:
         final=np.array([row.validation_accuracy[-1] for row in ordered]).reshape(shape),
         first=np.array([row.validation_accuracy[0] for row in ordered]).reshape(shape),
         diverged=diverged.sum(axis=2),
-        epochs=len(ordered[0].validation_accuracy),
     )
 
 

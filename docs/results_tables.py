@@ -32,9 +32,14 @@ def kind(printed: float) -> str:
     raise ValueError(f"the notebook cannot print {printed}")
 
 
+def over_epochs(row: Row, accuracies: Sequence[float]) -> list[float]:
+    """Return an accuracy for each epoch of a row's job: training that ended early stays at the last one."""
+    return [*accuracies, *accuracies[-1:] * (row.options.epochs - len(accuracies))]
+
+
 def printed_by_epoch(row: Row, network: Network) -> list[float]:
     """Return the accuracies that the notebook would print: before training, then after each epoch."""
-    return [network.before.printed, *(row.notebook_accuracy or [])]
+    return [network.before.printed, *over_epochs(row, row.notebook_accuracy or [])]
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -149,13 +154,13 @@ def accuracy_table(by_rate: dict[float, list[Row]]) -> str:
 
 def spread_table(by_rate: dict[float, list[Row]]) -> str:
     """Show the mean and standard deviation over the seeds after some of the epochs."""
-    n_epochs = len(next(iter(by_rate.values()))[0].validation_accuracy)
+    n_epochs = next(iter(by_rate.values()))[0].options.epochs
     chosen = sorted({1, 2, 3, (n_epochs + 1) // 2, n_epochs} & set(range(1, n_epochs + 1)))
     lines = []
     for epoch in chosen:
         cells = []
         for rows in by_rate.values():
-            accuracies = [row.validation_accuracy[epoch - 1] for row in rows]
+            accuracies = [over_epochs(row, row.validation_accuracy)[epoch - 1] for row in rows]
             cells.append(f"{percent(statistics.fmean(accuracies))} ± {percent(statistics.stdev(accuracies))}")
         lines.append((epoch, *cells))
     return table(("epoch", *(f"{rate:g}" for rate in by_rate)), lines)
