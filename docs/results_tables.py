@@ -34,7 +34,7 @@ def kind(printed: float) -> str:
 
 def over_epochs(row: Row, accuracies: Sequence[float]) -> list[float]:
     """Return an accuracy for each epoch of a row's job: training that ended early stays at the last one."""
-    return [*accuracies, *accuracies[-1:] * (row.options.epochs - len(accuracies))]
+    return [*accuracies, *[accuracies[-1]] * (row.options.epochs - len(accuracies))]
 
 
 def printed_by_epoch(row: Row, network: Network) -> list[float]:

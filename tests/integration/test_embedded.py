@@ -120,6 +120,7 @@ def test_a_part_that_dies_ends_the_sweep_with_a_clear_message(
     wait_for(command_line.nothing_is_left, "the end of the cluster")
 
 
+@pytest.mark.slow(reason="ends a sweep, and goes on with it")
 def test_a_removed_folder_ends_the_sweep_with_a_clear_message(command_line: CommandLine) -> None:
     # Given a sweep on an embedded cluster
     process = command_line.start("sweep", *STEADY, "--name", "a")
