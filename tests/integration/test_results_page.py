@@ -135,7 +135,7 @@ def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: 
 def test_the_page_that_is_kept_is_complete() -> None:
     text = PAGE.read_text()
     blocks = dict(BLOCK.findall(text))
-    assert len(blocks) == 7
+    assert len(blocks) == 10
     for block in blocks.values():
         assert re.search(r"^(\| .*\d|- .*\d)", block, re.MULTILINE)
     # Each picture of the page is kept, and each kept picture is on the page
@@ -146,3 +146,12 @@ def test_the_page_that_is_kept_is_complete() -> None:
     assert networks >= 200
     assert len(seeds) >= 5
     assert min(seeds) >= 50
+    # and that of initialization at least 5 of them, each with and without biases, at 4 rates under 20 seeds.
+    header, _, *variants = (
+        line.strip("| ").split(" | ") for line in blocks["initialization-accuracy"].strip().split("\n")
+    )
+    assert header[:2] == ["initialization", "biases"]
+    assert len(header[2:]) >= 4
+    assert len(variants) == len({tuple(line[:2]) for line in variants}) >= 10
+    jobs = int(re.findall(r"of all (\d+) final accuracies", blocks["initialization-answer"])[0])
+    assert jobs >= 20 * len(variants) * len(header[2:])
