@@ -125,14 +125,17 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     jobs = jobs_by_key(3)
     recorder = Recorder()
     collector = collector_for(view, recorder)
-    cluster.start_worker(concurrency=2)
 
     # Given one job that the cluster has finished, and one that is queued already
     first, second, _ = jobs.values()
+    worker = cluster.start_worker()
     cluster.submit(first)
     cluster.result(first.key)
+    worker.stop()
     cluster.submit(second)
-    collector.collect(collector.begin(jobs, reuse=True, reused_from="elsewhere"))
+    waiting = collector.begin(jobs, reuse=True, reused_from="elsewhere")
+    cluster.start_worker(concurrency=2)
+    collector.collect(waiting)
 
     assert sorted(row.job for row in recorder.rows) == sorted(jobs)
     # The second may end before the collector begins.
