@@ -102,12 +102,18 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
     path = folder.weights_path(sha256)
     fault = folder.weights_fault(sha256)
     if fault is not None:
-        raise WeightsError(f"{path} is {fault}: resume the sweep {folder.name} to train the job again")
+        raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
     weights = load(path)
     difference = misfit(weights, (None, *job.hidden_layer_sizes, N_CLASSES), job.dtype, biases=job.biases)
     if difference is not None:
         raise WeightsError(f"{path} has {difference}")
     return weights
+
+
+def _remedy(folder: SweepFolder, job: Job) -> str:
+    if job.is_current:
+        return f"resume the sweep {folder.name} to train the job again"
+    return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
 def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
+from nn.errors import WeightsError
 from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.commands.sweep import plan_resumption
 from orchestrator.commands.verify import plan_verification
@@ -213,6 +215,11 @@ def test_a_float64_sweep_is_neither_resumed_nor_verified(plan: Any, float64_fold
         "An earlier version of Seedsweep trained the float64 jobs of the sweep old, to other bits than this one: they "
         "cannot be resumed or verified; start the sweep again under another --name"
     )
+
+
+def test_missing_weights_of_a_float64_sweep_are_not_to_be_had_by_resuming_it(float64_folder: SweepFolder) -> None:
+    with pytest.raises(WeightsError, match="is missing: an earlier version of Seedsweep trained them; to have others"):
+        trained_job(float64_folder, ["seed=0", "learning_rate=0.01"])
 
 
 def test_a_float32_sweep_is_both_resumed_and_verified(tmp_path: Path) -> None:
