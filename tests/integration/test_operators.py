@@ -79,6 +79,23 @@ def test_a_sweep_ends_although_somebody_operates(
     assert ends_well(output, command_line)
 
 
+def test_a_pool_shrinks_by_idle_processes_or_not_at_all(cluster: Cluster) -> None:
+    # Given a worker with three processes, two of which train
+    worker = cluster.start_worker(concurrency=3)
+    for seed in range(2):
+        run = cluster.submit(make_job(seed=seed, epochs=100_000)).id
+        cluster.wait_for_state(run, "STARTED", "PROGRESS")
+
+    # When it is to lose two, it loses none, and says why;
+    [answer] = cluster.app.control.pool_shrink(2, reply=True)
+    assert "n must be at most 1, the number of processes without a job" in str(answer)
+    assert len(worker.children()) == 3
+    # it can lose one.
+    [answer] = cluster.app.control.pool_shrink(1, reply=True)
+    assert "pool will shrink" in str(answer)
+    wait_for(lambda: len(worker.children()) == 2, "the end of a process", report=cluster.logs)
+
+
 @pytest.mark.slow(reason="waits for a sweep to notice")
 def test_a_sweep_says_that_its_worker_is_drained(command_line: CommandLine, patient_cluster: Cluster) -> None:
     patient_cluster.start_worker()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from celery.app.control import Control
 from celery.utils.log import get_logger
+from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -242,12 +243,21 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        if isinstance(valid, _Processes) and method == "pool_shrink":
-            state: Any = self.state
-            processes = state.consumer.pool.num_processes
-            if valid.n >= processes:
-                return _rejected(method, f"n must be less than the number of processes, which is {processes}")
+        if isinstance(valid, _Processes) and method == "pool_shrink" and (why := self._why_not_shrink(valid.n)):
+            return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
+
+    def _why_not_shrink(self, n: int) -> str | None:
+        """Return why the pool cannot lose this many processes; None if it can.
+
+        If fewer are idle, Celery would end those, reply with an error, and go on to take jobs for all.
+        """
+        state: Any = self.state
+        processes = state.consumer.pool.num_processes
+        if n >= processes:
+            return f"n must be less than the number of processes, which is {processes}"
+        idle = processes - len(active_requests)
+        return f"n must be at most {idle}, the number of processes without a job" if n > idle else None
 
 
 class _Mailbox(Mailbox):

@@ -29,8 +29,9 @@ class WatchdogStep(bootsteps.StartStopStep):
     The worker's main process then sees the exit as it sees any other: the attempt ends as hung, and the message is sent
     again (`worker.steps.request`). A job that a process never began is given to the process that replaces it.
 
-    The time for which the main process did not run does not count. A worker that was frozen as a whole, or whose
-    machine was suspended, therefore wakes up as it was.
+    The time for which the event loop stood still does not count. A worker that was frozen as a whole, or whose machine
+    was suspended, therefore wakes up as it was. One that reconnects looks at nothing meanwhile: a thread could kill a
+    process that the event loop has just reaped, and could not send its job again either.
 
     It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins
     billiard, and `tests/integration/test_hung_processes.py` fails if a new version moves them.
