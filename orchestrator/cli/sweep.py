@@ -143,7 +143,7 @@ def _refuse_difference(
         if isinstance(shown, tuple):
             shown = text
         allowed = f"{fields.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
-        if own == (None,):
+        if own in (None, (None,)):
             allowed = f"nothing, as the sweep {earlier.name} began without it"
         elif word in typed and fields.FIELDS[word].is_switch:
             field, shown = _switches(word, value), Described("given")

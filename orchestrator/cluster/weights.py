@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from nn.datasets.idx import MAX_SIDE, N_CLASSES
-from nn.datasets.mnist import MNIST_DIGEST
+from nn.datasets.mnist import MNIST_DIGEST, MNIST_FEATURES
 from nn.errors import WeightsError
 from nn.weights import from_safetensors, max_blob_bytes, misfit
 from worker.job import Job, Result
 from worker.records.store import Store
-
-_MNIST_FEATURES = 28 * 28
 
 
 def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
@@ -18,7 +16,7 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
     Raises:
         WeightsError: the weights are not in the store, do not match their hash and size, or are not such a network.
     """
-    n_features = _MNIST_FEATURES if job.dataset == MNIST_DIGEST else None
+    n_features = MNIST_FEATURES if job.dataset == MNIST_DIGEST else None
     largest = max_blob_bytes((n_features or MAX_SIDE**2, *job.hidden_layer_sizes, N_CLASSES), job.dtype)
     if result.weights_bytes > largest:
         raise WeightsError(

@@ -15,6 +15,7 @@ from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted
 from worker.job import Job, Result, is_complete
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
@@ -78,7 +79,8 @@ class Collector:
                 del waiting[key]
         under_way = messages & waiting.keys()
         if under_way:
-            self._progress.message(f"{len(under_way)} jobs are under way on the cluster already")
+            are = "is" if len(under_way) == 1 else "are"
+            self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.revive(waiting)
         varying = self._names.varying

@@ -145,11 +145,6 @@ class SweepSpecification(BaseModel):
         """The options that vary, in the model's order: those that have several values."""
         return tuple(self.grid)
 
-    @property
-    def common(self) -> dict[str, Any]:
-        """The options that all configurations have in common, with their values, in the model's order."""
-        return dict(self.options)
-
     def values(self, name: str) -> tuple[Any, ...]:
         """Return the values of an option, whether it varies or not."""
         return self.grid[name] if name in self.grid else (self.options[name],)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -211,6 +212,18 @@ def test_a_limit_leaves_samples_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert plan.manifest.specification.options["limit"] == samples - 1
         with pytest.raises(InvalidInputError, match=f"--limit is {samples}; allowed: less than {samples}, the"):
             make_plan(words | {"limit": str(samples)}, options)
+
+
+def test_a_sweep_without_a_sampler_is_not_resumed_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+    options = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
+    plan = make_plan({}, options)
+    plan.folder.create(plan.manifest)
+    with pytest.raises(InvalidInputError, match="--sampler is 'random'; allowed: nothing, as the sweep x began withou"):
+        make_plan({"sampler": "random"}, dataclasses.replace(options, resume=True))
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
     )
     told = json.loads(board.to_json())["common"]
     assert (told["network"], told["data"], told["dataset"]) == (None, "MNIST", MNIST_DIGEST)
-    assert told["options"] == json.loads(json.dumps(specification.common))
+    assert told["options"] == json.loads(json.dumps(specification.options))
 
 
 def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> None:

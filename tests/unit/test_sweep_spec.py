@@ -120,8 +120,8 @@ def test_any_option_can_be_an_axis() -> None:
     # The model's order, the values as given; a single value does not vary.
     assert made.axes == ("epochs", "shuffle")
     assert (made.size, made.values("epochs"), made.values("dtype")) == (8, (3, 2), ("float64",))
-    assert list(made.common) == [name for name in NetworkOptions.model_fields if name not in made.axes]
-    assert made.common["learning_rate"] == 0.5
+    assert list(made.options) == [name for name in NetworkOptions.model_fields if name not in made.axes]
+    assert made.options["learning_rate"] == 0.5
     configurations = list(made.configurations())
     assert [(each["epochs"], each["shuffle"]) for each in configurations] == [
         (3, True), (3, False), (2, True), (2, False)

@@ -20,7 +20,7 @@ WORKERS = "seedsweep:workers"
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 #: A difference of times, in seconds.
-Seconds = Annotated[float, Field(ge=-1e11, le=1e11)]
+Difference = Annotated[float, Field(ge=-1e11, le=1e11)]
 
 #: A worker is removed when its last heartbeat is this many leases old.
 FORGOTTEN_AFTER = 10
@@ -74,7 +74,7 @@ class Presence(_Pulse):
     #: Why it can open no more files and connections; None if it can.
     exhausted: Text | None = None
     #: Seconds by which its host's clock is ahead of Redis's; negative if it is behind.
-    ahead: Seconds = 0.0
+    ahead: Difference = 0.0
 
 
 class Roster:
