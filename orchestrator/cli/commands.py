@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_OUTPUT, DEFAULT_SPECIFICATION, SweepOptions
+from orchestrator.cli.words.options import DEFAULT_OUTPUT, DEFAULT_SPECIFICATION, SweepOptions
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 _Output = Annotated[str, typer.Option(help="The folder that holds the sweeps, one folder for each.")]

@@ -12,9 +12,9 @@ import typer
 
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands import cancel, init, predict, show, sweep, verify, watch
-from orchestrator.cli.flags import SpecificationCommand
 from orchestrator.cli.streams import OutputLost, guard
-from orchestrator.cli.usage import usage_message
+from orchestrator.cli.words.flags import SpecificationCommand
+from orchestrator.cli.words.usage import usage_message
 from worker.text import one_line
 
 #: Exit status of a command with invalid input, or one that could not begin.

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.streams import OutputLost
+from orchestrator.cli.words.options import DEFAULT_OUTPUT
 from orchestrator.commands.result import SweepResult
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session

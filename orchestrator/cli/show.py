@@ -14,9 +14,9 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.evaluation import Evaluation, Mistake
 from orchestrator.analysis.lookup import TrainedJob, open_sweep
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text
-from orchestrator.cli.options import DEFAULT_OUTPUT
 from orchestrator.cli.output import knows_blocks, print_table, say
 from orchestrator.cli.progress import percent
+from orchestrator.cli.words.options import DEFAULT_OUTPUT
 from orchestrator.commands.show import predict, show
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row

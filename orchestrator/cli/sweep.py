@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from nn.errors import DatasetError, Described, InvalidInputError
-from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for
-from orchestrator.cli.options import SweepOptions
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
+from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for
+from orchestrator.cli.words.options import SweepOptions
 from orchestrator.commands.init import init
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
-from orchestrator.cli.arguments import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.cli.outcome import fail, interruptible
 from orchestrator.cli.output import complain, print_table, say
+from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for, sweep_name
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption

@@ -7,10 +7,10 @@ from functools import partial
 
 from rich.console import Console
 
-from orchestrator.cli.arguments import output_folder, settings_of_a_cluster, sweep_name
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
+from orchestrator.cli.words.arguments import output_folder, settings_of_a_cluster, sweep_name
 from orchestrator.commands.cancel import cancel
 from orchestrator.commands.watch import begin, follow, plan_watch
 from orchestrator.folder.sweep_folder import SweepFolder

@@ -12,8 +12,8 @@ import pytest
 from nn.datasets.mnist import load_mnist
 from nn.errors import InvalidInputError
 from orchestrator.cli.main import run
-from orchestrator.cli.options import SweepOptions
 from orchestrator.cli.sweep import make_plan
+from orchestrator.cli.words.options import SweepOptions
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder
