@@ -22,6 +22,7 @@ from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps import fields
+from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.manifest import Manifest, free_name
 from worker.settings import Settings
@@ -96,8 +97,8 @@ def _plan_new(
     workers: int | None,
 ) -> SweepPlan:
     try:
-        specification = fields.specification(_from_environment(settings, values) | values)
-        return plan_sweep(folder, specification, settings, workers=workers, tell=complain)
+        made = specification(_from_environment(settings, values) | values)
+        return plan_sweep(folder, made, settings, workers=workers, tell=complain)
     except InvalidInputError as error:
         if error.field not in fields.FIELDS:
             raise

@@ -1,6 +1,7 @@
 """The words of a sweep's specification: `seeds`, `data`, one for each training option, and those of a sampler.
 
-From flags or a file (`orchestrator.sweeps.files`) they are read into checked values, and those make a specification.
+From flags or a file (`orchestrator.sweeps.files`) they are read into checked values, of which
+`orchestrator.sweeps.builder` makes a specification.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ from nn.options.network import MAX_SEED, NetworkOptions
 from nn.options.values import Reader
 from orchestrator.sweeps.axis import Axis, split
 from orchestrator.sweeps.ranges import Range, RefusedError
-from orchestrator.sweeps.samplers.random_search import draw
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
-from orchestrator.text import counted
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
 #: As many repeated values as a note names.
@@ -266,64 +265,3 @@ def typed(word: str, value: Any) -> tuple[str, ...]:
 def written(word: str, value: Any) -> str:
     """Return the value of a word for a sentence."""
     return " and ".join(typed(word, value))
-
-
-def specification(values: Mapping[str, Any]) -> SweepSpecification:
-    """Make a specification of the values that `parse` returned; a word that is missing has its default.
-
-    Raises:
-        InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
-            a sampler has nothing to choose from.
-    """
-    sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
-    own = {name: values[name] for name in ("seeds", "data") if name in values}
-    grid = {field.option: values[name] for name, field in FIELDS.items() if field.option and name in values}
-    if sampling:
-        _check_sampling(sampling, values)
-        own["sampling"] = sampling
-    else:
-        _refuse_ranges(values)
-    made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
-    if made.size > MAX_JOBS:
-        axes = [f"{len(each)} values of {word(NetworkOptions, name)}" for name, each in made.grid.items()]
-        if made.sampling is not None:
-            axes = [f"{made.sampling.samples:,} samples"]
-        product = " x ".join([counted(len(made.seeds), "seed"), *axes])
-        allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
-        raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
-    return _drawn_at_random(made)
-
-
-def _refuse_ranges(values: Mapping[str, Any]) -> None:
-    for name in (each for each, field in FIELDS.items() if field.option):
-        ranges = [each for each in values.get(name, ()) if isinstance(each, Range)]
-        if ranges:
-            allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
-            raise InvalidInputError(name, str(ranges[0]), allowed)
-
-
-def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    for name in ("sampler", "samples"):
-        if name not in sampling:
-            given = next(iter(sampling))
-            raise InvalidInputError(name, Described("missing"), f"{FIELDS[name].allowed}, because {given} is given")
-    if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
-        raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
-    for name in (each for each, field in FIELDS.items() if field.option and each in values):
-        if len(values[name]) > 1 and any(isinstance(each, Range) for each in values[name]):
-            raise InvalidInputError(name, Described(written(name, values[name])), "either values, or one range")
-
-
-def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
-    """Draw all configurations, if they are to be drawn at random."""
-    if made.sampling is None:
-        return made
-    if not made.grid:
-        raise InvalidInputError("sampler", made.sampling.sampler, "an option that varies, for it to choose from")
-    if made.sampling.sampler != "random":
-        return made
-    try:
-        drawn = draw(made.grid, made.sampling.samples, made.sampling.sampler_seed, is_integer=made.is_integer)
-    except RefusedError as error:
-        raise InvalidInputError("samples", made.sampling.samples, str(error)) from None
-    return made.model_copy(update={"drawn": drawn})

@@ -29,7 +29,7 @@ _FLAT = {
 
 
 class SweepSpecification(BaseModel):
-    """A sweep as its user describes it; `orchestrator.sweeps.fields.specification` makes one from flags or a TOML file.
+    """A sweep as its user describes it; `orchestrator.sweeps.builder` makes one from flags or a TOML file.
 
     Every training option (`nn.options.network`) is either fixed or varies. An option that is missing from both gets
     its default: so a file that was written before the option existed is read as what it meant.

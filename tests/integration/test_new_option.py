@@ -29,7 +29,8 @@ from orchestrator.cli.main import run
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.analysis.selection import pick
-from orchestrator.sweeps.fields import parse, specification
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import parse
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification

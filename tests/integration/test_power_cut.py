@@ -11,7 +11,7 @@ from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
-from orchestrator.sweeps import fields
+from orchestrator.sweeps import builder, fields
 from tests.support.power_cut import Disk
 from worker.settings import Settings
 
@@ -24,7 +24,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
     output, left, middle = tmp_path / "runs", tmp_path / "left", tmp_path / "middle"
     output.mkdir()
     settings = Settings(broker_url=None, result_backend=None, cache_dir=cache_dir)
-    specification = fields.specification(fields.parse(SPECIFICATION))
+    specification = builder.specification(fields.parse(SPECIFICATION))
     accepted: list[Row] = []
     cuts = 0
 

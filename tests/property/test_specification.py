@@ -16,7 +16,8 @@ from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.cli import sweep as cli_sweep
 from orchestrator.cli.main import run
-from orchestrator.sweeps.fields import FIELDS, parse, specification, typed, value_of
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import FIELDS, parse, typed, value_of
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, texts, thorough, toml_values

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.sweeps.fields import FIELDS, flag, parse, specification, typed, value_of
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import FIELDS, flag, parse, typed, value_of
 from orchestrator.sweeps.specification import SweepSpecification
 
 

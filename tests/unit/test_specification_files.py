@@ -13,7 +13,8 @@ from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
 from orchestrator.commands.init import init
 from orchestrator.errors import OutputError
-from orchestrator.sweeps.fields import FIELDS, parse, specification
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import FIELDS, parse
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.ranges import Range
 from orchestrator.sweeps.samplers.sampling import Sampling

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
-from orchestrator.sweeps.fields import FIELDS, parse, specification, typed, written
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import FIELDS, parse, typed, written
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.support.sweeps import sweep_of
