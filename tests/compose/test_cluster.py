@@ -21,6 +21,7 @@ from tests.support.compose import clone as clone_project
 from tests.support.idx_files import write_idx_folder
 from tests.support.tls import make_certificates
 from tests.support.waiting import wait_for
+from worker.redis.bounded import read_hash
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -190,7 +191,7 @@ def test_sweeps_from_inside_and_from_the_host_agree_with_the_embedded_cluster(co
 
 def running(client: redis.Redis) -> dict[str, list[str]]:
     """Return what each worker says that it trains, by the name of its host."""
-    found = (json.loads(value) for value in client.hgetall("seedsweep:workers").values())
+    found = (json.loads(value) for value in read_hash(client, "seedsweep:workers", 65_536, 100).values())
     return {worker["host"]: worker["running"] for worker in found}
 
 
