@@ -20,7 +20,8 @@ from collections.abc import Mapping
 QUEUE = "~seedsweep ~seedsweep\x06\x16?"
 QUEUE_ROUTE = "~_kombu.binding.seedsweep ~_kombu.binding_permanent.seedsweep"
 #: Messages that workers hold and have not acknowledged, and the times of their leases.
-HELD = "~seedsweep:unacked ~seedsweep:unacked_index"
+HELD = "~seedsweep:unacked"
+LEASES = "~seedsweep:unacked_index"
 RECEIPTS = "~seedsweep:withdrawn:*"
 RESULTS = "~celery-task-meta-*"
 #: A result is also published on a channel with the name of its key.
@@ -35,7 +36,9 @@ CONTROL_CHANNEL = "&/0.seedsweep.pidbox"
 #: Redis compares the pattern of a subscription literally: workers subscribe to worker events, Flower to all events.
 EVENT_CHANNELS = "&/0.seedsweep.ev/* &/0.seedsweep.ev/worker.*"
 EMPTY_QUEUES = "~seedsweep.ev.* ~*.seedsweep.pidbox ~*.seedsweep.pidbox\x06\x16?"
-REPLIES = "~*.reply.seedsweep.pidbox ~*.reply.seedsweep.pidbox\x06\x16?"
+#: By the length of a process's name, so that no list can take the place of `_kombu.binding.reply.seedsweep.pidbox`.
+_UUID = "-".join("?" * length for length in (8, 4, 4, 4, 12))
+REPLIES = f"~{_UUID}.reply.seedsweep.pidbox ~{_UUID}.reply.seedsweep.pidbox\x06\x16?"
 
 CONNECT = ("ping hello auth client|setinfo client|setname multi exec discard unwatch", "")
 #: A script has only the rights of its caller. Kombu and redis-py load theirs at first use.
@@ -50,7 +53,7 @@ READ_SET = "eval_ro srandmember"
 #: Remote control: workers query each other when they start, and Flower queries every worker.
 ASK = (
     LOAD_SCRIPTS,
-    ("sadd srem smembers exists del", CONTROL_ROUTES),
+    ("sadd srem sismember exists del", CONTROL_ROUTES),
     # A separate rule: a binding that was overwritten with a sorted set would keep every worker from connecting.
     ("zadd zrem zrangebyscore", ROUTE_DEADLINES),
     ("evalsha", f"{CONTROL_ROUTES} {ROUTE_DEADLINES}"),
@@ -70,7 +73,9 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("publish", EVENT_CHANNELS),
         ("sadd smembers", QUEUE_ROUTE),
         ("lpush rpush brpop llen exists", QUEUE),
-        ("hset hget hdel zadd zrem zrange watch", HELD),
+        # Separate rules: with a key of another type in the place of one of these, no worker could take a job.
+        ("hset hget hdel watch", HELD),
+        ("zadd zrem zrange watch", LEASES),
         (READ_HASH, "%R~seedsweep:unacked"),
         # The lock of the search for expired leases; redis-py releases it with a script.
         ("set get del evalsha", "~seedsweep:unacked_mutex"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import bz2
+import contextlib
 import json
 import threading
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -266,20 +267,76 @@ def assert_trained(cluster: Cluster, seed: int) -> None:
     assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
 
 
-def answer_mingle(server: RedisServer, ready: threading.Event, revoked: list[str]) -> None:
-    """Answer the next worker that asks for its neighbours, and say that these tasks are revoked."""
+Asked = dict[str, Any]
+
+
+def answer(server: RedisServer, ready: threading.Event, method: str, make: Callable[[Asked], str | bytes]) -> None:
+    """Answer the next command of this name, with what `make` returns for the command."""
     with server.client() as client, client.pubsub() as channel:
         channel.subscribe(CONTROL_CHANNEL)
         ready.set()
         for heard in channel.listen():
             if heard["type"] == "message":
                 asked = json.loads(base64.b64decode(json.loads(heard["data"])["body"]))
-                if asked["method"] == "hello":
+                if asked["method"] == method:
                     break
-        client.lpush(
-            f"{asked['reply_to']['routing_key']}.{REPLIES}",
-            reply({"stranger@host": {"clock": 1, "revoked": revoked}}, asked["ticket"], asked["reply_to"]),
-        )
+        client.lpush(f"{asked['reply_to']['routing_key']}.{REPLIES}", make(asked))
+
+
+@contextlib.contextmanager
+def answering(server: RedisServer, method: str, make: Callable[[Asked], str | bytes]) -> Iterator[None]:
+    """A stranger who answers one command (`answer`)."""
+    ready = threading.Event()
+    stranger = threading.Thread(target=answer, args=(server, ready, method, make))
+    stranger.start()
+    ready.wait()
+    yield
+    stranger.join()
+
+
+def reply_of(value: Any, name: str = "stranger@host") -> Callable[[Asked], str]:
+    return lambda asked: reply({name: value}, asked["ticket"], asked["reply_to"])
+
+
+def packed_reply(asked: Asked) -> str:
+    """Return a reply of a hundred kilobytes that unpacks to 100 MiB."""
+    made = json.loads(reply_of({})(asked))
+    made["headers"]["compression"] = "application/x-gzip"
+    return json.dumps(made | {"body": base64.b64encode(zlib.compress(bytes(100 << 20))).decode()})
+
+
+NO_REPLIES: dict[str, Callable[[Asked], str | bytes]] = {
+    "a byte": lambda _: "1",
+    "a list": lambda _: "[]",
+    "nested": lambda _: "[" * 200_000,
+    "a list for a reply": lambda asked: reply([1], asked["ticket"], asked["reply_to"]),
+    "an unknown encoding": lambda asked: reply_of({})(asked).replace("base64", "evil"),
+    "a name with an escape": reply_of({}, name="\x1b]0;x\x07@host"),
+    "packed": packed_reply,
+}
+
+
+@pytest.mark.parametrize("name", NO_REPLIES)
+def test_what_is_no_reply_hides_no_worker_from_who_asked(party: Cluster, name: str) -> None:
+    # The connection is one of the app's pool, as that of `celery inspect`
+    with answering(party.server, "ping", NO_REPLIES[name]):
+        answers = party.app.control.ping(timeout=2)
+    assert sorted(worker for each in answers for worker in each) == sorted(worker.name for worker in party.workers)
+
+
+def test_a_reply_does_not_act_on_a_terminal(party: Cluster) -> None:
+    with answering(party.server, "ping", reply_of({"ok": ["\x1b]0;x\x07", {"\x1b": 1}]})):
+        answers = {name: value for each in party.app.control.ping(timeout=2) for name, value in each.items()}
+    assert answers["stranger@host"] == {"ok": ["\\x1b]0;x\\x07", {"\\x1b": 1}]}
+
+
+def test_bindings_that_are_none_keep_nobody_from_replying(party: Cluster) -> None:
+    client = party.server.client()
+    client.sadd(f"_kombu.binding.{REPLIES}", "x", f"{uuid.uuid4()}\x06\x16\x06\x16{QUEUE}")
+    try:
+        assert_all_answer(party)
+    finally:
+        client.delete(f"_kombu.binding.{REPLIES}")
 
 
 def test_a_job_that_workers_were_told_to_revoke_is_trained(party: Cluster) -> None:
@@ -288,12 +345,8 @@ def test_a_job_that_workers_were_told_to_revoke_is_trained(party: Cluster) -> No
     # Given workers that were told, by a command, by a new neighbour, and by one that answered
     party.app.control.revoke(keys)
     party.app.control.broadcast("hello", arguments={"from_node": "stranger@host", "revoked": keys})
-    ready = threading.Event()
-    neighbour = threading.Thread(target=answer_mingle, args=(party.server, ready, keys))
-    neighbour.start()
-    ready.wait()
-    party.start_worker(sociable=True).wait_until_logged("mingle: sync with")
-    neighbour.join()
+    with answering(party.server, "hello", reply_of({"clock": 1, "revoked": keys})):
+        party.start_worker(sociable=True).wait_until_logged("mingle: sync with")
     # When somebody asks for the jobs
     for job in jobs:
         party.submit(job)

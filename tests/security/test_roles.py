@@ -161,7 +161,13 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
         ("PUBLISH", "/0.seedsweep.ev/worker.heartbeat", "x"),
         ("PUBLISH", f"celery-task-meta-{KEY}", "x"),
     ],
-    "health": [("GET", "seedsweep"), ("LLEN", "seedsweep"), ("INFO",), ("PUBLISH", "/0.seedsweep.pidbox", "x")],
+    "health": [
+        ("EVAL", "return 1", "0"),
+        ("GET", "seedsweep"),
+        ("LLEN", "seedsweep"),
+        ("INFO",),
+        ("PUBLISH", "/0.seedsweep.pidbox", "x"),
+    ],
 }
 CASES = [(role, command) for role, own in FORBIDDEN.items() for command in (*FORBIDDEN_TO_ALL, *own)]
 
@@ -174,6 +180,54 @@ def test_what_a_role_was_not_given_is_refused(
 ) -> None:
     with secured_server.client_for(role) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*command)
+
+
+#: Types, each with a command that would make a key of it, without the key.
+MAKES = [
+    ("string", ("SET", "x")), ("list", ("LPUSH", "x")), ("list", ("RPUSH", "x")), ("set", ("SADD", "x")),
+    ("hash", ("HSET", "x", "y")), ("zset", ("ZADD", "1", "x")),
+]  # fmt: skip
+UUID = "3c747a2c-0000-4328-9896-9026f9ba907f"
+#: A key of each kind, with its type.
+KINDS = {
+    "seedsweep": "list",
+    "seedsweep\x06\x163": "list",
+    "seedsweep:unacked": "hash",
+    "seedsweep:unacked_index": "zset",
+    "seedsweep:unacked_mutex": "string",
+    f"celery-task-meta-{KEY}": "string",
+    f"seedsweep:weights:{KEY}": "string",
+    f"seedsweep:finished:{KEY}": "string",
+    f"seedsweep:mismatch:{KEY}": "list",
+    f"seedsweep:checkpoint:{KEY}": "string",
+    f"seedsweep:attempts:{KEY}": "hash",
+    f"seedsweep:refusals:{KEY}": "string",
+    f"seedsweep:cancelled:{KEY}": "string",
+    f"seedsweep:withdrawn:{UUID}": "set",
+    "seedsweep:workers": "hash",
+    "seedsweep:sweep:mine": "hash",
+    "seedsweep:sweeps": "set",
+    "_kombu.binding.seedsweep": "set",
+    "_kombu.binding.seedsweep.pidbox": "set",
+    "_kombu.binding.reply.seedsweep.pidbox": "set",
+    "_kombu.binding.seedsweep.ev": "set",
+    "_kombu.binding_permanent.seedsweep": "set",
+    "_kombu.binding_permanent.reply.seedsweep.pidbox": "set",
+    "_kombu.binding_deadlines": "zset",
+    f"{UUID}.reply.seedsweep.pidbox": "list",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_role_can_put_a_key_of_another_type_in_the_place_of_one(secured_server: SecuredServer, name: str) -> None:
+    # Because Redis would then refuse what everybody else does with it, for good
+    allowed = set()
+    with secured_server.client() as client:
+        for role in ("worker", "orchestrator", "flower", "health"):
+            for kind, (command, *arguments) in MAKES:
+                if client.execute_command("ACL", "DRYRUN", role, command, name, *arguments) == b"OK":
+                    allowed.add(kind)
+    assert allowed == {KINDS[name]}
 
 
 @pytest.mark.parametrize("role", ["worker", "orchestrator", "flower"])

@@ -11,10 +11,10 @@ from celery.app.control import Control
 from celery.utils.log import get_logger
 from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from worker.messages import Envelope, Exact, Line, Name, TaskId, Uuid
-from worker.text import one_line
+from worker.text import one_line, printable
 
 logger = get_logger(__name__)
 
@@ -89,8 +89,21 @@ class _ReplyHeaders(Exact):
 
 CommandEnvelope = Envelope[_CommandHeaders, _Properties]
 ReplyEnvelope = Envelope[_ReplyHeaders, _Properties]
+
+
+def _printable(value: Any) -> Any:
+    """Escape the texts of a value of JSON, which an operator's command prints as they are."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {printable(name): _printable(item) for name, item in value.items()}
+    return value
+
+
 #: A reply: the worker's name -> the value that the command returned.
-Reply = dict[Name, Any]
+Reply = dict[Name, Annotated[Any, AfterValidator(_printable)]]
 
 
 # Events.

@@ -21,7 +21,7 @@ from typing import Any
 import redis
 from celery.app.amqp import AMQP
 from celery.utils.log import get_logger
-from kombu.connection import Connection
+from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.json import dumps
@@ -236,6 +236,19 @@ class GuardedChannel(kombu_redis.Channel):
     def _get_client(self) -> type[redis.Redis]:
         return GuardedClient
 
+    def _lookup(self, exchange: Any, routing_key: Any, default: Any = None) -> Any:
+        """Return the queues to which a message goes; of a reply, the one of the client that asked, if it still waits.
+
+        For a reply, kombu would read all queues that are bound to the exchange. Any client can bind as many as it
+        likes, and an invalid binding would keep all workers from replying.
+        """
+        if exchange != REPLIES:
+            return super()._lookup(exchange, routing_key, default)  # type: ignore[no-untyped-call]
+        queue = f"{routing_key}.{REPLIES}"
+        with self.conn_or_acquire() as client:
+            is_bound = client.sismember(self.keyprefix_queue % exchange, self.sep.join((routing_key, "", queue)))
+        return [queue] if is_bound else []
+
 
 class GuardedTransport(kombu_redis.Transport):
     """Kombu's transport for Redis behind the gate."""
@@ -260,11 +273,24 @@ class GuardedTransport(kombu_redis.Transport):
 
 
 class GuardedConnection(Connection):
-    """A connection that uses the guarded transport for every URL scheme."""
+    """A connection that uses the guarded transport for every URL scheme, as do the connections of its pool."""
 
     def get_transport_cls(self) -> type[GuardedTransport]:
         """Return the transport."""
         return GuardedTransport
+
+    def Pool(self, limit: Any = None, **kwargs: Any) -> _GuardedPool:  # noqa: N802 - kombu's name
+        """Return a pool of connections."""
+        return _GuardedPool(self, limit, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class _PooledConnection(PooledConnection, GuardedConnection):
+    """A connection of a pool, over which an operator's command reads its replies."""
+
+
+class _GuardedPool(ConnectionPool):
+    def new(self) -> _PooledConnection:
+        return _PooledConnection(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call]
 
 
 class GuardedAMQP(AMQP):
