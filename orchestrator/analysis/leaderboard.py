@@ -145,15 +145,16 @@ class Leaderboard:
         return text.getvalue()
 
 
-def leaderboard(jobs: Collection[Job], rows: Mapping[str, Row], data: str) -> Leaderboard:
+def leaderboard(jobs: Collection[Job], rows: Mapping[str, Row], data: str, axes: Collection[str] = ()) -> Leaderboard:
     """Rank the configurations of a sweep.
 
     Args:
         jobs: The sweep's jobs, in its order; at least one.
         rows: Their rows, by job key; a job without a row counts as missing.
         data: The source of the data set.
+        axes: Options that vary in the sweep, even where these jobs all have one value.
     """
-    names = JobNames(jobs)
+    names = JobNames(jobs, axes)
     groups: dict[Configuration, list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.configuration, []).append(job)

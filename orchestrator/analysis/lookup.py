@@ -117,7 +117,8 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
 
 
 def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    first = leaderboard(jobs.values(), rows, manifest.specification.data).standings[0]
+    specification = manifest.specification
+    first = leaderboard(jobs.values(), rows, specification.data, specification.axes).standings[0]
     if first.best_seed is None:
         raise SweepNotFoundError(f"The sweep {name} has no result yet")
     return next(

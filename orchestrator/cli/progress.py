@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
@@ -36,9 +36,10 @@ class _Count:
     with the luckiest seed.
     """
 
-    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
+    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]) -> None:
         self.jobs = jobs
-        self.names = JobNames(jobs.values())
+        self._axes = axes
+        self.names = JobNames(jobs.values(), axes)
         self.done = len(rows)
         self._rows = dict(rows)
         self._groups: dict[Configuration, list[Job]] = {}
@@ -51,7 +52,7 @@ class _Count:
 
     def expect(self, jobs: Mapping[str, Job]) -> None:
         self.jobs = {**self.jobs, **jobs}
-        self.names = JobNames(self.jobs.values())
+        self.names = JobNames(self.jobs.values(), self._axes)
         for job in jobs.values():
             self._groups.setdefault(job.configuration, []).append(job)
 
@@ -89,9 +90,11 @@ def percent(accuracy: float) -> str:
 class PlainProgress(AbstractContextManager["PlainProgress"]):
     """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
-    def __init__(self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
+    def __init__(
+        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+    ) -> None:
         self._console = console
-        self._count = _Count(jobs, rows)
+        self._count = _Count(jobs, rows, axes)
         self._last_line = time.monotonic()
 
     def __exit__(
@@ -141,8 +144,10 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
     The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
     """
 
-    def __init__(self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> None:
-        self._count = _Count(jobs, rows)
+    def __init__(
+        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+    ) -> None:
+        self._count = _Count(jobs, rows, axes)
         self._epochs_done = sum(jobs[key].epochs for key in rows)
         self._is_narrow = console.width < NARROW
         bar = [] if self._is_narrow else [BarColumn()]
@@ -235,16 +240,19 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
             self._bars.remove_task(self._shown.pop(key))
 
 
-def progress_for(console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> LiveProgress | PlainProgress:
+def progress_for(
+    console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+) -> LiveProgress | PlainProgress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
     Args:
         console: The output.
         jobs: The sweep's jobs, by key.
         rows: The rows of those that have ended, by key.
+        axes: The options that vary in the sweep, even where these jobs all have one value.
     """
     kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if _can_redraw(console) else PlainProgress
-    return kind(console, jobs, rows)
+    return kind(console, jobs, rows, axes)
 
 
 def _can_redraw(console: Console) -> bool:

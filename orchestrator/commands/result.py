@@ -46,7 +46,7 @@ def finish(session: Session) -> SweepResult:
     Raises:
         OutputError: the folder cannot be written.
     """
-    board = leaderboard(session.jobs.values(), session.rows, session.data)
+    board = leaderboard(session.jobs.values(), session.rows, session.data, session.axes)
     with session.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), board.to_csv(), board.to_json())
     return SweepResult(

@@ -159,7 +159,7 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
     kept = session.keep_own()
     unreadable: list[str] = []
     reused = session.reuse_siblings(unreadable.append) if reuse else 0
-    with display(session.jobs, session.rows) as progress:
+    with display(session.jobs, session.rows, session.axes) as progress:
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
         for sentence in unreadable:
             progress.message(sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.commands.display import Display, Tell, ignore, silent
@@ -16,6 +16,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted
+from worker.job import Job
 from worker.records.report import Report
 from worker.settings import Settings
 
@@ -84,21 +85,32 @@ def begin(plan: SweepPlan, *, display: Display = silent, interruption: Interrupt
 
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
     """Show the rows that another process writes, until the folder's lock is free; then enter it on the stack."""
-    new_rows = plan.folder.follow(plan.jobs)
+    jobs = dict(plan.jobs)
+    new_rows = plan.folder.follow(jobs)
     shown = new_rows()
-    with display(plan.jobs, shown) as progress:
+    with display(dict(jobs), shown, plan.manifest.specification.axes) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
+            # Before their rows, which would be passed over.
+            if drawn := _drawn(plan, jobs):
+                jobs.update(drawn)
+                progress.added(drawn)
             for key, row in new_rows().items():
                 if key not in shown:
                     shown[key] = row
                     progress.finished(row)
-            missing = [key for key in plan.jobs if key not in shown]
-            progress.running(_reports(plan, missing))
+            progress.running(_reports(plan, [key for key in jobs if key not in shown]))
             with contextlib.suppress(SweepBusyError):
                 stack.enter_context(plan.folder.exclusive())
                 return
             time.sleep(LOOK_SECONDS)
+
+
+def _drawn(plan: SweepPlan, known: Mapping[str, Job]) -> dict[str, Job]:
+    """Return the jobs of configurations that the other process has drawn meanwhile."""
+    if plan.manifest.specification.sampling is None:
+        return {}
+    return {key: job for key, job in jobs_of(plan.folder.manifest()).items() if key not in known}
 
 
 def _reports(plan: SweepPlan, missing: list[str]) -> dict[str, Report | None]:
@@ -121,7 +133,7 @@ def follow(session: Session, *, display: Display = silent) -> SweepResult:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.follow`).
     """
     session.keep_own()
-    with display(session.jobs, session.rows) as progress:
+    with display(session.jobs, session.rows, session.axes) as progress:
         where = session.place.describe(len(session.jobs))
         progress.message(f"Watching {session.folder.name} {where}: {counted(len(session.jobs), 'job')}")
         if session.rows:

@@ -60,6 +60,11 @@ class Session:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The options that vary in the sweep."""
+        return self.folder.manifest().specification.axes
+
+    @property
     def remaining(self) -> int:
         """The number of configurations that a sampler has still to draw."""
         return self.folder.manifest().specification.remaining
@@ -211,7 +216,8 @@ class Session:
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
-        sweep, names = Membership(cluster, manifest, progress.message), JobNames(self.jobs.values())
+        sweep = Membership(cluster, manifest, progress.message)
+        names = JobNames(self.jobs.values(), manifest.specification.axes)
         return Collector(cluster, sweep, self.accept, progress, names)
 
     def _end(self, cluster: Cluster) -> None:

@@ -17,16 +17,18 @@ class JobNames:
 
     Args:
         jobs: The sweep's jobs.
+        axes: Options that vary in the sweep, even where these jobs all have one value, as those of a first batch may.
 
     Attributes:
         varying: The values of each option that varies, in the sweep's order.
         common: The value of each option that all jobs share.
     """
 
-    def __init__(self, jobs: Collection[Job]) -> None:
+    def __init__(self, jobs: Collection[Job], axes: Collection[str] = ()) -> None:
         values = {name: tuple(dict.fromkeys(getattr(job, name) for job in jobs)) for name in _FIELDS}
-        self.varying: Mapping[str, tuple[Any, ...]] = {name: each for name, each in values.items() if len(each) > 1}
-        self.common: Mapping[str, Any] = {name: each[0] for name, each in values.items() if len(each) == 1}
+        varying = {name for name, each in values.items() if len(each) > 1 or name in axes}
+        self.varying: Mapping[str, tuple[Any, ...]] = {name: values[name] for name in _FIELDS if name in varying}
+        self.common: Mapping[str, Any] = {name: values[name][0] for name in _FIELDS if name not in varying}
         self._digits = {name: digits_of(each) for name, each in self.varying.items()}
 
     def shown(self, name: str, value: object) -> str:

@@ -50,6 +50,9 @@ def test_a_random_sweep_trains_what_its_seed_draws(command_line: CommandLine) ->
     assert "Sweep a: 8 jobs" in done.stdout
     first = drawn(command_line, "a")
     assert len(first) == 4
+    # Its tables name what the sampler may vary, and so do those of a sweep of one configuration.
+    one = command_line.run("sweep", *RANDOM[:-1], "1", "--name", "one")
+    assert "learning rate   hidden layers    mean" in one.stdout
     # When its description is the specification of another one, with one more seed
     done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--seeds", "0-2", "--name", "b")
     # Then that has the same configurations, and takes what is trained already.
@@ -107,6 +110,23 @@ def test_a_search_whose_orchestrator_was_killed_goes_on_by_watch(command_line: C
     # The first orchestrator's description may be behind the cluster's: it catches up.
     resumed = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "attempts" in resumed.stdout
+
+
+@pytest.mark.slow(reason="a search of six batches, which is watched")
+def test_who_looks_on_sees_the_jobs_of_later_batches(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a search, and a watcher of the same folder
+    address = cluster.server.url
+    cluster.start_worker()
+    process = command_line.start("sweep", *OPTUNA[:-3], "6", *OPTUNA[-2:], "--name", "a", "--broker", address)
+    command_line.wait_for_rows("a", 1, process)
+    watcher = command_line.start("watch", "a", "--broker", address)
+    # When both have ended
+    output, _ = process.communicate(timeout=120)
+    seen = watcher.communicate(timeout=60)[0].split("Watching")[0]
+    # Then the watcher has shown, while it looked on, what the search drew meanwhile.
+    assert (process.returncode, watcher.returncode) == (0, 0), output + seen
+    assert "looking on" in seen
+    assert f"/{len(command_line.rows('a'))}] seed 1, " in seen
 
 
 def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cluster) -> None:

@@ -214,6 +214,15 @@ def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> N
     )
 
 
+def test_what_a_sampler_varies_has_a_column_although_only_one_value_was_drawn() -> None:
+    jobs = jobs_of(2, 0.1)
+    board = leaderboard(jobs, {}, "bundled", ("learning_rate",))
+
+    assert board.to_csv().startswith("rank,learning_rate,seeds,")
+    assert board.standings[0].options == {"learning_rate": 0.1}
+    assert "learning_rate" not in board.common.options
+
+
 def test_different_learning_rates_never_look_alike() -> None:
     rates = (0.1, 0.10000001, 0.3, 1e300)
     jobs = jobs_of(1, *rates)

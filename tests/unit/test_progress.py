@@ -47,3 +47,18 @@ def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs done, 0 running"
     # Beside a seed that succeeded, it is counted, and said.
     assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)).endswith("mean 30.00 % (2 of 2 seeds, 1 diverged)")
+
+
+def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
+    # Given the jobs of one configuration, the first that a sampler has drawn
+    first = {key: job for key, job in JOBS.items() if job.learning_rate == 0.1}
+    file = io.StringIO()
+    plain = PlainProgress(Console(file=file, width=200), first, {}, ("learning_rate", "biases"))
+    # When one of them ends, and one of a later batch
+    plain.finished(ended(0, 0.1, 0.9))
+    plain.added({key: job for key, job in JOBS.items() if job.learning_rate == 0.2})
+    plain.finished(ended(0, 0.2, 0.9))
+    # Then both lines name their configurations.
+    lines = file.getvalue().splitlines()
+    assert lines[0].startswith("[1/2] seed 0, learning rate 0.1, biases false: 90.00 %")
+    assert lines[1].startswith("[2/4] seed 0, learning rate 0.2, biases false: 90.00 %")
