@@ -1,16 +1,83 @@
-"""Draws further configurations of a sweep from the results of those before: one batch after another."""
+"""The growth of a sweep whose sampler draws configurations from the results of those before, batch by batch."""
 
 from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.samplers.optuna_search import Trial, ask
 from orchestrator.sweeps.samplers.space import Point
 from orchestrator.sweeps.specification import SweepSpecification
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.registry import Registry
+
+#: Seconds for which a session that follows leaves it to the other one to draw configurations, and between two looks.
+DRAWING_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+
+
+class Growth:
+    """The manifest of a sweep, in its folder and on its cluster. It grows in both, or stays as it is.
+
+    Args:
+        registry: The sweeps of the cluster.
+        folder: The sweep's folder, which this process has locked.
+        interruption: Defers signals while the folder is written.
+    """
+
+    def __init__(self, registry: Registry, folder: SweepFolder, interruption: Interruption) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._interruption = interruption
+
+    def reopened(self) -> Manifest:
+        """Register the sweep, which begins or is resumed; return the longer one of its two manifests."""
+        return self._kept(self._registry.reopen(self._folder.manifest()))
+
+    def registered(self) -> Manifest:
+        """Register the sweep, unless it is registered already; return the longer one of its two manifests."""
+        return self._kept(self._registry.register(self._folder.manifest()))
+
+    def drawn(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Draw the next configurations, and register them; None if there are none. Arguments and errors: see `grown`.
+
+        A cancelled sweep has none.
+        """
+        further = None if self._is_cancelled(manifest, rows) else grown(manifest, rows)
+        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
+        return None if further is None else self._registry.register(self._kept(further))
+
+    def drawn_by_others(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Wait for the next configurations, which the session that trains the sweep draws; None if none come."""
+        deadline = time.monotonic() + DRAWING_SECONDS
+        while manifest.specification.remaining and time.monotonic() < deadline:
+            registered = self._registry.register(manifest)
+            if registered.jobs != manifest.jobs:
+                return self._kept(registered)
+            if self._is_cancelled(manifest, rows):
+                return None
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def _is_cancelled(self, manifest: Manifest, rows: Mapping[str, Row]) -> bool:
+        # Redis may have lost the mark of a cancellation that was carried out.
+        was_cancelled = any(row.status == "cancelled" for row in rows.values())
+        return was_cancelled or self._registry.cancelled(manifest.name) is not None
+
+    def _kept(self, manifest: Manifest) -> Manifest:
+        """Return the manifest, after writing it into the folder, if that has another."""
+        if manifest.jobs != self._folder.manifest().jobs:
+            with self._interruption.shield():
+                self._folder.write_manifest(manifest)
+        return manifest
 
 
 def first_batch(manifest: Manifest, processes: int) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.growth import Growth
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
 
-#: Seconds for which a session that follows leaves it to the other one to draw configurations, and between two looks.
-DRAWING_SECONDS = 5.0
-LOOK_SECONDS = 0.5
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
 
@@ -120,12 +117,13 @@ class Session:
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
         with self._connected(progress.message) as cluster:
-            manifest: Manifest | None = cluster.registry.reopen(self.folder.manifest())
+            growth = Growth(cluster.registry, self.folder, self.interruption)
+            manifest: Manifest | None = growth.reopened()
             while manifest is not None:
                 self._take(manifest, progress, reuse=reuse)
                 # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
                 self._train(cluster, manifest, progress, reuse or self.resuming)
-                manifest = self._further(cluster, manifest)
+                manifest = growth.drawn(manifest, self.rows)
             self._end(cluster)
 
     def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, reuse: bool) -> None:
@@ -134,30 +132,11 @@ class Session:
         origin = None if self.resuming else RESULT_BACKEND
         collector.collect(collector.begin(dict(self.missing), reuse=reuse, reused_from=origin))
 
-    def _further(self, cluster: Cluster, manifest: Manifest) -> Manifest | None:
-        """Draw the next configurations of a sampler, and register them; None if there are none."""
-        if self._is_cancelled(cluster, manifest):
-            return None
-        from orchestrator.running.growth import grown
-
-        further = grown(manifest, self.rows)
-        if further is None:
-            return None
-        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
-        self._write(further)
-        return cluster.registry.register(further)
-
-    def _is_cancelled(self, cluster: Cluster, manifest: Manifest) -> bool:
-        # Redis may have lost the mark of a cancellation that was carried out.
-        was_cancelled = any(row.status == "cancelled" for row in self.rows.values())
-        return was_cancelled or cluster.registry.cancelled(manifest.name) is not None
-
     def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
         """Take in the jobs of a manifest that the session does not know yet."""
-        jobs = {key: job for key, job in manifest.jobs_by_key().items() if key not in self.jobs}
-        if not jobs:
+        if self.jobs.keys() >= set(manifest.jobs):
             return
-        self._write(manifest)
+        jobs = {key: job for key, job in manifest.jobs_by_key().items() if key not in self.jobs}
         self.jobs.update(jobs)
         self.missing.update(jobs)
         progress.added(jobs)
@@ -170,11 +149,6 @@ class Session:
         for key in jobs.keys() & self.rows.keys():
             progress.finished(self.rows[key])
 
-    def _write(self, manifest: Manifest) -> None:
-        if manifest.jobs != self.folder.manifest().jobs:
-            with self.interruption.shield():
-                self.folder.write_manifest(manifest)
-
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
 
@@ -184,32 +158,23 @@ class Session:
             progress: Receives messages, reports and rows.
         """
         with self._connected(progress.message) as cluster:
-            manifest: Manifest | None = cluster.registry.register(self.folder.manifest())
+            growth = Growth(cluster.registry, self.folder, self.interruption)
+            manifest: Manifest | None = growth.registered()
             while manifest is not None:
                 self._take(manifest, progress)
                 self._collector(cluster, manifest, progress).collect(dict(self.missing))
-                manifest = self._drawn_by_others(cluster, manifest) or self._take_over(cluster, manifest, progress)
+                further = growth.drawn_by_others(manifest, self.rows)
+                if further is None:
+                    further = growth.drawn(manifest, self.rows)
+                    self._submit(cluster, further, progress)
+                manifest = further
             self._end(cluster)
 
-    def _drawn_by_others(self, cluster: Cluster, manifest: Manifest) -> Manifest | None:
-        """Wait for the next configurations, which the session that trains the sweep draws; None if none come."""
-        deadline = time.monotonic() + DRAWING_SECONDS
-        while manifest.specification.remaining and time.monotonic() < deadline:
-            registered = cluster.registry.register(manifest)
-            if registered.jobs != manifest.jobs:
-                return registered
-            if self._is_cancelled(cluster, manifest):
-                return None
-            time.sleep(LOOK_SECONDS)
-        return None
-
-    def _take_over(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Manifest | None:
-        """Draw the next configurations, if there are any, and queue their jobs."""
-        further = self._further(cluster, manifest)
-        if further is not None:
-            self._take(further, progress)
-            self._collector(cluster, further, progress).begin(dict(self.missing), reuse=True, reused_from=None)
-        return further
+    def _submit(self, cluster: Cluster, drawn: Manifest | None, progress: Progress) -> None:
+        """Queue the jobs of configurations that this session has drawn, although it follows."""
+        if drawn is not None:
+            self._take(drawn, progress)
+            self._collector(cluster, drawn, progress).begin(dict(self.missing), reuse=True, reused_from=None)
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
         # Imported here because they import Celery, which takes time in which an embedded cluster starts.

@@ -44,6 +44,7 @@ def kill(process: Any) -> None:
     process.wait(timeout=30)
 
 
+@pytest.mark.slow(reason="runs five sweeps")
 def test_a_random_sweep_trains_what_its_seed_draws(command_line: CommandLine) -> None:
     # Given a sweep of configurations drawn at random
     done = command_line.run("sweep", *RANDOM, "--name", "a")
@@ -68,6 +69,7 @@ def test_a_random_sweep_trains_what_its_seed_draws(command_line: CommandLine) ->
     assert changed.stderr == "orchestrator: --samples is '5'; allowed: 4, as the sweep a began (or leave it out)\n"
 
 
+@pytest.mark.slow(reason="three searches of ten batches")
 def test_a_search_that_was_killed_asks_for_the_same_configurations(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a search by Optuna that nobody disturbed
     address = cluster.server.url
@@ -129,15 +131,18 @@ def test_who_looks_on_sees_the_jobs_of_later_batches(command_line: CommandLine, 
     assert f"/{len(command_line.rows('a'))}] seed 1, " in seen
 
 
+@pytest.mark.slow(reason="a search of ten batches")
 def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a search of which two configurations are drawn
     address = cluster.server.url
-    cluster.start_worker()
+    worker = cluster.start_worker()
     process = command_line.start("sweep", *OPTUNA, "--name", "a", "--broker", address)
     command_line.wait_for_rows("a", 2, process)
     wait_for(lambda: len(drawn(command_line, "a")) >= 2, "a second configuration")
-    # When it is cancelled
+    # When it is cancelled, before its worker ends another job
+    worker.signal_all(signal.SIGSTOP)
     command_line.run("cancel", "a", "--broker", address)
+    worker.signal_all(signal.SIGCONT)
     output = process.communicate(timeout=60)[0]
     # Then it ends, says so, and has drawn no more.
     assert process.returncode == 1, output
