@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from rich.console import Console
 
+from nn.errors import DatasetError, SeedsweepError
 from orchestrator.cli.progress import LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
 from tests.property.hostile import json_values, texts, thorough
 from tests.support.cluster import make_job
+from worker.errors import JobRefusedError
 from worker.job import Result
 from worker.records.attempts import Attempt
 from worker.records.presence import Presence
@@ -128,6 +130,33 @@ def test_a_stored_state_is_a_state_or_none(view: Cluster, status: str, value: An
         case ended:
             ended.reason.encode()
             assert len(ended.reason) <= 10_000
+
+
+# Celery would make each type of such arguments, and fail when it is shown.
+@pytest.mark.parametrize("status", ["FAILURE", "REVOKED"])
+@pytest.mark.parametrize("message", [7, [7], [[1], [2]], [{}, {}], ["x", 1, 2], ["x", "y", 1, 2, 3], [None] * 5])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("celery.exceptions", "Retry"), ("celery.exceptions", "CeleryCommandException"), ("builtins", "SystemExit"),
+        ("click.exceptions", "UsageError"), ("nn.errors", "InvalidInputError"), ("os", "system"), ("x", "a.b c"),
+    ],
+)  # fmt: skip
+def test_a_stored_error_of_any_type_is_a_sentence_or_none(
+    view: Cluster, module: str, name: str, message: Any, status: str
+) -> None:
+    error = {"exc_type": name, "exc_message": message, "exc_module": module}
+    stored = as_json({"status": status, "result": error, "traceback": None, "children": []})
+    state = view.results._parse(JOB.key, stored.encode(), JOB.epochs)
+    assert state is None or state.reason.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("error", [JobRefusedError("a sentence"), DatasetError("a sentence"), KeyError("a sentence")])
+def test_a_stored_error_keeps_its_name_and_its_words(view: Cluster, error: Exception) -> None:
+    read = view.app.backend.exception_to_python(view.app.backend.prepare_exception(error))
+    assert type(read).__name__ == type(error).__name__
+    assert read.args == ("a sentence",)
+    assert isinstance(read, SeedsweepError) == isinstance(error, SeedsweepError)
 
 
 @thorough

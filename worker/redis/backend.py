@@ -1,19 +1,23 @@
-"""Celery's Redis result backend, with four changes for polling and redelivered jobs."""
+"""Celery's Redis result backend, with changes for polling, redelivered jobs, and values that others stored."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import redis
 from celery import states
 from celery.backends.redis import RedisBackend
+from celery.exceptions import TaskRevokedError
 from celery.utils.log import get_logger
 from kombu.utils import json
+from pydantic import BaseModel, Field
 from redis.commands.core import Script
 
+from nn.errors import DatasetError, WeightsError
+from worker.errors import JobRefusedError, OutOfMemoryError, TooManyAttemptsError, WrongDatasetError
 from worker.redis import limits
 from worker.redis.bounded import read, read_each
 from worker.redis.connection import is_transient
@@ -21,6 +25,23 @@ from worker.redis.connection import is_transient
 logger = get_logger(__name__)
 
 _PENDING = {"status": states.PENDING, "result": None}
+
+#: The types of stored errors that are read as themselves, by name: each takes one sentence.
+_ERRORS: dict[str, type[Exception]] = {
+    error.__name__: error
+    for error in (
+        TaskRevokedError, JobRefusedError, WrongDatasetError, OutOfMemoryError, TooManyAttemptsError, DatasetError,
+        WeightsError,
+    )
+}  # fmt: skip
+
+
+class _StoredError(BaseModel):
+    """An error as Celery stores it: the name of its type, and its arguments."""
+
+    exc_type: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+    exc_message: str | list[Any]
+
 
 #: Replaces a task's state, unless it has changed since it was read.
 #: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it; 0 for no expiry.
@@ -54,6 +75,8 @@ class LedgerBackend(RedisBackend):
     - All transient errors are retried, including those of a Redis that is full or rejects writes.
     - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process
       that reads the state, or retry forever.
+    - A stored error is read as one of our own types or of a new one. Celery would look its type up in every module that
+      is loaded, and call it with the stored arguments; hundreds of types cannot be shown then.
 
     Workers and the orchestrator read states only through `decode_result`.
     """
@@ -91,6 +114,19 @@ class LedgerBackend(RedisBackend):
         except Exception as error:
             logger.warning("A stored task state is invalid: %r", error)
         return dict(_PENDING)
+
+    def exception_to_python(self, exc: Any) -> Exception | None:
+        """Return a stored error.
+
+        Raises:
+            ValueError: it is no error.
+        """
+        if not exc:
+            return None
+        stored = _StoredError.model_validate(exc)
+        words = stored.exc_message if isinstance(stored.exc_message, str) else ", ".join(map(str, stored.exc_message))
+        kind = _ERRORS.get(stored.exc_type) or type(stored.exc_type, (Exception,), {})
+        return kind(words)
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Return whether the error is transient. Celery would retry a `KeyError`, but not an error of a full Redis."""
