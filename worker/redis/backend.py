@@ -125,7 +125,7 @@ class LedgerBackend(RedisBackend):
             return None
         stored = _StoredError.model_validate(exc)
         words = stored.exc_message if isinstance(stored.exc_message, str) else ", ".join(map(str, stored.exc_message))
-        kind = _ERRORS.get(stored.exc_type) or type(stored.exc_type, (Exception,), {})
+        kind: type[Exception] = _ERRORS.get(stored.exc_type) or type(stored.exc_type, (Exception,), {})
         return kind(words)
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
