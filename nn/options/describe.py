@@ -92,6 +92,8 @@ def help_text(model: type[BaseModel], name: str) -> str:
         description = f"{description}: {allowed(info)}"
     values = option(info).values
     default = ",".join(map(written, values)) if values else written(info.default)
+    if info.default is None:
+        default = option(info).none
     if (info.is_required() and not values) or default == "none":
         return f"{description}."
     return f"{description}.  [default: {default}]"

@@ -6,6 +6,8 @@ in `nn.network`.
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -51,10 +53,10 @@ class NetworkOptions(BaseModel):
     dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
     shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
     engine: Literal["compiled", "numpy"] = Field(
-        default="compiled", description="Implementation of the training; only compiled is exact on every CPU."
+        default="compiled", description="Implementation, of which only compiled gives the same bits on every CPU."
     )
     limit: Annotated[int | None, Option(always=True, none="all samples")] = Field(
-        default=None, ge=1, le=2**31 - 1, description="Train on the first so many samples only."
+        default=None, ge=1, le=2**31 - 1, description="Number of training samples to use, counted from the first."
     )
     initialization: Initialization = Field(default="notebook", description="Distribution of the initial weights.")
     initial_scale: float = Field(
@@ -121,16 +123,40 @@ WITHOUT_EFFECT = (
 
 
 def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
-    """Check that every option that differs from its default can have an effect, in each combination of values.
+    """Check that no two combinations of values would be two names for one job.
+
+    Every option that differs from its default must have an effect, in each combination, and learning rates must differ
+    in the precision of the training.
 
     Args:
         values: The values of all options, one or several of each, valid each by itself.
 
     Raises:
-        InvalidInputError: names an option without effect, and the one that leaves it without.
+        InvalidInputError: names an option without effect, and the one that leaves it without; or two learning rates
+            that are the same float32 number.
     """
     for each in WITHOUT_EFFECT:
         each.check(values)
+    if "float32" in values["dtype"]:
+        _check_float32("learning_rate", values["learning_rate"])
+
+
+def _check_float32(name: str, values: Sequence[float]) -> None:
+    """Raise `InvalidInputError` if two values of an option are the same float32 number."""
+    known: dict[float, float] = {}
+    for value in values:
+        first = known.setdefault(_as_float32(value), value)
+        if first != value:
+            allowed = "numbers that differ in float32, the precision of the training"
+            raise InvalidInputError(name, Described(f"{written(first)} and {written(value)}"), allowed)
+
+
+def _as_float32(value: float) -> float:
+    """Return the nearest float32 number, as training takes it; NumPy takes long to import."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return math.inf
 
 
 def check_biases(rule: str, biases: bool) -> None:

@@ -100,9 +100,10 @@ def _plan_new(
         made = specification(_from_environment(settings, values) | values)
         return plan_sweep(folder, made, settings, workers=workers, tell=complain)
     except InvalidInputError as error:
-        if error.field not in fields.FIELDS:
+        if error.field not in fields.WORDS:
             raise
-        raise InvalidInputError(_spelled(error.field, words, options.spec), error.value, error.allowed) from None
+        field = _spelled(fields.WORDS[error.field], words, options.spec)
+        raise InvalidInputError(field, error.value, error.allowed) from None
     except DatasetError as error:
         if "data" in values or "data" not in settings.model_fields_set:
             raise

@@ -116,7 +116,7 @@ FIELDS: dict[str, Word] = {
     "seeds": Word(
         _seeds,
         f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7",
-        "Seeds: 0-4, 0,3,7, or both mixed.  [default: 0-4]",
+        "Seeds: numbers and ranges, as in 0-4,7,9.  [default: 0-4]",
     ),
     **words_of(NetworkOptions),
     "data": Word(
@@ -139,7 +139,8 @@ def spellings(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((word, FIELDS[word].option or word)))
 
 
-_WORDS = {spelling: word for word in FIELDS for spelling in spellings(word)}
+#: The word that each spelling means.
+WORDS = {spelling: word for word in FIELDS for spelling in spellings(word)}
 
 
 def _ignore(sentence: str) -> None:
@@ -183,9 +184,9 @@ def known_word(name: str, where: str) -> str:
     Raises:
         InvalidInputError: there is none; the error offers those that are nearly the same.
     """
-    if name in _WORDS:
-        return _WORDS[name]
-    near = get_close_matches(name[:40], _WORDS, cutoff=0.7)
+    if name in WORDS:
+        return WORDS[name]
+    near = get_close_matches(name[:40], WORDS, cutoff=0.7)
     question = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise InvalidInputError(f"a word of {where}", name, ", ".join(FIELDS) + question)
 

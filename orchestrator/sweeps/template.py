@@ -10,6 +10,7 @@ from nn.options.describe import allowed, option
 from nn.options.network import NetworkOptions
 from orchestrator.sweeps.fields import FIELDS, value_of, written
 from orchestrator.sweeps.ranges import EXAMPLES
+from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 
 _WIDTH = 100
@@ -56,10 +57,14 @@ def _comment(*sentences: str) -> str:
 def _entry(default: SweepSpecification, word: str) -> str:
     """Return a word's lines: its help, what is allowed, and its default value."""
     entry, value = FIELDS[word], value_of(default, word)
+    help_text = entry.help.replace("  [default", " [default")
     if value is None:
-        return f"{_comment(entry.help, f'Allowed: {entry.allowed}.')}\n# {word} = ..."
+        # A line that means something once its comment sign is gone.
+        example = json.dumps((Sampling.model_fields[word].examples or [""])[0])
+        sentences = [help_text] if entry.allowed in help_text else [help_text, f"Allowed: {entry.allowed}."]
+        return f"{_comment(*sentences)}\n# {word} = {example}"
     if entry.option is None:
-        return f"{_comment(entry.help.replace('  [default', ' [default'))}\n{word} = {json.dumps(written(word, value))}"
+        return f"{_comment(help_text)}\n{word} = {json.dumps(written(word, value))}"
     info = NetworkOptions.model_fields[entry.option]
     varies = _varies(word)
     facts = f"Allowed: {allowed(info, several=varies)}. Default: {written(word, value)}."

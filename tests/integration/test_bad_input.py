@@ -83,6 +83,10 @@ BAD_INPUT = [
         ["--rule", "backprop,notebook", "--loss", "cross_entropy,sum_of_squares"],
         "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
     ),
+    (
+        ["--learning-rates", "0.1,0.10000000001"],
+        "--learning-rates is 0.1 and 0.10000000001; allowed: numbers that differ in float32",
+    ),
     (["--biases", "--no-biases", "--rule", "notebook"], "--biases is true; allowed: false together with rule notebook"),
     (["--shuffle", "--no-shuffle", "--limit", "1,9"], "--shuffle is true; allowed: false together with limit 1, which"),
     (

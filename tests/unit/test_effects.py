@@ -82,3 +82,30 @@ def test_an_option_without_effect_is_refused_by_name() -> None:
         with pytest.raises(InvalidInputError) as refusal:
             check_effects(defaults | {name: (value,) for name, value in values.items()})
         assert str(refusal.value) == sentence
+
+
+#: Learning rates that are one number in float32: rounded, infinite and zero.
+EQUAL_IN_FLOAT32 = [(0.1, 0.10000000001), (1e39, 1e300), (1e-50, 1e-60)]
+
+
+@pytest.mark.parametrize("rates", EQUAL_IN_FLOAT32, ids=str)
+def test_learning_rates_that_are_one_float32_number_are_refused_together(
+    samples: Samples, rates: tuple[float, float]
+) -> None:
+    # Given two learning rates that train to the same bits in float32
+    with np.errstate(all="ignore"):
+        first, second = (weights(samples, learning_rate=rate) for rate in rates)
+    assert first == second
+    # Then no sweep has both, unless it trains in float64, where they differ.
+    values = {name: (value,) for name, value in NetworkOptions(learning_rate=0.1).model_dump().items()}
+    values["learning_rate"] = (0.2, *rates)
+    for dtypes in (("float32",), ("float64", "float32")):
+        with pytest.raises(InvalidInputError) as refusal:
+            check_effects(values | {"dtype": dtypes})
+        assert str(refusal.value) == (
+            f"learning_rate is {rates[0]} and {rates[1]}; allowed: numbers that differ in float32, the precision of "
+            "the training"
+        )
+    check_effects(values | {"dtype": ("float64",)})
+    # Neighbours differ.
+    check_effects(values | {"learning_rate": (0.1, 0.10000001)})

@@ -71,7 +71,7 @@ def test_names_and_help_follow_from_the_field() -> None:
     assert help_text(Pretend, "momentum") == "Share of the last step that is kept.  [default: 0.0]"
     assert help_text(Pretend, "kind") == "Kind: a, b or c.  [default: a]"
     assert help_text(Pretend, "alpha") == "Alpha.  [default: 0.1,1e-05]"
-    assert help_text(Pretend, "most") == "Most."
+    assert help_text(Pretend, "most") == "Most.  [default: all]"
     assert [label(Pretend, name) for name in ("alpha", "shape", "most")] == ["alpha", "hidden", "most"]
 
 

@@ -128,9 +128,12 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
     )
     assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys()
     assert (
-        "# Number of configurations that a sampler draws.\n# Allowed: an integer from 1 to 10000.\n# samples = ..."
+        "# Number of configurations that the sampler chooses.\n# Allowed: an integer from 1 to 10000.\n# samples = 30"
         in text
     )
+    # What is commented out can be used as it is.
+    sampled = text.replace("# sampler", "sampler").replace("# samples", "samples").replace("sampler_batch =", "# =")
+    assert read(tmp_path, sampled.replace("[0.003, 0.01, 0.03, 0.1]", '"log:0.001..0.3"')).size == 150
     for info in NetworkOptions.model_fields.values():
         assert f"# {info.description}\n# Allowed: " in text
     # A name with a line break adds no line of its own.

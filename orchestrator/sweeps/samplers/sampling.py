@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nn.options.describe import Option
 from nn.options.network import Seed
 
 #: The most configurations of a sampler: their values are part of a sweep's description.
@@ -22,13 +23,17 @@ class Sampling(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampler: Literal["random", "optuna"] = Field(
-        description="Sample configurations from the options' values and ranges, instead of training each combination"
+        description="Sampler that chooses configurations, instead of training every combination",
+        examples=["random"],
     )
     samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
-        description="Number of configurations that a sampler draws."
+        description="Number of configurations that the sampler chooses.", examples=[30]
     )
-    sampler_seed: Seed = Field(default=0, description="The seed of a sampler.")
-    sampler_batch: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = Field(
+    sampler_seed: Seed = Field(default=0, description="Seed of the sampler.", examples=[0])
+    sampler_batch: Annotated[int | None, Option(none="as many as keep every process busy")] = Field(
         default=None,
-        description="Configurations that Optuna is asked for at once.  [default: as many as keep every process busy]",
+        ge=1,
+        le=MAX_SAMPLES,
+        description="Number of configurations that Optuna is asked for at once.",
+        examples=[8],
     )
