@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, make_job
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.skewed_clock import SkewedClock
 from tests.support.waiting import wait_for
 from worker import health
@@ -35,7 +35,7 @@ def test_a_clock_that_is_wrong_is_reported_and_costs_no_job(
     wait_for(lambda: sentence in wrong.text(), "a warning in the log", timeout=10, report=cluster.logs)
     wait_for(lambda: sentence in health.check(cluster.app, HOST).sentence, "a warning of the health check", timeout=10)
     # When jobs of a lease or more are trained
-    done = command_line.run("sweep", *SMALL, "--epochs", "250", "--name", "a", **cluster.environment)
+    done = command_line.run("sweep", *small(epochs="250"), "--name", "a", **cluster.environment)
     # Then the sweep says so, once, and each job is trained once, by both workers
     assert done.stdout.count(sentence) == 1
     rows = command_line.rows("a")

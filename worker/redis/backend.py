@@ -121,8 +121,9 @@ class LedgerBackend(RedisBackend):
         Raises:
             ValueError: it is no error.
         """
-        if not exc:
-            return None
+        # Celery reads a state twice in places.
+        if not exc or isinstance(exc, Exception):
+            return exc or None
         stored = _StoredError.model_validate(exc)
         words = stored.exc_message if isinstance(stored.exc_message, str) else ", ".join(map(str, stored.exc_message))
         kind: type[Exception] = _ERRORS.get(stored.exc_type) or type(stored.exc_type, (Exception,), {})
