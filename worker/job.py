@@ -155,6 +155,11 @@ def task_id(job: Job, label: str | None = None) -> str:
     return name
 
 
+def is_task_id(name: str) -> bool:
+    """Return whether a text is the Celery task id of any job."""
+    return _TASK_ID.fullmatch(name) is not None
+
+
 def is_task_of(name: str, job: Job) -> bool:
     """Return whether a Celery task id belongs to this job."""
     match = _TASK_ID.fullmatch(name)

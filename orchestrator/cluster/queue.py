@@ -11,10 +11,10 @@ import redis
 from celery import Celery
 from kombu.transport.redis import Channel
 
-from worker.job import Job
-from worker.messages import MAX_HELD_BYTES, MAX_TASK_BYTES, QUEUE, UNACKED, signature
+from worker.job import Job, is_task_id
+from worker.messages import MAX_HELD_BYTES, MAX_TASK_BRACKETS, MAX_TASK_BYTES, QUEUE, UNACKED, signature
 from worker.records.store import key
-from worker.redis.bounded import chunks, read_items, scan_values
+from worker.redis.bounded import brackets, chunks, read_items, scan_values
 from worker.redis.waiting import Policy
 
 #: The number of messages sent in one round trip. After a lost connection, at most this many are sent twice.
@@ -132,8 +132,12 @@ def _task_id(message: bytes, *, held: bool = False) -> str:
         message: The message as JSON.
         held: Whether a worker holds the message, which is then stored in an array with its queue.
     """
+    if brackets(message) > MAX_TASK_BRACKETS:
+        return ""
     try:
         fields: Any = json.loads(message)
-        return str((fields[0] if held else fields)["headers"]["id"])
+        found = (fields[0] if held else fields)["headers"]["id"]
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
+    # Ids are kept, so a message must not choose the length of its own.
+    return found if isinstance(found, str) and is_task_id(found) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -223,6 +224,23 @@ def test_a_hash_of_many_attempts_is_read_in_part(view: Cluster, client: redis.Re
     assert peak < 200_000 * 100 // 2
 
 
+def test_many_mismatches_of_many_jobs_are_read_in_part(view: Cluster, client: redis.Redis) -> None:
+    # Given two hundred thousand false ones, of a hundred jobs
+    keys = [make_job(seed=seed).key for seed in range(100)]
+    script = """
+    for i = 1, 2000 do redis.call('RPUSH', KEYS[1], '{"first":"' .. i .. string.rep('f', 300) .. ARGV[1]) end
+    """
+    for key in keys:
+        client.eval(script, 1, f"seedsweep:mismatch:{key}", '","second":"s","run":"r","worker":"w"}')
+    tracemalloc.start()
+    try:
+        assert view.store.mismatches(keys).keys() == set(keys)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
 def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> None:
     # Given a failure with more words than anyone reads
     view.app.backend.store_result(JOB.key, TooManyAttemptsError("\U0001f600" * 2**20), "FAILURE", "\U0001f600" * 2**20)
@@ -241,6 +259,31 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     (state,) = view.results.states([other.key], 10).values()
     assert state.reason == "the stored result belongs to another job"
     assert other.dataset == MNIST_DIGEST
+
+
+def test_a_state_of_many_small_values_is_not_parsed(view: Cluster, client: redis.Redis) -> None:
+    # Two bytes for each list in the state, and 56 in memory
+    client.set(f"celery-task-meta-{JOB.key}", b'{"status":"PROGRESS","result":[' + b"[]," * 2_000_000 + b"[]]}")
+    tracemalloc.start()
+    try:
+        assert view.results.states([JOB.key]) == {}
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 8 * 2**20
+
+
+def test_an_error_with_many_brackets_is_read(view: Cluster) -> None:
+    view.app.backend.store_result(JOB.key, TooManyAttemptsError("[" * 10_000), "FAILURE", "{" * 20_000)
+    (state,) = view.results.states([JOB.key]).values()
+    assert state.reason.startswith("[" * 5_000)
+
+
+def test_of_a_message_only_the_id_of_a_task_is_kept(view: Cluster, client: redis.Redis) -> None:
+    client.rpush("seedsweep", *(json.dumps({"headers": {"id": name}}) for name in ("x" * 15_000, [7], JOB.key)))
+    # One whose parts take long to read, and none of ours has so many
+    client.rpush("seedsweep", json.dumps({"headers": {"id": make_job(seed=9).key}, "x": [[]] * 100}))
+    assert view.queue.messages() == {JOB.key}
 
 
 def test_a_manifest_of_many_small_values_is_not_parsed() -> None:

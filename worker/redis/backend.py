@@ -19,7 +19,7 @@ from redis.commands.core import Script
 from nn.errors import DatasetError, WeightsError
 from worker.errors import JobRefusedError, OutOfMemoryError, TooManyAttemptsError, WrongDatasetError
 from worker.redis import limits
-from worker.redis.bounded import read, read_each
+from worker.redis.bounded import brackets, read, read_each
 from worker.redis.connection import is_transient
 
 logger = get_logger(__name__)
@@ -164,7 +164,10 @@ class LedgerBackend(RedisBackend):
 def _parse(payload: Any) -> dict[str, Any]:
     """Return a stored state as JSON has it, the one definition of a valid state; `PENDING` for anything else."""
     try:
-        meta = json.loads(payload)  # type: ignore[no-untyped-call]
+        raw = payload.encode() if isinstance(payload, str) else payload
+        if brackets(raw) > limits.RESULT_BRACKETS:
+            raise ValueError("it has too many lists and objects")
+        meta = json.loads(raw)  # type: ignore[no-untyped-call]
         if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
             return meta
     except Exception as error:

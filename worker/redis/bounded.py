@@ -81,6 +81,11 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield remaining[start : start + size]
 
 
+def brackets(raw: bytes) -> int:
+    """Return how many lists and objects a text of JSON has at most: a byte of it can become one of 64 bytes."""
+    return raw.count(b"[") + raw.count(b"{")
+
+
 def read(client: Redis, name: str, limit: int) -> bytes | None:
     """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
     return read_each(client, [name], limit)[0]

@@ -13,6 +13,9 @@ ERROR_TEXT = 10_000
 #: The state of a task: two texts of `ERROR_TEXT`, of which JSON escapes a character with up to 12 bytes, and three
 #: numbers of 17 digits for each epoch. One limit for all jobs, because every reader must agree on what is a result.
 RESULT = 2**18 + 80 * MAX_EPOCHS
+#: The lists and objects of such a state, which take most of the time and memory of reading it: a few of its own, and
+#: all the brackets that two texts of `ERROR_TEXT` may have.
+RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
 #: The first line of a checkpoint without its history, and the record of an epoch.
 _CHECKPOINT, _CHECKPOINT_EPOCH = 1024, 100
 #: A SHA-256 in hexadecimal, or a time in seconds.
@@ -21,8 +24,8 @@ SHORT = 64
 REASON = 4096
 #: An attempt, with the name of its worker; a task makes a few, one more with each restart of a worker.
 ATTEMPT, ATTEMPTS = 4096, 4096
-#: A mismatch, with two hashes and two names; the first ones of a job say all.
-MISMATCH, MISMATCHES = 4096, 256
+#: A mismatch, with two hashes and two names of at most 300 bytes; the first ones of a job say all.
+MISMATCH, MISMATCHES = 1024, 16
 #: The presence of a worker that trains a thousand tasks at once, of 130 bytes each.
 PRESENCE, PRESENCES = 2**18, 4096
 #: A manifest: 100,000 job keys and as many seeds take 9 MB.
