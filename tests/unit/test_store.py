@@ -178,12 +178,17 @@ def test_only_a_worker_that_beats_and_was_there_is_alive(store: Store) -> None:
     assert not roster.is_alive("w@host", presence.started - 1)
     report(store, "w@host", beat=presence.beat - 11)
     assert not roster.is_alive("w@host", presence.started + 1)
+    # One that claims to have beaten after now would be alive for ever.
+    report(store, "w@host", beat=presence.beat + 11)
+    assert not roster.is_alive("w@host", presence.started + 1)
+    assert roster.online() == []
     assert not roster.is_alive("nobody@host", presence.started + 1)
 
 
 def test_those_long_silent_are_forgotten(store: Store, client: redis.Redis) -> None:
     presence = report(store, "live@host")
     report(store, "dead@host", beat=presence.beat - 101)
+    report(store, "future@host", beat=1e11)
     client.hset(WORKERS, "strange", json.dumps({"name": 3}))
     # One of another version, of which only the beat can be read
     client.hset(WORKERS, "newer@host", json.dumps({"beat": presence.beat, "started": presence.started, "more": 1}))

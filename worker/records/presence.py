@@ -35,12 +35,12 @@ class _Pulse(BaseModel):
     beat: Time
 
     def age(self, now: float) -> float:
-        """Return the seconds since the last heartbeat.
+        """Return the seconds since the last heartbeat, or until it: one of the future says no more than an old one.
 
         Args:
             now: The time by Redis's clock (`Roster.clock`).
         """
-        return now - self.beat
+        return abs(now - self.beat)
 
 
 class Presence(_Pulse):
@@ -110,7 +110,7 @@ class Roster:
         self._store.client.hdel(WORKERS, name)
 
     def all(self) -> list[Presence]:
-        """Return the recorded workers, sorted by name; remove those that were silent for `FORGOTTEN_AFTER` leases."""
+        """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases."""
         now = self.now()
         stored = read_hash(self._store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []

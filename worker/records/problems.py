@@ -30,7 +30,7 @@ def problem_of(worker: Presence, now: float, *, patience: float, idle: float) ->
         patience: Seconds for which it may send no heartbeat, and its event loop may stand still.
         idle: Seconds for which it may take no job while jobs wait and a process is idle.
     """
-    silent, blocked, rested = (now - moment for moment in (worker.beat, worker.looped, worker.kept_up))
+    silent, blocked, rested = worker.age(now), now - worker.looped, now - worker.kept_up
     in_its_loop = worker.blocking and bool(worker.running)
     table = (
         ("silent", silent > patience, f"has sent no heartbeat for {silent:.0f} s"),
