@@ -27,6 +27,9 @@ from worker.text import one_line
 HEARTBEAT_SECONDS = 30.0
 #: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
+#: The columns that the epoch and the accuracy of a running job take, and those of the shortest bar.
+FIGURES = 24
+SHORTEST_BAR = 10
 
 
 class _Count:
@@ -149,7 +152,9 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
     ) -> None:
         self._count = _Count(jobs, rows, axes)
         self._epochs_done = sum(jobs[key].epochs for key in rows)
-        self._is_narrow = console.width < NARROW
+        self._width = console.width
+        longest = max((len(self._count.names.job(job.seed, job)) for job in jobs.values()), default=0)
+        self._is_narrow = console.width < max(NARROW, longest + FIGURES + SHORTEST_BAR)
         bar = [] if self._is_narrow else [BarColumn()]
         elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
         self._overall = Bars(
@@ -220,7 +225,9 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._overall.update(self._sweep, completed=trained)
 
     def _name(self, job: Job) -> str:
-        return self._count.names.job(job.seed, job, short=self._is_narrow)
+        """Return a job's name, cut where it would push the job's figures off the screen."""
+        name, room = self._count.names.job(job.seed, job, short=self._is_narrow), self._width - FIGURES
+        return name if len(name) <= room else f"{name[: max(room - 1, 0)]}…"
 
     def added(self, jobs: Mapping[str, Job]) -> None:
         """Make room in the sweep's bar for further jobs."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli import progress
-from orchestrator.cli.progress import PlainProgress
+from orchestrator.cli.progress import LiveProgress, PlainProgress
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweep_folders import row
+from worker.records.report import Report
 
 SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1, 0.2, 1e300), epochs=1)
 JOBS = {job.key: job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
@@ -62,3 +64,21 @@ def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
     lines = file.getvalue().splitlines()
     assert lines[0].startswith("[1/2] seed 0, learning rate 0.1, biases false: 90.00 %")
     assert lines[1].startswith("[2/4] seed 0, learning rate 0.2, biases false: 90.00 %")
+
+
+def test_long_names_leave_room_for_the_figures_of_running_jobs() -> None:
+    # Given a terminal of 60 columns, and jobs with long names
+    axes = ("learning_rate", "hidden_layer_sizes", "initialization", "biases")
+    console = Console(file=io.StringIO(), width=60, height=24, force_terminal=True)
+    live = LiveProgress(console, JOBS, {}, axes)
+    # When some are shown while they run
+    report = Report(
+        epoch=1, epochs=1, validation_accuracy=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1
+    )
+    live.running(dict.fromkeys(JOBS, report))
+    with console.capture() as capture:
+        console.print(live)
+    # Then each line has its seed, its epoch and its accuracy.
+    shown = [line for line in re.sub(r"\x1b\[[\d;?]*\w", "", capture.get()).splitlines() if line.startswith("seed ")]
+    assert len(shown) == len(JOBS)
+    assert all("epoch 1/1" in line and "97.31 %" in line and len(line) <= 60 for line in shown), shown
