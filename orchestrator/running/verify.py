@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nn import weights
+from nn.errors import WeightsError
 from nn.options.describe import label, written
 from nn.options.network import NetworkOptions
 from orchestrator.cluster.cluster import Cluster
@@ -80,17 +82,19 @@ def outlasts(row: Row, result: Result) -> bool:
 def compare(row: Row, result: Result) -> list[Difference]:
     """Return the differences between a row and the result of training its job again.
 
-    Of a row that outlasts the result, only the accuracies of the first epochs are compared, and no weights.
+    The weights of a row that outlasts the result are not compared. Its further accuracies must be the last one of the
+    result: a network with a NaN has the same outputs from then on. Nothing else may pass for a job of an earlier
+    version.
     """
     found: list[Difference] = []
-    epochs = len(result.epoch_seconds) if outlasts(row, result) else len(row.epoch_seconds)
+    further = len(row.epoch_seconds) - len(result.epoch_seconds) if outlasts(row, result) else 0
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
     for what, kept, again in (
-        ("validation accuracy", row.validation_accuracy[:epochs], result.validation_accuracy),
-        ("notebook accuracy", (row.notebook_accuracy or [])[:epochs], result.notebook_accuracy or []),
+        ("validation accuracy", row.validation_accuracy, result.validation_accuracy),
+        ("notebook accuracy", row.notebook_accuracy or [], result.notebook_accuracy or []),
     ):
-        for epoch, (before, now) in enumerate(zip_longest(kept, again), 1):
+        for epoch, (before, now) in enumerate(zip_longest(kept, again + further * again[-1:]), 1):
             if before != now:
                 found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
     if row.weights_sha256 != result.weights_sha256 and not outlasts(row, result):
@@ -113,6 +117,16 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     if fault is not None:
         found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
     return found
+
+
+def _check_diverged(row: Row, folder: SweepFolder) -> list[Difference]:
+    """Return a difference if the weights of a row that outlasts its result are those of a network that works."""
+    try:
+        works = weights.load(folder.weights_path(str(row.weights_sha256))).is_finite
+    except WeightsError:
+        # Damaged or missing: `examine` says so.
+        works = False
+    return [Difference(what="weights", kept="all finite", again="infinite or not a number")] if works else []
 
 
 def _plain(value: Any) -> str | int | float | None:
@@ -163,6 +177,8 @@ class Verification:
         match state:
             case Finished(again):
                 differences = compare(row, again)
+                if outlasts(row, again):
+                    differences += _check_diverged(row, self._folder)
             case Failed(reason):
                 differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
             case Cancelled():

@@ -14,7 +14,7 @@ from nn.options.network import NetworkOptions, Seed
 from nn.options.values import Reader
 from orchestrator.sweeps.ranges import Range, looks_like_range
 from orchestrator.sweeps.samplers.sampling import Sampling
-from orchestrator.sweeps.samplers.space import Point, contains
+from orchestrator.sweeps.samplers.space import Point, membership
 from worker.job import Job
 
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
@@ -116,8 +116,9 @@ class SweepSpecification(BaseModel):
             raise ValueError(f"{len(self.drawn)} configurations are drawn, more than were wanted")
         if any(point.keys() != self.grid.keys() for point in self.drawn):
             raise ValueError("a configuration that was drawn has other options than those that vary")
+        may_choose = {name: membership(values) for name, values in self.grid.items()} if self.drawn else {}
         for point in self.drawn:
-            outside = [name for name, value in point.items() if not contains(self.grid[name], value)]
+            outside = [name for name, value in point.items() if not may_choose[name](value)]
             if outside:
                 raise ValueError(f"a configuration that was drawn has another {outside[0]} than the sampler may choose")
         return self

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from nn.weights import digest, initial_weights, to_safetensors
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.idx_files import write_idx_folder
@@ -24,6 +26,41 @@ def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None
     change(rows[place])
     (folder / "results.jsonl").write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
     return before
+
+
+DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limit", "500")
+
+
+def train_on(row: dict[str, Any], accuracy: float | None = None) -> None:
+    """Give the row of a job that diverged in its first epoch the five that earlier versions trained."""
+    row["validation_accuracy"] += 4 * [row["validation_accuracy"][0] if accuracy is None else accuracy]
+    row["epoch_seconds"] *= 5
+
+
+def test_a_diverged_job_that_an_earlier_version_trained_on_verifies(command_line: CommandLine) -> None:
+    command_line.run("sweep", *DIVERGES, "--name", "a")
+    change_row(command_line.sweep("a"), 0, train_on)
+
+    done = command_line.run("verify", "a")
+
+    assert "the weights were not compared, because an earlier version trained it on" in done.stdout
+
+
+def test_a_cheat_does_not_pass_for_a_diverged_job_of_an_earlier_version(command_line: CommandLine) -> None:
+    # Given a row that became good after it diverged
+    command_line.run("sweep", *DIVERGES, "--name", "a")
+    change_row(command_line.sweep("a"), 0, lambda row: train_on(row, 0.99))
+    # Then it is different,
+    done = command_line.run("verify", "a", status=1)
+    assert "DIFFERENT: validation accuracy, epoch 2 was 0.99" in done.stdout
+
+    # and so is one whose weights work although it diverged.
+    blob = to_safetensors(initial_weights((784, 128, 64, 10), np.random.RandomState(0), "float32"))
+    command_line.run("sweep", *DIVERGES, "--no-reuse", "--name", "b")
+    change_row(command_line.sweep("b"), 0, lambda row: (train_on(row), row.update(weights_sha256=digest(blob))))
+    (command_line.sweep("b") / "weights" / f"{digest(blob)}.safetensors").write_bytes(blob)
+    done = command_line.run("verify", "b", status=1)
+    assert "DIFFERENT: weights was all finite, and is infinite or not a number" in done.stdout
 
 
 def durable_keys(cluster: Cluster) -> set[bytes]:

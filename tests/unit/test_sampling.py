@@ -12,6 +12,7 @@ import pytest
 from orchestrator.sweeps.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.optuna_search import Trial, ask
 from orchestrator.sweeps.samplers.random_search import draw
+from orchestrator.sweeps.samplers.space import membership
 
 SPACE: dict[str, tuple[Any, ...]] = {
     "learning_rate": (Range.parse("log:0.001..0.3"),),
@@ -22,6 +23,26 @@ SPACE: dict[str, tuple[Any, ...]] = {
 
 def is_integer(name: str) -> bool:
     return name == "epochs"
+
+
+class _Counted(int):
+    """A value that counts how often one is compared."""
+
+    comparisons = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.comparisons += 1
+        return int(self) == other
+
+    __hash__ = int.__hash__
+
+
+def test_a_manifest_of_many_values_and_many_configurations_is_not_compared_each_with_each() -> None:
+    # 10,000 configurations and 300,000 values fit into a manifest that somebody else registered
+    is_member = membership(tuple(map(_Counted, range(1000))))
+    _Counted.comparisons = 0
+    assert [value for value in (0, 500, 999, 1000) if is_member(value)] == [0, 500, 999]
+    assert _Counted.comparisons < 100
 
 
 class TestRandomSearch:

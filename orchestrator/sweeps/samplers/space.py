@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.sweeps.ranges import Range
@@ -18,7 +18,9 @@ def range_of(values: tuple[Any, ...]) -> Range | None:
     return values[0] if isinstance(values[0], Range) else None
 
 
-def contains(values: tuple[Any, ...], value: Any) -> bool:
-    """Return whether an option's values include this one."""
+def membership(values: tuple[Any, ...]) -> Callable[[Any], bool]:
+    """Return the function that says whether an option's values include a value, however many they are."""
     bounds = range_of(values)
-    return value in values if bounds is None else bounds.low <= value <= bounds.high
+    if bounds is None:
+        return frozenset(values).__contains__
+    return lambda value: bounds.low <= value <= bounds.high
