@@ -58,7 +58,7 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
         kombu.exceptions.OperationalError: the broker does not answer.
     """
     roster = app.tasks[TRAIN].roster(patient=False)
-    workers = [worker for worker in roster.all() if worker.host == host]
+    workers = [worker for worker in roster.all(now) if worker.host == host]
     now = roster.clock.now() if now is None else now
     if not workers:
         return Health(False, f"no worker on {host} has sent a heartbeat recently")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -74,7 +74,9 @@ class Recorder:
         self.messages: list[str] = []
         self.rows: list[Row] = []
 
-    def __call__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> AbstractContextManager[Recorder]:
+    def __call__(
+        self, jobs: Mapping[str, Job], rows: Mapping[str, Row], _axes: Collection[str]
+    ) -> AbstractContextManager[Recorder]:
         self.opened.append((len(jobs), len(rows)))
         return nullcontext(self)
 

@@ -109,9 +109,14 @@ class Roster:
         """Remove a worker that shuts down."""
         self._store.client.hdel(WORKERS, name)
 
-    def all(self) -> list[Presence]:
-        """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases."""
-        now = self.now()
+    def all(self, at: float | None = None) -> list[Presence]:
+        """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases.
+
+        Args:
+            at: The time by Redis's clock, in seconds since the epoch; None for the current time.
+        """
+        measured = self.now()
+        now = measured if at is None else at
         stored = read_hash(self._store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
         for name, value in stored.items():
