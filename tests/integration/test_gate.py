@@ -10,9 +10,10 @@ import pytest
 from celery.app.task import Context
 
 from tests.support.cluster import Cluster, make_job
+from tests.support.messages import JOB, task_event
 from worker.gate.transport import admitted
 from worker.job import Job
-from worker.messages import MAX_TASK_BYTES, QUEUE, TRAIN, TaskHeaders, TaskProperties
+from worker.messages import EVENTS, MAX_TASK_BYTES, QUEUE, TRAIN, TaskHeaders, TaskProperties
 
 #: Every field as long as it can be.
 LONGEST = make_job(
@@ -99,3 +100,15 @@ def test_nothing_passes_where_nothing_is_expected(cluster: Cluster) -> None:
     raw = taken(cluster)
     for source in ("seedsweep2", "celery", "seedsweep.pidbox", "x.reply.seedsweep.pidbox", "seedsweep.ev/x", ""):
         assert admitted(source, raw) is None
+
+
+def test_flower_is_shown_the_end_of_a_long_text() -> None:
+    event = {
+        "hostname": "w@host", "utcoffset": 0, "pid": 1, "clock": 1, "timestamp": 1.0, "type": "task-failed",
+        "uuid": JOB.key, "traceback": "x" * 99_000 + "the end",
+    }  # fmt: skip
+    passed = admitted(f"{EVENTS}/task.failed", task_event(event).encode())
+    assert passed is not None
+    shown = read(passed)["body"]["traceback"]
+    assert shown.endswith("the end")
+    assert len(shown) <= 2000

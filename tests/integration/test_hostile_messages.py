@@ -6,6 +6,7 @@ import base64
 import bz2
 import contextlib
 import json
+import math
 import threading
 import time
 import uuid
@@ -117,6 +118,21 @@ def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluste
     assert attacked.result(job.key).status == "succeeded"
     assert_lives(attacked, seed=5)
     assert not client.exists("seedsweep:finished:x")
+
+
+@pytest.mark.parametrize(("lease", "seed"), [(None, 6), (1e11, 7), (math.inf, 8)])
+def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(
+    attacked: Cluster, lease: float | None, seed: int
+) -> None:
+    # Given a message in the place of those that workers hold, which nobody renews
+    client = attacked.server.client()
+    job = make_job(seed=seed)
+    client.hset("seedsweep:unacked", "tag", json.dumps([json.loads(message(body(job), task_id=job.key)), "", QUEUE]))
+    if lease is not None:
+        client.zadd("seedsweep:unacked_index", {"tag": lease})
+    # Then it is given back after a lease, and trained
+    assert attacked.result(job.key).status == "succeeded"
+    assert_lives(attacked, seed=9)
 
 
 def test_the_message_that_all_these_vary_is_a_valid_one(attacked: Cluster) -> None:

@@ -102,6 +102,12 @@ def heartbeat(**fields: Any) -> str:
     return _wrapped(json.dumps(usual | fields).encode(), {"hostname": "stranger@host"}, delivery_info=info)
 
 
+def task_event(fields: dict[str, Any]) -> str:
+    """Return an event of a task."""
+    info = {"exchange": EVENTS, "routing_key": f"task.{fields['type'].partition('-')[2]}"}
+    return _wrapped(json.dumps(fields).encode(), {"hostname": fields["hostname"]}, delivery_info=info)
+
+
 class Exploit:
     """Would leave a file behind if anybody unpickled it."""
 

@@ -124,6 +124,10 @@ class TestOthers:
         assert read_hash(client, "c", 5, 10) == {}
         assert read_fields(client, "c", ["x"], 5) == [None]
 
+    def test_of_a_hash_no_value_whose_name_is_too_long(self, client: redis.Redis) -> None:
+        client.hset("h", mapping={"n" * 11: "long", "n": "short"})
+        assert list(scan_values(client, "h", 10)) == [b"short"]
+
     def test_every_value_of_a_large_hash(self, client: redis.Redis) -> None:
         client.hset("a", mapping={str(number): f"value {number}" for number in range(5000)})
         client.hset("a", "long", "1" * 100)

@@ -23,6 +23,9 @@ MAX_COMMAND_BYTES = 65_536
 MAX_REPLY_BYTES = 1 << 20
 MAX_EVENT_BYTES = 1 << 20
 
+#: The characters of an event's text that Flower is shown.
+MAX_SHOWN = 2000
+
 _MAX_CLOCK = 2**62
 
 
@@ -36,8 +39,14 @@ def _clamped(clock: Any) -> Any:
 Clock = Annotated[int, BeforeValidator(_clamped), Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=1e11)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-#: A traceback or a result. Flower escapes it.
-Text = Annotated[str, Field(max_length=100_000)]
+
+
+def _clipped(text: Any) -> Any:
+    return text[-MAX_SHOWN:] if isinstance(text, str) else text
+
+
+#: The end of a traceback or a result. Flower keeps those of its last 20,000 tasks, and escapes them.
+Text = Annotated[str, BeforeValidator(_clipped)]
 
 
 # The properties that kombu adds to broadcasts and replies.

@@ -40,7 +40,7 @@ from worker.messages import (
     TaskBody,
     TaskEnvelope,
 )
-from worker.redis.bounded import read_fields
+from worker.redis.bounded import read_fields, read_hash
 from worker.redis.clock import ServerClock
 from worker.text import one_line
 
@@ -48,6 +48,8 @@ logger = get_logger(__name__)
 
 #: Seconds before the next attempt to connect, after a new connection proved unusable.
 CONNECT_PAUSE = 1.0
+#: The number of held messages whose leases are checked at once.
+SOME_HELD = 16
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,20 @@ class GuardedQoS(kombu_redis.QoS):
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Return the messages whose lease has ended, by Redis's clock, to the queue."""
         self._measure()
+        self._begin_leases()
         super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _begin_leases(self) -> None:
+        """Let leases begin now of messages that have none, or one that begins in the future.
+
+        No worker leaves such a message, and nobody else would ever return it to the queue; a sweep would wait for its
+        job for ever. The messages are taken at random, a few at a time.
+        """
+        with self.channel.conn_or_acquire() as client:
+            held = read_hash(client, self.unacked_key, MAX_HELD_BYTES, SOME_HELD)
+            if tags := [tag for tag in held if tag]:
+                # LT: leases that began earlier stay.
+                client.zadd(self.unacked_index_key, dict.fromkeys(tags, self._clock.now()), lt=True)
 
     @property
     def visibility_timeout(self) -> float:

@@ -19,6 +19,9 @@ WORKERS = "seedsweep:workers"
 #: A number of processes, or that of one.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
+#: The most tasks that a worker trains at once.
+MAX_RUNNING = 1000
+
 #: A difference of times, in seconds.
 Difference = Annotated[float, Field(ge=-1e11, le=1e11)]
 
@@ -54,7 +57,7 @@ class Presence(_Pulse):
     #: When it last took a job, or could not: no process was idle, or the queue was empty.
     kept_up: Time
     #: The tasks that its processes train, each with the time of its last progress; of its begin, if nobody watches it.
-    running: dict[Text, Time]
+    running: dict[Text, Time] = Field(max_length=MAX_RUNNING)
     concurrency: Count
     #: Whether its pool runs jobs in the event loop, and thus blocks it.
     blocking: bool

@@ -112,12 +112,15 @@ def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
 
 
 def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
-    """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`."""
+    """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`.
+
+    A field whose name is longer than that is passed over.
+    """
     cursor: Any = 0
     while True:
         page: Any = next(_each(client, [name], limit, "HSCAN", cursor, "COUNT", CHUNK)) or (b"0", [])
         cursor, fields = page
-        yield from fields[1::2]
+        yield from (value for name, value in zip(fields[::2], fields[1::2], strict=True) if name)
         if int(cursor) == 0:
             return
 
