@@ -16,8 +16,8 @@ from tests.support.command_line import CommandLine
 from tests.support.sweeps import flags_of, sweep_of
 
 NAME = "other"
-#: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends. Their
-#: seeds are none of the first sweep's, so that a report of theirs is not taken for one of that.
+#: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends.
+#: Their seeds are none of the first sweep's, so that a report of theirs is not taken for one of that.
 SWEEP = sweep_of(seeds=(97, 98), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
 JOBS = frozenset(job.key for job in SWEEP.jobs(MNIST_DIGEST))
 
