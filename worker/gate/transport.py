@@ -210,9 +210,15 @@ class GuardedQoS(kombu_redis.QoS):
         """
         with self.channel.conn_or_acquire() as client:
             held = read_hash(client, self.unacked_key, MAX_HELD_BYTES, SOME_HELD)
-            if tags := [tag for tag in held if tag]:
-                # LT: leases that began earlier stay.
-                client.zadd(self.unacked_index_key, dict.fromkeys(tags, self._clock.now()), lt=True)
+            tags = [tag for tag in held if tag]
+            # LT: leases that began earlier stay. CH: usually, nothing changes.
+            if tags and client.zadd(self.unacked_index_key, dict.fromkeys(tags, self._clock.now()), lt=True, ch=True):
+                # A message that was acknowledged since it was read must not leave a lease behind.
+                still = read_fields(client, self.unacked_key, tags, MAX_HELD_BYTES)
+                # The answer ends early after many large values.
+                gone = [tag for tag, value in zip(tags, still, strict=False) if value is None]
+                if gone:
+                    client.zrem(self.unacked_index_key, *gone)
 
     @property
     def visibility_timeout(self) -> float:

@@ -125,7 +125,7 @@ def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
             return
 
 
-def read_fields(client: Redis, name: str, fields: Sequence[str], limit: int) -> list[bytes | None]:
+def read_fields(client: Redis, name: str, fields: Sequence[str | bytes], limit: int) -> list[bytes | None]:
     """Return the values of fields of a hash, as `read` does."""
     return [value for _, value in _hash(client, name, limit, 0, *fields)]
 
