@@ -17,3 +17,11 @@ class OutOfMemoryError(SeedsweepError):
 
 class TooManyAttemptsError(SeedsweepError):
     """A job hung or took its worker down, `max_attempts` times in all."""
+
+
+class TrainerUnusableError(SeedsweepError):
+    """An installed trainer cannot be imported, or breaks the protocol."""
+
+
+class TrainingFailedError(SeedsweepError):
+    """A trainer raised an exception, or returned something that the protocol does not allow."""

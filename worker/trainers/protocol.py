@@ -1,0 +1,198 @@
+"""What a trainer promises, so that its jobs are counted exactly once, resumed, and made again by anyone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+#: The largest artifact and the largest state of a checkpoint, in bytes, unless a trainer's `max_bytes` says otherwise.
+MAX_BYTES = 2**26
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+DataT = TypeVar("DataT", bound="Data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a trainer measures on its validation samples after every epoch.
+
+    Attributes:
+        name: Its name in tables and messages, such as `validation accuracy`.
+        higher_is_better: Whether the configuration with the highest mean ranks first.
+        is_share: Whether it is the share of right answers, from 0 to 1. It is shown in percent.
+    """
+
+    name: str
+    higher_is_better: bool = True
+    is_share: bool = False
+
+
+class Data(Protocol):
+    """A data set, loaded. `digest` is the SHA-256 of its content, in hexadecimal, wherever it came from."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """From where training resumes: the number of epochs that were trained, and the trainer's state after them."""
+
+    epochs: int
+    state: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training ended with.
+
+    Attributes:
+        artifact: The trained model as bytes, at most `max_bytes`; equal models give equal bytes. Never a pickle.
+        problem: Why the job counts as diverged, as one sentence; None if it succeeded.
+        correct: Where the metric is a share of right answers, whether each validation sample was answered correctly.
+    """
+
+    artifact: bytes
+    problem: str | None = None
+    correct: Sequence[bool] | None = None
+
+
+class OnEpoch(Protocol):
+    """Called after each epoch, with the metric. It may raise an exception, which the trainer must let pass."""
+
+    def __call__(
+        self, value: float, checkpoint: Callable[[], bytes] | None = None, others: Mapping[str, float] | None = None
+    ) -> None:
+        """Record an epoch.
+
+        Args:
+            value: The metric on the validation samples: a finite number.
+            checkpoint: Returns the state after this epoch, from which `train` can resume. None if it cannot, or if no
+                epoch follows.
+            others: Further metrics, by name: those that `Trainer.others` lists, and no others.
+        """
+
+
+class Trainer(ABC, Generic[OptionsT, DataT]):
+    """Trains models of one kind. It has no state: two objects of the class are alike.
+
+    Attributes:
+        name: Lower-case letters, digits and hyphens; the name of the entry point.
+        version: Raised whenever the same options, seed and data would give other bits, or an option another default.
+        Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
+        metric: What is measured.
+        exact: Whether the same job gives the same bits on every CPU. Where it does not, differences are no alarm.
+        datasets: Names that `load` takes, besides the paths of files or folders.
+        data_help: The sources that `load` takes, as the end of a sentence.
+        data: The source of the data set that is used by default.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    Options: ClassVar[type[BaseModel]]
+    metric: ClassVar[Metric]
+    exact: ClassVar[bool] = False
+    datasets: ClassVar[tuple[str, ...]] = ()
+    data_help: ClassVar[str] = "the path of a file"
+    data: ClassVar[str]
+
+    @abstractmethod
+    def load(self, source: str, cache_dir: Path) -> DataT:
+        """Load a data set: once for each worker, before it starts its processes, which share the memory.
+
+        Args:
+            source: One of `datasets`, or an absolute path.
+            cache_dir: A folder for what takes long to prepare. Others may have written to it.
+
+        Raises:
+            DatasetError: the data set is missing, damaged, or none that this trainer takes.
+        """
+
+    @abstractmethod
+    def train(
+        self, options: OptionsT, seed: int, data: DataT, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
+    ) -> Trained:
+        """Train a model. What it returns, and the metrics, depend on options, seed and data only.
+
+        It changes nothing outside: it does not seed global generators, start processes, or print.
+
+        Args:
+            options: The options.
+            seed: From 0 to 2**32 - 1.
+            data: The data set.
+            on_epoch: To be called after each of the `epochs`; fewer only if the training diverges.
+            resume_from: A checkpoint of the same job. Training goes on after it, to the same bits.
+
+        Raises:
+            WeightsError: the checkpoint is invalid. Training then starts from the first epoch.
+        """
+
+    def epochs(self, options: OptionsT) -> int:
+        """Return the number of epochs that a job trains: the option `epochs`, or 1 if there is none."""
+        return int(getattr(options, "epochs", 1))
+
+    # What follows has defaults that suit most trainers.
+
+    def prepare(self, data: DataT) -> None:
+        """Do what all jobs need, such as compiling: once for each worker, after `load`."""
+
+    def digest(self, source: str, cache_dir: Path) -> str:
+        """Return the digest of the data set that `load` would return; errors as for `load`."""
+        return self.load(source, cache_dir).digest
+
+    def check(self, values: Mapping[str, Sequence[Any]], load: Callable[[], DataT]) -> None:
+        """Reject combinations of values that `Options` allows each by itself, before a sweep begins.
+
+        Args:
+            values: All values of each option in the sweep; of a range, its ends.
+            load: Returns the data set.
+
+        Raises:
+            InvalidInputError: names the option, its value and what is allowed.
+        """
+
+    def check_artifact(self, options: OptionsT, artifact: bytes) -> None:
+        """Check an artifact that anybody may have stored, before it is kept.
+
+        Raises:
+            WeightsError: it is not one of a job with these options.
+        """
+
+    def max_bytes(self, options: OptionsT) -> int:
+        """Return the bytes that an artifact, or the state of a checkpoint, has at most."""
+        return MAX_BYTES
+
+    def others(self, options: OptionsT) -> tuple[str, ...]:
+        """Return the names of further metrics, which are kept beside the metric."""
+        return ()
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """The versions of the jobs that this version trains."""
+        return frozenset({self.version})
+
+    def version_of(self, options: OptionsT) -> int:
+        """Return the version of a job: an earlier one if the last change of the version did not touch its options."""
+        return self.version
+
+    def named(self, options: OptionsT) -> dict[str, Any]:
+        """Return the options that the job's key is made of: those that differ from their defaults, in JSON's types."""
+        return options.model_dump(mode="json", exclude_defaults=True)
+
+    def data_name(self, source: str, digest: str) -> str:
+        """Return the name of a data set in tables."""
+        return source
+
+    def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
+        """Return a name of the models in tables, and the options that it tells; an empty text if there is none.
+
+        Args:
+            common: The options that all models have in common.
+            digest: The data set.
+        """
+        return "", frozenset()

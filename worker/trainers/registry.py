@@ -1,0 +1,100 @@
+"""The trainers that are installed: entry points of the group `seedsweep.trainers`. Nothing else names code."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import BaseModel
+
+from nn.errors import InvalidInputError
+from worker.errors import TrainerUnusableError
+from worker.trainers.protocol import Metric, Trainer
+
+GROUP = "seedsweep.trainers"
+#: The trainer of the notebook's network, and of every job that names none.
+DEFAULT = "network"
+NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+
+AnyTrainer = Trainer[Any, Any]
+
+
+@functools.cache
+def _entries() -> Mapping[str, tuple[EntryPoint, ...]]:
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for each in entry_points(group=GROUP):
+        found[each.name] = (*found.get(each.name, ()), each)
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT, item[0])))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the installed trainers: `network`, then the others in alphabetical order."""
+    return tuple(_entries())
+
+
+@functools.cache
+def trainer(name: str, field: str = "trainer") -> AnyTrainer:
+    """Return an installed trainer.
+
+    Args:
+        name: Its name.
+        field: The name of the field for messages, as the user wrote it.
+
+    Raises:
+        InvalidInputError: no trainer of this name is installed.
+        TrainerUnusableError: its package cannot be imported, or is not a trainer.
+    """
+    found = _entries().get(name)
+    if found is None:
+        near = get_close_matches(name[:40], names(), cutoff=0.6)
+        question = f" (did you mean {near[0]}?)" if near else ""
+        allowed = f"the name of an installed trainer: {', '.join(names())}{question}"
+        raise InvalidInputError(field, name, allowed)
+    if len({each.value for each in found}) > 1:
+        raise TrainerUnusableError(
+            f"Two packages install a trainer {name}: {' and '.join(each.value for each in found)}"
+        )
+    try:
+        loaded = found[0].load()
+        made = loaded() if isinstance(loaded, type) else loaded
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) cannot be imported: {reason}") from None
+    problem = _problem(made, name)
+    if problem is not None:
+        raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
+    return made  # type: ignore[no-any-return]
+
+
+def _problem(made: object, name: str) -> str | None:
+    """Return why an object is not a trainer of this name, or None if it is one."""
+    if not isinstance(made, Trainer):
+        return "it is not a worker.trainers.Trainer"
+    if NAME.fullmatch(name) is None or getattr(made, "name", None) != name:
+        return f"its name is {getattr(made, 'name', None)!r}; allowed: the name of its entry point, {name!r}"
+    version = getattr(made, "version", None)
+    if type(version) is not int or not 1 <= version < 2**31:
+        return f"its version is {version!r}; allowed: an integer from 1"
+    options = getattr(made, "Options", None)
+    if not (isinstance(options, type) and issubclass(options, BaseModel)):
+        return "its Options are not a pydantic model"
+    if not options.model_config.get("frozen") or options.model_config.get("extra") != "forbid":
+        return 'its Options lack model_config = ConfigDict(frozen=True, extra="forbid")'
+    if reserved := RESERVED & options.model_fields.keys():
+        return f"its option {min(reserved)} has a name that a sweep's specification has already"
+    if not isinstance(getattr(made, "metric", None), Metric):
+        return "its metric is not a worker.trainers.Metric"
+    if not isinstance(getattr(made, "data", None), str):
+        return "it names no data set to use by default"
+    return None
+
+
+#: Words of a specification, which no option may have.
+RESERVED = frozenset({
+    "seeds", "seed", "trainer", "data", "dataset", "sampler", "samples", "sampler_seed", "sampler_batch", "set", "grid",
+    "options", "version", "job",
+})  # fmt: skip
