@@ -47,6 +47,7 @@ class Training:
     engine: str
     order_seed: int
     history: list[EpochRecord] = field(default_factory=list)
+    _right: NDArray[np.bool_] | None = None
 
     @classmethod
     def begin(
@@ -100,6 +101,7 @@ class Training:
                 raise InvalidInputError("resume_from", found, f"{array.shape}, {array.dtype}")
         self.weights = checkpoint.weights
         self.history = list(checkpoint.history)
+        self._right = None
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the training so far, for `resume`."""
@@ -124,6 +126,13 @@ class Training:
         while not self.ended:
             yield self._train_epoch(engine, samples, validation)
 
+    def correct(self, validation: Samples) -> NDArray[np.bool_]:
+        """Return whether each validation sample is classified correctly, shape (n_validation,)."""
+        if self._right is None:
+            engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
+            self._right = engine.predict(validation) == validation.labels
+        return self._right
+
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> EpochRecord:
         started = time.perf_counter()
         epoch = len(self.history) + 1
@@ -138,7 +147,8 @@ class Training:
 
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
         predictions = engine.predict(validation)
-        accuracy = float(np.mean(predictions == validation.labels))
+        self._right = predictions == validation.labels
+        accuracy = float(np.mean(self._right))
         if self.rule != "notebook":
             return accuracy, None
         from nn.notebook import notebook_accuracy

@@ -145,26 +145,32 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """Return the digest of the data set that `load` would return; errors as for `load`."""
         return self.load(source, cache_dir).digest
 
-    def check(self, values: Mapping[str, Sequence[Any]], load: Callable[[], DataT]) -> None:
+    def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], DataT]) -> None:
         """Reject combinations of values that `Options` allows each by itself, before a sweep begins.
 
         Args:
             values: All values of each option in the sweep; of a range, its ends.
+            digest: The data set.
             load: Returns the data set.
 
         Raises:
             InvalidInputError: names the option, its value and what is allowed.
         """
 
-    def check_artifact(self, options: OptionsT, artifact: bytes) -> None:
+    def check_artifact(self, options: OptionsT, digest: str, artifact: bytes) -> None:
         """Check an artifact that anybody may have stored, before it is kept.
+
+        Args:
+            options: The options.
+            digest: The data set.
+            artifact: The artifact.
 
         Raises:
             WeightsError: it is not one of a job with these options.
         """
 
-    def max_bytes(self, options: OptionsT) -> int:
-        """Return the bytes that an artifact, or the state of a checkpoint, has at most."""
+    def max_bytes(self, options: OptionsT, digest: str) -> int:
+        """Return the bytes that an artifact, or the state of a checkpoint, has at most on a data set."""
         return MAX_BYTES
 
     def others(self, options: OptionsT) -> tuple[str, ...]:

@@ -1,0 +1,216 @@
+"""The trainer of the notebook's network: the options of `nn.options.network`, the training loop of `nn.training`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nn.errors import InvalidInputError, WeightsError
+from nn.options.network import SHAPE, NetworkOptions, check_effects
+from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
+
+if TYPE_CHECKING:
+    from nn.datasets.mnist import Dataset
+    from nn.samples import Samples
+    from nn.training import Training
+    from nn.weights import Weights
+
+#: Training samples of MNIST, known without reading it.
+MNIST_SAMPLES = 59_500
+#: The options that a key always has. It has another one only where that differs from its default, so that a new option
+#: changes no key of a job that does without it.
+_ALWAYS = frozenset({
+    "learning_rate", "epochs", "hidden_layer_sizes", "rule", "loss", "dtype", "shuffle", "engine", "limit",
+})  # fmt: skip
+NOTEBOOK_ACCURACY = "notebook_accuracy"
+
+
+class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
+    """Trains the 4-layer network on MNIST, or on a data set in its format. Artifacts are safetensors (`nn.weights`).
+
+    Jobs of float64 have version 2: their initial weights were drawn through the C library's logarithm in version 1.
+    """
+
+    name = "network"
+    version = 2
+    Options = NetworkOptions
+    metric = Metric(name="validation accuracy", is_share=True)
+    exact = True
+    datasets = ("bundled", "openml")
+    data_help = "bundled, openml, or a folder with the four IDX files"
+    data = "bundled"
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """1 for float32 and 2 for float64."""
+        return frozenset({1, 2})
+
+    def version_of(self, options: NetworkOptions) -> int:
+        """Return 1 for float32, whose bits have never changed, and 2 for float64."""
+        return 2 if options.dtype == "float64" else 1
+
+    def named(self, options: NetworkOptions) -> dict[str, Any]:
+        """Return the options that a key has always had, and those that differ from their defaults."""
+        fields = options.model_dump(mode="json")
+        defaults = {name: info.default for name, info in NetworkOptions.model_fields.items()}
+        return {name: value for name, value in fields.items() if name in _ALWAYS or value != defaults[name]}
+
+    def others(self, options: NetworkOptions) -> tuple[str, ...]:
+        """Return the accuracy that the notebook would have printed, for its rule."""
+        return (NOTEBOOK_ACCURACY,) if options.rule == "notebook" else ()
+
+    def load(self, source: str, cache_dir: Path) -> Dataset:
+        """Load MNIST or a folder of its format, as `nn.datasets.mnist.load_mnist` does."""
+        from nn.datasets.mnist import load_mnist
+
+        return load_mnist(source, cache_dir=cache_dir)
+
+    def digest(self, source: str, cache_dir: Path) -> str:
+        """Return the data set's digest, without reading the data if it is known."""
+        from nn.datasets.mnist import dataset_digest
+
+        return dataset_digest(source, cache_dir=cache_dir)
+
+    def prepare(self, data: Dataset) -> None:
+        """Compile, or load from numba's cache, the machine code that a job with the default options runs."""
+        from nn.kernel.engine import warm_up
+
+        options = NetworkOptions(learning_rate=0.01)
+        warm_up(_layers(options, data), dtype=options.dtype, objective=options.loss)
+
+    def train(
+        self,
+        options: NetworkOptions,
+        seed: int,
+        data: Dataset,
+        *,
+        on_epoch: OnEpoch,
+        resume_from: Checkpoint | None = None,
+    ) -> Trained:
+        """Train the network. The weights depend on options, seed and data only, whether or not it was interrupted."""
+        from nn.training import Training
+        from nn.weights import to_safetensors
+
+        others = self.others(options)
+        arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit"})
+        training = Training.begin(_layers(options, data), seed, **arguments)
+        if resume_from is not None:
+            _resume(training, resume_from)
+        for record in training.run(data.train.first(options.limit), data.validation):
+            accuracy = float(record.validation_accuracy or 0.0)
+            checkpoint = None if training.ended else lambda: to_safetensors(training.weights)
+            on_epoch(accuracy, checkpoint, {name: float(getattr(record, name)) for name in others})
+        correct = training.correct(data.validation)
+        problem = _problem(options, training, float(correct.mean()), data.validation)
+        return Trained(artifact=to_safetensors(training.weights), problem=problem, correct=correct.tolist())
+
+    def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], Dataset]) -> None:
+        """Reject options without effect, and a limit that leaves no sample out, which would be a second name for none.
+
+        Raises:
+            InvalidInputError: names the option.
+        """
+        check_effects(values)
+        limits = [limit for limit in values["limit"] if limit is not None]
+        if not limits:
+            return
+        samples = MNIST_SAMPLES if _is_mnist(digest) else len(load().train)
+        if (limit := max(limits)) >= samples:
+            allowed = f"less than {samples}, the number of training samples in the data set (or none, for all of them)"
+            raise InvalidInputError("limit", limit, allowed)
+
+    def check_artifact(self, options: NetworkOptions, digest: str, artifact: bytes) -> None:
+        """Check that an artifact is a network with the layers, the dtype and the biases of the options."""
+        from nn.datasets.mnist import MNIST_FEATURES
+
+        read_weights(options, artifact, MNIST_FEATURES if _is_mnist(digest) else None)
+
+    def max_bytes(self, options: NetworkOptions, digest: str) -> int:
+        """Return the bytes of the largest network with these options: for images of any size, unless it is MNIST."""
+        from nn.datasets.idx import MAX_SIDE, N_CLASSES
+        from nn.datasets.mnist import MNIST_FEATURES
+        from nn.weights import max_blob_bytes
+
+        n_features = MNIST_FEATURES if _is_mnist(digest) else MAX_SIDE**2
+        return max_blob_bytes(options.layers(n_features, N_CLASSES), options.dtype)
+
+    def data_name(self, source: str, digest: str) -> str:
+        """Return `MNIST` for it, and the source for another data set."""
+        return "MNIST" if _is_mnist(digest) else source
+
+    def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
+        """Return the widths of the layers, `network 784-128-64-10`, if all networks have the same."""
+        from nn.datasets.idx import N_CLASSES
+        from nn.datasets.mnist import MNIST_FEATURES
+
+        if not _is_mnist(digest) or not common.keys() >= SHAPE:
+            return "", frozenset()
+        layers = NetworkOptions.model_construct(**common).layers(MNIST_FEATURES, N_CLASSES)
+        return f"network {'-'.join(map(str, layers))}", SHAPE
+
+
+def _is_mnist(digest: str) -> bool:
+    from nn.datasets.mnist import MNIST_DIGEST
+
+    return digest == MNIST_DIGEST
+
+
+def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = None) -> Weights:
+    """Read the weights of a network with these options from untrusted bytes.
+
+    Args:
+        options: The options.
+        blob: The bytes, as safetensors.
+        n_features: The features of a sample; None for any number.
+
+    Raises:
+        WeightsError: they are not such a network.
+    """
+    from nn.datasets.idx import N_CLASSES
+    from nn.weights import from_safetensors, misfit
+
+    weights = from_safetensors(blob)
+    difference = misfit(weights, (n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype, biases=options.biases)
+    if difference is not None:
+        raise WeightsError(f"the weights have {difference}")
+    return weights
+
+
+def _layers(options: NetworkOptions, data: Dataset) -> Any:
+    """Return the widths of the network's layers."""
+    return options.layers(data.train.n_features, data.n_classes)
+
+
+def _resume(training: Training, checkpoint: Checkpoint) -> None:
+    from nn.checkpoint import Checkpoint as State
+    from nn.checkpoint import EpochRecord
+    from nn.weights import from_safetensors
+
+    weights = from_safetensors(checkpoint.state)
+    if not weights.is_finite:
+        # Training ends with the epoch in which a weight becomes so.
+        raise WeightsError("the checkpoint has a weight that is infinite or not a number")
+    # The records before are the worker's; here, only their number matters.
+    history = tuple(EpochRecord(number + 1, 0.0) for number in range(checkpoint.epochs))
+    try:
+        training.resume(State(weights, history))
+    except InvalidInputError as error:
+        raise WeightsError(f"the checkpoint belongs to another job: {error}") from None
+
+
+def _problem(options: NetworkOptions, training: Training, accuracy: float, validation: Samples) -> str | None:
+    import numpy as np
+
+    if training.diverged:
+        return "diverged: a weight is infinite or not a number"
+    if options.rule == "notebook":
+        # The notebook's rule cannot learn, so an accuracy at chance level is expected.
+        return None
+    chance = np.bincount(validation.labels).max() / len(validation)
+    if accuracy <= chance:
+        return (
+            f"stuck at chance: the validation accuracy of {100 * accuracy:.2f} % is no better than always naming the "
+            f"most common class ({100 * chance:.2f} %)"
+        )
+    return None
