@@ -81,11 +81,14 @@ class OnEpoch(Protocol):
 class Trainer(ABC, Generic[OptionsT, DataT]):
     """Trains models of one kind. It has no state: two objects of the class are alike.
 
+    Whoever reads options asks `options_for` for their model, and whoever shows a metric asks `metric_of`; `Options` and
+    `metric` are the answers of a trainer that has one of each.
+
     Attributes:
         name: Lower-case letters, digits and hyphens; the name of the entry point.
         version: Raised whenever the same options, seed and data would give other bits, or an option another default.
         Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
-        metric: What is measured.
+        metric: What is measured, unless `metric_of` says otherwise.
         exact: Whether the same job gives the same bits on every CPU. Where it does not, differences are no alarm.
         datasets: Names that `load` takes, besides the paths of files or folders.
         data_help: The sources that `load` takes, as the end of a sentence.
@@ -131,6 +134,28 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         Raises:
             WeightsError: the checkpoint is invalid. Training then starts from the first epoch.
         """
+
+    def options_for(self, given: Mapping[str, Any]) -> type[BaseModel]:
+        """Return the model of the options that go together with some values: `Options`, unless overridden.
+
+        A trainer whose options depend on the value of another one, as an estimator's parameters do on its class,
+        returns a model with further fields. These have defaults; the fields of `Options` are in every model, with the
+        same types and defaults. A sweep is read by the model for the values that all its jobs have in common, and
+        therefore varies further fields only where the value that they depend on is the same in all jobs; a job is read
+        by the model for all its options, which has every field that the sweep's model has.
+
+        Args:
+            given: Options by name, as text or in JSON's types, some or all or none of them. Whatever anybody may send:
+                what does not matter for the fields, or is invalid, is ignored, and left to the model to reject.
+
+        Returns:
+            A frozen model that forbids unknown fields; for equal values the same class.
+        """
+        return self.Options
+
+    def metric_of(self, options: OptionsT) -> Metric:
+        """Return what is measured of a job: the same for all jobs that `check` lets into one sweep."""
+        return self.metric
 
     def epochs(self, options: OptionsT) -> int:
         """Return the number of epochs that a job trains: the option `epochs`, or 1 if there is none."""
