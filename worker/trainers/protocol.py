@@ -145,11 +145,14 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         by the model for all its options, which has every field that the sweep's model has.
 
         Args:
-            given: Options by name, as text or in JSON's types, some or all or none of them. Whatever anybody may send:
-                what does not matter for the fields, or is invalid, is ignored, and left to the model to reject.
+            given: Options by name, as text or in JSON's types, some or all or none of them: whatever anybody may send.
+                What the fields do not depend on is left to the model to reject.
 
         Returns:
             A frozen model that forbids unknown fields; for equal values the same class.
+
+        Raises:
+            InvalidInputError: a value that the fields depend on is invalid.
         """
         return self.Options
 
