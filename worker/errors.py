@@ -25,3 +25,15 @@ class TrainerUnusableError(SeedsweepError):
 
 class TrainingFailedError(SeedsweepError):
     """A trainer raised an exception, or returned something that the protocol does not allow."""
+
+
+class TrainerCheckError(SeedsweepError):
+    """A trainer breaks a promise. `check` is the name of the check that failed (`worker.trainers.checks`)."""
+
+    def __init__(self, check: str, problem: str) -> None:
+        super().__init__(check, problem)
+        self.check = check
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.problem}"

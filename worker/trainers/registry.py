@@ -64,13 +64,13 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"[:300]
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) cannot be imported: {reason}") from None
-    problem = _problem(made, name)
+    problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
     return made  # type: ignore[no-any-return]
 
 
-def _problem(made: object, name: str) -> str | None:
+def problem_of(made: object, name: str) -> str | None:
     """Return why an object is not a trainer of this name, or None if it is one."""
     if not isinstance(made, Trainer):
         return "it is not a worker.trainers.Trainer"

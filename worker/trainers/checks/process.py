@@ -1,0 +1,96 @@
+"""The program that trains in another process: `python -m worker.trainers.checks.process REQUEST REPORT`.
+
+Both are files of JSON. The process is new, so that it shows what an import loads, and what training leaves behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib
+import json
+import os
+import random
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from worker.trainers.checks.case import Broken, Case, Recorded
+from worker.trainers.protocol import Checkpoint
+
+#: What takes long to import.
+HEAVY = ("numpy", "scipy", "sklearn", "pandas", "torch", "jax", "tensorflow", "numba", "matplotlib")
+
+
+def main(request: Path, report: Path) -> None:
+    """Train the jobs of a request, and write the report."""
+    asked = json.loads(request.read_text())
+    warnings.simplefilter("ignore")
+    made = _attribute(importlib.import_module(asked["module"]), asked["class"])()
+    heavy = [name for name in HEAVY if name in sys.modules]
+    case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
+    try:
+        told = _train(case, asked)
+    except Broken as error:
+        told = {"broken": str(error)}
+    report.write_text(json.dumps({"heavy": heavy} | told))
+
+
+def _attribute(module: object, path: str) -> Any:
+    found = module
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
+    # Loading may start what lives as long as the worker; what training starts must end with it.
+    _ = case.data
+    before, threads, children = _surroundings(), set(threading.enumerate()), _has_children()
+    facts: list[dict[str, Any]] = []
+    resumed: list[dict[str, Any] | None] = []
+    for options, state in zip(case.options, asked["states"], strict=True):
+        facts.append(case.train(options, case.seeds[0]).facts())
+        if state is not None:
+            checkpoint = Checkpoint(state["epochs"], base64.b64decode(state["state"]))
+            recorded: Recorded = case.train(options, case.seeds[0], resume_from=checkpoint)
+            resumed.append(recorded.facts())
+        else:
+            resumed.append(None)
+    after = _surroundings()
+    return {
+        "facts": facts,
+        "resumed": resumed,
+        "changed": [name for name in before if before[name] != after[name]],
+        "threads": [each.name for each in threading.enumerate() if each not in threads],
+        "children": not children and _has_children(),
+    }
+
+
+def _surroundings() -> dict[str, str]:
+    """Return what training must leave as it is, as texts."""
+    import numpy as np
+
+    state = np.random.get_state(legacy=False)
+    return {
+        "the state of random": repr(random.getstate()),
+        "the state of numpy.random": repr(
+            (state["bit_generator"], state["state"]["key"].tolist(), state["state"]["pos"])
+        ),
+        "NumPy's handling of floating-point errors": repr(np.geterr()),
+        "the environment variables": repr(sorted(os.environ.items())),
+        "the working folder": str(Path.cwd()),
+    }
+
+
+def _has_children() -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
