@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nn.errors import InvalidInputError
+from worker.trainers.checks.arrays import arrays_of
 from worker.trainers.protocol import Checkpoint, Metric, Trained, Trainer
 
 AnyTrainer = Trainer[Any, Any]
@@ -97,7 +98,15 @@ class Case:
         with one_thread():
             data = self.trainer.load(self.source, self.cache_dir)
             self.trainer.prepare(data)
+        self.memory["arrays"] = arrays_of(data)
         return data
+
+    @property
+    def loaded_arrays(self) -> Mapping[str, str]:
+        """The SHA-256 of each array of the data set before anything was trained on it."""
+        _ = self.data
+        arrays: Mapping[str, str] = self.memory["arrays"]
+        return arrays
 
     @cached_property
     def memory(self) -> dict[Any, Any]:

@@ -17,7 +17,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from worker.trainers.checks.case import Broken, Case, Recorded
+from pydantic import BaseModel
+
+from worker.trainers.checks.case import Broken, Case
 from worker.trainers.protocol import Checkpoint
 
 #: What takes long to import.
@@ -49,16 +51,9 @@ def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
     # Loading may start what lives as long as the worker; what training starts must end with it.
     _ = case.data
     before, threads, children = _surroundings(), set(threading.enumerate()), _has_children()
-    facts: list[dict[str, Any]] = []
-    resumed: list[dict[str, Any] | None] = []
-    for options, state in zip(case.options, asked["states"], strict=True):
-        facts.append(case.train(options, case.seeds[0]).facts())
-        if state is not None:
-            checkpoint = Checkpoint(state["epochs"], base64.b64decode(state["state"]))
-            recorded: Recorded = case.train(options, case.seeds[0], resume_from=checkpoint)
-            resumed.append(recorded.facts())
-        else:
-            resumed.append(None)
+    # First, so that nothing of a straight training is in memory.
+    resumed = [_resume(case, options, state) for options, state in zip(case.options, asked["states"], strict=True)]
+    facts = [recorded.facts() for _, recorded in case.jobs()]
     after = _surroundings()
     return {
         "facts": facts,
@@ -67,6 +62,13 @@ def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
         "threads": [each.name for each in threading.enumerate() if each not in threads],
         "children": not children and _has_children(),
     }
+
+
+def _resume(case: Case, options: BaseModel, state: dict[str, Any] | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    checkpoint = Checkpoint(state["epochs"], base64.b64decode(state["state"]))
+    return case.train(options, case.seeds[0], resume_from=checkpoint).facts()
 
 
 def _surroundings() -> dict[str, str]:
