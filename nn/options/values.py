@@ -65,9 +65,12 @@ def _typed(annotation: Any, value: object) -> object:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _typed(arguments[0], value)
-    if origin in (Union, UnionType) and NoneType in arguments:
-        inner = next(each for each in arguments if each is not NoneType)
-        return None if value in (None, "none") else _typed(inner, value)
+    if origin in (Union, UnionType):
+        if NoneType in arguments and value in (None, "none"):
+            return None
+        # Text is read by the first type that it has the form of.
+        read = (_typed(each, value) for each in arguments if each is not NoneType)
+        return next((each for each in read if each is not value), value)
     if origin is tuple:
         items = parts(value, len(arguments))
         return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items

@@ -1,0 +1,117 @@
+"""The estimators: scikit-learn's own list of classifiers and regressors, without those that need another estimator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from nn.errors import InvalidInputError
+
+Kind = Literal["classifier", "regressor"]
+
+#: Parameters that do not choose a model: what our trainer sets, what is about speed or memory, what would print.
+_NOT_OPTIONS = frozenset({
+    "random_state", "n_jobs", "verbose", "verbose_interval", "warm_start", "copy", "copy_X", "copy_X_train",
+    "cache_size", "store_cv_results",
+})  # fmt: skip
+#: Parameters of the estimator's own loop over epochs, for an estimator that is trained by our loop instead.
+_OF_THE_LOOP = frozenset({
+    "max_iter", "tol", "early_stopping", "validation_fraction", "n_iter_no_change", "shuffle", "max_fun",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A class of scikit-learn's list.
+
+    Attributes:
+        name: Its name.
+        cls: The class.
+        kind: Whether it learns classes or numbers.
+        defaults: Its parameters and their defaults.
+        in_epochs: Whether its own `fit` passes over the samples several times, and `partial_fit` does so once: it is
+            trained epoch by epoch. (Naive Bayes has `partial_fit` only for samples that come later; another pass would
+            count them twice.)
+        is_random: Whether the seed is given to it.
+    """
+
+    name: str
+    cls: type[Any]
+    kind: Kind
+    defaults: Mapping[str, Any]
+    in_epochs: bool
+    is_random: bool
+
+    @property
+    def constraints(self) -> Mapping[str, Any]:
+        """What scikit-learn allows as a value of each parameter that can be an option."""
+        left_out = _NOT_OPTIONS | _OF_THE_LOOP if self.in_epochs else _NOT_OPTIONS
+        found = self.cls._parameter_constraints
+        return {name: found[name] for name in sorted(self.defaults) if name in found and name not in left_out}
+
+    def make(self, parameters: Mapping[str, Any], seed: int) -> Any:
+        """Return a new estimator of the class.
+
+        Args:
+            parameters: The parameters that differ from their defaults.
+            seed: Its `random_state`, if it has one.
+        """
+        own: dict[str, Any] = {"random_state": seed} if self.is_random else {}
+        if self.in_epochs and "shuffle" in self.defaults:
+            own["shuffle"] = False  # the order is ours
+        return self.cls(**parameters, **own)
+
+
+@functools.cache
+def estimators() -> Mapping[str, Estimator]:
+    """Return scikit-learn's classifiers and regressors by name, without those that need another estimator."""
+    from sklearn.utils import all_estimators
+
+    found: dict[str, Estimator] = {}
+    for kind in ("classifier", "regressor"):
+        for name, cls in all_estimators(type_filter=kind):
+            defaults = _defaults(cls)
+            if defaults is not None:
+                in_epochs = hasattr(cls, "partial_fit") and "max_iter" in defaults
+                found[name] = Estimator(name, cls, kind, defaults, in_epochs, "random_state" in defaults)
+    return found
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any] | None:
+    """Return the defaults of a class's parameters; None if it cannot be made and fitted with the defaults alone."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    if any(each.default is inspect.Parameter.empty for each in parameters):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            cls()._validate_params()
+        except ValueError:
+            return None
+    return {each.name: each.default for each in parameters}
+
+
+def estimator(name: str) -> Estimator:
+    """Return an estimator by its name. A name is looked up in the list; it reaches nothing that imports or evaluates.
+
+    Raises:
+        InvalidInputError: scikit-learn has no such classifier or regressor.
+    """
+    found = estimators().get(name)
+    if found is None:
+        lower = {each.lower(): each for each in estimators()}
+        near = get_close_matches(name[:60].lower(), lower, n=1, cutoff=0.6)
+        question = f" (did you mean {lower[near[0]]}?)" if near else ""
+        raise InvalidInputError("estimator", name, f"{ALLOWED}{question}")
+    return found
+
+
+#: The names that are allowed, as the end of a sentence.
+ALLOWED = (
+    "the class name of a classifier or regressor of scikit-learn that needs no other estimator, such as SGDClassifier"
+)

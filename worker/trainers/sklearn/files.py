@@ -1,0 +1,277 @@
+"""Tables in files: CSV, Parquet and `.npz`. Whatever is no number is refused, and nothing in a file is executed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from nn.errors import DatasetError
+from nn.files import open_regular
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: The largest file that is read, in bytes, and the most values that it may hold.
+MAX_FILE_BYTES = 2**30
+MAX_VALUES = 2**27
+#: The most columns of a table, and the most characters of a name or of a class.
+MAX_COLUMNS = 2**14
+MAX_NAME = 200
+SUFFIXES = (".csv", ".parquet", ".npz")
+#: Words for a missing value, besides no text at all.
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds.
+
+    Attributes:
+        features: float64, shape (n, n_features); finite.
+        target: shape (n,): int64, finite float64, or texts.
+    """
+
+    features: NDArray[np.float64]
+    target: NDArray[Any]
+
+
+def read_table(path: Path, target: str) -> Table:
+    """Read a file.
+
+    Args:
+        path: A file whose name ends in one of `SUFFIXES`.
+        target: The column to be predicted; in a `.npz` file, the array.
+
+    Raises:
+        DatasetError: the file cannot be read, is too large, lacks the target, or holds what is no number.
+    """
+    readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
+    try:
+        with open_regular(path, MAX_FILE_BYTES) as file:
+            return readers[path.suffix.lower()](path.name, file, target)
+    except OSError as error:
+        raise DatasetError(f"the data set {str(path)!r} cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise DatasetError(f"the data set {str(path)!r} needs more memory than there is") from None
+
+
+# CSV
+
+
+def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
+    """Read a table whose first line names the columns, separated by commas, in UTF-8."""
+    try:
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+        columns = [each.strip() for each in next(rows, [])]
+        position = _position(name, columns, target)
+        features, texts = array("d"), list[str]()
+        for row in _checked(name, rows, len(columns)):
+            texts.append(row.pop(position).strip())
+            try:
+                features.extend(map(_number, row))
+            except ValueError:
+                names = [*columns[:position], *columns[position + 1 :]]
+                raise _no_number(name, names, row, len(texts)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{name} is not CSV in UTF-8: {error}"[:300]) from None
+    import numpy as np
+
+    return Table(np.array(features).reshape(len(texts), len(columns) - 1), _target(name, texts))
+
+
+def _checked(name: str, rows: Iterator[list[str]], n_columns: int) -> Iterator[list[str]]:
+    values = 0
+    for number, row in enumerate((row for row in rows if row), 1):
+        values += n_columns
+        if values > MAX_VALUES:
+            raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most so many")
+        if len(row) != n_columns:
+            raise DatasetError(
+                f"row {number} of {name} has {len(row)} values; expected {n_columns}, as in its first line"
+            )
+        yield row
+
+
+def _position(name: str, columns: list[str], target: str) -> int:
+    if not 2 <= len(columns) <= MAX_COLUMNS:
+        raise DatasetError(f"{name} has {len(columns)} columns; allowed: from 2 to {MAX_COLUMNS}")
+    repeated = (
+        next((each for each in columns if columns.count(each) > 1), None) if len(set(columns)) < len(columns) else None
+    )
+    if repeated is not None:
+        raise DatasetError(f"{name} has two columns {_shown(repeated)}; expected a first line of different names")
+    return _found(name, columns, target)
+
+
+def _found(name: str, names: list[str], target: str) -> int:
+    if target not in names:
+        listed = ", ".join(map(_shown, names[:20])) + (", ..." if len(names) > 20 else "")
+        raise DatasetError(f"{name} has no {_shown(target)}; allowed as the target: {listed}")
+    return names.index(target)
+
+
+def _number(text: str) -> float:
+    """Return a finite number; `float` would also read `1_0`."""
+    value = float(text)
+    if "_" in text or not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _no_number(name: str, columns: list[str], row: list[str], number: int) -> DatasetError:
+    for column, text in zip(columns, row, strict=True):
+        try:
+            _number(text)
+        except ValueError:
+            where = f"column {_shown(column)}, row {number} of {name}"
+            if text.strip().lower() in _MISSING:
+                return _missing(where)
+            return DatasetError(f"{where} is {_shown(text)}; allowed: finite numbers in every column but the target")
+    raise AssertionError(row)
+
+
+def _missing(where: str) -> DatasetError:
+    return DatasetError(f"{where} has no value; fill or remove missing values first")
+
+
+def _target(name: str, texts: list[str]) -> NDArray[Any]:
+    """Return integers if all texts are, else numbers if all texts are, else the texts."""
+    import numpy as np
+
+    for number, text in enumerate(texts, 1):
+        if text.lower() in _MISSING:
+            raise _missing(f"the target in row {number} of {name}")
+        if len(text) > MAX_NAME:
+            raise DatasetError(f"the target in row {number} of {name} has {len(text)} characters; allowed: {MAX_NAME}")
+    try:
+        numbers = np.array([_number(text) for text in texts], np.float64)
+    except ValueError:
+        return np.array(texts)
+    return integers(numbers)
+
+
+def integers(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return int64 if all numbers are integers that it holds exactly; else the numbers."""
+    import numpy as np
+
+    if np.all(numbers == np.rint(numbers)) and np.all(np.abs(numbers) < 2.0**53):
+        return numbers.astype(np.int64)
+    return numbers
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+# Parquet
+
+
+def _read_parquet(name: str, file: BinaryIO, target: str) -> Table:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise DatasetError("reading Parquet needs pyarrow; install it with: pip install pyarrow") from None
+    try:
+        content = ParquetFile(file)
+        columns = list(content.schema_arrow.names)
+        position = _position(name, columns, target)
+        if (values := content.metadata.num_rows * len(columns)) > MAX_VALUES:
+            raise DatasetError(f"{name} has {values} values; allowed: at most {MAX_VALUES}")
+        table = content.read()
+    except (ArrowException, OSError) as error:
+        raise DatasetError(f"{name} is not intact Parquet: {error}"[:300]) from None
+    arrays = [_arrow(f"column {_shown(column)} of {name}", table[column], column == target) for column in columns]
+    found = arrays.pop(position)
+    import numpy as np
+
+    return Table(np.column_stack(arrays), _target(name, found) if isinstance(found, list) else integers(found))
+
+
+def _arrow(where: str, column: Any, is_target: bool) -> Any:
+    """Return float64, or, of a target, a list of texts."""
+    from pyarrow import types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if column.null_count:
+        raise _missing(where)
+    if is_target and (types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)):
+        return [str(each) for each in column.to_pylist()]
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        raise DatasetError(f"{where} has the type {kind}; allowed: numbers in every column but the target")
+    return finite(where, column.to_numpy())
+
+
+# .npz
+
+
+def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
+    """Read the array `X`, shape (n, ...), and the target, shape (n,), of a file of `numpy.savez`; never a pickle."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [each.removesuffix(".npy") for each in archive.namelist()]
+            if "X" not in names:
+                raise DatasetError(f"{name} has no array X, which holds the features")
+            _found(name, [each for each in names if each != "X"], target)
+            features, labels = (_read_array(name, archive, each) for each in ("X", target))
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, SyntaxError) as error:
+        raise DatasetError(f"{name} is not an intact .npz file: {error}"[:300]) from None
+    if features.ndim < 2 or labels.shape != features.shape[:1]:
+        raise DatasetError(
+            f"{name} has X of shape {features.shape} and {target} of shape {labels.shape}; "
+            "expected (n, n_features) and (n,)"
+        )
+    features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
+    if labels.dtype.kind in "US":
+        return Table(features, _target(name, [str(each) for each in labels.astype(str).tolist()]))
+    return Table(features, integers(finite(f"{target} of {name}", labels)))
+
+
+def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any]:
+    """Read an array whose bytes are as many as its header says; `np.load` would allocate what the header says."""
+    import numpy as np
+    from numpy.lib import format as npy
+
+    info = archive.getinfo(f"{member}.npy")
+    if info.file_size > 8 * MAX_VALUES:
+        raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {8 * MAX_VALUES}")
+    with archive.open(info) as file:
+        version = npy.read_magic(file)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+        if read is None:
+            raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0) and (2, 0)")
+        shape, is_fortran, dtype = read(file)
+        if dtype.kind not in "biufUS" or dtype.itemsize == 0:
+            raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: numbers")
+        content = file.read()
+    if math.prod(shape) * dtype.itemsize != len(content) or min(shape, default=0) < 0:
+        raise DatasetError(f"{member} of {name} is damaged: its header says {shape}, which its bytes are not")
+    if math.prod(shape) > MAX_VALUES:
+        raise DatasetError(f"{member} of {name} has {math.prod(shape)} values; allowed: at most {MAX_VALUES}")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def finite(where: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return numbers as float64.
+
+    Raises:
+        DatasetError: a value is missing, infinite, or no number.
+    """
+    import numpy as np
+
+    if values.dtype.kind not in "biuf":
+        raise DatasetError(f"{where} has the type {values.dtype}; allowed: numbers")
+    converted = np.ascontiguousarray(values, np.float64)
+    if np.isnan(converted).any():
+        raise _missing(where)
+    if not np.isfinite(converted).all():
+        raise DatasetError(f"{where} has an infinite value; allowed: finite numbers")
+    return converted

@@ -1,0 +1,205 @@
+"""Fits an estimator: epoch by epoch where it trains in passes, at once otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.errors import InvalidInputError, WeightsError
+from worker.trainers.protocol import MAX_BYTES, Checkpoint, OnEpoch, Trained
+from worker.trainers.sklearn import state
+from worker.trainers.sklearn.estimators import Estimator, Kind, estimators
+from worker.trainers.sklearn.sources import SklearnData
+
+#: What scikit-learn says when numbers left the range of floating point. The data set has finite numbers only.
+_DIVERGED = re.compile(r"overflow|non-finite|infinity|\bNaNs?\b", re.IGNORECASE)
+#: The attributes of an estimator that cannot be infinite or NaN in a model of any use.
+_COEFFICIENTS = ("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_")
+MEAN_SQUARED_ERROR = "mean_squared_error"
+
+
+class Divergence(Exception):  # noqa: N818 - an end of training, not an error
+    """Training left the range of floating point.
+
+    Args:
+        what: What is infinite or NaN.
+    """
+
+
+class Fitting:
+    """One job in training.
+
+    Args:
+        found: The estimator.
+        parameters: Its parameters that differ from their defaults.
+        seed: The seed: the estimator's `random_state`, and what the order of the samples is drawn from.
+        data: The data set.
+        standardize: Whether features are scaled.
+    """
+
+    def __init__(
+        self, found: Estimator, parameters: Mapping[str, Any], seed: int, data: SklearnData, *, standardize: bool
+    ) -> None:
+        self.kind: Kind = found.kind
+        self.x_train, self.x_validation = data.samples(standardize)
+        self.y_train, self.y_validation = data.targets(found.kind)
+        self.in_epochs = found.in_epochs
+        self._seed = seed
+        self._more: dict[str, Any] = {"classes": np.arange(len(data.classes))} if found.kind == "classifier" else {}
+        with alone(self._seed):
+            self.estimator = found.make(parameters, seed)
+
+    def train(self, epoch: int) -> None:
+        """Train one epoch: the whole training, or one pass over the samples.
+
+        The order of the samples depends on the seed and the epoch only, so that resuming needs no generator's state.
+
+        Raises:
+            Divergence: a number became infinite or NaN.
+        """
+        with alone(self._seed), diverging():
+            if not self.in_epochs:
+                self.estimator.fit(self.x_train, self.y_train)
+            else:
+                order = np.random.default_rng([self._seed, epoch]).permutation(len(self.x_train))
+                self.estimator.partial_fit(self.x_train[order], self.y_train[order], **self._more)
+        if not all(np.isfinite(each).all() for each in self._coefficients()):
+            raise Divergence("a coefficient")
+
+    def _coefficients(self) -> Iterator[NDArray[Any]]:
+        for name in _COEFFICIENTS:
+            found = vars(self.estimator).get(name)
+            for each in found if isinstance(found, list) else [found]:
+                if isinstance(each, np.ndarray) and each.dtype.kind == "f":
+                    yield each
+
+    def predict(self) -> NDArray[Any]:
+        """Return the predictions for the validation samples, shape (n_validation,).
+
+        Raises:
+            Divergence: a prediction is infinite or NaN.
+        """
+        with alone(self._seed), diverging():
+            predicted: NDArray[Any] = np.asarray(self.estimator.predict(self.x_validation)).reshape(-1)
+        if predicted.shape != self.y_validation.shape:
+            raise InvalidInputError("estimator", type(self.estimator).__name__, "one that predicts a value a sample")
+        if not np.isfinite(predicted).all():
+            raise Divergence("a prediction")
+        return predicted
+
+    def score(self, predicted: NDArray[Any]) -> tuple[float, dict[str, float]]:
+        """Return the metric and the further metrics of some predictions: accuracy, or R2 and mean squared error.
+
+        Raises:
+            Divergence: one is infinite or NaN.
+        """
+        if self.kind == "classifier":
+            return float(np.mean(predicted == self.y_validation)), {}
+        from sklearn.metrics import mean_squared_error, r2_score
+
+        with np.errstate(all="ignore"):
+            r2, error = (float(each(self.y_validation, predicted)) for each in (r2_score, mean_squared_error))
+        if not (np.isfinite(r2) and np.isfinite(error)):
+            raise Divergence("a metric")
+        return r2, {MEAN_SQUARED_ERROR: error}
+
+    def resume(self, checkpoint: bytes) -> None:
+        """Continue from a checkpoint of the same job.
+
+        Raises:
+            WeightsError: it is not one.
+        """
+        few = np.arange(min(len(self.x_train), 16))
+        with alone(self._seed):
+            self.estimator.partial_fit(self.x_train[few], self.y_train[few], **self._more)
+        state.resume(self.estimator, checkpoint)
+
+
+def fit(
+    fitting: Fitting, epochs: int, about: Mapping[str, Any], on_epoch: OnEpoch, begin: Checkpoint | None
+) -> Trained:
+    """Train all epochs.
+
+    Args:
+        fitting: The job.
+        epochs: The number of epochs.
+        about: What the artifact says about itself.
+        on_epoch: Called after each epoch.
+        begin: A checkpoint to begin after.
+
+    Raises:
+        WeightsError: the checkpoint is invalid.
+        InvalidInputError: the fitted estimator is too large to be kept.
+    """
+    done = 0
+    if begin is not None:
+        if not fitting.in_epochs or not 0 < begin.epochs < epochs:
+            raise WeightsError(f"the checkpoint belongs to another job: it is one after {begin.epochs} epochs")
+        fitting.resume(begin.state)
+        done = begin.epochs
+    problem, predicted = None, None
+    try:
+        for epoch in range(done, epochs):
+            fitting.train(epoch)
+            predicted = fitting.predict()
+            value, others = fitting.score(predicted)
+            is_last = epoch + 1 == epochs
+            resumable = fitting.in_epochs and not is_last
+            on_epoch(value, (lambda: state.to_checkpoint(fitting.estimator)) if resumable else None, others)
+    except Divergence as end:
+        problem, predicted = f"diverged: {end} is infinite or not a number", None
+    artifact = state.to_artifact(fitting.estimator, about, fitting.x_train)
+    if len(artifact) > MAX_BYTES:
+        name = type(fitting.estimator).__name__
+        raise InvalidInputError(
+            "estimator", name, f"one that is fitted to at most {MAX_BYTES} bytes; this one has {len(artifact)}"
+        )
+    correct = None
+    if fitting.kind == "classifier" and predicted is not None:
+        correct = np.equal(predicted, fitting.y_validation).tolist()
+    return Trained(artifact=artifact, problem=problem, correct=correct)
+
+
+@contextlib.contextmanager
+def diverging() -> Iterator[None]:
+    """Turn what scikit-learn raises when numbers overflow into `Divergence`."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ValueError, OverflowError) as error:
+        if _DIVERGED.search(str(error)) is None:
+            raise
+        raise Divergence("a number") from None
+
+
+@contextlib.contextmanager
+def alone(seed: int) -> Iterator[None]:
+    """Let scikit-learn warn nobody, take one thread, and leave NumPy's global generator as it was.
+
+    The number of threads can change the last bits. An estimator without `random_state` may draw from the global
+    generator, as `SVR` does, and then draws what the seed gives.
+    """
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        with warnings.catch_warnings(), _threads().limit(limits=1):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(before)
+
+
+@functools.cache
+def _threads() -> Any:
+    """Return the libraries with threads that this process has loaded: after scikit-learn's estimators, all of them."""
+    from threadpoolctl import ThreadpoolController
+
+    estimators()
+    return ThreadpoolController()

@@ -1,0 +1,180 @@
+"""The options: the estimator's name, and as many more as it has parameters, from scikit-learn's own constraints."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from nn.options.describe import Option
+from worker.trainers.sklearn.estimators import ALLOWED, Estimator, estimator
+
+#: The largest integer of an option: it fits a C integer everywhere.
+MAX_INTEGER = 2**31 - 1
+MAX_EPOCHS = 100_000
+#: A parameter with more words than this is no option: a message could not list them.
+MAX_WORDS = 30
+
+_Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class SklearnOptions(BaseModel):
+    """The options that every estimator has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimator: Annotated[str, Option(allowed=ALLOWED, always=True)] = Field(
+        min_length=1, max_length=100, description="Class name of a classifier or regressor of scikit-learn."
+    )
+    epochs: int = Field(
+        default=10,
+        ge=1,
+        le=MAX_EPOCHS,
+        description="Passes over the training samples, for an estimator that trains in passes.",
+    )
+    standardize: bool = Field(
+        default=True, description="Scale every feature to mean 0 and standard deviation 1 over the training samples."
+    )
+
+
+OWN = frozenset(SklearnOptions.model_fields)
+
+
+def options_for(given: Mapping[str, Any]) -> type[BaseModel]:
+    """Return the model of an estimator's options, or that of the common ones if no estimator is given.
+
+    Raises:
+        InvalidInputError: scikit-learn has no such estimator.
+    """
+    name = given.get("estimator")
+    return model_of(estimator(name)) if isinstance(name, str) else SklearnOptions
+
+
+def parameters(options: BaseModel) -> dict[str, Any]:
+    """Return the estimator's parameters that differ from their defaults."""
+    return {name: value for name, value in options.model_dump(exclude_defaults=True).items() if name not in OWN}
+
+
+def model_of(found: Estimator) -> type[BaseModel]:
+    """Return the model of an estimator's options."""
+    return _model(found.name)
+
+
+@functools.cache
+def _model(name: str) -> type[BaseModel]:
+    found = estimator(name)
+    fields: dict[str, Any] = {}
+    for parameter, constraints in found.constraints.items():
+        annotation, default = _annotation(constraints, found.defaults[parameter])
+        if annotation is not None and parameter not in OWN and _allows(annotation, default):
+            description = f"Parameter of {name}; scikit-learn's documentation says what it does."
+            fields[parameter] = (annotation, Field(default=default, description=description))
+    return create_model(f"{name}Options", __base__=SklearnOptions, **fields)
+
+
+def _allows(annotation: Any, default: object) -> bool:
+    try:
+        TypeAdapter(annotation).validate_python(default, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
+    """Return the type of an option and its default; the type is None if no number, word, or truth value is allowed.
+
+    Where both integers and other numbers are allowed, 1 and 1.0 mean different things, one sample and all of them, but
+    are equal: the one that is of the default's type is allowed, and without such a default the integer. `true` and 1
+    are equal, too.
+    """
+    if not isinstance(constraints, list):
+        return None, None
+    members = [member for each in constraints for member in _members(each)]
+    if "array-like" in constraints and isinstance(default, tuple) and all(type(each) is int for each in default):
+        members += [tuple[_Width, _Width], tuple[_Width, _Width, _Width]]
+        default = default[0] if len(default) == 1 else default
+    kinds = {_kind(member) for member in members}
+    if {bool, int} <= kinds or ({int, float} <= kinds and type(default) is float):
+        members = [_from_two(member) if _kind(member) is int else member for member in members]
+    elif {int, float} <= kinds:
+        members = [_below_one(member) if _kind(member) is float else member for member in members]
+    if type(default) is int and kinds == {float}:
+        default = float(default)
+    # Text is read by the first type that it has the form of.
+    members.sort(key=lambda member: _ORDER.index(_kind(member)))
+    if not members:
+        return None, None
+    union: Any = Union[tuple(members)]  # noqa: UP007 - of a list
+    may_be_none = None in constraints or "cv_object" in constraints
+    return (union | None if may_be_none else union), default
+
+
+_ORDER = (int, float, bool, tuple, str)
+
+
+def _kind(member: Any) -> Any:
+    """Return the type behind an annotation that `_members` made."""
+    base = getattr(member, "__origin__", member)
+    return base if base in _ORDER else str
+
+
+def _members(constraint: Any) -> Iterator[Any]:
+    """Yield the types of an option's values that one of scikit-learn's constraints allows."""
+    from sklearn.utils._param_validation import Interval, StrOptions
+
+    if isinstance(constraint, Interval):
+        yield _interval(constraint)
+    elif isinstance(constraint, StrOptions):
+        words = tuple(sorted(constraint.options - constraint.deprecated))
+        if 0 < len(words) <= MAX_WORDS:
+            yield Literal[words]
+    elif constraint == "boolean":
+        yield bool
+    elif constraint == "cv_object":
+        yield Annotated[int, Field(ge=2, le=MAX_INTEGER)]
+    elif constraint is numbers.Integral:
+        yield Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    elif constraint is numbers.Real:
+        yield Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _interval(interval: Any) -> Any:
+    left, right = interval.left, interval.right
+    if interval.type is numbers.Integral:
+        # Integers have closed bounds only.
+        low = -MAX_INTEGER if left is None else left + (interval.closed in ("right", "neither"))
+        high = MAX_INTEGER if right is None else min(MAX_INTEGER, right - (interval.closed in ("left", "neither")))
+        return Annotated[int, Field(ge=int(low), le=int(high))]
+    bounds: dict[str, Any] = {}
+    if left is not None:
+        bounds["ge" if interval.closed in ("left", "both") else "gt"] = float(left)
+    if right is not None:
+        bounds["le" if interval.closed in ("right", "both") else "lt"] = float(right)
+    return Annotated[float, Field(**bounds, allow_inf_nan=False)]
+
+
+def _from_two(member: Any) -> Any:
+    return Annotated[int, Field(ge=max(2, _bounds(member).get("ge", 2)), le=_bounds(member).get("le", MAX_INTEGER))]
+
+
+def _below_one(member: Any) -> Any:
+    """Return a type of numbers without 1.0, and without integers, which pydantic would turn into them."""
+    bounds = _bounds(member)
+    if bounds.get("le", 1.0) >= 1.0 and bounds.get("lt", 1.0) >= 1.0:
+        bounds = {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
+    return Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)]
+
+
+def _bounds(member: Any) -> dict[str, Any]:
+    names = ("ge", "gt", "le", "lt")
+    parts = [part for each in member.__metadata__ for part in getattr(each, "metadata", ())]
+    return {name: getattr(part, name) for part in parts for name in names if hasattr(part, name)}
+
+
+def _no_integer(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError("an integer")
+    return value
