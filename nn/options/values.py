@@ -68,9 +68,9 @@ def _typed(annotation: Any, value: object) -> object:
     if origin in (Union, UnionType):
         if NoneType in arguments and value in (None, "none"):
             return None
-        # Text is read by the first type that it has the form of.
+        # Text is read by the first type that it has the form of. A list is a tuple's items, too many or too few.
         read = (_typed(each, value) for each in arguments if each is not NoneType)
-        return next((each for each in read if each is not value), value)
+        return next((each for each in read if each is not value and not isinstance(each, list)), value)
     if origin is tuple:
         items = parts(value, len(arguments))
         return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items

@@ -18,13 +18,16 @@ MAX_EPOCHS = 100_000
 #: A parameter with more words than this is no option: a message could not list them.
 MAX_WORDS = 30
 
-_Width = Annotated[int, Field(ge=1, le=4096)]
+_Width = Annotated[int, Field(ge=1, le=4096, strict=True)]
+#: Widths of two and of three hidden layers. One is an integer.
+_WIDTHS = (tuple[_Width, _Width], tuple[_Width, _Width, _Width])
 
 
 class SklearnOptions(BaseModel):
     """The options that every estimator has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Strict, because a type that is tried after another one must not turn 1 into true, or "1" into 1.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     estimator: Annotated[str, Option(allowed=ALLOWED, always=True)] = Field(
         min_length=1, max_length=100, description="Class name of a classifier or regressor of scikit-learn."
@@ -94,7 +97,7 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
         return None, None
     members = [member for each in constraints for member in _members(each)]
     if "array-like" in constraints and isinstance(default, tuple) and all(type(each) is int for each in default):
-        members += [tuple[_Width, _Width], tuple[_Width, _Width, _Width]]
+        members += [Annotated[each, Field(strict=False)] for each in _WIDTHS]  # JSON has lists only
         default = default[0] if len(default) == 1 else default
     kinds = {_kind(member) for member in members}
     if {bool, int} <= kinds or ({int, float} <= kinds and type(default) is float):
@@ -118,6 +121,7 @@ _ORDER = (int, float, bool, tuple, str)
 def _kind(member: Any) -> Any:
     """Return the type behind an annotation that `_members` made."""
     base = getattr(member, "__origin__", member)
+    base = getattr(base, "__origin__", base)
     return base if base in _ORDER else str
 
 
