@@ -1,0 +1,67 @@
+"""The example of `examples/own_trainer/`, installed as its user installs it: a wheel, and an entry point."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+EXAMPLE = ROOT / "examples" / "own_trainer"
+DOCUMENT = ROOT / "docs" / "own-trainer.md"
+#: No test downloads anything: packages are built by what is installed, and for what is installed. pip reads the first
+#: variable the other way round: "no" to "no build isolation: false".
+OFFLINE = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def document_block(language: str, walk: str = "") -> str:
+    """Return the first block of docs/own-trainer.md in a language, or the one that is marked as a step of the walk."""
+    mark = rf"<!-- walk: {walk} -->\n" if walk else ""
+    found = re.search(rf"{mark}```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert found, f"{DOCUMENT.name} has no block {language} {walk}"
+    return found[1]
+
+
+def install_example(folder: Path) -> None:
+    """Install the example into a folder that becomes part of the path of its users, unless it is there."""
+    if any(folder.glob("*.dist-info")):
+        return
+    words = ("install", "--quiet", "--no-deps", "--target", str(folder), str(EXAMPLE))
+    subprocess.run([sys.executable, "-m", "pip", *words], env=os.environ | OFFLINE, check=True, capture_output=True)
+
+
+class CleanEnvironment:
+    """A virtual environment with Seedsweep as a wheel, and without the sources: its packages are those that run the tests.
+
+    Args:
+        folder: Where it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        (site,) = folder.glob("lib/python*/site-packages")
+        # Python reads no .pth file there, so that the sources, which are installed as editable, are not found.
+        (site / "packages.pth").write_text(
+            "\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n"
+        )
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        } | OFFLINE
+        self.environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        self.environment["VIRTUAL_ENV"] = str(folder)
+        for command in ("pip", "celery"):
+            (folder / "bin" / command).write_text(f'#!/bin/sh\nexec "{folder}/bin/python" -m {command} "$@"\n')
+            (folder / "bin" / command).chmod(0o755)
+        self.run("pip", "install", "--quiet", "--no-deps", str(ROOT))
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, and check its exit status."""
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+        return done
