@@ -34,7 +34,7 @@ def install_example(folder: Path) -> None:
 
 
 class CleanEnvironment:
-    """A virtual environment with Seedsweep as a wheel, and without the sources: its packages are those that run the tests.
+    """A virtual environment with Seedsweep as a wheel. All other packages are those that run the tests.
 
     Args:
         folder: Where it is made.
