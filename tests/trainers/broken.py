@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from worker.trainers import Checkpoint, DatasetError, Metric, OnEpoch, Trained, Trainer, WeightsError
 
@@ -150,6 +150,23 @@ class AnyOption(Honest):
 class Infinite(Honest):
     class Options(Options):
         scale: float = Field(default=1.0, description="Scale.")
+
+
+class LooksUp(Honest):
+    """It takes the model of the options from a table, by whatever was sent."""
+
+    def options_for(self, given: Any) -> Any:
+        return {0.1: Options, 0.2: Options}[float(given.get("rate", 0.1))]
+
+
+class Overflows(Honest):
+    """A validator that is not up to every number."""
+
+    class Options(Options):
+        @field_validator("rate", mode="before")
+        @classmethod
+        def _number(cls, value: Any) -> Any:
+            return float(value) if type(value) is int else value
 
 
 class NoEpochs(Honest):

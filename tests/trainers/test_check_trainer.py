@@ -24,6 +24,8 @@ CAUGHT = [
     (broken.AnyOption, "unknown_options_are_refused", 'extra="forbid"'),
     (broken.Infinite, "bad_options_are_refused", "the option scale accepts nan"),
     (broken.NoEpochs, "bad_options_are_refused", "the option epochs accepts 0"),
+    (broken.LooksUp, "bad_options_are_refused", "raised TypeError"),
+    (broken.Overflows, "any_options_are_read_or_refused", "raised OverflowError"),
     (broken.RandomDigest, "data_has_a_digest", "from the content only"),
     (broken.ShortDigest, "data_has_a_digest", "64 digits"),
     (broken.CrashesWithoutData, "missing_data_is_refused", "FileNotFoundError"),

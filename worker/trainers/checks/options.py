@@ -12,6 +12,21 @@ from pydantic import BaseModel, ValidationError
 from nn.errors import InvalidInputError
 from worker.trainers.checks.case import Broken, Case, named, shown
 
+#: What somebody may send as the value of an option.
+_ANYTHING: tuple[Any, ...] = (
+    None,
+    "",
+    "x" * 100_000,
+    "os.system",
+    "1e999",
+    -(10**400),
+    True,
+    [],
+    [[1]],
+    {"": None},
+    1e308,
+)
+
 
 def options_survive_json(case: Case) -> None:
     """Options that are written as JSON and read again are the same, and so is what a job's key is made of."""
@@ -52,6 +67,14 @@ def bad_options_are_refused(case: Case) -> None:
         for name, value, why in _bad_values(type(options)):
             if _accepts(case, options, name, value):
                 raise Broken(f"the option {name} accepts {value!r}: {why}")
+
+
+def any_options_are_read_or_refused(case: Case) -> None:
+    """Whatever arrives as an option's value is accepted, or refused; nothing else happens."""
+    for options in case.options:
+        for name in type(options).model_fields:
+            for value in _ANYTHING:
+                _accepts(case, options, name, value)
 
 
 def _again(case: Case, values: Mapping[str, Any]) -> BaseModel:

@@ -20,6 +20,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     options.options_are_frozen,
     options.unknown_options_are_refused,
     options.bad_options_are_refused,
+    options.any_options_are_read_or_refused,
     data.data_has_a_digest,
     data.missing_data_is_refused,
     data.changed_data_has_another_digest,
