@@ -7,8 +7,8 @@ class JobRefusedError(SeedsweepError):
     """A message is malformed, forged, or of another version: no attempt can succeed."""
 
 
-class WrongDatasetError(SeedsweepError):
-    """No worker had the job's data set within `dataset_seconds`."""
+class NoSuchWorkerError(SeedsweepError):
+    """No worker had the job's trainer, in its version, and its data set within `dataset_seconds`."""
 
 
 class OutOfMemoryError(SeedsweepError):

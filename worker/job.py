@@ -8,22 +8,23 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, label, shown
-from nn.options.network import MAX_EPOCHS, NetworkOptions, Seed
+from nn.options.network import MAX_EPOCHS, Seed
 from nn.options.validation import invalid_input
+from worker.trainers import registry
+from worker.trainers.protocol import Metric
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
-Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0, allow_inf_nan=False)]
+#: A metric, or a number like it: the notebook's accuracy is up to a hundredth of the number of samples.
+Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 #: A duration: at most 300 years, so that sums and the dates that are shown stay finite.
 Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]
 #: A time in seconds since the epoch: until the year 5138, which is as far as a date can be shown everywhere.
 Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
-#: The accuracy that the notebook prints: at most a hundredth of the number of samples.
-Finite = Annotated[float, Field(strict=True, ge=0.0, le=1e8, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
 
@@ -33,53 +34,86 @@ AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]
 Epochs = Annotated[int, Field(strict=True, ge=0, le=MAX_EPOCHS)]
 #: The longest job as JSON, in bytes. A valid one has about 300.
 MAX_JOB_BYTES = 4096
-_VERSIONS = "1 for float32 and 2 for float64, the versions that this worker trains"
-#: The fields that a job's canonical form always has. It has an option that was added later only where that differs
-#: from its default, so that a new option changes no key of a job that does without it.
-_ALWAYS = frozenset({
-    "seed", "learning_rate", "epochs", "hidden_layer_sizes", "rule", "loss", "dtype", "shuffle", "engine", "limit",
-    "dataset", "version",
-})  # fmt: skip
+#: The most numbers of a result: the metrics and the seconds of all epochs.
+MAX_NUMBERS = 3 * MAX_EPOCHS
+#: The most metrics that are kept beside the one that counts.
+MAX_OTHERS = 16
+#: Packed answers: base64 of at most so many characters.
+Packed = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=2**17)]
+OtherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
-class Configuration(NetworkOptions):
+class Needs(BaseModel):
+    """What a worker must have for a job.
+
+    Attributes:
+        trainer: The trainer's name.
+        version: The version of its semantics.
+        dataset: The data set's digest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainer: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), Option(allowed="the name of a trainer")] = (
+        registry.DEFAULT
+    )
+    version: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
+    dataset: Annotated[Digest, Option(allowed="a SHA-256 as 64 hexadecimal digits in lower case")]
+
+    def __str__(self) -> str:
+        return f"the trainer {self.trainer}, version {self.version}, with the data set {self.dataset[:12]}"
+
+
+class Configuration(Needs):
     """A job without its seed: the unit that a leaderboard ranks.
 
     Attributes:
-        dataset: The data set's digest (`nn.datasets.mnist`).
-        version: The version of the training semantics, raised whenever an unchanged job would train to other bits. It
-            is 2 for float64 jobs, whose initial weights were drawn through the C library's logarithm in version 1.
+        options: The trainer's options.
     """
 
-    dataset: Annotated[Digest, Option(allowed="a SHA-256 as 64 hexadecimal digits in lower case")]
-    version: Annotated[Literal[1, 2], Option(allowed=_VERSIONS)] = 1
+    options: SerializeAsAny[BaseModel]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _choose_version(cls, fields: Any) -> Any:
-        if isinstance(fields, Mapping) and "version" not in fields:
-            return {**fields, "version": current_version(fields.get("dtype"))}
-        return fields
+    @property
+    def trained_by(self) -> registry.AnyTrainer:
+        """The trainer."""
+        return registry.trainer(self.trainer)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that the job is trained."""
+        return self.trained_by.epochs(self.options)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of the metrics that are kept beside the one that counts."""
+        return self.trained_by.others(self.options)
 
 
 class Job(Configuration):
-    """All that determines a result. Equal jobs train to the same bits on every worker."""
+    """All that determines a result. Equal jobs of an exact trainer train to the same bits on every worker."""
 
     seed: Seed
 
     @property
     def key(self) -> str:
         """The SHA-256, in hexadecimal, of the job's canonical form; also the id of its Celery task."""
-        fields = self.model_dump()
-        for name in fields.keys() - _ALWAYS:
-            if fields[name] == type(self).model_fields[name].default:
-                del fields[name]
-        return hashlib.sha256(canonical(fields).encode()).hexdigest()
+        return key_of(self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """Return the job's canonical form, in JSON's types, as messages carry it.
+
+        The network's jobs are as they were before there were other trainers: their options stand beside the seed.
+        """
+        named = self.trained_by.named(self.options)
+        own = {"seed": self.seed, "dataset": self.dataset, "version": self.version}
+        if self.trainer == registry.DEFAULT:
+            return named | own
+        return {"trainer": self.trainer, **own, "options": named}
 
     @property
     def is_current(self) -> bool:
-        """Whether this version of Seedsweep trains the job. It can name the jobs of earlier versions, but not more."""
-        return self.version == current_version(self.dtype)
+        """Whether this version of its trainer trains the job. It can name the jobs of earlier versions, but not more."""
+        return self.version == self.trained_by.version_of(self.options)
 
     @property
     def before(self) -> Job:
@@ -87,31 +121,66 @@ class Job(Configuration):
         return self.model_copy(update={"version": 1})
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The training options and their values."""
-        return {name: getattr(self, name) for name in NetworkOptions.model_fields}
+    def needs(self) -> Needs:
+        """What a worker must have for the job."""
+        return Needs(trainer=self.trainer, version=self.version, dataset=self.dataset)
 
     @property
     def configuration(self) -> Configuration:
         """The job without its seed."""
-        return Configuration.model_construct(**self.options, dataset=self.dataset, version=self.version)
+        return Configuration.model_construct(**{name: getattr(self, name) for name in Configuration.model_fields})
+
+    @classmethod
+    def of(
+        cls, options: BaseModel | Mapping[str, Any], *, seed: int, dataset: str, trainer: str = registry.DEFAULT
+    ) -> Job:
+        """Return the job of some options.
+
+        Args:
+            options: The trainer's options, or their values.
+            seed: The seed.
+            dataset: The data set's digest.
+            trainer: The trainer's name.
+
+        Raises:
+            InvalidInputError: names the field that is invalid.
+            TrainerUnusableError: the trainer is installed, and cannot be imported.
+        """
+        fields = options.model_dump() if isinstance(options, BaseModel) else dict(options)
+        return cls._read({"trainer": trainer, "seed": seed, "dataset": dataset, "options": fields})
 
     @classmethod
     def parse(cls, fields: Any) -> Job:
-        """Read a job from untrusted data.
+        """Read a job of a trainer that is installed from untrusted data.
 
         Raises:
-            InvalidInputError: a field is missing, unknown or out of range, the data is too large, or an earlier version
-                trained the job.
+            InvalidInputError: a field is missing, unknown or out of range, the data is too large, the trainer is not
+                installed, or this version of it does not train the job.
+            TrainerUnusableError: the trainer is installed, and cannot be imported.
         """
-        _check_size(fields)
+        job = cls._read(_layered(_checked(fields)))
+        if not job.is_current:
+            current = job.trained_by.version_of(job.options)
+            allowed = f"{current}, the version of such jobs that the trainer {job.trainer} trains here"
+            raise InvalidInputError("version", job.version, allowed)
+        return job
+
+    @classmethod
+    def _read(cls, fields: Mapping[str, Any]) -> Job:
+        """Read a job in the layout that has the options by themselves."""
+        own = {name: value for name, value in fields.items() if name != "options"}
+        given = fields.get("options")
+        trainer = registry.trainer(str(own.get("trainer", registry.DEFAULT)))
+        if not isinstance(given, Mapping):
+            raise InvalidInputError("options", given, "the options of the trainer, by name")
         try:
-            job = cls.model_validate(fields)
+            options = trainer.Options.model_validate(given)
+        except ValidationError as error:
+            raise invalid_input(trainer.Options, error, "job") from None
+        try:
+            return cls.model_validate({"version": trainer.version_of(options), **own, "options": options})
         except ValidationError as error:
             raise invalid_input(cls, error, "job") from None
-        if not job.is_current:
-            raise InvalidInputError("version", job.version, _VERSIONS)
-        return job
 
     def words(self, varying: Collection[str] = ()) -> str:
         """Return the job as words: `seed=3 learning_rate=0.01 hidden=32,16`. `orchestrator show` takes the same words.
@@ -119,24 +188,48 @@ class Job(Configuration):
         Args:
             varying: Options to name first, also at their defaults. The others are named where they differ from them.
         """
-        fields = NetworkOptions.model_fields
-        others = [name for name, info in fields.items() if info.is_required() or getattr(self, name) != info.default]
+        model = type(self.options)
+        fields = model.model_fields
+        others = [
+            name for name, info in fields.items() if info.is_required() or getattr(self.options, name) != info.default
+        ]
         told = dict.fromkeys((*(name for name in fields if name in varying), *others))
-        return " ".join((f"seed={self.seed}", *(_word(name, getattr(self, name)) for name in told)))
+        return " ".join((f"seed={self.seed}", *(_word(model, name, getattr(self.options, name)) for name in told)))
 
     def __str__(self) -> str:
         """Return the job for logs: its seed, and what differs from the defaults."""
         return self.words()
 
 
-def current_version(dtype: object) -> int:
-    """Return the version of the training semantics for jobs of a dtype."""
-    return 2 if dtype == "float64" else 1
+def needs_of(fields: Any) -> Needs | None:
+    """Return what a worker must have for the job of an untrusted message; None if it cannot be told."""
+    layered = _layered(_checked(fields))
+    if not isinstance(layered, Mapping) or "version" not in layered:
+        return None
+    try:
+        return Needs.model_validate({name: layered[name] for name in Needs.model_fields if name in layered})
+    except ValidationError:
+        return None
 
 
-def _word(name: str, value: object) -> str:
-    text = "none" if value is None else shown(NetworkOptions.model_fields[name], value)
-    return f"{label(NetworkOptions, name)}={text}"
+def key_of(fields: Mapping[str, Any]) -> str:
+    """Return the key of the job with this canonical form (`Job.fields`)."""
+    return hashlib.sha256(canonical(fields).encode()).hexdigest()
+
+
+def _layered(fields: Any) -> Any:
+    """Return the fields of a job with its options by themselves; those of the network stand beside the seed."""
+    if not isinstance(fields, Mapping):
+        raise InvalidInputError("job", fields, "an object with the fields of a job")
+    if "options" in fields or "trainer" in fields:
+        return fields
+    own = {name: value for name, value in fields.items() if name in Job.model_fields}
+    return {**own, "options": {name: value for name, value in fields.items() if name not in own}}
+
+
+def _word(model: type[BaseModel], name: str, value: object) -> str:
+    text = "none" if value is None else shown(model.model_fields[name], value)
+    return f"{label(model, name)}={text}"
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.
@@ -166,12 +259,18 @@ def is_task_of(name: str, job: Job) -> bool:
     return match is not None and match["key"] == job.key
 
 
-def check_lengths(accuracies: list[float], notebook: list[float] | None, seconds: list[float]) -> None:
+def check_lengths(scores: list[float], others: Mapping[str, list[float]], seconds: list[float]) -> None:
     """Raise `ValueError` unless there is at least one epoch, and each list has one value per epoch."""
-    if not accuracies:
+    if not scores:
         raise ValueError("a result has at least one epoch")
-    if len(seconds) != len(accuracies) or (notebook is not None and len(notebook) != len(accuracies)):
-        raise ValueError("a result has one accuracy and one duration per epoch")
+    if any(len(values) != len(scores) for values in (seconds, *others.values())):
+        raise ValueError("a result has one value of each metric and one duration per epoch")
+
+
+def check_numbers(epochs: int, others: int) -> None:
+    """Raise `ValueError` if a result with so many epochs and further metrics is longer than a result may be."""
+    if epochs * (2 + others) > MAX_NUMBERS:
+        raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
 
 def is_complete(status: str, epochs: int, job: Job) -> bool:
@@ -179,23 +278,36 @@ def is_complete(status: str, epochs: int, job: Job) -> bool:
     return epochs == job.epochs or (status == "diverged" and 1 <= epochs < job.epochs)
 
 
+def upgraded(fields: Any) -> Any:
+    """Return the fields of a result, or of a row, as this version names them; those of earlier versions had others."""
+    if not isinstance(fields, Mapping) or "validation_accuracy" not in fields:
+        return fields
+    rest = {name: value for name, value in fields.items() if name not in ("validation_accuracy", "notebook_accuracy")}
+    printed = fields.get("notebook_accuracy")
+    others = {} if printed is None else {"others": {"notebook_accuracy": printed}}
+    return {**rest, "validation_score": fields["validation_accuracy"], **others}
+
+
 class Result(BaseModel):
     """The return value of an attempt, stored as JSON.
 
-    Attempts of one job differ only in `worker`, `attempts` and `epoch_seconds`.
+    Attempts of one job differ only in `worker`, `attempts` and `epoch_seconds`; those of a job that is not exact may
+    also differ in what was trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Digest
     status: Literal["succeeded", "diverged"]
-    #: Fraction of the validation set that is classified correctly, after each epoch: fewer epochs than the job's if it
-    #: diverged (`is_complete`).
-    validation_accuracy: Annotated[list[Fraction], FailFast()] = Field(min_length=1, max_length=MAX_EPOCHS)
-    #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
-    notebook_accuracy: list[Finite] | None = Field(default=None, max_length=MAX_EPOCHS)
+    #: The trainer's metric on the validation set after each epoch: fewer epochs than the job's if it diverged
+    #: (`is_complete`).
+    validation_score: Annotated[list[Score], FailFast()] = Field(min_length=1, max_length=MAX_EPOCHS)
+    #: The trainer's further metrics after each epoch, by name.
+    others: dict[OtherName, Annotated[list[Score], FailFast(), Field(max_length=MAX_EPOCHS)]] = Field(
+        default_factory=dict, max_length=MAX_OTHERS
+    )
     epoch_seconds: Annotated[list[Seconds], FailFast()] = Field(max_length=MAX_EPOCHS)
-    #: SHA-256 and size in bytes of the weights as safetensors.
+    #: SHA-256 and size in bytes of the weights: the artifact of the trainer.
     weights_sha256: Digest
     weights_bytes: int = Field(strict=True, ge=1, le=2**31)
     #: The Celery name of the worker that finished the job.
@@ -203,23 +315,41 @@ class Result(BaseModel):
     attempts: AttemptNumber
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
+    #: Which validation samples were answered correctly at the end (`worker.records.answers`), where the metric is a
+    #: share of them.
+    correct: Packed | None = None
+    #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
+    environment: Text | None = None
+
+    _metric: Metric | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, fields: Any) -> Any:
+        return upgraded(fields)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        check_lengths(self.validation_accuracy, self.notebook_accuracy, self.epoch_seconds)
+        check_lengths(self.validation_score, self.others, self.epoch_seconds)
+        check_numbers(len(self.validation_score), len(self.others))
         return self
 
     def __json__(self) -> dict[str, Any]:
         """Return the form in which Celery stores the result."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     def __repr__(self) -> str:
         """Return a line for logs and Flower, short enough not to be truncated."""
-        epochs = len(self.epoch_seconds)
+        metric = self._metric or Metric(name="validation score")
         return (
-            f"{self.status}: validation accuracy {100 * self.validation_accuracy[-1]:.2f} % after {epochs} epochs "
-            f"in {sum(self.epoch_seconds):.2f} s, attempt {self.attempts}"
+            f"{self.status}: {metric.name} {metric.shown(self.validation_score[-1])} after "
+            f"{len(self.epoch_seconds)} epochs in {sum(self.epoch_seconds):.2f} s, attempt {self.attempts}"
         )
+
+    def measured_by(self, metric: Metric) -> Self:
+        """Return the result with the metric that its text names; it is not stored."""
+        self._metric = metric
+        return self
 
 
 class Mismatch(BaseModel):
@@ -240,7 +370,8 @@ class Mismatch(BaseModel):
     worker: Text
 
 
-def _check_size(fields: Any) -> None:
+def _checked(fields: Any) -> Any:
+    """Return the untrusted fields of a job, which are of a size that a job may have."""
     try:
         size = len(json.dumps(fields, default=repr))
     except (RecursionError, ValueError, TypeError):
@@ -248,6 +379,7 @@ def _check_size(fields: Any) -> None:
         raise InvalidInputError("job", Described("not plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
     if size > MAX_JOB_BYTES:
         raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")
+    return fields
 
 
 def canonical(value: Any) -> str:

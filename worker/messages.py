@@ -11,9 +11,10 @@ from celery.canvas import Signature
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nn.errors import InvalidInputError
-from worker.errors import JobRefusedError
-from worker.job import MAX_ATTEMPTS, Job, is_task_of, task_id
+from worker.errors import JobRefusedError, TrainerUnusableError
+from worker.job import MAX_ATTEMPTS, Job, Needs, is_task_of, key_of, needs_of, task_id
 from worker.text import one_line
+from worker.trainers.registry import names
 
 #: The name of the Celery task, which every message carries.
 TRAIN = "worker.tasks.train"
@@ -53,7 +54,7 @@ def signature(app: Celery, job: Job, *, label: str | None = None, varying: Colle
         varying: The options that vary in the job's sweep; Flower shows them.
     """
     return app.tasks[TRAIN].signature(
-        kwargs={"job": job.model_dump(mode="json")},
+        kwargs={"job": job.fields()},
         task_id=task_id(job, label),
         # Flower and the logs show these instead of the arguments.
         argsrepr="",
@@ -66,15 +67,33 @@ def _line(text: str) -> str:
     return one_line(text).encode("ascii", "backslashreplace").decode()[:MAX_DESCRIPTION]
 
 
+def needed(task_id: str, job: Any) -> Needs:
+    """Return what a worker must have for the job of an untrusted message, whether or not this one has it.
+
+    Raises:
+        JobRefusedError: the job is malformed, or too large; or its trainer is not installed here, and it is not the
+            job that the task id names.
+    """
+    try:
+        needs = needs_of(job)
+        if needs is None:
+            return accept(task_id, job).needs
+    except InvalidInputError as error:
+        raise JobRefusedError(f"the message contains an invalid job: {error}") from None
+    if needs.trainer not in names() and task_id.partition(".")[0] != key_of(job):
+        raise JobRefusedError(f"the task id is {task_id[:80]!r}; the job's key is {key_of(job)}")
+    return needs
+
+
 def accept(task_id: str, job: Any) -> Job:
-    """Validate the job of an untrusted message.
+    """Validate the job of an untrusted message, whose trainer is installed.
 
     Raises:
         JobRefusedError: the job is malformed, too large, of another version, or not the job that the task id names.
     """
     try:
         parsed = Job.parse(job)
-    except InvalidInputError as error:
+    except (InvalidInputError, TrainerUnusableError) as error:
         raise JobRefusedError(f"the message contains an invalid job: {error}") from None
     if not is_task_of(task_id, parsed):
         raise JobRefusedError(f"the task id is {task_id[:80]!r}; the job's key is {parsed.key}")

@@ -25,8 +25,11 @@ class Settings(BaseSettings):
     broker_url: str | None = Field(default=None, validation_alias="CELERY_BROKER_URL", description="a URL")
     #: The results' Redis: `CELERY_RESULT_BACKEND`. If None, the broker's.
     result_backend: str | None = Field(default=None, validation_alias="CELERY_RESULT_BACKEND", description="a URL")
-    #: The source of the data set: `bundled`, `openml`, or a folder with the four IDX files.
-    data: str = Field(default="bundled", description="bundled, openml, or a folder with the four IDX files")
+    #: The trainer of a worker, by its name (`worker.trainers`).
+    trainer: str = Field(default="network", description="the name of an installed trainer")
+    #: The source of the data set, as the trainer takes it; for `network`: `bundled`, `openml`, or a folder with the four
+    #: IDX files. If None, the one that the trainer uses by default.
+    data: str | None = Field(default=None, description="the source of a data set")
     #: The folder that caches prepared data sets.
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
@@ -41,7 +44,7 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds that a worker which shuts down waits for the end of an epoch before it interrupts the epoch.
     stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds after which a job fails if no worker has its data set.
+    #: Seconds after which a job fails if no worker has its trainer, in its version, and its data set.
     dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds without progress after which a worker ends the process that trains a job: before the job's first epoch,
     #: or if ten of its slowest epochs take less. Never less than three times `socket_seconds`.

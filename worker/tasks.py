@@ -8,7 +8,7 @@ from celery import Celery, Task
 from celery.utils.log import get_task_logger
 
 from worker.errors import JobRefusedError
-from worker.messages import TRAIN, accept
+from worker.messages import TRAIN, needed
 from worker.training.process import StopFlag
 from worker.training.task import TrainingTask
 
@@ -43,15 +43,15 @@ def register(app: Celery) -> None:
         Raises:
             JobRefusedError: the job is invalid, or not the job that the task id names.
         """
-        accepted = accept(task.request.id, job)
+        needs = needed(task.request.id, job)
         finished = stored_success(task)
         if finished is not None:
-            logger.info("%s already has a result and is not trained again", accepted)
+            logger.info("Job %s already has a result and is not trained again", task.request.id[:12])
             return finished
         # Imported here because the orchestrator, which only submits jobs, does not need it.
         from worker.training.execution import execute
 
-        return execute(task, accepted)
+        return execute(task, needs, job)
 
 
 def stored_success(task: Task) -> dict[str, Any] | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from celery.utils.log import get_task_logger
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.errors import WeightsError
-from nn.weights import LayerSizes, digest, from_safetensors, max_blob_bytes, misfit, to_safetensors
-from worker.job import Epochs, Finite, Fraction, Seconds, canonical
+from worker.job import MAX_OTHERS, Epochs, Score, Seconds, canonical
 from worker.records.store import Store, key
 from worker.redis import limits
 from worker.redis.bounded import read
@@ -22,64 +22,80 @@ if TYPE_CHECKING:
 
 logger = get_task_logger(__name__)
 
-#: The record of an epoch: its number, seconds, accuracy and notebook accuracy, within the bounds that a result sets. A
-#: job must not fail because of its checkpoint.
-_RECORD = TypeAdapter(tuple[Epochs, Seconds, Fraction, Finite | None])
 
+class Epoch(NamedTuple):
+    """An epoch that was trained.
 
-def pack(job: Job, checkpoint: Checkpoint) -> bytes:
-    """Return a checkpoint as bytes: a line of JSON (the job's key, the history, the weights' hash), then the weights.
-
-    The key ties the checkpoint to its job, and the hash ties the weights to the history.
+    Attributes:
+        seconds: The duration of training and validation together.
+        score: The trainer's metric on the validation set.
+        others: Its further metrics, in the order of `Trainer.others`.
     """
-    weights = to_safetensors(checkpoint.weights)
-    head = {"job": job.key, "history": [list(record) for record in checkpoint.history], "weights": digest(weights)}
-    return canonical(head).encode() + b"\n" + weights
+
+    seconds: float
+    score: float
+    others: tuple[float, ...] = ()
 
 
-def unpack(job: Job, blob: bytes, layer_sizes: LayerSizes) -> Checkpoint:
-    """Read a checkpoint of a job from untrusted bytes, so that training can resume from it.
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """A checkpoint as it is stored.
+
+    Attributes:
+        history: A record for each epoch so far.
+        state: The trainer's state after the last of them.
+    """
+
+    history: tuple[Epoch, ...]
+    state: bytes
+
+
+#: The record of an epoch with its number, within the bounds that a result sets. A job must not fail because of its
+#: checkpoint.
+_RECORD = TypeAdapter(tuple[Epochs, Seconds, Score, Annotated[tuple[Score, ...], Field(max_length=MAX_OTHERS)]])
+
+
+def pack(job: Job, checkpoint: SavedCheckpoint) -> bytes:
+    """Return a checkpoint as bytes: a line of JSON (the job's key, the history, the state's hash), then the state.
+
+    The key ties the checkpoint to its job, and the hash ties the state to the history.
+    """
+    history = [[number, *record] for number, record in enumerate(checkpoint.history, start=1)]
+    head = {"job": job.key, "history": history, "state": hashlib.sha256(checkpoint.state).hexdigest()}
+    return canonical(head).encode() + b"\n" + checkpoint.state
+
+
+def unpack(job: Job, blob: bytes) -> SavedCheckpoint:
+    """Read a checkpoint of a job from untrusted bytes. The trainer checks the state.
 
     Args:
         job: The job.
         blob: The bytes of a checkpoint (`pack`), or anything else.
-        layer_sizes: The widths of the job's network (`nn.weights.Weights.layer_sizes`).
 
     Raises:
-        WeightsError: the checkpoint is damaged, or belongs to another job, shape or dtype, or has biases where the job
-            has none, or none where it has them, or has a weight that is not finite.
+        WeightsError: the checkpoint is damaged, or belongs to another job.
     """
-    line, _, weights = blob.partition(b"\n")
+    line, _, state = blob.partition(b"\n")
     try:
         head = json.loads(line)
         if head["job"] != job.key:
             raise WeightsError("the checkpoint belongs to another job")
-        if digest(weights) != head["weights"]:
-            raise WeightsError("the checkpoint's weights are damaged: they have another hash")
-        history = tuple(_record(job, number, fields) for number, fields in enumerate(head["history"], start=1))
+        if hashlib.sha256(state).hexdigest() != head["state"]:
+            raise WeightsError("the checkpoint's state is damaged: it has another hash")
+        names = job.others
+        history = tuple(_record(len(names), number, fields) for number, fields in enumerate(head["history"], start=1))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise WeightsError("the checkpoint's history is invalid") from None
-    checkpoint = Checkpoint(from_safetensors(weights), history)
-    _check_fit(job, checkpoint, layer_sizes)
-    return checkpoint
+    if not 0 < len(history) < job.epochs:
+        raise WeightsError(f"the checkpoint has {len(history)} epochs; the job has {job.epochs}")
+    return SavedCheckpoint(history, state)
 
 
-def _check_fit(job: Job, checkpoint: Checkpoint, layer_sizes: LayerSizes) -> None:
-    if checkpoint.epochs > job.epochs:
-        raise WeightsError(f"the checkpoint has {checkpoint.epochs} epochs; the job has {job.epochs}")
-    difference = misfit(checkpoint.weights, layer_sizes, job.dtype, biases=job.biases)
-    if difference is not None:
-        raise WeightsError(f"the checkpoint has {difference}")
-    if not checkpoint.weights.is_finite:
-        # Training ends with the epoch in which a weight becomes so. Version 0.1.0 went on, and saved checkpoints.
-        raise WeightsError("the checkpoint has a weight that is infinite or not a number")
-
-
-def _record(job: Job, number: int, fields: Iterable[object]) -> EpochRecord:
-    epoch, seconds, accuracy, notebook = _RECORD.validate_python(tuple(fields))
-    if epoch != number or (notebook is not None) != (job.rule == "notebook"):
-        raise ValueError(f"epoch {number} has the record of another epoch or rule")
-    return EpochRecord(epoch, seconds, accuracy, notebook)
+def _record(others: int, number: int, fields: Iterable[object]) -> Epoch:
+    epoch, seconds, score, values = _RECORD.validate_python(tuple(fields))
+    if epoch != number or len(values) != others:
+        raise ValueError(f"epoch {number} has the record of another epoch or of other metrics")
+    return Epoch(seconds, score, values)
 
 
 class Checkpoints:
@@ -88,18 +104,18 @@ class Checkpoints:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def save(self, task_id: str, job: Job, checkpoint: Checkpoint) -> None:
+    def save(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
         """Replace the task's checkpoint."""
         self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires)
 
-    def load(self, task_id: str, job: Job, layer_sizes: LayerSizes) -> Checkpoint | None:
+    def load(self, task_id: str, job: Job) -> SavedCheckpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""
-        limit = limits.checkpoint(job.epochs, max_blob_bytes(layer_sizes, job.dtype))
+        limit = limits.checkpoint(job.epochs, job.trained_by.max_bytes(job.options, job.dataset))
         blob = read(self._store.client, key("checkpoint", task_id), limit)
         if blob is None:
             return None
         try:
-            return unpack(job, blob, layer_sizes)
+            return unpack(job, blob)
         except WeightsError as error:
             logger.warning("Starts from the first epoch: %s", error)
             return None

@@ -6,11 +6,12 @@ from typing import Annotated, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from worker.job import Text, Time
+from worker.job import Needs, Text, Time
 from worker.records.store import Store
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
 from worker.redis.clock import ServerClock
+from worker.trainers.registry import DEFAULT
 
 P = TypeVar("P", bound="_Pulse")
 
@@ -68,6 +69,9 @@ class Presence(_Pulse):
     #: The digest of its data set; None until it is loaded.
     dataset: Text | None
     # The following fields have defaults, so that workers of an earlier version are read, too.
+    #: Its trainer, and the versions of jobs that the trainer trains.
+    trainer: Text = DEFAULT
+    versions: list[Count] = Field(default=[1, 2], max_length=1000)
     #: Seconds between two heartbeats.
     interval: Time = 10.0
     #: Whether it is connected to the queue's Redis.
@@ -78,6 +82,10 @@ class Presence(_Pulse):
     exhausted: Text | None = None
     #: Seconds by which its host's clock is ahead of Redis's; negative if it is behind.
     ahead: Difference = 0.0
+
+    def has(self, needs: Needs) -> bool:
+        """Return whether the worker has what a job needs."""
+        return (self.trainer, self.dataset) == (needs.trainer, needs.dataset) and needs.version in self.versions
 
 
 class Roster:
@@ -144,9 +152,9 @@ class Roster:
         # A process of this name that started later is a different worker.
         return pulse is not None and pulse.age(now) < self._lease and pulse.started <= since
 
-    def holders(self, dataset: str) -> list[str]:
-        """Return the names of the live workers that train on a data set."""
-        return [presence.name for presence in self.online() if presence.consuming and presence.dataset == dataset]
+    def trainers_of(self, needs: Needs) -> list[str]:
+        """Return the names of the live workers that have what a job needs."""
+        return [presence.name for presence in self.online() if presence.consuming and presence.has(needs)]
 
 
 def _read(kind: type[P], value: bytes) -> P | None:

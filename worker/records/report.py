@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from worker.job import AttemptNumber, Epochs, Fraction, Seconds, Text, Time
+from worker.job import AttemptNumber, Epochs, Score, Seconds, Text, Time
 
 #: The job is being trained.
 PROGRESS = "PROGRESS"
@@ -22,8 +22,8 @@ class Report(BaseModel):
     #: The number of trained epochs, and of all epochs.
     epoch: Epochs
     epochs: Epochs
-    #: Accuracy on the validation set (0 to 1) after each of the last epochs.
-    validation_accuracy: Annotated[list[Fraction], FailFast()] = Field(max_length=1000)
+    #: The trainer's metric on the validation set after each of the last epochs.
+    validation_score: Annotated[list[Score], FailFast()] = Field(max_length=1000)
     #: Seconds of training so far, and of the slowest epoch.
     seconds: Seconds
     slowest_epoch: Seconds

@@ -8,7 +8,7 @@
 | seedsweep:unacked_mutex         | string | lock of the search for    | worker (kombu)        | after the search      |
 |                                 |        | messages without a lease  |                       |                       |
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
-| seedsweep:weights:<sha256>      | string | safetensors               | worker, before result | `result_expires`      |
+| seedsweep:weights:<sha256>      | string | artifact of a trainer     | worker, before result | `result_expires`      |
 | seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before result | `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
@@ -16,7 +16,7 @@
 | seedsweep:attempts:<task id>    | hash   | JSON, one per attempt     | worker, at start, end | `result_expires` after|
 |                                 |        |                           |                       | the job's end         |
 | seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | see below             |
-|                                 |        | its data set              |                       |                       |
+|                                 |        | its trainer or data set   |                       |                       |
 | seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | see below             |
 | seedsweep:sweep:<name>          | hash   | manifest, marks, times    | orchestrator          | `result_expires`      |
 | seedsweep:sweeps                | set    | names of sweeps           | orchestrator          | `result_expires`      |
@@ -33,6 +33,7 @@ longer, after a worker last held the task: they decide how the task goes on.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterable
@@ -40,7 +41,6 @@ from collections.abc import Iterable
 import redis
 from pydantic import ValidationError
 
-from nn import weights
 from nn.errors import WeightsError
 from worker.job import Mismatch
 from worker.redis import limits
@@ -77,13 +77,13 @@ class Store:
         self.open_expires = max(expires, OPEN_SECONDS)
 
     def put_weights(self, blob: bytes) -> str:
-        """Store weights as safetensors and return their SHA-256."""
-        sha256 = weights.digest(blob)
+        """Store weights and return their SHA-256."""
+        sha256 = hashlib.sha256(blob).hexdigest()
         self.client.set(key("weights", sha256), blob, ex=self.expires)
         return sha256
 
     def weights(self, sha256: str, size: int) -> bytes:
-        """Return weights as safetensors.
+        """Return weights.
 
         Args:
             sha256: Their hash.
@@ -95,19 +95,23 @@ class Store:
         blob = read(self.client, key("weights", sha256), size)
         if blob is None:
             raise WeightsError(f"the weights {sha256} are not in the store; train the job again to get the same ones")
-        if len(blob) != size or weights.digest(blob) != sha256:
+        if len(blob) != size or hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
         return blob
 
-    def compare_with_first(self, job_key: str, sha256: str, task_id: str, worker: str) -> bool:
+    def compare_with_first(
+        self, job_key: str, sha256: str, task_id: str, worker: str, environment: str | None = None
+    ) -> bool:
         """Compare the weights of a finished attempt with those of the job's first attempt that finished.
+
+        Attempts of a trainer that is not exact are compared within one environment (`worker.trainers.environment`).
 
         Only an attempt at the job's own task can become the first. A mismatch is recorded (see `mismatches`).
 
         Returns:
             Whether the weights are equal, or this is the first attempt that finished.
         """
-        name = key("finished", job_key)
+        name = key("finished", job_key if environment is None else f"{job_key}.{_short_digest(environment)}")
         if task_id == job_key:
             # Of two attempts that finish at the same time, only one stores its hash, and the other one reads it.
             self.client.set(name, sha256, ex=self.expires, nx=True)
@@ -151,7 +155,7 @@ class Store:
         self._unlink([key("cancelled", task_id) for task_id in task_ids])
 
     def refused_for(self, task_id: str) -> float:
-        """Record that no worker has the task's data set; return the seconds since this was first recorded."""
+        """Record that no worker has the task's trainer or data set; return the seconds since this was first recorded."""
         # By Redis's clock, because another worker may have been the first.
         now = ServerClock().measure(self.client)
         name = key("refusals", task_id)
@@ -163,7 +167,7 @@ class Store:
         return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
     def forget_refusals(self, task_id: str) -> None:
-        """Record that a worker has the task's data set again."""
+        """Record that a worker has the task's trainer and data set again."""
         self._unlink([key("refusals", task_id)])
 
     def keep_open(self, task_ids: Iterable[str]) -> None:
@@ -192,6 +196,10 @@ class Store:
             pipeline.rpush(name, item)
             pipeline.expire(name, self.expires)
             pipeline.execute()
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_reason(stored: bytes | None) -> str | None:

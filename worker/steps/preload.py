@@ -18,21 +18,20 @@ logger = get_logger(__name__)
 
 
 class PreloadStep(bootsteps.Step):
-    """Loads the data set and compiles the kernel in the main process, so that its children share the memory of both.
+    """Loads the data set and prepares the trainer in the main process, so that its children share the memory of both.
 
     Celery creates all steps before it starts any, so this runs before the pool forks.
     """
 
     def create(self, worker: Any) -> None:
-        """Load and compile. An error ends the worker with one sentence."""
+        """Load and prepare. An error ends the worker with one sentence."""
         calm_logs()
         task: TrainingTask = worker.app.tasks[TRAIN]
         try:
             task.preload()
         except SeedsweepError as error:
             raise SystemExit(f"Error: {error}") from None
-        dataset = task.dataset
-        logger.info("Data set %s: %d samples to train on", dataset.digest[:16], len(dataset.train))
+        logger.info("Trainer %s, version %d, data set %s", task.trainer.name, task.trainer.version, task.data.digest[:16])
 
 
 def calm_logs() -> None:

@@ -148,6 +148,8 @@ class WorkerState:
             consuming=consuming,
             broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
             dataset=self._task.loaded_digest,
+            trainer=self._task.app.settings.trainer,
+            versions=sorted(self._task.trainer.versions),
             interval=self._interval,
             connected=c.connection is not None,
             stopping=self._task.stopping.is_set(),

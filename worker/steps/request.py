@@ -10,19 +10,19 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceed
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 
-from worker.errors import JobRefusedError, TooManyAttemptsError, WrongDatasetError
+from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError
 
 if TYPE_CHECKING:
     from worker.records.attempts import End
 
 logger = get_logger(__name__)
 
-#: Errors that are not failures of the worker: the task was cancelled or returned, the message or Redis is at fault, or
-#: the operator's time limit ended it (`celery worker --time-limit`; messages cannot set one). A dead process counts
-#: against its job (`worker.records.attempts`), which may kill the next worker's process, too.
+#: Errors that are not failures of the worker: the task was cancelled or returned, the message, the trainer or Redis is
+#: at fault, or the operator's time limit ended it (`celery worker --time-limit`; messages cannot set one). A dead process
+#: counts against its job (`worker.records.attempts`), which may kill the next worker's process, too.
 _BLAMELESS = (
-    Ignore, Reject, Retry, Terminated, JobRefusedError, TooManyAttemptsError, WrongDatasetError, WorkerLostError,
-    TimeLimitExceeded, redis.RedisError,
+    Ignore, Reject, Retry, Terminated, JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError,
+    WorkerLostError, TimeLimitExceeded, redis.RedisError,
 )  # fmt: skip
 
 

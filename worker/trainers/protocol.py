@@ -31,6 +31,14 @@ class Metric:
     higher_is_better: bool = True
     is_share: bool = False
 
+    def shown(self, value: float) -> str:
+        """Return a value with its unit, as sentences show it."""
+        return f"{self.number(value)} %" if self.is_share else self.number(value)
+
+    def number(self, value: float) -> str:
+        """Return a value as tables show it, whose heading has the unit."""
+        return f"{100 * value:.2f}" if self.is_share else f"{value:.5g}"
+
 
 class Data(Protocol):
     """A data set, loaded. `digest` is the SHA-256 of its content, in hexadecimal, wherever it came from."""
@@ -90,6 +98,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
         metric: What is measured, unless `metric_of` says otherwise.
         exact: Whether the same job gives the same bits on every CPU. Where it does not, differences are no alarm.
+        packages: The distributions whose versions may change the bits, where the trainer is not exact.
         datasets: Names that `load` takes, besides the paths of files or folders.
         data_help: The sources that `load` takes, as the end of a sentence.
         data: The source of the data set that is used by default.
@@ -100,6 +109,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     Options: ClassVar[type[BaseModel]]
     metric: ClassVar[Metric]
     exact: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ("numpy",)
     datasets: ClassVar[tuple[str, ...]] = ()
     data_help: ClassVar[str] = "the path of a file"
     data: ClassVar[str]

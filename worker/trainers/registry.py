@@ -7,18 +7,20 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from nn.errors import InvalidInputError
+from nn.errors import DatasetError, InvalidInputError, SeedsweepError
 from worker.errors import TrainerUnusableError
-from worker.trainers.protocol import Metric, Trainer
+from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
 #: The trainer of the notebook's network, and of every job that names none.
 DEFAULT = "network"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 AnyTrainer = Trainer[Any, Any]
 
@@ -68,6 +70,28 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     if problem is not None:
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
     return made  # type: ignore[no-any-return]
+
+
+def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
+    """Load a trainer's data set.
+
+    Raises:
+        DatasetError: the data set is missing or damaged.
+        TrainerUnusableError: the trainer raised another error, or returned no data set.
+    """
+    try:
+        data: Data = trainer.load(source, cache_dir)
+        digest = data.digest
+    except SeedsweepError:
+        raise
+    except MemoryError:
+        raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise TrainerUnusableError(f"The trainer {trainer.name} cannot load the data set {source!r}: {reason}") from None
+    if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
+        raise TrainerUnusableError(f"The trainer {trainer.name} gives the data set {source!r} a digest that is no SHA-256")
+    return data
 
 
 def problem_of(made: object, name: str) -> str | None:

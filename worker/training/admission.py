@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
-from worker.errors import WrongDatasetError
-from worker.job import Job
+from worker.errors import NoSuchWorkerError
+from worker.job import Needs
 
 if TYPE_CHECKING:
     from worker.training.task import TrainingTask
 
 logger = get_task_logger(__name__)
 
-#: Seconds for which a worker holds a job whose data set it lacks, so that the queue does not spin.
+#: Seconds for which a worker holds a job whose trainer or data set it lacks, so that the queue does not spin.
 REFUSAL_SECONDS = 2.0
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
@@ -37,27 +37,28 @@ def check_wanted(task: TrainingTask) -> None:
         raise Reject("the worker is stopping", requeue=True)
 
 
-def check_dataset(task: TrainingTask, job: Job) -> None:
-    """Check that this worker has the job's data set.
+def check_served(task: TrainingTask, needs: Needs) -> None:
+    """Check that this worker has the trainer, in the version, and the data set that a job needs.
 
     Raises:
         Reject: it has not; the job returns to the queue, for another worker.
-        WrongDatasetError: no worker has had it for `dataset_seconds`.
+        NoSuchWorkerError: no worker has had them for `dataset_seconds`.
     """
-    mine = task.dataset.digest
-    if mine == job.dataset:
+    mine = task.data.digest
+    has_trainer = needs.trainer == task.trainer.name and needs.version in task.trainer.versions
+    if has_trainer and mine == needs.dataset:
         return
     store = task.store()
-    if task.roster().holders(job.dataset):
+    if task.roster().trainers_of(needs):
         store.forget_refusals(task.request.id)
     elif (seconds := store.refused_for(task.request.id)) >= task.app.settings.dataset_seconds:
-        raise WrongDatasetError(
-            f"no worker had the job's data set {job.dataset} for {seconds:.0f} s; this one ({task.request.hostname}) "
-            f"has {mine}"
+        raise NoSuchWorkerError(
+            f"no worker had {needs} for {seconds:.0f} s; this one ({task.request.hostname}) has the trainer "
+            f"{task.trainer.name}, version {task.trainer.version}, with the data set {mine[:12]}"
         )
-    logger.warning("Gives back %s: it needs the data set %s, and this is %s", job, job.dataset, mine)
+    logger.warning("Gives back the job %s: it needs %s", task.request.id[:12], needs)
     task.stopping.wait(REFUSAL_SECONDS)
-    raise Reject("another data set is needed", requeue=True)
+    raise Reject("another trainer or data set is needed", requeue=True)
 
 
 @contextlib.contextmanager

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
-from nn.weights import digest
 from worker.errors import OutOfMemoryError
-from worker.job import Job, Result
-from worker.records.checkpoints import Checkpoints
+from worker.job import Job, Needs, Result
+from worker.messages import accept
+from worker.records.checkpoints import Checkpoints, SavedCheckpoint
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
-from worker.training.admission import check_dataset, check_wanted, isolated
-from worker.training.trainer import TrainedNetwork, layer_sizes, train
+from worker.trainers.environment import environment
+from worker.training.admission import check_served, check_wanted, isolated
+from worker.training.trainer import Progress, TrainedJob, train
 
 if TYPE_CHECKING:
-    from nn.checkpoint import Checkpoint
-    from nn.training import Training
     from worker.records.attempts import Attempt
     from worker.training.task import TrainingTask
 
@@ -40,21 +40,29 @@ class _CancelledError(Exception):
     """The job is cancelled; the argument is the reason. Caught in this module."""
 
 
-def execute(task: TrainingTask, job: Job) -> Result:
+def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
     """Train the job of a task and return its result. The weights are stored before the result is.
 
+    Args:
+        task: The task.
+        needs: What a worker must have for its job.
+        fields: The fields of the job, of which nothing else was checked.
+
     Raises:
+        JobRefusedError: the job is invalid, or not the job that the task id names.
+        TrainingFailedError: the trainer failed.
         TooManyAttemptsError: the job took its worker down too often.
         OutOfMemoryError: the job needs more memory than there is.
-        WrongDatasetError: no worker has the job's data set.
-        Reject: the job returns to the queue, because the worker is stopping or lacks the data set.
+        NoSuchWorkerError: no worker has the job's trainer and data set.
+        Reject: the job returns to the queue, because the worker is stopping, or lacks the trainer or the data set.
         Ignore: the job is cancelled; its state is REVOKED.
     """
     with task.app.liveness.of_attempt():
         check_wanted(task)
-        check_dataset(task, job)
-        checkpoint = Checkpoints(task.store()).load(task.request.id, job, layer_sizes(job, task.dataset))
-        epochs = 0 if checkpoint is None else checkpoint.epochs
+        check_served(task, needs)
+        job = accept(task.request.id, fields)
+        checkpoint = Checkpoints(task.store()).load(task.request.id, job)
+        epochs = 0 if checkpoint is None else len(checkpoint.history)
         suspect = task.attempts().is_suspect(task.request.id, epochs)
         with isolated(task) if suspect else contextlib.nullcontext():
             return Execution(task, job, task.begin_attempt(epochs)).run(checkpoint)
@@ -72,6 +80,7 @@ class Execution:
     def __init__(self, task: TrainingTask, job: Job, attempt: Attempt) -> None:
         self.task = task
         self.job = job
+        self.metric = job.trained_by.metric
         self.attempt = attempt
         self.task_id: str = task.request.id
         self.store = task.store()
@@ -80,7 +89,7 @@ class Execution:
         self._reported = float("-inf")
         self._slowest_epoch = 0.0
 
-    def run(self, checkpoint: Checkpoint | None) -> Result:
+    def run(self, checkpoint: SavedCheckpoint | None) -> Result:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
         try:
@@ -98,13 +107,15 @@ class Execution:
                 f"the worker {self.attempt.worker} has not enough memory for the job: {error}"
             ) from None
 
-    def _train(self, checkpoint: Checkpoint | None) -> Result:
+    def _train(self, checkpoint: SavedCheckpoint | None) -> Result:
         if checkpoint is not None:
-            logger.info("Resumes after epoch %d", checkpoint.epochs)
+            logger.info("Resumes after epoch %d", len(checkpoint.history))
             self._show_life(*(record.seconds for record in checkpoint.history))
-        trained = train(self.job, self.task.dataset, on_epoch=self._after_epoch, resume_from=checkpoint)
+        trained = train(self.job, self.task.data, on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
-        if not self.store.compare_with_first(self.job.key, result.weights_sha256, self.task_id, self.attempt.worker):
+        if not self.store.compare_with_first(
+            self.job.key, result.weights_sha256, self.task_id, self.attempt.worker, result.environment
+        ):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
 
@@ -112,34 +123,36 @@ class Execution:
         self._slowest_epoch = max(self._slowest_epoch, *seconds)
         self.task.app.liveness.sign(slowest_epoch=self._slowest_epoch)
 
-    def _after_epoch(self, training: Training) -> None:
-        self._show_life(training.history[-1].seconds)
+    def _after_epoch(self, progress: Progress) -> None:
+        self._show_life(progress.history[-1].seconds)
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
             raise _CancelledError(reason)
-        if training.ended:
+        if len(progress.history) >= self.job.epochs:
             return
         now = time.monotonic()
         if self.task.stopping.is_set():
-            self._save(training, now)
-            self._report(training, state=GIVEN_BACK)
+            self._save(progress, now)
+            self._report(progress, state=GIVEN_BACK)
             raise _StoppedError
         if now - self._saved >= self.task.app.settings.checkpoint_seconds:
-            self._save(training, now)
+            self._save(progress, now)
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            self._report(training)
+            self._report(progress)
 
-    def _save(self, training: Training, now: float) -> None:
-        self.checkpoints.save(self.task_id, self.job, training.checkpoint())
+    def _save(self, progress: Progress, now: float) -> None:
+        checkpoint = progress.checkpoint()
+        if checkpoint is not None:
+            self.checkpoints.save(self.task_id, self.job, checkpoint)
         self._saved = now
 
-    def _report(self, training: Training, state: str = PROGRESS) -> None:
-        history = training.history
+    def _report(self, progress: Progress, state: str = PROGRESS) -> None:
+        history = progress.history
         report = Report(
             epoch=len(history),
             epochs=self.job.epochs,
-            validation_accuracy=[record.validation_accuracy or 0.0 for record in history[-REPORT_EPOCHS:]],
+            validation_score=[record.score for record in history[-REPORT_EPOCHS:]],
             seconds=sum(record.seconds for record in history),
             slowest_epoch=self._slowest_epoch,
             at=time.time(),
@@ -151,24 +164,26 @@ class Execution:
         except redis.RedisError as error:
             # Reports are only shown, so training continues without one.
             logger.warning("Progress is not reported: %s", error)
-        accuracy = 100 * report.validation_accuracy[-1]
-        self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: validation accuracy {accuracy:.2f} %")
+        score = f"{self.metric.name} {self.metric.shown(history[-1].score)}"
+        self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: {score}")
 
-    def _result(self, trained: TrainedNetwork) -> Result:
-        notebook = [record.notebook_accuracy for record in trained.history]
+    def _result(self, trained: TrainedJob) -> Result:
+        trainer = self.job.trained_by
         return Result(
             job=self.job.key,
             status="diverged" if trained.problem else "succeeded",
-            validation_accuracy=[record.validation_accuracy for record in trained.history],
-            notebook_accuracy=notebook if self.job.rule == "notebook" else None,
+            validation_score=[record.score for record in trained.history],
+            others={name: [record.others[i] for record in trained.history] for i, name in enumerate(self.job.others)},
             epoch_seconds=[record.seconds for record in trained.history],
             weights_sha256=self._keep_weights(trained.weights),
             weights_bytes=len(trained.weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             error=trained.problem,
-        )
+            correct=trained.correct,
+            environment=None if trainer.exact else environment(trainer.packages),
+        ).measured_by(self.metric)
 
     def _keep_weights(self, blob: bytes) -> str:
         # A verification task only compares hashes.
-        return self.store.put_weights(blob) if self.task_id == self.job.key else digest(blob)
+        return self.store.put_weights(blob) if self.task_id == self.job.key else hashlib.sha256(blob).hexdigest()

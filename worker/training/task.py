@@ -16,16 +16,18 @@ from worker.records.checkpoints import Checkpoints
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
+from worker.trainers.registry import load, trainer
 from worker.training.process import IsolationLock, StopFlag
 
 if TYPE_CHECKING:
-    from nn.datasets.mnist import Dataset
+    from worker.trainers.protocol import Data
+    from worker.trainers.registry import AnyTrainer
 
 logger = get_task_logger(__name__)
 
 
 class TrainingTask(Task):
-    """A task that knows its worker's data set, the records in Redis, and the attempt that it makes.
+    """A task that knows its worker's trainer and data set, the records in Redis, and the attempt that it makes.
 
     One object serves all executions of a process; Celery's `request` and the attempt are the current thread's own.
     """
@@ -43,22 +45,28 @@ class TrainingTask(Task):
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
 
     @cached_property
-    def dataset(self) -> Dataset:
+    def trainer(self) -> AnyTrainer:
+        """The worker's trainer.
+
+        Raises:
+            SeedsweepError: it is not installed, or cannot be imported.
+        """
+        return trainer(self.app.settings.trainer, "SEEDSWEEP_TRAINER")
+
+    @cached_property
+    def data(self) -> Data:
         """The worker's data set: read once, and shared by the processes that the pool forks later.
 
         Raises:
             DatasetError: the data set is missing or damaged.
         """
-        # Imported here because NumPy and scikit-learn take a second, and the orchestrator needs neither to submit jobs.
-        from nn.datasets.mnist import load_mnist
-
         settings = self.app.settings
-        return load_mnist(settings.data, cache_dir=settings.cache_dir)
+        return load(self.trainer, settings.data or self.trainer.data, settings.cache_dir)
 
     @property
     def loaded_digest(self) -> str | None:
         """The digest of the worker's data set; None before it is loaded."""
-        loaded: Dataset | None = self.__dict__.get("dataset")
+        loaded: Data | None = self.__dict__.get("data")
         return None if loaded is None else loaded.digest
 
     @cached_property
@@ -70,12 +78,10 @@ class TrainingTask(Task):
         """Create the objects that the pool's processes share. Must be called before the pool forks.
 
         Raises:
-            SeedsweepError: the data set is missing or damaged, or the kernel cannot be compiled.
+            SeedsweepError: the data set is missing or damaged, or the trainer cannot be prepared.
         """
-        from worker.training.trainer import compile_default
-
         _ = self.isolation
-        compile_default(self.dataset)
+        self.trainer.prepare(self.data)
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""

@@ -1,87 +1,242 @@
-"""Trains a job on a data set: the pure part of a worker's work, without Redis or Celery."""
+"""Trains a job on a data set: the pure part of a worker's work, without Redis or Celery.
+
+A trainer is other people's code. What it raises or returns is checked here: it can fail its job, and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import numpy as np
+from celery.exceptions import SoftTimeLimitExceeded
 
-from nn.checkpoint import Checkpoint, EpochRecord
-from nn.datasets.mnist import Dataset
-from nn.kernel.engine import warm_up
-from nn.samples import Samples
-from nn.training import Training
-from nn.weights import LayerSizes, to_safetensors
-from worker.job import Job
+from nn.errors import WeightsError
+from worker.errors import TrainingFailedError
+from worker.job import Job, check_numbers
+from worker.records import answers
+from worker.records.checkpoints import Epoch, SavedCheckpoint
+from worker.text import one_line
+from worker.trainers.protocol import Checkpoint, Data, Trained
+
+#: Characters of a trainer's message that are kept.
+MESSAGE = 1000
+#: The exit status of a process that billiard ends by a signal is below this; a trainer's own is above.
+_SIGNALLED = -128
 
 
 @dataclass(frozen=True)
-class TrainedNetwork:
-    """The weights and the history of a trained job.
+class TrainedJob:
+    """What a job was trained to.
 
     Attributes:
-        weights: The weights as a safetensors blob (`nn.weights.to_safetensors`).
-        history: One record per epoch: fewer than the job's epochs if a weight became infinite or NaN.
+        weights: The trainer's artifact.
+        history: One record per epoch: fewer than the job's epochs if it diverged.
         problem: Why the job counts as diverged, as one sentence; None if it succeeded.
+        correct: The packed answers (`worker.records.answers`), or None.
     """
 
     weights: bytes
-    history: tuple[EpochRecord, ...]
+    history: tuple[Epoch, ...]
     problem: str | None
+    correct: str | None = None
 
 
-def layer_sizes(job: Job, dataset: Dataset) -> LayerSizes:
-    """Return the widths of the network that a job trains on a data set."""
-    return dataset.train.n_features, *job.hidden_layer_sizes, dataset.n_classes
+@dataclass
+class Progress:
+    """A job in training, after an epoch.
+
+    Attributes:
+        job: The job.
+        history: One record per epoch so far.
+    """
+
+    job: Job
+    history: list[Epoch] = field(default_factory=list)
+    _checkpoint: Callable[[], bytes] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no epoch follows that the trainer could resume from here."""
+        return self._checkpoint is None or len(self.history) >= self.job.epochs
+
+    def checkpoint(self) -> SavedCheckpoint | None:
+        """Return a checkpoint; None if there is none.
+
+        Raises:
+            TrainingFailedError: the trainer's state is not bytes, or too large.
+        """
+        if self._checkpoint is None or self.ended:
+            return None
+        state = self._checkpoint()
+        limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
+        if not isinstance(state, bytes) or len(state) > limit:
+            _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
+        return SavedCheckpoint(tuple(self.history), state)
 
 
 def train(
     job: Job,
-    dataset: Dataset,
+    data: Data,
     *,
-    on_epoch: Callable[[Training], object] | None = None,
-    resume_from: Checkpoint | None = None,
-) -> TrainedNetwork:
+    on_epoch: Callable[[Progress], object] | None = None,
+    resume_from: SavedCheckpoint | None = None,
+) -> TrainedJob:
     """Train a job. The weights depend on the job and the data set only, whether or not training was interrupted.
 
     Args:
         job: The job.
-        dataset: The data set whose digest the job names.
-        on_epoch: Called after each epoch with the training; an exception that it raises ends the training.
-        resume_from: A checkpoint of the same job.
+        data: The data set whose digest the job names.
+        on_epoch: Called after each epoch with the progress; an exception that it raises ends the training.
+        resume_from: A checkpoint of the same job. If the trainer refuses it, the job starts from the first epoch.
 
     Raises:
-        InvalidInputError: the checkpoint is of a network of another shape, or has too many epochs.
+        TrainingFailedError: the trainer raised an exception, or returned something that the protocol does not allow.
     """
-    options = {name: value for name, value in job.options.items() if name not in ("hidden_layer_sizes", "limit")}
-    training = Training.begin(layer_sizes(job, dataset), job.seed, **options)
     if resume_from is not None:
-        training.resume(resume_from)
-    for _ in training.run(dataset.train.first(job.limit), dataset.validation):
-        if on_epoch is not None:
-            on_epoch(training)
-    problem = _problem(job, training, dataset.validation)
-    return TrainedNetwork(to_safetensors(training.weights), tuple(training.history), problem)
+        try:
+            return _Run(job, data, on_epoch, resume_from).train()
+        except _RefusedCheckpointError:
+            pass
+    return _Run(job, data, on_epoch, None).train()
 
 
-def _problem(job: Job, training: Training, validation: Samples) -> str | None:
-    if training.diverged:
-        return "diverged: a weight is infinite or not a number"
-    if job.rule == "notebook":
-        # The notebook's rule cannot learn, so an accuracy at chance level is expected.
-        return None
-    accuracy = training.history[-1].validation_accuracy
-    chance = np.bincount(validation.labels).max() / len(validation)
-    if accuracy is not None and accuracy <= chance:
-        return (
-            f"stuck at chance: the validation accuracy of {100 * accuracy:.2f} % is no better than always naming the "
-            f"most common class ({100 * chance:.2f} %)"
-        )
-    return None
+class _RefusedCheckpointError(Exception):
+    """The trainer refuses a checkpoint. Caught in this module."""
 
 
-def compile_default(dataset: Dataset) -> None:
-    """Compile, or load from numba's cache, the machine code that a job with the default options runs."""
-    job = Job(seed=0, learning_rate=0.01, dataset=dataset.digest)
-    warm_up(layer_sizes(job, dataset), dtype=job.dtype, objective=job.loss)
+class _Run:
+    def __init__(
+        self,
+        job: Job,
+        data: Data,
+        on_epoch: Callable[[Progress], object] | None,
+        resume_from: SavedCheckpoint | None,
+    ) -> None:
+        self._job = job
+        self._data = data
+        self._on_epoch = on_epoch
+        self._checkpoint = None if resume_from is None else Checkpoint(len(resume_from.history), resume_from.state)
+        self._progress = Progress(job, list(resume_from.history) if resume_from is not None else [])
+        self._begun = len(self._progress.history)
+        self._metric = job.trained_by.metric
+        self._raised: BaseException | None = None
+        self._since = time.perf_counter()
+
+    def train(self) -> TrainedJob:
+        job, process = self._job, os.getpid()
+        try:
+            with _global_generators_kept():
+                trained = job.trained_by.train(
+                    job.options, job.seed, self._data, on_epoch=self._after_epoch, resume_from=self._checkpoint
+                )
+        except BaseException as error:
+            _leave_if_forked(process)
+            self._rethrow(error)
+        _leave_if_forked(process)
+        if self._raised is not None:
+            # The trainer caught what ends the training.
+            raise self._raised
+        return self._checked(trained)
+
+    def _rethrow(self, error: BaseException) -> NoReturn:
+        if self._raised is not None:
+            raise self._raised from None
+        if isinstance(error, WeightsError) and self._checkpoint is not None and not self._trained_here:
+            raise _RefusedCheckpointError from None
+        signalled = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code < _SIGNALLED
+        if signalled or isinstance(error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError)):
+            raise error
+        _fail(self._job, f"raised {type(error).__name__}: {error}")
+
+    @property
+    def _trained_here(self) -> int:
+        return len(self._progress.history) - self._begun
+
+    def _after_epoch(
+        self, value: float, checkpoint: Callable[[], bytes] | None = None, others: Mapping[str, float] | None = None
+    ) -> None:
+        seconds = time.perf_counter() - self._since
+        history = self._progress.history
+        if len(history) >= self._job.epochs:
+            _fail(self._job, f"reported more than {self._job.epochs} epochs")
+        given = dict(others or {})
+        names = self._job.others
+        if given.keys() != set(names):
+            _fail(self._job, f"reported the further metrics {sorted(given)}; allowed: {sorted(names)}")
+        numbers = tuple(self._number(name, given[name]) for name in names)
+        history.append(Epoch(seconds, self._score(value), numbers))
+        self._progress._checkpoint = checkpoint
+        if self._on_epoch is not None:
+            try:
+                self._on_epoch(self._progress)
+            except BaseException as error:
+                self._raised = error
+                raise
+        self._since = time.perf_counter()
+
+    def _score(self, value: object) -> float:
+        score = self._number(self._metric.name, value)
+        if self._metric.is_share and not 0.0 <= score <= 1.0:
+            _fail(self._job, f"reported {score} as {self._metric.name}; allowed: a share from 0 to 1")
+        return score
+
+    def _number(self, name: str, value: object) -> float:
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if isinstance(value, (str, bytes)) or not math.isfinite(number):
+            _fail(self._job, f"reported {_short(value)} as {name}; allowed: a finite number")
+        return number
+
+    def _checked(self, trained: object) -> TrainedJob:
+        job, history = self._job, self._progress.history
+        if not isinstance(trained, Trained):
+            _fail(job, f"returned {_short(trained)}; allowed: a worker.trainers.Trained")
+        problem = None if trained.problem is None else one_line(str(trained.problem))[:MESSAGE]
+        if not history or (len(history) != job.epochs and problem is None):
+            _fail(job, f"reported {len(history)} of {job.epochs} epochs" + ("" if problem is None else f": {problem}"))
+        limit = job.trained_by.max_bytes(job.options, job.dataset)
+        if not isinstance(trained.artifact, bytes) or not 0 < len(trained.artifact) <= limit:
+            _fail(job, f"returned an artifact that is not 1 to {limit} bytes")
+        try:
+            check_numbers(len(history), len(job.others))
+            correct = None if trained.correct is None else answers.pack(trained.correct)
+        except (ValueError, TypeError) as error:
+            _fail(job, f"returned an invalid result: {error}")
+        return TrainedJob(trained.artifact, tuple(history), problem, correct)
+
+
+@contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    """Restore the state of Python's and NumPy's global generators: no job may depend on the job before it."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _leave_if_forked(process: int) -> None:
+    """End a child that the trainer forked, and that came back here: it must not answer for its parent."""
+    if os.getpid() != process:
+        os._exit(1)
+
+
+def _fail(job: Job, what: str) -> NoReturn:
+    raise TrainingFailedError(one_line(f"the trainer {job.trainer} {what}")[:MESSAGE])
+
+
+def _short(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except Exception:
+        return f"a {type(value).__name__}"
