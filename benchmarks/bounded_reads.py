@@ -40,7 +40,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
 
-JOB = Job(seed=0, learning_rate=0.01, dataset=MNIST_DIGEST)
+JOB = Job.of({"learning_rate": 0.01}, seed=0, dataset=MNIST_DIGEST)
 SHA256 = "0" * 64
 #: Runs the command ARGV[1] on the key, with the arguments that follow, and then one of so many bytes as ARGV[2] says.
 PUT = """
@@ -55,7 +55,7 @@ def weights(cluster: Cluster) -> object:
     from orchestrator.cluster.weights import fetch_weights
 
     result = Result(
-        job=JOB.key, status="succeeded", validation_accuracy=[0.9], epoch_seconds=[1.0], weights_sha256=SHA256,
+        job=JOB.key, status="succeeded", validation_score=[0.9], epoch_seconds=[1.0], weights_sha256=SHA256,
         weights_bytes=400_000, worker="w", attempts=1,
     )  # fmt: skip
     return fetch_weights(cluster.store, JOB, result)
@@ -74,7 +74,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
     ),
     "checkpoint": (
         ("SET", f"seedsweep:checkpoint:{JOB.key}"), ("GET", f"seedsweep:checkpoint:{JOB.key}"),
-        lambda cluster: Checkpoints(cluster.store).load(JOB.key, JOB, (784, 128, 64, 10)),
+        lambda cluster: Checkpoints(cluster.store).load(JOB.key, JOB),
     ),
     "attempts": (
         ("HSET", f"seedsweep:attempts:{JOB.key}", "id"), ("HGETALL", f"seedsweep:attempts:{JOB.key}"),

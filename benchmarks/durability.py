@@ -70,7 +70,7 @@ def write(folder: SweepFolder, job: Job) -> float:
     result = Result(
         job=job.key,
         status="succeeded",
-        validation_accuracy=[0.9] * job.epochs,
+        validation_score=[0.9] * job.epochs,
         epoch_seconds=[0.3] * job.epochs,
         weights_sha256=digest(blob),
         weights_bytes=len(blob),
@@ -87,7 +87,7 @@ def write(folder: SweepFolder, job: Job) -> float:
 def main() -> int:
     """Print the table."""
     options = parse(sys.argv[1:])
-    jobs = [Job(seed=seed, learning_rate=0.03, dataset=MNIST_DIGEST) for seed in range(options.jobs)]
+    jobs = [Job.of({"learning_rate": 0.03}, seed=seed, dataset=MNIST_DIGEST) for seed in range(options.jobs)]
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         safe, fast = (make_folder(Path(temporary), name, jobs) for name in ("safe", "fast"))
         waited, written = [], []

@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def sample() -> bytes:
     """Return a job's message as it lies in Redis."""
-    job = Job(seed=0, learning_rate=0.03, dataset=MNIST_DIGEST)
+    job = Job.of({"learning_rate": 0.03}, seed=0, dataset=MNIST_DIGEST)
     app = create_app(Settings(broker_url="redis://localhost"))
     options = dict(signature(app, job).options)
     made = app.amqp.as_task_v2(

@@ -102,7 +102,7 @@ def main() -> None:
     """Run the command."""
     options = parse(sys.argv[1:])
     jobs = [
-        Job(seed=seed, learning_rate=0.01, epochs=options.epochs, limit=1000, dataset=MNIST_DIGEST)
+        Job.of({"learning_rate": 0.01, "epochs": options.epochs, "limit": 1000}, seed=seed, dataset=MNIST_DIGEST)
         for seed in range(options.jobs)
     ]
     text = table(options, *measure(jobs))

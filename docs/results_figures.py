@@ -47,7 +47,7 @@ def printed(rows: list[Row], networks: list[Network]) -> Figure:
     """Plot printed and true accuracy of every network, and the printed one over the epochs."""
     figure, (left, right) = _figure(2, 9, 3.6)
     printed = np.array([printed_by_epoch(row, network) for row, network in zip(rows, networks, strict=True)])
-    true = 100 * np.array([row.validation_accuracy[-1] for row in rows])
+    true = 100 * np.array([row.validation_score[-1] for row in rows])
     order = np.lexsort((true, printed[:, -1]))
     left.plot(printed[order, -1], ".", color=PRINTED, ms=4, label="printed by the notebook")
     left.plot(true[order], ".", color=TRUE, ms=4, label="true")
@@ -66,7 +66,7 @@ def printed(rows: list[Row], networks: list[Network]) -> Figure:
 def distribution(by_rate: dict[float, list[Row]]) -> Figure:
     """Plot the final accuracy of every seed: as it is, and relative to the mean of its learning rate."""
     figure, (left, right) = _figure(2, 9, 3.6)
-    finals = {rate: 100 * np.array([row.validation_accuracy[-1] for row in rows]) for rate, rows in by_rate.items()}
+    finals = {rate: 100 * np.array([row.validation_score[-1] for row in rows]) for rate, rows in by_rate.items()}
     for place, (final, color) in enumerate(zip(finals.values(), RATES, strict=False)):
         across = place + _sideways(len(final))
         left.plot(across, final, ".", color=color, ms=4)
@@ -93,7 +93,7 @@ def curves(by_rate: dict[float, list[Row]]) -> Figure:
     """Plot the mean and range of the accuracy over the epochs at each learning rate."""
     figure, axes = _figure(1, 6, 3.8)
     for (rate, rows), color in zip(by_rate.items(), RATES, strict=False):
-        accuracies = 100 * np.array([over_epochs(row, row.validation_accuracy) for row in rows])
+        accuracies = 100 * np.array([over_epochs(row, row.validation_score) for row in rows])
         epochs = np.arange(1, accuracies.shape[1] + 1)
         axes.fill_between(epochs, accuracies.min(axis=0), accuracies.max(axis=0), color=color, alpha=0.2, lw=0)
         axes.plot(epochs, accuracies.mean(axis=0), color=color, label=f"{rate:g}")

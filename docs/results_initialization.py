@@ -85,7 +85,7 @@ def study(rows: list[Row], names: JobNames) -> Study:
         raise SystemExit("the study needs a sweep that varies the learning rate and at least one other option")
     rates, seeds = names.varying[RATE], tuple(dict.fromkeys(row.seed for row in rows))
     points = list(itertools.product(*(names.varying[name] for name in others)))
-    cells = {(_point(row, others), row.options.learning_rate, row.seed): row for row in rows}
+    cells = {(_point(row, others), network_options(row).learning_rate, row.seed): row for row in rows}
     if len(seeds) < 2 or len(cells) != len(points) * len(rates) * len(seeds):
         raise SystemExit("the study needs a grid with at least two seeds")
     shape = (len(points), len(rates), len(seeds))
@@ -98,8 +98,8 @@ def study(rows: list[Row], names: JobNames) -> Study:
         options=tuple(heading(NetworkOptions, name) for name in others),
         rates=rates,
         seeds=seeds,
-        final=np.array([row.validation_accuracy[-1] for row in ordered]).reshape(shape),
-        first=np.array([row.validation_accuracy[0] for row in ordered]).reshape(shape),
+        final=np.array([row.validation_score[-1] for row in ordered]).reshape(shape),
+        first=np.array([row.validation_score[0] for row in ordered]).reshape(shape),
         diverged=diverged.sum(axis=2),
     )
 

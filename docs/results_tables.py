@@ -34,12 +34,12 @@ def kind(printed: float) -> str:
 
 def over_epochs(row: Row, accuracies: Sequence[float]) -> list[float]:
     """Return an accuracy for each epoch of a row's job: training that ended early stays at the last one."""
-    return [*accuracies, *[accuracies[-1]] * (row.options.epochs - len(accuracies))]
+    return [*accuracies, *[accuracies[-1]] * (network_options(row).epochs - len(accuracies))]
 
 
 def printed_by_epoch(row: Row, network: Network) -> list[float]:
     """Return the accuracies that the notebook would print: before training, then after each epoch."""
-    return [network.before.printed, *over_epochs(row, row.notebook_accuracy or [])]
+    return [network.before.printed, *over_epochs(row, row.others.get("notebook_accuracy") or [])]
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -54,13 +54,13 @@ def counts_table(rows: list[Row], networks: list[Network]) -> str:
         chosen = [
             (row, network)
             for row, network in zip(rows, networks, strict=True)
-            if kind((row.notebook_accuracy or [])[-1]) == name
+            if kind((row.others.get("notebook_accuracy") or [])[-1]) == name
         ]
-        true = [row.validation_accuracy[-1] for row, _ in chosen]
+        true = [row.validation_score[-1] for row, _ in chosen]
         constant = sum(_is_constant(network.after) for _, network in chosen)
         spread = (percent(statistics.fmean(true)), percent(min(true)), percent(max(true))) if true else ("-",) * 3
         lines.append((name, len(chosen), percent(len(chosen) / len(rows), 1), constant, *spread))
-    true = [row.validation_accuracy[-1] for row in rows]
+    true = [row.validation_score[-1] for row in rows]
     constant = sum(_is_constant(network.after) for network in networks)
     total = (percent(statistics.fmean(true)), percent(min(true)), percent(max(true)))
     lines.append(("**all**", len(rows), "100.0", constant, *total))
@@ -141,7 +141,7 @@ def accuracy_table(by_rate: dict[float, list[Row]]) -> str:
     """Describe the distribution of the final accuracy at each learning rate."""
     lines = []
     for rate, rows in by_rate.items():
-        final = sorted(row.validation_accuracy[-1] for row in rows)
+        final = sorted(row.validation_score[-1] for row in rows)
         low, median, high = np.percentile(final, (25, 50, 75))
         mean = statistics.fmean(final)
         cells = (mean, statistics.stdev(final), final[0], low, median, high, final[-1], final[-1] - final[0])
@@ -154,13 +154,13 @@ def accuracy_table(by_rate: dict[float, list[Row]]) -> str:
 
 def spread_table(by_rate: dict[float, list[Row]]) -> str:
     """Show the mean and standard deviation over the seeds after some of the epochs."""
-    n_epochs = next(iter(by_rate.values()))[0].options.epochs
+    n_epochs = network_options(next(iter(by_rate.values()))[0]).epochs
     chosen = sorted({1, 2, 3, (n_epochs + 1) // 2, n_epochs} & set(range(1, n_epochs + 1)))
     lines = []
     for epoch in chosen:
         cells = []
         for rows in by_rate.values():
-            accuracies = [over_epochs(row, row.validation_accuracy)[epoch - 1] for row in rows]
+            accuracies = [over_epochs(row, row.validation_score)[epoch - 1] for row in rows]
             cells.append(f"{percent(statistics.fmean(accuracies))} ± {percent(statistics.stdev(accuracies))}")
         lines.append((epoch, *cells))
     return table(("epoch", *(f"{rate:g}" for rate in by_rate)), lines)
@@ -168,15 +168,15 @@ def spread_table(by_rate: dict[float, list[Row]]) -> str:
 
 def seeds_list(by_rate: dict[float, list[Row]]) -> str:
     """Say how accuracies of one seed correlate across learning rates and epochs, as a list."""
-    final = np.array([[row.validation_accuracy[-1] for row in rows] for rows in by_rate.values()])
-    first = np.array([[row.validation_accuracy[0] for row in rows] for rows in by_rate.values()])
+    final = np.array([[row.validation_score[-1] for row in rows] for rows in by_rate.values()])
+    first = np.array([[row.validation_score[0] for row in rows] for rows in by_rate.values()])
     deviations = final - final.mean()
     of_rate = final.shape[1] * np.sum((final.mean(axis=1) - final.mean()) ** 2) / np.sum(deviations**2)
     of_seed = final.shape[0] * np.sum((final.mean(axis=0) - final.mean()) ** 2) / np.sum(deviations**2)
     pairs = np.corrcoef(final)[np.triu_indices(len(final), 1)]
     later = [np.corrcoef(before, after)[0, 1] for before, after in zip(first, final, strict=True)]
     best = max(
-        (row for rows in by_rate.values() for row in rows), key=lambda row: (row.validation_accuracy[-1], -row.seed)
+        (row for rows in by_rate.values() for row in rows), key=lambda row: (row.validation_score[-1], -row.seed)
     )
     rates = ", ".join(f"{rate:g}" for rate in by_rate)
     items = (
@@ -186,8 +186,8 @@ def seeds_list(by_rate: dict[float, list[Row]]) -> str:
         f"on average ({np.min(pairs):+.2f} to {np.max(pairs):+.2f}).",
         "The correlation over the seeds between the accuracy after the first epoch and after the last, by learning "
         f"rate ({rates}): {', '.join(f'{value:+.2f}' for value in later)}.",
-        f"The best network of all: learning rate {best.options.learning_rate:g}, seed {best.seed}, "
-        f"job `{best.job[:12]}`, {percent(best.validation_accuracy[-1])} %. "
+        f"The best network of all: learning rate {network_options(best).learning_rate:g}, seed {best.seed}, "
+        f"job `{best.job[:12]}`, {percent(best.validation_score[-1])} %. "
         f"The worst: {percent(float(final.min()))} %.",
     )
     return listed(items)

@@ -8,7 +8,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, label, shown
@@ -82,6 +91,11 @@ class Configuration(Needs):
     def epochs(self) -> int:
         """The number of epochs that the job is trained."""
         return self.trained_by.epochs(self.options)
+
+    @property
+    def metric(self) -> Metric:
+        """What is measured after each epoch."""
+        return self.trained_by.metric_of(self.options)
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -173,10 +187,11 @@ class Job(Configuration):
         trainer = registry.trainer(str(own.get("trainer", registry.DEFAULT)))
         if not isinstance(given, Mapping):
             raise InvalidInputError("options", given, "the options of the trainer, by name")
+        model = trainer.options_for(given)
         try:
-            options = trainer.Options.model_validate(given)
+            options = model.model_validate(given)
         except ValidationError as error:
-            raise invalid_input(trainer.Options, error, "job") from None
+            raise invalid_input(model, error, "job") from None
         try:
             return cls.model_validate({"version": trainer.version_of(options), **own, "options": options})
         except ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from nn import reference
 from nn.datasets.mnist import load_mnist
 from nn.engine import make_engine
 from nn.errors import DatasetError, WeightsError
+from nn.options.network import NetworkOptions
 from nn.samples import Samples, pack_bytes
 from nn.weights import Weights
 from orchestrator.analysis.lookup import TrainedJob
@@ -105,7 +106,8 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
     inputs, features = job.weights.layer_sizes[0], dataset.train.n_features
     if inputs != features:
         raise WeightsError(f"The network takes {inputs} values; an image of the data set has {features}")
-    engine = make_engine(job.job.engine, job.weights, loss=job.job.loss, rule=job.job.rule)
+    options = cast("NetworkOptions", job.job.options)
+    engine = make_engine(options.engine, job.weights, loss=options.loss, rule=options.rule)
     confidences = engine.predict_proba(dataset.validation)
     positions = dataset.order[len(dataset.train) :]
     return assess(confidences, dataset.validation, positions)

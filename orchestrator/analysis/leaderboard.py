@@ -1,4 +1,4 @@
-"""Ranks a sweep's configurations by their final validation accuracy. The same results give the same bytes.
+"""Ranks a sweep's configurations by the trainer's metric after the last epoch. The same results give the same bytes.
 
 A leaderboard has no times, workers or attempts, which differ from one execution to the next. Means and deviations are
 computed exactly and rounded once, so that they depend neither on the order in which results arrive nor on the machine.
@@ -7,26 +7,25 @@ computed exactly and rounded once, so that they depend neither on the order in w
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from nn.datasets.idx import N_CLASSES
-from nn.datasets.mnist import MNIST_DIGEST, MNIST_FEATURES
 from nn.options.describe import heading, option, shown, written
-from nn.options.network import SHAPE, NetworkOptions
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
 from worker.job import Configuration, Job
+from worker.trainers.protocol import Metric
+from worker.trainers.registry import DEFAULT
 
-_FIELDS = NetworkOptions.model_fields
-#: Means that agree to this many decimals are equal: further decimals show only how the accuracies were rounded.
+#: Means that agree to this many decimals are equal: further decimals show only how the metrics were rounded.
 DECIMALS = 10
 
 
@@ -37,8 +36,8 @@ class Entry(BaseModel):
 
     seed: int
     status: Literal["succeeded", "diverged", "failed", "cancelled", "missing"]
-    #: Validation accuracy after the last epoch; None without a result.
-    accuracy: float | None
+    #: The trainer's metric after the last epoch; None without a result.
+    score: float | None
     weights_sha256: str | None
 
 
@@ -46,13 +45,13 @@ class Standing(BaseModel):
     """One configuration's place on the leaderboard.
 
     Attributes:
-        rank: From 1: the higher mean first, then the higher worst, then the order of the sweep's specification.
+        rank: From 1: the better mean first, then the better worst, then the order of the sweep's specification.
         options: The options that vary in the sweep.
-        seeds: Number of jobs with a result. Diverged jobs count, with the accuracy that they reached.
-        mean: Mean of the final validation accuracy over those seeds; None without a result.
+        seeds: Number of jobs with a result. Diverged jobs count, with the metric that they reached.
+        mean: Mean of the metric after the last epoch over those seeds; None without a result.
         std: Sample standard deviation (divisor n - 1); None for fewer than two seeds.
-        best: Highest final validation accuracy.
-        worst: Lowest final validation accuracy.
+        best: The best metric after the last epoch: the highest, unless lower is better.
+        worst: The worst one.
         best_seed: The first seed that reached `best`.
         best_weights_sha256: SHA-256 of the weights of that job.
         diverged: Jobs whose result is `diverged`.
@@ -81,31 +80,46 @@ class Common(BaseModel):
     """What all configurations of a sweep have in common.
 
     Attributes:
-        network: The widths of the layers; None if they vary, or if the data set is not MNIST.
-        options: The training options that do not vary.
-        data: The data set: MNIST, or the source, as in `SweepSpecification`.
+        trainer: The trainer's name.
+        version: The version of its jobs; None if they have several.
+        metric: The name of what was measured.
+        model: The trainer's name of the models, such as `network 784-128-64-10`; empty if it has none.
+        options: The options that do not vary.
+        data: The data set, as the trainer names it.
         dataset: The data set's digest.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    network: tuple[int, ...] | None
+    trainer: str
+    version: int | None
+    metric: str
+    model: str
     options: dict[str, Any]
     data: str
     dataset: str
 
-    def __str__(self) -> str:
-        in_network = frozenset() if self.network is None else SHAPE
-        told = [name for name in self.options if name not in in_network and self._is_worth_telling(name)]
-        rest = self.options.keys() - in_network - set(told)
-        parts = [] if self.network is None else [f"network {'-'.join(map(str, self.network))}"]
-        parts += [f"{heading(NetworkOptions, name)} {shown(_FIELDS[name], self.options[name])}" for name in told]
-        parts.append(f"data set {self.data} ({self.dataset[:12]})")
-        return ", ".join(parts) + ("; other options at their defaults" if rest else "")
 
-    def _is_worth_telling(self, name: str) -> bool:
-        info = _FIELDS[name]
-        return option(info).always or info.is_required() or self.options[name] != info.default
+def common_text(common: Common, model: type[BaseModel], told_by_model: Collection[str]) -> str:
+    """Return what all configurations have in common, as one line.
+
+    Args:
+        common: What they have in common.
+        model: The model of the options.
+        told_by_model: The options that the name of the models tells.
+    """
+
+    def is_worth_telling(name: str) -> bool:
+        info = model.model_fields[name]
+        return option(info).always or info.is_required() or common.options[name] != info.default
+
+    names = [name for name in common.options if name not in told_by_model]
+    told = [name for name in names if is_worth_telling(name)]
+    parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
+    parts += [common.model] if common.model else []
+    parts += [f"{heading(model, name)} {shown(model.model_fields[name], common.options[name])}" for name in told]
+    parts.append(f"data set {common.data} ({common.dataset[:12]})")
+    return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(names) else "")
 
 
 @dataclass(frozen=True)
@@ -114,12 +128,16 @@ class Leaderboard:
 
     Attributes:
         names: What varies, and how it is shown.
-        common: What does not vary.
+        common: What does not vary, and the line that says so.
+        in_common: See `common`.
+        metric: What was measured.
         standings: The configurations.
     """
 
     names: JobNames
     common: Common
+    in_common: str
+    metric: Metric
     standings: tuple[Standing, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,44 +173,53 @@ def leaderboard(jobs: Collection[Job], rows: Mapping[str, Row], data: str, axes:
         axes: Options that vary in the sweep, even where these jobs all have one value.
     """
     names = JobNames(jobs, axes)
+    metric = next(iter(jobs)).metric
     groups: dict[Configuration, list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.configuration, []).append(job)
-    standings = sorted((standing(group, rows, names) for group in groups.values()), key=merit)
+    standings = sorted(
+        (standing(group, rows, names, metric) for group in groups.values()), key=functools.partial(merit, metric)
+    )
     ranked = (each.model_copy(update={"rank": rank}) for rank, each in enumerate(standings, 1))
-    return Leaderboard(names, _common(jobs, names, data), tuple(ranked))
-
-
-def _common(jobs: Iterable[Job], names: JobNames, data: str) -> Common:
     job = next(iter(jobs))
-    is_known = job.dataset == MNIST_DIGEST and not SHAPE & names.varying.keys()
-    network = job.layers(MNIST_FEATURES, N_CLASSES) if is_known else None
-    named = "MNIST" if job.dataset == MNIST_DIGEST else data
-    return Common(network=network, options=dict(names.common), data=named, dataset=job.dataset)
+    versions = {each.version for each in jobs}
+    model, told = job.trained_by.model_name(names.common, job.dataset)
+    common = Common(
+        trainer=job.trainer,
+        version=job.version if len(versions) == 1 else None,
+        metric=metric.name,
+        model=model,
+        options=dict(names.common),
+        data=job.trained_by.data_name(data, job.dataset),
+        dataset=job.dataset,
+    )
+    return Leaderboard(names, common, common_text(common, names.model, told), metric, tuple(ranked))
 
 
-def standing(jobs: Collection[Job], rows: Mapping[str, Row], names: JobNames) -> Standing:
+def standing(jobs: Collection[Job], rows: Mapping[str, Row], names: JobNames, metric: Metric) -> Standing:
     """Return the standing of one configuration, without its rank (0).
 
     Args:
         jobs: The configuration's jobs, in the sweep's order.
         rows: The sweep's rows, by job key.
         names: Tells what varies in the sweep.
+        metric: What was measured.
     """
     entries = [_entry(job, rows.get(job.key)) for job in jobs]
-    counted = [(entry.accuracy, entry) for entry in entries if entry.accuracy is not None]
-    accuracies = [accuracy for accuracy, _ in counted]
-    # max() returns the first of equals: the first in the sweep's order of seeds.
-    best = max(counted, key=lambda pair: pair[0])[1] if counted else None
+    counted = [(entry.score, entry) for entry in entries if entry.score is not None]
+    scores = [score for score, _ in counted]
+    best_of, worst_of = (max, min) if metric.higher_is_better else (min, max)
+    # max() and min() return the first of equals: the first in the sweep's order of seeds.
+    best = best_of(counted, key=lambda pair: pair[0])[1] if counted else None
     first = next(iter(jobs))
     return Standing(
         rank=0,
-        options={name: getattr(first, name) for name in names.varying},
+        options={name: getattr(first.options, name) for name in names.varying},
         seeds=len(counted),
-        mean=statistics.mean(accuracies) if accuracies else None,
-        std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        best=max(accuracies, default=None),
-        worst=min(accuracies, default=None),
+        mean=statistics.mean(scores) if scores else None,
+        std=statistics.stdev(scores) if len(scores) > 1 else None,
+        best=best_of(scores, default=None),
+        worst=worst_of(scores, default=None),
         best_seed=None if best is None else best.seed,
         best_weights_sha256=None if best is None else best.weights_sha256,
         diverged=sum(entry.status == "diverged" for entry in entries),
@@ -204,13 +231,14 @@ def standing(jobs: Collection[Job], rows: Mapping[str, Row], names: JobNames) ->
 
 def _entry(job: Job, row: Row | None) -> Entry:
     if row is None:
-        return Entry(seed=job.seed, status="missing", accuracy=None, weights_sha256=None)
-    accuracy = row.validation_accuracy[-1] if row.accepted else None
-    return Entry(seed=job.seed, status=row.status, accuracy=accuracy, weights_sha256=row.weights_sha256)
+        return Entry(seed=job.seed, status="missing", score=None, weights_sha256=None)
+    score = row.validation_score[-1] if row.accepted else None
+    return Entry(seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256)
 
 
-def merit(standing: Standing) -> tuple[float, float]:
+def merit(metric: Metric, standing: Standing) -> tuple[float, float]:
     """Return a sort key: configurations without a result come last. Sorting keeps the order of equals."""
     if standing.mean is None or standing.worst is None:
         return (math.inf, math.inf)
-    return (-round(standing.mean, DECIMALS), -standing.worst)
+    sign = -1 if metric.higher_is_better else 1
+    return (sign * round(standing.mean, DECIMALS), sign * standing.worst)

@@ -7,10 +7,12 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from nn.datasets.idx import N_CLASSES
-from nn.errors import WeightsError
-from nn.weights import Weights, load, misfit
+from nn.errors import Described, InvalidInputError, WeightsError
+from nn.files import read_regular
+from nn.options.network import NetworkOptions
+from nn.weights import MAX_BYTES, Weights
 from orchestrator.analysis.leaderboard import leaderboard
 from orchestrator.analysis.selection import pick_one
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
@@ -18,6 +20,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest, is_name
 from worker.job import Job
+from worker.trainers.network import NetworkTrainer, read_weights
 
 #: The system's errors for a path that leads nowhere, or that cannot be a path.
 _NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
@@ -87,6 +90,10 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
     manifest = folder.manifest()
+    trainer = manifest.specification.trainer
+    if trainer != NetworkTrainer.name:
+        allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
+        raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
     key = pick_one(folder.name, jobs, words) if words else _best(manifest, folder.name, jobs, rows)
@@ -103,11 +110,12 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
     fault = folder.weights_fault(sha256)
     if fault is not None:
         raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
-    weights = load(path)
-    difference = misfit(weights, (None, *job.hidden_layer_sizes, N_CLASSES), job.dtype, biases=job.biases)
-    if difference is not None:
-        raise WeightsError(f"{path} has {difference}")
-    return weights
+    try:
+        return read_weights(cast("NetworkOptions", job.options), read_regular(path, MAX_BYTES))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _remedy(folder: SweepFolder, job: Job) -> str:
@@ -124,5 +132,6 @@ def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[
     return next(
         key
         for key, job in jobs.items()
-        if job.seed == first.best_seed and all(getattr(job, each) == value for each, value in first.options.items())
+        if job.seed == first.best_seed
+        and all(getattr(job.options, each) == value for each, value in first.options.items())
     )

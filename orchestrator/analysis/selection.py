@@ -13,10 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nn.errors import InvalidInputError
-from nn.options.describe import label
-from nn.options.network import NetworkOptions
+from nn.options.describe import label, word
 from nn.options.values import Reader
-from orchestrator.sweeps.fields import FIELDS, spellings, written
+from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 
@@ -24,11 +23,7 @@ JOB_WORDS = "NAME=VALUE such as seed=3, a seed, SEED:LEARNING_RATE such as 3:0.0
 #: How many values of an option a message lists.
 MOST_LISTED = 8
 
-_FIELDS = NetworkOptions.model_fields
-#: The option that each NAME means.
-_NAMES = {spelling: str(each.option) for word, each in FIELDS.items() if each.option for spelling in spellings(word)}
 _SEED_NAMES = ("seed", "seeds")
-_REQUIRED = [name for name, info in _FIELDS.items() if info.is_required()]
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 #: As numbers are printed: the key prefix 007 is not the seed 7.
 _SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
@@ -75,11 +70,16 @@ class _Picker:
         self._sweep = sweep
         self._jobs = jobs
         self._names = JobNames(jobs.values())
+        self._model = self._names.model
+        #: The option that each NAME means.
+        self._meanings = {
+            spelling: name for name in self._model.model_fields for spelling in (word(self._model, name), name)
+        }
         self._seeds = tuple(dict.fromkeys(job.seed for job in jobs.values()))
 
     def varying(self) -> list[str]:
         """Return what varies among the jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
-        options = [f"{label(NetworkOptions, name)} ({self._values_of(name)})" for name in self._names.varying]
+        options = [f"{label(self._model, name)} ({self._values_of(name)})" for name in self._names.varying]
         return [f"seed ({self._values_of_seed()})", *options] if len(self._seeds) > 1 else options
 
     def fitting(self, typed: str) -> set[str]:
@@ -103,7 +103,10 @@ class _Picker:
         if match := _COORDINATES.fullmatch(typed):
             seed, value = int(match["seed"]), _number(match["value"])
             of_seed = {key: job for key, job in jobs if job.seed == seed}
-            return {key for key, job in of_seed.items() if any(getattr(job, name) == value for name in _REQUIRED)}
+            required = [name for name, info in self._model.model_fields.items() if info.is_required()]
+            return {
+                key for key, job in of_seed.items() if any(getattr(job.options, name) == value for name in required)
+            }
         if _KEY_PREFIX.fullmatch(typed):
             return {key for key in self._jobs if key.startswith(typed)}
         raise InvalidInputError("the job", typed, JOB_WORDS)
@@ -114,20 +117,20 @@ class _Picker:
                 allowed = f"seed={self._values_of_seed()}, as in the sweep {self._sweep}"
                 raise InvalidInputError("the job", typed, allowed)
             return {key for key, job in self._jobs.items() if job.seed == int(value)}
-        if name not in _NAMES:
+        if name not in self._meanings:
             raise InvalidInputError("the job", typed, self._instead_of(name))
-        option = _NAMES[name]
+        option = self._meanings[name]
         meant = _meant(self._names, option, value)
         if not meant:
-            allowed = f"{label(NetworkOptions, option)}={self._values_of(option)}, as in the sweep {self._sweep}"
+            allowed = f"{label(self._model, option)}={self._values_of(option)}, as in the sweep {self._sweep}"
             raise InvalidInputError("the job", typed, allowed)
-        return {key for key, job in self._jobs.items() if getattr(job, option) in meant}
+        return {key for key, job in self._jobs.items() if getattr(job.options, option) in meant}
 
     def _instead_of(self, name: str) -> str:
-        near = difflib.get_close_matches(name, [*_NAMES, *_SEED_NAMES], n=1)
+        near = difflib.get_close_matches(name, [*self._meanings, *_SEED_NAMES], n=1)
         if near:
             return f"{near[0]}=VALUE, the nearest name"
-        names = [*_SEED_NAMES[:1], *(label(NetworkOptions, each) for each in self._names.varying)]
+        names = [*_SEED_NAMES[:1], *(label(self._model, each) for each in self._names.varying)]
         return f"NAME=VALUE, where NAME is what varies in the sweep {self._sweep}: {_listed(names, 'or')}"
 
     def _values_of(self, option: str) -> str:
@@ -136,7 +139,7 @@ class _Picker:
         return " or ".join(self._names.shown(option, value) for value in values[:MOST_LISTED]) + more
 
     def _values_of_seed(self) -> str:
-        ranges = written("seeds", self._seeds).split(",")
+        ranges = seeds_as_text(self._seeds).split(",")
         return ",".join(ranges[:MOST_LISTED]) + (",..." if len(ranges) > MOST_LISTED else "")
 
 
@@ -153,7 +156,7 @@ def _meant(names: JobNames, option: str, typed: str) -> list[object]:
     """Return the value of the sweep that was typed, in any form or as tables show it; an empty list if it has none."""
     known = _values(names, option)
     try:
-        value = Reader(NetworkOptions, option)(typed)
+        value = Reader(names.model, option)(typed)
     except (ValueError, TypeError, OverflowError):
         value = math.nan
     return [value] if value in known else [each for each in known if names.shown(option, each) == typed]

@@ -33,6 +33,14 @@ def sweep(
             "Flags override it."
         ),
     ] = None,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix an option of any trainer; may be repeated."),
+    ] = None,
+    varied: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=VALUES", help="Vary an option of any trainer; may be repeated."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The sweep's name.  [default: sweep-DATE-TIME]")] = None,
     output: Annotated[
         str, typer.Option(help="The folder that holds the sweeps, one folder for each.")
@@ -59,7 +67,8 @@ def sweep(
     """
     from orchestrator.cli.sweep import run_sweep
 
-    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json)
+    given = tuple(fixed or ()), tuple(varied or ())
+    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json, *given)
     return run_sweep(context.obj, options)
 
 

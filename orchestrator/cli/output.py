@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from nn.options import describe
-from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard import Leaderboard
 from orchestrator.commands.result import SweepResult
 from worker.text import printable
@@ -47,7 +46,7 @@ def print_result(console: Console, result: SweepResult) -> None:
 
 
 def print_leaderboard(console: Console, board: Leaderboard) -> None:
-    """Print what the configurations have in common, and a row for each: what varies, and accuracies in percent.
+    """Print what the configurations have in common, and a row for each: what varies, and the metric.
 
     Columns about trouble appear when there is some.
     """
@@ -56,19 +55,20 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
     ]
     rows = []
     for standing in board.standings:
-        accuracies = (standing.mean, standing.std, standing.best, standing.worst)
+        scores = (standing.mean, standing.std, standing.best, standing.worst)
         rows.append(
             (
                 str(standing.rank),
                 *(board.names.shown(name, value) for name, value in standing.options.items()),
-                *("-" if accuracy is None else f"{100 * accuracy:.2f}" for accuracy in accuracies),
+                *("-" if score is None else board.metric.number(score) for score in scores),
                 str(standing.seeds),
                 *(str(getattr(standing, name)) for name in trouble),
             )
         )
-    say(console, f"In common: {board.common}")
-    say(console, "Validation accuracy after the last epoch, in %")
-    varying = (describe.heading(NetworkOptions, name) for name in board.names.varying)
+    say(console, f"In common: {board.in_common}")
+    unit = ", in %" if board.metric.is_share else ""
+    say(console, f"{board.metric.name.capitalize()} after the last epoch{unit}")
+    varying = (describe.heading(board.names.model, name) for name in board.names.varying)
     headings = ("rank", *varying, "mean", "std", "best", "worst", "seeds", *trouble)
     print_table(console, headings, rows, spare=("worst", "best", "rank", "seeds"))
 

@@ -27,7 +27,7 @@ from worker.text import one_line
 HEARTBEAT_SECONDS = 30.0
 #: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
-#: The columns that the epoch and the accuracy of a running job take, and those of the shortest bar.
+#: The columns that the epoch and the metric of a running job take, and those of the shortest bar.
 FIGURES = 24
 SHORTEST_BAR = 10
 
@@ -67,12 +67,14 @@ class _Count:
 
     def _rank(self, configuration: Configuration) -> None:
         # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
-        self._standings[configuration] = standing(self._groups[configuration], self._rows, self.names)
+        self._standings[configuration] = standing(
+            self._groups[configuration], self._rows, self.names, self.names.metric
+        )
 
     def _leader_text(self) -> str:
         """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
         in_order = (each for each in self._groups if each in self._standings)
-        first = min(in_order, key=lambda each: merit(self._standings[each]), default=None)
+        first = min(in_order, key=lambda each: merit(self.names.metric, self._standings[each]), default=None)
         if first is None:
             return ""
         leader = self._standings[first]
@@ -80,14 +82,9 @@ class _Count:
             return ""
         diverged = f", {leader.diverged} diverged" if leader.diverged else ""
         seeds = f"{leader.seeds} of {counted(len(leader.jobs), 'seed')}"
-        name = self.names.configuration(first)
+        name = self.names.configuration(first.options)
         lead = f"leading: {name}" if name else "so far"
-        return f"{lead}, mean {percent(leader.mean)} ({seeds}{diverged})"
-
-
-def percent(accuracy: float) -> str:
-    """Return a fraction in percent, with two decimals: 97.31 %."""
-    return f"{100 * accuracy:.2f} %"
+        return f"{lead}, mean {self.names.metric.shown(leader.mean)} ({seeds}{diverged})"
 
 
 class PlainProgress(AbstractContextManager["PlainProgress"]):
@@ -133,8 +130,8 @@ def describe(row: Row, names: JobNames) -> str:
     name = names.job(row.seed, row.options)
     if not row.accepted:
         return one_line(f"{name}: {row.status} ({row.error})")
-    epochs = counted(len(row.validation_accuracy), "epoch")
-    text = f"{name}: {percent(row.validation_accuracy[-1])} after {epochs}"
+    epochs = counted(len(row.validation_score), "epoch")
+    text = f"{name}: {names.metric.shown(row.validation_score[-1])} after {epochs}"
     if row.reused_from is not None:
         return one_line(f"{text}, reused from {row.reused_from}")
     diverged = f", diverged ({row.error})" if row.status == "diverged" else ""
@@ -153,7 +150,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._count = _Count(jobs, rows, axes)
         self._epochs_done = sum(jobs[key].epochs for key in rows)
         self._width = console.width
-        longest = max((len(self._count.names.job(job.seed, job)) for job in jobs.values()), default=0)
+        longest = max((len(self._count.names.job(job.seed, job.options)) for job in jobs.values()), default=0)
         self._is_narrow = console.width < max(NARROW, longest + FIGURES + SHORTEST_BAR)
         bar = [] if self._is_narrow else [BarColumn()]
         elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
@@ -163,7 +160,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         )  # fmt: skip
         self._bars = Bars(
             TextColumn("{task.description}"), *bar, TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[accuracy]}"), console=console,
+            TextColumn("{task.fields[score]}"), console=console,
         )  # fmt: skip
         total = sum(job.epochs for job in jobs.values())
         self._sweep = self._overall.add_task("sweep", total=total, completed=self._epochs_done, done=self._done_text())
@@ -211,22 +208,22 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Move the bars to what the running jobs report."""
-        trained = self._epochs_done
+        trained, metric = self._epochs_done, self._count.names.metric
         for key, report in reports.items():
             epoch = 0 if report is None else report.epoch
-            accuracy = percent(report.validation_accuracy[-1]) if report and report.validation_accuracy else ""
+            score = metric.shown(report.validation_score[-1]) if report and report.validation_score else ""
             trained += epoch
             if key not in self._shown:
                 job = self._count.jobs[key]
-                self._shown[key] = self._bars.add_task(self._name(job), total=job.epochs, accuracy="")
-            self._bars.update(self._shown[key], completed=epoch, accuracy=accuracy)
+                self._shown[key] = self._bars.add_task(self._name(job), total=job.epochs, score="")
+            self._bars.update(self._shown[key], completed=epoch, score=score)
         for key in set(self._shown) - set(reports):
             self._remove(key)
         self._overall.update(self._sweep, completed=trained)
 
     def _name(self, job: Job) -> str:
         """Return a job's name, cut where it would push the job's figures off the screen."""
-        name, room = self._count.names.job(job.seed, job, short=self._is_narrow), self._width - FIGURES
+        name, room = self._count.names.job(job.seed, job.options, short=self._is_narrow), self._width - FIGURES
         return name if len(name) <= room else f"{name[: max(room - 1, 0)]}…"
 
     def added(self, jobs: Mapping[str, Job]) -> None:

@@ -15,13 +15,13 @@ from orchestrator.analysis.evaluation import Evaluation, Mistake
 from orchestrator.analysis.lookup import TrainedJob, open_sweep
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text
 from orchestrator.cli.output import knows_blocks, print_table, say
-from orchestrator.cli.progress import percent
 from orchestrator.cli.words.options import DEFAULT_OUTPUT
 from orchestrator.commands.show import predict, show
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
 from worker.settings import load_settings
+from worker.trainers.network import NOTEBOOK_ACCURACY
 
 #: The number of mistakes that are listed.
 MISTAKES = 10
@@ -97,10 +97,9 @@ def _identity(network: TrainedJob) -> dict[str, Any]:
 
 
 def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
-    notebook = {} if row.notebook_accuracy is None else {"notebook_accuracy": row.notebook_accuracy}
     return {
-        "validation_accuracy": row.validation_accuracy,
-        **notebook,
+        "validation_score": row.validation_score,
+        "others": row.others,
         "accuracy": evaluation.accuracy,
         "class_accuracy": evaluation.class_accuracy,
         "confusion_matrix": evaluation.confusion.tolist(),
@@ -111,10 +110,15 @@ def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
 def title(network: TrainedJob) -> str:
     """Return one line that identifies a job and gives its validation accuracy."""
     row = network.row
-    accuracy = percent(row.validation_accuracy[-1])
+    accuracy = percent(row.validation_score[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
     words = network.job.words(network.manifest.specification.axes)
     return f"job {row.job[:12]} of {network.manifest.name}: {words}; validation accuracy {accuracy}{diverged}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with two decimals: 97.31 %."""
+    return f"{100 * share:.2f} %"
 
 
 def _percent(share: float | None) -> str:
@@ -124,7 +128,7 @@ def _percent(share: float | None) -> str:
 def curve_heading(row: Row) -> str:
     """Return what the learning curve shows, with the accuracies at which its bars begin and end."""
     begin, end = _axis(row)
-    printed = "" if row.notebook_accuracy is None else ", then what the notebook would have printed"
+    printed = "" if NOTEBOOK_ACCURACY not in row.others else ", then what the notebook would have printed"
     return (
         f"Learning curve: validation accuracy after each epoch{printed}\n"
         f"(the bars begin at {percent(begin)} and end at {percent(end)})"
@@ -133,13 +137,13 @@ def curve_heading(row: Row) -> str:
 
 def _axis(row: Row) -> tuple[float, float]:
     """Return the accuracies of an empty and a full bar: the lowest and the highest, or 0 and 1 if all are equal."""
-    low, high = min(row.validation_accuracy), max(row.validation_accuracy)
+    low, high = min(row.validation_score), max(row.validation_score)
     return (low, high) if high > low else (0.0, 1.0)
 
 
 def learning_curve(row: Row, block: str = "█") -> str:
     """Return a line with a bar for each epoch; of more than `CURVE_LINES` epochs, for evenly spaced ones."""
-    accuracies = row.validation_accuracy
+    accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
     begin, end = _axis(row)
     count = min(len(accuracies), CURVE_LINES)
     chosen = sorted({round(i * (len(accuracies) - 1) / max(count - 1, 1)) for i in range(count)})
@@ -147,7 +151,7 @@ def learning_curve(row: Row, block: str = "█") -> str:
     for i in chosen:
         share = (accuracies[i] - begin) / (end - begin)
         bar = block * (1 + round(share * (CURVE_WIDTH - 1)))
-        printed = "" if row.notebook_accuracy is None else f" {row.notebook_accuracy[i]:>7.3f}"
+        printed = f" {notebook[i]:>7.3f}" if notebook else ""
         lines.append(f"{i + 1:>6} {percent(accuracies[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"
 

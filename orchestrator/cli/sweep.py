@@ -17,16 +17,18 @@ from orchestrator.cli.output import complain
 from orchestrator.cli.progress import progress_for
 from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for
 from orchestrator.cli.words.options import SweepOptions
+from orchestrator.cli.words.typed import TypedWords
 from orchestrator.commands.init import init
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps import fields
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.files import read_file
+from orchestrator.sweeps.fields import Vocabulary, flag
+from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, free_name
 from worker.settings import Settings
 from worker.text import printable
+from worker.trainers.registry import DEFAULT
 
 
 def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
@@ -72,17 +74,20 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:
         SeedsweepError: bad input; the message is one sentence and spells each field as the user did.
     """
     notes: list[str] = []
-    values = fields.parse(words, tell=notes.append)
-    if options.spec is not None:
-        values = _from_file(options.spec, notes) | values
+    file = None if options.spec is None else _file(options.spec)
+    typed = TypedWords(words, options.fixed, options.varied)
+    vocabulary = typed.vocabulary({} if file is None else file.words)
+    values = typed.values(vocabulary, notes.append)
+    if file is not None:
+        values = file.values(vocabulary, notes.append) | values
     settings = settings_for(options.broker)
     workers = embedded_workers(options.workers, settings, options.broker)
     folder = SweepFolder(output_folder(options.output), _name(options))
     if options.resume:
         plan = plan_resumption(folder, settings, workers=workers, tell=complain)
-        _refuse_difference(values, words, options.spec, plan.manifest)
+        _refuse_difference(values, typed, vocabulary, options.spec, plan.manifest)
     else:
-        plan = _plan_new(values, words, options, folder, settings, workers)
+        plan = _plan_new(values, typed, vocabulary, options, folder, settings, workers)
     for note in notes:
         complain(note)
     return plan
@@ -90,19 +95,20 @@ def make_plan(words: Mapping[str, object], options: SweepOptions) -> SweepPlan:
 
 def _plan_new(
     values: dict[str, Any],
-    words: Mapping[str, object],
+    typed: TypedWords,
+    vocabulary: Vocabulary,
     options: SweepOptions,
     folder: SweepFolder,
     settings: Settings,
     workers: int | None,
 ) -> SweepPlan:
     try:
-        made = specification(_from_environment(settings, values) | values)
+        made = specification(_from_environment(settings, vocabulary, values) | values, vocabulary)
         return plan_sweep(folder, made, settings, workers=workers, tell=complain)
     except InvalidInputError as error:
-        if error.field not in fields.WORDS:
+        if error.field not in vocabulary.spelled:
             raise
-        field = _spelled(fields.WORDS[error.field], words, options.spec)
+        field = typed.spelled(vocabulary.spelled[error.field], vocabulary, options.spec)
         raise InvalidInputError(field, error.value, error.allowed) from None
     except DatasetError as error:
         if "data" in values or "data" not in settings.model_fields_set:
@@ -118,44 +124,42 @@ def _name(options: SweepOptions) -> str:
     return free_name(output_folder(options.output))
 
 
-def _from_file(spec: str, notes: list[str]) -> dict[str, Any]:
+def _file(spec: str) -> SpecificationFile:
     # An empty path would be the current folder.
     if not spec:
         raise InvalidInputError("--spec", spec, "the path of a TOML file, or of a sweep's sweep.json")
-    return read_file(Path(spec), tell=notes.append)
+    return SpecificationFile(Path(spec))
 
 
-def _from_environment(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
-    if "data" in values:
+def _from_environment(settings: Settings, vocabulary: Vocabulary, values: Mapping[str, Any]) -> dict[str, Any]:
+    # The variables are a worker's, too: its data set is one of its trainer.
+    trainer = values.get("trainer", DEFAULT)
+    if "data" in values or settings.data is None or settings.trainer != trainer:
         return {}
-    return fields.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
+    return vocabulary.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
 
 
 def _refuse_difference(
-    values: Mapping[str, Any], typed: Mapping[str, object], spec: str | None, earlier: Manifest
+    values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, spec: str | None, earlier: Manifest
 ) -> None:
     """Reject words that differ from the sweep's own specification."""
     for word, value in values.items():
-        own = fields.value_of(earlier.specification, word)
+        own = vocabulary.value_of(earlier.specification, word)
         if value == own:
             continue
-        field = _spelled(word, typed, spec)
-        text = fields.written(word, value)
-        shown = typed.get(word, Described(text))
+        field = typed.spelled(word, vocabulary, spec)
+        text = vocabulary.written(word, value)
+        shown = typed.given.get(word, Described(text))
         if isinstance(shown, tuple):
             shown = text
-        allowed = f"{fields.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
+        allowed = f"{vocabulary.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
         if own in (None, (None,)):
             allowed = f"nothing, as the sweep {earlier.name} began without it"
-        elif word in typed and fields.FIELDS[word].is_switch:
+        elif word in typed.given and vocabulary.words[word].is_switch:
             field, shown = _switches(word, value), Described("given")
             allowed = f"{_switches(word, own)}, as the sweep {earlier.name} began (or leave it out)"
         raise InvalidInputError(field, shown, allowed)
 
 
 def _switches(word: str, values: Sequence[bool]) -> str:
-    return " and ".join(fields.flag(word if on else f"no_{word}") for on in values)
-
-
-def _spelled(word: str, typed: Mapping[str, object], spec: str | None) -> str:
-    return fields.flag(word) if word in typed or spec is None else f"{word} in {spec}"
+    return " and ".join(flag(word if on else f"no_{word}") for on in values)

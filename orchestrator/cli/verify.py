@@ -113,7 +113,7 @@ def describe(check: Check, names: JobNames) -> str:
     """Return a check as one line, with its first difference and the number of the others."""
     name = names.job(check.seed, check.options)
     if not check.differences:
-        epochs = check.trained_epochs or check.options.epochs
+        epochs = check.trained_epochs or check.epochs
         when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
         if not check.weights_compared:
             return (

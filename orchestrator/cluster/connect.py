@@ -49,12 +49,13 @@ class Place:
 
     @contextlib.contextmanager
     def open(
-        self, *, data: str, jobs: int, interruption: Interruption, tell: Callable[[str], None]
+        self, trainer: str, data: str, *, jobs: int, interruption: Interruption, tell: Callable[[str], None]
     ) -> Iterator[Cluster]:
         """Return a context manager that provides the cluster. It starts an embedded one first, and ends it afterwards.
 
         Args:
-            data: The data set of an embedded worker (`Settings.data`).
+            trainer: The trainer of an embedded worker (`Settings.trainer`).
+            data: Its data set (`Settings.data`).
             jobs: The number of jobs to train.
             interruption: Defers a signal while an embedded cluster starts.
             tell: Shows a message to the user.
@@ -68,9 +69,10 @@ class Place:
         cache = str(self.settings.cache_dir.absolute())
         with contextlib.ExitStack() as stack:
             with interruption.shield():
-                embedded = stack.enter_context(
-                    EmbeddedCluster(self.processes(jobs), {"SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache})
-                )
+                variables = {
+                    "SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache
+                }  # fmt: skip
+                embedded = stack.enter_context(EmbeddedCluster(self.processes(jobs), variables))
             # Importing Celery takes a while; the embedded cluster starts meanwhile.
             from orchestrator.cluster.cluster import Cluster
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from nn.datasets.mnist import MNIST_DIGEST, dataset_digest, load_mnist
-from nn.errors import InvalidInputError
-from nn.options.network import NetworkOptions, check_effects
 from orchestrator.cluster.connect import Place, place_for
 from orchestrator.commands.display import Display, Tell, ignore, silent
 from orchestrator.commands.plan import SweepPlan, jobs_of
@@ -22,9 +19,7 @@ from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
 from worker.settings import Settings
-
-#: Training samples of MNIST, known without reading it.
-MNIST_SAMPLES = 59_500
+from worker.trainers.registry import load
 
 
 def plan_sweep(
@@ -53,9 +48,10 @@ def plan_sweep(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     folder.refuse_existing()
-    check_effects({name: specification.extremes(name) for name in NetworkOptions.model_fields})
-    dataset = dataset_digest(specification.data, cache_dir=settings.cache_dir)
-    _check_limit(specification, dataset, settings)
+    trainer = specification.trained_by
+    dataset = trainer.digest(specification.data, settings.cache_dir)
+    values = {name: specification.extremes(name) for name in specification.model.model_fields}
+    trainer.check(values, dataset, lambda: load(trainer, specification.data, settings.cache_dir))
     jobs = specification.jobs_by_key(dataset)
     manifest = Manifest(
         name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance()
@@ -83,7 +79,7 @@ def plan_resumption(
     """
     manifest = folder.manifest()
     data = manifest.specification.data
-    dataset = dataset_digest(data, cache_dir=settings.cache_dir)
+    dataset = manifest.specification.trained_by.digest(data, settings.cache_dir)
     if dataset != manifest.dataset:
         raise SweepExistsError(
             f"The sweep {manifest.name} began on the data set {manifest.dataset[:12]}, and {data} is now "
@@ -93,19 +89,6 @@ def plan_resumption(
     place = place_for(settings, workers, tell)
     _refuse_other(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=True)
-
-
-def _check_limit(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
-    """Reject a limit that leaves no sample out: it would be a second name for a job without one."""
-    limits = [limit for limit in specification.extremes("limit") if limit is not None]
-    if not limits:
-        return
-    samples = MNIST_SAMPLES
-    if dataset != MNIST_DIGEST:
-        samples = len(load_mnist(specification.data, cache_dir=settings.cache_dir).train)
-    if (limit := max(limits)) >= samples:
-        allowed = f"less than {samples}, the number of training samples in the data set (or none, for all of them)"
-        raise InvalidInputError("limit", limit, allowed)
 
 
 def _refuse_other(place: Place, manifest: Manifest) -> None:

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nn.datasets.mnist import dataset_digest
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.selection import pick
@@ -122,7 +121,7 @@ def plan_verification(
 
 def _check_dataset(manifest: Manifest, settings: Settings) -> None:
     data = manifest.specification.data
-    found = dataset_digest(data, cache_dir=settings.cache_dir)
+    found = manifest.specification.trained_by.digest(data, settings.cache_dir)
     if found != manifest.dataset:
         raise DatasetError(
             f"The data set {data} is now {found[:12]}; the sweep {manifest.name} was trained on {manifest.dataset[:12]}"
@@ -148,8 +147,8 @@ def verify(
         SeedsweepError: the verification cannot go on.
     """
     checks: dict[str, Check] = {}
-    place, data = plan.place, plan.manifest.specification.data
-    with place.open(data=data, jobs=len(plan.jobs), interruption=interruption or Interruption(), tell=tell) as cluster:
+    made, interruption = plan.manifest.specification, interruption or Interruption()
+    with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
         verification = Verification(cluster, plan.folder, MessagesOnly(tell), plan.names.varying)
         with contextlib.closing(verification.check(plan.jobs, plan.rows)) as found:
             for check in found:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_serializer, model_validator
 
-from nn.options.network import NetworkOptions, Seed
+from nn.options.network import Seed
 from worker.job import (
     MAX_ATTEMPTS,
     Digest,
-    Finite,
-    Fraction,
     Job,
     Mismatch,
+    OtherName,
+    Packed,
     Result,
+    Score,
     Seconds,
     check_lengths,
     is_complete,
+    upgraded,
 )
+from worker.trainers import registry
+from worker.trainers.registry import DEFAULT
 
 
 class JobIdentity(BaseModel):
-    """What tells a job from others: its key, its seed and its options.
+    """What tells a job from others: its key, its seed, its trainer and its options.
 
     Attributes:
         options: All options of the job. Where `options.model_fields_set` lacks one, the row does not tell it: the row
@@ -33,19 +38,32 @@ class JobIdentity(BaseModel):
 
     job: Digest
     seed: Seed
-    options: NetworkOptions
+    trainer: str = DEFAULT
+    options: SerializeAsAny[BaseModel]
 
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, fields: Any) -> Any:
-        """Read the layout that had some of the options beside the seed."""
-        if not isinstance(fields, dict) or "options" in fields:
+        """Read the options by the trainer's model, also in the layout that had some of them beside the seed."""
+        if not isinstance(fields, dict):
             return fields
-        options = {name: value for name, value in fields.items() if name in NetworkOptions.model_fields}
-        return {**{name: value for name, value in fields.items() if name not in options}, "options": options}
+        fields = upgraded(fields)
+        trainer = registry.trainer(str(fields.get("trainer", DEFAULT)))
+        if "options" not in fields:
+            options = {name: value for name, value in fields.items() if name in trainer.Options.model_fields}
+            fields = {**{name: value for name, value in fields.items() if name not in options}, "options": options}
+        told = fields["options"]
+        if isinstance(told, dict):
+            fields = {**fields, "options": _partial(trainer.options_for(told)).model_validate(told)}
+        return fields
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that the job is trained."""
+        return registry.trainer(self.trainer).epochs(self.options)
 
     @field_serializer("options")
-    def _told(self, options: NetworkOptions) -> dict[str, Any]:
+    def _told(self, options: BaseModel) -> dict[str, Any]:
         """Write the options that the row tells, and no others."""
         return options.model_dump(mode="json", exclude_unset=True)
 
@@ -60,10 +78,10 @@ class Row(JobIdentity):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Literal["succeeded", "diverged", "failed", "cancelled"]
-    #: Fraction of the validation set that is classified correctly, after each epoch.
-    validation_accuracy: list[Fraction]
-    #: The accuracy that the notebook would have printed after each epoch; only for `rule="notebook"`.
-    notebook_accuracy: list[Finite] | None = None
+    #: The trainer's metric on the validation set after each epoch.
+    validation_score: list[Score]
+    #: The trainer's further metrics after each epoch, by name.
+    others: dict[OtherName, list[Score]] = Field(default_factory=dict)
     epoch_seconds: list[Seconds]
     weights_sha256: Digest | None
     attempts: int = Field(ge=0, le=MAX_ATTEMPTS)
@@ -73,6 +91,10 @@ class Row(JobIdentity):
     reused_from: str | None = None
     #: The cause of each attempt (`worker.records.attempts`), oldest first; empty if there was only one.
     attempt_causes: list[str] = Field(default_factory=list)
+    #: Which validation samples were answered correctly at the end (`worker.records.answers`), if that is known.
+    correct: Packed | None = None
+    #: Where the job was trained, if its trainer is not exact.
+    environment: str | None = None
     #: Executions of this job that ended with other weights: evidence of a fault, never to be overlooked.
     mismatches: list[Mismatch] = Field(default_factory=list)
 
@@ -82,9 +104,9 @@ class Row(JobIdentity):
         if self.accepted:
             if self.weights_sha256 is None:
                 raise ValueError("a job with a result has weights")
-            check_lengths(self.validation_accuracy, self.notebook_accuracy, self.epoch_seconds)
-        elif self.validation_accuracy or self.notebook_accuracy or self.epoch_seconds or self.weights_sha256:
-            raise ValueError("a job without a result has no accuracy, no seconds and no weights")
+            check_lengths(self.validation_score, self.others, self.epoch_seconds)
+        elif self.validation_score or self.others or self.epoch_seconds or self.weights_sha256:
+            raise ValueError("a job without a result has no metrics, no seconds and no weights")
         return self
 
     @property
@@ -99,16 +121,19 @@ class Row(JobIdentity):
         """
         if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
             return None
-        is_noted = self.notebook_accuracy is not None
         complete = is_complete(self.status, len(self.epoch_seconds), job)
-        if self.accepted and (not complete or is_noted != (job.rule == "notebook")):
+        if self.accepted and (not complete or self.others.keys() != set(job.others)):
             return None
-        return self.model_copy(update={"options": options_of(job)})
+        if job.metric.is_share and not all(0.0 <= score <= 1.0 for score in self.validation_score):
+            return None
+        return self.model_copy(update={"options": job.options})
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
-        rare = ("notebook_accuracy", "attempt_causes", "mismatches")
+        rare = ("others", "attempt_causes", "mismatches", "correct", "environment")
         usual = {name for name in rare if not getattr(self, name)}
+        if self.trainer == DEFAULT:
+            usual.add("trainer")
         return self.model_dump_json(exclude=usual) + "\n"
 
 
@@ -117,13 +142,15 @@ def accepted_row(job: Job, result: Result, reused_from: str | None = None, cause
     return Row(
         **identity(job),
         status=result.status,
-        validation_accuracy=result.validation_accuracy,
-        notebook_accuracy=result.notebook_accuracy,
+        validation_score=result.validation_score,
+        others=result.others,
         epoch_seconds=result.epoch_seconds,
         weights_sha256=result.weights_sha256,
         attempts=result.attempts,
         worker=result.worker,
         error=result.error,
+        correct=result.correct,
+        environment=result.environment,
         reused_from=reused_from,
         attempt_causes=_if_several(causes),
     )
@@ -134,7 +161,7 @@ def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, cause
     return Row(
         **identity(job),
         status=status,
-        validation_accuracy=[],
+        validation_score=[],
         epoch_seconds=[],
         weights_sha256=None,
         attempts=len(causes),
@@ -150,20 +177,28 @@ def _if_several(causes: Sequence[str]) -> list[str]:
 
 def identity(job: Job) -> dict[str, Any]:
     """Return the fields of `JobIdentity` for a job."""
-    return {"job": job.key, "seed": job.seed, "options": options_of(job)}
+    return {"job": job.key, "seed": job.seed, "trainer": job.trainer, "options": job.options}
 
 
-def options_of(job: Job) -> NetworkOptions:
-    """Return the training options of a job."""
-    return NetworkOptions.model_construct(**job.options)
-
-
-def contradictions(options: NetworkOptions, job: Job) -> list[str]:
+def contradictions(options: BaseModel, job: Job) -> list[str]:
     """Return the options that a row tells otherwise than its job."""
     told = options.model_fields_set
     return [
-        name for name in NetworkOptions.model_fields if name in told and getattr(options, name) != getattr(job, name)
+        name
+        for name in type(options).model_fields
+        if name in told and getattr(options, name) != getattr(job.options, name, None)
     ]
+
+
+@functools.cache
+def _partial(model: type[BaseModel]) -> type[BaseModel]:
+    """Return a model in which every option may be missing, because a row of an earlier version may lack some."""
+    required = {
+        name: (Annotated[info.annotation, *info.metadata], None)
+        for name, info in model.model_fields.items()
+        if info.is_required()
+    }
+    return model if not required else create_model(model.__name__, __base__=model, **required)  # type: ignore[call-overload]
 
 
 class Accounting(BaseModel):

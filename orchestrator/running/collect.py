@@ -113,7 +113,7 @@ class Collector:
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:
-            self._progress.message(f"{self._names.job(job.seed, job)} is trained again: {error}")
+            self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return False
         self._accept(row, blob)
         self._progress.finished(row)

@@ -117,12 +117,19 @@ def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         return None
     earlier = [Trial(point, _value(specification, point, manifest.dataset, rows)) for point in specification.drawn]
     count = min(sampling.sampler_batch or 1, specification.remaining)
-    asked = ask(specification.grid, earlier, count, sampling.sampler_seed, is_integer=SweepSpecification.is_integer)
+    asked = ask(specification.grid, earlier, count, sampling.sampler_seed, is_integer=specification.is_integer)
     return manifest.with_drawn(asked)
 
 
 def _value(specification: SweepSpecification, point: Point, dataset: str, rows: Mapping[str, Row]) -> float | None:
-    """Return the mean of a configuration's final validation accuracies; None unless each of its jobs has a result."""
-    found = [rows.get(job.key) for job in specification.jobs_of(point, dataset)]
-    accuracies = [row.validation_accuracy[-1] for row in found if row is not None and row.accepted]
-    return statistics.mean(accuracies) if len(accuracies) == len(found) else None
+    """Return what a configuration is worth, the higher the better; None unless each of its jobs has a result.
+
+    It is the mean of the metric after the last epoch; its negative where lower is better.
+    """
+    jobs = specification.jobs_of(point, dataset)
+    found = [rows.get(job.key) for job in jobs]
+    scores = [row.validation_score[-1] for row in found if row is not None and row.accepted]
+    if len(scores) < len(found):
+        return None
+    mean = statistics.mean(scores)
+    return mean if jobs[0].metric.higher_is_better else -mean

@@ -194,4 +194,4 @@ class Session:
     def _connected(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
         specification = self.folder.manifest().specification
         jobs = len(self.missing) + specification.remaining * len(specification.seeds)
-        return self.place.open(data=self.data, jobs=jobs, interruption=self.interruption, tell=tell)
+        return self.place.open(specification.trainer, self.data, jobs=jobs, interruption=self.interruption, tell=tell)

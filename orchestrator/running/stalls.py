@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import ClusterError
+from worker.job import Needs
 from worker.records.presence import Presence
 from worker.records.problems import Problem, clocks_of, problem_of
 from worker.redis.clock import disagreeing, disagreement
@@ -100,9 +101,11 @@ class StallWatch:
     Args:
         cluster: The cluster.
         tell: Shows a message to the user.
+        needs: What a worker must have for the jobs.
     """
 
-    def __init__(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, tell: Callable[[str], None], needs: Collection[Needs] = ()) -> None:
+        self._needs = frozenset(needs)
         self._cluster = cluster
         self._tell = tell
         self._roster = cluster.roster
@@ -170,8 +173,10 @@ class StallWatch:
             return Stall(self._cluster.no_worker, frozenset())
         problems = {worker.name: problem for worker in workers if (problem := self._problem(worker, now)) is not None}
         busy = (worker for worker in workers if worker.name not in problems and worker.running.keys() & self._running)
-        if not problems or any(busy):
+        if any(busy):
             return None
+        if not problems:
+            return self._unserved(workers)
         named = [f"{name} {problem.sentence}" for name, problem in problems.items()]
         more = [f"and {len(named) - SHOWN} more"] if len(named) > SHOWN else []
         all_of_them = len(problems) == len(workers)
@@ -181,6 +186,20 @@ class StallWatch:
             f"{who} at {self._cluster.address} {verb} jobs: {'; '.join(named[:SHOWN] + more)}",
             frozenset((name, problem.kind) for name, problem in problems.items()),
             final=self._cluster.embedded and all(problem.kind == "broken" for problem in problems.values()),
+        )
+
+    def _unserved(self, workers: list[Presence]) -> Stall | None:
+        """Return that no worker has what any of the jobs needs, or None if one has it."""
+        if not self._needs or any(worker.has(needs) for worker in workers for needs in self._needs):
+            return None
+        wanted = " or ".join(sorted(map(str, self._needs)))
+        found = [
+            f"{worker.name} the trainer {worker.trainer} with the data set {str(worker.dataset)[:12]}"
+            for worker in workers[:SHOWN]
+        ]
+        return Stall(
+            f"No worker at {self._cluster.address} has {wanted}. There has {'; '.join(found)}",
+            frozenset((worker.name, "trainer") for worker in workers),
         )
 
     def _problem(self, worker: Presence, now: float) -> Problem | None:

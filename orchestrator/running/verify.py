@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 from nn import weights
 from nn.errors import WeightsError
 from nn.options.describe import label, written
-from nn.options.network import NetworkOptions
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.rows import JobIdentity, Row, contradictions, identity
@@ -79,7 +78,7 @@ def outlasts(row: Row, result: Result) -> bool:
     return row.status == result.status == "diverged" and len(row.epoch_seconds) > len(result.epoch_seconds)
 
 
-def compare(row: Row, result: Result) -> list[Difference]:
+def compare(job: Job, row: Row, result: Result) -> list[Difference]:
     """Return the differences between a row and the result of training its job again.
 
     The weights of a row that outlasts the result are not compared. Its further accuracies must be the last one of the
@@ -90,10 +89,12 @@ def compare(row: Row, result: Result) -> list[Difference]:
     further = len(row.epoch_seconds) - len(result.epoch_seconds) if outlasts(row, result) else 0
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
-    for what, kept, again in (
-        ("validation accuracy", row.validation_accuracy, result.validation_accuracy),
-        ("notebook accuracy", row.notebook_accuracy or [], result.notebook_accuracy or []),
-    ):
+    metrics = [(job.metric.name, row.validation_score, result.validation_score)]
+    metrics += [
+        (name.replace("_", " "), row.others.get(name, []), result.others.get(name, []))
+        for name in dict.fromkeys((*row.others, *result.others))
+    ]
+    for what, kept, again in metrics:
         for epoch, (before, now) in enumerate(zip_longest(kept, again + further * again[-1:]), 1):
             if before != now:
                 found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
@@ -106,7 +107,9 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     """Return the differences between a row and its job, and between the weights file and its hash."""
     found = [
         Difference(
-            what=label(NetworkOptions, name), kept=_plain(getattr(row.options, name)), again=_plain(getattr(job, name))
+            what=label(type(job.options), name),
+            kept=_plain(getattr(row.options, name)),
+            again=_plain(getattr(job.options, name)),
         )
         for name in contradictions(row.options, job)
     ]
@@ -176,7 +179,7 @@ class Verification:
         again: Result | None = None
         match state:
             case Finished(again):
-                differences = compare(row, again)
+                differences = compare(job, row, again)
                 if outlasts(row, again):
                     differences += _check_diverged(row, self._folder)
             case Failed(reason):

@@ -57,7 +57,7 @@ class Waiting:
         self._epochs = max((job.epochs for job in tasks.values()), default=1)
         self._again: list[Job] = []
         self._lost_jobs = LostJobs(cluster, look_seconds)
-        self._stalls = StallWatch(cluster, listener.message)
+        self._stalls = StallWatch(cluster, listener.message, {job.needs for job in tasks.values()})
         self._pause = SHORTEST_PAUSE
 
     def __iter__(self) -> Iterator[tuple[str, Ended]]:

@@ -7,8 +7,7 @@ from typing import Any
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word
-from nn.options.network import NetworkOptions
-from orchestrator.sweeps.fields import FIELDS, written
+from orchestrator.sweeps.fields import Vocabulary, vocabulary
 from orchestrator.sweeps.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.random_search import draw
 from orchestrator.sweeps.samplers.sampling import Sampling
@@ -16,24 +15,30 @@ from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
 
 
-def specification(values: Mapping[str, Any]) -> SweepSpecification:
-    """Make a specification of the values that `fields.parse` returned; a word that is missing has its default.
+def specification(values: Mapping[str, Any], words: Vocabulary | None = None) -> SweepSpecification:
+    """Make a specification of the values that `Vocabulary.parse` returned; a word that is missing has its default.
+
+    Args:
+        values: The values.
+        words: The vocabulary; that of the trainer `network` by default.
 
     Raises:
         InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
             a sampler has nothing to choose from.
     """
+    words = words or vocabulary()
     sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
-    own = {name: values[name] for name in ("seeds", "data") if name in values}
-    grid = {field.option: values[name] for name, field in FIELDS.items() if field.option and name in values}
+    own = {name: values[name] for name in ("trainer", "seeds", "data") if name in values}
+    grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
+    _refuse_missing(words, grid)
     if sampling:
-        _check_sampling(sampling, values)
+        _check_sampling(sampling, values, words)
         own["sampling"] = sampling
     else:
-        _refuse_ranges(values)
+        _refuse_ranges(values, words)
     made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
     if made.size > MAX_JOBS:
-        axes = [f"{len(each)} values of {word(NetworkOptions, name)}" for name, each in made.grid.items()]
+        axes = [f"{len(each)} values of {word(made.model, name)}" for name, each in made.grid.items()]
         if made.sampling is not None:
             axes = [f"{made.sampling.samples:,} samples"]
         product = " x ".join([counted(len(made.seeds), "seed"), *axes])
@@ -42,24 +47,33 @@ def specification(values: Mapping[str, Any]) -> SweepSpecification:
     return _drawn_at_random(made)
 
 
-def _refuse_ranges(values: Mapping[str, Any]) -> None:
-    for name in (each for each, field in FIELDS.items() if field.option):
+def _refuse_missing(words: Vocabulary, grid: Mapping[str, Any]) -> None:
+    """Reject a specification without an option that has no default."""
+    for name, field in words.words.items():
+        if field.option and field.is_required and field.option not in grid:
+            raise InvalidInputError(name, Described("missing"), field.allowed)
+
+
+def _refuse_ranges(values: Mapping[str, Any], words: Vocabulary) -> None:
+    for name in (each for each, field in words.words.items() if field.option):
         ranges = [each for each in values.get(name, ()) if isinstance(each, Range)]
         if ranges:
             allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
             raise InvalidInputError(name, str(ranges[0]), allowed)
 
 
-def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any], words: Vocabulary) -> None:
     for name in ("sampler", "samples"):
         if name not in sampling:
             given = next(iter(sampling))
-            raise InvalidInputError(name, Described("missing"), f"{FIELDS[name].allowed}, because {given} is given")
+            raise InvalidInputError(
+                name, Described("missing"), f"{words.words[name].allowed}, because {given} is given"
+            )
     if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
         raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
-    for name in (each for each, field in FIELDS.items() if field.option and each in values):
+    for name in (each for each, field in words.words.items() if field.option and each in values):
         if len(values[name]) > 1 and any(isinstance(each, Range) for each in values[name]):
-            raise InvalidInputError(name, Described(written(name, values[name])), "either values, or one range")
+            raise InvalidInputError(name, Described(words.written(name, values[name])), "either values, or one range")
 
 
 def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:

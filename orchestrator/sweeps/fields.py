@@ -7,10 +7,11 @@ From flags or a file (`orchestrator.sweeps.files`) they are read into checked va
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,14 +20,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import allowed, help_text, word
+from nn.options.describe import allowed, help_text, option, word
 from nn.options.describe import written as written_option
-from nn.options.network import MAX_SEED, NetworkOptions
+from nn.options.network import MAX_SEED
 from nn.options.values import Reader
 from orchestrator.sweeps.axis import Axis, split
 from orchestrator.sweeps.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
+from worker.trainers import registry
+from worker.trainers.registry import DEFAULT, AnyTrainer, names
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
 #: As many repeated values as a note names.
@@ -44,6 +47,7 @@ class Word:
         option: The training option that the word fixes or varies; None for the others.
         is_single: Whether the word has one value, instead of a tuple of them.
         is_switch: Whether the flag is a pair `--word/--no-word`.
+        is_required: Whether the word has no default.
     """
 
     read: Callable[[object], Sequence[Any]]
@@ -52,6 +56,7 @@ class Word:
     option: str | None = None
     is_single: bool = False
     is_switch: bool = False
+    is_required: bool = False
 
 
 def words_of(model: type[BaseModel]) -> dict[str, Word]:
@@ -61,7 +66,15 @@ def words_of(model: type[BaseModel]) -> dict[str, Word]:
 
 def _word(model: type[BaseModel], name: str) -> Word:
     axis = Axis(model, name)
-    return Word(axis, axis.allowed, help_text(model, name), name, is_switch=model.model_fields[name].annotation is bool)
+    info = model.model_fields[name]
+    return Word(
+        axis,
+        axis.allowed,
+        help_text(model, name),
+        name,
+        is_switch=info.annotation is bool,
+        is_required=info.is_required() and not option(info).values,
+    )
 
 
 def _sampling_word(name: str) -> Word:
@@ -95,38 +108,44 @@ def _seeds(value: object) -> list[int]:
     return [seed for seeds in ranges for seed in seeds]
 
 
-def _data(value: object) -> list[str]:
-    if isinstance(value, tuple):
-        named = [source for each in value for source in _data(each)]
-        if len(set(named)) > 1:
-            raise RefusedError("one data set")
-        return named
-    if not isinstance(value, str) or not value or "\0" in value:
+def _data_of(trainer: AnyTrainer) -> Callable[[object], list[str]]:
+    """Return what reads the source of a trainer's data set: one of its names, or a path."""
+
+    def read(value: object) -> list[str]:
+        if isinstance(value, tuple):
+            named = [source for each in value for source in read(each)]
+            if len(set(named)) > 1:
+                raise RefusedError("one data set")
+            return named
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError
+        if value in trainer.datasets:
+            return [value]
+        path = str(Path(value).expanduser().resolve())
+        # A path of bytes that are not text cannot be written to `sweep.json`.
+        path.encode()
+        return [path]
+
+    return read
+
+
+def _trainer(value: object) -> list[str]:
+    if isinstance(value, (list, tuple)):
+        raise RefusedError("one trainer")
+    if value not in names():
         raise ValueError
-    if value in ("bundled", "openml"):
-        return [value]
-    path = str(Path(value).expanduser().resolve())
-    # A path of bytes that are not text cannot be written to `sweep.json`.
-    path.encode()
-    return [path]
+    return [str(value)]
 
 
-#: Every word of a specification.
-FIELDS: dict[str, Word] = {
-    "seeds": Word(
-        _seeds,
-        f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7",
-        "Seeds: numbers and ranges, as in 0-4,7,9.  [default: 0-4]",
-    ),
-    **words_of(NetworkOptions),
-    "data": Word(
-        _data,
-        "bundled, openml, or a folder with the four IDX files",
-        "Data set: bundled, openml, or a folder with the four IDX files.  [default: bundled]",
-        is_single=True,
-    ),
-    **{name: _sampling_word(name) for name in Sampling.model_fields},
-}
+def seeds_as_text(seeds: Iterable[int]) -> str:
+    """Return seeds as one types them: `0-4,7`."""
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], seed]
+        else:
+            ranges.append([seed])
+    return ",".join("-".join(map(str, ends)) for ends in ranges)
 
 
 def flag(word: str) -> str:
@@ -134,93 +153,163 @@ def flag(word: str) -> str:
     return "--" + word.replace("_", "-")
 
 
-def spellings(word: str) -> tuple[str, ...]:
-    """Return a word, and the option's own name where that is another one: it is accepted, too."""
-    return tuple(dict.fromkeys((word, FIELDS[word].option or word)))
-
-
-#: The word that each spelling means.
-WORDS = {spelling: word for word in FIELDS for spelling in spellings(word)}
-
-
 def _ignore(sentence: str) -> None:
     """Do nothing with a sentence."""
-
-
-def parse(
-    words: Mapping[str, object],
-    spell: Callable[[str], str] = flag,
-    *,
-    where: str = "the specification",
-    tell: Callable[[str], object] = _ignore,
-) -> dict[str, Any]:
-    """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
-
-    Args:
-        words: Values as text (from flags; a tuple of them where the flag was repeated) or as TOML types.
-        spell: Returns a word as the user wrote it, for messages.
-        where: What the words are of, for messages.
-        tell: Receives a sentence about values that are repeated, and so count once.
-
-    Raises:
-        InvalidInputError: a word is unknown or given twice, or its value is not allowed.
-    """
-    values: dict[str, Any] = {}
-    for name, value in words.items():
-        word = known_word(name, where)
-        if word in values:
-            raise InvalidInputError(spell(name), Described("given twice"), f"either {' or '.join(spellings(word))}")
-        read = _read(word, spell(name), value)
-        distinct = tuple(dict.fromkeys(read))
-        if len(distinct) < len(read):
-            tell(_repetition(word, spell(name), read))
-        values[word] = distinct[0] if FIELDS[word].is_single else distinct
-    return values
-
-
-def known_word(name: str, where: str) -> str:
-    """Return the word that a name spells.
-
-    Raises:
-        InvalidInputError: there is none; the error offers those that are nearly the same.
-    """
-    if name in WORDS:
-        return WORDS[name]
-    near = get_close_matches(name[:40], WORDS, cutoff=0.7)
-    question = f" (did you mean {' or '.join(near)}?)" if near else ""
-    raise InvalidInputError(f"a word of {where}", name, ", ".join(FIELDS) + question)
-
-
-def _read(word: str, spelled: str, value: object) -> Sequence[Any]:
-    try:
-        return FIELDS[word].read(value)
-    except RefusedError as error:
-        raise InvalidInputError(spelled, _as_given(_culprit(word, value)), str(error)) from None
-    except _UNREADABLE:
-        raise InvalidInputError(spelled, _as_given(_culprit(word, value)), FIELDS[word].allowed) from None
 
 
 #: What reading a value may raise.
 _UNREADABLE = (ValueError, TypeError, OverflowError, OSError, RuntimeError)
 
 
-def _culprit(word: str, value: object) -> object:
-    """Return the one of a repeated flag's values that cannot be read."""
-    for each in value if isinstance(value, tuple) else ():
+class Vocabulary:
+    """The words of a specification for one trainer.
+
+    Args:
+        trainer: The trainer.
+        model: The model of its options.
+
+    Attributes:
+        words: Every word, in the order in which a user is told of them.
+        spelled: The word that each spelling means.
+    """
+
+    def __init__(self, trainer: AnyTrainer, model: type[BaseModel]) -> None:
+        data_help = trainer.data_help
+        self.words: dict[str, Word] = {
+            "trainer": Word(
+                _trainer,
+                f"the name of an installed trainer: {', '.join(names())}",
+                f"Trainer, of those that are installed.  [default: {DEFAULT}]",
+                is_single=True,
+            ),
+            "seeds": Word(
+                _seeds,
+                f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7",
+                "Seeds: numbers and ranges, as in 0-4,7,9.  [default: 0-4]",
+            ),
+            **words_of(model),
+            "data": Word(
+                _data_of(trainer), data_help, f"Data set: {data_help}.  [default: {trainer.data}]", is_single=True
+            ),
+            **{name: _sampling_word(name) for name in Sampling.model_fields},
+        }
+        self.spelled = {spelling: word for word in self.words for spelling in self.spellings(word)}
+
+    def spellings(self, word: str) -> tuple[str, ...]:
+        """Return a word, and the option's own name where that is another one: it is accepted, too."""
+        return tuple(dict.fromkeys((word, self.words[word].option or word)))
+
+    def parse(
+        self,
+        words: Mapping[str, object],
+        spell: Callable[[str], str] = flag,
+        *,
+        where: str = "the specification",
+        tell: Callable[[str], object] = _ignore,
+    ) -> dict[str, Any]:
+        """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
+
+        Args:
+            words: Values as text (from flags; a tuple of them where the flag was repeated) or as TOML types.
+            spell: Returns a word as the user wrote it, for messages.
+            where: What the words are of, for messages.
+            tell: Receives a sentence about values that are repeated, and so count once.
+
+        Raises:
+            InvalidInputError: a word is unknown or given twice, or its value is not allowed.
+        """
+        values: dict[str, Any] = {}
+        for name, value in words.items():
+            word = self.known(name, where)
+            if word in values:
+                allowed = f"either {' or '.join(self.spellings(word))}"
+                raise InvalidInputError(spell(name), Described("given twice"), allowed)
+            read = self._read(word, spell(name), value)
+            distinct = tuple(dict.fromkeys(read))
+            if len(distinct) < len(read):
+                tell(self._repetition(word, spell(name), read))
+            values[word] = distinct[0] if self.words[word].is_single else distinct
+        return values
+
+    def known(self, name: str, where: str) -> str:
+        """Return the word that a name spells.
+
+        Raises:
+            InvalidInputError: there is none; the error offers those that are nearly the same.
+        """
+        if name in self.spelled:
+            return self.spelled[name]
+        near = get_close_matches(name[:40], self.spelled, cutoff=0.7)
+        question = f" (did you mean {' or '.join(near)}?)" if near else ""
+        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + question)
+
+    def value_of(self, specification: SweepSpecification, word: str) -> Any:
+        """Return the value that a word has in a specification, in the form that `parse` returns."""
+        name = self.words[word].option
+        if name is not None:
+            return specification.values(name)
+        return getattr(specification.sampling if word in Sampling.model_fields else specification, word, None)
+
+    def typed(self, word: str, value: Any) -> tuple[str, ...]:
+        """Return the value of a word, in the form that `parse` returns, as one types it: a text for each flag."""
+        if self.words[word].is_single:
+            return (written_option(value),)
+        if word == "seeds":
+            return (seeds_as_text(value),)
+        texts = [str(each) if isinstance(each, Range) else written_option(each) for each in value]
+        return tuple(texts) if any(isinstance(each, tuple) for each in value) else (",".join(texts),)
+
+    def written(self, word: str, value: Any) -> str:
+        """Return the value of a word for a sentence."""
+        return " and ".join(self.typed(word, value))
+
+    def _read(self, word: str, spelled: str, value: object) -> Sequence[Any]:
         try:
-            FIELDS[word].read(each)
+            return self.words[word].read(value)
+        except RefusedError as error:
+            raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), str(error)) from None
         except _UNREADABLE:
-            return each
-    return value
+            raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), self.words[word].allowed) from None
+
+    def _culprit(self, word: str, value: object) -> object:
+        """Return the one of a repeated flag's values that cannot be read."""
+        for each in value if isinstance(value, tuple) else ():
+            try:
+                self.words[word].read(each)
+            except _UNREADABLE:
+                return each
+        return value
+
+    def _repetition(self, word: str, spelled: str, values: Sequence[Any]) -> str:
+        """Return a sentence about the values that come more than once."""
+        counts = Counter(values)
+        repeated = [text for value in counts if counts[value] > 1 for text in self.typed(word, (value,))]
+        named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
+        count = "1 value" if len(repeated) == 1 else f"{len(repeated)} values"
+        return (
+            f"{spelled} has {count} more than once, which {'counts' if len(repeated) == 1 else 'count'} once: {named}"
+        )
 
 
-def _repetition(word: str, spelled: str, values: Sequence[Any]) -> str:
-    """Return a sentence about the values that come more than once."""
-    counts = Counter(values)
-    repeated = [text for value in counts if counts[value] > 1 for text in typed(word, (value,))]
-    named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
-    count = "1 value" if len(repeated) == 1 else f"{len(repeated)} values"
-    return f"{spelled} has {count} more than once, which {'counts' if len(repeated) == 1 else 'count'} once: {named}"
+def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None) -> Vocabulary:
+    """Return the words for a trainer.
+
+    Args:
+        trainer: The trainer's name.
+        given: Words as they were given, of which the others may depend (`Trainer.options_for`).
+
+    Raises:
+        InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
+        TrainerUnusableError: the trainer cannot be imported.
+    """
+    found = registry.trainer(trainer, "--trainer")
+    single = {name: value for name, value in (given or {}).items() if isinstance(value, (str, int, float))}
+    return _vocabulary(found, found.options_for(single))
+
+
+@functools.lru_cache(maxsize=100)
+def _vocabulary(trainer: AnyTrainer, model: type[BaseModel]) -> Vocabulary:
+    return Vocabulary(trainer, model)
 
 
 def _as_given(value: object) -> object:
@@ -237,32 +326,3 @@ def _moment(value: object) -> str:
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     raise TypeError
-
-
-def value_of(specification: SweepSpecification, word: str) -> Any:
-    """Return the value that a word has in a specification, in the form that `parse` returns."""
-    name = FIELDS[word].option
-    if name is not None:
-        return specification.values(name)
-    return getattr(specification.sampling if word in Sampling.model_fields else specification, word, None)
-
-
-def typed(word: str, value: Any) -> tuple[str, ...]:
-    """Return the value of a word, in the form that `parse` returns, as one types it: a text for each flag."""
-    if FIELDS[word].is_single:
-        return (written_option(value),)
-    if word == "seeds":
-        ranges: list[list[int]] = []
-        for seed in value:
-            if ranges and seed == ranges[-1][-1] + 1:
-                ranges[-1] = [ranges[-1][0], seed]
-            else:
-                ranges.append([seed])
-        return (",".join("-".join(map(str, ends)) for ends in ranges),)
-    texts = [str(each) if isinstance(each, Range) else written_option(each) for each in value]
-    return tuple(texts) if any(isinstance(each, tuple) for each in value) else (",".join(texts),)
-
-
-def written(word: str, value: Any) -> str:
-    """Return the value of a word for a sentence."""
-    return " and ".join(typed(word, value))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
-from orchestrator.sweeps import fields
+from orchestrator.sweeps.fields import Vocabulary, vocabulary
 from worker.redis import limits
+from worker.trainers.registry import DEFAULT
 
 #: Enough for 100,000 seeds and as many learning rates.
 MAX_TOML_BYTES = 4 * 2**20
@@ -34,12 +35,10 @@ class _Entry(NamedTuple):
 
     Attributes:
         name: The word as it stands there.
-        word: Its name in `fields.FIELDS`.
         section: The section that it stands in; None at the top level.
     """
 
     name: str
-    word: str
     value: object
     section: str | None
 
@@ -48,28 +47,63 @@ class _Entry(NamedTuple):
         return f"{self.name} in {'' if self.section is None else f'[{self.section}] of '}{path}"
 
 
-def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Read a specification file, and return its values as `fields.parse` does.
+class SpecificationFile:
+    """A specification file, whose words are not checked yet: which are allowed depends on some of them.
 
     Args:
         path: The file.
-        tell: As for `fields.parse`.
+
+    Attributes:
+        words: The words that have one value, by name.
+
+    Raises:
+        InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid section.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries = list(_entries(_words(path), path))
+        self.words = {
+            entry.name: entry.value[0] if isinstance(entry.value, list) and len(entry.value) == 1 else entry.value
+            for entry in self._entries
+        }
+
+    def values(self, vocabulary: Vocabulary, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+        """Return the values of the words, as `Vocabulary.parse` does. Arguments: see there.
+
+        Raises:
+            InvalidInputError: a word is unknown, invalid, or given twice.
+        """
+        path, entries = self._path, {}
+        for entry in self._entries:
+            word = vocabulary.known(entry.name, str(path))
+            if word in entries:
+                raise InvalidInputError(entry.spelled(path), Described("given twice"), "one line for each option")
+            if entry.section is not None and vocabulary.words[word].option is None:
+                raise InvalidInputError(entry.spelled(path), Described("misplaced"), "a line above all sections")
+            entries[word] = entry
+        words = {entry.name: entry.value for entry in entries.values()}
+        values = vocabulary.parse(words, lambda name: f"{name} in {path}", where=str(path), tell=tell)
+        for word, entry in entries.items():
+            if entry.section == "options" and len(values[word]) > 1:
+                shown = Described(vocabulary.written(word, values[word]))
+                allowed = "one value (an option varies in the section [grid])"
+                raise InvalidInputError(entry.spelled(path), shown, allowed)
+        return values
+
+
+def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Read a specification file, and return its values as `Vocabulary.parse` does.
+
+    Args:
+        path: The file.
+        tell: As for `Vocabulary.parse`.
 
     Raises:
         InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid word.
     """
-    entries: dict[str, _Entry] = {}
-    for entry in _entries(_words(path), path):
-        if entry.word in entries:
-            raise InvalidInputError(entry.spelled(path), Described("given twice"), "one line for each option")
-        entries[entry.word] = entry
-    words = {entry.name: entry.value for entry in entries.values()}
-    values = fields.parse(words, lambda name: f"{name} in {path}", where=str(path), tell=tell)
-    for word, entry in entries.items():
-        if entry.section == "options" and len(values[word]) > 1:
-            shown = Described(fields.written(word, values[word]))
-            raise InvalidInputError(entry.spelled(path), shown, "one value (an option varies in the section [grid])")
-    return values
+    file = SpecificationFile(path)
+    return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words), tell)
 
 
 def _words(path: Path) -> Mapping[str, Any]:
@@ -120,12 +154,9 @@ def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
     for name, value in content.items():
         if name not in SECTIONS:
             _refuse_section(name, value, path)
-            yield _Entry(name, fields.known_word(name, str(path)), value, None)
+            yield _Entry(name, value, None)
             continue
         if not isinstance(value, Mapping):
             raise InvalidInputError(f"{name} in {path}", value, f"a section [{name}] with a line for each option")
         for inner, inner_value in value.items():
-            entry = _Entry(inner, fields.known_word(inner, str(path)), inner_value, name)
-            if fields.FIELDS[entry.word].option is None:
-                raise InvalidInputError(entry.spelled(path), Described("misplaced"), "a line above all sections")
-            yield entry
+            yield _Entry(inner, inner_value, name)

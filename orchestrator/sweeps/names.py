@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nn.options.describe import digits_of, heading, shown
-from nn.options.network import NetworkOptions
-from worker.job import Job
+from pydantic import BaseModel
 
-_FIELDS = NetworkOptions.model_fields
+from nn.options.describe import digits_of, heading, shown
+from worker.job import Job
 
 
 class JobNames:
@@ -25,32 +24,37 @@ class JobNames:
     """
 
     def __init__(self, jobs: Collection[Job], axes: Collection[str] = ()) -> None:
-        values = {name: tuple(dict.fromkeys(getattr(job, name) for job in jobs)) for name in _FIELDS}
+        models = dict.fromkeys(type(job.options) for job in jobs)
+        #: The model of the options that all jobs have; where the models differ, that of the first job.
+        self.model = next(iter(models))
+        #: What is measured of the jobs.
+        self.metric = next(iter(jobs)).metric
+        fields = [name for name in self.model.model_fields if all(name in each.model_fields for each in models)]
+        values = {name: tuple(dict.fromkeys(getattr(job.options, name) for job in jobs)) for name in fields}
         varying = {name for name, each in values.items() if len(each) > 1 or name in axes}
-        self.varying: Mapping[str, tuple[Any, ...]] = {name: values[name] for name in _FIELDS if name in varying}
-        self.common: Mapping[str, Any] = {name: values[name][0] for name in _FIELDS if name not in varying}
+        self.varying: Mapping[str, tuple[Any, ...]] = {name: values[name] for name in fields if name in varying}
+        self.common: Mapping[str, Any] = {name: values[name][0] for name in fields if name not in varying}
         self._digits = {name: digits_of(each) for name, each in self.varying.items()}
 
     def shown(self, name: str, value: object) -> str:
         """Return an option's value as tables and sentences show it: no two values of the sweep look alike."""
-        return shown(_FIELDS[name], value, self._digits.get(name))
+        return shown(self.model.model_fields[name], value, self._digits.get(name))
 
-    def configuration(self, options: NetworkOptions, *, short: bool = False) -> str:
+    def configuration(self, options: BaseModel, *, short: bool = False) -> str:
         """Return the options that vary with their values: `learning rate 0.1`. Empty if none varies.
 
         Args:
-            options: A job or its options.
+            options: A job's options.
             short: Whether to shorten each heading to its last word, for a narrow terminal.
         """
         return ", ".join(
-            f"{_heading(name, short=short)} {self.shown(name, getattr(options, name))}" for name in self.varying
+            f"{self._heading(name, short=short)} {self.shown(name, getattr(options, name))}" for name in self.varying
         )
 
-    def job(self, seed: int, options: NetworkOptions, *, short: bool = False) -> str:
+    def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:
         """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`. Arguments: as `configuration`."""
         return ", ".join(filter(None, (f"seed {seed}", self.configuration(options, short=short))))
 
-
-def _heading(name: str, *, short: bool) -> str:
-    words = heading(NetworkOptions, name)
-    return words.split()[-1] if short else words
+    def _heading(self, name: str, *, short: bool) -> str:
+        words = heading(self.model, name)
+        return words.split()[-1] if short else words

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, model_validator
 
 from nn.options.describe import allowed, option
-from nn.options.network import NetworkOptions, Seed
+from nn.options.network import Seed
 from nn.options.values import Reader
 from orchestrator.sweeps.ranges import Range, looks_like_range
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.samplers.space import Point, membership
 from worker.job import Job
+from worker.trainers import registry
 
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
 MAX_JOBS = 100_000
 
-_READERS = {name: Reader(NetworkOptions, name) for name in NetworkOptions.model_fields}
-#: The options of the layout that `sweep.json` had before `options` and `grid`, by the words that it used.
+#: The network's options in the layout that `sweep.json` had before `options` and `grid`, by the words that it used.
 _FLAT = {
     "epochs": "epochs", "hidden": "hidden_layer_sizes", "loss": "loss", "rule": "rule", "engine": "engine",
     "dtype": "dtype", "shuffle": "shuffle", "limit": "limit",
@@ -31,7 +32,7 @@ _FLAT = {
 class SweepSpecification(BaseModel):
     """A sweep as its user describes it; `orchestrator.sweeps.builder` makes one from flags or a TOML file.
 
-    Every training option (`nn.options.network`) is either fixed or varies. An option that is missing from both gets
+    Every option of the trainer is either fixed or varies. An option that is missing from both gets
     its default: so a file that was written before the option existed is read as what it meant.
 
     Attributes:
@@ -40,17 +41,19 @@ class SweepSpecification(BaseModel):
         grid: The values of each option that varies, several of each. Every combination of them is a configuration. A
             single value that is given here counts as a fixed one. With a sampler, this is the space that it samples:
             a range without a number of points, alone, stands for all numbers in it.
-        data: The source of the data set: `bundled`, `openml`, or a folder's absolute path.
+        data: The source of the data set: one of the trainer's names, or an absolute path.
+        trainer: The trainer's name.
         sampling: The sampler; None if every combination of the grid is trained.
         drawn: What the sampler has chosen so far, in its order: values of the options that vary.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    trainer: str = registry.DEFAULT
     seeds: Annotated[tuple[Seed, ...], FailFast()] = (0, 1, 2, 3, 4)
     options: dict[str, Any]
     grid: dict[str, tuple[Any, ...]]
-    data: str = "bundled"
+    data: str = ""
     sampling: Sampling | None = None
     drawn: Annotated[tuple[Point, ...], FailFast()] = ()
 
@@ -64,40 +67,40 @@ class SweepSpecification(BaseModel):
         options, grid = fields.get("options", {}), fields.get("grid", {})
         if not (isinstance(options, Mapping) and isinstance(grid, Mapping)):
             return fields
-        infos = {name: info for name, info in NetworkOptions.model_fields.items() if name not in {*options, *grid}}
+        trainer = registry.trainer(str(fields.get("trainer", registry.DEFAULT)))
+        known = trainer.options_for({**options, **{name: each[0] for name, each in grid.items() if _is_single(each)}})
+        infos = {name: info for name, info in known.model_fields.items() if name not in {*options, *grid}}
         varied = {name: option(info).values for name, info in infos.items() if option(info).values}
         fixed = {name: info.default for name, info in infos.items() if name not in varied}
         single = {name: values[0] for name, values in grid.items() if name not in options and _is_single(values)}
         several = {name: values for name, values in grid.items() if name not in single}
-        return {**fields, "options": {**fixed, **options, **single}, "grid": {**varied, **several}}
-
-    @field_validator("options")
-    @classmethod
-    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: _read(name, value) for name, value in _in_order(options).items()}
-
-    @field_validator("grid")
-    @classmethod
-    def _check_grid(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-        empty = [name for name, values in grid.items() if not values]
-        if empty:
-            raise ValueError(f"{empty[0]} has no values")
-        read = {name: tuple(_read_axis(name, value) for value in values) for name, values in _in_order(grid).items()}
-        repeated = [name for name, values in read.items() if len(set(values)) < len(values)]
-        if repeated:
-            raise ValueError(f"{repeated[0]} has a value more than once")
-        return read
-
-    @field_validator("drawn")
-    @classmethod
-    def _read_drawn(cls, drawn: tuple[Point, ...]) -> tuple[Point, ...]:
-        return tuple({name: _read(name, value) for name, value in _in_order(point).items()} for point in drawn)
+        completed = {"options": {**fixed, **options, **single}, "grid": {**varied, **several}}
+        return {"data": trainer.data, **fields, **completed}
 
     @model_validator(mode="after")
-    def _check_overlap(self) -> Self:
+    def _read_values(self) -> Self:
+        """Read the values in the types of the trainer's options, and in their order."""
         both = self.options.keys() & self.grid.keys()
         if both:
             raise ValueError(f"{min(both)} is in both options and grid")
+        empty = [name for name, values in self.grid.items() if not values]
+        if empty:
+            raise ValueError(f"{empty[0]} has no values")
+        read = _Values(self.model)
+        options = {name: read.value(name, value) for name, value in read.in_order(self.options).items()}
+        grid = {
+            name: tuple(read.value_or_range(name, value) for value in values)
+            for name, values in read.in_order(self.grid).items()
+        }
+        repeated = [name for name, values in grid.items() if len(set(values)) < len(values)]
+        if repeated:
+            raise ValueError(f"{repeated[0]} has a value more than once")
+        drawn = tuple(
+            {name: read.value(name, value) for name, value in read.in_order(point).items()} for point in self.drawn
+        )
+        for name, values in (("options", options), ("grid", grid), ("drawn", drawn)):
+            # The model is frozen for everybody else.
+            self.__dict__[name] = values
         return self
 
     @model_validator(mode="after")
@@ -106,7 +109,7 @@ class SweepSpecification(BaseModel):
             ranges = [value for value in values if isinstance(value, Range)]
             if ranges and (self.sampling is None or len(values) > 1):
                 raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
-            if ranges and _READERS[name].kind is int:
+            if ranges and self.is_integer(name):
                 ranges[0].check_integers()
         return self
 
@@ -129,6 +132,16 @@ class SweepSpecification(BaseModel):
             name: tuple(str(value) if isinstance(value, Range) else value for value in values)
             for name, values in grid.items()
         }
+
+    @property
+    def trained_by(self) -> registry.AnyTrainer:
+        """The trainer."""
+        return registry.trainer(self.trainer)
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """The model of the trainer's options that go together with the fixed ones."""
+        return self.trained_by.options_for(self.options)
 
     @property
     def size(self) -> int:
@@ -155,13 +168,12 @@ class SweepSpecification(BaseModel):
         values = self.values(name)
         if not isinstance(values[0], Range):
             return values
-        kind = _READERS[name].kind
+        kind = int if self.is_integer(name) else float
         return kind(values[0].low), kind(values[0].high)
 
-    @staticmethod
-    def is_integer(name: str) -> bool:
+    def is_integer(self, name: str) -> bool:
         """Return whether an option is an integer."""
-        return _READERS[name].kind is int
+        return _reader(self.model, name).kind is int
 
     def configurations(self) -> Iterator[dict[str, Any]]:
         """Yield each configuration as the values of all options, in the model's order.
@@ -187,11 +199,13 @@ class SweepSpecification(BaseModel):
             yield self.drawn[first : first + width]
 
     def _configuration(self, point: Point) -> dict[str, Any]:
-        return _in_order({**self.options, **point})
+        return _in_order(self.model, {**self.options, **point})
 
     def jobs_of(self, point: Point, dataset: str) -> list[Job]:
         """Return a configuration's jobs on the data set with this digest, one for each seed."""
-        return [Job.parse({**self._configuration(point), "dataset": dataset, "seed": seed}) for seed in self.seeds]
+        options = self._configuration(point)
+        first = Job.of(options, seed=self.seeds[0], dataset=dataset, trainer=self.trainer)
+        return [first.model_copy(update={"seed": seed}) for seed in self.seeds]
 
     def jobs(self, dataset: str) -> list[Job]:
         """Return the jobs on the data set with this digest, seed by seed.
@@ -229,26 +243,42 @@ def _is_range(value: object) -> bool:
     return isinstance(value, Range) or (isinstance(value, str) and looks_like_range(value))
 
 
-def _in_order(values: dict[str, Any]) -> dict[str, Any]:
+def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options in the model's order, those that it does not know last."""
-    known = {name: values[name] for name in NetworkOptions.model_fields if name in values}
-    return known | values
+    known = {name: values[name] for name in model.model_fields if name in values}
+    return known | dict(values)
 
 
-def _read_axis(name: str, value: object) -> Any:
-    """Read a value of an option that varies, which may be a range without a number of points."""
-    if name not in _READERS or _READERS[name].kind not in (int, float) or not _is_range(value):
-        return _read(name, value)
-    read = value if isinstance(value, Range) else Range.parse(str(value))
-    for end in (read.low, read.high):
-        _read(name, int(end) if _READERS[name].kind is int and end.is_integer() else end)
-    return read
+@functools.lru_cache(maxsize=1000)
+def _reader(model: type[BaseModel], name: str) -> Reader:
+    return Reader(model, name)
 
 
-def _read(name: str, value: object) -> Any:
-    if name not in _READERS:
-        raise ValueError(f"{name[:80]!r} is not a training option")
-    try:
-        return _READERS[name](value)
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"invalid {name}; allowed: {allowed(NetworkOptions.model_fields[name])}") from None
+class _Values:
+    """Reads values of a model's options."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def in_order(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return _in_order(self._model, values)
+
+    def value_or_range(self, name: str, value: object) -> Any:
+        """Read a value of an option that varies, which may be a range without a number of points."""
+        if name not in self._model.model_fields or not _is_range(value):
+            return self.value(name, value)
+        kind = _reader(self._model, name).kind
+        if kind not in (int, float):
+            return self.value(name, value)
+        read = value if isinstance(value, Range) else Range.parse(str(value))
+        for end in (read.low, read.high):
+            self.value(name, int(end) if kind is int and end.is_integer() else end)
+        return read
+
+    def value(self, name: str, value: object) -> Any:
+        if name not in self._model.model_fields:
+            raise ValueError(f"{name[:80]!r} is not an option of the trainer")
+        try:
+            return _reader(self._model, name)(value)
+        except (ValueError, TypeError, OverflowError):
+            raise ValueError(f"invalid {name}; allowed: {allowed(self._model.model_fields[name])}") from None

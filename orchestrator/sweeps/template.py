@@ -7,8 +7,7 @@ import textwrap
 from typing import Any
 
 from nn.options.describe import allowed, option
-from nn.options.network import NetworkOptions
-from orchestrator.sweeps.fields import FIELDS, value_of, written
+from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.ranges import EXAMPLES
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
@@ -23,9 +22,10 @@ def template(file: str) -> str:
         file: The file's name, for the command in its first lines.
     """
     default = SweepSpecification(options={}, grid={})
-    own = [word for word, entry in FIELDS.items() if entry.option is None]
-    varied = [word for word in FIELDS if word not in own and _varies(word)]
-    fixed = [word for word in FIELDS if word not in own and word not in varied]
+    words = vocabulary().words
+    own = [word for word, entry in words.items() if entry.option is None]
+    varied = [word for word in words if word not in own and _varies(default, word)]
+    fixed = [word for word in words if word not in own and word not in varied]
     head = _comment(
         f"The specification of a sweep: orchestrator sweep --spec {file}",
         "Every combination of the values under [grid] is trained under every seed. Flags override this file.",
@@ -45,8 +45,8 @@ def template(file: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _varies(word: str) -> bool:
-    return bool(option(NetworkOptions.model_fields[str(FIELDS[word].option)]).values)
+def _varies(default: SweepSpecification, word: str) -> bool:
+    return bool(option(default.model.model_fields[str(vocabulary().words[word].option)]).values)
 
 
 def _comment(*sentences: str) -> str:
@@ -56,7 +56,8 @@ def _comment(*sentences: str) -> str:
 
 def _entry(default: SweepSpecification, word: str) -> str:
     """Return a word's lines: its help, what is allowed, and its default value."""
-    entry, value = FIELDS[word], value_of(default, word)
+    known = vocabulary()
+    entry, value = known.words[word], known.value_of(default, word)
     help_text = entry.help.replace("  [default", " [default")
     if value is None:
         # A line that means something once its comment sign is gone.
@@ -64,10 +65,10 @@ def _entry(default: SweepSpecification, word: str) -> str:
         sentences = [help_text] if entry.allowed in help_text else [help_text, f"Allowed: {entry.allowed}."]
         return f"{_comment(*sentences)}\n# {word} = {example}"
     if entry.option is None:
-        return f"{_comment(help_text)}\n{word} = {json.dumps(written(word, value))}"
-    info = NetworkOptions.model_fields[entry.option]
-    varies = _varies(word)
-    facts = f"Allowed: {allowed(info, several=varies)}. Default: {written(word, value)}."
+        return f"{_comment(help_text)}\n{word} = {json.dumps(known.written(word, value))}"
+    info = default.model.model_fields[entry.option]
+    varies = _varies(default, word)
+    facts = f"Allowed: {allowed(info, several=varies)}. Default: {known.written(word, value)}."
     return f"{_comment(info.description or word, facts)}\n{word} = {_toml(value, varies=varies)}"
 
 

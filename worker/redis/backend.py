@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from redis.commands.core import Script
 
 from nn.errors import DatasetError, WeightsError
-from worker.errors import JobRefusedError, OutOfMemoryError, TooManyAttemptsError, WrongDatasetError
+from worker.errors import JobRefusedError, OutOfMemoryError, TooManyAttemptsError, NoSuchWorkerError
 from worker.redis import limits
 from worker.redis.bounded import brackets, read, read_each
 from worker.redis.connection import is_transient
@@ -30,7 +30,7 @@ _PENDING = {"status": states.PENDING, "result": None}
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error
     for error in (
-        TaskRevokedError, JobRefusedError, WrongDatasetError, OutOfMemoryError, TooManyAttemptsError, DatasetError,
+        TaskRevokedError, JobRefusedError, NoSuchWorkerError, OutOfMemoryError, TooManyAttemptsError, DatasetError,
         WeightsError,
     )
 }  # fmt: skip

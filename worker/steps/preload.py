@@ -31,7 +31,9 @@ class PreloadStep(bootsteps.Step):
             task.preload()
         except SeedsweepError as error:
             raise SystemExit(f"Error: {error}") from None
-        logger.info("Trainer %s, version %d, data set %s", task.trainer.name, task.trainer.version, task.data.digest[:16])
+        logger.info(
+            "Trainer %s, version %d, data set %s", task.trainer.name, task.trainer.version, task.data.digest[:16]
+        )
 
 
 def calm_logs() -> None:

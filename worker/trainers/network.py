@@ -133,7 +133,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.weights import max_blob_bytes
 
         n_features = MNIST_FEATURES if _is_mnist(digest) else MAX_SIDE**2
-        return max_blob_bytes(options.layers(n_features, N_CLASSES), options.dtype)
+        return max_blob_bytes((n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype)
 
     def data_name(self, source: str, digest: str) -> str:
         """Return `MNIST` for it, and the source for another data set."""
@@ -171,7 +171,9 @@ def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = 
     from nn.weights import from_safetensors, misfit
 
     weights = from_safetensors(blob)
-    difference = misfit(weights, (n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype, biases=options.biases)
+    difference = misfit(
+        weights, (n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype, biases=options.biases
+    )
     if difference is not None:
         raise WeightsError(f"the weights have {difference}")
     return weights

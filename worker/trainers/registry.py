@@ -88,9 +88,13 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
         raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"[:300]
-        raise TrainerUnusableError(f"The trainer {trainer.name} cannot load the data set {source!r}: {reason}") from None
+        raise TrainerUnusableError(
+            f"The trainer {trainer.name} cannot load the data set {source!r}: {reason}"
+        ) from None
     if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
-        raise TrainerUnusableError(f"The trainer {trainer.name} gives the data set {source!r} a digest that is no SHA-256")
+        raise TrainerUnusableError(
+            f"The trainer {trainer.name} gives the data set {source!r} a digest that is no SHA-256"
+        )
     return data
 
 

@@ -80,7 +80,7 @@ class Execution:
     def __init__(self, task: TrainingTask, job: Job, attempt: Attempt) -> None:
         self.task = task
         self.job = job
-        self.metric = job.trained_by.metric
+        self.metric = job.metric
         self.attempt = attempt
         self.task_id: str = task.request.id
         self.store = task.store()

@@ -125,7 +125,7 @@ class _Run:
         self._checkpoint = None if resume_from is None else Checkpoint(len(resume_from.history), resume_from.state)
         self._progress = Progress(job, list(resume_from.history) if resume_from is not None else [])
         self._begun = len(self._progress.history)
-        self._metric = job.trained_by.metric
+        self._metric = job.metric
         self._raised: BaseException | None = None
         self._since = time.perf_counter()
 

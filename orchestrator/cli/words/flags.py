@@ -25,10 +25,12 @@ class SpecificationCommand(TyperCommand):
 
     @cached_property
     def _flags(self) -> list[Any]:
-        from orchestrator.sweeps.fields import FIELDS, Word, flag, spellings
+        from orchestrator.sweeps.fields import Word, flag, vocabulary
+
+        known = vocabulary()
 
         def parameter(name: str, word: Word) -> inspect.Parameter:
-            flags = [flag(each) for each in reversed(spellings(name))]
+            flags = [flag(each) for each in reversed(known.spellings(name))]
             if word.is_switch:
                 flags = [f"{each}/--no-{each[2:]}" for each in flags]
             option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else "<str>")
@@ -38,7 +40,7 @@ class SpecificationCommand(TyperCommand):
         def words(**_: object) -> None:
             """Take the words, and do nothing: only typer's parameters are wanted."""
 
-        words.__signature__ = inspect.Signature([parameter(*each) for each in FIELDS.items()])  # type: ignore[attr-defined]
+        words.__signature__ = inspect.Signature([parameter(*each) for each in known.words.items()])  # type: ignore[attr-defined]
         app = typer.Typer(add_completion=False)
         app.command()(words)
         return list(typer.main.get_command(app).params)

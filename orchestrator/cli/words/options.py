@@ -22,3 +22,5 @@ class SweepOptions:
     resume: bool
     reuse: bool
     json: bool
+    fixed: tuple[str, ...] = ()
+    varied: tuple[str, ...] = ()

@@ -1,0 +1,97 @@
+"""The words of a specification as they were typed: by flags of their own, or by `--set` and `--grid`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.sweeps import fields
+from orchestrator.sweeps.fields import Vocabulary
+from worker.trainers.registry import DEFAULT
+
+
+class TypedWords:
+    """Words of a specification, and how each was spelled.
+
+    Args:
+        flags: What was typed after flags of their own, by word of the default trainer.
+        fixed: What was typed after each `--set`.
+        varied: What was typed after each `--grid`.
+
+    Attributes:
+        given: What was typed, by word; a tuple where it was repeated.
+
+    Raises:
+        InvalidInputError: a word after `--set` or `--grid` is not `NAME=VALUE`.
+    """
+
+    def __init__(self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str]) -> None:
+        self.given: dict[str, object] = dict(flags)
+        self._spellings = {word: fields.flag(word) for word in flags}
+        for option, pairs in (("--set", fixed), ("--grid", varied)):
+            for pair in pairs:
+                self._add(option, pair)
+        self._fixed = {self._name(pair) for pair in fixed}
+
+    def _add(self, option: str, pair: str) -> None:
+        name, equals, value = pair.partition("=")
+        if not (equals and name.strip() and value):
+            example = "NAME=VALUE" if option == "--set" else "NAME=VALUE,VALUE,... or NAME=RANGE"
+            raise InvalidInputError(option, pair, example)
+        name = self._name(pair)
+        before = self.given.get(name)
+        spelled = f"{option} {name}"
+        if before is not None and self._spellings[name] != spelled:
+            raise InvalidInputError(spelled, Described("given twice"), f"either that or {self._spellings[name]}")
+        self._spellings[name] = spelled
+        self.given[name] = value if before is None else (*(before if isinstance(before, tuple) else (before,)), value)
+
+    @staticmethod
+    def _name(pair: str) -> str:
+        return pair.partition("=")[0].strip().replace("-", "_")
+
+    def vocabulary(self, file: Mapping[str, object]) -> Vocabulary:
+        """Return the words of the trainer that was chosen.
+
+        Args:
+            file: The words of a specification file.
+
+        Raises:
+            InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
+        """
+        trainer = self.given.get("trainer", file.get("trainer", DEFAULT))
+        if isinstance(trainer, tuple):
+            raise InvalidInputError("--trainer", Described("given twice"), "one trainer")
+        made = fields.vocabulary(str(trainer), {**file, **self.given})
+        self._rename(made)
+        return made
+
+    def _rename(self, vocabulary: Vocabulary) -> None:
+        """Let flags of the default trainer mean the options of the same names of another one."""
+        known = fields.vocabulary()
+        for word in list(self.given):
+            option = known.words[word].option if word in known.words else None
+            if word not in vocabulary.spelled and option in vocabulary.spelled and option not in self.given:
+                self.given[option] = self.given.pop(word)
+                self._spellings[option] = self._spellings.pop(word)
+
+    def values(self, vocabulary: Vocabulary, tell: Callable[[str], object]) -> dict[str, Any]:
+        """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
+        values = vocabulary.parse(self.given, self._spell, where="the command line", tell=tell)
+        for name in self._fixed:
+            word = vocabulary.spelled[name]
+            if isinstance(values[word], tuple) and len(values[word]) > 1:
+                shown = Described(vocabulary.written(word, values[word]))
+                raise InvalidInputError(f"--set {name}", shown, f"one value (an option varies by --grid {name}=...)")
+        return values
+
+    def _spell(self, name: str) -> str:
+        return self._spellings.get(name, name)
+
+    def spelled(self, word: str, vocabulary: Vocabulary, spec: str | None) -> str:
+        """Return a word as it was typed, or as it stands in the specification file."""
+        typed = next((each for each in vocabulary.spellings(word) if each in self.given), None)
+        if typed is not None:
+            return self._spellings[typed]
+        return fields.flag(word) if spec is None else f"{word} in {spec}"
