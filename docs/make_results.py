@@ -82,8 +82,10 @@ def notebook_part(path: Path) -> Part:
 def backprop_part(path: Path) -> Part:
     """Describe a sweep of learning rates under backpropagation."""
     _, rows = read(path)
-    rates = sorted({network_options(row).learning_rate for row in rows})
-    by_rate = {rate: [row for row in rows if network_options(row).learning_rate == rate] for rate in rates}
+    rates = sorted({results_tables.network_options(row).learning_rate for row in rows})
+    by_rate = {
+        rate: [row for row in rows if results_tables.network_options(row).learning_rate == rate] for rate in rates
+    }
     blocks = {
         "backprop-accuracy": results_tables.accuracy_table(by_rate),
         "backprop-epochs": results_tables.spread_table(by_rate),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from results_tables import listed, percent, table
+from results_tables import listed, network_options, percent, table
 from scipy.stats import t
 
 from nn.options.describe import heading

@@ -5,14 +5,21 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import numpy as np
 from results_networks import Forward, Network
 
+from nn.options.network import NetworkOptions
 from orchestrator.folder.rows import Row
 
 KINDS = ("0.0", "between 0.0 and 10.5", "10.5", "between 10.5 and 94.5", "94.5")
 N_VALIDATION = 10_500
+
+
+def network_options(row: Row) -> NetworkOptions:
+    """Return the options of a row of the trainer `network`."""
+    return cast("NetworkOptions", row.options)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

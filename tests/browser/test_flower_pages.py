@@ -95,7 +95,7 @@ def test_the_pages_tell_of_the_sweep(
         job = trained[row["UUID"]]
         assert row["State"] == "SUCCESS"
         assert f"seed={job['seed']} learning_rate={job['options']['learning_rate']}" in row["kwargs"]
-        assert f"validation accuracy {100 * job['validation_accuracy'][-1]:.2f} %" in row["Result"]
+        assert f"validation accuracy {100 * job['validation_score'][-1]:.2f} %" in row["Result"]
     photograph(browser, "flower-tasks.png")
 
     # And no page offers to change anything

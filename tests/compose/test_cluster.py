@@ -147,7 +147,7 @@ from worker.training.trainer import train
 kernels = lambda: {str(p): p.stat().st_mtime_ns for p in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb?")}
 before = kernels()
 mnist = load_mnist(cache_dir=Path(os.environ["SEEDSWEEP_CACHE_DIR"]))
-train(Job(seed=0, learning_rate=0.01, epochs=1, limit=1, dataset=mnist.digest), mnist)
+train(Job.of({"learning_rate": 0.01, "epochs": 1, "limit": 1}, seed=0, dataset=mnist.digest), mnist)
 print(os.environ["NUMBA_CPU_NAME"], len(before), kernels() == before)
 """
 

@@ -265,7 +265,7 @@ def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView)
 
 def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, view: ClusterView) -> None:
     (job,) = jobs_by_key(1).values()
-    forged = {"job": job.key, "status": "succeeded", "validation_accuracy": [0.5] * 3, "epoch_seconds": [0.1] * 3}
+    forged = {"job": job.key, "status": "succeeded", "validation_score": [0.5] * 3, "epoch_seconds": [0.1] * 3}
     forged |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "w", "attempts": 1}
     cluster.app.backend.store_result(job.key, forged, "SUCCESS")
     recorder = Recorder()
@@ -285,7 +285,7 @@ def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView
 def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, view: ClusterView) -> None:
     failed, forged = jobs_by_key(2)
     cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
-    result = {"job": forged, "status": "succeeded", "validation_accuracy": [0.5], "epoch_seconds": [0.1], "attempts": 1}
+    result = {"job": forged, "status": "succeeded", "validation_score": [0.5], "epoch_seconds": [0.1], "attempts": 1}
     result |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "\ud800"}
     cluster.app.backend.store_result(forged, result, "SUCCESS")
     recorder = Recorder()

@@ -116,7 +116,7 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
     # A job of it can be shown, and asked about a picture.
     view = in_thread(lambda: show(folder, ["1:0.03"], cache_dir=cache_dir))
     assert view.trained.row == next(row for row in result.rows.values() if row.of(view.trained.job))
-    assert view.evaluation.accuracy == view.trained.row.validation_accuracy[-1]
+    assert view.evaluation.accuracy == view.trained.row.validation_score[-1]
     Image.fromarray(np.pad(np.full((20, 4), 255, dtype=np.uint8), ((4, 4), (12, 12)))).save(tmp_path / "one.png")
     prediction = in_thread(lambda: predict(folder, tmp_path / "one.png"))
     assert (prediction.ranked[0], sum(each or 0.0 for each in prediction.probabilities)) == (1, pytest.approx(1.0))

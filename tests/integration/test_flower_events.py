@@ -60,7 +60,7 @@ def test_every_epoch_but_the_last_is_told_with_its_accuracy(cluster: Cluster, to
     # Then each epoch was told in words, and the last one is told by the result
     assert [(event["uuid"], event["result"]) for event in told] == [
         (job.key, f"epoch {number} of 4: validation accuracy {100 * accuracy:.2f} %")
-        for number, accuracy in enumerate(result.validation_accuracy[:-1], start=1)
+        for number, accuracy in enumerate(result.validation_score[:-1], start=1)
     ]
 
 
@@ -84,7 +84,7 @@ def test_flower_shows_a_job_from_its_progress_over_a_restart_to_its_end(
     result = cluster.result(run)
     task = shown(flower, run, "SUCCESS")
     assert task["worker"] == "w2@test"
-    assert f"{100 * result.validation_accuracy[-1]:.2f} %" in task["result"]
+    assert f"{100 * result.validation_score[-1]:.2f} %" in task["result"]
 
 
 def test_flower_shows_a_waiting_job_that_was_cancelled(cluster: Cluster, flower: FlowerProcess) -> None:

@@ -41,7 +41,7 @@ def manifest(name: str) -> Manifest:
 def store_result(cluster: Cluster, job: Job, blob: bytes, size: int) -> None:
     """Store a success of the job with these weights."""
     result = Result(
-        job=job.key, status="succeeded", validation_accuracy=[0.9] * job.epochs, epoch_seconds=[0.1] * job.epochs,
+        job=job.key, status="succeeded", validation_score=[0.9] * job.epochs, epoch_seconds=[0.1] * job.epochs,
         weights_sha256=digest(blob), weights_bytes=size, worker="w", attempts=1,
     )  # fmt: skip
     cluster.store().put_weights(blob)

@@ -56,7 +56,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     blocks = dict(BLOCK.findall((tmp_path / "first" / "results.md").read_text()))
     counts = [line.split(" | ") for line in blocks["notebook-counts"].strip().split("\n")[2:]]
     assert sum(int(cells[1]) for cells in counts[:-1]) == int(counts[-1][1]) == 5
-    accuracies = [100 * row["validation_accuracy"][-1] for row in command_line.rows("notebook-rule")]
+    accuracies = [100 * row["validation_score"][-1] for row in command_line.rows("notebook-rule")]
     assert [float(cell.strip(" |")) for cell in counts[-1][-2:]] == pytest.approx(
         [min(accuracies), max(accuracies)], abs=0.006
     )
@@ -86,7 +86,7 @@ def test_the_study_of_initialization_is_added_to_the_page(command_line: CommandL
     for line in lines[2:]:
         for rate, cell in zip((0.01, 0.1), line[2:], strict=True):
             of_cell = [
-                100 * row["validation_accuracy"][-1]
+                100 * row["validation_score"][-1]
                 for row in command_line.rows("study")
                 if row["options"]["initialization"] == line[1]
                 and row["options"]["hidden_layer_sizes"] == [int(size) for size in line[0].split(",")]
@@ -111,7 +111,7 @@ def test_a_network_that_diverged_keeps_its_last_accuracy(command_line: CommandLi
     command_line.run("sweep", "--seeds", "0-1", "--epochs", "3", "--limit", "400", "--learning-rates", "0.1,1.3e37",
                      "--name", "a")  # fmt: skip
     at_high_rate = [row for row in command_line.rows("a") if row["options"]["learning_rate"] > 1]
-    assert [len(row["validation_accuracy"]) for row in at_high_rate] == [1, 3]
+    assert [len(row["validation_score"]) for row in at_high_rate] == [1, 3]
 
     # When the page is made
     make(command_line, tmp_path / "page", backprop="a")
@@ -120,7 +120,7 @@ def test_a_network_that_diverged_keeps_its_last_accuracy(command_line: CommandLi
     blocks = dict(BLOCK.findall((tmp_path / "page" / "results.md").read_text()))
     lines = [line.strip("| ").split(" | ") for line in blocks["backprop-epochs"].strip().split("\n")]
     assert [line[0] for line in lines[2:]] == ["1", "2", "3"]
-    mean = statistics.mean(100 * row["validation_accuracy"][-1] for row in at_high_rate)
+    mean = statistics.mean(100 * row["validation_score"][-1] for row in at_high_rate)
     assert float(lines[-1][2].split(" ± ")[0]) == pytest.approx(mean, abs=0.006)
 
 

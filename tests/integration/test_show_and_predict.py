@@ -62,10 +62,10 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
         assert shown(swept, "show", "good", *words) == answer
 
     # Then it is that job, and its network still has the accuracy that the worker measured,
-    assert {name: answer[name] for name in ("job", "weights_sha256", "validation_accuracy")} == {
-        name: row[name] for name in ("job", "weights_sha256", "validation_accuracy")
+    assert {name: answer[name] for name in ("job", "weights_sha256", "validation_score")} == {
+        name: row[name] for name in ("job", "weights_sha256", "validation_score")
     }
-    assert answer["accuracy"] == row["validation_accuracy"][-1] > 0.95
+    assert answer["accuracy"] == row["validation_score"][-1] > 0.95
     # every validation image is counted in the row of its class,
     confusion = np.array(answer["confusion_matrix"])
     assert confusion.sum(axis=1).tolist() == np.bincount(mnist.y_validation).tolist()
@@ -88,7 +88,7 @@ def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mn
     assert all(b.any() for b in (weights.b1, weights.b2, weights.b3))
 
     # Then it shows, predicts and trains again as it did
-    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_accuracy"][-1] > 0.9
+    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_score"][-1] > 0.9
     image = tmp_path / "digit.png"
     Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(image)
     (expected,) = NumPyEngine(weights, loss="cross_entropy").predict_proba(mnist.validation.first(1))
@@ -112,12 +112,12 @@ def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None
 def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:
     row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
     text = swept.run("show", "good", "0:0.03").stdout
-    for accuracy in row["validation_accuracy"]:
+    for accuracy in row["validation_score"]:
         assert f"{100 * accuracy:.2f} %" in text
     assert f"job {row['job'][:12]} of good: seed=0 learning_rate=0.03 epochs=2" in text
-    wrong = round((1 - row["validation_accuracy"][-1]) * 10_500)
+    wrong = round((1 - row["validation_score"][-1]) * 10_500)
     assert f"The most confident of {wrong} mistakes" in text
-    low, high = sorted(row["validation_accuracy"])
+    low, high = sorted(row["validation_score"])
     assert f"(the bars begin at {100 * low:.2f} % and end at {100 * high:.2f} %)" in text
 
 
@@ -126,7 +126,7 @@ def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine)
     (row,) = swept.rows("printed")
     answer = shown(swept, "show", "printed", "0:0.001")
     assert answer["notebook_accuracy"] == row["notebook_accuracy"]
-    assert answer["accuracy"] == row["validation_accuracy"][-1]
+    assert answer["accuracy"] == row["validation_score"][-1]
 
     # Then what the notebook prints follows from how often 0 and 1 are predicted
     of_each = np.array(answer["confusion_matrix"]).sum(axis=0)
@@ -209,7 +209,7 @@ def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) ->
     shutil.copytree(swept.sweep("diverged"), swept.sweep("foreign"))
     (row,) = swept.rows("diverged")
     results = swept.sweep("foreign") / "results.jsonl"
-    lost = {"status": "failed", "validation_accuracy": [], "epoch_seconds": [], "weights_sha256": None}
+    lost = {"status": "failed", "validation_score": [], "epoch_seconds": [], "weights_sha256": None}
     for fields, arguments, status in (
         ({}, ("show", "foreign", "0:1e300"), 0),
         (lost, ("show", "foreign", "0:1e300"), 2),

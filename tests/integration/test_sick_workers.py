@@ -64,7 +64,7 @@ def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluste
     cluster.start_worker(SEEDSWEEP_DATA=str(other_data), SEEDSWEEP_DATASET_SECONDS="3")
     run = cluster.submit(make_job()).id
     error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
-    assert type(error).__name__ == "WrongDatasetError"
+    assert type(error).__name__ == "NoSuchWorkerError"
     assert str(error).startswith(f"no worker had the job's data set {MNIST_DIGEST} for ")
     wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
 

@@ -7,13 +7,13 @@ from celery.exceptions import TaskRevokedError
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from tests.support.cluster import Cluster, make_job
-from worker.errors import WrongDatasetError
+from worker.errors import NoSuchWorkerError
 from worker.job import Result, task_id
 
 
 def result_of(key: str) -> Result:
     return Result(
-        job=key, status="succeeded", validation_accuracy=[0.5], epoch_seconds=[0.1], weights_sha256="0" * 64,
+        job=key, status="succeeded", validation_score=[0.5], epoch_seconds=[0.1], weights_sha256="0" * 64,
         weights_bytes=1, worker="w1@test", attempts=1,
     )  # fmt: skip
 
@@ -27,7 +27,7 @@ def test_each_stored_state_is_parsed_once(cluster: Cluster) -> None:
     store(check, result_of(jobs[1].key).model_dump(mode="json"), "SUCCESS")
     store(wrong, {"job": wrong}, "SUCCESS")
     store(other, result_of(done).model_dump(mode="json"), "SUCCESS")
-    store(failed, WrongDatasetError("no worker has it"), "FAILURE")
+    store(failed, NoSuchWorkerError("no worker has it"), "FAILURE")
     store(crashed, ValueError("no"), "FAILURE")
     store(revoked, TaskRevokedError("not wanted"), "REVOKED")
     store(started, {"pid": 1}, "STARTED")

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 
 FIELDS = {
-    "job", "seed", "options", "status", "validation_accuracy", "epoch_seconds", "weights_sha256",
+    "job", "seed", "options", "status", "validation_score", "epoch_seconds", "weights_sha256",
     "attempts", "worker", "error",
 }  # fmt: skip
 
@@ -42,8 +42,8 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     for row in rows:
         assert row.keys() >= FIELDS
         assert row["status"] == "succeeded"
-        assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == row["options"]["epochs"] == 2
-        assert 0.5 < row["validation_accuracy"][-1] < 1.0
+        assert len(row["validation_score"]) == len(row["epoch_seconds"]) == row["options"]["epochs"] == 2
+        assert 0.5 < row["validation_score"][-1] < 1.0
         # with weights that are what they are called,
         weights = command_line.sweep("first") / "weights" / f"{row['weights_sha256']}.safetensors"
         assert digest(weights.read_bytes()) == row["weights_sha256"]
@@ -63,7 +63,7 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     for standing in standings:
         # What varies and what does not are, together, the options of the rows.
         options = leaderboard["common"]["options"] | standing["options"]
-        finals = [row["validation_accuracy"][-1] for row in rows if row["options"] == options]
+        finals = [row["validation_score"][-1] for row in rows if row["options"] == options]
         assert standing["mean"] == pytest.approx(sum(finals) / 2, abs=1e-9)
         assert (standing["best"], standing["worst"], standing["seeds"]) == (max(finals), min(finals), 2)
     with (command_line.sweep("first") / "leaderboard.csv").open() as file:
@@ -180,16 +180,16 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     assert "accepted 1, attempts 1, reused 0, diverged 1, failed 0" in done.stdout
     (row,) = command_line.rows("a")
     assert (row["error"], row["options"]["epochs"]) == ("diverged: a weight is infinite or not a number", 5)
-    assert len(row["validation_accuracy"]) == len(row["epoch_seconds"]) == 1
+    assert len(row["validation_score"]) == len(row["epoch_seconds"]) == 1
     (standing,) = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"]
-    assert (standing["mean"], standing["diverged"]) == (row["validation_accuracy"][0], 1)
+    assert (standing["mean"], standing["diverged"]) == (row["validation_score"][0], 1)
     assert "; diverged (" in command_line.run("show", "a", "0").stdout
     verified = command_line.run("verify", "a").stdout
     assert "the same weights, and the same accuracy after its epoch" in verified
     assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b").stdout
 
     # And a row of an earlier version, which trained on, is compared by that epoch, and says so
-    longer = {name: row[name] * 5 for name in ("validation_accuracy", "epoch_seconds")}
+    longer = {name: row[name] * 5 for name in ("validation_score", "epoch_seconds")}
     weights = command_line.sweep("a") / "weights"
     other = json.dumps(row | longer) + "\n"
     (command_line.sweep("a") / "results.jsonl").write_text(other)
@@ -242,7 +242,7 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     (row,) = command_line.rows("a")
     assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
-    assert len(row["notebook_accuracy"]) == len(row["validation_accuracy"]) == 3
+    assert len(row["notebook_accuracy"]) == len(row["validation_score"]) == 3
     assert (
         json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["options"]["shuffle"] is False
     )
@@ -298,7 +298,7 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert rows[cancelled]["status"] == "cancelled"
     assert "nobody wants it" in rows[cancelled]["error"]
     for row in (rows[failed], rows[cancelled]):
-        assert (row["validation_accuracy"], row["weights_sha256"]) == ([], None)
+        assert (row["validation_score"], row["weights_sha256"]) == ([], None)
 
     # When the sweep is resumed, it keeps what it has and trains the two.
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)

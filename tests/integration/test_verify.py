@@ -33,7 +33,7 @@ DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limi
 
 def train_on(row: dict[str, Any], accuracy: float | None = None) -> None:
     """Give the row of a job that diverged in its first epoch the five that earlier versions trained."""
-    row["validation_accuracy"] += 4 * [row["validation_accuracy"][0] if accuracy is None else accuracy]
+    row["validation_score"] += 4 * [row["validation_score"][0] if accuracy is None else accuracy]
     row["epoch_seconds"] *= 5
 
 
@@ -111,16 +111,14 @@ def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: Comm
     # Given a sweep of which one row has another accuracy, and one another hash
     command_line.finished("a", *SMALL)
     folder = command_line.sweep("a")
-    forged = change_row(folder, 1, lambda row: row["validation_accuracy"].__setitem__(1, 0.5))
+    forged = change_row(folder, 1, lambda row: row["validation_score"].__setitem__(1, 0.5))
     other = change_row(folder, 2, lambda row: row.update(weights_sha256="ab" * 32))
     # When it is verified, then both are found, and nothing else.
     done = command_line.run("verify", "a", "--all", "--json", status=1)
     printed = json.loads(done.stdout)
     assert (printed["verified"], printed["different"]) == (2, 2)
     assert {check["job"]: check["differences"] for check in printed["jobs"] if check["differences"]} == {
-        forged["job"]: [
-            {"what": "validation accuracy, epoch 2", "kept": 0.5, "again": forged["validation_accuracy"][1]}
-        ],
+        forged["job"]: [{"what": "validation accuracy, epoch 2", "kept": 0.5, "again": forged["validation_score"][1]}],
         other["job"]: [
             {"what": "weights_sha256", "kept": "ab" * 32, "again": other["weights_sha256"]},
             {"what": "weights file", "kept": "missing", "again": "ab" * 32},
@@ -129,7 +127,7 @@ def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: Comm
     # The table says the same.
     done = command_line.run("verify", "a", "--all", status=1)
     assert "NOT VERIFIED: 2 of 4 jobs of a gave something different" in done.stdout
-    for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_accuracy"][1])):
+    for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_score"][1])):
         assert shown in done.stdout
     assert other["weights_sha256"][:12] in done.stdout
 

@@ -50,7 +50,7 @@ def test_progress_shows_in_the_tasks_state(cluster: Cluster) -> None:
     run = cluster.submit(job).id
     report = cluster.wait_for_state(run, "PROGRESS")["result"]
     assert 1 <= report["epoch"] < report["epochs"] == 1000
-    assert 0 <= report["validation_accuracy"][-1] <= 1
+    assert 0 <= report["validation_score"][-1] <= 1
     assert (report["worker"], report["attempt"]) == ("w1@test", 1)
     cluster.store().cancel([run], "seen enough")
     cluster.wait_for_state(run, "REVOKED")

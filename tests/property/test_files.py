@@ -148,7 +148,7 @@ ACCEPTED = accepted_row(
     Result(
         job=SWEPT.key,
         status="succeeded",
-        validation_accuracy=[0.5, 0.75],
+        validation_score=[0.5, 0.75],
         notebook_accuracy=[5.0, 7.5],
         epoch_seconds=[0.25, 0.25],
         weights_sha256=digest(NETWORK),
@@ -179,7 +179,7 @@ field_values: dict[str, st.SearchStrategy[Any]] = {
         },
     ),
     "status": st.sampled_from(["succeeded", "diverged", "failed", "cancelled"]),
-    "validation_accuracy": accuracies,
+    "validation_score": accuracies,
     "notebook_accuracy": accuracies | st.none(),
     "epoch_seconds": accuracies,
     "weights_sha256": st.none() | st.sampled_from([digest(NETWORK), "0" * 64]),
@@ -239,7 +239,7 @@ def test_results(tmp_path: Path, content: bytes) -> None:
 @thorough
 @given(contents)
 @example(RESULT)
-@example(with_fields(RESULT, {"validation_accuracy": []}))
+@example(with_fields(RESULT, {"validation_score": []}))
 @example(with_fields(RESULT, {"status": "failed"}))
 @example(with_fields(RESULT, {"notebook_accuracy": [1.0]}))
 @example(with_fields(RESULT, {"weights_sha256": None}))
@@ -274,7 +274,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
         found = answer(trained_job, folder, chosen, error=SeedsweepError)
         if found is not None:
             assert found.job == SWEPT
-            assert learning_curve(found.row).count("\n") == len(found.row.validation_accuracy)
+            assert learning_curve(found.row).count("\n") == len(found.row.validation_score)
             assert title(found).startswith("job ")
 
 

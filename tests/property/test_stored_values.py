@@ -29,11 +29,11 @@ from worker.settings import Settings
 
 JOB = make_job()
 REPORT = {
-    "epoch": 1, "epochs": 2, "validation_accuracy": [0.5], "seconds": 0.1, "slowest_epoch": 0.1, "at": 1e9,
+    "epoch": 1, "epochs": 2, "validation_score": [0.5], "seconds": 0.1, "slowest_epoch": 0.1, "at": 1e9,
     "worker": "w", "attempt": 1,
 }  # fmt: skip
 RESULT = {
-    "job": JOB.key, "status": "succeeded", "validation_accuracy": [0.5, 0.6], "notebook_accuracy": None,
+    "job": JOB.key, "status": "succeeded", "validation_score": [0.5, 0.6], "notebook_accuracy": None,
     "epoch_seconds": [0.1, 0.1], "weights_sha256": "0" * 64, "weights_bytes": 1000, "worker": "w", "attempts": 1,
     "error": None,
 }  # fmt: skip

@@ -69,7 +69,7 @@ def test_a_forged_result_is_not_counted(
     # Given a true result of another job, and a forged one made of it with a worker's password
     other = cluster.result(cluster.submit(make_job(seed=7)).id)
     job = make_job(seed=0, learning_rate=0.01, limit=1000)
-    changes = {"validation_accuracy": [1.0, 1.0]}
+    changes = {"validation_score": [1.0, 1.0]}
     if lie == "weights that nobody has":
         changes |= {"job": job.key, "weights_sha256": "f" * 64}
     forge(cluster, secured_server, job.key, other.model_copy(update=changes))
@@ -78,4 +78,4 @@ def test_a_forged_result_is_not_counted(
     # Then the job is trained, and the lie is in no row
     rows = {row["job"]: row for row in command_line.rows("s")}
     assert len(rows) == 4
-    assert rows[job.key]["validation_accuracy"] != [1.0, 1.0]
+    assert rows[job.key]["validation_score"] != [1.0, 1.0]

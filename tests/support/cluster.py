@@ -21,7 +21,9 @@ from worker.settings import Settings
 
 def make_job(**fields: Any) -> Job:
     """Return a real job on MNIST that takes a few hundredths of a second, but for the given fields."""
-    return Job(**{"seed": 0, "learning_rate": 0.03, "epochs": 2, "limit": 500, "dataset": MNIST_DIGEST} | fields)
+    return Job.of(
+        {**{"seed": 0, "learning_rate": 0.03, "epochs": 2, "limit": 500, "dataset": MNIST_DIGEST} | fields},
+    )
 
 
 class Cluster:

@@ -14,7 +14,7 @@ from worker.messages import CONTROL, EVENTS, QUEUE, TRAIN
 
 UUID = "3c747a2c-0000-4328-9896-9026f9ba907f"
 #: What `message` asks for unless it is given another body: valid, and trained in a few hundredths of a second.
-JOB = Job(seed=77, learning_rate=0.03, epochs=2, limit=500, dataset=MNIST_DIGEST)
+JOB = Job.of({"learning_rate": 0.03, "epochs": 2, "limit": 500}, seed=77, dataset=MNIST_DIGEST)
 NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 CONTROL_CHANNEL = f"/0.{CONTROL}"
 HEARTBEAT_CHANNEL = f"/0.{EVENTS}/worker.heartbeat"

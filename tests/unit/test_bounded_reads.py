@@ -143,7 +143,7 @@ def _address(client: redis.Redis) -> dict[str, Any]:
 
 def result(**fields: Any) -> Result:
     values = {
-        "job": JOB.key, "status": "succeeded", "validation_accuracy": [0.5], "epoch_seconds": [0.1],
+        "job": JOB.key, "status": "succeeded", "validation_score": [0.5], "epoch_seconds": [0.1],
         "weights_sha256": "0" * 64, "weights_bytes": BOMB, "worker": "w", "attempts": 1,
     }  # fmt: skip
     return Result.model_validate(values | fields)
@@ -254,7 +254,7 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     assert len(state.reason) <= 10_000
     # And so is a result of the most epochs
     many = [1 / 3] * 100_000
-    fields = {"validation_accuracy": many, "notebook_accuracy": [x * 3 for x in many], "epoch_seconds": many}
+    fields = {"validation_score": many, "notebook_accuracy": [x * 3 for x in many], "epoch_seconds": many}
     other = make_job(epochs=100_000)
     long = result(job=other.key, worker="\U0001f600" * 10_000, error="\U0001f600" * 10_000, **fields)
     view.app.backend.store_result(other.key, long, "SUCCESS")

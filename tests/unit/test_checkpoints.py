@@ -66,7 +66,7 @@ def test_a_checkpoint_that_bears_the_jobs_name_and_does_not_fit_it_is_refused(
 )
 def test_a_checkpoint_without_the_jobs_biases_or_with_others_is_refused(biases: bool, sentence: str) -> None:
     job = make_job(biases=biases)
-    other = Checkpoint(initial_weights(SIZES, np.random.RandomState(0), job.dtype, biases=not biases))
+    other = Checkpoint(initial_weights(SIZES, np.random.RandomState(0), job.options.dtype, biases=not biases))
     with pytest.raises(WeightsError, match=f"^the checkpoint has {sentence}$"):
         unpack(job, pack(job, other), SIZES)
 

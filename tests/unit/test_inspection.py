@@ -29,7 +29,7 @@ from tests.support.sweeps import sweep_of
 from worker.job import Job, Result
 
 SPECIFICATION = sweep_of(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
-JOBS = {(job.seed, job.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
+JOBS = {(job.seed, job.options.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
 def weights(seed: int, features: int = 784) -> Weights:
@@ -41,7 +41,7 @@ def row(job: Job, accuracy: float) -> Row:
     result = Result(
         job=job.key,
         status="succeeded",
-        validation_accuracy=[0.2, accuracy],
+        validation_score=[0.2, accuracy],
         epoch_seconds=[0.25, 0.25],
         weights_sha256=digest(blob),
         weights_bytes=len(blob),
@@ -248,7 +248,7 @@ def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> Non
 def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
     # Given one epoch, two, and two hundred
     def curve(*accuracies: float) -> list[str]:
-        return learning_curve(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_accuracy": accuracies})).split("\n")
+        return learning_curve(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_score": accuracies})).split("\n")
 
     # Then the lowest has the shortest bar, the highest the longest, one stands for itself, and many are thinned out
     assert curve(0.25) == [f"     1  25.00 % {'█' * 13}", ""]
@@ -260,7 +260,7 @@ def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
 
 def test_a_learning_curve_says_where_its_bars_begin_and_end() -> None:
     def heading(*accuracies: float) -> str:
-        return curve_heading(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_accuracy": accuracies}))
+        return curve_heading(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_score": accuracies}))
 
     assert heading(0.974, 0.961).endswith("\n(the bars begin at 96.10 % and end at 97.40 %)")
     assert heading(0.25).endswith("\n(the bars begin at 0.00 % and end at 100.00 %)")

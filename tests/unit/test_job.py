@@ -68,7 +68,12 @@ def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
 
 
 def test_the_version_follows_from_the_dtype() -> None:
-    assert [Job(**FIELDS, dtype=dtype).version for dtype in ("float32", "float64")] == [1, 2]
+    assert [
+        Job.of(
+            {**FIELDS, "dtype": dtype},
+        ).version
+        for dtype in ("float32", "float64")
+    ] == [1, 2]
     assert Job.parse(FIELDS).before == Job.parse(FIELDS)
     assert Job.parse(FLOAT64).configuration.version == 2
 
@@ -230,7 +235,7 @@ def test_a_message_describes_its_job_in_one_bounded_line(monkeypatch: pytest.Mon
 RESULT: dict[str, Any] = {
     "job": "0" * 64,
     "status": "succeeded",
-    "validation_accuracy": [0.9, 0.9512],
+    "validation_score": [0.9, 0.9512],
     "epoch_seconds": [1.0, 0.5],
     "weights_sha256": "1" * 64,
     "weights_bytes": 5,
@@ -242,10 +247,10 @@ RESULT: dict[str, Any] = {
 @pytest.mark.parametrize(
     "change",
     [
-        {"validation_accuracy": []},
-        {"validation_accuracy": [], "epoch_seconds": []},
-        {"validation_accuracy": [0.9, 1.01]},
-        {"validation_accuracy": [0.9, math.nan]},
+        {"validation_score": []},
+        {"validation_score": [], "epoch_seconds": []},
+        {"validation_score": [0.9, 1.01]},
+        {"validation_score": [0.9, math.nan]},
         {"epoch_seconds": [1.0]},
         {"epoch_seconds": [1.0, -0.5]},
         {"epoch_seconds": [1.0, math.nan]},

@@ -34,7 +34,7 @@ def trained(
     result = Result(
         job=job.key,
         status=status,
-        validation_accuracy=[0.1, accuracy],
+        validation_score=[0.1, accuracy],
         epoch_seconds=[seconds, seconds],
         weights_sha256=job.key,
         weights_bytes=1,
@@ -45,7 +45,7 @@ def trained(
 
 
 def rows_of(jobs: list[Job], accuracies: dict[float, list[float]]) -> dict[str, Row]:
-    return {job.key: trained(job, accuracies[job.learning_rate][job.seed]) for job in jobs}
+    return {job.key: trained(job, accuracies[job.options.learning_rate][job.seed]) for job in jobs}
 
 
 def ranked(jobs: list[Job], rows: dict[str, Row]) -> tuple[Standing, ...]:
@@ -71,7 +71,9 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
     # Worked out by hand: deviations 0, 0.02, -0.02; sqrt((0.0004 + 0.0004) / 2).
     assert first.std == pytest.approx(0.02, abs=1e-15)
     assert (first.best, first.worst, first.best_seed, first.seeds) == (0.97, 0.93, 1, 3)
-    assert first.best_weights_sha256 == next(job.key for job in jobs if job.seed == 1 and job.learning_rate == 0.1)
+    assert first.best_weights_sha256 == next(
+        job.key for job in jobs if job.seed == 1 and job.options.learning_rate == 0.1
+    )
 
 
 def test_one_seed_has_no_deviation() -> None:
@@ -150,7 +152,7 @@ def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
 
 def test_json_and_csv_say_the_same() -> None:
     jobs = jobs_of(2, 0.1, 0.5)
-    rows = rows_of([job for job in jobs if job.learning_rate == 0.1], {0.1: [0.9, 1 / 3]})
+    rows = rows_of([job for job in jobs if job.options.learning_rate == 0.1], {0.1: [0.9, 1 / 3]})
     board = leaderboard(jobs, rows, "bundled")
 
     from_json = json.loads(board.to_json())

@@ -21,8 +21,8 @@ JOBS = {job.key: job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
 def ended(seed: int, learning_rate: float, accuracy: float, status: str = "succeeded") -> Row:
-    job = next(job for job in JOBS.values() if (job.seed, job.learning_rate) == (seed, learning_rate))
-    return row(job).model_copy(update={"validation_accuracy": [accuracy], "status": status, "error": "NaN"})
+    job = next(job for job in JOBS.values() if (job.seed, job.options.learning_rate) == (seed, learning_rate))
+    return row(job).model_copy(update={"validation_score": [accuracy], "status": status, "error": "NaN"})
 
 
 def heartbeat(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> str:
@@ -53,12 +53,12 @@ def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
     # Given the jobs of one configuration, the first that a sampler has drawn
-    first = {key: job for key, job in JOBS.items() if job.learning_rate == 0.1}
+    first = {key: job for key, job in JOBS.items() if job.options.learning_rate == 0.1}
     file = io.StringIO()
     plain = PlainProgress(Console(file=file, width=200), first, {}, ("learning_rate", "biases"))
     # When one of them ends, and one of a later batch
     plain.finished(ended(0, 0.1, 0.9))
-    plain.added({key: job for key, job in JOBS.items() if job.learning_rate == 0.2})
+    plain.added({key: job for key, job in JOBS.items() if job.options.learning_rate == 0.2})
     plain.finished(ended(0, 0.2, 0.9))
     # Then both lines name their configurations.
     lines = file.getvalue().splitlines()
@@ -73,7 +73,7 @@ def test_long_names_leave_room_for_the_figures_of_running_jobs() -> None:
     live = LiveProgress(console, JOBS, {}, axes)
     # When some are shown while they run
     report = Report(
-        epoch=1, epochs=1, validation_accuracy=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1
+        epoch=1, epochs=1, validation_score=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1
     )
     live.running(dict.fromkeys(JOBS, report))
     with console.capture() as capture:

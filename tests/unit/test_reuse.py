@@ -65,7 +65,7 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
         {"options": options_of(JOBS[0]).model_copy(update={"learning_rate": 0.5})},
         {"options": options_of(JOBS[0]).model_copy(update={"epochs": 2})},
         {"options": options_of(JOBS[0]).model_copy(update={"hidden_layer_sizes": (64, 64)})},
-        {"validation_accuracy": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
+        {"validation_score": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
         {"notebook_accuracy": [1.0]},
     ],
     ids=str,

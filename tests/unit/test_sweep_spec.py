@@ -109,7 +109,7 @@ def test_the_default_is_the_main_job() -> None:
 def test_jobs_come_seed_by_seed_with_the_same_seeds_for_every_configuration() -> None:
     jobs = sweep_of(seeds=(4, 2), learning_rates=(0.1, 0.01)).jobs(MNIST_DIGEST)
 
-    assert [(job.seed, job.learning_rate) for job in jobs] == [(4, 0.1), (4, 0.01), (2, 0.1), (2, 0.01)]
+    assert [(job.seed, job.options.learning_rate) for job in jobs] == [(4, 0.1), (4, 0.01), (2, 0.1), (2, 0.01)]
 
 
 def test_any_option_can_be_an_axis() -> None:

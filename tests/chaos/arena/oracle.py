@@ -49,7 +49,7 @@ class CleanRun:
         return Row(
             **identity(job),
             status="cancelled" if cancelled else "succeeded",
-            validation_accuracy=[] if cancelled else self.accuracies[key],
+            validation_score=[] if cancelled else self.accuracies[key],
             epoch_seconds=[] if cancelled else [0.0] * len(self.accuracies[key]),
             weights_sha256=None if cancelled else self.hashes[key],
             attempts=1,
@@ -73,13 +73,13 @@ def _train(jobs: dict[str, Job], cache_dir: Path) -> tuple[dict[str, str], dict[
     hashes, accuracies = {}, {}
     for key, job in jobs.items():
         network = DeepNeuralNetwork(
-            job.hidden_layer_sizes,
-            learning_rate=job.learning_rate,
+            job.options.hidden_layer_sizes,
+            learning_rate=job.options.learning_rate,
             epochs=job.epochs,
-            shuffle=job.shuffle,
+            shuffle=job.options.shuffle,
             random_state=job.seed,
         )
-        network.fit(dataset.train.first(job.limit), validation_set=dataset.validation)
+        network.fit(dataset.train.first(job.options.limit), validation_set=dataset.validation)
         hashes[key] = digest(to_safetensors(network.weights_))
-        accuracies[key] = [float(record.validation_accuracy or 0.0) for record in network.history_]
+        accuracies[key] = [float(record.validation_score or 0.0) for record in network.history_]
     return hashes, accuracies

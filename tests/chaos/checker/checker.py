@@ -111,7 +111,7 @@ def _same_bits(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     for row in _rows(seen.lines):
         if row.accepted and row.weights_sha256 != clean.hashes.get(row.job):
             yield Violation("mismatch", f"{row.job} has the weights {row.weights_sha256}")
-        if row.accepted and row.validation_accuracy != clean.accuracies.get(row.job):
+        if row.accepted and row.validation_score != clean.accuracies.get(row.job):
             yield Violation("mismatch", f"{row.job} has other accuracies than in the clean run")
     for key in seen.keys:
         if key.startswith("seedsweep:mismatch:"):

@@ -78,7 +78,7 @@ def tear_a_row(seen: Observation) -> None:
 
 
 def fail_a_job(seen: Observation) -> None:
-    change_row(seen, 0, status="failed", validation_accuracy=[], weights_sha256=None, error="why")
+    change_row(seen, 0, status="failed", validation_score=[], weights_sha256=None, error="why")
 
 
 def append_a_row_twice(seen: Observation) -> None:
@@ -110,7 +110,7 @@ def swap_two_hashes(seen: Observation) -> None:
 
 
 def change_an_accuracy(seen: Observation) -> None:
-    change_row(seen, 0, validation_accuracy=[0.5, 0.2500001])
+    change_row(seen, 0, validation_score=[0.5, 0.2500001])
 
 
 def damage_a_file(seen: Observation) -> None:
@@ -267,7 +267,7 @@ def say_nothing_of_a_full_disk(seen: Observation) -> None:
 
 def revoke_a_job(seen: Observation) -> None:
     seen.events.append(fault(2.0, "operate", way="revoke", resumed=True))
-    change_row(seen, 1, status="cancelled", validation_accuracy=[], weights_sha256=None, error="cancelled (revoked)")
+    change_row(seen, 1, status="cancelled", validation_score=[], weights_sha256=None, error="cancelled (revoked)")
     seen.states[SECOND] = "REVOKED"
 
 

@@ -32,7 +32,7 @@ FORGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a line of the log": ({"argsrepr": "\n[2026-01-01] CRITICAL MISMATCH: forged\x1b]0;x\x07"}, {}),
 }
 _REPORT = {
-    "epoch": 3, "epochs": 60, "validation_accuracy": [0.5], "seconds": 1.0, "slowest_epoch": 0.1, "at": 0.0,
+    "epoch": 3, "epochs": 60, "validation_score": [0.5], "seconds": 1.0, "slowest_epoch": 0.1, "at": 0.0,
     "worker": "\x1b[2J\x1b]0;x\x07", "attempt": 1,
 }  # fmt: skip
 #: What is no state of a task, and reports of progress that nobody sends.
@@ -50,7 +50,7 @@ FOREIGN: dict[str, bytes] = {
     .replace('"epoch": 0', f'"epoch": 1{"0" * 400}')
     .encode(),
     "an accuracy without end": json.dumps(
-        {"status": "PROGRESS", "result": _REPORT | {"validation_accuracy": [float("inf")], "seconds": float("nan")}}
+        {"status": "PROGRESS", "result": _REPORT | {"validation_score": [float("inf")], "seconds": float("nan")}}
     ).encode(),
     "a report with controls": json.dumps({"status": "PROGRESS", "result": _REPORT}).encode(),
     "a report that is text": b'{"status": "PROGRESS", "result": "x"}',
