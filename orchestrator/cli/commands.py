@@ -87,6 +87,21 @@ def init(
     return run_init(file, as_json=json)
 
 
+def trainers(
+    broker: Annotated[
+        str | None, typer.Option(help="Also ask the workers of this Redis server.  [default: $CELERY_BROKER_URL]")
+    ] = None,
+    json: _Json = False,
+) -> int:
+    """List the trainers that are installed here and on the workers, with their options.
+
+    Example: orchestrator trainers
+    """
+    from orchestrator.cli.trainers import run_trainers
+
+    return run_trainers(broker, as_json=json)
+
+
 def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:
     """Follow a sweep on a cluster from any machine, and collect its results.
 

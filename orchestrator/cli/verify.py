@@ -112,15 +112,21 @@ def describe_plan(plan: VerificationPlan) -> str:
 def describe(check: Check, names: JobNames) -> str:
     """Return a check as one line, with its first difference and the number of the others."""
     name = names.job(check.seed, check.options)
+    if not check.differences and check.noted:
+        first, before = check.noted[0], (check.environments or (None,))[0]
+        return (
+            f"{name}: {first.what} was {first.kept} and is {first.again}, which is no alarm: the trainer "
+            f"{check.trainer} is not exact, and the job was trained on {before or 'another machine'}"
+        )
     if not check.differences:
         epochs = check.trained_epochs or check.epochs
         when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
         if not check.weights_compared:
             return (
-                f"{name}: the same accuracy after {when}, in the last of which it diverged; the weights were not "
+                f"{name}: the same metric after {when}, in the last of which it diverged; the weights were not "
                 "compared, because an earlier version trained it on"
             )
-        return f"{name}: the same weights, and the same accuracy after {when}"
+        return f"{name}: the same weights, and the same {names.metric.name} after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
     what = f"{first.what} was {first.kept}, and is {first.again}"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nn import weights
 from nn.errors import WeightsError
@@ -54,6 +54,8 @@ class Check(JobIdentity):
         trained_epochs: The number of epochs trained again, which were compared; None if there were none. A job that
             diverges has fewer than its options say.
         weights_compared: Whether the weights' hashes were compared (`outlasts`).
+        noted: Differences that prove nothing: the trainer is not exact, and the job was trained in another environment.
+        environments: Where it was trained, then where it was trained again, if the trainer is not exact.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +64,8 @@ class Check(JobIdentity):
     differences: list[Difference]
     trained_epochs: int | None = None
     weights_compared: bool = True
+    noted: list[Difference] = Field(default_factory=list)
+    environments: tuple[str | None, str | None] | None = None
 
 
 def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -177,11 +181,17 @@ class Verification:
 
     def _check(self, job: Job, row: Row, state: Ended) -> Check:
         again: Result | None = None
+        noted: list[Difference] = []
+        environments = None
         match state:
             case Finished(again):
                 differences = compare(job, row, again)
                 if outlasts(row, again):
                     differences += _check_diverged(row, self._folder)
+                if not job.trained_by.exact:
+                    environments = row.environment, again.environment
+                    if row.environment != again.environment:
+                        noted, differences = differences, []
             case Failed(reason):
                 differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
             case Cancelled():
@@ -192,4 +202,6 @@ class Verification:
             differences=[*differences, *examine(job, row, self._folder)],
             trained_epochs=None if again is None else len(again.epoch_seconds),
             weights_compared=again is None or not outlasts(row, again),
+            noted=noted,
+            environments=environments,
         )

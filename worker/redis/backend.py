@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from redis.commands.core import Script
 
 from nn.errors import DatasetError, WeightsError
-from worker.errors import JobRefusedError, OutOfMemoryError, TooManyAttemptsError, NoSuchWorkerError
+from worker.errors import JobRefusedError, NoSuchWorkerError, OutOfMemoryError, TooManyAttemptsError
 from worker.redis import limits
 from worker.redis.bounded import brackets, read, read_each
 from worker.redis.connection import is_transient
