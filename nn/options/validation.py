@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,6 +27,8 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
     known = model.model_fields.get(name)
     if known is None:
         return InvalidInputError(field, value, f"a mapping of {', '.join(model.model_fields)}")
+    if get_origin(known.annotation) in (Union, UnionType):
+        field = name  # the report names a member of the union, too
     return InvalidInputError(field, value, allowed(known))
 
 

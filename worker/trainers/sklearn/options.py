@@ -100,10 +100,11 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
         members += [Annotated[each, Field(strict=False)] for each in _WIDTHS]  # JSON has lists only
         default = default[0] if len(default) == 1 else default
     kinds = {_kind(member) for member in members}
-    if {bool, int} <= kinds or ({int, float} <= kinds and type(default) is float):
+    if {bool, int} <= kinds:
         members = [_from_two(member) if _kind(member) is int else member for member in members]
-    elif {int, float} <= kinds:
-        members = [_below_one(member) if _kind(member) is float else member for member in members]
+    if {int, float} <= kinds:
+        clear = _for_fractions if type(default) is float else _for_counts
+        members = [clear(member) if _kind(member) in (int, float) else member for member in members]
     if type(default) is int and kinds == {float}:
         default = float(default)
     # Text is read by the first type that it has the form of.
@@ -161,14 +162,28 @@ def _interval(interval: Any) -> Any:
 
 
 def _from_two(member: Any) -> Any:
-    return Annotated[int, Field(ge=max(2, _bounds(member).get("ge", 2)), le=_bounds(member).get("le", MAX_INTEGER))]
-
-
-def _below_one(member: Any) -> Any:
-    """Return a type of numbers without 1.0, and without integers, which pydantic would turn into them."""
+    """Return a type of integers without 0 and 1."""
     bounds = _bounds(member)
-    if bounds.get("le", 1.0) >= 1.0 and bounds.get("lt", 1.0) >= 1.0:
+    return Annotated[int, Field(ge=max(2, bounds["ge"]), le=bounds["le"])]
+
+
+def _for_fractions(member: Any) -> Any:
+    """Return a type of integers without 1, or of other numbers that leaves integers alone."""
+    return _from_two(member) if _kind(member) is int else _fractions(_bounds(member))
+
+
+def _for_counts(member: Any) -> Any:
+    """Return a type of integers as it is, or of other numbers without 1.0 and more."""
+    if _kind(member) is int:
+        return member
+    bounds = _bounds(member)
+    if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) >= 1.0:
         bounds = {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
+    return _fractions(bounds)
+
+
+def _fractions(bounds: Mapping[str, Any]) -> Any:
+    """Return a type of numbers that turns no integer into one of them, as pydantic does even when it is strict."""
     return Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)]
 
 

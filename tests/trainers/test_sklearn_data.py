@@ -1,0 +1,258 @@
+"""The data sets of the trainer `sklearn`: MNIST, toy sets, and tables in files, good and bad."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nn.datasets.mnist import MNIST_DIGEST, load_mnist
+from nn.errors import DatasetError
+from tests.trainers.sklearn_jobs import TRAINER, toy, train
+from worker.trainers.sklearn.sources import NAMES, SklearnData
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(40, 3)).round(3)
+CLASSES = np.where(X[:, 0] > 0, "yes", "no")
+NUMBERS = (X @ [1.0, -2.0, 0.5]).round(6)
+
+
+def load(path: Path, target: str) -> SklearnData:
+    return TRAINER.load(f"{path}#{target}", path.parent)
+
+
+def table(path: Path, target: np.ndarray, x: np.ndarray = X) -> Path:
+    rows = [f"{','.join(map(repr, row))},{value}" for row, value in zip(x.tolist(), target.tolist(), strict=True)]
+    path.write_text("\n".join(["a,b,c,target", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("name", [each for each in NAMES if each != "bundled"])
+def test_a_toy_set_is_split_as_everywhere_and_has_a_digest_of_its_content(name: str) -> None:
+    data = toy(name)
+    n = len(data.y_train) + len(data.y_validation)
+    assert len(data.y_validation) == -(-n * 15 // 100)
+    assert TRAINER.digest(name, Path("unused")) == data.digest
+    assert len({toy(each).digest for each in NAMES if each != "bundled"}) == 5
+    assert bool(data.classes) == (name != "diabetes")
+
+
+def test_mnist_is_the_data_set_that_the_network_has(tmp_path: Path) -> None:
+    data, mnist = TRAINER.load("bundled", tmp_path), load_mnist(cache_dir=tmp_path)
+    assert data.digest == TRAINER.digest("bundled", tmp_path) == MNIST_DIGEST
+    assert data.x_train.dtype == np.float32
+    assert np.array_equal(data.x_validation, mnist.x_validation)
+    assert np.array_equal(data.y_train, mnist.train.labels)
+    assert TRAINER.data_name("bundled", data.digest) == "MNIST"
+
+
+def test_samples_are_standardized_by_the_training_samples_only() -> None:
+    data = toy("wine")
+    train_samples, validation = data.samples(standardize=True)
+    np.testing.assert_allclose(train_samples.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(train_samples.std(0), 1)
+    expected = (data.x_validation - data.x_train.mean(0)) / data.x_train.std(0)
+    np.testing.assert_allclose(validation, expected)
+    assert data.samples(standardize=False)[0] is data.x_train
+
+
+def test_the_same_table_has_one_digest_from_every_kind_of_file(tmp_path: Path) -> None:
+    from_csv = load(table(tmp_path / "a.csv", CLASSES), "target")
+    np.savez(tmp_path / "b.npz", X=X, target=CLASSES, other=np.zeros(3))
+    from_npz = load(tmp_path / "b.npz", "target")
+    assert from_csv.digest == from_npz.digest
+    assert from_csv.classes == ("no", "yes")
+    assert from_csv.kinds == {"classifier"}
+    assert load(table(tmp_path / "c.csv", NUMBERS), "target").digest != from_csv.digest
+    changed = X.copy()
+    changed[0, 0] += 0.001
+    assert load(table(tmp_path / "d.csv", CLASSES, changed), "target").digest != from_csv.digest
+    run = train(from_csv, estimator="LogisticRegression")
+    assert run.values[-1] > 0.8
+
+
+def test_any_column_can_be_the_target_and_integers_can_be_classes_or_numbers(tmp_path: Path) -> None:
+    data = load(table(tmp_path / "a.csv", np.arange(40) % 2 + 5), "target")
+    assert data.kinds == {"classifier", "regressor"}
+    assert data.classes == ("5", "6")
+    assert set(data.targets("classifier")[0]) == {0, 1}
+    assert set(data.targets("regressor")[0]) == {5.0, 6.0}
+    assert load(tmp_path / "a.csv", "a").kinds == {"regressor"}
+
+
+def test_images_in_an_npz_file_are_flattened(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", X=np.zeros((20, 4, 4), np.uint8), y=np.arange(20) % 2)
+    assert load(tmp_path / "a.npz", "y").x_train.shape == (17, 16)
+
+
+def rows(*lines: str) -> str:
+    good = [f"{number},{number % 3},{'xy'[number % 2]}" for number in range(12)]
+    return "\n".join(["a,b,target", *good, *lines])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (rows("1,,x"), "column 'b', row 13 of bad.csv has no value; fill or remove missing values first"),
+        (rows("1,NaN,x"), "column 'b', row 13 of bad.csv has no value"),
+        (rows("1,2,"), "the target in row 13 of bad.csv has no value"),
+        (
+            rows("1,red,x"),
+            "column 'b', row 13 of bad.csv is 'red'; allowed: finite numbers in every column but the target",
+        ),
+        (rows("1,1_0,x"), "is '1_0'; allowed: finite numbers"),
+        (rows("1,inf,x"), "is 'inf'; allowed: finite numbers"),
+        (rows("1,x"), "row 13 of bad.csv has 2 values; expected 3, as in its first line"),
+        (rows("1,2,3,x"), "row 13 of bad.csv has 4 values"),
+        (rows("1,2," + "x" * 300), "the target in row 13 of bad.csv has 300 characters; allowed: 200"),
+        (rows('1,2,"x'), "bad.csv is not CSV in UTF-8"),
+        ("a,b,target\n1,2,x\n", "bad.csv has 1 samples of 2 features; expected at least 10 of 1"),
+        ("a,a,target\n1,2,x\n", "bad.csv has two columns 'a'"),
+        ("target\nx\n", "bad.csv has 1 columns; allowed: from 2 to 16384"),
+        ("", "bad.csv has 0 columns"),
+        ("a,b,c\n1,2,3\n", "bad.csv has no 'target'; allowed as the target: 'a', 'b', 'c'"),
+        ("a,target\n" + "1,x\n" * 20, "the training samples of bad.csv are all of one class"),
+        (
+            "a,target\n" + "".join(f"1,x{number}\n" for number in range(1001)),
+            "1001 different texts; allowed: at most 1000",
+        ),
+        ("a,target\n\0,x\n", "row 1 of bad.csv is '\\x00'"),
+    ],
+)
+def test_a_bad_table_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "bad.csv").write_text(content)
+    with pytest.raises(DatasetError) as error:
+        load(tmp_path / "bad.csv", "target")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,target\n1,\xff\n")
+    with pytest.raises(DatasetError, match=r"a.csv is not CSV in UTF-8"):
+        load(tmp_path / "a.csv", "target")
+    table(tmp_path / "b.csv", CLASSES)
+    monkeypatch.setattr("worker.trainers.sklearn.files.MAX_VALUES", 100)
+    with pytest.raises(DatasetError, match="has more than 100 values"):
+        load(tmp_path / "b.csv", "target")
+    monkeypatch.setattr("worker.trainers.sklearn.files.MAX_FILE_BYTES", 100)
+    with pytest.raises(DatasetError, match="bytes; allowed: at most 100"):
+        load(tmp_path / "b.csv", "target")
+
+
+@pytest.mark.parametrize(
+    "source", ["nope", "", "#", "data.csv", "#target", "/x/data.csv#", "/x/data.pkl#y", "/x/data.joblib#y", "os.system"]
+)
+def test_an_unknown_source_is_one_sentence_with_what_is_allowed(source: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"is unknown; allowed: bundled \(MNIST\), digits, .*FILE#TARGET"):
+        TRAINER.load(source, tmp_path)
+
+
+def test_a_missing_file_a_folder_and_a_pipe_are_one_sentence(tmp_path: Path) -> None:
+    import os
+
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, said in (("missing", "No such file"), ("folder", "Is a directory"), ("pipe", "Not a regular file")):
+        with pytest.raises(DatasetError, match=said):
+            load(tmp_path / f"{name}.csv", "y")
+
+
+def npz(path: Path, **arrays: object) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_bad_npz_file_is_one_sentence(tmp_path: Path) -> None:
+    y = np.arange(20) % 2
+    bad = tmp_path / "bad.npz"
+    for arrays, said in (
+        ({"y": y}, "has no array X"),
+        ({"X": np.zeros((20, 2))}, "has no 'y'; allowed as the target: "),
+        ({"X": np.zeros(20), "y": y}, "expected (n, n_features) and (n,)"),
+        ({"X": np.zeros((19, 2)), "y": y}, "expected (n, n_features) and (n,)"),
+        ({"X": np.full((20, 2), np.nan), "y": y}, "X of bad.npz has no value"),
+        ({"X": np.full((20, 2), np.inf), "y": y}, "X of bad.npz has an infinite value"),
+        ({"X": np.full((20, 2), "a"), "y": y}, "X of bad.npz has the type <U1; allowed: numbers"),
+        ({"X": np.zeros((20, 2), complex), "y": y}, "has the type complex128"),
+        ({"X": np.array([[object()] * 2] * 20), "y": y}, "has the type object; allowed: numbers"),
+        ({"X": np.zeros((0, 2)), "y": y[:0]}, "has 0 samples"),
+    ):
+        with pytest.raises(DatasetError) as error:
+            load(npz(bad, **arrays), "y")
+        assert said in str(error.value)
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**3)})
+    for content in (pickle.dumps(_Bomb()), header.getvalue() + b"\0" * 80, b"\x93NUMPY\x01\x00", b""):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("X.npy", content)
+            archive.writestr("y.npy", content)
+        with pytest.raises(DatasetError):
+            load(path, "y")
+    path.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(DatasetError, match=r"not an intact .npz file"):
+        load(path, "y")
+
+
+@given(st.data())
+def test_a_damaged_file_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    path = data.draw(st.sampled_from([folder / "a.npz", folder / "a.csv"]))
+    if path.suffix == ".npz":
+        np.savez_compressed(path, X=X, target=CLASSES)
+    else:
+        table(path, CLASSES)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        load(path, "target")
+    except DatasetError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - a file that can be read is fine, too
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
+def test_parquet_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DatasetError, match="reading Parquet needs pyarrow; install it with: pip install pyarrow"):
+        load(tmp_path / "a.parquet", "y")
+
+
+def test_parquet_is_the_same_data_set_as_csv(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "target": CLASSES}
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table(columns), path)
+    assert load(path, "target").digest == load(table(tmp_path / "a.csv", CLASSES), "target").digest
+    parquet.write_table(pa.table({**columns, "target": pa.array(CLASSES).dictionary_encode()}), path)
+    assert load(path, "target").classes == ("no", "yes")
+    parquet.write_table(pa.table({**columns, "a": [None, *X[1:, 0]]}), path)
+    with pytest.raises(DatasetError, match=r"column 'a' of a.parquet has no value"):
+        load(path, "target")
+    parquet.write_table(pa.table({**columns, "a": CLASSES}), path)
+    with pytest.raises(DatasetError, match=r"column 'a' of a.parquet has the type string"):
+        load(path, "target")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DatasetError, match=r"a.parquet is not intact Parquet"):
+        load(path, "target")
