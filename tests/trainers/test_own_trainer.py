@@ -158,7 +158,7 @@ def test_the_walk(walk: Walk, redis_server: RedisServer) -> None:
     assert re.search(r"Resumes after epoch \d+", walk.text("second-worker"))
     rows = walk.rows("long")
     assert len(rows) == 4
-    assert straight(walk, rows) == [[row["weights_sha256"], row["validation_accuracy"]] for row in rows]
+    assert straight(walk, rows) == [[row["weights_sha256"], row["validation_score"]] for row in rows]
     # And training them again finds no difference
     walk.run("verify")
 

@@ -27,7 +27,7 @@ DOCUMENTS = sorted(
 TEXT = {name: (ROOT / name).read_text() for name in DOCUMENTS}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: What a fenced block may be: commands, output, or the content of a file.
-LANGUAGES = {"sh", "text", "python", "ini", "toml", "mermaid", "dockerfile"}
+LANGUAGES = {"sh", "text", "python", "ini", "toml", "mermaid", "dockerfile", "yaml"}
 ROOMS = ("nn", "worker", "orchestrator", "tests", "docs", "docker", "benchmarks")
 PATH = re.compile(rf"(?:{'|'.join(ROOMS)})/[\w./-]*")
 
