@@ -64,6 +64,7 @@ class SoftmaxTrainer(Trainer[SoftmaxOptions, Digits]):
     ) -> Trained:
         """Train. The order of an epoch's samples depends on the seed and its number only: the weights are the state."""
         import numpy as np
+        import safetensors.numpy
 
         n = len(data.X) - VALIDATION
         W = np.random.default_rng(seed).normal(0, 0.01, (PIXELS, CLASSES))
@@ -85,4 +86,4 @@ class SoftmaxTrainer(Trainer[SoftmaxOptions, Digits]):
                 error[np.arange(len(rows)), data.y[rows]] -= 1
                 W -= options.learning_rate / len(rows) * data.X[rows].T @ error
             on_epoch(float(correct().mean()), W.tobytes)
-        return Trained(artifact=W.tobytes(), correct=correct().tolist())
+        return Trained(artifact=safetensors.numpy.save({"W": W}), correct=correct().tolist())

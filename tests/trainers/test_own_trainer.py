@@ -135,7 +135,7 @@ def walk(tmp_path: Path, redis_server: RedisServer, cache_dir: Path) -> Iterator
 def test_the_walk(walk: Walk, redis_server: RedisServer) -> None:
     # The example keeps its promises, and is installed
     assert "1 passed" in walk.run("check")
-    walk.run("install")
+    assert "softmax, version 1" in walk.run("install")
     # A sweep on the embedded cluster
     walk.run("sweep")
     assert [row["status"] for row in walk.rows("softmax")] == ["succeeded"] * 6
