@@ -99,8 +99,8 @@ def test_an_unknown_estimator_is_refused_and_a_near_match_offered(name: str, nea
     assert len(said(error)) < 300
 
 
-@pytest.mark.parametrize("value", [None, 3, ["SVC"], {"SVC": 1}, b"SVC"])
-def test_an_estimator_that_is_no_text_is_left_to_the_model(value: object) -> None:
+@pytest.mark.parametrize("value", [None, 3, ["SVC"], {"SVC": 1}, b"SVC", "SVC,SVR", ",", "SVC,os.system"])
+def test_an_estimator_that_is_not_one_text_is_left_to_the_model(value: object) -> None:
     assert TRAINER.options_for({"estimator": value}) is TRAINER.Options
     with pytest.raises(ValidationError):
         TRAINER.Options.model_validate({"estimator": value})

@@ -30,7 +30,7 @@ class SklearnOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     estimator: Annotated[str, Option(allowed=ALLOWED, always=True)] = Field(
-        min_length=1, max_length=100, description="Class name of a classifier or regressor of scikit-learn."
+        pattern=r"^[A-Za-z]\w{0,99}$", description="Class name of a classifier or regressor of scikit-learn."
     )
     epochs: int = Field(
         default=10,
@@ -47,13 +47,15 @@ OWN = frozenset(SklearnOptions.model_fields)
 
 
 def options_for(given: Mapping[str, Any]) -> type[BaseModel]:
-    """Return the model of an estimator's options, or that of the common ones if no estimator is given.
+    """Return the model of an estimator's options, or that of the common ones if none or several are given.
 
     Raises:
         InvalidInputError: scikit-learn has no such estimator.
     """
     name = given.get("estimator")
-    return model_of(estimator(name)) if isinstance(name, str) else SklearnOptions
+    if not isinstance(name, str) or "," in name:
+        return SklearnOptions
+    return model_of(estimator(name.strip()))
 
 
 def parameters(options: BaseModel) -> dict[str, Any]:
