@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.arena.oracle import SWEEPS, CleanRun, clean_run
+from tests.chaos.arena.oracle import CleanRun, clean_run
+from tests.chaos.arena.workload import KINDS, Kind
 from tests.chaos.summary import REPORTS, never_struck, render, summarize_session
+from tests.support.own_trainer import install_example
 from tests.support.redis_server import require
+from worker.trainers import registry
 
 #: The name of the test that carries out a plan.
 _RUN = "::test_a_sweep_survives["
@@ -73,11 +76,25 @@ def _has_run(config: pytest.Config) -> bool:
 
 
 @pytest.fixture(scope="session")
-def clean_runs(cache_dir: Path) -> dict[bool, CleanRun]:
-    """Both sweeps, trained without a queue, by the first process that needs them."""
+def example(cache_dir: Path) -> Iterator[None]:
+    """The trainer of `examples/own_trainer/`, installed for this process and all that it starts."""
+    folder = cache_dir / "own-trainer"
+    with (cache_dir / "own-trainer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install_example(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        registry._entries.cache_clear()
+        yield
+
+
+@pytest.fixture(scope="session")
+def clean_runs(example: None, cache_dir: Path) -> dict[Kind, CleanRun]:
+    """Every sweep, trained without a queue, by the first process that needs them."""
     with (cache_dir / "clean.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return {shuffled: clean_run(specification, cache_dir) for shuffled, specification in SWEEPS.items()}
+        return {kind: clean_run(kind, cache_dir) for kind in KINDS}
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tests.chaos.arena.workload import Kind
+
 Fault = Literal[
     "kill a child",
     "kill a worker",
@@ -48,6 +50,8 @@ APART: tuple[Fault, ...] = ("hang a process", "freeze a worker")
 FORGETFUL = 10
 #: Of so many runs one has a worker that trains two jobs at once.
 PAIRED = 3
+#: Of so many runs one trains by the trainer in `examples/own_trainer/`: by the seed, so that it meets every fault.
+OWN = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Plan:
     """One run.
 
     Attributes:
-        shuffled: Which of the two sweeps is run: few long shuffled epochs, or many short ones.
+        shuffled: Which of the network's two sweeps is run: few long shuffled epochs, or many short ones.
         proxied: Whether the orchestrator, too, reaches Redis over the proxy.
         paired: Whether one of the two workers trains two jobs at once.
     """
@@ -80,6 +84,13 @@ class Plan:
     persistence: Persistence
     strikes: tuple[Strike, ...]
     paired: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What is trained."""
+        if self.seed % OWN == OWN - 1:
+            return "softmax"
+        return "shuffled" if self.shuffled else "short"
 
     def has(self, fault: Fault) -> bool:
         """Return whether the fault is planned."""

@@ -16,7 +16,6 @@ from tests.chaos.faults.requests import empty_disk
 from tests.chaos.faults.strike import strike
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
-from tests.support.cluster import make_job
 from tests.support.waiting import wait_for
 from worker.job import task_id
 from worker.messages import TRAIN, signature
@@ -31,8 +30,7 @@ REST_SECONDS = 45.0
 STOP_SECONDS = 30.0
 #: Seconds after which a worker at rest must have taken a job: a long outage has it wait for up to 6 s.
 TAKE_SECONDS = 20.0
-#: Jobs of a few hundredths of a second that workers at rest are given, and the label of these tasks.
-QUICK = tuple(make_job(seed=seed) for seed in range(6))
+#: The label of the tasks that workers at rest are given.
 AGAIN = "again"
 #: Seconds between two rounds of them.
 ROUND_SECONDS = 0.2
@@ -46,7 +44,7 @@ LATE_SECONDS = 6.0
 def run(plan: Plan, clean: CleanRun, folder: Path, output: Path, cache_dir: Path, history: History) -> Observation:
     """Carry out a plan and return what was seen."""
     history.add(
-        "plan", seed=plan.seed, persistence=plan.persistence, shuffled=plan.shuffled, proxied=plan.proxied,
+        "plan", seed=plan.seed, persistence=plan.persistence, kind=plan.kind, proxied=plan.proxied,
         strikes=[[planned.fault, planned.pause, planned.choice] for planned in plan.strikes],
     )  # fmt: skip
     with Arena(plan, clean, folder, output, cache_dir, history) as arena:
@@ -140,7 +138,7 @@ def _at_work(arena: Arena) -> dict[str, object]:
 
 def _until_all_took_jobs(arena: Arena) -> list[str]:
     """Give the workers jobs until each has taken one: one that takes no more would not be missed beside another."""
-    jobs = QUICK[: 2 * arena.slots]
+    jobs = arena.workload.quick[: 2 * arena.slots]
     deadline = time.monotonic() + TAKE_SECONDS
     idle = {worker.name for worker in arena.workers}
     for number in itertools.count(1):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.arena.workload import Kind
 from tests.chaos.checker.checker import check
 from tests.chaos.checker.recovery import recoveries
 from tests.chaos.history import History
@@ -21,14 +22,14 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 def test_a_sweep_survives(
     seed: int,
-    clean_runs: dict[bool, CleanRun],
+    clean_runs: dict[Kind, CleanRun],
     reports: Path,
     short_path: Path,
     cache_dir: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     plan = make_plan(seed)
-    clean = clean_runs[plan.shuffled]
+    clean = clean_runs[plan.kind]
     history = History(reports / f"{seed}.jsonl")
     output = request.getfixturevalue("small_disk" if plan.has("fill the disk") else "tmp_path")
 

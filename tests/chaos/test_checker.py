@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.arena.other import JOBS as OTHER_JOBS
+from tests.chaos.arena.workload import workload
 from tests.chaos.checker.causes import false_ends
 from tests.chaos.checker.checker import check
 from tests.chaos.checker.observation import Observation
@@ -16,6 +16,8 @@ from tests.chaos.checker.violations import CLEAN, FIRST, PLAN, PLANTED, SECOND, 
 from tests.chaos.history import Event
 from tests.chaos.plan import Strike
 from tests.chaos.test_evidence import fault
+
+OTHER_JOBS = workload("short").other_jobs
 
 
 def test_an_intact_run_passes() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.arena.monitor import ResultsLog
+from tests.chaos.arena.workload import KINDS
 from tests.chaos.checker.recovery import LEASE_BOUND, recoveries
 from tests.chaos.plan import FAULTS, make_plan
 from tests.chaos.summary import DOCUMENT, LONG_RUNS, RECORDED, never_struck, render, summarize, write_into
@@ -59,6 +60,7 @@ def test_twenty_plans_hold_every_fault_and_every_persistence() -> None:
     plans = [make_plan(seed) for seed in range(20)]
     assert {strike.fault for plan in plans for strike in plan.strikes} == set(FAULTS)
     assert {plan.persistence for plan in plans} == {"always", "everysec", "none"}
+    assert {plan.kind for plan in plans} == set(KINDS)
     assert {plan.shuffled for plan in plans} == {plan.proxied for plan in plans} == {False, True}
 
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from tests.chaos.arena.monitor import Monitor
-from tests.chaos.arena.oracle import SWEEPS, CleanRun
-from tests.chaos.arena.other import JOBS, OtherSweep
+from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.arena.other import OtherSweep
 from tests.chaos.arena.screen import Screen
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
@@ -24,7 +24,6 @@ from tests.support.command_line import CommandLine
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.skewed_clock import SkewedClock
-from tests.support.sweeps import flags_of
 from tests.support.worker_process import WorkerProcess
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
@@ -57,6 +56,7 @@ class Arena:
     ) -> None:
         self.plan = plan
         self.jobs = clean.jobs
+        self.workload = clean.workload
         self.history = history
         self.output = output
         self.redis = RedisServer(
@@ -82,7 +82,7 @@ class Arena:
         self.client = self.redis.client()
         self.patient_client = WaitingRedis(self.client, Patient())
         self.store = Store(self.patient_client, expires=self.cluster.settings.result_expires)
-        jobs = [*clean.jobs, *sorted(JOBS)] if plan.has("cancel a sweep") else clean.jobs
+        jobs = [*clean.jobs, *sorted(self.workload.other_jobs)] if plan.has("cancel a sweep") else clean.jobs
         self.monitor = Monitor(self.client, jobs, output / NAME / "results.jsonl", history)
         #: How often each job was hit by what may count against it.
         self.hits: Counter[str] = Counter()
@@ -107,7 +107,8 @@ class Arena:
         self.processes: dict[str, int] = {}
         #: The workers' clocks, where one of them is to be set wrong.
         self.clocks: dict[str, SkewedClock] = {}
-        self.other = OtherSweep(self._commands, folder, self.proxy.url if plan.proxied else self.redis.url)
+        url = self.proxy.url if plan.proxied else self.redis.url
+        self.other = OtherSweep(self._commands, folder, url, self.workload)
         self._deferred: list[tuple[float, Callable[[], None]]] = []
 
     def __enter__(self) -> Self:
@@ -128,10 +129,10 @@ class Arena:
 
     def start_worker(self, name: str, processes: int = 1, replaces: str | None = None) -> WorkerProcess:
         """Start a worker without waiting for it."""
-        environment = {}
+        environment = dict(self.workload.environment)
         if self.plan.has("skew a clock"):
             clock = self.clocks[f"{name}@test"] = SkewedClock(self.redis.folder / f"{name}-clock")
-            environment = clock.environment
+            environment |= clock.environment
         worker = self.cluster.start_worker(
             name=name,
             concurrency=processes,
@@ -197,7 +198,7 @@ class Arena:
 
     def sweep(self) -> None:
         """Start the sweep."""
-        self._start_orchestrator("sweep", *flags_of(SWEEPS[self.plan.shuffled]), "--name", NAME, "--no-reuse")
+        self._start_orchestrator("sweep", *self.workload.flags, "--name", NAME, "--no-reuse")
 
     def go_on(self, choice: int = 0) -> None:
         """Start another orchestrator for the sweep, by one of the two commands for that."""

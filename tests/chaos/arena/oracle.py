@@ -6,22 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nn.datasets.mnist import MNIST_DIGEST, load_mnist
+from nn.datasets.mnist import load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import digest, to_safetensors
 from orchestrator.analysis.leaderboard import leaderboard
 from orchestrator.folder.rows import Row, identity
-from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.sweeps import sweep_of
+from tests.chaos.arena.workload import Kind, Workload, workload
 from worker.job import Job
-
-_SEEDS, _LEARNING_RATES = tuple(range(9)), (0.01, 0.03, 0.1)
-#: 27 jobs of 0.3 s each, if nothing else runs, in small epochs (checkpoints, cancelling) and in large ones.
-SWEEPS = {
-    False: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=60, limit=500, hidden=(32, 16)),
-    True: sweep_of(seeds=_SEEDS, learning_rates=_LEARNING_RATES, epochs=5, limit=40_000, hidden=(32, 16), shuffle=True),
-}
 
 
 @dataclass(frozen=True)
@@ -32,16 +25,18 @@ class CleanRun:
         jobs: The sweep's jobs by key, in its order.
         hashes: The SHA-256 of each job's weights.
         accuracies: Each job's validation accuracy after every epoch.
+        workload: What the sweep is part of.
     """
 
     jobs: dict[str, Job]
     hashes: dict[str, str]
     accuracies: dict[str, list[float]]
+    workload: Workload
 
     def leaderboard(self, cancelled: frozenset[str] = frozenset()) -> tuple[bytes, bytes]:
         """Return the leaderboard as CSV and as JSON, with these jobs cancelled."""
         rows = {key: self._row(key, key in cancelled) for key in self.jobs}
-        board = leaderboard(self.jobs.values(), rows, "bundled")
+        board = leaderboard(self.jobs.values(), rows, self.workload.sweep.data)
         return board.to_csv().encode(), board.to_json().encode()
 
     def _row(self, key: str, cancelled: bool) -> Row:
@@ -58,28 +53,47 @@ class CleanRun:
         )
 
 
-def clean_run(specification: SweepSpecification, cache_dir: Path) -> CleanRun:
+def clean_run(kind: Kind, cache_dir: Path) -> CleanRun:
     """Train every job of a sweep, or read what was trained before from the cache of this session."""
-    jobs = specification.jobs_by_key(MNIST_DIGEST)
+    found = workload(kind)
+    jobs = found.sweep.jobs_by_key(found.dataset)
     kept = cache_dir / f"clean-{hashlib.sha256(''.join(jobs).encode()).hexdigest()[:16]}.json"
     if not kept.exists():
-        kept.write_text(json.dumps(_train(jobs, cache_dir)))
+        kept.write_text(json.dumps(_train_softmax(jobs) if kind == "softmax" else _train(jobs, cache_dir)))
     hashes, accuracies = json.loads(kept.read_text())
-    return CleanRun(jobs, hashes, accuracies)
+    return CleanRun(jobs, hashes, accuracies, found)
 
 
 def _train(jobs: dict[str, Job], cache_dir: Path) -> tuple[dict[str, str], dict[str, list[float]]]:
     dataset = load_mnist(cache_dir=cache_dir)
     hashes, accuracies = {}, {}
     for key, job in jobs.items():
+        options: Any = job.options
         network = DeepNeuralNetwork(
-            job.options.hidden_layer_sizes,
-            learning_rate=job.options.learning_rate,
-            epochs=job.epochs,
-            shuffle=job.options.shuffle,
+            options.hidden_layer_sizes,
+            learning_rate=options.learning_rate,
+            epochs=options.epochs,
+            shuffle=options.shuffle,
             random_state=job.seed,
         )
-        network.fit(dataset.train.first(job.options.limit), validation_set=dataset.validation)
+        network.fit(dataset.train.first(options.limit), validation_set=dataset.validation)
         hashes[key] = digest(to_safetensors(network.weights_))
-        accuracies[key] = [float(record.validation_score or 0.0) for record in network.history_]
+        accuracies[key] = [float(record.validation_accuracy or 0.0) for record in network.history_]
+    return hashes, accuracies
+
+
+def _train_softmax(jobs: dict[str, Job]) -> tuple[dict[str, str], dict[str, list[float]]]:
+    """Train by the trainer's own method, in one thread, as workers do."""
+    from seedsweep_softmax import SoftmaxTrainer
+    from threadpoolctl import threadpool_limits
+
+    trainer = SoftmaxTrainer()
+    data = trainer.load("digits", cache_dir=None)
+    hashes: dict[str, str] = {}
+    accuracies: dict[str, list[float]] = {key: [] for key in jobs}
+    with threadpool_limits(1):
+        for key, job in jobs.items():
+            record = accuracies[key].append
+            trained = trainer.train(job.options, job.seed, data, on_epoch=lambda value, _, record=record: record(value))
+            hashes[key] = digest(trained.artifact)
     return hashes, accuracies

@@ -10,16 +10,11 @@ from pathlib import Path
 
 import redis
 
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.main import BAD_INPUT
+from tests.chaos.arena.workload import Workload
 from tests.support.command_line import CommandLine
-from tests.support.sweeps import flags_of, sweep_of
 
 NAME = "other"
-#: Four jobs of a quarter of a minute each: whatever the faults do, the cancellation comes before the first one ends.
-#: Their seeds are none of the first sweep's, so that a report of theirs is not taken for one of that.
-SWEEP = sweep_of(seeds=(97, 98), learning_rates=(0.01, 0.03), epochs=2000, limit=500, hidden=(32, 16))
-JOBS = frozenset(job.key for job in SWEEP.jobs(MNIST_DIGEST))
 
 
 class OtherSweep:
@@ -29,9 +24,11 @@ class OtherSweep:
         commands: Runs the orchestrator.
         folder: Where logs and its output go: not to the disk that is filled.
         url: Redis.
+        workload: What it is part of.
     """
 
-    def __init__(self, commands: CommandLine, folder: Path, url: str) -> None:
+    def __init__(self, commands: CommandLine, folder: Path, url: str, workload: Workload) -> None:
+        self._workload = workload
         self._commands = commands
         self._output = folder / "output"
         self._log = folder / "other.log"
@@ -41,11 +38,11 @@ class OtherSweep:
 
     def start(self) -> None:
         """Start the sweep."""
-        self._collector = self._run("sweep", *flags_of(SWEEP), "--name", NAME, "--no-reuse")
+        self._collector = self._run("sweep", *self._workload.other_flags, "--name", NAME, "--no-reuse")
 
     def is_queued(self, client: redis.Redis) -> bool:
         """Return whether all its jobs are on the cluster: those of a sweep that starts now are behind them."""
-        return client.llen("seedsweep") + client.hlen("seedsweep:unacked") == len(JOBS)  # type: ignore[operator]
+        return client.llen("seedsweep") + client.hlen("seedsweep:unacked") == len(self._workload.other_jobs)  # type: ignore[operator]
 
     def cancel(self) -> None:
         """Begin to cancel the sweep, without waiting for it."""

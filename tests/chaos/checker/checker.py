@@ -14,14 +14,13 @@ from pydantic import ValidationError
 from orchestrator.folder.rows import Row
 from tests.chaos.arena.arena import NAME
 from tests.chaos.arena.oracle import CleanRun
-from tests.chaos.arena.other import JOBS
 from tests.chaos.arena.other import NAME as OTHER
 from tests.chaos.checker.causes import CUTS, false_causes, false_ends, too_many_attempts
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import HANG_BOUND, STOP_BOUND, recoveries
 from tests.chaos.history import Event
 from tests.chaos.plan import OUTAGES, RESTARTS, UNNOTICED
-from tests.chaos.runner import AGAIN, QUICK
+from tests.chaos.runner import AGAIN
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
@@ -89,11 +88,12 @@ def _the_cancelled_sweep_ended(seen: Observation, clean: CleanRun) -> Iterator[V
     struck = [fault for fault in seen.faults if fault["fault"] == "cancel a sweep"]
     if not struck:
         return
-    if not 0 < len(struck[0]["running"]) < len(JOBS):
-        yield Violation("end", f"{len(struck[0]['running'])} of the {len(JOBS)} jobs to cancel ran: not some of them")
+    others = clean.workload.other_jobs
+    if not 0 < len(struck[0]["running"]) < len(others):
+        yield Violation("end", f"{len(struck[0]['running'])} of the {len(others)} jobs to cancel ran: not some of them")
     if seen.other_status != 1:
         yield Violation("cancelled", f"the cancelled sweep's orchestrator ended with {seen.other_status}")
-    for job in JOBS:
+    for job in others:
         if seen.other_rows.get(job) != "cancelled":
             yield Violation("cancelled", f"{job} was cancelled, and its row says {seen.other_rows.get(job)}")
         if seen.states.get(job) not in ("REVOKED", None):
@@ -205,13 +205,19 @@ def _was_disturbed(seen: Observation, fault: Event) -> bool:
 def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected = {"seedsweep:workers", "seedsweep:sweeps", f"seedsweep:sweep:{NAME}"}
     for job in clean.jobs:
-        expected |= {f"celery-task-meta-{job}", f"seedsweep:attempts:{job}", f"seedsweep:finished:{job}"}
-    expected |= {f"{kind}{job.key}" for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in QUICK}
+        evidence = f"seedsweep:finished:{job}{clean.workload.evidence}"
+        expected |= {f"celery-task-meta-{job}", f"seedsweep:attempts:{job}", evidence}
+    expected |= {
+        f"{kind}{job.key}" for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in clean.workload.quick
+    }
     expected |= {f"seedsweep:weights:{sha256}" for sha256 in clean.hashes.values()}
     expected |= {f"seedsweep:cancelled:{job}" for job in seen.cancelled}
     if seen.plan.has("cancel a sweep"):
         kinds = ("celery-task-meta-", "seedsweep:attempts:", "seedsweep:cancelled:")
-        expected |= {f"seedsweep:sweep:{OTHER}", *(f"{kind}{job}" for kind in kinds for job in JOBS)}
+        expected |= {
+            f"seedsweep:sweep:{OTHER}",
+            *(f"{kind}{job}" for kind in kinds for job in clean.workload.other_jobs),
+        }
     if any(fault["fault"] == "crash Redis" for fault in seen.faults):
         # The crash took a result with it after the sweep had its row: nobody trains the job again, and its checkpoint,
         # which the crash brought back, stays until it expires.

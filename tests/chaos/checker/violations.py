@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.arena.oracle import CleanRun
+from tests.chaos.arena.workload import workload
 from tests.chaos.checker.checker import DESCRIPTORS_BOUND, MEMORY_BOUND
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import HANG_BOUND, LEASE_BOUND
@@ -21,6 +22,7 @@ CLEAN = CleanRun(
     JOBS,
     {key: digit * 64 for key, digit in zip(JOBS, "abc", strict=True)},
     {key: [0.5, 0.25 * number] for number, key in enumerate(JOBS, start=1)},
+    workload("short"),
 )
 PLAN = Plan(seed=0, shuffled=False, proxied=False, persistence="always", strikes=())
 

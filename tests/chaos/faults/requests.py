@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.chaos.arena.arena import Arena
-from tests.chaos.arena.other import JOBS
 from tests.chaos.faults.common import end, miss
 from tests.chaos.history import Event
 
@@ -61,7 +60,7 @@ def cancel_jobs(arena: Arena, choice: int, event: Event) -> None:
 
 def cancel_sweep(arena: Arena, choice: int, event: Event) -> None:
     """Cancel the sweep in front, of which some jobs run and others wait."""
-    event["running"] = [job for job in arena.monitor.running() if job in JOBS]
+    event["running"] = [job for job in arena.monitor.running() if job in arena.workload.other_jobs]
     arena.other.cancel()
 
     def look() -> None:
