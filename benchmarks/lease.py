@@ -84,7 +84,10 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
             clusters[name] = Cluster(Settings(broker_url=embedded.url))
         for number in range(options.rounds + 1):
             jobs = [
-                Job.of({"learning_rate": 0.01, "epochs": options.epochs, "limit": options.limit}, seed=number * options.jobs + n, dataset=MNIST_DIGEST)
+                Job.of(
+                    {"learning_rate": 0.01, "epochs": options.epochs, "limit": options.limit},
+                    seed=number * options.jobs + n, dataset=MNIST_DIGEST,
+                )
                 for n in range(options.jobs)
             ]  # fmt: skip
             names = list(ROWS)

@@ -126,7 +126,7 @@ class Job(Configuration):
 
     @property
     def is_current(self) -> bool:
-        """Whether this version of its trainer trains the job. It can name the jobs of earlier versions, but not more."""
+        """Whether this version of its trainer trains the job. It can only name the jobs of earlier versions."""
         return self.version == self.trained_by.version_of(self.options)
 
     @property
@@ -365,6 +365,24 @@ class Result(BaseModel):
         """Return the result with the metric that its text names; it is not stored."""
         self._metric = metric
         return self
+
+
+def misfit(job: Job, status: str, scores: Collection[float], others: Collection[str]) -> str | None:
+    """Return why a result is none of a job, as the end of a sentence; None if it may be one.
+
+    Args:
+        job: The job.
+        status: The result's status.
+        scores: Its metric after each epoch.
+        others: The names of its further metrics.
+    """
+    if not is_complete(status, len(scores), job):
+        return f"{len(scores)} epochs; the job has {job.epochs}"
+    if set(others) != set(job.others):
+        return f"the further metrics {sorted(others)}; the job's are {sorted(job.others)}"
+    if job.metric.is_share and not all(0.0 <= score <= 1.0 for score in scores):
+        return f"a {job.metric.name} that is not from 0 to 1"
+    return None
 
 
 class Mismatch(BaseModel):

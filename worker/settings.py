@@ -27,8 +27,8 @@ class Settings(BaseSettings):
     result_backend: str | None = Field(default=None, validation_alias="CELERY_RESULT_BACKEND", description="a URL")
     #: The trainer of a worker, by its name (`worker.trainers`).
     trainer: str = Field(default="network", description="the name of an installed trainer")
-    #: The source of the data set, as the trainer takes it; for `network`: `bundled`, `openml`, or a folder with the four
-    #: IDX files. If None, the one that the trainer uses by default.
+    #: The source of the data set, as the trainer takes it; for `network`: `bundled`, `openml`, or a folder with the
+    #: four IDX files. If None, the one that the trainer uses by default.
     data: str | None = Field(default=None, description="the source of a data set")
     #: The folder that caches prepared data sets.
     cache_dir: Path = Field(

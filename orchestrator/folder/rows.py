@@ -21,7 +21,7 @@ from worker.job import (
     Score,
     Seconds,
     check_lengths,
-    is_complete,
+    misfit,
     upgraded,
 )
 from worker.trainers import registry
@@ -121,10 +121,7 @@ class Row(JobIdentity):
         """
         if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
             return None
-        complete = is_complete(self.status, len(self.epoch_seconds), job)
-        if self.accepted and (not complete or self.others.keys() != set(job.others)):
-            return None
-        if job.metric.is_share and not all(0.0 <= score <= 1.0 for score in self.validation_score):
+        if self.accepted and misfit(job, self.status, self.validation_score, self.others) is not None:
             return None
         return self.model_copy(update={"options": job.options})
 

@@ -16,7 +16,7 @@ from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
-from worker.job import Job, Result, is_complete
+from worker.job import Job, Result, misfit
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
@@ -131,8 +131,9 @@ class Collector:
                 return lost_row(job, "cancelled", reason, self._causes(job)), None
 
     def _row_of_result(self, job: Job, result: Result, reused_from: str | None) -> tuple[Row, bytes | None]:
-        if not is_complete(result.status, len(result.epoch_seconds), job):
-            return lost_row(job, "failed", "the stored result belongs to another job"), None
+        difference = misfit(job, result.status, result.validation_score, result.others)
+        if difference is not None:
+            return lost_row(job, "failed", f"the stored result belongs to another job: it has {difference}"), None
         try:
             blob = fetch_weights(self._cluster.store, job, result)
         except WeightsError as error:

@@ -30,11 +30,13 @@ from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import parse
+from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
+
+parse = vocabulary().parse
 
 def message(call, *arguments):
     try:
@@ -56,7 +58,7 @@ line_before = line | {"options": {name: value for name, value in line["options"]
 (unchanged,) = specification(parse({"learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 row_before = Row.model_validate_json(json.dumps(line_before | {"job": unchanged.key}))
 print(json.dumps({
-    "job": job.model_dump(),
+    "job": job.fields(),
     "named": str(job),
     "keys": [Job.parse(fields | more).key for more in ({}, {"momentum": 0.0}, {"momentum": 0.5})],
     "bad job": message(Job.parse, fields | {"momentum": 1}),

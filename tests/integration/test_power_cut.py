@@ -24,7 +24,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
     output, left, middle = tmp_path / "runs", tmp_path / "left", tmp_path / "middle"
     output.mkdir()
     settings = Settings(broker_url=None, result_backend=None, cache_dir=cache_dir)
-    specification = builder.specification(fields.parse(SPECIFICATION))
+    specification = builder.specification(fields.vocabulary().parse(SPECIFICATION))
     accepted: list[Row] = []
     cuts = 0
 

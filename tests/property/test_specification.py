@@ -17,11 +17,16 @@ from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.cli import sweep as cli_sweep
 from orchestrator.cli.main import run
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import FIELDS, parse, typed, value_of
+from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, texts, thorough, toml_values
 from tests.support.sweeps import flags_of
+
+FIELDS = vocabulary().words
+parse = vocabulary().parse
+typed = vocabulary().typed
+value_of = vocabulary().value_of
 
 #: TOML has no null.
 NONE = '"none"'

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import FIELDS, flag, parse, typed, value_of
+from orchestrator.sweeps.fields import flag, vocabulary
 from orchestrator.sweeps.specification import SweepSpecification
+
+FIELDS = vocabulary().words
+parse = vocabulary().parse
+typed = vocabulary().typed
+value_of = vocabulary().value_of
 
 
 def sweep_of(**words: Any) -> SweepSpecification:

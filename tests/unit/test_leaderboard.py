@@ -191,7 +191,7 @@ def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
         "other options at their defaults"
     )
     told = json.loads(board.to_json())["common"]
-    assert (told["network"], told["data"], told["dataset"]) == (None, "MNIST", MNIST_DIGEST)
+    assert (told["trainer"], told["model"], told["data"], told["dataset"]) == ("network", "", "MNIST", MNIST_DIGEST)
     assert told["options"] == json.loads(json.dumps(specification.options))
 
 
@@ -203,14 +203,18 @@ def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> N
     assert common.startswith("In common: network 784-128-64-10, learning rate 0.1, epochs 2, rule backprop, ")
     assert "limit all samples" in common
     assert headings.split() == ["rank", "mean", "std", "best", "worst", "seeds"]
-    assert board.common.network == (784, 128, 64, 10)
+    assert board.common.model == "network 784-128-64-10"
     # How wide an image of another data set is, its digest does not tell.
     elsewhere = leaderboard([job.model_copy(update={"dataset": "0" * 64}) for job in jobs], {}, "/data/letters")
-    assert elsewhere.common.network is None
-    assert "data set /data/letters (000000000000)" in str(elsewhere.common)
+    assert elsewhere.common.model == ""
+    assert "data set /data/letters (000000000000)" in elsewhere.in_common
     # What differs from its default is said, too.
-    wide = [job.model_copy(update={"hidden_layer_sizes": (9, 8), "shuffle": True}) for job in jobs]
-    assert str(leaderboard(wide, {}, "bundled").common) == (
+    wide = [
+        Job.of({"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (9, 8), "shuffle": True}, seed=seed,
+               dataset=MNIST_DIGEST)
+        for seed in range(2)
+    ]  # fmt: skip
+    assert leaderboard(wide, {}, "bundled").in_common == (
         "network 784-9-8-10, learning rate 0.1, epochs 2, rule backprop, shuffle true, limit all samples, "
         "data set MNIST (06ad231b5cb2); other options at their defaults"
     )

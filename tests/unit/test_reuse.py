@@ -10,7 +10,7 @@ import pytest
 from nn.weights import digest
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import lost_row, options_of
+from orchestrator.folder.rows import lost_row
 from orchestrator.running.session import Session
 from tests.support.sweep_folders import BLOB, JOBS, made, row
 from worker.settings import Settings
@@ -62,9 +62,9 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
     "changes",
     [
         {"seed": 77},
-        {"options": options_of(JOBS[0]).model_copy(update={"learning_rate": 0.5})},
-        {"options": options_of(JOBS[0]).model_copy(update={"epochs": 2})},
-        {"options": options_of(JOBS[0]).model_copy(update={"hidden_layer_sizes": (64, 64)})},
+        {"options": JOBS[0].options.model_copy(update={"learning_rate": 0.5})},
+        {"options": JOBS[0].options.model_copy(update={"epochs": 2})},
+        {"options": JOBS[0].options.model_copy(update={"hidden_layer_sizes": (64, 64)})},
         {"validation_score": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
         {"notebook_accuracy": [1.0]},
     ],

@@ -14,7 +14,7 @@ from nn.options.network import NetworkOptions
 from orchestrator.commands.init import init
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import FIELDS, parse
+from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.ranges import Range
 from orchestrator.sweeps.samplers.sampling import Sampling
@@ -23,6 +23,9 @@ from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
 from tests.support.sweeps import sweep_of
 from tests.unit.test_earlier_layout import SWEEP_JSON
+
+FIELDS = vocabulary().words
+parse = vocabulary().parse
 
 
 def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
@@ -76,14 +79,14 @@ def test_without_sections_a_list_varies(tmp_path: Path) -> None:
         ("[grid]\nepochs = []", "epochs in FILE is []; allowed: integers from 1 to 100000"),
         ("[grid]\nepochs = [1, 0]", "epochs in FILE is [1, 0]; allowed: integers from 1 to 100000"),
         ("[grid]\nlearning_rate = 'log:0..1:3'", "learning_rate in FILE is 'log:0..1:3'; allowed: a logarithmic range"),
-        ("learing_rates = 0.1", "a word of FILE is 'learing_rates'; allowed: seeds, learning_rates"),
+        ("learing_rates = 0.1", "a word of FILE is 'learing_rates'; allowed: trainer, seeds, learning_rates"),
         ("[options]\nepoch = 1", "(did you mean epochs?)"),
         ("[optoins]\nepochs = 1", "(did you mean [options]?)"),
         ("[grid.epochs]\na = 1", 'epochs in FILE is {"a": 1}; allowed: integers from 1'),
         ('{"seeds": [1]}', "a sweep's sweep.json (it is JSON and has no specification)"),
         ('{"specification": 3}', "a sweep's sweep.json (it is JSON and has no specification)"),
         ('{"specification": {"epochs": 0}}', "epochs in FILE is 0; allowed: integers from 1"),
-        ('{"specification": {"options": {"momentum": 1}}}', "a word of FILE is 'momentum'; allowed: seeds"),
+        ('{"specification": {"options": {"momentum": 1}}}', "a word of FILE is 'momentum'; allowed: trainer, seeds"),
         ("{", "a sweep's sweep.json (Expecting property name"),
         pytest.param(
             "#" * (4 * 2**20 + 1), "a sweep's sweep.json (4194305 characters; allowed: at most 4194304)", id="long"

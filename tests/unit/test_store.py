@@ -12,7 +12,7 @@ from nn.errors import WeightsError
 from tests.support.redis_server import RedisServer
 from worker.app import create_app
 from worker.errors import TooManyAttemptsError
-from worker.job import Mismatch
+from worker.job import Mismatch, Needs
 from worker.records.attempts import Attempts
 from worker.records.presence import WORKERS, Presence, Roster
 from worker.records.store import Store, key
@@ -197,12 +197,15 @@ def test_those_long_silent_are_forgotten(store: Store, client: redis.Redis) -> N
     assert Roster(store, 10).is_alive("newer@host", presence.started)
 
 
-def test_a_data_set_is_held_by_those_that_take_jobs_on_it(store: Store) -> None:
+def test_a_job_is_served_by_those_that_have_its_trainer_and_its_data_set_and_take_jobs(store: Store) -> None:
     presence = report(store, "right@host", dataset=JOB)
     report(store, "other@host", dataset="b" * 64)
     report(store, "tired@host", dataset=JOB, consuming=False)
+    report(store, "stranger@host", dataset=JOB, trainer="softmax")
+    report(store, "later@host", dataset=JOB, versions=[3])
     report(store, "gone@host", dataset=JOB, beat=presence.beat - 11)
-    assert Roster(store, 10).holders(JOB) == ["right@host"]
+    needs = Needs(trainer="network", version=2, dataset=JOB)
+    assert Roster(store, 10).trainers_of(needs) == ["right@host"]
 
 
 def test_attempts_have_numbers_and_causes(store: Store) -> None:

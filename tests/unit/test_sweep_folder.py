@@ -232,11 +232,11 @@ def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Pa
         ({"seeds": [2**32]}, "at specification at seeds: "),
         (
             {"options": {"epochs": "many"}},
-            "at options: Value error, invalid epochs; allowed: an integer from 1",
+            "at specification: Value error, invalid epochs; allowed: an integer from 1",
         ),
         (
             {"options": {"momentum": 0.9}},
-            "at options: Value error, 'momentum' is not a training option",
+            "at specification: Value error, 'momentum' is not an option of the trainer",
         ),
         (
             {"options": {"epochs": 1}, "grid": {"epochs": [1, 2]}},
@@ -245,11 +245,11 @@ def test_a_file_in_the_place_of_the_weights_is_said_in_one_sentence(tmp_path: Pa
         ({"grid": {"epochs": [1, 1]}, "options": {}}, "Value error, epochs has a value more than once"),
         (
             {"options": {}, "grid": {"learning_rate": []}},
-            "at specification at grid: Value error, learning_rate has no values",
+            "at specification: Value error, learning_rate has no values",
         ),
         (
             {"options": {}, "grid": {"learning_rate": [1, -1]}},
-            "at specification at grid: Value error, invalid learning_rate; allowed: ",
+            "at specification: Value error, invalid learning_rate; allowed: ",
         ),
         ({"momentum": 0.9}, "at specification at momentum: "),
     ],

@@ -13,10 +13,15 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import FIELDS, parse, typed, written
+from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.support.sweeps import sweep_of
+
+FIELDS = vocabulary().words
+parse = vocabulary().parse
+typed = vocabulary().typed
+written = vocabulary().written
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,9 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(word: str, value: object
 
 
 def test_an_unknown_word_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInputError, match=r"'sedes'; allowed: seeds, learning_rates, epochs.*mean seeds\?\)$"):
+    with pytest.raises(
+        InvalidInputError, match=r"'sedes'; allowed: trainer, seeds, learning_rates, epochs.*mean seeds\?\)$"
+    ):
         parse({"sedes": "0-4"})
     with pytest.raises(InvalidInputError, match=r"'gpu'; allowed: seeds, learning_rates, epochs.*, data, sampler,.*$"):
         parse({"gpu": "0-4"})
@@ -130,7 +137,7 @@ def test_any_option_can_be_an_axis() -> None:
     assert all(list(each) == list(NetworkOptions.model_fields) for each in configurations)
     jobs = made.jobs(MNIST_DIGEST)
     assert [job.seed for job in jobs] == [1] * 4 + [0] * 4
-    assert [job.options for job in jobs] == configurations * 2
+    assert [job.options.model_dump() for job in jobs] == configurations * 2
 
 
 @pytest.mark.parametrize(
@@ -240,8 +247,8 @@ def test_every_word_reaches_the_job() -> None:
     }
     (job,) = specification(parse(words)).jobs(MNIST_DIGEST)
 
-    assert job.model_dump() == {
-        "seed": 3,
+    assert (job.trainer, job.seed, job.dataset, job.version) == ("network", 3, MNIST_DIGEST, 2)
+    assert job.options.model_dump() == {
         "learning_rate": 0.5,
         "epochs": 7,
         "hidden_layer_sizes": (32, 16),
@@ -254,8 +261,6 @@ def test_every_word_reaches_the_job() -> None:
         "initialization": "he_uniform",
         "initial_scale": 0.5,
         "biases": False,
-        "dataset": MNIST_DIGEST,
-        "version": 2,
     }
 
 

@@ -33,7 +33,7 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
 
     class ShortLivedPlace:
         @contextlib.contextmanager
-        def open(self, **_: Any) -> Iterator[None]:
+        def open(self, *_: Any, **__: Any) -> Iterator[None]:
             try:
                 yield
             finally:

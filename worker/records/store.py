@@ -155,7 +155,7 @@ class Store:
         self._unlink([key("cancelled", task_id) for task_id in task_ids])
 
     def refused_for(self, task_id: str) -> float:
-        """Record that no worker has the task's trainer or data set; return the seconds since this was first recorded."""
+        """Record that no worker has what the task needs; return the seconds since this was first recorded."""
         # By Redis's clock, because another worker may have been the first.
         now = ServerClock().measure(self.client)
         name = key("refusals", task_id)

@@ -10,8 +10,9 @@ from nn.options.network import MAX_EPOCHS
 
 #: The characters of the message and of the traceback of a failure. The result backend truncates both.
 ERROR_TEXT = 10_000
-#: The state of a task: two texts of `ERROR_TEXT`, of which JSON escapes a character with up to 12 bytes, three numbers of
-#: 17 digits for each epoch, and the packed answers (`worker.job.Packed`). One limit for all jobs, because every reader must agree on what is a result.
+#: The state of a task: two texts of `ERROR_TEXT`, of which JSON escapes a character with up to 12 bytes, three numbers
+#: of 17 digits for each epoch, and the packed answers (`worker.job.Packed`). One limit for all jobs, because every
+#: reader must agree on what is a result.
 RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 #: The lists and objects of such a state, which take most of the time and memory of reading it: a few of its own, and
 #: all the brackets that two texts of `ERROR_TEXT` may have.

@@ -44,7 +44,8 @@ class Data(Protocol):
     """A data set, loaded. `digest` is the SHA-256 of its content, in hexadecimal, wherever it came from."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """The SHA-256, in hexadecimal."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A trainer is other people's code. What it raises or returns is checked here: it 
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import random
@@ -24,6 +25,8 @@ from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
 from worker.trainers.protocol import Checkpoint, Data, Trained
+
+logger = logging.getLogger(__name__)
 
 #: Characters of a trainer's message that are kept.
 MESSAGE = 1000
@@ -102,8 +105,8 @@ def train(
     if resume_from is not None:
         try:
             return _Run(job, data, on_epoch, resume_from).train()
-        except _RefusedCheckpointError:
-            pass
+        except _RefusedCheckpointError as refused:
+            logger.warning("Starts from the first epoch: %s", refused)
     return _Run(job, data, on_epoch, None).train()
 
 
@@ -149,7 +152,7 @@ class _Run:
         if self._raised is not None:
             raise self._raised from None
         if isinstance(error, WeightsError) and self._checkpoint is not None and not self._trained_here:
-            raise _RefusedCheckpointError from None
+            raise _RefusedCheckpointError(str(error)) from None
         signalled = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code < _SIGNALLED
         if signalled or isinstance(error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError)):
             raise error
