@@ -42,7 +42,10 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def _clipped(text: Any) -> Any:
-    return text[-MAX_SHOWN:] if isinstance(text, str) else text
+    # ASCII, because Python keeps a text with one other character in up to four times the memory.
+    if not isinstance(text, str):
+        return text
+    return text[-MAX_SHOWN:].encode("ascii", "backslashreplace").decode()[-MAX_SHOWN:]
 
 
 #: The end of a traceback or a result. Flower keeps those of its last 20,000 tasks, and escapes them.
@@ -147,9 +150,13 @@ class WorkerEvent(_Event):
 class TaskEvent(_Event):
     """An event of a task, for Flower."""
 
-    type: Annotated[str, Field(pattern=r"^task-[a-z_]{1,20}$")]
+    # Flower counts the events of each type and name for ever. The last two are those of `worker.records.report`.
+    type: Literal[
+        "task-received", "task-started", "task-succeeded", "task-failed", "task-retried", "task-rejected",
+        "task-revoked", "task-cancelled", "task-progress", "task-given_back",
+    ]  # fmt: skip
     uuid: TaskId
-    name: Line = ""
+    name: Literal["", "worker.tasks.train"] = ""
     args: Line | None = None
     kwargs: Line | None = None
     root_id: TaskId | None = None
