@@ -8,12 +8,13 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, label, shown
 from nn.options.network import MAX_EPOCHS, NetworkOptions, Seed
 from nn.options.validation import invalid_input
+from worker.text import one_line
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
@@ -26,6 +27,8 @@ Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)
 Finite = Annotated[float, Field(strict=True, ge=0.0, le=1e8, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
+#: A text that is shown within a sentence, in which it must not begin a line of its own.
+OneLine = Annotated[Text, AfterValidator(one_line)]
 
 MAX_ATTEMPTS = 2**31 - 1
 AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]
