@@ -87,7 +87,8 @@ def _take_jobs_again(arena: Arena, event: Event) -> None:
     told = time.time()
 
     def look() -> None:
-        names = {worker.name for worker in arena.usable_workers()}
+        # Those that are frozen, too: a worker takes no jobs when it is back, even over a new connection.
+        names = {worker.name for worker in arena.workers}
         roster = arena.cluster.app.tasks[TRAIN].roster().all()
         if names <= {presence.name for presence in roster if presence.consuming and presence.beat > told}:
             end(arena, event)
