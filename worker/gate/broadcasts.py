@@ -5,6 +5,7 @@ The models accept only messages that our own processes send. Workers execute onl
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from celery.app.control import Control
@@ -25,6 +26,9 @@ MAX_EVENT_BYTES = 1 << 20
 
 #: The characters of an event's text that Flower is shown.
 MAX_SHOWN = 2000
+
+#: How many processes a worker may be told to have for each CPU: with more, every job takes longer.
+PROCESSES_PER_CPU = 4
 
 _MAX_CLOCK = 2**62
 
@@ -272,9 +276,21 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        if isinstance(valid, _Processes) and method == "pool_shrink" and (why := self._why_not_shrink(valid.n)):
+        why_not = {"pool_grow": self._why_not_grow, "pool_shrink": self._why_not_shrink}.get(method)
+        if isinstance(valid, _Processes) and why_not is not None and (why := why_not(valid.n)):
             return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
+
+    def _why_not_grow(self, n: int) -> str | None:
+        """Return why the pool cannot get this many more processes; None if it can.
+
+        One command could otherwise start a thousand, which the host's memory does not hold, and the next one more.
+        """
+        state: Any = self.state
+        more = PROCESSES_PER_CPU * (os.cpu_count() or 1) - state.consumer.pool.num_processes
+        if n > more:
+            return f"n must be at most {max(more, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
+        return None
 
     def _why_not_shrink(self, n: int) -> str | None:
         """Return why the pool cannot lose this many processes; None if it can.
