@@ -28,6 +28,7 @@ class SeedsweepApp(Celery):
     # Every message that this process reads passes the gate, and workers execute only the allowed commands.
     amqp_cls = "worker.gate.transport:GuardedAMQP"
     control_cls = "worker.gate.broadcasts:GuardedControl"
+    log_cls = "worker.log:ParagraphLogging"
 
     settings: Settings
     broker_address: str

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     FailFast,
@@ -23,6 +24,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, label, shown
 from nn.options.network import MAX_EPOCHS, Seed
 from nn.options.validation import invalid_input
+from worker.text import one_line
 from worker.trainers import registry
 from worker.trainers.protocol import Metric
 
@@ -36,6 +38,8 @@ Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=Fal
 Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
+#: A text that is shown within a sentence, in which it must not begin a line of its own.
+OneLine = Annotated[Text, AfterValidator(one_line)]
 
 MAX_ATTEMPTS = 2**31 - 1
 AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]

@@ -21,3 +21,8 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Escape a text as `printable` does, and its line breaks, too."""
     return printable(text).replace("\n", "\\n")
+
+
+def paragraph(text: str) -> str:
+    """Escape a text as `printable` does, and indent every line but the first."""
+    return printable(text).replace("\n", "\n  ")

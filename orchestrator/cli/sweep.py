@@ -134,7 +134,7 @@ def _file(spec: str) -> SpecificationFile:
 def _from_environment(settings: Settings, vocabulary: Vocabulary, values: Mapping[str, Any]) -> dict[str, Any]:
     # The variables are a worker's, too: its data set is one of its trainer.
     trainer = values.get("trainer", DEFAULT)
-    if "data" in values or settings.data is None or settings.trainer != trainer:
+    if "data" in values or settings.trainer != trainer:
         return {}
     return vocabulary.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
 

@@ -54,7 +54,9 @@ class JobIdentity(BaseModel):
             fields = {**{name: value for name, value in fields.items() if name not in options}, "options": options}
         told = fields["options"]
         if isinstance(told, dict):
-            fields = {**fields, "options": _partial(trainer.options_for(told)).model_validate(told)}
+            model = trainer.options_for(told)
+            is_whole = all(name in told for name, info in model.model_fields.items() if info.is_required())
+            fields = {**fields, "options": (model if is_whole else _partial(model)).model_validate(told)}
         return fields
 
     @property

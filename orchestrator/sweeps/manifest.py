@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, LiteralString, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -70,12 +70,15 @@ class Manifest(BaseModel):
         """Read a manifest from untrusted JSON.
 
         Raises:
-            ValidationError: it is not a manifest, or has more values than a manifest can have.
+            ValidationError: it is not a manifest, has more values than a manifest can have, or no jobs.
         """
         if sum(map(stored.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-            too_many = PydanticCustomError("too_many_values", "it has too many values")
-            raise ValidationError.from_exception_data(cls.__name__, [InitErrorDetails(type=too_many, input=None)])
-        return cls.model_validate_json(stored)
+            raise _invalid("too_many_values", "it has too many values")
+        manifest = cls.model_validate_json(stored)
+        # A new sweep has no jobs until its sampler has drawn some, and is not written before.
+        if not manifest.jobs or (manifest.specification.sampling is not None and not manifest.specification.drawn):
+            raise _invalid("no_jobs", "it has no jobs")
+        return manifest
 
     def goes_on(self, other: Manifest) -> bool:
         """Return whether this is the other sweep, be it with further configurations of its sampler."""
@@ -98,6 +101,11 @@ class Manifest(BaseModel):
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""
         return self.model_dump_json(indent=2) + "\n"
+
+
+def _invalid(kind: Literal["too_many_values", "no_jobs"], message: LiteralString) -> ValidationError:
+    error = PydanticCustomError(kind, message)
+    return ValidationError.from_exception_data("Manifest", [InitErrorDetails(type=error, input=None)])
 
 
 def is_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -95,3 +96,25 @@ def test_a_manifest_that_names_another_sweep_is_refused(command_line: CommandLin
         )
     assert not command_line.sweep("a").exists()
     assert client.llen("seedsweep") == 0
+
+
+def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep of which the sampler has chosen nothing yet; its own orchestrator never registers one
+    empty = manifest("a").model_dump(mode="json") | {"jobs": []}
+    empty["specification"] |= {
+        "options": {"epochs": 2},
+        "grid": {"learning_rate": ["linear:0.01..0.1"]},
+        "sampling": {"sampler": "optuna", "samples": 2},
+    }
+    client = cluster.server.client()
+    client.hset(key("sweep", "a"), "manifest", json.dumps(empty))
+    # Then nobody begins with it
+    for command in ("watch", "cancel"):
+        refused = command_line.run(command, "a", "--broker", cluster.server.url, status=2)
+        assert "was registered by another version of Seedsweep" in " ".join(refused.stderr.split())
+    # Nor with its folder
+    command_line.sweep("a").mkdir(parents=True)
+    (command_line.sweep("a") / "sweep.json").write_text(json.dumps(empty))
+    for command in (("sweep", "--name", "a", "--resume"), ("show", "a", "seed=0"), ("verify", "a")):
+        refused = command_line.run(*command, status=2)
+        assert "does not describe a sweep: it has no jobs" in " ".join(refused.stderr.split())

@@ -112,3 +112,26 @@ def test_flower_is_shown_the_end_of_a_long_text() -> None:
     shown = read(passed)["body"]["traceback"]
     assert shown.endswith("the end")
     assert len(shown) <= 2000
+
+
+@pytest.mark.parametrize("foreign", [{"type": "task-invented"}, {"name": "invented"}])
+def test_flower_counts_only_our_kinds_of_events(foreign: dict[str, str]) -> None:
+    event = {
+        "hostname": "w@host", "utcoffset": 0, "pid": 1, "clock": 1, "timestamp": 1.0, "type": "task-failed",
+        "uuid": JOB.key, "name": TRAIN,
+    }  # fmt: skip
+    source = f"{EVENTS}/task.multi"
+    assert admitted(source, task_event(event).encode()) is not None
+    assert admitted(source, task_event(event | foreign).encode()) is None
+
+
+def test_a_text_that_flower_is_shown_takes_a_byte_for_each_character() -> None:
+    event = {
+        "hostname": "w@host", "utcoffset": 0, "pid": 1, "clock": 1, "timestamp": 1.0, "type": "task-failed",
+        "uuid": JOB.key, "exception": "\N{GRINNING FACE}" * 2000,
+    }  # fmt: skip
+    passed = admitted(f"{EVENTS}/task.failed", task_event(event).encode())
+    assert passed is not None
+    shown = read(passed)["body"]["exception"]
+    assert shown.isascii()
+    assert len(shown) <= 2000

@@ -120,7 +120,24 @@ def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluste
     assert not client.exists("seedsweep:finished:x")
 
 
-@pytest.mark.parametrize(("lease", "seed"), [(None, 6), (1e11, 7), (math.inf, 8)])
+@pytest.mark.parametrize("leased", [True, False])
+def test_thousands_of_held_messages_that_are_none_do_not_keep_a_job_waiting(attacked: Cluster, leased: bool) -> None:
+    # Given a message that a dead worker held, and many that are none, whose leases ended later or never began
+    client = attacked.server.client()
+    job = make_job(seed=12 + leased)
+    held = json.dumps([json.loads(message(body(job), task_id=job.key)), "", QUEUE])
+    junk = {f"{leased}-{number}": "junk" for number in range(10_000)}
+    with client.pipeline() as pipeline:
+        pipeline.hset("seedsweep:unacked", mapping=junk | {"job": held})
+        if leased:
+            pipeline.zadd("seedsweep:unacked_index", dict.fromkeys(junk, time.time() - 1000) | {"job": 1.0})
+        pipeline.execute()
+    # Then it is given back, and nothing is left of the others
+    assert attacked.result(job.key).status == "succeeded"
+    assert_lives(attacked, seed=14 + leased)
+
+
+@pytest.mark.parametrize(("lease", "seed"), [(None, 6), (1e11, 7), (math.inf, 8), (-1, 10), (-math.inf, 11)])
 def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(
     attacked: Cluster, lease: float | None, seed: int
 ) -> None:
@@ -133,6 +150,28 @@ def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(
     # Then it is given back after a lease, and trained
     assert attacked.result(job.key).status == "succeeded"
     assert_lives(attacked, seed=9)
+
+
+def test_what_others_wrote_begins_no_line_of_the_log_and_acts_on_no_terminal(attacked: Cluster) -> None:
+    [worker] = attacked.workers
+    client = attacked.server.client()
+    forged = "x\n[2026-01-01 00:00:00,000: CRITICAL/MainProcess] forged\x1b]0;title\x07\u2028forged"
+    # Given a job with attempts of workers, and one with a result, that have such texts
+    given_up, finished = make_job(seed=16), make_job(seed=17)
+    for number in (1, 2, 3):
+        attempt = {"number": number, "cause": "hung", "worker": forged, "started": 1.0, "end": "hung"}
+        client.hset(f"seedsweep:attempts:{given_up.key}", str(number), json.dumps(attempt))
+    client.set(f"celery-task-meta-{finished.key}", json.dumps({"status": "SUCCESS", "result": forged}))
+    # When they are submitted
+    attacked.submit(given_up)
+    assert "given up" in str(attacked.wait_for_state(given_up.key, "FAILURE", "SUCCESS")["result"])
+    attacked.submit(finished)
+    worker.wait_until_logged(f"{finished.key}] succeeded in")
+    assert_lives(attacked, seed=18)
+    # Then the log quotes them within its own records
+    assert worker.text().count("forged") >= 6
+    assert "\n[2026-01-01" not in worker.text()
+    assert not {"\x1b", "\x07", "\u2028"} & set(worker.text())
 
 
 def test_the_message_that_all_these_vary_is_a_valid_one(attacked: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import socket
@@ -94,6 +95,19 @@ def test_a_pool_shrinks_by_idle_processes_or_not_at_all(cluster: Cluster) -> Non
     [answer] = cluster.app.control.pool_shrink(1, reply=True)
     assert "pool will shrink" in str(answer)
     wait_for(lambda: len(worker.children()) == 2, "the end of a process", report=cluster.logs)
+
+
+def test_a_pool_grows_to_a_few_processes_for_each_cpu(cluster: Cluster) -> None:
+    worker = cluster.start_worker(concurrency=1)
+    most = 4 * (os.cpu_count() or 1)
+    # One process more is too many, and none is started;
+    [answer] = cluster.app.control.pool_grow(most, reply=True)
+    assert f"n must be at most {most - 1}, which leaves 4 processes for each CPU" in str(answer)
+    assert len(worker.children()) == 1
+    # the worker can have one more than it has.
+    [answer] = cluster.app.control.pool_grow(1, reply=True)
+    assert "pool will grow" in str(answer)
+    wait_for(lambda: len(worker.children()) == 2, "another process", report=cluster.logs)
 
 
 @pytest.mark.slow(reason="waits for a sweep to notice")

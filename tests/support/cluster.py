@@ -21,9 +21,11 @@ from worker.settings import Settings
 
 def make_job(**fields: Any) -> Job:
     """Return a real job on MNIST that takes a few hundredths of a second, but for the given fields."""
-    return Job.of(
-        {**{"seed": 0, "learning_rate": 0.03, "epochs": 2, "limit": 500, "dataset": MNIST_DIGEST} | fields},
-    )
+    given = {"learning_rate": 0.03, "epochs": 2, "limit": 500} | fields
+    own = {"seed": 0, "dataset": MNIST_DIGEST} | {
+        name: given.pop(name) for name in ("seed", "dataset") if name in given
+    }
+    return Job.of(given, **own)
 
 
 class Cluster:

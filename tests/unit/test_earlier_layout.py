@@ -72,12 +72,12 @@ SWEEP_JSON = """\
 """
 RESULTS = """\
 {"job":"ec5a4b6b22fcc5a19a3ecab0cc977bd6a41b9b382ff7c0e2c574a75d85881794","seed":0,"learning_rate":0.01,"epochs":1,\
-"status":"diverged","validation_score":[0.11476190476190476],"epoch_seconds":[1.528985288000058],"weights_sha256":\
+"status":"diverged","validation_accuracy":[0.11476190476190476],"epoch_seconds":[1.528985288000058],"weights_sha256":\
 "b0eb2da49bf61a80fcc21c10ce72f4e1a5403f7305e20f348a8f50108bcc8ba2","attempts":1,"worker":"embedded@vm","error":\
 "stuck at chance: the validation accuracy of 11.48 % is no better than always naming the most common class \
 (11.48 %)","reused_from":null}
 {"job":"c61129551357ab7018fa7fe38ee622a526bb9c146a3ae0017e5d8cb54d2ec39c","seed":0,"learning_rate":0.03,"epochs":1,\
-"status":"diverged","validation_score":[0.11476190476190476],"epoch_seconds":[0.0022028959997442144],\
+"status":"diverged","validation_accuracy":[0.11476190476190476],"epoch_seconds":[0.0022028959997442144],\
 "weights_sha256":"6d5c7636bf920d66995c941ca7c3b20d8ffb26577b4e4066edcee2bfefe702e6","attempts":1,\
 "worker":"embedded@vm","error":"stuck at chance","reused_from":null}
 """
@@ -141,7 +141,8 @@ def test_its_rows_are_those_of_its_jobs(tmp_path: Path) -> None:
     # Written again, a row has the present layout, with all options of its job and the same content otherwise.
     for old, row, job in zip(RESULTS.splitlines(), rows.values(), jobs, strict=False):
         before, now = json.loads(old), json.loads(row.line())
-        assert now.pop("options") == json.loads(canonical(job.options))
+        assert now.pop("options") == json.loads(canonical(job.options.model_dump()))
+        assert now.pop("validation_score") == before.pop("validation_accuracy")
         assert now == {name: value for name, value in before.items() if name not in ("learning_rate", "epochs")}
 
 

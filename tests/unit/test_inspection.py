@@ -301,7 +301,7 @@ def test_words_pick_the_jobs_that_fit_all_of_them(words: str, count: int) -> Non
 def test_a_value_can_be_typed_as_tables_show_it() -> None:
     assert pick("a", VARIED, ["limit=all samples"]) == pick("a", VARIED, ["limit=none"])
     thirds = sweep_of(seeds=(0,), learning_rates=(1 / 3, 2 / 3)).jobs_by_key(MNIST_DIGEST)
-    assert thirds[pick_one("a", thirds, ["learning_rate=0.333333"])].learning_rate == 1 / 3
+    assert thirds[pick_one("a", thirds, ["learning_rate=0.333333"])].options.learning_rate == 1 / 3
 
 
 def test_the_words_of_a_job_pick_it() -> None:

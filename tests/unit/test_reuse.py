@@ -66,7 +66,7 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
         {"options": JOBS[0].options.model_copy(update={"epochs": 2})},
         {"options": JOBS[0].options.model_copy(update={"hidden_layer_sizes": (64, 64)})},
         {"validation_score": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
-        {"notebook_accuracy": [1.0]},
+        {"others": {"notebook_accuracy": [1.0]}},
     ],
     ids=str,
 )

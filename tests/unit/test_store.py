@@ -15,6 +15,7 @@ from worker.errors import TooManyAttemptsError
 from worker.job import Mismatch, Needs
 from worker.records.attempts import Attempts
 from worker.records.presence import WORKERS, Presence, Roster
+from worker.records.problems import clocks_of, problem_of
 from worker.records.store import Store, key
 from worker.settings import Settings
 
@@ -164,6 +165,19 @@ def report(store: Store, name: str, **changes: object) -> Presence:
     ).model_copy(update=changes)  # fmt: skip
     Roster(store, lease_seconds=10).report(presence)
     return presence
+
+
+def test_what_a_presence_says_is_one_line(store: Store) -> None:
+    # Given a presence whose texts would begin a line of a sweep's messages
+    forged = "x\n[2/2] seed 1: 99 %\x1b[2J"
+    now = time.time()
+    report(store, forged, host=forged, broken=forged, exhausted=forged, beat=now, ahead=1e9)
+    # Then nothing that is said of it does
+    [read] = Roster(store, lease_seconds=10).all()
+    workers = (read, read.model_copy(update={"exhausted": None}))
+    problems = [str(problem_of(worker, now, patience=5, idle=5)) for worker in workers]
+    said = [read.name, *clocks_of([read]), *problems]
+    assert all("seed 1" in text and text.isprintable() for text in said)
 
 
 def attempts_of(store: Store, limit: int = 2) -> Attempts:

@@ -5,6 +5,7 @@ The models accept only messages that our own processes send. Workers execute onl
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from celery.app.control import Control
@@ -26,6 +27,9 @@ MAX_EVENT_BYTES = 1 << 20
 #: The characters of an event's text that Flower is shown.
 MAX_SHOWN = 2000
 
+#: How many processes a worker may be told to have for each CPU: with more, every job takes longer.
+PROCESSES_PER_CPU = 4
+
 _MAX_CLOCK = 2**62
 
 
@@ -42,7 +46,10 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def _clipped(text: Any) -> Any:
-    return text[-MAX_SHOWN:] if isinstance(text, str) else text
+    # ASCII, because Python keeps a text with one other character in up to four times the memory.
+    if not isinstance(text, str):
+        return text
+    return text[-MAX_SHOWN:].encode("ascii", "backslashreplace").decode()[-MAX_SHOWN:]
 
 
 #: The end of a traceback or a result. Flower keeps those of its last 20,000 tasks, and escapes them.
@@ -147,9 +154,13 @@ class WorkerEvent(_Event):
 class TaskEvent(_Event):
     """An event of a task, for Flower."""
 
-    type: Annotated[str, Field(pattern=r"^task-[a-z_]{1,20}$")]
+    # Flower counts the events of each type and name for ever. The last two are those of `worker.records.report`.
+    type: Literal[
+        "task-received", "task-started", "task-succeeded", "task-failed", "task-retried", "task-rejected",
+        "task-revoked", "task-cancelled", "task-progress", "task-given_back",
+    ]  # fmt: skip
     uuid: TaskId
-    name: Line = ""
+    name: Literal["", "worker.tasks.train"] = ""
     args: Line | None = None
     kwargs: Line | None = None
     root_id: TaskId | None = None
@@ -265,9 +276,21 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        if isinstance(valid, _Processes) and method == "pool_shrink" and (why := self._why_not_shrink(valid.n)):
+        why_not = {"pool_grow": self._why_not_grow, "pool_shrink": self._why_not_shrink}.get(method)
+        if isinstance(valid, _Processes) and why_not is not None and (why := why_not(valid.n)):
             return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
+
+    def _why_not_grow(self, n: int) -> str | None:
+        """Return why the pool cannot get this many more processes; None if it can.
+
+        One command could otherwise start a thousand, which the host's memory does not hold, and the next one more.
+        """
+        state: Any = self.state
+        more = PROCESSES_PER_CPU * (os.cpu_count() or 1) - state.consumer.pool.num_processes
+        if n > more:
+            return f"n must be at most {max(more, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
+        return None
 
     def _why_not_shrink(self, n: int) -> str | None:
         """Return why the pool cannot lose this many processes; None if it can.

@@ -40,7 +40,7 @@ from worker.messages import (
     TaskBody,
     TaskEnvelope,
 )
-from worker.redis.bounded import read_fields, read_hash
+from worker.redis.bounded import CHUNK, read_fields, read_hash
 from worker.redis.clock import ServerClock
 from worker.text import one_line
 
@@ -48,8 +48,10 @@ logger = get_logger(__name__)
 
 #: Seconds before the next attempt to connect, after a new connection proved unusable.
 CONNECT_PAUSE = 1.0
-#: The number of held messages whose leases are checked at once.
+#: The number of held messages whose leases are checked each time.
 SOME_HELD = 16
+#: How many times as many more are checked, if there is something to repair.
+MOST_PASSES = 16
 
 
 @dataclass(frozen=True)
@@ -199,26 +201,60 @@ class GuardedQoS(kombu_redis.QoS):
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Return the messages whose lease has ended, by Redis's clock, to the queue."""
         self._measure()
-        self._begin_leases()
+        with self.channel.conn_or_acquire() as client:
+            # What few messages need, others can make necessary for thousands: a few are looked at, more if it helps.
+            for repair in (self._begin_leases, self._drop_invalid):
+                for most in (SOME_HELD, *[CHUNK] * MOST_PASSES):
+                    if not repair(client, most):
+                        break
         super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
 
-    def _begin_leases(self) -> None:
-        """Let leases begin now of messages that have none, or one that begins in the future.
+    def _begin_leases(self, client: redis.Redis, most: int) -> bool:
+        """Let leases begin now of messages that have none, or one that begins in the future; return whether there were.
 
-        No worker leaves such a message, and nobody else would ever return it to the queue; a sweep would wait for its
-        job for ever. The messages are taken at random, a few at a time.
+        A lease before the epoch, which kombu passes over, becomes one that has ended. No worker leaves such a message,
+        and nobody else would ever return it to the queue; a sweep would wait for its job for ever. The messages are
+        taken at random, `most` at a time.
         """
-        with self.channel.conn_or_acquire() as client:
-            held = read_hash(client, self.unacked_key, MAX_HELD_BYTES, SOME_HELD)
-            tags = [tag for tag in held if tag]
-            # LT: leases that began earlier stay. CH: usually, nothing changes.
-            if tags and client.zadd(self.unacked_index_key, dict.fromkeys(tags, self._clock.now()), lt=True, ch=True):
-                # A message that was acknowledged since it was read must not leave a lease behind.
-                still = read_fields(client, self.unacked_key, tags, MAX_HELD_BYTES)
-                # The answer ends early after many large values.
-                gone = [tag for tag, value in zip(tags, still, strict=False) if value is None]
-                if gone:
-                    client.zrem(self.unacked_index_key, *gone)
+        held = read_hash(client, self.unacked_key, MAX_HELD_BYTES, most)
+        tags = [tag for tag in held if tag]
+        if not tags:
+            return False
+        now = self._clock.now()
+        # LT and GT: leases that began in between stay. CH: usually, nothing changes.
+        begun = client.zadd(self.unacked_index_key, dict.fromkeys(tags, now), lt=True, ch=True)
+        ended = client.zadd(self.unacked_index_key, dict.fromkeys(tags, 0.0), gt=True, xx=True, ch=True)
+        if begun:
+            # A message that was acknowledged since it was read must not leave a lease behind.
+            still = read_fields(client, self.unacked_key, tags, MAX_HELD_BYTES)
+            # The answer ends early after many large values.
+            gone = [tag for tag, value in zip(tags, still, strict=False) if value is None]
+            if gone:
+                client.zrem(self.unacked_index_key, *gone)
+        return bool(begun or ended)
+
+    def _drop_invalid(self, client: redis.Redis, most: int) -> bool:
+        """Remove invalid messages whose lease has ended, and leases without a message; return whether there were some.
+
+        Kombu takes ten at a time, the latest ones first. Behind thousands of them, a job would wait for hours.
+        """
+        lease: float = self.channel.visibility_timeout
+        index = self.unacked_index_key
+        latest = self._clock.now() - lease
+        tags: Any = client.zrange(index, latest, "-inf", desc=True, byscore=True, offset=0, num=most)
+        held = read_fields(client, self.unacked_key, tags, MAX_HELD_BYTES) if tags else []
+        invalid = [tag for tag, value in zip(tags, held, strict=False) if value is None or not _is_task(value)]
+        if not invalid:
+            return False
+        logger.error(
+            "Dropped %d invalid held messages, the first one with the delivery tag %s",
+            len(invalid), one_line(repr(invalid[0]))[:300],
+        )  # fmt: skip
+        with client.pipeline() as pipeline:
+            pipeline.zrem(index, *invalid)
+            pipeline.hdel(self.unacked_key, *invalid)
+            pipeline.execute()
+        return True
 
     @property
     def visibility_timeout(self) -> float:

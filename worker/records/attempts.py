@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.errors import TooManyAttemptsError
-from worker.job import AttemptNumber, Epochs, Text, Time
+from worker.job import AttemptNumber, Epochs, OneLine, Time
 from worker.records.presence import Roster
 from worker.records.store import Store, key
 from worker.redis import limits
@@ -42,7 +42,7 @@ class Attempt(BaseModel):
 
     number: AttemptNumber
     cause: Cause
-    worker: Text
+    worker: OneLine
     started: Time
     #: The number of epochs in the checkpoint from which the attempt began.
     epochs_before: Epochs = 0

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from worker.job import Needs, Text, Time
+from worker.job import Needs, OneLine, Text, Time
 from worker.records.store import Store
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
@@ -50,8 +50,8 @@ class _Pulse(BaseModel):
 class Presence(_Pulse):
     """The state of a worker at its last heartbeat."""
 
-    name: Text
-    host: Text
+    name: OneLine
+    host: OneLine
     pid: Count
     #: When its event loop last ran.
     looped: Time
@@ -65,12 +65,12 @@ class Presence(_Pulse):
     #: Whether it consumes the queue.
     consuming: bool
     #: The last failure, if the circuit breaker has stopped the worker; otherwise None.
-    broken: Text | None
+    broken: OneLine | None
     #: The digest of its data set; None until it is loaded.
     dataset: Text | None
     # The following fields have defaults, so that workers of an earlier version are read, too.
     #: Its trainer, and the versions of jobs that the trainer trains.
-    trainer: Text = DEFAULT
+    trainer: OneLine = DEFAULT
     versions: list[Count] = Field(default=[1, 2], max_length=1000)
     #: Seconds between two heartbeats.
     interval: Time = 10.0
@@ -79,7 +79,7 @@ class Presence(_Pulse):
     #: Whether it is shutting down.
     stopping: bool = False
     #: Why it can open no more files and connections; None if it can.
-    exhausted: Text | None = None
+    exhausted: OneLine | None = None
     #: Seconds by which its host's clock is ahead of Redis's; negative if it is behind.
     ahead: Difference = 0.0
 

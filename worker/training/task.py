@@ -61,7 +61,7 @@ class TrainingTask(Task):
             DatasetError: the data set is missing or damaged.
         """
         settings = self.app.settings
-        return load(self.trainer, settings.data or self.trainer.data, settings.cache_dir)
+        return load(self.trainer, settings.data, settings.cache_dir)
 
     @property
     def loaded_digest(self) -> str | None:

@@ -110,7 +110,7 @@ def too_many_attempts(seen: Observation) -> Iterator[str]:
             continue
         first = min(attempt.started for attempt in attempts)
         last = max(attempt.started for attempt in attempts)
-        faults = [fault for fault in seen.faults if _over(fault) >= first and fault["t"] <= last]
+        faults = [fault for fault in seen.faults if _until(seen, fault) >= first and fault["t"] <= last]
         allowed = 1 + sum(_parts(fault) for fault in faults)
         if len(attempts) > allowed:
             yield f"{len(attempts)} attempts at {job}; {allowed - 1} faults struck meanwhile"
@@ -123,7 +123,8 @@ def _parts(fault: Event) -> bool:
 
 def _own(seen: Observation, attempt: Attempt) -> list[Event]:
     """Return the faults that struck the attempt's worker since it began."""
-    return [fault for fault in seen.faults if fault.get("worker") == attempt.worker and _over(fault) >= attempt.started]
+    own = (fault for fault in seen.faults if fault.get("worker") == attempt.worker)
+    return [fault for fault in own if _until(seen, fault) >= attempt.started]
 
 
 def _out(seen: Observation, since: float, until: float, names: tuple[str, ...]) -> bool:
@@ -134,6 +135,12 @@ def _seconds_out(seen: Observation, since: float, until: float) -> float:
     """Return for how long Redis did not answer or took nothing; overlapping outages count twice."""
     outages = [fault for fault in seen.faults if fault["fault"] in OUTAGES]
     return sum(max(0.0, min(_over(fault), until) - max(float(fault["t"]), since)) for fault in outages)
+
+
+def _until(seen: Observation, fault: Event) -> float:
+    """Return until when a fault strikes attempts: a worker that was told to stop may take a job before it hears it."""
+    stops = fault["fault"] == "stop a worker"
+    return max(_over(fault), float(fault["t"]) + (seen.stops.get(fault["worker"], 0.0) if stops else 0.0))
 
 
 def _over(fault: Event) -> float:

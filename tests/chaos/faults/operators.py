@@ -34,7 +34,7 @@ def operate(arena: Arena, choice: int, event: Event) -> None:
     seconds = DRAINED_SECONDS[choice // 12 % len(DRAINED_SECONDS)] if way == "drain" else 0.0
 
     def pass_by() -> None:
-        if seconds == max(DRAINED_SECONDS) and arena.orchestrator is not None:
+        if seconds == max(DRAINED_SECONDS) and arena.orchestrator is not None and _all_are_drained(arena):
             event["told"] = SAYS_DRAINED in arena.said()
         if event["resumed"]:
             _resume(arena)
@@ -67,6 +67,13 @@ def _drain(arena: Arena, choice: int) -> None:
     _tell(arena, "cancel_consumer", queue=QUEUE)
 
 
+def _all_are_drained(arena: Arena) -> bool:
+    """Return whether no worker takes jobs: one that had not yet started did not hear the command."""
+    names = {worker.name for worker in arena.usable_workers()}
+    roster = arena.cluster.app.tasks[TRAIN].roster().all()
+    return names <= {presence.name for presence in roster if not presence.consuming}
+
+
 def _purge(arena: Arena, choice: int) -> None:
     arena.patient_client.delete(QUEUE)
 
@@ -80,7 +87,8 @@ def _take_jobs_again(arena: Arena, event: Event) -> None:
     told = time.time()
 
     def look() -> None:
-        names = {worker.name for worker in arena.usable_workers()}
+        # Those that are frozen, too: a worker takes no jobs when it is back, even over a new connection.
+        names = {worker.name for worker in arena.workers}
         roster = arena.cluster.app.tasks[TRAIN].roster().all()
         if names <= {presence.name for presence in roster if presence.consuming and presence.beat > told}:
             end(arena, event)
