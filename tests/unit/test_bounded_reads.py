@@ -22,7 +22,7 @@ from worker.errors import TooManyAttemptsError
 from worker.job import Result
 from worker.records.checkpoints import Checkpoints
 from worker.records.presence import WORKERS
-from worker.redis import bounded
+from worker.redis import bounded, limits
 from worker.redis.bounded import (
     read,
     read_each,
@@ -85,13 +85,13 @@ class TestStrings:
         values = [b"1" * size for size in (4, 4, 4, 0, 12, 12, 1)]
         names = [f"k{number}" for number in range(len(values))]
         client.mset(dict(zip(names, values, strict=True)))
-        assert read_each(client, names, 100) == [value or None for value in values]
+        assert list(read_each(client, names, 100)) == [value or None for value in values]
 
     def test_more_keys_than_a_command_names(self, client: redis.Redis) -> None:
         names = [f"k{number}" for number in range(1000)]
         client.mset({name: name for name in names[::2]})
         expected = [name.encode() if number % 2 == 0 else None for number, name in enumerate(names)]
-        assert read_each(client, names, 100) == expected
+        assert list(read_each(client, names, 100)) == expected
 
     def test_an_error_of_the_server_is_an_error(self, client: redis.Redis) -> None:
         client.acl_setuser("narrow", enabled=True, nopass=True, keys=["*"], commands=["+eval_ro"])
@@ -206,7 +206,7 @@ def test_many_results_of_the_largest_size_come_in_parts(view: Cluster, client: r
     # Given so many results, each within its limit, that all at once would take too much
     keys = [make_job(seed=seed).key for seed in range(20)]
     for key in keys:
-        put(client, "SET", f"celery-task-meta-{key}", size=8 * 2**20)
+        put(client, "SET", f"celery-task-meta-{key}", size=limits.RESULT)
     tracemalloc.start()
     try:
         assert view.results.states(keys) == {}

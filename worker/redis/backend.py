@@ -90,7 +90,7 @@ class LedgerBackend(RedisBackend):
 
     def mget(self, keys: Any) -> list[bytes | None]:
         """Return stored states, within the same bounds."""
-        return read_each(self.client, keys, limits.RESULT)
+        return list(read_each(self.client, keys, limits.RESULT))
 
     def store_result(
         self, task_id: Any, result: Any, state: Any, traceback: Any = None, request: Any = None, **options: Any
@@ -112,7 +112,8 @@ class LedgerBackend(RedisBackend):
         try:
             return dict(self.meta_from_decoded(meta))
         except Exception as error:
-            logger.warning("A stored task state is invalid: %r", error)
+            # Its words alone: a handler that keeps records would keep the state.
+            logger.warning("A stored task state is invalid: %s", repr(error))
         return dict(_PENDING)
 
     def exception_to_python(self, exc: Any) -> Exception | None:
@@ -171,5 +172,6 @@ def _parse(payload: Any) -> dict[str, Any]:
         if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
             return meta
     except Exception as error:
-        logger.warning("A stored task state is invalid: %r", error)
+        # Its words alone: a handler that keeps records would keep the state.
+        logger.warning("A stored task state is invalid: %s", repr(error))
     return dict(_PENDING)

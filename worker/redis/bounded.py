@@ -88,12 +88,12 @@ def brackets(raw: bytes) -> int:
 
 def read(client: Redis, name: str, limit: int) -> bytes | None:
     """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
-    return read_each(client, [name], limit)[0]
+    return next(read_each(client, [name], limit))
 
 
-def read_each(client: Redis, names: Iterable[str], limit: int) -> list[bytes | None]:
-    """Return the values of strings, as `read` does."""
-    return list(_each(client, names, limit, "GETRANGE", 0, limit))
+def read_each(client: Redis, names: Iterable[str], limit: int) -> Iterator[bytes | None]:
+    """Yield the values of strings, as `read` does. At most `ANSWER_BYTES` and one value are in memory at a time."""
+    return _each(client, names, limit, "GETRANGE", 0, limit)
 
 
 def read_lists(client: Redis, names: Iterable[str], limit: int, most: int) -> list[list[bytes]]:
@@ -140,8 +140,11 @@ def _each(client: Redis, names: Iterable[str], limit: int, *command: Any) -> Ite
         rest = chunk
         while rest:
             found = cast("list[Any]", _run(client, _EACH, rest, limit, *command))
-            yield from found
             rest = rest[len(found) :]
+            found.reverse()
+            while found:
+                # Not kept here while the caller reads the next ones.
+                yield found.pop()
 
 
 def _hash(client: Redis, name: str, limit: int, *arguments: Any) -> list[tuple[bytes, bytes | None]]:
