@@ -1,41 +1,59 @@
-"""The image takes a trainer as docs/own-trainer.md says: two lines."""
+"""The image takes a trainer as docs/own-trainer.md says: two lines, and a service beside the network's workers."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.compose import Compose, docker
 from tests.support.own_trainer import OFFLINE, document_block
-from worker.trainers import registry
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def dist(clone: Path, tmp_path: Path) -> Path:
-    """The folder with the example's wheel."""
+def image(built: Compose, clone: Path, tmp_path: Path) -> Iterator[str]:
+    """An image made of the document's two lines, which goes away afterwards."""
     words = ("wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(clone / "examples" / "own_trainer"))
     subprocess.run([sys.executable, "-m", "pip", *words], env=os.environ | OFFLINE, check=True)
-    return tmp_path
-
-
-def test_an_image_with_another_trainer(built: Compose, dist: Path) -> None:
-    # Given the document's two lines
     lines = document_block("dockerfile").replace("seedsweep:latest", built.image)
     assert len(lines.splitlines()) == 2
-    (dist / "Dockerfile").write_text(lines)
-    # When an image is built of them
-    image = f"{built.image}-with-softmax"
-    docker("build", "--network", "none", "--tag", image, str(dist))
+    (tmp_path / "Dockerfile").write_text(lines)
+    made = f"{built.image}-with-softmax"
+    # All that the trainer needs is in the image: pip asks no index.
+    docker("build", "--network", "none", "--tag", made, str(tmp_path))
     try:
-        # Then it has both trainers, and a worker's user may use them in a container that nothing can be written to
-        program = f"from {registry.__name__} import names, trainer; print(*names(), trainer('softmax').version)"
-        words = ("run", "--rm", "--read-only", "--entrypoint", "python")
-        assert docker(*words, image, "-c", program).split() == [*registry.names(), "softmax", "1"]
+        yield made
     finally:
-        docker("image", "rm", image)
+        docker("image", "rm", made)
+
+
+@pytest.fixture
+def cluster(image: str, clone: Path) -> Iterator[Compose]:
+    """A worker of the network and one of the trainer, by the document's service."""
+    file = clone / "docker-compose.softmax.yml"
+    file.write_text(document_block("yaml").replace("seedsweep-with-softmax:1.0.0", image))
+    made = Compose(clone, "own", files=("docker-compose.yml", file.name))
+    try:
+        made.up(1, "--scale", "softmax=1")
+        yield made
+    finally:
+        made.down()
+        file.unlink()
+
+
+def test_a_sweep_of_another_trainer_in_containers(cluster: Compose) -> None:
+    states = [(container["State"], container["Health"]) for container in cluster.containers("softmax")]
+    assert states == [("running", "healthy")]
+
+    own = ("--trainer", "softmax", "--grid", "learning_rate=0.01,0.1", "--seeds", "0-1", "--name", "own")
+    told = cluster.once("orchestrator", "sweep", *own)
+    assert "jobs 4, accepted 4" in told
+    # The worker beside it goes on with the network's jobs
+    network = ("--seeds", "0", "--learning-rates", "0.1", "--epochs", "1", "--limit", "500", "--name", "network")
+    cluster.once("orchestrator", "sweep", *network)

@@ -10,7 +10,7 @@ import pickle
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -222,9 +222,30 @@ class NotANumber(Honest):
         return float("nan")
 
 
-class NumpyFloat32(Honest):
+class NoNumber(Honest):
     def value(self, correct: Any) -> Any:
-        return correct.mean(dtype="float32")
+        return f"{correct.mean():.2f}"
+
+
+class NoBools(Honest):
+    def train(self, *arguments: Any, **more: Any) -> Trained:
+        trained = super().train(*arguments, **more)
+        return replace(trained, correct=[1 if each else 0 for each in trained.correct or ()])
+
+
+class Empty(Honest):
+    def artifact(self, w: Any) -> Any:
+        return b""
+
+    def pack(self, w: Any) -> Any:
+        return super().artifact(w)
+
+
+class Silent(Honest):
+    """It diverges before the first epoch."""
+
+    def train(self, *arguments: Any, **more: Any) -> Trained:
+        return Trained(artifact=b"w", problem="it diverged")
 
 
 class Percent(Honest):

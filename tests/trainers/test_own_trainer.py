@@ -79,7 +79,7 @@ class Walk:
 
     def command(self, step: str) -> list[str]:
         # Shorter jobs, and checkpoints in proportion, so that the test takes no minutes.
-        block = document_block("sh", step).replace("epochs=5000", "epochs=600")
+        block = document_block("sh", step).replace("epochs=20000", "epochs=3000")
         return ["bash", "-ec", block.replace("redis://localhost:6379/0", self._url)]
 
     def run(self, step: str, *, stdin: str = "") -> str:

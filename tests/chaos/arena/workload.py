@@ -78,8 +78,8 @@ def _of_softmax() -> Workload:
     from seedsweep_softmax import SoftmaxTrainer
 
     dataset = SoftmaxTrainer().load("digits", cache_dir=None).digest
-    sweep = _softmax(_SEEDS, _LEARNING_RATES, epochs=150)
-    other = _softmax(_OTHER_SEEDS, _OTHER_RATES, epochs=7500)
+    sweep = _softmax(_SEEDS, _LEARNING_RATES, epochs=300)
+    other = _softmax(_OTHER_SEEDS, _OTHER_RATES, epochs=15_000)
     quick = tuple(Job.of({"epochs": 2}, seed=seed, dataset=dataset, trainer="softmax") for seed in range(_N_QUICK))
     flags = (_flags_of_softmax(sweep), _flags_of_softmax(other))
     machine = hashlib.sha256(environment(SoftmaxTrainer.packages).encode()).hexdigest()

@@ -198,7 +198,16 @@ def named(options: BaseModel) -> str:
 
 def exact(value: object) -> str:
     """Return a number in all its bits, or the text of something else."""
-    return value.hex() if isinstance(value, float) else repr(value)
+    number = as_number(value)
+    return repr(value) if number is None else number.hex()
+
+
+def as_number(value: Any) -> float | None:
+    """Return a value as the worker reads a metric: what converts to a float, and is no text; None for anything else."""
+    try:
+        return None if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def shown(value: object) -> str:

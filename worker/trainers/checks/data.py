@@ -10,14 +10,13 @@ from typing import Any
 
 from nn.errors import DatasetError
 from worker.trainers.checks.case import Broken, Case, shown
-
-_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+from worker.trainers.registry import DIGEST
 
 
 def data_has_a_digest(case: Case) -> None:
     """The digest is a SHA-256, and the same however often the data set is loaded, and from `digest`."""
     digest = _load(case, case.source)
-    if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
+    if not isinstance(digest, str) or DIGEST.fullmatch(digest) is None:
         raise Broken(f"the digest is {shown(digest)}; allowed: a SHA-256 of the content, 64 digits from 0 to f")
     again = _load(case, case.source)
     if again != digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from worker.trainers.checks.arrays import arrays_of
-from worker.trainers.checks.case import Broken, Case, difference, named, shown
+from worker.trainers.checks.case import Broken, Case, as_number, difference, named, shown
 
 #: How far the share of correct samples may be from the last metric: a metric in float32 is as near as that.
 _TOLERANCE = 1e-6
+#: The name of a further metric, which becomes a field of rows.
+_OTHER = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 
 def trains(case: Case) -> None:
@@ -29,19 +32,21 @@ def each_epoch_is_reported(case: Case) -> None:
     """`on_epoch` is called once for each epoch, and less often only with a stated problem."""
     for options, recorded in case.jobs():
         epochs, reported = case.trainer.epochs(options), len(recorded.values)
-        if reported > epochs or (reported < epochs and recorded.trained.problem is None):
+        if not 1 <= reported <= epochs or (reported < epochs and recorded.trained.problem is None):
             raise Broken(f"on_epoch was called {reported} times with {named(options)}; epochs returns {epochs}")
 
 
 def metrics_are_finite_numbers(case: Case) -> None:
-    """Every metric is a float and finite, a share is from 0 to 1, and the further metrics are those of `others`."""
+    """Every metric is a finite number, a share is from 0 to 1, and the further metrics are those of `others`."""
     for options, recorded in case.jobs():
         is_share = case.metric(options).is_share
         for epoch, (value, others) in enumerate(zip(recorded.values, recorded.others, strict=True), start=1):
             _check_number("the metric", value, options, epoch)
-            if is_share and not 0 <= value <= 1:
+            if is_share and not 0 <= float(value) <= 1:
                 raise Broken(f"the metric after epoch {epoch} is {shown(value)}; a share is from 0 to 1")
             listed = case.trainer.others(options)
+            if bad := next((name for name in listed if _OTHER.fullmatch(name) is None), None):
+                raise Broken(f"others names {bad!r}; allowed: at most 40 lower-case letters, digits and underscores")
             if sorted(others) != sorted(listed):
                 raise Broken(f"on_epoch got the further metrics {sorted(others)}; others returns {sorted(listed)}")
             for name, other in others.items():
@@ -49,9 +54,10 @@ def metrics_are_finite_numbers(case: Case) -> None:
 
 
 def _check_number(name: str, value: object, options: BaseModel, epoch: int) -> None:
-    if not isinstance(value, (float, int)) or isinstance(value, bool):
-        raise Broken(f"{name} after epoch {epoch} is {shown(value)}; pass a float: float(...)")
-    if not math.isfinite(value):
+    number = as_number(value)
+    if number is None:
+        raise Broken(f"{name} after epoch {epoch} is {shown(value)}; pass a number: float(...)")
+    if not math.isfinite(number):
         raise Broken(
             f"{name} after epoch {epoch} is {value} with {named(options)}; end training and return Trained(problem=...)"
         )
@@ -73,10 +79,11 @@ def correct_samples_agree_with_the_metric(case: Case) -> None:
         correct = recorded.trained.correct
         if correct is None or len(correct) == 0:
             raise Broken("the metric is a share, and correct is missing; return Trained(correct=...)")
-        if wrong := next((each for each in correct if type(each) is not bool), None):
-            raise Broken(f"correct holds {shown(wrong)}; return a list of bool: correct.tolist()")
+        wrong = [each for each in correct if type(each) is not bool]
+        if wrong:
+            raise Broken(f"correct holds {shown(wrong[0])}; return a list of bool: correct.tolist()")
         share = sum(correct) / len(correct)
-        if abs(share - recorded.values[-1]) > _TOLERANCE:
+        if abs(share - float(recorded.values[-1])) > _TOLERANCE:
             raise Broken(f"{share} of correct is true; the metric after the last epoch is {recorded.values[-1]}")
 
 
@@ -89,6 +96,8 @@ def sizes_are_bounded(case: Case) -> None:
         for what, blob in found.items():
             if not isinstance(blob, bytes):
                 raise Broken(f"{what} is {shown(blob)}; return bytes")
+            if not blob:
+                raise Broken(f"{what} is empty; return the model")
             if len(blob) > largest:
                 raise Broken(f"{what} has {len(blob)} bytes with {named(options)}; max_bytes returns {largest}")
 
