@@ -22,10 +22,8 @@ from worker.settings import Settings
 def make_job(**fields: Any) -> Job:
     """Return a real job on MNIST that takes a few hundredths of a second, but for the given fields."""
     given = {"learning_rate": 0.03, "epochs": 2, "limit": 500} | fields
-    own = {"seed": 0, "dataset": MNIST_DIGEST} | {
-        name: given.pop(name) for name in ("seed", "dataset") if name in given
-    }
-    return Job.of(given, **own)
+    seed, dataset = given.pop("seed", 0), given.pop("dataset", MNIST_DIGEST)
+    return Job.of(given, seed=seed, dataset=dataset)
 
 
 class Cluster:

@@ -167,7 +167,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "the name of a sweep": (("SADD", "seedsweep:sweeps"), lambda view: view.registry.wanted_by_others("a", ["b"]), {}),
     "a checkpoint": (
         ("SET", f"seedsweep:checkpoint:{JOB.key}"),
-        lambda view: Checkpoints(view.store).load(JOB.key, JOB, LAYERS), None,
+        lambda view: Checkpoints(view.store).load(JOB.key, JOB), None,
     ),
     "an attempt": (("HSET", f"seedsweep:attempts:{JOB.key}", "id"), lambda view: view.attempts(JOB.key), []),
     "a presence": (("HSET", WORKERS, "w"), lambda view: view.roster.all(), []),
@@ -254,7 +254,7 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     assert len(state.reason) <= 10_000
     # And so is a result of the most epochs
     many = [1 / 3] * 100_000
-    fields = {"validation_score": many, "notebook_accuracy": [x * 3 for x in many], "epoch_seconds": many}
+    fields = {"validation_score": many, "others": {"notebook_accuracy": [x * 3 for x in many]}, "epoch_seconds": many}
     other = make_job(epochs=100_000)
     long = result(job=other.key, worker="\U0001f600" * 10_000, error="\U0001f600" * 10_000, **fields)
     view.app.backend.store_result(other.key, long, "SUCCESS")

@@ -188,7 +188,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         folder.keep_weights(digest(blob), blob)
         folder.append(row(JOBS[0, 0.1], 0.5).model_copy(update={"weights_sha256": digest(blob)}))
         with pytest.raises(
-            WeightsError, match=r"has layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
+            WeightsError, match=r"have layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
         ):
             trained_job(folder, ["0:0.1"])
 
