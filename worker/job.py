@@ -30,8 +30,9 @@ from worker.trainers.protocol import Metric
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
-#: A metric, or a number like it: the notebook's accuracy is up to a hundredth of the number of samples.
-Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+#: The largest metric: the squares of many such numbers can still be added up.
+MAX_SCORE = 1e100
+Score = Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
 #: A duration: at most 300 years, so that sums and the dates that are shown stay finite.
 Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]
 #: A time in seconds since the epoch: until the year 5138, which is as far as a date can be shown everywhere.

@@ -65,7 +65,9 @@ def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluste
     run = cluster.submit(make_job()).id
     error = cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]
     assert type(error).__name__ == "NoSuchWorkerError"
-    assert str(error).startswith(f"no worker had the job's data set {MNIST_DIGEST} for ")
+    assert str(error).startswith(
+        f"no worker had the trainer network, version 1, with the data set {MNIST_DIGEST[:12]} for "
+    )
     wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
 
 

@@ -57,7 +57,7 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     assert described["specification"]["options"]["limit"] == 1000
     # two leaderboards that say the same,
     leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
-    assert leaderboard["common"]["network"] == [784, 128, 64, 10]
+    assert leaderboard["common"]["model"] == "network 784-128-64-10"
     standings = leaderboard["leaderboard"]
     assert [standing["rank"] for standing in standings] == [1, 2]
     for standing in standings:
@@ -242,7 +242,7 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     (row,) = command_line.rows("a")
     assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
-    assert len(row["notebook_accuracy"]) == len(row["validation_score"]) == 3
+    assert len(row["others"]["notebook_accuracy"]) == len(row["validation_score"]) == 3
     assert (
         json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["options"]["shuffle"] is False
     )

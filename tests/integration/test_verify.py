@@ -165,7 +165,7 @@ def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: Comman
     # Then that is the reason that is shown.
     arguments = ("verify", "a", "--jobs", "1", "--json", "--broker", cluster.server.url)
     (check,) = json.loads(command_line.run(*arguments, status=1).stdout)["jobs"]
-    assert "failed: no worker had the job's data set" in check["differences"][0]["again"]
+    assert "failed: no worker had the trainer network, version 1, with the data set" in check["differences"][0]["again"]
 
 
 def test_the_same_seed_chooses_the_same_jobs(command_line: CommandLine) -> None:

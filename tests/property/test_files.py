@@ -149,7 +149,7 @@ ACCEPTED = accepted_row(
         job=SWEPT.key,
         status="succeeded",
         validation_score=[0.5, 0.75],
-        notebook_accuracy=[5.0, 7.5],
+        others={"notebook_accuracy": [5.0, 7.5]},
         epoch_seconds=[0.25, 0.25],
         weights_sha256=digest(NETWORK),
         weights_bytes=len(NETWORK),
@@ -180,7 +180,7 @@ field_values: dict[str, st.SearchStrategy[Any]] = {
     ),
     "status": st.sampled_from(["succeeded", "diverged", "failed", "cancelled"]),
     "validation_score": accuracies,
-    "notebook_accuracy": accuracies | st.none(),
+    "others": st.none() | st.dictionaries(st.sampled_from(["notebook_accuracy", "x", "X"]), accuracies, max_size=2),
     "epoch_seconds": accuracies,
     "weights_sha256": st.none() | st.sampled_from([digest(NETWORK), "0" * 64]),
     "attempts": st.sampled_from([0, 1, -1, 10**4000]),
@@ -241,7 +241,7 @@ def test_results(tmp_path: Path, content: bytes) -> None:
 @example(RESULT)
 @example(with_fields(RESULT, {"validation_score": []}))
 @example(with_fields(RESULT, {"status": "failed"}))
-@example(with_fields(RESULT, {"notebook_accuracy": [1.0]}))
+@example(with_fields(RESULT, {"others": {"notebook_accuracy": [1.0]}}))
 @example(with_fields(RESULT, {"weights_sha256": None}))
 @example(with_fields(RESULT, {"epoch_seconds": [float("nan")] * 2}))
 def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:

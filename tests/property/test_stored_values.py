@@ -21,7 +21,7 @@ from orchestrator.cluster.results import Finished, Running
 from tests.property.hostile import json_values, texts, thorough
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
-from worker.job import Result
+from worker.job import MAX_SCORE, Result
 from worker.records.attempts import Attempt
 from worker.records.presence import Presence
 from worker.records.report import Report, read_report
@@ -33,20 +33,20 @@ REPORT = {
     "worker": "w", "attempt": 1,
 }  # fmt: skip
 RESULT = {
-    "job": JOB.key, "status": "succeeded", "validation_score": [0.5, 0.6], "notebook_accuracy": None,
+    "job": JOB.key, "status": "succeeded", "validation_score": [0.5, 0.6], "others": {"notebook_accuracy": [1.0, 2.0]},
     "epoch_seconds": [0.1, 0.1], "weights_sha256": "0" * 64, "weights_bytes": 1000, "worker": "w", "attempts": 1,
-    "error": None,
+    "error": None, "correct": "AAAAAw==", "environment": "a CPU",
 }  # fmt: skip
 ATTEMPT = {"number": 1, "cause": "first run", "worker": "w", "started": 1e9, "epochs_before": 0, "end": None}
 PRESENCE = {
     "name": "w", "host": "h", "pid": 1, "started": 1e9, "beat": 1e9, "looped": 1e9, "kept_up": 1e9, "running": {},
     "concurrency": 1, "blocking": False, "consuming": True, "broken": None, "dataset": None,
-    "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
+    "trainer": "network", "versions": [1, 2], "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
 }  # fmt: skip
 VALUES: dict[type[BaseModel], dict[str, Any]] = {
     Report: REPORT, Result: RESULT, Attempt: ATTEMPT, Presence: PRESENCE,
 }  # fmt: skip
-#: No number that is kept or shown is larger, so that sums and dates of them are finite.
+#: No other number that is kept or shown is larger, so that sums and dates of them are finite.
 LARGEST = 1e11
 
 
@@ -98,8 +98,10 @@ def test_a_stored_value_has_numbers_within_bounds_or_is_none(model: type[BaseMod
         return
     stored = json.loads(text)
     kept = json.loads(found.model_dump_json())
-    # The only number that may be negative.
+    # The only numbers that may be negative: a difference of clocks, and metrics.
     assert abs(kept.pop("ahead", 0.0)) <= LARGEST
+    metrics = [*numbers_in(kept.pop("validation_score", [])), *numbers_in(kept.pop("others", {}))]
+    assert all(abs(number) <= MAX_SCORE for number in metrics)
     for number in numbers_in(kept):
         assert math.isfinite(number)
         assert 0 <= number <= LARGEST

@@ -287,7 +287,7 @@ def test_a_sweep_is_complete_only_without_evidence_against_it() -> None:
 
 def test_a_row_shows_what_is_rare_only_when_it_is_there() -> None:
     (job,) = jobs_of(1, 0.1)
-    rare = {"attempt_causes", "mismatches", "notebook_accuracy"}
+    rare = {"attempt_causes", "mismatches", "others", "correct", "environment", "trainer"}
 
     assert not rare & set(json.loads(lost_row(job, "failed", "it broke", LOST[:1]).line()))
     assert json.loads(lost_row(job, "failed", "it broke", LOST).line())["attempt_causes"] == LOST

@@ -20,7 +20,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from nn.errors import WeightsError
 from worker.errors import TrainingFailedError
-from worker.job import Job, check_numbers
+from worker.job import MAX_SCORE, Job, check_numbers
 from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
@@ -195,8 +195,8 @@ class _Run:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if isinstance(value, (str, bytes)) or not math.isfinite(number):
-            _fail(self._job, f"reported {_short(value)} as {name}; allowed: a finite number")
+        if isinstance(value, (str, bytes)) or not abs(number) <= MAX_SCORE:
+            _fail(self._job, f"reported {_short(value)} as {name}; allowed: a number of at most {MAX_SCORE:g}")
         return number
 
     def _checked(self, trained: object) -> TrainedJob:
