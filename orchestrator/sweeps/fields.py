@@ -131,7 +131,9 @@ def _data_of(trainer: AnyTrainer) -> Callable[[object], list[str]]:
 
 def _trainer(value: object) -> list[str]:
     if isinstance(value, (list, tuple)):
-        raise RefusedError("one trainer")
+        if len(set(map(str, value))) != 1:
+            raise RefusedError("one trainer")
+        value = value[0]
     if value not in names():
         raise ValueError
     return [str(value)]

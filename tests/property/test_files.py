@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets import idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
@@ -36,12 +35,12 @@ from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
 from tests.support.sweeps import sweep_of
 from worker.job import Result
-from worker.records.checkpoints import pack, unpack
+from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 
-JOB = make_job()
+JOB = make_job(epochs=3)
 WEIGHTS = initial_weights((6, 4, 3, 2), np.random.RandomState(0), "float32")
 BLOB = to_safetensors(WEIGHTS)
-CHECKPOINT = pack(JOB, Checkpoint(WEIGHTS, (EpochRecord(1, 0.5, 0.25), EpochRecord(2, 0.5, 0.5))))
+CHECKPOINT = pack(JOB, SavedCheckpoint((Epoch(0.5, 0.25), Epoch(0.5, 0.5)), to_safetensors(WEIGHTS)))
 IMAGES = idx_bytes(np.zeros((12, 4, 4)))
 LABELS = idx_bytes(np.arange(12) % 10)
 ROW = lost_row(JOB, "failed", "a reason").line().encode()
@@ -121,7 +120,7 @@ heads = st.fixed_dictionaries(
 )
 #: Everything is right but for what one epoch's record holds.
 records = st.lists(json_values, min_size=4, max_size=4).map(lambda record: [1, *record[1:]])
-near_heads = records.map(lambda record: {"job": JOB.key, "weights": digest(BLOB), "history": [record]})
+near_heads = records.map(lambda record: {"job": JOB.key, "state": digest(BLOB), "history": [record]})
 
 
 def with_head(head: Any) -> bytes:
@@ -131,12 +130,12 @@ def with_head(head: Any) -> bytes:
 @thorough
 @given(damaged(CHECKPOINT) | (heads | near_heads).map(with_head) | st.binary(max_size=64))
 @example(b"[" * 200_000 + b"\n" + BLOB)
-@example(with_head({"job": JOB.key, "weights": digest(BLOB), "history": [[1, 10**400, 0.5, None]]}))
+@example(with_head({"job": JOB.key, "state": digest(BLOB), "history": [[1, 10**400, 0.5, []]]}))
 @example(CHECKPOINT)
 def test_checkpoints(blob: bytes) -> None:
-    checkpoint = answer(unpack, JOB, blob, WEIGHTS.layer_sizes, error=WeightsError)
+    checkpoint = answer(unpack, JOB, blob, error=WeightsError)
     if checkpoint is not None:
-        assert [record.epoch for record in checkpoint.history] == list(range(1, checkpoint.epochs + 1))
+        assert 0 < len(checkpoint.history) < JOB.epochs
 
 
 #: A sweep of one job, and its row with a result.

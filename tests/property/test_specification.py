@@ -174,5 +174,5 @@ def test_every_beginning_of_a_sweep_is_balanced(made: SweepSpecification) -> Non
     configurations = list(made.configurations())
 
     assert len(configurations) * len(made.seeds) == len(jobs) == made.size
-    assert [job.options for job in jobs] == configurations * len(made.seeds)
+    assert [job.options.model_dump() for job in jobs] == configurations * len(made.seeds)
     assert [job.seed for job in jobs] == [seed for seed in made.seeds for _ in configurations]

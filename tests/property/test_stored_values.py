@@ -41,7 +41,8 @@ ATTEMPT = {"number": 1, "cause": "first run", "worker": "w", "started": 1e9, "ep
 PRESENCE = {
     "name": "w", "host": "h", "pid": 1, "started": 1e9, "beat": 1e9, "looped": 1e9, "kept_up": 1e9, "running": {},
     "concurrency": 1, "blocking": False, "consuming": True, "broken": None, "dataset": None,
-    "trainer": "network", "versions": [1, 2], "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
+    "trainer": "network", "versions": [1, 2],
+    "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
 }  # fmt: skip
 VALUES: dict[type[BaseModel], dict[str, Any]] = {
     Report: REPORT, Result: RESULT, Attempt: ATTEMPT, Presence: PRESENCE,

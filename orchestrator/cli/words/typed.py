@@ -61,7 +61,9 @@ class TypedWords:
             InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
         """
         trainer = self.given.get("trainer", file.get("trainer", DEFAULT))
-        if isinstance(trainer, tuple):
+        if isinstance(trainer, (tuple, list)):
+            trainer = trainer[0] if len(set(map(str, trainer))) == 1 else ""
+        if not isinstance(trainer, str) or not trainer:
             raise InvalidInputError("--trainer", Described("given twice"), "one trainer")
         made = fields.vocabulary(str(trainer), {**file, **self.given})
         self._rename(made)
