@@ -79,7 +79,7 @@ class Walk:
 
     def command(self, step: str) -> list[str]:
         # Shorter jobs, and checkpoints in proportion, so that the test takes no minutes.
-        block = document_block("sh", step).replace("epochs=20000", "epochs=3000")
+        block = document_block("sh", step).replace("epochs=20000", "epochs=1500")
         return ["bash", "-ec", block.replace("redis://localhost:6379/0", self._url)]
 
     def run(self, step: str, *, stdin: str = "") -> str:
@@ -131,7 +131,7 @@ def walk(tmp_path: Path, redis_server: RedisServer, cache_dir: Path) -> Iterator
 
 
 @pytest.mark.slow(reason="a whole walk: two wheels, an environment, sweeps, a worker that is killed, and its lease")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_walk(walk: Walk, redis_server: RedisServer) -> None:
     # The example keeps its promises, and is installed
     assert "1 passed" in walk.run("check")

@@ -232,6 +232,8 @@ def test_a_sweep_that_cannot_work_is_refused(data: str, values: dict[str, Any], 
 
 def test_what_depends_on_the_number_of_samples_is_not_refused_after_a_trial_with_a_few() -> None:
     check("digits", estimator="KNeighborsClassifier", n_neighbors=[1, 500])
+    check("digits", estimator="LinearDiscriminantAnalysis", n_components=[1, 9])
+    check("digits", estimator="LogisticRegressionCV", cv=60, Cs=2, max_iter=1)
 
 
 def test_sweeps_that_work_are_accepted() -> None:

@@ -16,8 +16,8 @@ from worker.trainers.sklearn.fitting import Divergence, Fitting
 from worker.trainers.sklearn.options import OWN, SklearnOptions, model_of
 from worker.trainers.sklearn.sources import SklearnData
 
-#: The samples of a trial, and those of the trial that follows a failed one.
-SAMPLES = (60, 120)
+#: The samples of a trial and those of the trials that follow a failed one, of each class and of all.
+SAMPLES = ((10, 60), (20, 120), (100, 2000))
 #: The most combinations that are tried.
 MAX_COMBINATIONS = 64
 
@@ -101,13 +101,15 @@ def _refusal(found: Estimator, parameters: Mapping[str, Any], data: SklearnData,
     about all samples.
     """
     reasons = set()
-    for n in SAMPLES:
-        few = _few(data, found.kind, n)
+    for of_each, n in SAMPLES:
+        few = _few(data, found.kind, of_each, n)
         reason = _attempt(Fitting(found, parameters, 0, few, standardize=standardize))
         if reason is None:
             return None
         reasons.add(reason)
-    return reasons.pop() if len(reasons) == 1 else None
+        if len(reasons) > 1:
+            return None
+    return reasons.pop()
 
 
 def _attempt(fitting: Fitting) -> str | None:
@@ -123,13 +125,19 @@ def _attempt(fitting: Fitting) -> str | None:
     return None
 
 
-def _few(data: SklearnData, kind: Kind, n: int) -> SklearnData:
-    """Return a data set of the first samples, as many of each class."""
+def _few(data: SklearnData, kind: Kind, of_each: int, n: int) -> SklearnData:
+    """Return a data set of the first samples: at least so many of each class, if there are, and about `n` in all."""
     rows = np.arange(len(data.y_train))
     if kind == "classifier":
         by_class = [rows[data.y_train == each] for each in range(len(data.classes))]
-        share = max(2, n // len(by_class))
+        share = max(of_each, n // len(by_class))
         rows = np.sort(np.concatenate([each[:share] for each in by_class]))
     else:
         rows = rows[:n]
-    return replace(data, x_train=data.x_train[rows], y_train=data.y_train[rows])
+    return replace(
+        data,
+        x_train=data.x_train[rows],
+        y_train=data.y_train[rows],
+        x_validation=data.x_validation[:n],
+        y_validation=data.y_validation[:n],
+    )

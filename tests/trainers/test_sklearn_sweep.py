@@ -1,0 +1,84 @@
+"""Sweeps over scikit-learn's estimators with real workers: from the command line to the rows, and through a kill."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+from tests.trainers.sklearn_jobs import TRAINER, read, toy, train
+from worker.job import Job
+from worker.messages import TRAIN
+from worker.records.store import key
+
+pytestmark = pytest.mark.process
+#: A table whose target is whether a number is positive.
+TABLE = "a,b,label\n" + "".join(f"{(n * 7) % 20 - 10},{n % 3},{'np'[(n * 7) % 20 >= 10]}\n" for n in range(60))
+
+
+def sha256(artifact: bytes) -> str:
+    return hashlib.sha256(artifact).hexdigest()
+
+
+def test_a_sweep_over_the_estimators_of_a_table(command_line: CommandLine) -> None:
+    (command_line.folder / "table.csv").write_text(TABLE)
+    data = TRAINER.load(f"{command_line.folder / 'table.csv'}#label", command_line.folder)
+
+    words = ("--trainer", "sklearn", "--data", "table.csv#label", "--seeds", "3")
+    command_line.run("sweep", *words, "--grid", "estimator=SVC,SGDClassifier", "--name", "table")
+
+    rows = command_line.rows("table")
+    assert [row["options"]["estimator"] for row in rows] == ["SVC", "SGDClassifier"]
+    for row, epochs in zip(rows, (1, 10), strict=True):
+        alone = train(data, seed=3, estimator=row["options"]["estimator"])
+        assert row["status"] == "succeeded"
+        assert row["validation_score"] == alone.values
+        assert len(row["epoch_seconds"]) == epochs
+        assert row["weights_sha256"] == sha256(alone.trained.artifact)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--set", "estimator=SGDClasifier"), "did you mean SGDClassifier?"),
+        (("--set", "estimator=SGDClassifier", "--grid", "alpha=-1,2"), "allowed: finite numbers of at least 0.0"),
+        (("--set", "estimator=SVR"), "allowed: a classifier, because the data set's targets are classes"),
+        (("--set", "estimator=SVC", "--data", "gone.csv#y"), "No such file or directory"),
+    ],
+)
+def test_a_bad_sweep_is_one_sentence_before_anything_begins(
+    command_line: CommandLine, words: tuple[str, ...], said: str
+) -> None:
+    data = () if "--data" in words else ("--data", "iris")
+    done = command_line.run("sweep", "--trainer", "sklearn", "--seeds", "0", *words, *data, "--name", "bad", status=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (command_line.folder / "runs" / "bad").exists()
+
+
+def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_bits(
+    redis_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    values = {"estimator": "MLPClassifier", "hidden_layer_sizes": (64, 32), "epochs": 150}
+    cluster = Cluster(redis_server, tmp_path, cache_dir, trainer="sklearn", data="digits", checkpoint_seconds=0.0)
+    try:
+        worker = cluster.start_worker()
+        job = Job.of(read(**values), seed=5, dataset=toy("digits").digest, trainer="sklearn")
+        run = cluster.submit(job).id
+        client = cluster.server.client()
+        wait_for(lambda: client.exists(key("checkpoint", run)), "a checkpoint", report=cluster.logs)
+        worker.kill()
+        cluster.start_worker()
+        result = cluster.result(run)
+        first, second = cluster.app.tasks[TRAIN].attempts().of(run)
+        assert (first.epochs_before, second.cause) == (0, "worker lost")
+        assert second.epochs_before > 0
+        assert result.weights_sha256 == sha256(train("digits", seed=5, **values).trained.artifact)
+        assert len(result.validation_score) == 150
+    finally:
+        cluster.close()
