@@ -46,14 +46,14 @@ def test_a_job_goes_to_the_worker_that_has_its_data_set(cluster: Cluster, other_
     runs = [cluster.submit(make_job(seed=seed)).id for seed in range(4)]
     # Then the right one trains all jobs, and the other one has said what it lacks
     assert {cluster.result(run).worker for run in runs} == {"right@test"}
-    wrong.wait_until_logged(f"it needs the data set {MNIST_DIGEST}, and this is ")
+    wrong.wait_until_logged(f"it needs the trainer network, version 1, with the data set {MNIST_DIGEST[:12]}")
 
 
 def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, other_data: Path) -> None:
     # Given a worker with another data set, which refuses a job more than once
     wrong = cluster.start_worker(name="wrong", SEEDSWEEP_DATA=str(other_data))
     run = cluster.submit(make_job()).id
-    wait_for(lambda: wrong.text().count("it needs the data set") >= 4, "refusals", report=cluster.logs)
+    wait_for(lambda: wrong.text().count("it needs the trainer network") >= 4, "refusals", report=cluster.logs)
     # When the right one is back
     cluster.start_worker(name="right")
     # Then the job has not failed meanwhile

@@ -115,7 +115,7 @@ def test_weights(blob: bytes) -> None:
 
 
 heads = st.fixed_dictionaries(
-    {"job": st.just(JOB.key) | json_values, "weights": st.just(digest(BLOB)) | json_values},
+    {"job": st.just(JOB.key) | json_values, "state": st.just(digest(BLOB)) | json_values},
     optional={"history": json_values | st.lists(st.lists(json_values, min_size=4, max_size=4), max_size=3)},
 )
 #: Everything is right but for what one epoch's record holds.

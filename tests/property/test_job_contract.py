@@ -15,7 +15,7 @@ from worker.errors import JobRefusedError
 from worker.job import Job, Result, task_id
 from worker.messages import accept
 
-VALID = make_job().model_dump(mode="json")
+VALID = make_job().fields()
 
 
 @st.composite
@@ -39,7 +39,7 @@ def test_parse_gives_a_job_or_says_why_not(fields: Any) -> None:
     job = answer(Job.parse, fields, error=InvalidInputError)
     if job is not None:
         # What was taken travels without a change, and keeps its name.
-        again = Job.parse(json.loads(job.model_dump_json()))
+        again = Job.parse(json.loads(json.dumps(job.fields())))
         assert again == job
         assert again.key == job.key
 

@@ -22,7 +22,7 @@ HEARTBEAT_CHANNEL = f"/0.{EVENTS}/worker.heartbeat"
 
 def body(job: Any = JOB, *, args: Any = (), more: dict[str, Any] | None = None, **embedded: Any) -> bytes:
     """Return the body of a task's message: its arguments, and what is to follow it."""
-    fields = job.model_dump(mode="json") if isinstance(job, Job) else job
+    fields = job.fields() if isinstance(job, Job) else job
     return json.dumps([args, {"job": fields} | (more or {}), NOTHING_FOLLOWS | embedded]).encode()
 
 

@@ -1,0 +1,128 @@
+"""Jobs of trainers that a worker lacks: it leaves them to others, and nothing that a message names is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn.datasets.mnist import MNIST_DIGEST
+from tests.support.cluster import Cluster, make_job
+from tests.support.messages import body, message
+from tests.support.waiting import wait_for
+from worker.job import Job, key_of
+from worker.messages import QUEUE
+
+pytestmark = [pytest.mark.queue, pytest.mark.process]
+
+DIGITS = "a3a279ce1fc7"
+
+
+def fields(trainer: str = "softmax", **changes: Any) -> dict[str, Any]:
+    """Return the canonical form of a job of a trainer that is not installed."""
+    own = {"trainer": trainer, "version": 1, "seed": 0, "dataset": MNIST_DIGEST, "options": {"learning_rate": 0.1}}
+    return own | changes
+
+
+def put(cluster: Cluster, job: dict[str, Any], task_id: str | None = None) -> str:
+    """Put the message of a job into the queue, and return its task id."""
+    name = key_of(job) if task_id is None else task_id
+    text = message(body(job), task_id=name, root_id=name, wrapped={"correlation_id": name})
+    cluster.server.client().lpush(QUEUE, text)
+    return name
+
+
+def failure(cluster: Cluster, task_id: str) -> str:
+    """Wait until a task has failed, and return why."""
+    return str(cluster.wait_for_state(task_id, "FAILURE", "SUCCESS")["result"])
+
+
+def test_a_job_of_a_trainer_that_nobody_has_fails_and_names_it(cluster: Cluster) -> None:
+    worker = cluster.start_worker(SEEDSWEEP_DATASET_SECONDS="3")
+    why = failure(cluster, put(cluster, fields()))
+    assert why.startswith(f"no worker had the trainer softmax, version 1, with the data set {MNIST_DIGEST[:12]} for ")
+    worker.wait_until_logged("it needs the trainer softmax, version 1, with the data set")
+    # And the worker trains what it can.
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
+def test_a_job_of_another_version_is_left_to_others(cluster: Cluster) -> None:
+    worker = cluster.start_worker(SEEDSWEEP_DATASET_SECONDS="3")
+    job = make_job().fields() | {"version": 7}
+    why = failure(cluster, put(cluster, job))
+    assert why.startswith("no worker had the trainer network, version 7, with ")
+    worker.wait_until_logged("it needs the trainer network, version 7")
+
+
+@pytest.mark.parametrize(
+    "name", ["os.system", "worker.trainers.network:NetworkTrainer", "/tmp/x.py", "", "N", "a" * 41]
+)
+def test_a_name_that_is_none_of_a_trainer_is_refused(cluster: Cluster, tmp_path: Path, name: str) -> None:
+    # Given a module that would leave a trace if somebody imported it
+    trace = tmp_path / "imported"
+    (tmp_path / "evil.py").write_text(f"open({str(trace)!r}, 'w')")
+    cluster.start_worker(PYTHONPATH=str(tmp_path))
+    for trainer in (name, "evil:run"):
+        assert "the message contains an invalid job" in failure(cluster, put(cluster, fields(trainer)))
+    assert not trace.exists()
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
+def test_the_task_id_of_another_job_is_not_held_by_a_foreign_one(cluster: Cluster) -> None:
+    cluster.start_worker()
+    job = make_job()
+    why = failure(cluster, put(cluster, fields(), job.key))
+    assert why.startswith("the task id is ")
+    # Asked for again, the job is trained.
+    cluster.server.client().delete(f"celery-task-meta-{job.key}")
+    assert cluster.result(cluster.submit(job).id).status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"learning_rate": "__import__('os')"}, {"learning_rate": 0.1, "epochs": 10**9}, {"learning_rate": 0.1, "x": 1},
+     {"learning_rate": 0.1, "__class__": "os"}, []],
+)  # fmt: skip
+def test_options_that_the_model_does_not_allow_are_refused(cluster: Cluster, options: Any) -> None:
+    cluster.start_worker()
+    job = {"trainer": "network", "version": 1, "seed": 0, "dataset": MNIST_DIGEST, "options": options}
+    assert "the message contains an invalid job" in failure(cluster, put(cluster, job))
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
+def test_a_worker_of_one_trainer_leaves_the_jobs_of_another_to_its_workers(cluster: Cluster) -> None:
+    # Given a worker of the network and one of scikit-learn's estimators
+    cluster.start_worker(name="network")
+    cluster.start_worker(name="estimators", SEEDSWEEP_TRAINER="sklearn", SEEDSWEEP_DATA="digits")
+    digest = wait_for(
+        lambda: next((each.dataset for each in cluster.app.tasks["worker.tasks.train"].roster().all()
+                      if each.trainer == "sklearn"), None),
+        "the presence of a worker of sklearn", report=cluster.logs,
+    )  # fmt: skip
+    assert digest.startswith(DIGITS)
+    # When jobs of both are queued
+    theirs = [
+        Job.of({"estimator": "SGDClassifier", "epochs": 2}, seed=seed, dataset=digest, trainer="sklearn")
+        for seed in range(3)
+    ]
+    ours = [make_job(seed=seed) for seed in range(3)]
+    runs = {job.trainer: [] for job in (*theirs, *ours)}
+    for job in (*theirs, *ours):
+        runs[job.trainer].append(cluster.submit(job).id)
+    # Then each goes where it can be trained.
+    assert {cluster.result(run).worker for run in runs["sklearn"]} == {"estimators@test"}
+    assert {cluster.result(run).worker for run in runs["network"]} == {"network@test"}
+    assert all(cluster.result(run).environment for run in runs["sklearn"])
+
+
+def test_a_worker_of_a_trainer_that_is_not_installed_does_not_start(cluster: Cluster) -> None:
+    worker = cluster.start_worker(ready=False, SEEDSWEEP_TRAINER="softmx")
+    worker.process.wait(60)
+    assert "Error: SEEDSWEEP_TRAINER is 'softmx'; allowed: the name of an installed trainer: network, " in worker.text()
+
+
+def test_a_jobs_size_is_bounded_whatever_its_trainer(cluster: Cluster) -> None:
+    cluster.start_worker()
+    job = fields(options={"x": "y" * 5000})
+    assert "at most 4096 bytes of JSON" in failure(cluster, put(cluster, job))
