@@ -26,12 +26,10 @@ from nn.options.network import MAX_EPOCHS, Seed
 from nn.options.validation import invalid_input
 from worker.text import one_line
 from worker.trainers import registry
-from worker.trainers.protocol import Metric
+from worker.trainers.protocol import MAX_SCORE, Metric
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
-#: The largest metric: the squares of many such numbers can still be added up.
-MAX_SCORE = 1e100
 Score = Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
 #: A duration: at most 300 years, so that sums and the dates that are shown stay finite.
 Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]

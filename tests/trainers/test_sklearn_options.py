@@ -18,6 +18,9 @@ from worker.trainers.registry import RESERVED
 from worker.trainers.sklearn.estimators import estimators
 from worker.trainers.sklearn.options import parameters
 
+#: scikit-learn warns of classes that it will remove.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 
 def said(error: pytest.ExceptionInfo[InvalidInputError]) -> str:
     return str(error.value)

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 #: The largest artifact and the largest state of a checkpoint, in bytes, unless a trainer's `max_bytes` says otherwise.
 MAX_BYTES = 2**26
+#: The largest metric: the squares of many such numbers can still be added up.
+MAX_SCORE = 1e100
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 DataT = TypeVar("DataT", bound="Data")
@@ -80,9 +82,9 @@ class OnEpoch(Protocol):
         """Record an epoch.
 
         Args:
-            value: The metric on the validation samples: a finite number.
-            checkpoint: Returns the state after this epoch, from which `train` can resume. None if it cannot, or if no
-                epoch follows.
+            value: The metric on the validation samples: a number from -1e100 to 1e100.
+            checkpoint: Returns the state after this epoch, from which `train` can resume; it is called before this
+                call returns, or never. None if training cannot resume, or if no epoch follows.
             others: Further metrics, by name: those that `Trainer.others` lists, and no others.
         """
 

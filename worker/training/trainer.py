@@ -20,11 +20,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from nn.errors import WeightsError
 from worker.errors import TrainingFailedError
-from worker.job import MAX_SCORE, Job, check_numbers
+from worker.job import Job, check_numbers
 from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
-from worker.trainers.protocol import Checkpoint, Data, Trained
+from worker.trainers.protocol import MAX_SCORE, Checkpoint, Data, Trained
 
 logger = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ _SEEDS, _LEARNING_RATES = tuple(range(9)), (0.01, 0.03, 0.1)
 #: The second sweep's seeds are none of the first one's, so that a report of theirs is not taken for one of that.
 _OTHER_SEEDS, _OTHER_RATES = (97, 98), (0.01, 0.03)
 _N_QUICK = 6
+_TOLD_SOFTMAX = {"SEEDSWEEP_TRAINER": "softmax", "SEEDSWEEP_DATA": "digits"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _of_softmax() -> Workload:
     quick = tuple(Job.of({"epochs": 2}, seed=seed, dataset=dataset, trainer="softmax") for seed in range(_N_QUICK))
     flags = (_flags_of_softmax(sweep), _flags_of_softmax(other))
     machine = hashlib.sha256(environment(SoftmaxTrainer.packages).encode()).hexdigest()
-    return Workload(sweep, other, *flags, quick, dataset, {"SEEDSWEEP_TRAINER": "softmax"}, f".{machine[:16]}")
+    return Workload(sweep, other, *flags, quick, dataset, _TOLD_SOFTMAX, f".{machine[:16]}")
 
 
 def _softmax(seeds: tuple[int, ...], rates: tuple[float, ...], *, epochs: int) -> SweepSpecification:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import pickle
 import re
 import zipfile
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 
 from worker.trainers.checks.arrays import arrays_of
 from worker.trainers.checks.case import Broken, Case, as_number, difference, named, shown
+from worker.trainers.protocol import MAX_SCORE
 
 #: How far the share of correct samples may be from the last metric: a metric in float32 is as near as that.
 _TOLERANCE = 1e-6
@@ -57,7 +57,7 @@ def _check_number(name: str, value: object, options: BaseModel, epoch: int) -> N
     number = as_number(value)
     if number is None:
         raise Broken(f"{name} after epoch {epoch} is {shown(value)}; pass a number: float(...)")
-    if not math.isfinite(number):
+    if not abs(number) <= MAX_SCORE:
         raise Broken(
             f"{name} after epoch {epoch} is {value} with {named(options)}; end training and return Trained(problem=...)"
         )
