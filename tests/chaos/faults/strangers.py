@@ -75,8 +75,8 @@ def shout(arena: Arena, choice: int, event: Event) -> None:
     def publish() -> None:
         if arena.history.now() - began > LISTENING_SECONDS:
             miss(arena, event)
-        elif arena.redis_is_away or not arena.patient_client.pubsub_numsub(CONTROL_CHANNEL)[0][1]:
-            # Workers that have just lost their connections do not listen.
+        elif arena.redis_is_away or not arena.patient_client.pubsub_numpat():
+            # Workers that have just lost their connections do not listen. They subscribe to patterns.
             arena.later(0.1, publish)
         else:
             event["heard"] = sum(arena.patient_client.publish(channel, text) for channel, text in shouts)
