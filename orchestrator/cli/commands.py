@@ -91,15 +91,21 @@ def trainers(
     broker: Annotated[
         str | None, typer.Option(help="Also ask the workers of this Redis server.  [default: $CELERY_BROKER_URL]")
     ] = None,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="List the options that go together with this one; may be repeated."
+        ),
+    ] = None,
     json: _Json = False,
 ) -> int:
     """List the trainers that are installed here and on the workers, with their options.
 
-    Example: orchestrator trainers
+    Example: orchestrator trainers --set estimator=SGDClassifier
     """
     from orchestrator.cli.trainers import run_trainers
 
-    return run_trainers(broker, as_json=json)
+    return run_trainers(broker, fixed or (), as_json=json)
 
 
 def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:

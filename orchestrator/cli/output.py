@@ -67,7 +67,8 @@ def print_leaderboard(console: Console, board: Leaderboard) -> None:
         )
     say(console, f"In common: {board.in_common}")
     unit = ", in %" if board.metric.is_share else ""
-    say(console, f"{board.metric.name.capitalize()} after the last epoch{unit}")
+    name = board.metric.name[:1].upper() + board.metric.name[1:]
+    say(console, f"{name} after the last epoch{unit}")
     varying = (describe.heading(board.names.model, name) for name in board.names.varying)
     headings = ("rank", *varying, "mean", "std", "best", "worst", "seeds", *trouble)
     print_table(console, headings, rows, spare=("worst", "best", "rank", "seeds"))

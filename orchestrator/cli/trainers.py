@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 
+from nn.errors import InvalidInputError
 from orchestrator.cli.output import print_table, say
 from orchestrator.cli.words.arguments import settings_for
 from orchestrator.cluster.connect import connect
@@ -14,7 +16,7 @@ from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.text import counted
 
 
-def run_trainers(broker: str | None, *, as_json: bool) -> int:
+def run_trainers(broker: str | None, fixed: Sequence[str], *, as_json: bool) -> int:
     """Print the trainers, and return the exit status.
 
     Raises:
@@ -23,13 +25,24 @@ def run_trainers(broker: str | None, *, as_json: bool) -> int:
     settings = settings_for(broker)
     console = Console(stderr=as_json, highlight=False)
     cluster = None if settings.broker_url is None else connect(settings, lambda text: say(console, text))
-    found = trainers(cluster)
+    found = trainers(cluster, _pairs(fixed))
     if as_json:
         print(json.dumps({"trainers": [asdict(each) for each in found]}))
         return 0
     for each in found:
         _print(console, each, on_cluster=cluster is not None)
     return 0
+
+
+def _pairs(fixed: Sequence[str]) -> dict[str, str]:
+    """Return what was typed after each `--set`, by name."""
+    found = {}
+    for pair in fixed:
+        name, equals, value = pair.partition("=")
+        if not (equals and name and value):
+            raise InvalidInputError("--set", pair, "NAME=VALUE")
+        found[name.replace("-", "_")] = value
+    return found
 
 
 def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nn.errors import SeedsweepError
+from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.describe import allowed, help_text
 from worker.trainers import registry
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
-    from worker.trainers.registry import AnyTrainer
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrainerFacts:
         metric: What it measures.
         exact: Whether the same job gives the same bits on every CPU.
         data: The data sets that it takes, as the end of a sentence.
-        options: Its options; those of an estimator's parameters are not among them.
+        options: Its options, for those that were given.
         workers: The workers that have it, each with the versions that it trains and the digest of its data set.
     """
 
@@ -54,33 +54,38 @@ class TrainerFacts:
     workers: tuple[tuple[str, tuple[int, ...], str | None], ...] = ()
 
 
-def trainers(cluster: Cluster | None = None) -> list[TrainerFacts]:
+def trainers(cluster: Cluster | None = None, given: Mapping[str, str] | None = None) -> list[TrainerFacts]:
     """Return the trainers that are installed here, then those that only workers have.
 
     Args:
         cluster: The cluster whose workers are asked; None for none.
+        given: Options, on which others depend (`Trainer.options_for`): only trainers that have them are listed.
+
+    Raises:
+        InvalidInputError: no trainer has the options, or one rejects them.
     """
     found: dict[str, list[tuple[str, tuple[int, ...], str | None]]] = {name: [] for name in registry.names()}
     for worker in cluster.online_workers() if cluster is not None else ():
         has = worker.name, tuple(worker.versions), worker.dataset
         found.setdefault(worker.trainer, []).append(has)
-    return [_facts(name, tuple(workers)) for name, workers in found.items()]
+    listed = [_facts(name, tuple(workers), given or {}) for name, workers in found.items()]
+    fitting = [each for each in listed if not given or given.keys() <= {option.name for option in each.options}]
+    if not fitting:
+        raise InvalidInputError("--set", next(iter(given or {})), "an option of an installed trainer")
+    return fitting
 
 
-def _facts(name: str, workers: tuple[tuple[str, tuple[int, ...], str | None], ...]) -> TrainerFacts:
+def _facts(
+    name: str, workers: tuple[tuple[str, tuple[int, ...], str | None], ...], given: Mapping[str, str]
+) -> TrainerFacts:
     if name not in registry.names():
         return TrainerFacts(name, None, "it is not installed here", "", False, "", (), workers)
     try:
         made = registry.trainer(name)
     except SeedsweepError as error:
         return TrainerFacts(name, None, str(error), "", False, "", (), workers)
+    model = made.options_for(given) if given.keys() <= made.Options.model_fields.keys() else made.Options
     options = tuple(
-        OptionFacts(each, help_text(made.Options, each), allowed(info))
-        for each, info in made.Options.model_fields.items()
+        OptionFacts(each, help_text(model, each), allowed(info)) for each, info in model.model_fields.items()
     )
-    metric = _metric_name(made)
-    return TrainerFacts(name, made.version, None, metric, made.exact, made.data_help, options, workers)
-
-
-def _metric_name(made: AnyTrainer) -> str:
-    return made.metric.name
+    return TrainerFacts(name, made.version, None, made.metric.name, made.exact, made.data_help, options, workers)

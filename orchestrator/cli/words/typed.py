@@ -29,6 +29,7 @@ class TypedWords:
     def __init__(self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str]) -> None:
         self.given: dict[str, object] = dict(flags)
         self._spellings = {word: fields.flag(word) for word in flags}
+        self._file: dict[str, object] = {}
         for option, pairs in (("--set", fixed), ("--grid", varied)):
             for pair in pairs:
                 self._add(option, pair)
@@ -60,6 +61,7 @@ class TypedWords:
         Raises:
             InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
         """
+        self._file = dict(file)
         trainer = self.given.get("trainer", file.get("trainer", DEFAULT))
         if isinstance(trainer, (tuple, list)):
             trainer = trainer[0] if len(set(map(str, trainer))) == 1 else ""
@@ -80,6 +82,7 @@ class TypedWords:
 
     def values(self, vocabulary: Vocabulary, tell: Callable[[str], object]) -> dict[str, Any]:
         """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
+        self._refuse_missing(vocabulary)
         values = vocabulary.parse(self.given, self._spell, where="the command line", tell=tell)
         for name in self._fixed:
             word = vocabulary.spelled[name]
@@ -87,6 +90,14 @@ class TypedWords:
                 shown = Described(vocabulary.written(word, values[word]))
                 raise InvalidInputError(f"--set {name}", shown, f"one value (an option varies by --grid {name}=...)")
         return values
+
+    def _refuse_missing(self, vocabulary: Vocabulary) -> None:
+        """Name an option that is missing before an unknown one, which may depend on it."""
+        given = {*self.given, *self._file}
+        unknown = [name for name in self.given if name not in vocabulary.spelled]
+        for word, field in vocabulary.words.items() if unknown else ():
+            if field.is_required and not given & set(vocabulary.spellings(word)):
+                raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
 
     def _spell(self, name: str) -> str:
         return self._spellings.get(name, name)
