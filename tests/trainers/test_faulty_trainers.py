@@ -1,0 +1,131 @@
+"""A trainer is other people's code: whatever it does, its job fails with the reason, and the worker lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.cluster import Cluster
+from worker.job import Job
+from worker.trainers import registry
+
+pytestmark = [pytest.mark.queue, pytest.mark.process]
+
+SOURCE = """
+import os, random, sys, threading
+from typing import ClassVar, Literal
+from pydantic import BaseModel, ConfigDict, Field
+from worker.trainers import Metric, Trained, Trainer
+
+class Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    fault: str = Field(default="none", max_length=40, description="What goes wrong.")
+    epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
+
+class Data:
+    digest = "d" * 64
+
+class Faulty(Trainer):
+    name, version, Options, metric, data = "faulty", 1, Options, Metric(name="share", is_share=True), "any"
+    datasets = ("any", "bundled")
+
+    def load(self, source, cache_dir):
+        return Data()
+
+    def max_bytes(self, options, digest):
+        return 1000
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        fault = options.fault
+        if fault == "raises": raise KeyError("what went wrong\\nsecond line")
+        if fault == "exits": sys.exit(3)
+        if fault == "interrupts": raise KeyboardInterrupt
+        if fault == "forks" and os.fork() == 0: return Trained(artifact=b"of a child")
+        if fault == "prints": print("hello", flush=True)
+        if fault == "seeds": random.seed(1)
+        values = {"nan": float("nan"), "text": "0.5", "beyond": 1.5, "huge": 10**400, "nothing": None}
+        for epoch in range(options.epochs + (fault == "more epochs") - (fault == "fewer epochs")):
+            on_epoch(values.get(fault, 0.5), (lambda: "text") if fault == "state" else None,
+                     {"x": 1.0} if fault == "others" else None)
+        if fault == "no result": return None
+        if fault == "artifact": return Trained(artifact=b"x" * 1001)
+        if fault == "empty": return Trained(artifact=b"")
+        if fault == "answers": return Trained(artifact=b"x", correct=[[1, 2], [3]])
+        return Trained(artifact=repr(random.random()).encode() if fault == "seeds" else b"fine", correct=[True, False])
+"""
+#: What goes wrong, and what the job's row says of it.
+FAULTS = {
+    "raises": "the trainer faulty raised KeyError: 'what went wrong\\nsecond line'",
+    "exits": "the trainer faulty raised SystemExit: 3",
+    "interrupts": "the trainer faulty raised KeyboardInterrupt",
+    "nan": "the trainer faulty reported nan as share; allowed: a number of at most 1e+100",
+    "text": "the trainer faulty reported '0.5' as share",
+    "huge": "the trainer faulty reported 1000",
+    "nothing": "the trainer faulty reported None as share",
+    "beyond": "the trainer faulty reported 1.5 as share; allowed: a share from 0 to 1",
+    "others": "the trainer faulty reported the further metrics ['x']; allowed: []",
+    "more epochs": "the trainer faulty reported more than 2 epochs",
+    "fewer epochs": "the trainer faulty reported 1 of 2 epochs",
+    "state": "the trainer faulty made a checkpoint that is not at most 1000 bytes",
+    "no result": "the trainer faulty returned None; allowed: a worker.trainers.Trained",
+    "artifact": "the trainer faulty returned an artifact that is not 1 to 1000 bytes",
+    "empty": "the trainer faulty returned an artifact that is not 1 to 1000 bytes",
+    "answers": "the trainer faulty returned an invalid result: ",
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the path with the package of a trainer, which this process finds, too."""
+    folder = tmp_path / "site"
+    described = folder / "faulty-1.0.dist-info"
+    described.mkdir(parents=True)
+    (folder / "faulty_trainer.py").write_text(SOURCE)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text("[seedsweep.trainers]\nfaulty = faulty_trainer:Faulty\n")
+    monkeypatch.syspath_prepend(str(folder))
+    for cached in (registry._entries, registry.trainer):
+        cached.cache_clear()
+    yield folder
+    for cached in (registry._entries, registry.trainer):
+        cached.cache_clear()
+
+
+def job(fault: str, seed: int = 0) -> Job:
+    return Job.of({"fault": fault}, seed=seed, dataset="d" * 64, trainer="faulty")
+
+
+def test_what_a_trainer_does_wrong_fails_its_job_and_nothing_else(cluster: Cluster, installed: Path) -> None:
+    # Given a worker that checkpoints after every epoch, and would stop after one failure of its own
+    worker = cluster.start_worker(
+        PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty", SEEDSWEEP_CHECKPOINT_SECONDS="0",
+        SEEDSWEEP_BREAKER_FAILURES="1",
+    )  # fmt: skip
+    process = psutil.Process(worker.process.pid)
+    runs = {fault: cluster.submit(job(fault)).id for fault in FAULTS}
+    # Then each job fails for its own reason,
+    said = {fault: str(cluster.wait_for_state(run, "FAILURE", "SUCCESS")["result"]) for fault, run in runs.items()}
+    assert {fault: reason for fault, reason in said.items() if not reason.startswith(FAULTS[fault])} == {}
+    # and one that prints, forks, or seeds the global generator, and others after it, are trained.
+    for fault in ("prints", "forks", "seeds", "none"):
+        result = cluster.result(cluster.submit(job(fault)).id)
+        assert (result.validation_score, result.attempts) == ([0.5, 0.5], 1)
+    assert process.is_running()
+    assert "line\nsecond line" not in worker.text()
+
+
+def test_a_trainer_that_cannot_be_imported_is_named_and_leaves_the_others_usable(
+    cluster: Cluster, installed: Path
+) -> None:
+    (installed / "faulty_trainer.py").write_text("import a_package_that_nobody_has\n")
+    worker = cluster.start_worker(ready=False, PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty")
+    worker.process.wait(60)
+    assert (
+        "Error: The trainer faulty (faulty_trainer:Faulty) cannot be imported: ModuleNotFoundError: No module named "
+        "'a_package_that_nobody_has'"
+    ) in worker.text()
+    # The others still train.
+    cluster.start_worker(name="network", PYTHONPATH=str(installed))
