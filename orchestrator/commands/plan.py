@@ -13,6 +13,7 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from worker.job import Job
+from worker.trainers import registry
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     jobs = manifest.jobs_by_key()
     if list(jobs) != manifest.jobs:
         raise SweepExistsError(
-            f"This version of Seedsweep derives other jobs from the specification of the sweep {manifest.name}: "
+            f"{_this_version(manifest)} derives other jobs from the specification of the sweep {manifest.name}: "
             "start it again under another --name"
         )
     refuse_earlier(manifest, jobs)
@@ -65,8 +66,21 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
 
 def refuse_earlier(manifest: Manifest, jobs: Mapping[str, Job]) -> None:
     """Raise `SweepExistsError` if an earlier version trained the sweep's jobs to other bits than this one would."""
-    if not all(job.is_current for job in jobs.values()):
-        raise SweepExistsError(
-            f"An earlier version of Seedsweep trained the float64 jobs of the sweep {manifest.name}, to other bits "
-            "than this one: they cannot be resumed or verified; start the sweep again under another --name"
-        )
+    old = next((job for job in jobs.values() if not job.is_current), None)
+    if old is None:
+        return
+    if old.trainer == registry.DEFAULT:
+        by, which, this = "An earlier version of Seedsweep", "the float64 jobs", "this one"
+    else:
+        by, which, this = f"Version {old.version} of the trainer {old.trainer}", "the jobs", "the version here"
+    raise SweepExistsError(
+        f"{by} trained {which} of the sweep {manifest.name}, to other bits than {this}: they cannot be resumed or "
+        "verified; start the sweep again under another --name"
+    )
+
+
+def _this_version(manifest: Manifest) -> str:
+    trainer = registry.trainer(manifest.specification.trainer)
+    if trainer.name == registry.DEFAULT:
+        return "This version of Seedsweep"
+    return f"Version {trainer.version} of the trainer {trainer.name}, which is installed here,"

@@ -72,7 +72,7 @@ def _until_ended(arena: Arena, strikes: deque) -> list[str]:
         arena.monitor.look()
         arena.do_due()
         arena.look_at_stopping()
-        if next_strike is None and arena.monitor.running():
+        if next_strike is None and arena.has_begun() and arena.monitor.running():
             next_strike = time.monotonic() + strikes[0].pause
         if strikes and next_strike is not None and time.monotonic() >= next_strike and arena.orchestrator is not None:
             strike(arena, strikes.popleft())

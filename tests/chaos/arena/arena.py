@@ -200,6 +200,10 @@ class Arena:
         """Start the sweep."""
         self._start_orchestrator("sweep", *self.workload.flags, "--name", NAME, "--no-reuse")
 
+    def has_begun(self) -> bool:
+        """Return whether there is a sweep that somebody could go on with."""
+        return (self.output / NAME / "sweep.json").exists()
+
     def go_on(self, choice: int = 0) -> None:
         """Start another orchestrator for the sweep, by one of the two commands for that."""
         commands = (("sweep", "--resume", "--name", NAME), ("watch", NAME))
