@@ -89,14 +89,18 @@ def hang_process(arena: Arena, choice: int, event: Event) -> None:
     def look() -> None:
         if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:
             end(arena, event)
-        elif arena.history.now() - struck < HANGING_SECONDS:
+        elif arena.history.now() - struck < HANGING_SECONDS or not _have_ended(arena, event["jobs"]):
             arena.later(0.05, look)
-        elif all(arena.monitor.states[job] in ENDED for job in event["jobs"]):
+        else:
             # It had just finished its last job.
             child.resume()
             miss(arena, event)
 
     look()
+
+
+def _have_ended(arena: Arena, jobs: list[str]) -> bool:
+    return all(arena.monitor.states[job] in ENDED for job in jobs)
 
 
 def skew_clock(arena: Arena, choice: int, event: Event) -> None:
