@@ -48,7 +48,7 @@ class Faulty(Trainer):
         if fault == "seeds": random.seed(1)
         values = {"nan": float("nan"), "text": "0.5", "beyond": 1.5, "huge": 10**400, "nothing": None}
         for epoch in range(options.epochs + (fault == "more epochs") - (fault == "fewer epochs")):
-            on_epoch(values.get(fault, 0.5), (lambda: "text") if fault == "state" else None,
+            on_epoch(values.get(fault, 0.5), {"state": lambda: "text", "no state": lambda: 1 // 0}.get(fault),
                      {"x": 1.0} if fault == "others" else None)
         if fault == "no result": return None
         if fault == "artifact": return Trained(artifact=b"x" * 1001)
@@ -69,6 +69,7 @@ FAULTS = {
     "others": "the trainer faulty reported the further metrics ['x']; allowed: []",
     "more epochs": "the trainer faulty reported more than 2 epochs",
     "fewer epochs": "the trainer faulty reported 1 of 2 epochs",
+    "no state": "the trainer faulty raised ZeroDivisionError instead of making a checkpoint: ",
     "state": "the trainer faulty made a checkpoint that is not at most 1000 bytes",
     "no result": "the trainer faulty returned None; allowed: a worker.trainers.Trained",
     "artifact": "the trainer faulty returned an artifact that is not 1 to 1000 bytes",

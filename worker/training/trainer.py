@@ -77,7 +77,12 @@ class Progress:
         """
         if self._checkpoint is None or self.ended:
             return None
-        state = self._checkpoint()
+        try:
+            state = self._checkpoint()
+        except MemoryError:
+            raise
+        except Exception as error:
+            _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}")
         limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
         if not isinstance(state, bytes) or len(state) > limit:
             _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
