@@ -55,7 +55,10 @@ class Recorder:
 def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Collector:
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
     specification = SweepSpecification(seeds=(0,), learning_rates=(0.01,))
-    manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=[], provenance=provenance())
+    listed = list(specification.jobs_by_key(MNIST_DIGEST))
+    manifest = Manifest(
+        name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()
+    )
     sweep = Membership(view, manifest, recorder.message)
     return Collector(view, sweep, recorder.accept, recorder, JobNames(jobs), **options)
 
