@@ -36,7 +36,9 @@ from tests.support.messages import (
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
+from worker.gate import held
 from worker.messages import QUEUE, REPLIES, TRAIN
+from worker.redis.bounded import read_fields
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +137,27 @@ def test_thousands_of_held_messages_that_are_none_do_not_keep_a_job_waiting(atta
     # Then it is given back, and nothing is left of the others
     assert attacked.result(job.key).status == "succeeded"
     assert_lives(attacked, seed=14 + leased)
+
+
+def test_a_message_that_a_worker_takes_meanwhile_is_not_dropped(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a lease that has ended, without a message: it was given back, and keeps its tag
+    client = cluster.server.client()
+    client.zadd("seedsweep:unacked_index", {"tag": 1.0})
+
+    def taken_meanwhile(*arguments: Any) -> Any:
+        found = read_fields(*arguments)
+        client.hset("seedsweep:unacked", "tag", "what another worker holds")
+        return found
+
+    monkeypatch.setattr(held, "read_fields", taken_meanwhile)
+    # When such leases are dropped while another worker takes the message
+    with cluster.app.connection_for_read() as connection, connection.channel() as channel:
+        channel.qos._measure()
+        assert channel.qos._drop_invalid(client, 16)
+    # Then that worker still holds it
+    assert client.hget("seedsweep:unacked", "tag") == b"what another worker holds"
 
 
 @pytest.mark.parametrize(("lease", "seed"), [(None, 6), (1e11, 7), (math.inf, 8), (-1, 10), (-math.inf, 11)])

@@ -80,7 +80,7 @@ def shout(arena: Arena, choice: int, event: Event) -> None:
             arena.later(0.1, publish)
         else:
             event["heard"] = sum(arena.patient_client.publish(channel, text) for channel, text in shouts)
-            end(arena, event)
+            (end if event["heard"] else miss)(arena, event)
 
     publish()
 
