@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -21,13 +22,15 @@ class Reader:
     """Reads values of one option: `Reader(NetworkOptions, "epochs")("10") == 10`.
 
     Attributes:
-        kind: The type of a value that is not None: `int`, `float`, `bool`, `tuple`, or `str` for words and text.
+        kinds: The types of a value that is not None: `int`, `float`, `bool`, `tuple`, or `str` for words and text.
+        kind: The first of them; `tuple` if it is among them, because such a value has commas of its own.
     """
 
     def __init__(self, model: type[BaseModel], name: str) -> None:
         info = model.model_fields[name]
         self._annotation = info.annotation
-        self.kind = _kind(info.annotation)
+        self.kinds = tuple(dict.fromkeys(_kinds(info.annotation)))
+        self.kind = tuple if tuple in self.kinds else self.kinds[0]
         annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
 
@@ -48,16 +51,18 @@ def parts(value: object, most: int) -> list[object]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _kind(annotation: Any) -> type:
-    """Return the type behind an annotation."""
+def _kinds(annotation: Any) -> Iterator[type]:
+    """Yield the types behind an annotation."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kind(arguments[0])
-    if origin in (Union, UnionType):
-        return next(_kind(each) for each in arguments if each is not NoneType)
-    if origin is tuple:
-        return tuple
-    return annotation if annotation in (bool, int, float) else str
+        yield from _kinds(arguments[0])
+    elif origin in (Union, UnionType):
+        for each in arguments:
+            yield from _kinds(each) if each is not NoneType else ()
+    elif origin is tuple:
+        yield tuple
+    else:
+        yield annotation if annotation in (bool, int, float) else str
 
 
 def _typed(annotation: Any, value: object) -> object:

@@ -74,17 +74,24 @@ def sweep(
 
 def init(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")] = DEFAULT_SPECIFICATION,
+    trainer: Annotated[
+        str | None, typer.Option(help="Trainer, of those that are installed.  [default: network]")
+    ] = None,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix an option of the trainer; may be repeated."),
+    ] = None,
     json: _Json = False,
 ) -> int:
     """Write a specification file that lists every option of a sweep, with comments.
 
-    The file means what a sweep without any flags means. An existing file is not overwritten.
+    The file means what orchestrator sweep with the same --trainer and --set means. An existing file is not overwritten.
 
-    Example: orchestrator init sweep.toml
+    Example: orchestrator init sweep.toml --trainer sklearn --set estimator=SGDClassifier
     """
     from orchestrator.cli.sweep import run_init
 
-    return run_init(file, as_json=json)
+    return run_init(file, trainer, fixed or (), as_json=json)
 
 
 def trainers(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,20 @@ def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
     return show_result(console, result, as_json=options.json)
 
 
-def run_init(file: str, *, as_json: bool) -> int:
+def run_init(file: str, trainer: str | None, fixed: Sequence[str], *, as_json: bool) -> int:
     """Write a specification file, say how to use it, and return the exit status.
 
     Raises:
-        SeedsweepError: the file exists, or cannot be written.
+        SeedsweepError: the file exists, or cannot be written; or the trainer or an option is invalid.
     """
     if not file or "\0" in file:
         raise InvalidInputError("FILE", file, "the path of a file that does not exist yet")
-    init(Path(file))
+    typed = TypedWords({} if trainer is None else {"trainer": trainer}, fixed, ())
+    vocabulary = typed.vocabulary({})
+    values = typed.values(vocabulary, complain)
+    with _as_typed(typed, vocabulary, None):
+        made = specification(values, vocabulary)
+    init(Path(file), made)
     if as_json:
         print(json.dumps({"file": file}))
     else:
@@ -102,18 +108,27 @@ def _plan_new(
     settings: Settings,
     workers: int | None,
 ) -> SweepPlan:
+    words = _from_environment(settings, vocabulary, values) | values
     try:
-        made = specification(_from_environment(settings, vocabulary, values) | values, vocabulary)
-        return plan_sweep(folder, made, settings, workers=workers, tell=complain)
-    except InvalidInputError as error:
-        if error.field not in vocabulary.spelled:
-            raise
-        field = typed.spelled(vocabulary.spelled[error.field], vocabulary, options.spec)
-        raise InvalidInputError(field, error.value, error.allowed) from None
+        with _as_typed(typed, vocabulary, options.spec):
+            made = specification(words, vocabulary)
+            return plan_sweep(folder, made, settings, workers=workers, tell=complain)
     except DatasetError as error:
         if "data" in values or "data" not in settings.model_fields_set:
             raise
         raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
+
+
+@contextlib.contextmanager
+def _as_typed(typed: TypedWords, vocabulary: Vocabulary, spec: str | None) -> Iterator[None]:
+    """Let errors spell words as the user did."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if error.field not in vocabulary.spelled:
+            raise
+        field = typed.spelled(vocabulary.spelled[error.field], vocabulary, spec)
+        raise InvalidInputError(field, error.value, error.allowed) from None
 
 
 def _name(options: SweepOptions) -> str:

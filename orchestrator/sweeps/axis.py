@@ -33,8 +33,9 @@ class Axis:
         """Return the values in the option's type, repeated ones among them; a range without points as it is.
 
         Args:
-            value: A text, a value, or a list of them. A text has several values, separated by commas, unless a single
-                value has commas of its own.
+            value: A text, a value, or a list or tuple of them. A text has several values, separated by commas, unless a
+                single value may have commas of its own: a text, or a list of numbers, is then one value, and only
+                where one number is a value, too, a tuple of numbers has several.
 
         Raises:
             RefusedError: a range, or the number of values, is not allowed; the error says what is.
@@ -53,6 +54,8 @@ class Axis:
     def _items(self, value: object) -> list[Any]:
         if self._read.kind is not tuple:
             return split(value)
+        if isinstance(value, tuple) and len(self._read.kinds) > 1:
+            return list(value)
         # A list of numbers is one value; a list of lists, or of texts, holds several.
         if isinstance(value, (list, tuple)) and any(isinstance(each, (list, tuple, str)) for each in value):
             return list(value)

@@ -42,6 +42,11 @@ class _Entry(NamedTuple):
     value: object
     section: str | None
 
+    @property
+    def values(self) -> object:
+        """The value, or several as a tuple: in [grid], `[64, 128]` are two numbers, in [options] one pair."""
+        return tuple(self.value) if self.section == "grid" and isinstance(self.value, list) else self.value
+
     def spelled(self, path: Path) -> str:
         """Return the word and its place, for messages."""
         return f"{self.name} in {'' if self.section is None else f'[{self.section}] of '}{path}"
@@ -82,7 +87,7 @@ class SpecificationFile:
             if entry.section is not None and vocabulary.words[word].option is None:
                 raise InvalidInputError(entry.spelled(path), Described("misplaced"), "a line above all sections")
             entries[word] = entry
-        words = {entry.name: entry.value for entry in entries.values()}
+        words = {entry.name: entry.values for entry in entries.values()}
         values = vocabulary.parse(words, lambda name: f"{name} in {path}", where=str(path), tell=tell)
         for word, entry in entries.items():
             if entry.section == "options" and len(values[word]) > 1:

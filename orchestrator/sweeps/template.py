@@ -6,8 +6,10 @@ import json
 import textwrap
 from typing import Any
 
-from nn.options.describe import allowed, option
-from orchestrator.sweeps.fields import vocabulary
+from pydantic.fields import FieldInfo
+
+from nn.options.describe import allowed, option, written
+from orchestrator.sweeps.fields import Vocabulary, vocabulary
 from orchestrator.sweeps.ranges import EXAMPLES
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
@@ -15,17 +17,17 @@ from orchestrator.sweeps.specification import SweepSpecification
 _WIDTH = 100
 
 
-def template(file: str) -> str:
-    """Return the text of a specification file that means what a sweep without any flags means.
+def template(file: str, made: SweepSpecification) -> str:
+    """Return the text of a specification file that means a sweep's specification.
 
     Args:
         file: The file's name, for the command in its first lines.
+        made: The specification.
     """
-    default = SweepSpecification(options={}, grid={})
-    words = vocabulary().words
-    own = [word for word, entry in words.items() if entry.option is None]
-    varied = [word for word in words if word not in own and _varies(default, word)]
-    fixed = [word for word in words if word not in own and word not in varied]
+    known = vocabulary(made.trainer, made.options)
+    own = [word for word, entry in known.words.items() if entry.option is None]
+    varied = [word for word, entry in known.words.items() if entry.option in made.grid]
+    fixed = [word for word in known.words if word not in own and word not in varied]
     head = _comment(
         f"The specification of a sweep: orchestrator sweep --spec {file}",
         "Every combination of the values under [grid] is trained under every seed. Flags override this file.",
@@ -36,17 +38,13 @@ def template(file: str) -> str:
     )
     sections = [
         head,
-        *(_entry(default, word) for word in own),
+        *(_entry(known, made, word) for word in own),
         f"{grid}\n[grid]",
-        *(_entry(default, word) for word in varied),
+        *(_entry(known, made, word) for word in varied),
         f"{_comment('What is fixed: one value each.')}\n[options]",
-        *(_entry(default, word) for word in fixed),
+        *(_entry(known, made, word) for word in fixed),
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _varies(default: SweepSpecification, word: str) -> bool:
-    return bool(option(default.model.model_fields[str(vocabulary().words[word].option)]).values)
 
 
 def _comment(*sentences: str) -> str:
@@ -54,10 +52,9 @@ def _comment(*sentences: str) -> str:
     return "\n".join(f"# {line}" for line in lines)
 
 
-def _entry(default: SweepSpecification, word: str) -> str:
-    """Return a word's lines: its help, what is allowed, and its default value."""
-    known = vocabulary()
-    entry, value = known.words[word], known.value_of(default, word)
+def _entry(known: Vocabulary, made: SweepSpecification, word: str) -> str:
+    """Return a word's lines: its help, what is allowed, its default, and its value."""
+    entry, value = known.words[word], known.value_of(made, word)
     help_text = entry.help.replace("  [default", " [default")
     if value is None:
         # A line that means something once its comment sign is gone.
@@ -66,10 +63,17 @@ def _entry(default: SweepSpecification, word: str) -> str:
         return f"{_comment(*sentences)}\n# {word} = {example}"
     if entry.option is None:
         return f"{_comment(help_text)}\n{word} = {json.dumps(known.written(word, value))}"
-    info = default.model.model_fields[entry.option]
-    varies = _varies(default, word)
-    facts = f"Allowed: {allowed(info, several=varies)}. Default: {known.written(word, value)}."
-    return f"{_comment(info.description or word, facts)}\n{word} = {_toml(value, varies=varies)}"
+    info = made.model.model_fields[entry.option]
+    varies = entry.option in made.grid
+    facts = [f"Allowed: {allowed(info, several=varies)}.", *_default(info)]
+    return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {_toml(value, varies=varies)}"
+
+
+def _default(info: FieldInfo) -> list[str]:
+    """Return a sentence with an option's default; none if it has none."""
+    if values := option(info).values:
+        return [f"Default: {','.join(map(written, values))}."]
+    return [] if info.is_required() else [f"Default: {written(info.default)}."]
 
 
 def _toml(value: tuple[Any, ...], *, varies: bool) -> str:

@@ -107,4 +107,7 @@ class TypedWords:
         typed = next((each for each in vocabulary.spellings(word) if each in self.given), None)
         if typed is not None:
             return self._spellings[typed]
-        return fields.flag(word) if spec is None else f"{word} in {spec}"
+        if spec is not None:
+            return f"{word} in {spec}"
+        # Only the options of the default trainer have flags of their own.
+        return fields.flag(word) if word in fields.vocabulary().words else f"--set {word}"

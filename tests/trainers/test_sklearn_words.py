@@ -1,0 +1,116 @@
+"""Specification files and flags of a trainer whose options depend on one of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.main import run
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import vocabulary
+from orchestrator.sweeps.files import SpecificationFile
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.trainers.sklearn.estimators import estimators
+
+
+def read(path: Path) -> SweepSpecification:
+    file = SpecificationFile(path)
+    words = vocabulary(str(file.words["trainer"]), file.words)
+    return specification(file.values(words), words)
+
+
+def made(**options: Any) -> SweepSpecification:
+    return SweepSpecification(trainer="sklearn", options=options, grid={})
+
+
+def init(*words: str) -> int:
+    try:
+        return run(["init", *words])
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("estimator", sorted(estimators()))
+def test_the_file_that_init_writes_means_the_defaults_of_an_estimator(tmp_path: Path, estimator: str) -> None:
+    file = tmp_path / "sweep.toml"
+
+    assert init(str(file), "--trainer", "sklearn", "--set", f"estimator={estimator}") == 0
+
+    assert read(file) == made(estimator=estimator)
+    text = file.read_text()
+    for name, info in made(estimator=estimator).model.model_fields.items():
+        assert f"\n# {info.description}"[:90] in text
+        assert f"\n{name} = " in text or info.default is None
+
+
+def test_the_file_has_what_was_set(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    words = ("--set", "estimator=MLPClassifier", "--set", "hidden-layer-sizes=20,10")
+
+    assert init(str(file), "--trainer", "sklearn", *words) == 0
+
+    assert read(file).options == made(estimator="MLPClassifier", hidden_layer_sizes=(20, 10)).options
+    assert "4096. Default: 100.\nhidden_layer_sizes = [20, 10]\n" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--trainer", "sklearn"), "--set estimator is missing; allowed: the class name of a classifier"),
+        (("--trainer", "sklern"), "--trainer is 'sklern'; allowed: the name of an installed trainer"),
+        (("--trainer", "sklearn", "--set", "estimator=SVX"), "estimator is 'SVX'"),
+        (("--trainer", "sklearn", "--set", "estimator=SVC", "--set", "C=-1"), "--set C is '-1'"),
+        (("--trainer", "sklearn", "--set", "estimator=SVC", "--set", "C=1,2"), "--set C is 1.0,2.0; allowed: one"),
+        (("--set", "momentum=0.9"), "a word of the command line is 'momentum'"),
+    ],
+)
+def test_init_refuses_bad_words_and_writes_nothing(
+    tmp_path: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(str(tmp_path / "sweep.toml"), *words) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def layers(made: SweepSpecification) -> Any:
+    return made.values("hidden_layer_sizes")
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        ("100", (100,)),
+        ("128,64", ((128, 64),)),
+        (("100", "128,64", "9,8,7"), (100, (128, 64), (9, 8, 7))),
+    ],
+)
+def test_an_option_that_takes_a_number_or_several_has_a_value_for_each_flag(typed: Any, values: Any) -> None:
+    given = {"trainer": "sklearn", "estimator": "MLPClassifier", "hidden_layer_sizes": typed}
+    words = vocabulary("sklearn", given)
+    assert layers(specification(words.parse(given), words)) == values
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("[options]\nhidden_layer_sizes = 64", (64,)),
+        ("[options]\nhidden_layer_sizes = [64, 32]", ((64, 32),)),
+        ("[grid]\nhidden_layer_sizes = [64, 32]", (64, 32)),
+        ("[grid]\nhidden_layer_sizes = [64, [64, 32]]", (64, (64, 32))),
+        ('[grid]\nhidden_layer_sizes = ["64", "64,32"]', (64, (64, 32))),
+    ],
+)
+def test_in_a_file_the_section_tells_one_pair_from_two_numbers(tmp_path: Path, line: str, values: Any) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(f'trainer = "sklearn"\nestimator = "MLPClassifier"\n{line}\n')
+
+    first = read(file)
+
+    assert layers(first) == values
+    # And the sweep's own description is read as what it meant.
+    own = tmp_path / "sweep.json"
+    own.write_text(json.dumps({"specification": first.model_dump(mode="json")}))
+    assert read(own) == first
