@@ -100,7 +100,7 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
     row = rows.get(key)
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
-        words = jobs[key].words(manifest.specification.axes)
+        words = jobs[key].words(manifest.axes)
         raise WeightsError(f"Job {key[:12]} ({words}) has no weights: {why}")
     return TrainedJob(manifest, jobs[key], row, _weights(folder, jobs[key], row.weights_sha256))
 
@@ -125,8 +125,7 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
 
 
 def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    specification = manifest.specification
-    first = leaderboard(jobs.values(), rows, specification.data, specification.axes).standings[0]
+    first = leaderboard(jobs.values(), rows, manifest.specification.data, manifest.axes).standings[0]
     if first.best_seed is None:
         raise SweepNotFoundError(f"The sweep {name} has no result yet")
     return next(

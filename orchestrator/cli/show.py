@@ -112,7 +112,7 @@ def title(network: TrainedJob) -> str:
     row = network.row
     accuracy = percent(row.validation_score[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
-    words = network.job.words(network.manifest.specification.axes)
+    words = network.job.words(network.manifest.axes)
     return f"job {row.job[:12]} of {network.manifest.name}: {words}; validation accuracy {accuracy}{diverged}"
 
 

@@ -67,7 +67,7 @@ class Registry:
             raise SweepExistsError(
                 f"A sweep named {manifest.name} with other jobs is on the cluster: choose another --name"
             )
-        return manifest.model_copy(update={"specification": known.specification, "jobs": known.jobs})
+        return manifest.grown_as(known)
 
     def register(self, manifest: Manifest) -> Manifest:
         """Register a sweep, unless it is registered already.

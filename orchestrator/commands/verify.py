@@ -115,7 +115,7 @@ def plan_verification(
     if settings.broker_url is None:
         _check_dataset(manifest, settings)
     place = place_for(settings, workers, tell)
-    names = JobNames(known.values(), manifest.specification.axes)
+    names = JobNames(known.values(), manifest.axes)
     return VerificationPlan(folder, manifest, names, rows, [known[row.job] for row in chosen], len(rows), seed, place)
 
 

@@ -88,7 +88,7 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
     jobs = dict(plan.jobs)
     new_rows = plan.folder.follow(jobs)
     shown = new_rows()
-    with display(dict(jobs), shown, plan.manifest.specification.axes) as progress:
+    with display(dict(jobs), shown, plan.manifest.axes) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
             # Before their rows, which would be passed over.

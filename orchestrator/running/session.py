@@ -59,7 +59,7 @@ class Session:
     @property
     def axes(self) -> tuple[str, ...]:
         """The options that vary in the sweep."""
-        return self.folder.manifest().specification.axes
+        return self.folder.manifest().axes
 
     @property
     def remaining(self) -> int:
@@ -182,7 +182,7 @@ class Session:
         from orchestrator.running.membership import Membership
 
         sweep = Membership(cluster, manifest, progress.message)
-        names = JobNames(self.jobs.values(), manifest.specification.axes)
+        names = JobNames(self.jobs.values(), manifest.axes)
         return Collector(cluster, sweep, self.accept, progress, names)
 
     def _end(self, cluster: Cluster) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, LiteralString, Self
@@ -13,8 +14,9 @@ from typing import Annotated, Literal, LiteralString, Self
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.sweeps.provenance import Provenance
+from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
 from orchestrator.sweeps.samplers.space import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
@@ -34,6 +36,8 @@ class Manifest(BaseModel):
         jobs: The job keys, in the sweep's order.
         provenance: The session that began the sweep.
         resumed: Later sessions that went on with it.
+        rounds: What the sweep was extended by, oldest first.
+        looks: What had been seen of its results before it was extended, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +48,9 @@ class Manifest(BaseModel):
     jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
     resumed: list[Provenance] = Field(default_factory=list)
+    # Left out while a sweep has none, so that its file is what it was before there were rounds.
+    rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
+    looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -52,18 +59,57 @@ class Manifest(BaseModel):
             raise ValueError("invalid sweep name")
         if not 1 <= self.specification.size <= MAX_JOBS:
             raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+        self.__dict__["rounds"] = self._read_rounds()
         return self
+
+    def _read_rounds(self) -> list[Round]:
+        """Return the rounds with their values in the types of the options; reject impossible ones."""
+        if self.rounds and self.specification.remaining:
+            raise ValueError("it has rounds before its sampler has chosen all configurations")
+        read: list[Round] = []
+        specification, others = self.specification, 0
+        for each in self.rounds:
+            others += len(each.seeds) * len(each.configurations)
+            values = sum(map(len, each.grid.values()))
+            if others > MAX_JOBS or len(each.seeds) > MAX_JOBS or values > MAX_JOBS:
+                raise ValueError(f"it has a round of more than {MAX_JOBS:,} jobs")
+            read.append(each.read(specification))
+            specification = read[-1].extend(specification)
+            if specification.size > MAX_JOBS:
+                raise ValueError(f"it has {specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+        return read
 
     def jobs_by_key(self) -> dict[str, Job]:
         """Return the sweep's jobs by their keys: as this version names them, or as version 0.1.0 did, if it made them.
 
         If neither are the jobs that the manifest lists, they are as this version names them.
         """
-        jobs = self.specification.jobs_by_key(self.dataset)
+        jobs = {job.key: job for job in self._jobs()}
         if list(jobs) == self.jobs:
             return jobs
         earlier = {job.before.key: job.before for job in jobs.values()}
         return earlier if list(earlier) == self.jobs else jobs
+
+    def _jobs(self) -> Iterator[Job]:
+        """Yield the jobs of the specification, then those of each round; a job may come again."""
+        yield from self.specification.jobs(self.dataset)
+        specification = self.specification
+        for each in self.rounds:
+            yield from each.jobs(specification, self.dataset)
+            specification = each.extend(specification)
+
+    @property
+    def grown(self) -> SweepSpecification:
+        """The specification with the seeds and values of the rounds that are for all configurations."""
+        specification = self.specification
+        for each in self.rounds:
+            specification = each.extend(specification)
+        return specification
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The options that vary in the sweep, also those that have varied only since it was extended."""
+        return self.grown.axes
 
     @classmethod
     def read(cls, stored: bytes) -> Self:
@@ -81,14 +127,47 @@ class Manifest(BaseModel):
         return manifest
 
     def goes_on(self, other: Manifest) -> bool:
-        """Return whether this is the other sweep, be it with further configurations of its sampler."""
+        """Return whether this is the other sweep, be it with further configurations of its sampler or rounds."""
         kept = {"drawn": other.specification.drawn}
         return (
             (self.name, self.dataset) == (other.name, other.dataset)
             and self.specification.model_copy(update=kept) == other.specification
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
+            and self.rounds[: len(other.rounds)] == other.rounds
             and self.jobs[: len(other.jobs)] == other.jobs
         )
+
+    def grown_as(self, other: Manifest) -> Manifest:
+        """Return this manifest with what the other one, which `goes_on` it, has beyond it."""
+        names = ("specification", "jobs", "rounds", "looks")
+        return self.model_copy(update={name: getattr(other, name) for name in names})
+
+    def with_round(self, further: Round, look: Look | None = None) -> Manifest:
+        """Return the manifest of the sweep with one more round.
+
+        Args:
+            further: The round.
+            look: What has been seen of the results; None if there are none.
+
+        Raises:
+            InvalidInputError: the round has no job that the sweep lacks, or the sweep would have too many jobs or
+                rounds.
+            ValueError: the round does not fit the sweep: it has values that the sweep has already, or that are invalid.
+        """
+        if len(self.rounds) >= MAX_ROUNDS:
+            allowed = f"at most {MAX_ROUNDS} of them: start another sweep, which reuses the results of this one"
+            raise InvalidInputError("the sweep", Described(f"extended {len(self.rounds)} times"), allowed)
+        looks = self.looks if look is None else [*self.looks, look]
+        rounds = [*self.rounds, further.read(self.grown)]
+        longer = self.model_copy(update={"rounds": rounds, "looks": looks})
+        # Counted before the jobs are listed, which takes long for many.
+        count = longer.grown.size + len(further.seeds) * len(further.configurations)
+        jobs = self.jobs if count > 2 * MAX_JOBS else list(dict.fromkeys(job.key for job in longer._jobs()))
+        if count > 2 * MAX_JOBS or len(jobs) > MAX_JOBS:
+            raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), "fewer jobs")
+        if len(jobs) == len(self.jobs):
+            raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
+        return longer.model_copy(update={"jobs": jobs})
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""

@@ -149,6 +149,40 @@ class SweepSpecification(BaseModel):
         each = math.prod(len(values) for values in self.grid.values())
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
 
+    def extended(self, seeds: Sequence[int], grid: Mapping[str, Sequence[Any]]) -> SweepSpecification:
+        """Return the specification with further seeds, and with further values of options.
+
+        Args:
+            seeds: The further seeds.
+            grid: The further values. An option that was fixed varies from then on.
+
+        Raises:
+            ValueError: a value is invalid, the specification has it already, or a sampler chooses the values.
+        """
+        if grid and self.sampling is not None:
+            raise ValueError("a sampler chooses the configurations of the sweep")
+        both = (*self.seeds, *seeds)
+        if len(set(both)) < len(both):
+            raise ValueError("the sweep has a seed already")
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        unknown = [name for name in grid if name not in self.grid and name not in self.options]
+        if unknown:
+            raise ValueError(f"{unknown[0][:80]!r} is not an option of the trainer")
+        longer = {name: (*self.values(name), *values) for name, values in grid.items()}
+        options = {name: value for name, value in self.options.items() if name not in grid}
+        return type(self).model_validate({**fields, "seeds": both, "options": options, "grid": {**self.grid, **longer}})
+
+    def read_point(self, point: Mapping[str, Any]) -> Point:
+        """Return a configuration with its values in the types of the options that vary, and in their order.
+
+        Raises:
+            ValueError: a value is invalid, or the options are others than those that vary.
+        """
+        if point.keys() != self.grid.keys():
+            raise ValueError("a configuration has other options than those that vary")
+        read = _Values(self.model)
+        return {name: read.value(name, point[name]) for name in self.grid}
+
     @property
     def remaining(self) -> int:
         """The number of configurations that the sampler has not chosen yet; 0 without a sampler."""
@@ -181,12 +215,16 @@ class SweepSpecification(BaseModel):
         In a grid, the last option varies fastest, and values come in the order in which they were given. Those of a
         sampler come in its order, each once.
         """
+        return (self._configuration(point) for point in self.points())
+
+    def points(self) -> Iterator[Point]:
+        """Yield each configuration as the values of the options that vary, in the order of `configurations`."""
         seen: set[tuple[Any, ...]] = set()
         for point in itertools.chain.from_iterable(self._batches()):
             values = tuple(point.values())
             if values not in seen:
                 seen.add(values)
-                yield self._configuration(point)
+                yield point
 
     def _batches(self) -> Iterator[Sequence[Point]]:
         """Yield the configurations in the batches in which they are trained."""
@@ -203,9 +241,17 @@ class SweepSpecification(BaseModel):
 
     def jobs_of(self, point: Point, dataset: str) -> list[Job]:
         """Return a configuration's jobs on the data set with this digest, one for each seed."""
+        return self._jobs_of(point, self.seeds, dataset)
+
+    def _jobs_of(self, point: Point, seeds: Sequence[int], dataset: str) -> list[Job]:
         options = self._configuration(point)
-        first = Job.of(options, seed=self.seeds[0], dataset=dataset, trainer=self.trainer)
-        return [first.model_copy(update={"seed": seed}) for seed in self.seeds]
+        first = Job.of(options, seed=seeds[0], dataset=dataset, trainer=self.trainer)
+        return [first.model_copy(update={"seed": seed}) for seed in seeds]
+
+    def jobs_under(self, seeds: Sequence[int], points: Sequence[Point], dataset: str) -> Iterator[Job]:
+        """Yield the jobs of some configurations under some seeds, seed by seed; none without seeds."""
+        each = (self._jobs_of(point, seeds, dataset) for point in points) if seeds else ()
+        return itertools.chain.from_iterable(zip(*each, strict=True))
 
     def jobs(self, dataset: str) -> list[Job]:
         """Return the jobs on the data set with this digest, seed by seed.
@@ -214,12 +260,7 @@ class SweepSpecification(BaseModel):
         each configuration under nearly the same seeds. What Optuna was asked for comes batch by batch; a configuration
         that it asked for twice has its jobs twice.
         """
-        return [
-            job
-            for batch in self._batches()
-            for under_one_seed in zip(*(self.jobs_of(point, dataset) for point in batch), strict=True)
-            for job in under_one_seed
-        ]
+        return [job for batch in self._batches() for job in self.jobs_under(self.seeds, batch, dataset)]
 
     def jobs_by_key(self, dataset: str) -> dict[str, Job]:
         """Return the jobs as `jobs` does, by their keys."""

@@ -1,0 +1,107 @@
+"""How a sweep grows beyond its first specification: rounds of further jobs, and the looks at results before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+
+from nn.options.network import Seed
+from orchestrator.sweeps.samplers.space import Point
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.job import Job
+
+#: The commands that add rounds to a sweep.
+Kind = Literal["extend", "confirm", "decide"]
+#: The most rounds of a sweep: to list its jobs, the configurations are gone through once for each.
+MAX_ROUNDS = 100
+
+
+class Round(BaseModel):
+    """Further jobs of a sweep.
+
+    A round without configurations is for all of the sweep: it has all jobs of the specification with the further seeds
+    and values that the sweep did not have before. A round with configurations trains these under its seeds, and leaves
+    the specification as it is.
+
+    Attributes:
+        kind: The command that added the round.
+        seeds: Further seeds.
+        grid: Further values of options: of those that vary, or of one that was fixed, which varies from then on.
+        configurations: The configurations that get the seeds, as values of the options that vary; empty for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    seeds: Annotated[tuple[Seed, ...], FailFast()] = ()
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    configurations: Annotated[tuple[Point, ...], FailFast()] = ()
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Round:
+        if not self.seeds and not self.grid:
+            raise ValueError("a round has seeds or values")
+        if self.configurations and (self.grid or not self.seeds):
+            raise ValueError("a round of some configurations has seeds, and no values of options")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a round has a seed more than once")
+        return self
+
+    def read(self, before: SweepSpecification) -> Round:
+        """Return the round with its values in the types of the options.
+
+        Args:
+            before: The specification with the rounds before this one.
+
+        Raises:
+            ValueError: a value is invalid, the sweep has it already, or a configuration is none of the sweep.
+        """
+        if not self.configurations:
+            after = before.extended(self.seeds, self.grid)
+            grid = {name: after.grid[name][len(before.values(name)) :] for name in after.grid if name in self.grid}
+            return self.model_copy(update={"grid": grid})
+        known = {tuple(point.values()): point for point in before.points()}
+        read = tuple(before.read_point(point) for point in self.configurations)
+        if any(tuple(point.values()) not in known for point in read):
+            raise ValueError("a round has a configuration that the sweep does not have")
+        return self.model_copy(update={"configurations": read})
+
+    def extend(self, before: SweepSpecification) -> SweepSpecification:
+        """Return the specification after this round; `self` has been `read`."""
+        return before if self.configurations else before.extended(self.seeds, self.grid)
+
+    def jobs(self, before: SweepSpecification, dataset: str) -> Iterator[Job]:
+        """Yield the jobs of the round, seed by seed; `self` has been `read`.
+
+        Args:
+            before: The specification with the rounds before this one.
+            dataset: The data set's digest.
+        """
+        if self.configurations:
+            yield from before.jobs_under(self.seeds, self.configurations, dataset)
+            return
+        after = self.extend(before)
+        # Everything under the new seeds, and under those before only what is new.
+        further = {name: frozenset(values) for name, values in self.grid.items()}
+        points = list(after.points())
+        new = [point for point in points if any(point[name] in values for name, values in further.items())]
+        yield from after.jobs_under(before.seeds, new, dataset)
+        yield from after.jobs_under(self.seeds, points, dataset)
+
+
+class Look(BaseModel):
+    """The state of a sweep when a command extended it, whose user had seen results.
+
+    Attributes:
+        command: The command.
+        seeds: The number of different seeds of which a job had a result.
+        rows: The number of jobs with a result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: Kind
+    seeds: int = Field(ge=1)
+    rows: int = Field(ge=1)
