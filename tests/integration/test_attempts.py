@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nn.checkpoint import Checkpoint, EpochRecord
-from nn.weights import initial_weights
+from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.job import Job, Mismatch
 from worker.messages import TRAIN
-from worker.records.checkpoints import pack
+from worker.records.checkpoints import Epoch, SavedCheckpoint, pack
 
 #: Takes a second or some, in small epochs.
 LONG = {"epochs": 150}
@@ -186,14 +185,14 @@ def test_a_checkpoint_that_does_not_fit_the_job_costs_time_and_no_more(cluster: 
     # Given a checkpoint that bears the job's name, of a network of another shape
     job = make_job()
     other = initial_weights((784, 5, 4, 10), np.random.RandomState(0), "float32")
-    blob = pack(job, Checkpoint(other, (EpochRecord(1, 0.1, 0.5, None),)))
+    blob = pack(job, SavedCheckpoint((Epoch(0.1, 0.5),), to_safetensors(other)))
     cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", blob)
     # When the job runs
     worker = cluster.start_worker()
     result = cluster.result(cluster.submit(job).id)
     # Then it starts from the first epoch
-    worker.wait_until_logged("Starts from the first epoch: the checkpoint has layers of (784, 5, 4, 10) in float32")
-    assert (result.status, len(result.validation_accuracy)) == ("succeeded", job.epochs)
+    worker.wait_until_logged("Starts from the first epoch: the checkpoint belongs to another job: resume_from is 'W1")
+    assert (result.status, len(result.validation_score)) == ("succeeded", job.options.epochs)
 
 
 def test_a_long_job_is_checkpointed_while_it_runs(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> None:

@@ -94,7 +94,10 @@ BAD_INPUT = [
         "loss in idle.toml is sum_of_squares; allowed: cross_entropy together with rule notebook",
     ),
     (["--spec", "idle.toml", "--loss", "mse"], "--loss is 'mse'"),
-    (["--spec", "near.toml"], "a word of near.toml is 'learning_rats'; allowed: seeds, learning_rates, epochs,"),
+    (
+        ["--spec", "near.toml"],
+        "a word of near.toml is 'learning_rats'; allowed: trainer, seeds, learning_rates,",
+    ),
     (["--spec", "near.toml"], "(did you mean learning_rates"),
     (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
     (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nn.checkpoint import Checkpoint
 from nn.datasets.mnist import load_mnist
-from nn.weights import from_safetensors
 from tests.support.cluster import Cluster, make_job
 from tests.support.waiting import wait_for
-from worker.records.checkpoints import Checkpoints
+from worker.records.checkpoints import Checkpoints, SavedCheckpoint
 from worker.training.trainer import train
 
 
@@ -21,8 +19,8 @@ def test_a_checkpoint_that_outlived_its_job_goes_when_the_message_comes_again(
     job = make_job()
     run = cluster.submit(job).id
     cluster.result(run)
-    weights = from_safetensors(train(job, load_mnist(cache_dir=cache_dir)).weights)
-    Checkpoints(cluster.store()).save(run, job, Checkpoint(weights))
+    weights = train(job, load_mnist(cache_dir=cache_dir)).weights
+    Checkpoints(cluster.store()).save(run, job, SavedCheckpoint((), weights))
     client = cluster.server.client()
     assert client.exists(f"seedsweep:checkpoint:{run}")
     # When its message, which was never acknowledged, is delivered again

@@ -134,7 +134,7 @@ def test_a_cluster_is_built_once_and_shared_by_plan_and_session(tmp_path: Path, 
     assert plan.place.cluster is not None
     recorder = Recorder()
     with plan.place.open(
-        data="bundled", jobs=4, interruption=plan.session().interruption, tell=recorder.message
+        "network", "bundled", jobs=4, interruption=plan.session().interruption, tell=recorder.message
     ) as opened:
         assert opened.app is plan.place.cluster.app
         # Its messages go to the display that is open now.

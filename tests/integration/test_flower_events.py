@@ -138,4 +138,4 @@ def test_flower_looks_up_results(cluster: Cluster, flower: FlowerProcess) -> Non
     cluster.start_worker()
     run = cluster.submit(make_job()).id
     result = cluster.result(run)
-    assert flower.json(f"/api/task/result/{run}")["result"] == result.model_dump(mode="json")
+    assert flower.json(f"/api/task/result/{run}")["result"] == result.__json__()

@@ -215,13 +215,13 @@ GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
         (GOOD | {"colour": "red"}, "the message contains an invalid job: colour is 'red'; allowed: only the fields"),
         (
             GOOD | {"version": 2},
-            "version is 2; allowed: 1 for float32 and 2 for float64, the versions that this worker trains",
+            "version is 2; allowed: 1, the version of such jobs that the trainer network trains here",
         ),
         (GOOD | {"seed": -1}, "seed is -1; allowed: an integer from 0 to 4294967295"),
         (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
         (GOOD | {"learning_rate": "nan"}, "learning_rate is 'nan'; allowed: a finite number greater than 0"),
         (GOOD, "the job's key is"),  # A valid job under a name that is not its key.
-        ([], "the message contains an invalid job: job is []; allowed: a mapping of"),
+        ([], "the message contains an invalid job: job is []; allowed: an object with the fields of a job"),
         (None, "the message contains an invalid job: job is None"),
     ],
 )

@@ -67,7 +67,7 @@ print(json.dumps({
     "row before": [row_before.options.momentum, bool(row_before.of(unchanged)), bool(row_before.of(job))],
     "row matches": [bool(lost_row(job, "failed", "it broke").of(each)) for each in (job, other)],
     "csv": board.to_csv().splitlines(),
-    "job name": names.job(other.seed, other),
+    "job name": names.job(other.seed, other.options),
     "picked": pick("a", {job.key: job, other.key: other}, ["momentum=0.25"]) == [other.key],
     "table": table.getvalue(),
     "before": SweepSpecification.model_validate({"seeds": [1], "learning_rates": [0.5], "epochs": 2}).options,

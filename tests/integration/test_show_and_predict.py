@@ -106,7 +106,9 @@ def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None
 
     refused = swept.run("show", "exchanged", "0", status=2)
 
-    assert refused.stderr.strip().endswith(f"{other}.safetensors has no biases; the job's network has them")
+    assert refused.stderr.strip().endswith(
+        f"{other}.safetensors: the weights have no biases; the job's network has them"
+    )
 
 
 def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:

@@ -185,7 +185,7 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     assert (standing["mean"], standing["diverged"]) == (row["validation_score"][0], 1)
     assert "; diverged (" in command_line.run("show", "a", "0").stdout
     verified = command_line.run("verify", "a").stdout
-    assert "the same weights, and the same accuracy after its epoch" in verified
+    assert "the same weights, and the same validation accuracy after its epoch" in verified
     assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b").stdout
 
     # And a row of an earlier version, which trained on, is compared by that epoch, and says so

@@ -24,7 +24,7 @@ def test_a_job_comes_back_as_its_result(cluster: Cluster, cache_dir: Path) -> No
     assert result.job == job.key
     assert result.status == "succeeded"
     assert result.weights_sha256 == digest(trained.weights)
-    assert result.validation_score == [record.validation_score for record in trained.history]
+    assert result.validation_score == [epoch.score for epoch in trained.history]
     assert len(result.epoch_seconds) == job.epochs
     assert (result.worker, result.attempts, result.error) == ("w1@test", 1, None)
     # And its weights are in the store under that hash

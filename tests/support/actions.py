@@ -39,4 +39,4 @@ def loaded() -> dict[str, Any]:
 
     from worker.messages import TRAIN
 
-    return {"loaded": "dataset" in current_app.tasks[TRAIN].__dict__}
+    return {"loaded": "data" in current_app.tasks[TRAIN].__dict__}

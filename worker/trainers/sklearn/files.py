@@ -179,7 +179,9 @@ def _read_parquet(name: str, file: BinaryIO, target: str) -> Table:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise DatasetError("reading Parquet needs pyarrow; install it with: pip install pyarrow") from None
+        raise DatasetError(
+            "reading Parquet needs pyarrow: pip install 'seedsweep[parquet]', or pip install pyarrow in a checkout"
+        ) from None
     try:
         content = ParquetFile(file)
         columns = list(content.schema_arrow.names)
