@@ -1,0 +1,121 @@
+"""What the choice of validation images adds to the noise of the seeds. One bit per job and image tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, t_quantile
+
+Floats = NDArray[np.float64]
+METHOD = "seeds and images"
+
+
+@dataclass(frozen=True)
+class ValidationNoise:
+    """How much of the seeds' noise is the noise of this validation set.
+
+    Attributes:
+        share: The share of the variance over seeds, from 0 to 1.
+        interval: Its interval at 95 %.
+        sd_seeds: The standard deviation of the accuracy over seeds.
+        sd_images: The part of it that a validation set without end would not show.
+    """
+
+    share: float
+    interval: Interval
+    sd_seeds: float
+    sd_images: float
+
+
+def new_images_interval(correct: NDArray[Any], confidence: float = 0.95) -> Interval | None:
+    """Return an interval for the accuracy on new images, by other seeds.
+
+    Seeds and images are crossed random effects: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007).
+
+    Args:
+        correct: bool, shape (n_seeds, n_images): whether the job answered the image correctly.
+        confidence: The probability that the interval contains the accuracy.
+
+    Returns:
+        The interval; None for fewer than two seeds or images.
+    """
+    values = np.asarray(correct, dtype=np.float64)
+    if min(values.shape) < 2:
+        return None
+    return _interval([values], values.mean(axis=0), confidence)
+
+
+def new_images_difference(
+    a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]], confidence: float = 0.95
+) -> Interval | None:
+    """Return an interval for the difference of two accuracies, a - b, on the same new images.
+
+    Paired over images always; over seeds where at least two are common, and else with the degrees of freedom of Welch.
+
+    Args:
+        a: For each seed, bool, shape (n_images,): whether the job answered the image correctly.
+        b: Likewise, on the same images.
+        confidence: The probability that the interval contains the difference.
+
+    Returns:
+        The interval; None if a side has fewer than two seeds, or for fewer than two images.
+    """
+    common = sorted(a.keys() & b.keys())
+    if len(common) >= 2:
+        pairs = np.array([np.subtract(a[seed], b[seed], dtype=np.float64) for seed in common])
+        return _interval([pairs], pairs.mean(axis=0), confidence) if pairs.shape[1] > 1 else None
+    if min(len(a), len(b)) < 2:
+        return None
+    sides = [np.array([side[seed] for seed in sorted(side)], dtype=np.float64) for side in (a, b)]
+    return _interval(sides, sides[0].mean(axis=0) - sides[1].mean(axis=0), confidence)
+
+
+def validation_noise(*correct: NDArray[Any]) -> ValidationNoise | None:
+    """Return which share of the variance over seeds is due to the validation set.
+
+    If a configuration's jobs err independently over images, the accuracy's variance over seeds is the mean over images
+    of p (1 - p), divided by the number of images: Jordan, arXiv:2304.01910.
+
+    Args:
+        correct: For each configuration, bool, shape (n_seeds, n_images); their variances are pooled.
+
+    Returns:
+        The share; None if no configuration has two seeds, or if the accuracy does not vary.
+    """
+    several = [values for values in (np.asarray(each, dtype=np.float64) for each in correct) if len(values) > 1]
+    if not several:
+        return None
+    df = np.array([len(values) - 1 for values in several])
+    total = float(np.average([values.mean(axis=1).var(ddof=1) for values in several], weights=df))
+    images = float(np.average([values.var(axis=0, ddof=1).mean() / values.shape[1] for values in several], weights=df))
+    if total == 0:
+        return None
+    ratio, freedom = images / total, float(df.sum())
+    ends = [min(1.0, ratio * chi_squared_quantile(tail, freedom) / freedom) for tail in (0.025, 0.975)]
+    return ValidationNoise(min(1.0, ratio), Interval(ends[0], ends[1], "chi-squared"), total**0.5, images**0.5)
+
+
+def _interval(sides: list[Floats], difference: Floats, confidence: float) -> Interval:
+    """Return the interval for a mean over seeds and images.
+
+    Args:
+        sides: Values of shape (n_seeds, n_images); two sides have independent seeds.
+        difference: The mean over seeds, or its difference between the sides, for each image.
+        confidence: Of the interval.
+    """
+    n_images = len(difference)
+    seeds = np.array([values.mean(axis=1).var(ddof=1) / len(values) for values in sides])
+    within = sum(values.var(axis=0, ddof=1).mean() / len(values) for values in sides)
+    # Part of the variance over images is that each image's mean is of few seeds.
+    images = max(difference.var(ddof=1) - within, 0.0) / n_images
+    freedom = np.array([len(values) - 1 for values in sides])
+    df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
+    tail = 1 - (1 - confidence) / 2
+    half = float(np.sqrt(t_quantile(tail, df) ** 2 * seeds.sum() + t_quantile(tail, np.inf) ** 2 * images))
+    mean = float(difference.mean())
+    return Interval(mean - half, mean + half, METHOD)

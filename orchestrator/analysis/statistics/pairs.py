@@ -1,0 +1,147 @@
+"""The differences between one configuration and all others at once, and how far each can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.statistics.intervals import sequence_factor, t_quantile
+
+#: A configuration's scores by seed: higher is better, and all are finite.
+Scores = Mapping[int, float]
+Floats = NDArray[np.float64]
+
+#: Two scores that agree to this share of the larger one are equal: further digits show only how they were rounded.
+EQUAL = 1e-10
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number of scores, mean and variance (divisor n - 1) of configurations; each of shape (..., K)."""
+
+    n: Floats
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A configuration against K others; each attribute has the shape (..., K).
+
+    Attributes:
+        mean: The difference of the means: over the pairs, if they are paired.
+        n: Number of pairs; of the smaller side, if not paired.
+        error: Standard error of the mean; NaN without enough scores.
+        df: Degrees of freedom of the error.
+        paired: Whether the two are compared on their common seeds.
+        own: Standard deviation and number of seeds of either side, for what is not paired.
+    """
+
+    mean: Floats
+    n: Floats
+    error: Floats
+    df: Floats
+    paired: NDArray[np.bool_]
+    own: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
+
+
+def as_array(scores: Sequence[Scores]) -> Floats:
+    """Return scores as float64, shape (n_configurations, n_seeds): seeds in order, NaN for a missing score."""
+    seeds = sorted(set().union(*scores))
+    rows = [[each.get(seed, np.nan) for seed in seeds] for each in scores]
+    return np.array(rows, dtype=np.float64).reshape(len(scores), len(seeds))
+
+
+def moments(values: Floats) -> Moments:
+    """Return the moments of configurations.
+
+    Args:
+        values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
+    """
+    return _moments(values, ~np.isnan(values))
+
+
+def differences(values: Floats, of: Moments, i: int) -> Differences:
+    """Compare configuration `i` with each one.
+
+    Two are paired on their common seeds if at least two, and at least half of those of the smaller side, are common.
+    Otherwise they are taken for independent, with the degrees of freedom of Welch (Biometrika 34, 1947).
+
+    Args:
+        values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
+        of: Their moments.
+        i: Index of the configuration.
+    """
+    one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
+    own = values[..., i : i + 1, :]
+    gaps = own - values
+    gaps = np.where(np.abs(gaps) <= EQUAL * np.maximum(np.abs(own), np.abs(values)), 0.0, gaps)
+    common = _moments(gaps, ~np.isnan(gaps))
+    smaller = np.minimum(one.n, of.n)
+    paired = (common.n >= 2) & (2 * common.n >= smaller)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        a, b = one.variance / one.n, of.variance / of.n
+        welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
+        return Differences(
+            mean=np.where(paired, common.mean, one.mean - of.mean),
+            n=np.where(paired, common.n, smaller),
+            error=np.sqrt(np.where(paired, common.variance / common.n, a + b)),
+            df=np.where(paired, common.n - 1, welch),
+            paired=paired,
+            own=((np.sqrt(one.variance), one.n), (np.sqrt(of.variance), of.n)),
+        )
+
+
+def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats:
+    """Return how much each difference may be off in one direction, shape (..., K); NaN or infinite without a bound.
+
+    Args:
+        of: The differences.
+        alpha: The probability that the difference is off by more, in that direction.
+        sequential: At any look. What is not paired is then bounded by the confidence sequence of either side at half of
+            alpha.
+    """
+    if not sequential:
+        return np.asarray(_quantiles(1 - alpha, of.df) * of.error, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
+        return np.where(of.paired, sequence_factor(of.n, alpha) * of.error * np.sqrt(of.n), apart)
+
+
+def lower_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Floats:
+    """Return the lower confidence bound of every difference between two configurations.
+
+    Args:
+        values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
+        alpha: The probability that a difference is below its bound.
+        sequential: As for `margin`.
+
+    Returns:
+        Shape (..., K, K): the bound of the row's mean less the column's; minus infinity where there is none.
+    """
+    of = moments(values)
+    bounds = np.empty((*of.n.shape, of.n.shape[-1]))
+    for i in range(of.n.shape[-1]):
+        row = differences(values, of, i)
+        with np.errstate(invalid="ignore"):
+            bounds[..., i, :] = row.mean - margin(row, alpha, sequential=sequential)
+    return np.where(np.isnan(bounds), -np.inf, bounds)
+
+
+def _moments(values: Floats, present: NDArray[Any]) -> Moments:
+    n = present.sum(axis=-1).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = np.where(present, values, 0).sum(axis=-1) / n
+        deviations = np.where(present, values - mean[..., None], 0)
+        variance = np.where(n > 1, (deviations**2).sum(axis=-1) / (n - 1), np.nan)
+    return Moments(n, mean, variance)
+
+
+def _quantiles(probability: float, df: Floats) -> Floats:
+    """Return quantiles of t, each computed once: most pairs have the same degrees of freedom."""
+    different, which = np.unique(df, return_inverse=True)
+    return t_quantile(probability, different)[which].reshape(df.shape)

@@ -1,0 +1,201 @@
+"""The rules of a race: configurations train on more seeds, and those that are beaten drop out.
+
+A race is a fold over looks: `start` it, bring every active configuration to `next_look` seeds, pass their scores to
+`look`, and repeat until it has `ended`. It depends on nothing but the scores, so it can be played again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.statistics.pairs import Floats, Scores, as_array, lower_bounds, moments
+
+FIRST_LOOK = 5
+
+End = Literal["separated", "within", "budget"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is fixed before a race begins.
+
+    Attributes:
+        present: For each configuration, how many seeds it has already.
+        budget: How many jobs the race may add.
+        tolerance: The race also ends when the leader is proven at most this much worse than the best; 0 for never.
+        alpha: The probability that the best is dropped, or that the tolerance is exceeded, at any look.
+        looks: The numbers of seeds at which it looks, ascending.
+    """
+
+    present: tuple[int, ...]
+    budget: int
+    tolerance: float = 0.0
+    alpha: float = 0.05
+    looks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A configuration dropped out.
+
+    Attributes:
+        configuration: Its index.
+        by: The index of the one that beat it by most.
+        seeds: The number of seeds at that look.
+    """
+
+    configuration: int
+    by: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race after some looks.
+
+    Attributes:
+        rules: What was fixed before.
+        looks: How many looks were made.
+        active: The indices of those that may be the best, ascending.
+        drops: Those that dropped out, in order.
+        leader: The index of the active one with the highest mean at the last look; None before the first.
+        ended: Why it ended; None while it goes on.
+        jobs: How many jobs the looks so far needed beyond those present.
+    """
+
+    rules: Rules
+    looks: int
+    active: tuple[int, ...]
+    drops: tuple[Drop, ...]
+    leader: int | None
+    ended: End | None
+    jobs: int
+
+    @property
+    def next_look(self) -> int | None:
+        """The number of seeds that each active configuration needs for the next look; None if the race has ended."""
+        return None if self.ended else self.rules.looks[self.looks]
+
+    @property
+    def next_jobs(self) -> int:
+        """How many jobs the next look needs at most: those that are not yet trained."""
+        return 0 if self.next_look is None else _jobs(self.rules, self.active, self.looks)
+
+
+def plan(present: Sequence[int], budget: int, tolerance: float = 0.0, alpha: float = 0.05) -> Rules:
+    """Return the rules of a race: looks at 5, 10, 20, 40, ... seeds.
+
+    One look is where an even share of the budget ends, so that the budget can be spent also if none drops out. When the
+    looks are depends on no score.
+
+    Args:
+        present: For each configuration, how many seeds it has.
+        budget: How many jobs the race may add.
+        tolerance: As in `Rules`.
+        alpha: As in `Rules`.
+    """
+    share = _even_share(present, budget)
+    most = max(present, default=0) + budget
+    looks: list[int] = []
+    n = FIRST_LOOK
+    while n <= share:
+        looks.append(n)
+        n *= 2
+    if looks and share < 1.5 * looks[-1]:
+        looks.pop()
+    n = share
+    while 2 <= n <= most:
+        looks.append(n)
+        n *= 2
+    return Rules(tuple(present), budget, tolerance, alpha, tuple(looks))
+
+
+def start(rules: Rules) -> Race:
+    """Return a race before its first look. It has ended if there is one configuration, or no budget for a look."""
+    active = tuple(range(len(rules.present)))
+    ended: End | None = "separated" if len(active) < 2 else None if rules.looks else "budget"
+    return Race(rules, looks=0, active=active, drops=(), leader=0 if len(active) == 1 else None, ended=ended, jobs=0)
+
+
+def look(race: Race, scores: Sequence[Scores]) -> Race:
+    """Return the race after its next look.
+
+    A configuration drops out if another active one beats it at this look's share of alpha, divided by its K - 1 rivals.
+    The shares, 6 alpha / (pi l)^2 at look l, sum to alpha however many looks there are. On the event that all bounds of
+    differences to the best hold, at every look, the best is never dropped, and who is proven within the tolerance of
+    all active ones is so of the best: both guarantees together fail with probability at most alpha.
+
+    Args:
+        race: A race that has not ended.
+        scores: For every configuration, the scores of its first `next_look` seeds, as far as it has them. Those of
+            configurations that dropped out are not used.
+    """
+    n = race.next_look
+    if n is None:
+        raise ValueError("The race has ended")
+    rules = race.rules
+    active = np.array(race.active)
+    values = as_array([scores[i] for i in race.active])
+    bounds = lower_bounds(values, spent(rules, race.looks + 1))
+    lost = (bounds > 0).any(axis=0)
+    # In theory, those with missing scores can beat each other in a circle.
+    lost &= not lost.all()
+    drops = tuple(Drop(int(active[i]), int(active[bounds[:, i].argmax()]), n) for i in np.flatnonzero(lost))
+    active, bounds, means = active[~lost], bounds[~lost][:, ~lost], moments(values).mean[~lost]
+    close = _close(bounds, rules.tolerance)
+    candidates = np.where(np.isnan(means) | (close.any() & ~close), -np.inf, means)
+    jobs = race.jobs + race.next_jobs
+    kept = tuple(active.tolist())
+    return Race(
+        rules=rules,
+        looks=race.looks + 1,
+        active=kept,
+        drops=(*race.drops, *drops),
+        leader=int(active[candidates.argmax()]),
+        ended="separated"
+        if len(kept) == 1
+        else "within"
+        if close.any()
+        else _out_of_budget(rules, kept, race.looks + 1, jobs),
+        jobs=jobs,
+    )
+
+
+def spent(rules: Rules, number: int) -> float:
+    """Return the alpha of each comparison at a look, which are numbered from 1."""
+    rivals = max(len(rules.present) - 1, 1)
+    return 6 * rules.alpha / (math.pi * number) ** 2 / rivals
+
+
+def _close(bounds: Floats, tolerance: float) -> NDArray[np.bool_]:
+    """Return which ones are proven at most the tolerance worse than all others."""
+    if tolerance <= 0:
+        return np.zeros(len(bounds), dtype=np.bool_)
+    others = ~np.eye(len(bounds), dtype=np.bool_)
+    return np.asarray(((bounds > -tolerance) | ~others).all(axis=1))
+
+
+def _out_of_budget(rules: Rules, active: Sequence[int], looks: int, jobs: int) -> End | None:
+    fits = looks < len(rules.looks) and jobs + _jobs(rules, active, looks) <= rules.budget
+    return None if fits else "budget"
+
+
+def _jobs(rules: Rules, active: Sequence[int], looks: int) -> int:
+    """Return how many jobs bring the active configurations to the look after `looks` looks."""
+    before = rules.looks[looks - 1] if looks else 0
+    return sum(max(0, rules.looks[looks] - max(before, rules.present[i])) for i in active)
+
+
+def _even_share(present: Sequence[int], budget: int) -> int:
+    """Return the number of seeds to which a budget brings all configurations."""
+    share = min(present, default=0)
+    while present and (cost := sum(share + 1 > n for n in present)) <= budget:
+        budget -= cost
+        share += 1
+    return share
