@@ -110,7 +110,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("set", "%W~seedsweep:cancelled:*"),
         ("unlink", FORGOTTEN),
         (f"{READ_HASH} hdel", "~seedsweep:workers"),
-        (f"{READ_HASH} hset hsetnx hexists hdel expire", "~seedsweep:sweep:*"),
+        # A script replaces the manifest of a sweep that was extended.
+        (f"{READ_HASH} hset hsetnx hexists hdel expire eval", "~seedsweep:sweep:*"),
         (f"{READ_SET} sadd srem expire", "~seedsweep:sweeps"),
         # The error message about a full server shows its memory.
         ("info", ""),

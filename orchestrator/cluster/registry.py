@@ -2,7 +2,7 @@
 
 A sweep is a hash `seedsweep:sweep:<name>` with the fields
 
-- `manifest`: the content of `sweep.json` in the sweep folder;
+- `manifest`: the content of `sweep.json` in the sweep folder; it only ever becomes longer;
 - `cancelled`: the reason of its cancellation; absent otherwise;
 - `finished`: when a session last had a row for every job; absent until then;
 - `seen`: when a session last worked on the sweep.
@@ -12,6 +12,7 @@ Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. B
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Collection
 
@@ -24,6 +25,18 @@ from worker.redis import limits
 from worker.redis.bounded import read_fields, read_members
 
 _NAMES = "seedsweep:sweeps"
+
+#: Replaces the manifest that was read by a longer one, unless another session has replaced it meanwhile; says whether
+#: the longer one stands there. Safe to repeat, if an answer was lost.
+#: KEYS[1]: the sweep. ARGV[1]: the SHA-1 of the manifest that was read. ARGV[2]: the longer one.
+_REPLACE = """
+local found = redis.call('HGET', KEYS[1], 'manifest')
+if found and found ~= ARGV[2] then
+    if redis.sha1hex(found) ~= ARGV[1] then return 0 end
+    redis.call('HSET', KEYS[1], 'manifest', ARGV[2])
+end
+return 1
+"""
 
 
 class Registry:
@@ -39,9 +52,14 @@ class Registry:
         Raises:
             SweepExistsError: this version cannot read the manifest, or it names another sweep.
         """
-        stored = self._fields(name, limits.MANIFEST, "manifest")[0]
-        if stored is None:
-            return None
+        stored = self._stored(name)
+        return None if stored is None else self._read(name, stored)
+
+    def _stored(self, name: str) -> bytes | None:
+        return self._fields(name, limits.MANIFEST, "manifest")[0]
+
+    @staticmethod
+    def _read(name: str, stored: bytes) -> Manifest:
         try:
             manifest = Manifest.read(stored)
         except ValidationError:
@@ -54,16 +72,21 @@ class Registry:
             )
         return manifest
 
-    def refuse_other(self, manifest: Manifest) -> None:
-        """Raise `SweepExistsError` if the name belongs to another sweep."""
-        self._longer(manifest, self.manifest(manifest.name))
+    def longer(self, manifest: Manifest) -> Manifest:
+        """Return the manifest, with what another session has added to the registered sweep; see `register`."""
+        return self._longer(manifest, self.manifest(manifest.name))
 
     @staticmethod
     def _longer(manifest: Manifest, known: Manifest | None) -> Manifest:
-        """Return that one of a sweep's two manifests which has more configurations of its sampler, by default ours."""
+        """Return that one of a sweep's two manifests which goes on with the other one, by default ours."""
         if known is None or known.jobs == manifest.jobs or manifest.goes_on(known):
             return manifest
         if not known.goes_on(manifest):
+            if known.begins_as(manifest):
+                raise SweepExistsError(
+                    f"Another session has extended the sweep {manifest.name} on the cluster in another way: follow it "
+                    "by watch from another --output, or choose another --name"
+                )
             raise SweepExistsError(
                 f"A sweep named {manifest.name} with other jobs is on the cluster: choose another --name"
             )
@@ -73,10 +96,11 @@ class Registry:
         """Register a sweep, unless it is registered already.
 
         Returns:
-            The manifest, with the configurations that another session of the sweep has drawn meanwhile.
+            The manifest, with the configurations and rounds that another session has added meanwhile.
 
         Raises:
-            SweepExistsError: the name belongs to a sweep of other jobs.
+            SweepExistsError: the name belongs to a sweep of other jobs, or another session has extended this one in
+                another way.
         """
         name = _sweep(manifest.name)
         with self._client.pipeline() as pipeline:
@@ -86,12 +110,20 @@ class Registry:
             pipeline.sadd(_NAMES, manifest.name)
             pipeline.expire(_NAMES, self._expires)
             pipeline.execute()
-        known = self.manifest(manifest.name)
-        longer = self._longer(manifest, known)
-        if known is not None and longer.jobs != known.jobs:
-            # Not atomic, and need not be: two sessions of one sweep draw the same configurations.
-            self._client.hset(name, "manifest", longer.model_dump_json())
-        return longer
+        while True:
+            stored = self._stored(manifest.name)
+            if stored is None:
+                # It expired, or Redis lost it.
+                return manifest
+            known = self._read(manifest.name, stored)
+            longer = self._longer(manifest, known)
+            if longer.jobs == known.jobs or self._replace(name, stored, longer):
+                return longer
+
+    def _replace(self, name: str, stored: bytes, longer: Manifest) -> bool:
+        """Return whether the longer manifest took the place of the one that is stored."""
+        before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+        return bool(self._client.eval(_REPLACE, 1, name, before, longer.model_dump_json()))
 
     def reopen(self, manifest: Manifest) -> Manifest:
         """Register a sweep that begins, or is resumed after it was finished or cancelled; see `register`."""

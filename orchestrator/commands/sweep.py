@@ -61,7 +61,7 @@ def plan_sweep(
     if not jobs:
         manifest = first_batch(manifest, place.width(specification.size))
         jobs = manifest.jobs_by_key()
-    _refuse_other(place, manifest)
+    registered(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=False)
 
 
@@ -87,14 +87,18 @@ def plan_resumption(
         )
     jobs = jobs_of(manifest)
     place = place_for(settings, workers, tell)
-    _refuse_other(place, manifest)
+    registered(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=True)
 
 
-def _refuse_other(place: Place, manifest: Manifest) -> None:
-    if place.cluster is not None:
-        # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
-        place.cluster.registry.refuse_other(manifest)
+def registered(place: Place, manifest: Manifest) -> Manifest:
+    """Return the manifest, with what another session has added to the sweep on the cluster.
+
+    Raises:
+        SweepExistsError: the cluster knows another sweep of this name.
+    """
+    # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
+    return manifest if place.cluster is None else place.cluster.registry.longer(manifest)
 
 
 def sweep(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.commands.display import Display, Tell, ignore, silent
@@ -15,6 +15,7 @@ from orchestrator.errors import SweepBusyError, SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
+from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
@@ -86,15 +87,15 @@ def begin(plan: SweepPlan, *, display: Display = silent, interruption: Interrupt
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
     """Show the rows that another process writes, until the folder's lock is free; then enter it on the stack."""
     jobs = dict(plan.jobs)
-    new_rows = plan.folder.follow(jobs)
+    new_rows, written = plan.folder.follow(jobs), plan.folder.follow_manifest()
     shown = new_rows()
     with display(dict(jobs), shown, plan.manifest.axes) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
             # Before their rows, which would be passed over.
-            if drawn := _drawn(plan, jobs):
-                jobs.update(drawn)
-                progress.added(drawn)
+            if added := _added(jobs, written):
+                jobs.update(added)
+                progress.added(added)
             for key, row in new_rows().items():
                 if key not in shown:
                     shown[key] = row
@@ -106,11 +107,12 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
             time.sleep(LOOK_SECONDS)
 
 
-def _drawn(plan: SweepPlan, known: Mapping[str, Job]) -> dict[str, Job]:
-    """Return the jobs of configurations that the other process has drawn meanwhile."""
-    if plan.manifest.specification.sampling is None:
+def _added(known: Mapping[str, Job], written: Callable[[], Manifest | None]) -> dict[str, Job]:
+    """Return the jobs that the other process has added meanwhile."""
+    manifest = written()
+    if manifest is None or len(manifest.jobs) == len(known):
         return {}
-    return {key: job for key, job in jobs_of(plan.folder.manifest()).items() if key not in known}
+    return {key: job for key, job in jobs_of(manifest).items() if key not in known}
 
 
 def _reports(plan: SweepPlan, missing: list[str]) -> dict[str, Report | None]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nn import weights
-from nn.errors import WeightsError
+from nn.errors import SeedsweepError, WeightsError
 from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder import create as new_folder
@@ -118,6 +118,25 @@ class SweepFolder:
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
 
+    def follow_manifest(self) -> Callable[[], Manifest | None]:
+        """Return a function that reads `sweep.json` if it was written since its last call, and else returns None.
+
+        The function raises the errors of `manifest`.
+        """
+        read: list[tuple[int, int]] = []
+
+        def written() -> Manifest | None:
+            # Every write replaces the file, so a new one has another inode or another time.
+            with contextlib.suppress(OSError):
+                found = self._description.stat()
+                version = (found.st_ino, found.st_mtime_ns)
+                if read == [version]:
+                    return None
+                read[:] = [version]
+            return self.manifest()
+
+        return written
+
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the folder's lock while the block runs, and prepare the folder for writing.
@@ -133,7 +152,9 @@ class SweepFolder:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SweepBusyError(f"Another process is running the sweep {self.name} in {self.path}") from None
+                raise SweepBusyError(
+                    f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
+                ) from None
             except OSError:
                 pass  # This file system has no locks.
             with self._writing():
@@ -145,6 +166,15 @@ class SweepFolder:
             yield
         finally:
             os.close(descriptor)
+
+    def _holder(self) -> str:
+        """Return who holds the lock, as the end of a sentence: whoever began the sweep's last session."""
+        try:
+            manifest = self.manifest()
+        except SeedsweepError:
+            return ""
+        last = (manifest.resumed or [manifest.provenance])[-1]
+        return "" if last.pid is None else f": process {last.pid} on {last.host}, since {last.created}"
 
     def _refuse_links(self) -> None:
         """Refuse links: in a folder from somebody else they could make a sweep overwrite any file of its user."""

@@ -1,4 +1,4 @@
-"""The growth of a sweep whose sampler draws configurations from the results of those before, batch by batch."""
+"""The growth of a sweep: by the batches that a sampler draws from the results before, and by the rounds of commands."""
 
 from __future__ import annotations
 
@@ -46,26 +46,37 @@ class Growth:
         """Register the sweep, unless it is registered already; return the longer one of its two manifests."""
         return self._kept(self._registry.register(self._folder.manifest()))
 
-    def drawn(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
-        """Draw the next configurations, and register them; None if there are none. Arguments and errors: see `grown`.
+    def further(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Return the manifest with more jobs: those that another session has added, or else further configurations.
 
-        A cancelled sweep has none.
+        A cancelled sweep gets none. Arguments, result and errors: see `grown`.
         """
-        further = None if self._is_cancelled(manifest, rows) else grown(manifest, rows)
-        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
-        return None if further is None else self._registry.register(self._kept(further))
+        if self._is_cancelled(manifest, rows):
+            return None
+        return self._added(manifest) or self._draw(manifest, rows)
 
-    def drawn_by_others(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
-        """Wait for the next configurations, which the session that trains the sweep draws; None if none come."""
+    def _draw(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Draw the next configurations, and register them; None if there are none."""
+        drawn = grown(manifest, rows)
+        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
+        return None if drawn is None else self._registry.register(self._kept(drawn))
+
+    def added_by_others(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Return the manifest with the jobs that another session has added; None if none come.
+
+        The configurations of a sampler are awaited for a while: the session that trains the sweep draws them.
+        """
         deadline = time.monotonic() + DRAWING_SECONDS
-        while manifest.specification.remaining and time.monotonic() < deadline:
-            registered = self._registry.register(manifest)
-            if registered.jobs != manifest.jobs:
-                return self._kept(registered)
-            if self._is_cancelled(manifest, rows):
-                return None
+        while not self._is_cancelled(manifest, rows):
+            added = self._added(manifest)
+            if added is not None or not manifest.specification.remaining or time.monotonic() > deadline:
+                return added
             time.sleep(LOOK_SECONDS)
         return None
+
+    def _added(self, manifest: Manifest) -> Manifest | None:
+        registered = self._registry.register(manifest)
+        return self._kept(registered) if registered.jobs != manifest.jobs else None
 
     def _is_cancelled(self, manifest: Manifest, rows: Mapping[str, Row]) -> bool:
         # Redis may have lost the mark of a cancellation that was carried out.

@@ -123,7 +123,7 @@ class Session:
                 self._take(manifest, progress, reuse=reuse)
                 # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
                 self._train(cluster, manifest, progress, reuse or self.resuming)
-                manifest = growth.drawn(manifest, self.rows)
+                manifest = growth.further(manifest, self.rows)
             self._end(cluster)
 
     def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, reuse: bool) -> None:
@@ -140,10 +140,7 @@ class Session:
         self.jobs.update(jobs)
         self.missing.update(jobs)
         progress.added(jobs)
-        drawn, wanted = len(manifest.specification.drawn), manifest.specification.remaining
-        progress.message(
-            f"{counted(drawn, 'configuration')} of {drawn + wanted} drawn: {counted(len(jobs), 'new job')}"
-        )
+        progress.message(f"{_growth(manifest)}: {counted(len(jobs), 'new job')}")
         if reuse:
             self.reuse_siblings(progress.message)
         for key in jobs.keys() & self.rows.keys():
@@ -163,9 +160,9 @@ class Session:
             while manifest is not None:
                 self._take(manifest, progress)
                 self._collector(cluster, manifest, progress).collect(dict(self.missing))
-                further = growth.drawn_by_others(manifest, self.rows)
+                further = growth.added_by_others(manifest, self.rows)
                 if further is None:
-                    further = growth.drawn(manifest, self.rows)
+                    further = growth.further(manifest, self.rows)
                     self._submit(cluster, further, progress)
                 manifest = further
             self._end(cluster)
@@ -195,3 +192,11 @@ class Session:
         specification = self.folder.manifest().specification
         jobs = len(self.missing) + specification.remaining * len(specification.seeds)
         return self.place.open(specification.trainer, self.data, jobs=jobs, interruption=self.interruption, tell=tell)
+
+
+def _growth(manifest: Manifest) -> str:
+    """Return how a sweep has grown, as the beginning of a sentence."""
+    if manifest.rounds:
+        return f"The sweep was extended by {manifest.rounds[-1].kind}"
+    drawn, wanted = len(manifest.specification.drawn), manifest.specification.remaining
+    return f"{counted(drawn, 'configuration')} of {drawn + wanted} drawn"

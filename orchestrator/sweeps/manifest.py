@@ -128,14 +128,20 @@ class Manifest(BaseModel):
 
     def goes_on(self, other: Manifest) -> bool:
         """Return whether this is the other sweep, be it with further configurations of its sampler or rounds."""
-        kept = {"drawn": other.specification.drawn}
         return (
-            (self.name, self.dataset) == (other.name, other.dataset)
-            and self.specification.model_copy(update=kept) == other.specification
+            self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
             and self.rounds[: len(other.rounds)] == other.rounds
             and self.jobs[: len(other.jobs)] == other.jobs
         )
+
+    def begins_as(self, other: Manifest) -> bool:
+        """Return whether both began as the same sweep, whatever was added to them since."""
+        kept = {"drawn": other.specification.drawn}
+        return (self.name, self.dataset) == (
+            other.name,
+            other.dataset,
+        ) and self.specification.model_copy(update=kept) == other.specification
 
     def grown_as(self, other: Manifest) -> Manifest:
         """Return this manifest with what the other one, which `goes_on` it, has beyond it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 #: The packages whose versions may influence a result or how it was reached.
 PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydantic", "redis", "scikit-learn", "scipy",
@@ -23,6 +25,7 @@ class Provenance(BaseModel):
         created: Start of the session, UTC, ISO 8601.
         git_commit: Commit of the source checkout; None for an installed package.
         git_dirty: Whether tracked files of that checkout differ from the commit.
+        pid: The id of the process on its host; None in a file of an earlier version.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +37,7 @@ class Provenance(BaseModel):
     packages: dict[str, str | None]
     git_commit: str | None
     git_dirty: bool | None
+    pid: Annotated[int, Field(ge=1)] | None = None
 
 
 def provenance() -> Provenance:
@@ -48,6 +52,7 @@ def provenance() -> Provenance:
         packages={name: _version(name) for name in PACKAGES},
         git_commit=commit,
         git_dirty=None if changes is None else bool(changes),
+        pid=os.getpid(),
     )
 
 
