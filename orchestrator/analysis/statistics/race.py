@@ -30,7 +30,8 @@ class Rules:
         budget: How many jobs the race may add.
         tolerance: The race also ends when the leader is proven at most this much worse than the best; 0 for never.
         alpha: The probability that the best is dropped, or that the tolerance is exceeded, at any look.
-        looks: The numbers of seeds at which it looks, ascending.
+        looks: The numbers of seeds at which it looks, ascending; the last one is more than the budget can pay for.
+        seen: How often the results were looked at, and more of them wanted, before the race: each counts as a look.
     """
 
     present: tuple[int, ...]
@@ -38,6 +39,7 @@ class Rules:
     tolerance: float = 0.0
     alpha: float = 0.05
     looks: tuple[int, ...] = ()
+    seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,42 +86,36 @@ class Race:
 
     @property
     def next_jobs(self) -> int:
-        """How many jobs the next look needs at most: those that are not yet trained."""
-        return 0 if self.next_look is None else _jobs(self.rules, self.active, self.looks)
+        """How many jobs the next look needs, also where the budget lacks them; 0 if the race is decided."""
+        return 0 if self.ended in ("separated", "within") else _jobs(self.rules, self.active, self.looks)
 
 
-def plan(present: Sequence[int], budget: int, tolerance: float = 0.0, alpha: float = 0.05) -> Rules:
-    """Return the rules of a race: looks at 5, 10, 20, 40, ... seeds.
+def plan(present: Sequence[int], budget: int, tolerance: float = 0.0, alpha: float = 0.05, *, seen: int = 0) -> Rules:
+    """Return the rules of a race: looks at 5, 10, 20, 40, ... seeds, from the first that no configuration has passed.
 
-    One look is where an even share of the budget ends, so that the budget can be spent also if none drops out. When the
-    looks are depends on no score.
+    When the looks are depends on no score, and not on the budget: a race that goes on with a larger budget is the same
+    race, and what it has decided stays decided.
 
     Args:
         present: For each configuration, how many seeds it has.
         budget: How many jobs the race may add.
         tolerance: As in `Rules`.
         alpha: As in `Rules`.
+        seen: As in `Rules`.
     """
-    share = _even_share(present, budget)
-    most = max(present, default=0) + budget
-    looks: list[int] = []
     n = FIRST_LOOK
-    while n <= share:
-        looks.append(n)
+    while n < min(present, default=0):
         n *= 2
-    if looks and share < 1.5 * looks[-1]:
-        looks.pop()
-    n = share
-    while 2 <= n <= most:
-        looks.append(n)
-        n *= 2
-    return Rules(tuple(present), budget, tolerance, alpha, tuple(looks))
+    looks = [n]
+    while looks[-1] <= max(present, default=0) + budget:
+        looks.append(2 * looks[-1])
+    return Rules(tuple(present), budget, tolerance, alpha, tuple(looks), seen)
 
 
 def start(rules: Rules) -> Race:
     """Return a race before its first look. It has ended if there is one configuration, or no budget for a look."""
     active = tuple(range(len(rules.present)))
-    ended: End | None = "separated" if len(active) < 2 else None if rules.looks else "budget"
+    ended: End | None = "separated" if len(active) < 2 else _out_of_budget(rules, active, 0, 0)
     return Race(rules, looks=0, active=active, drops=(), leader=0 if len(active) == 1 else None, ended=ended, jobs=0)
 
 
@@ -168,9 +164,9 @@ def look(race: Race, scores: Sequence[Scores]) -> Race:
 
 
 def spent(rules: Rules, number: int) -> float:
-    """Return the alpha of each comparison at a look, which are numbered from 1."""
+    """Return the alpha of each comparison at a look of the race, which are numbered from 1."""
     rivals = max(len(rules.present) - 1, 1)
-    return 6 * rules.alpha / (math.pi * number) ** 2 / rivals
+    return 6 * rules.alpha / (math.pi * (rules.seen + number)) ** 2 / rivals
 
 
 def _close(bounds: Floats, tolerance: float) -> NDArray[np.bool_]:
@@ -190,12 +186,3 @@ def _jobs(rules: Rules, active: Sequence[int], looks: int) -> int:
     """Return how many jobs bring the active configurations to the look after `looks` looks."""
     before = rules.looks[looks - 1] if looks else 0
     return sum(max(0, rules.looks[looks] - max(before, rules.present[i])) for i in active)
-
-
-def _even_share(present: Sequence[int], budget: int) -> int:
-    """Return the number of seeds to which a budget brings all configurations."""
-    share = min(present, default=0)
-    while present and (cost := sum(share + 1 > n for n in present)) <= budget:
-        budget -= cost
-        share += 1
-    return share
