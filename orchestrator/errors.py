@@ -17,6 +17,10 @@ class SweepNotFoundError(SeedsweepError):
     """No sweep has this name, or the folder is not a sweep folder."""
 
 
+class TrainerMissingError(SeedsweepError):
+    """The trainer of a sweep is not installed here: its jobs and rows cannot be read."""
+
+
 class SweepUnreadableError(SeedsweepError):
     """A sweep folder, or a file in it, exists and cannot be read."""
 

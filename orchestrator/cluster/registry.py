@@ -18,8 +18,9 @@ from collections.abc import Collection
 
 from pydantic import ValidationError
 
-from orchestrator.errors import SweepExistsError
+from orchestrator.errors import SweepExistsError, TrainerMissingError
 from orchestrator.sweeps.manifest import Manifest, is_name
+from worker.errors import TrainerUnusableError
 from worker.records.store import Store, key, read_reason
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_members
@@ -51,6 +52,7 @@ class Registry:
 
         Raises:
             SweepExistsError: this version cannot read the manifest, or it names another sweep.
+            TrainerMissingError: the sweep's trainer is not installed here.
         """
         stored = self._stored(name)
         return None if stored is None else self._read(name, stored)
@@ -192,7 +194,7 @@ class Registry:
         """
         try:
             found = self.manifest(name)
-        except SweepExistsError:
+        except (SweepExistsError, TrainerMissingError, TrainerUnusableError):
             return None
         if found is None:
             # The sweep has expired.

@@ -45,7 +45,8 @@ class SweepPlan:
     def note_resumption(self) -> None:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
         written = self.folder.manifest()
-        self.folder.write_manifest(written.model_copy(update={"resumed": [*written.resumed, provenance()]}))
+        session = provenance(written.specification.trainer)
+        self.folder.write_manifest(written.model_copy(update={"resumed": [*written.resumed, session]}))
 
 
 def jobs_of(manifest: Manifest) -> dict[str, Job]:

@@ -53,8 +53,9 @@ def plan_sweep(
     values = {name: specification.extremes(name) for name in specification.model.model_fields}
     trainer.check(values, dataset, lambda: load(trainer, specification.data, settings.cache_dir))
     jobs = specification.jobs_by_key(dataset)
+    began = provenance(specification.trainer)
     manifest = Manifest(
-        name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance()
+        name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=began
     )
     folder.check_writable()
     place = place_for(settings, workers, tell)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from nn.files import open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
+from worker.errors import TrainerUnusableError
 
 #: Bounds the memory that a damaged or foreign file can take: a row of 100,000 epochs has 8 MB.
 MAX_LINE_BYTES = 16 * 2**20
@@ -129,10 +130,13 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _by_job(lines: Iterable[bytes]) -> dict[str, Row]:
-    """Parse rows. Of several rows of a job the last one counts, but a lost job never replaces a result."""
+    """Parse rows. Of several rows of a job the last one counts, but a lost job never replaces a result.
+
+    A row of a trainer that cannot be imported is as invalid as a torn one.
+    """
     rows: dict[str, Row] = {}
     for line in lines:
-        with contextlib.suppress(ValidationError):
+        with contextlib.suppress(ValidationError, TrainerUnusableError):
             row = Row.model_validate_json(line)
             if row.accepted or row.job not in rows or not rows[row.job].accepted:
                 rows[row.job] = row

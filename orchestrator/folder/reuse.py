@@ -10,6 +10,7 @@ from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import is_name
+from worker.errors import TrainerUnusableError
 from worker.job import Job
 
 _KEY_START = len('{"job":"')
@@ -64,7 +65,7 @@ def _siblings(folder: SweepFolder) -> list[SweepFolder]:
 def _usable(line: bytes, other: SweepFolder) -> Row | None:
     try:
         row = Row.model_validate_json(line)
-    except ValidationError:
+    except (ValidationError, TrainerUnusableError):
         return None
     usable = row.accepted and row.weights_sha256 is not None and other.has_weights(row.weights_sha256)
     return row if usable else None

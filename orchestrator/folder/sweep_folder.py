@@ -102,6 +102,7 @@ class SweepFolder:
 
         Raises:
             SweepNotFoundError: there is no such file, or it does not describe a sweep.
+            TrainerMissingError: the sweep's trainer is not installed here.
             SweepUnreadableError: the file cannot be read.
         """
         file = self._description

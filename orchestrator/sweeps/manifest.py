@@ -15,11 +15,14 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, mo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
+from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
 from orchestrator.sweeps.samplers.space import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
+from worker.text import one_line
+from worker.trainers import registry
 
 #: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
 #: read, each costs up to 300 bytes, although it may have two in the file.
@@ -116,11 +119,16 @@ class Manifest(BaseModel):
         """Read a manifest from untrusted JSON.
 
         Raises:
+            TrainerMissingError: the trainer that it names is not installed here.
             ValidationError: it is not a manifest, has more values than a manifest can have, or no jobs.
         """
         if sum(map(stored.count, (b",", b"[", b"{"))) > _MOST_VALUES:
             raise _invalid("too_many_values", "it has too many values")
-        manifest = cls.model_validate_json(stored)
+        try:
+            manifest = cls.model_validate_json(stored)
+        except ValidationError:
+            _refuse_missing_trainer(stored)
+            raise
         # A new sweep has no jobs until its sampler has drawn some, and is not written before.
         if not manifest.jobs or (manifest.specification.sampling is not None and not manifest.specification.drawn):
             raise _invalid("no_jobs", "it has no jobs")
@@ -186,6 +194,38 @@ class Manifest(BaseModel):
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""
         return self.model_dump_json(indent=2) + "\n"
+
+
+class _Began(BaseModel):
+    trainer_package: Annotated[str | None, Field(max_length=100)] = None
+
+
+class _Specified(BaseModel):
+    trainer: Annotated[str, Field(pattern=f"^{registry.NAME.pattern}$")]
+
+
+class _Head(BaseModel):
+    """What a manifest tells without its trainer."""
+
+    name: str
+    specification: _Specified
+    provenance: _Began
+
+
+def _refuse_missing_trainer(stored: bytes) -> None:
+    """Raise `TrainerMissingError` if a manifest cannot be read because its trainer is not installed here."""
+    try:
+        head = _Head.model_validate_json(stored)
+    except ValidationError:
+        return
+    trainer, package = head.specification.trainer, head.provenance.trainer_package
+    if trainer in registry.names() or not is_name(head.name):
+        return
+    came = "" if package is None else f" (where the sweep began, the package {one_line(package)} has brought it)"
+    raise TrainerMissingError(
+        f"The trainer {trainer} of the sweep {head.name} is not installed here{came}: install the package that brings "
+        "it, beside Seedsweep; orchestrator trainers lists what is installed"
+    )
 
 
 def _invalid(kind: Literal["too_many_values", "no_jobs"], message: LiteralString) -> ValidationError:

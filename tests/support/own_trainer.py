@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from worker.trainers import registry
 
 EXAMPLE = ROOT / "examples" / "own_trainer"
 DOCUMENT = ROOT / "docs" / "own-trainer.md"
@@ -31,6 +35,42 @@ def install_example(folder: Path) -> None:
         return
     words = ("install", "--quiet", "--no-deps", "--target", str(folder), str(EXAMPLE))
     subprocess.run([sys.executable, "-m", "pip", *words], env=os.environ | OFFLINE, check=True, capture_output=True)
+
+
+def install_source(folder: Path, name: str, source: str, made: str) -> Path:
+    """Write the package of a trainer into a folder of the path, and return its module.
+
+    Args:
+        folder: The folder.
+        name: The trainer's name.
+        source: The source of the module.
+        made: The name of the trainer's class.
+    """
+    described = folder / f"{name}-1.0.dist-info"
+    described.mkdir(parents=True)
+    module = folder / f"{name}_trainer.py"
+    module.write_text(source)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(f"[seedsweep.trainers]\n{name} = {module.stem}:{made}\n")
+    return module
+
+
+@contextlib.contextmanager
+def found_here(folder: Path) -> Iterator[None]:
+    """Let this process find the trainers in a folder, and forget them at the end."""
+    caches = registry._entries, registry.trainer
+    sys.path.insert(0, str(folder))
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for each in folder.glob("*.py"):
+            sys.modules.pop(each.stem, None)
+        importlib.invalidate_caches()
+        for cached in caches:
+            cached.cache_clear()
 
 
 class CleanEnvironment:

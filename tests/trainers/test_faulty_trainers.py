@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests.support.cluster import Cluster
+from tests.support.own_trainer import found_here, install_source
 from worker.job import Job
-from worker.trainers import registry
 
 pytestmark = [pytest.mark.queue, pytest.mark.process]
 
@@ -79,20 +79,12 @@ FAULTS = {
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def installed(tmp_path: Path) -> Iterator[Path]:
     """A folder of the path with the package of a trainer, which this process finds, too."""
     folder = tmp_path / "site"
-    described = folder / "faulty-1.0.dist-info"
-    described.mkdir(parents=True)
-    (folder / "faulty_trainer.py").write_text(SOURCE)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
-    (described / "entry_points.txt").write_text("[seedsweep.trainers]\nfaulty = faulty_trainer:Faulty\n")
-    monkeypatch.syspath_prepend(str(folder))
-    for cached in (registry._entries, registry.trainer):
-        cached.cache_clear()
-    yield folder
-    for cached in (registry._entries, registry.trainer):
-        cached.cache_clear()
+    install_source(folder, "faulty", SOURCE, "Faulty")
+    with found_here(folder):
+        yield folder
 
 
 def job(fault: str, seed: int = 0) -> Job:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError
 from worker.errors import TrainerUnusableError
+from worker.text import one_line
 from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
@@ -36,6 +37,12 @@ def _entries() -> Mapping[str, tuple[EntryPoint, ...]]:
 def names() -> tuple[str, ...]:
     """Return the names of the installed trainers: `network`, then the others in alphabetical order."""
     return tuple(_entries())
+
+
+def package(name: str) -> str | None:
+    """Return the name and the version of the distribution that installs a trainer; None if it is not known."""
+    found = next((each.dist for each in _entries().get(name, ()) if each.dist is not None), None)
+    return None if found is None else f"{found.name} {found.version}"
 
 
 @functools.cache
@@ -63,8 +70,8 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     try:
         loaded = found[0].load()
         made = loaded() if isinstance(loaded, type) else loaded
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
+    except (Exception, SystemExit) as error:
+        reason = one_line(f"{type(error).__name__}: {error}"[:300])
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) cannot be imported: {reason}") from None
     problem = problem_of(made, name)
     if problem is not None:
@@ -87,7 +94,7 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
     except MemoryError:
         raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
+        reason = one_line(f"{type(error).__name__}: {error}"[:300])
         raise TrainerUnusableError(
             f"The trainer {trainer.name} cannot load the data set {source!r}: {reason}"
         ) from None

@@ -1,0 +1,153 @@
+"""A sweep whose trainer is not installed here, or cannot be imported: one sentence, and no harm to other sweeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cluster.registry import Registry
+from orchestrator.errors import SweepNotFoundError, TrainerMissingError
+from orchestrator.folder.reuse import sibling_results
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.own_trainer import found_here, install_example, install_source
+from tests.support.sweep_folders import JOBS, made, row
+from worker.errors import TrainerUnusableError
+from worker.records.store import Store
+from worker.trainers import registry
+
+MISSING = (
+    "The trainer softmax of the sweep first is not installed here (where the sweep began, the package "
+    "seedsweep-softmax 1.0.0 has brought it): install the package that brings it, beside Seedsweep; orchestrator "
+    "trainers lists what is installed"
+)
+#: A module of a trainer that cannot be imported, each in its own way.
+BROKEN = {
+    "ModuleNotFoundError: No module named 'nobody_has_it'": "import nobody_has_it",
+    "SystemExit: 3": "import sys; sys.exit(3)",
+    "SyntaxError": "class Broken(",
+    "RuntimeError: a second line": "raise RuntimeError('a\\nsecond line')",
+    "AttributeError": "x = 1",
+}
+
+
+def renamed(folder: SweepFolder, trainer: str, package: object = None) -> None:
+    """Let a sweep's folder name another trainer."""
+    file = folder.path / "sweep.json"
+    content = json.loads(file.read_text())
+    content["specification"]["trainer"] = trainer
+    content["provenance"]["trainer_package"] = package
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.process
+def test_every_command_on_the_sweep_names_the_trainer_and_its_package(
+    command_line: CommandLine, cluster: Cluster, tmp_path: Path
+) -> None:
+    site, broker = tmp_path / "site", ("--broker", cluster.server.url)
+    install_example(site)
+    words = ("--trainer", "softmax", "--set", "epochs=1", "--grid", "learning_rate=0.1", "--seeds", "0")
+    command_line.run("sweep", *words, "--name", "first", PYTHONPATH=str(site))
+
+    commands = (
+        ("sweep", "--resume", "--name", "first"),
+        ("verify", "first"),
+        ("show", "first", "seed=0"),
+        ("watch", "first", *broker),
+        ("cancel", "first", *broker),
+    )
+    for command in commands:
+        refused = command_line.run(*command, status=2)
+        assert refused.stderr == f"orchestrator: {MISSING}\n", command
+
+
+@pytest.mark.parametrize(
+    ("trainer", "package", "error", "said"),
+    [
+        ("softmax", None, TrainerMissingError, "The trainer softmax of the sweep a is not installed here: install"),
+        ("softmax", "x\n1.0", TrainerMissingError, r"the package x\\n1\.0 has brought it"),
+        ("softmax", "x" * 101, SweepNotFoundError, "does not describe a sweep"),
+        ("softmax", {"x": 1}, SweepNotFoundError, "does not describe a sweep"),
+        ("os.system", "evil 1.0", SweepNotFoundError, "does not describe a sweep"),
+        ("a" * 41, "evil 1.0", SweepNotFoundError, "does not describe a sweep"),
+        ("softmax\n", "evil 1.0", SweepNotFoundError, "does not describe a sweep"),
+        (["softmax"], "evil 1.0", SweepNotFoundError, "does not describe a sweep"),
+    ],
+)
+def test_what_a_foreign_folder_says_is_shown_with_care(
+    tmp_path: Path, trainer: str, package: object, error: type[Exception], said: str
+) -> None:
+    folder = made(tmp_path)
+    renamed(folder, trainer, package)
+
+    with pytest.raises(error, match=said) as caught:
+        folder.manifest()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_trainer_that_cannot_be_imported_is_named_with_its_reason(tmp_path: Path, reason: str) -> None:
+    install_source(tmp_path / "site", "broken", BROKEN[reason], "Broken")
+    folder = made(tmp_path)
+    renamed(folder, "broken")
+    with found_here(tmp_path / "site"), pytest.raises(TrainerUnusableError) as caught:
+        folder.manifest()
+    assert str(caught.value).startswith("The trainer broken (broken_trainer:Broken) cannot be imported: ")
+    assert reason.partition(":")[0] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> None:
+    install_source(tmp_path / "site", "broken", "import nobody_has_it", "Broken")
+    folder, other = made(tmp_path), made(tmp_path, "b")
+    foreign = json.loads(row(JOBS[0]).line()) | {"trainer": "broken"}
+    for each in (folder, other):
+        with (each.path / "results.jsonl").open("a") as file:
+            file.write(json.dumps(foreign, separators=(",", ":")) + "\n" + row(JOBS[1]).line())
+    told: list[str] = []
+
+    with found_here(tmp_path / "site"):
+        assert list(folder.rows()) == [JOBS[1].key]
+        assert list(sibling_results(folder, {JOBS[0].key: JOBS[0]}, told.append)) == []
+    assert told == []
+
+
+@pytest.mark.queue
+def test_a_registered_sweep_of_a_broken_trainer_is_in_nobodys_way(cluster: Cluster, tmp_path: Path) -> None:
+    # Given two registered sweeps, one of a trainer that is missing, and one of a trainer that is broken
+    install_source(tmp_path / "site", "broken", "import nobody_has_it", "Broken")
+    ours = made(tmp_path).manifest()
+    sweeps = Registry(Store(cluster.server.client(), expires=60))
+    for name, trainer in (("gone", "softmax"), ("bad", "broken")):
+        content = json.loads(ours.model_dump_json()) | {"name": name}
+        content["specification"]["trainer"] = trainer
+        client = cluster.server.client()
+        client.hset(f"seedsweep:sweep:{name}", "manifest", json.dumps(content))
+        client.sadd("seedsweep:sweeps", name)
+    sweeps.register(ours)
+
+    with found_here(tmp_path / "site"):
+        # Then what a session asks about other sweeps is answered,
+        assert sweeps.wanted_by_others("a", ours.jobs) == {}
+        # and who asks for them is told why there is no answer.
+        with pytest.raises(TrainerMissingError, match="The trainer softmax of the sweep gone is not installed here"):
+            sweeps.manifest("gone")
+        with pytest.raises(TrainerUnusableError, match=r"The trainer broken .* cannot be imported"):
+            sweeps.manifest("bad")
+
+
+def test_a_sweep_records_the_package_of_its_trainer(tmp_path: Path) -> None:
+    install_source(tmp_path / "site", "broken", "", "Broken")
+    with found_here(tmp_path / "site"):
+        assert registry.package("broken") == "broken 1.0"
+    assert registry.package("broken") is None
+    assert str(registry.package("network")).startswith("seedsweep ")
+    # One that was written before reads as it did.
+    content = json.loads(made(tmp_path).manifest().model_dump_json())
+    del content["provenance"]["trainer_package"]
+    assert Manifest.read(json.dumps(content).encode()).provenance.trainer_package is None
