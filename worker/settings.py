@@ -28,8 +28,8 @@ class Settings(BaseSettings):
     #: The trainer of a worker, by its name (`worker.trainers`).
     trainer: str = Field(default="network", description="the name of an installed trainer")
     #: The source of the data set, as the trainer takes it; for `network`: `bundled`, `openml`, or a folder with the
-    #: four IDX files.
-    data: str = Field(default="bundled", description="the source of a data set, as the trainer takes it")
+    #: four IDX files. If None, the trainer's own default.
+    data: str | None = Field(default=None, description="the source of a data set, as the trainer takes it")
     #: The folder that caches prepared data sets.
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"

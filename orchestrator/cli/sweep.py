@@ -114,7 +114,7 @@ def _plan_new(
             made = specification(words, vocabulary)
             return plan_sweep(folder, made, settings, workers=workers, tell=complain)
     except DatasetError as error:
-        if "data" in values or "data" not in settings.model_fields_set:
+        if "data" in values or settings.data is None or settings.trainer != made.trainer:
             raise
         raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
 
@@ -149,7 +149,7 @@ def _file(spec: str) -> SpecificationFile:
 def _from_environment(settings: Settings, vocabulary: Vocabulary, values: Mapping[str, Any]) -> dict[str, Any]:
     # The variables are a worker's, too: its data set is one of its trainer.
     trainer = values.get("trainer", DEFAULT)
-    if "data" in values or settings.trainer != trainer:
+    if "data" in values or settings.data is None or settings.trainer != trainer:
         return {}
     return vocabulary.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA")
 

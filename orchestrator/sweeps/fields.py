@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -117,14 +116,9 @@ def _data_of(trainer: AnyTrainer) -> Callable[[object], list[str]]:
             if len(set(named)) > 1:
                 raise RefusedError("one data set")
             return named
-        if not isinstance(value, str) or not value or "\0" in value:
+        if not isinstance(value, str):
             raise ValueError
-        if value in trainer.datasets:
-            return [value]
-        path = str(Path(value).expanduser().resolve())
-        # A path of bytes that are not text cannot be written to `sweep.json`.
-        path.encode()
-        return [path]
+        return [registry.source(trainer, value)]
 
     return read
 

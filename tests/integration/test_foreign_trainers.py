@@ -94,7 +94,8 @@ def test_options_that_the_model_does_not_allow_are_refused(cluster: Cluster, opt
 def test_a_worker_of_one_trainer_leaves_the_jobs_of_another_to_its_workers(cluster: Cluster) -> None:
     # Given a worker of the network and one of scikit-learn's estimators
     cluster.start_worker(name="network")
-    cluster.start_worker(name="estimators", SEEDSWEEP_TRAINER="sklearn", SEEDSWEEP_DATA="digits")
+    # (on its own default data set)
+    cluster.start_worker(name="estimators", SEEDSWEEP_TRAINER="sklearn")
     digest = wait_for(
         lambda: next((each.dataset for each in cluster.app.tasks["worker.tasks.train"].roster().all()
                       if each.trainer == "sklearn"), None),
@@ -120,6 +121,12 @@ def test_a_worker_of_a_trainer_that_is_not_installed_does_not_start(cluster: Clu
     worker = cluster.start_worker(ready=False, SEEDSWEEP_TRAINER="softmx")
     worker.process.wait(60)
     assert "Error: SEEDSWEEP_TRAINER is 'softmx'; allowed: the name of an installed trainer: network, " in worker.text()
+
+
+def test_a_worker_whose_data_set_has_no_path_does_not_start(cluster: Cluster) -> None:
+    worker = cluster.start_worker(ready=False, SEEDSWEEP_TRAINER="sklearn", SEEDSWEEP_DATA="~nobody-here/x.csv#y")
+    worker.process.wait(60)
+    assert "Error: SEEDSWEEP_DATA is '~nobody-here/x.csv#y'; allowed: bundled (MNIST), digits, iris" in worker.text()
 
 
 def test_a_jobs_size_is_bounded_whatever_its_trainer(cluster: Cluster) -> None:

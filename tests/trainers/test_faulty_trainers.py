@@ -30,7 +30,7 @@ class Data:
 
 class Faulty(Trainer):
     name, version, Options, metric, data = "faulty", 1, Options, Metric(name="share", is_share=True), "any"
-    datasets = ("any", "bundled")
+    datasets = ("any",)
 
     def load(self, source, cache_dir):
         return Data()

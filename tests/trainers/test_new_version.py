@@ -11,7 +11,7 @@ from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_example
 
-SOFTMAX = {"SEEDSWEEP_TRAINER": "softmax", "SEEDSWEEP_DATA": "digits"}
+SOFTMAX = {"SEEDSWEEP_TRAINER": "softmax"}
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     settings = load_settings()
     assert settings.broker_url is None
-    assert settings.data == "bundled"
+    assert settings.data is None
     assert settings.lease_seconds == 30
 
 
@@ -88,6 +88,6 @@ def test_the_page_lists_every_setting() -> None:
 
 @pytest.mark.parametrize("field", [field for field in Settings.model_fields if field not in NOT_IN_ENV_FILE])
 def test_compose_passes_every_setting_on_and_changes_no_default(field: str) -> None:
-    variable, default = VARIABLES[field], shown(DEFAULTS[field])
+    variable, default = VARIABLES[field], "" if DEFAULTS[field] is None else shown(DEFAULTS[field])
     assert f"\n      {variable}: ${{{variable}:-{default}}}\n" in (ROOT / "docker-compose.yml").read_text()
     assert f"\n{variable}={default}\n" in (ROOT / ".env.example").read_text()

@@ -79,6 +79,30 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     return made  # type: ignore[no-any-return]
 
 
+def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:
+    """Return the source of a data set as `Trainer.load` takes it: one of the trainer's names, or an absolute path.
+
+    Args:
+        trainer: The trainer.
+        given: The source as a user wrote it.
+        field: The name of the field for messages, as the user wrote it.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+    if given in trainer.datasets:
+        return given
+    try:
+        if not given or "\0" in given:
+            raise ValueError
+        path = str(Path(given).expanduser().resolve())
+        # A path of bytes that are not text cannot be written to `sweep.json`.
+        path.encode()
+    except (ValueError, OSError, RuntimeError):
+        raise InvalidInputError(field, given, trainer.data_help) from None
+    return path
+
+
 def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
     """Load a trainer's data set.
 

@@ -16,7 +16,7 @@ from worker.records.checkpoints import Checkpoints
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
-from worker.trainers.registry import load, trainer
+from worker.trainers.registry import load, source, trainer
 from worker.training.process import IsolationLock, StopFlag
 
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ class TrainingTask(Task):
 
         Raises:
             DatasetError: the data set is missing or damaged.
+            InvalidInputError: `SEEDSWEEP_DATA` is no source of a data set.
         """
         settings = self.app.settings
-        return load(self.trainer, settings.data, settings.cache_dir)
+        given = self.trainer.data if settings.data is None else settings.data
+        return load(self.trainer, source(self.trainer, given, "SEEDSWEEP_DATA"), settings.cache_dir)
 
     @property
     def loaded_digest(self) -> str | None:
