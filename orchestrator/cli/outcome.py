@@ -33,17 +33,18 @@ def interruptible() -> Iterator[Interruption]:
 
 
 @contextlib.contextmanager
-def outcome(session: Session, command: Sequence[str]) -> Iterator[None]:
-    """Say how to go on if the block ends early; after an error, end the command with exit status 1.
+def outcome(session: Session, command: Sequence[str], *, status: int = 1) -> Iterator[None]:
+    """Say how to go on if the block ends early; after an error, end the command.
 
     Args:
         session: What the block works on.
         command: Goes on with the sweep.
+        status: The exit status after an error.
     """
     try:
         yield
     except SeedsweepError as error:
-        raise fail(error, how_to_go_on(session, command)) from None
+        raise fail(error, how_to_go_on(session, command), status=status) from None
     except Interrupted:
         complain(f"Interrupted. {how_to_go_on(session, command)}")
         raise
@@ -52,10 +53,10 @@ def outcome(session: Session, command: Sequence[str]) -> Iterator[None]:
         raise
 
 
-def fail(error: SeedsweepError, *advice: str) -> typer.Exit:
-    """Print the error message of a command that had begun, and return its exit, with status 1."""
+def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:
+    """Print the error message of a command that had begun, and return its exit."""
     complain("\n".join((f"orchestrator: {error}", *advice)))
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def how_to_go_on(session: Session, command: Sequence[str]) -> str:

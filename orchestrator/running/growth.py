@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.folder.rows import Row
@@ -19,6 +19,14 @@ from orchestrator.sweeps.specification import SweepSpecification
 if TYPE_CHECKING:
     from orchestrator.cluster.registry import Registry
 
+#: Returns a sweep, given by its manifest and rows, with further jobs; None if it needs none.
+Grow = Callable[[Manifest, Mapping[str, Row]], Manifest | None]
+
+
+def no_growth(_manifest: Manifest, _rows: Mapping[str, Row]) -> None:
+    """Return no further jobs: the `Grow` of a sweep that grows only by its sampler."""
+
+
 #: Seconds for which a session that follows leaves it to the other one to draw configurations, and between two looks.
 DRAWING_SECONDS = 5.0
 LOOK_SECONDS = 0.5
@@ -31,12 +39,16 @@ class Growth:
         registry: The sweeps of the cluster.
         folder: The sweep's folder, which this process has locked.
         interruption: Defers signals while the folder is written.
+        grow: Asked for further jobs when every job has its row, and the sampler has drawn all configurations.
     """
 
-    def __init__(self, registry: Registry, folder: SweepFolder, interruption: Interruption) -> None:
+    def __init__(
+        self, registry: Registry, folder: SweepFolder, interruption: Interruption, grow: Grow = no_growth
+    ) -> None:
         self._registry = registry
         self._folder = folder
         self._interruption = interruption
+        self._grow = grow
 
     def reopened(self) -> Manifest:
         """Register the sweep, which begins or is resumed; return the longer one of its two manifests."""
@@ -47,7 +59,7 @@ class Growth:
         return self._kept(self._registry.register(self._folder.manifest()))
 
     def further(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
-        """Return the manifest with more jobs: those that another session has added, or else further configurations.
+        """Return the manifest with more jobs: those that another session has added, or else its own further ones.
 
         A cancelled sweep gets none. Arguments, result and errors: see `grown`.
         """
@@ -56,8 +68,8 @@ class Growth:
         return self._added(manifest) or self._draw(manifest, rows)
 
     def _draw(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
-        """Draw the next configurations, and register them; None if there are none."""
-        drawn = grown(manifest, rows)
+        """Draw the next configurations, or grow otherwise, and register the manifest; None if there is no more."""
+        drawn = grown(manifest, rows) if manifest.specification.remaining else self._grow(manifest, rows)
         # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
         return None if drawn is None else self._registry.register(self._kept(drawn))
 

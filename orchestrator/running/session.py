@@ -12,7 +12,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.growth import Growth
+from orchestrator.running.growth import Grow, Growth, no_growth
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -66,10 +66,15 @@ class Session:
         """The number of configurations that a sampler has still to draw."""
         return self.folder.manifest().specification.remaining
 
-    def keep_own(self) -> int:
-        """Take the rows of earlier sessions whose weights are in the folder; return the number of rows."""
+    def keep_own(self, *, failed: bool = False) -> int:
+        """Take the rows of earlier sessions whose weights are in the folder; return the number of rows.
+
+        Args:
+            failed: Whether to take the rows of failed jobs, too, instead of training these again.
+        """
         for row in self.folder.rows_of(self.jobs).values():
-            if row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256):
+            has_weights = row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256)
+            if has_weights or (failed and row.status == "failed"):
                 self._note(row)
         return len(self.rows)
 
@@ -102,12 +107,16 @@ class Session:
         self.rows[row.job] = row
         self.missing.pop(row.job, None)
 
-    def train(self, progress: Progress = SILENT, *, reuse: bool = True) -> None:
+    def train(
+        self, progress: Progress = SILENT, *, reuse: bool = True, grow: Grow = no_growth, expected: int = 0
+    ) -> None:
         """Train the missing jobs, until every job has its row.
 
         Args:
             progress: Receives messages, reports and rows.
             reuse: Whether to take results that the cluster has already.
+            grow: Asked for further jobs whenever every job has its row.
+            expected: The number of further jobs to expect.
 
         Raises:
             ClusterError: a part of the embedded cluster ended; finished jobs are kept.
@@ -116,8 +125,8 @@ class Session:
             OutputError: the folder cannot be written.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
-        with self._connected(progress.message) as cluster:
-            growth = Growth(cluster.registry, self.folder, self.interruption)
+        with self._connected(progress.message, expected) as cluster:
+            growth = Growth(cluster.registry, self.folder, self.interruption, grow)
             manifest: Manifest | None = growth.reopened()
             while manifest is not None:
                 self._take(manifest, progress, reuse=reuse)
@@ -188,9 +197,9 @@ class Session:
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
         cluster.registry.finish(self.folder.manifest().name)
 
-    def _connected(self, tell: Callable[[str], None]) -> AbstractContextManager[Cluster]:
+    def _connected(self, tell: Callable[[str], None], expected: int = 0) -> AbstractContextManager[Cluster]:
         specification = self.folder.manifest().specification
-        jobs = len(self.missing) + specification.remaining * len(specification.seeds)
+        jobs = len(self.missing) + specification.remaining * len(specification.seeds) + expected
         return self.place.open(specification.trainer, self.data, jobs=jobs, interruption=self.interruption, tell=tell)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_the_first_look_is_the_first_that_no_configuration_needs_to_be_cut_for(
 ) -> None:
     looks = plan(present, 1000).looks
     assert looks[0] == first
-    assert all(later == 2 * earlier for earlier, later in zip(looks, looks[1:], strict=False))
+    assert all(later == 2 * earlier for earlier, later in itertools.pairwise(looks))
 
 
 def test_the_looks_do_not_depend_on_the_budget() -> None:

@@ -1,0 +1,237 @@
+"""`decide`: a race that adds seeds to a sweep until it is known which configuration to use."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nn.errors import InvalidInputError
+from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
+from orchestrator.analysis.race.course import Course, Terms, course
+from orchestrator.analysis.race.field import added_by_races
+from orchestrator.analysis.race.outlook import Outlook, outlook, seconds_per_job, what_would_decide
+from orchestrator.commands import sweep
+from orchestrator.commands.display import Display, Tell, ignore, silent
+from orchestrator.commands.plan import SweepPlan
+from orchestrator.commands.result import SweepResult, finish
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.listener import Progress
+from orchestrator.running.session import Session
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
+from orchestrator.sweeps.rounds import Look
+from orchestrator.sweeps.specification import MAX_JOBS
+from orchestrator.text import counted
+from worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class DecidePlan:
+    """A race of which everything was checked, and nothing was begun.
+
+    Attributes:
+        sweep: The sweep that it adds jobs to.
+        terms: When it ends.
+    """
+
+    sweep: SweepPlan
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class DecideResult:
+    """A race that ended.
+
+    Attributes:
+        conclusion: The answer.
+        course: What was decided at each look, and why the race ended.
+        terms: When it was to end.
+        sweep: The sweep with the further rows.
+        jobs: The number of jobs that got their rows in this session.
+        seconds: How long this session took.
+        forecast: What was forecast before the first further job of this session; None where no forecast was possible.
+    """
+
+    conclusion: Conclusion
+    course: Course
+    terms: Terms
+    sweep: SweepResult
+    jobs: int
+    seconds: float
+    forecast: Outlook | None
+
+
+def plan_decide(
+    folder: SweepFolder,
+    within: float,
+    budget: int,
+    settings: Settings,
+    *,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> DecidePlan:
+    """Check everything about a race that can be checked without beginning.
+
+    Args:
+        folder: The sweep's folder.
+        within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
+        budget: The most jobs that races may add to the sweep, in all their sessions together.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: the tolerance or the budget is invalid, or the sweep has one configuration, or more jobs
+            without a result than the budget.
+        SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
+    """
+    _check_numbers(within, budget)
+    folder.manifest()
+    # Whoever works on the sweep is named before anything else is wrong with it.
+    with folder.exclusive():
+        pass
+    plan = sweep.plan_resumption(folder, settings, workers=workers, tell=tell)
+    _check_sweep(plan, within, budget)
+    return DecidePlan(plan, Terms(within, budget))
+
+
+def _check_numbers(within: float, budget: int) -> None:
+    if not 0.0 < within < math.inf:
+        raise InvalidInputError("within", within, "a number above 0, in the unit of the metric, such as 0.001")
+    if not 1 <= budget <= MAX_JOBS:
+        raise InvalidInputError("budget", budget, f"an integer from 1 to {MAX_JOBS}")
+
+
+def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
+    """Check what concerns the race and this sweep together."""
+    manifest, specification = plan.manifest, plan.manifest.specification
+    configurations = {job.configuration for job in plan.jobs.values()}
+    if len(configurations) == 1 and not specification.remaining:
+        raise InvalidInputError("NAME", plan.folder.name, "a sweep of at least two configurations; this one has one")
+    metric = next(iter(configurations)).metric
+    if metric.is_share and within >= 1.0:
+        allowed = (
+            f"a number above 0 and below 1, because {metric.name} is a share: 0.001 is {difference(metric, 0.001)}"
+        )
+        raise InvalidInputError("within", within, allowed)
+    added = added_by_races(manifest)
+    most = MAX_JOBS - len(plan.jobs) + len(added)
+    if budget > most:
+        allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
+        raise InvalidInputError("budget", budget, allowed)
+    rows = plan.folder.rows_of(plan.jobs)
+    ended = {key for key, row in rows.items() if row.status != "cancelled"}
+    rest = len(plan.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
+    if rest > budget:
+        name = plan.folder.name
+        raise InvalidInputError(
+            "budget",
+            budget,
+            f"at least {rest}, because so many jobs of the sweep {name} have no result yet and are trained first "
+            f"(orchestrator sweep --resume --name {name} trains them without a race)",
+        )
+
+
+def decide(session: Session, terms: Terms, *, display: Display = silent) -> DecideResult:
+    """Train further seeds of the configurations that may be the best, until the race has ended.
+
+    Jobs of the sweep that have no result yet are trained first; failed ones are not tried again.
+
+    Args:
+        session: From `sweep.begin`, of the plan's sweep.
+        terms: From the plan.
+        display: Shows the progress.
+
+    Raises:
+        SeedsweepError: the race cannot go on; rows so far are kept (see `Session.train`). The same race goes on later,
+            with the same decisions.
+    """
+    started = time.monotonic()
+    kept = session.keep_own(failed=True)
+    with display(session.jobs, session.rows, session.axes) as progress:
+        race = _Race(session, terms, progress)
+        session.reuse_siblings(progress.message)
+        if race.needs_jobs():
+            progress.message(f"Training {session.place.describe(terms.budget)}")
+            session.train(progress, grow=race.grow, expected=terms.budget)
+        ended, seconds = race.ended(), time.monotonic() - started
+        answer = race.conclusion(ended)
+    return DecideResult(
+        conclusion=answer,
+        course=ended,
+        terms=terms,
+        sweep=finish(session),
+        jobs=len(session.rows) - kept,
+        seconds=seconds,
+        forecast=race.forecast,
+    )
+
+
+class _Race:
+    """The race of a session; it tells what it decides and what it expects."""
+
+    def __init__(self, session: Session, terms: Terms, progress: Progress) -> None:
+        self._session = session
+        self._terms = terms
+        self._progress = progress
+        self._told = -1
+        self._before = len(session.rows)
+        self._started = time.monotonic()
+        self.forecast: Outlook | None = None
+
+    def needs_jobs(self) -> bool:
+        """Say how the race stands, and return whether it needs jobs that have no row yet."""
+        session = self._session
+        if session.missing or session.remaining:
+            jobs = counted(len(session.missing), "job")
+            self._progress.message(f"Race in {session.folder.name}: {jobs} without a result, which come first")
+            return True
+        return self.grow(session.folder.manifest(), session.rows) is not None
+
+    def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Return the sweep with the jobs of the next look; None if the race has ended."""
+        found = course(manifest, rows, self._terms)
+        self._tell(found, rows)
+        if found.round is None:
+            return None
+        seeds = {row.seed for row in rows.values() if row.accepted}
+        seen = Look(command="decide", seeds=len(seeds), rows=sum(row.accepted for row in rows.values()))
+        return manifest.with_round(found.round, seen if seeds else None)
+
+    def _tell(self, found: Course, rows: Mapping[str, Row]) -> None:
+        words, news = self._words(found), len(found.looks) != self._told
+        for look in found.looks[max(self._told, 0) :]:
+            self._progress.message(words.look(look))
+        self._told = len(found.looks)
+        if found.round is None or not news:
+            return
+        expected = outlook(found, rows, self._pace(found, rows))
+        self.forecast = self.forecast or expected
+        self._progress.message(words.next_look(found, expected))
+
+    def _pace(self, found: Course, rows: Mapping[str, Row]) -> float | None:
+        """Return the seconds a job: those of this session, or else those of the rows and the number of processes."""
+        trained = len(rows) - self._before
+        if trained:
+            return (time.monotonic() - self._started) / trained
+        alone, width = seconds_per_job(found, rows), self._session.place.width(self._terms.budget)
+        return None if alone is None or not width else alone / width
+
+    def _words(self, found: Course) -> Wording:
+        names = JobNames(self._session.jobs.values(), self._session.axes)
+        return Wording(found, names, self._session.rows)
+
+    def ended(self) -> Course:
+        """Return the course of the race, which goes on no further."""
+        session = self._session
+        found = course(session.folder.manifest(), session.rows, self._terms)
+        # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.
+        return found if found.ended is not None else replace(found, ended="cancelled", round=None)
+
+    def conclusion(self, ended: Course) -> Conclusion:
+        """Return the answer."""
+        more = what_would_decide(ended, self._session.rows) if ended.ended == "budget" else None
+        return conclusion(ended, self._words(ended), self._terms.within, self._terms.budget, more)
