@@ -1,5 +1,7 @@
 """The folder of a sweep: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
 
+A trainer's artifact that is no safetensors is `weights/<sha256>.bin`.
+
 `results.jsonl` is an append-only log while the sweep runs. At the end of the sweep it is sorted into the sweep's order.
 """
 
@@ -29,6 +31,7 @@ from worker.job import Job
 from worker.redis import limits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 
 
 class SweepFolder:
@@ -229,14 +232,15 @@ class SweepFolder:
             self._log.append(row)
 
     def weights_path(self, sha256: str) -> Path:
-        """Return the path of the weights with this hash.
+        """Return the path of the weights with this hash; where there are none, the one that safetensors would have.
 
         Raises:
             WeightsError: the text is not a SHA-256.
         """
         if not _SHA256.fullmatch(sha256):
             raise WeightsError(f"{sha256!r} is not a SHA-256")
-        return self._weights / f"{sha256}.safetensors"
+        paths = [self._weights / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
+        return next((path for path in paths if os.path.lexists(path)), paths[0])
 
     def has_weights(self, sha256: str) -> bool:
         """Return whether the weights are there and have this hash."""
@@ -264,7 +268,8 @@ class SweepFolder:
         found = weights.digest(blob)
         if found != sha256:
             raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {found}")
-        self._write(self.weights_path(sha256), blob)
+        path = self.weights_path(sha256)
+        self._write(path if os.path.lexists(path) else path.with_suffix(_suffix(blob)), blob)
 
     def take_weights(self, other: SweepFolder, sha256: str) -> None:
         """Link or copy weights from another sweep. The caller has checked their hash.
@@ -275,6 +280,8 @@ class SweepFolder:
         if self.has_weights(sha256):
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
+        if not os.path.lexists(target):
+            target = target.with_name(source.name)
         try:
             # A hard link to a symbolic link would be a symbolic link.
             os.link(source.resolve(), target)
@@ -315,6 +322,12 @@ class SweepFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _suffix(blob: bytes) -> str:
+    """Return how the name of a file with these bytes ends: safetensors begin with the length of their JSON header."""
+    header = int.from_bytes(blob[:8], "little")
+    return _SAFETENSORS if 2 <= header <= len(blob) - 8 and blob[8:9] == b"{" else _OTHERS
 
 
 def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:

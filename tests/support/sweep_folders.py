@@ -15,7 +15,8 @@ from worker.job import Job, Result
 
 SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
 JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
-BLOB = b"weights"
+#: Safetensors without a tensor.
+BLOB = (2).to_bytes(8, "little") + b"{}"
 
 
 def made(output: Path, name: str = "a") -> SweepFolder:

@@ -44,6 +44,7 @@ class Faulty(Trainer):
         if fault == "exits": sys.exit(3)
         if fault == "interrupts": raise KeyboardInterrupt
         if fault == "forks" and os.fork() == 0: return Trained(artifact=b"of a child")
+        if fault == "at once": return Trained(artifact=b"x", problem="diverged: at once")
         if fault == "prints": print("hello", flush=True)
         if fault == "seeds": random.seed(1)
         values = {"nan": float("nan"), "text": "0.5", "beyond": 1.5, "huge": 10**400, "nothing": None}
@@ -68,6 +69,7 @@ FAULTS = {
     "beyond": "the trainer faulty reported 1.5 as share; allowed: a share from 0 to 1",
     "others": "the trainer faulty reported the further metrics ['x']; allowed: []",
     "more epochs": "the trainer faulty reported more than 2 epochs",
+    "at once": "the trainer faulty reported 0 of 2 epochs: diverged: at once",
     "fewer epochs": "the trainer faulty reported 1 of 2 epochs",
     "no state": "the trainer faulty raised ZeroDivisionError instead of making a checkpoint: ",
     "state": "the trainer faulty made a checkpoint that is not at most 1000 bytes",

@@ -151,6 +151,8 @@ def test_the_metric_of_a_regressor_is_r2_with_the_mean_squared_error_beside_it()
     [
         ({"estimator": "SGDRegressor", "eta0": 1e200, "learning_rate": "constant"}, "diverged: "),
         ({"estimator": "MLPRegressor", "solver": "sgd", "learning_rate_init": 1e200}, "diverged: "),
+        # A finite metric that is no metric of a job any more.
+        ({"estimator": "SGDRegressor", "eta0": 1e50, "learning_rate": "constant"}, "diverged: a metric is beyond 1e+1"),
         (
             {"estimator": "RadiusNeighborsRegressor", "radius": 1e-6},
             "diverged: a prediction is infinite or not a number",

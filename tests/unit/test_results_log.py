@@ -72,6 +72,26 @@ def test_weights_are_kept_only_if_they_are_what_they_are_called(tmp_path: Path) 
     assert not folder.has_weights(digest(BLOB))
 
 
+@pytest.mark.parametrize("blob", [b"", b"{}", b"weights", bytes(9), (3).to_bytes(8, "little") + b"{}", BLOB + b"x"])
+def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, blob: bytes) -> None:
+    folder, other, name = made(tmp_path), made(tmp_path, "b"), digest(blob)
+    suffix = "safetensors" if blob.startswith(BLOB) else "bin"
+
+    folder.keep_weights(name, blob)
+    other.take_weights(folder, name)
+
+    for each in (folder, other):
+        assert names_in(each.path / "weights") == [f"{name}.{suffix}"]
+        assert each.has_weights(name)
+    # An earlier version gave everything one name: it is read, and made whole, under that.
+    (folder.path / "weights" / f"{name}.{suffix}").rename(folder.path / "weights" / f"{name}.safetensors")
+    assert folder.has_weights(name)
+    folder.weights_path(name).write_bytes(b"damaged")
+    folder.keep_weights(name, blob)
+    assert names_in(folder.path / "weights") == [f"{name}.safetensors"]
+    assert folder.has_weights(name)
+
+
 def test_a_hash_that_is_none_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         made(tmp_path).keep_weights("../../escape", BLOB)

@@ -63,8 +63,10 @@ class Trained:
     """What training ended with.
 
     Attributes:
-        artifact: The trained model as bytes, at most `max_bytes`; equal models give equal bytes. Never a pickle.
-        problem: Why the job counts as diverged, as one sentence; None if it succeeded.
+        artifact: The trained model as bytes, at most `max_bytes`; equal models give equal bytes. Never a pickle. Its
+            file is called `.safetensors` if it is that, `.bin` otherwise.
+        problem: Why the job counts as diverged, as one sentence; None if it succeeded. A diverged job ranks with its
+            last metric, and so needs one: if none was reported, the job fails, with the problem as its reason.
         correct: Where the metric is a share of right answers, whether each validation sample was answered correctly.
     """
 
@@ -82,7 +84,8 @@ class OnEpoch(Protocol):
         """Record an epoch.
 
         Args:
-            value: The metric on the validation samples: a number from -1e100 to 1e100.
+            value: The metric on the validation samples: a number from -1e100 to 1e100. For one beyond, the trainer
+                ends, and returns the problem instead.
             checkpoint: Returns the state after this epoch, from which `train` can resume; it is called before this
                 call returns, or never. None if training cannot resume, or if no epoch follows.
             others: Further metrics, by name: those that `Trainer.others` lists, and no others.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError, WeightsError
-from worker.trainers.protocol import MAX_BYTES, Checkpoint, OnEpoch, Trained
+from worker.trainers.protocol import MAX_BYTES, MAX_SCORE, Checkpoint, OnEpoch, Trained
 from worker.trainers.sklearn import state
 from worker.trainers.sklearn.estimators import Estimator, Kind, estimators
 from worker.trainers.sklearn.sources import SklearnData
@@ -29,8 +29,12 @@ class Divergence(Exception):  # noqa: N818 - an end of training, not an error
     """Training left the range of floating point.
 
     Args:
-        what: What is infinite or NaN.
+        what: What did.
+        how: What it is now.
     """
+
+    def __init__(self, what: str, how: str = "infinite or not a number") -> None:
+        super().__init__(f"{what} is {how}")
 
 
 class Fitting:
@@ -98,7 +102,7 @@ class Fitting:
         """Return the metric and the further metrics of some predictions: accuracy, or R2 and mean squared error.
 
         Raises:
-            Divergence: one is infinite or NaN.
+            Divergence: one is NaN, or beyond what a metric may be.
         """
         if self.kind == "classifier":
             return float(np.mean(predicted == self.y_validation)), {}
@@ -106,8 +110,8 @@ class Fitting:
 
         with np.errstate(all="ignore"):
             r2, error = (float(each(self.y_validation, predicted)) for each in (r2_score, mean_squared_error))
-        if not (np.isfinite(r2) and np.isfinite(error)):
-            raise Divergence("a metric")
+        if not (abs(r2) <= MAX_SCORE and error <= MAX_SCORE):
+            raise Divergence("a metric", f"beyond {MAX_SCORE:g}, or not a number")
         return r2, {MEAN_SQUARED_ERROR: error}
 
     def resume(self, checkpoint: bytes) -> None:
@@ -154,7 +158,7 @@ def fit(
             resumable = fitting.in_epochs and not is_last
             on_epoch(value, (lambda: state.to_checkpoint(fitting.estimator)) if resumable else None, others)
     except Divergence as end:
-        problem, predicted = f"diverged: {end} is infinite or not a number", None
+        problem, predicted = f"diverged: {end}", None
     artifact = state.to_artifact(fitting.estimator, about, fitting.x_train)
     if len(artifact) > MAX_BYTES:
         name = type(fitting.estimator).__name__
