@@ -108,6 +108,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (READ_LIST, "%R~seedsweep:mismatch:*"),
         (READ_HASH, "%R~seedsweep:attempts:*"),
         ("set", "%W~seedsweep:cancelled:*"),
+        # A job of more epochs goes on from the weights of a shorter one.
+        ("set", "%W~seedsweep:checkpoint:*"),
         ("unlink", FORGOTTEN),
         (f"{READ_HASH} hdel", "~seedsweep:workers"),
         # A script replaces the manifest of a sweep that was extended.

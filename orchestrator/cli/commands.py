@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.words.options import DEFAULT_OUTPUT, DEFAULT_SPECIFICATION, SweepOptions
+from orchestrator.cli.words.options import DEFAULT_OUTPUT, DEFAULT_SPECIFICATION, GrowthOptions, SweepOptions
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 _Output = Annotated[str, typer.Option(help="The folder that holds the sweeps, one folder for each.")]
@@ -21,6 +21,11 @@ _JOB = (
     "NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's key. "
     "Several words must all fit."
 )
+_BrokerOrOwn = Annotated[
+    str | None,
+    typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
+]
+_Workers = Annotated[str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")]
 _Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's folder, or its name in the folder runs.")]
 
 
@@ -45,13 +50,8 @@ def sweep(
     output: Annotated[
         str, typer.Option(help="The folder that holds the sweeps, one folder for each.")
     ] = DEFAULT_OUTPUT,
-    broker: Annotated[
-        str | None,
-        typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
-    ] = None,
-    workers: Annotated[
-        str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")
-    ] = None,
+    broker: _BrokerOrOwn = None,
+    workers: _Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep called --name.")] = False,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
@@ -70,6 +70,35 @@ def sweep(
     given = tuple(fixed or ()), tuple(varied or ())
     options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json, *given)
     return run_sweep(context.obj, options)
+
+
+def extend(
+    context: typer.Context,
+    name: _Name,
+    varied: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
+    ] = None,
+    broker: _BrokerOrOwn = None,
+    workers: _Workers = None,
+    output: _Output = DEFAULT_OUTPUT,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
+    ] = False,
+    json: _Json = False,
+) -> int:
+    """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
+
+    More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once.
+
+    If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
+
+    Example: orchestrator extend night-run --seeds 5-9
+    """
+    from orchestrator.cli.growing import run_extend
+
+    options = GrowthOptions(name, output, broker, workers, not no_reuse, json)
+    return run_extend(context.obj, tuple(varied or ()), options)
 
 
 def init(
@@ -146,13 +175,8 @@ def verify(
     seed: Annotated[
         str | None, typer.Option(help="Chooses the jobs: the same seed, the same jobs.  [default: random]")
     ] = None,
-    broker: Annotated[
-        str | None,
-        typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
-    ] = None,
-    workers: Annotated[
-        str | None, typer.Option(help="Processes of the embedded cluster.  [default: one per core]")
-    ] = None,
+    broker: _BrokerOrOwn = None,
+    workers: _Workers = None,
     output: _Output = DEFAULT_OUTPUT,
     json: _Json = False,
 ) -> int:

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.commands import cancel, decide, init, predict, show, sweep, trainers, verify, watch
+from orchestrator.cli.commands import cancel, decide, extend, init, predict, show, sweep, trainers, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
-from orchestrator.cli.words.flags import SpecificationCommand
+from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
 from orchestrator.cli.words.usage import usage_message
 from worker.text import one_line
 
@@ -29,10 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sweep, init, watch, cancel, decide, verify, show, predict, trainers):
-    kind = SpecificationCommand if command is sweep else None
+FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
+for command in (sweep, extend, init, watch, cancel, decide, verify, show, predict, trainers):
     # Given here, because typer truncates a short help that it takes from a docstring.
-    app.command(cls=kind, short_help=str(command.__doc__).partition("\n")[0])(command)
+    app.command(cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -111,10 +111,14 @@ class Cluster:
 
     def resubmit(self, jobs: Sequence[Job], *, varying: Collection[str] = ()) -> None:
         """Remove all records of these jobs, and queue them again. Arguments: as `Queue.submit`."""
+        self.forget(jobs)
+        self.queue.submit(jobs, varying=varying)
+
+    def forget(self, jobs: Sequence[Job]) -> None:
+        """Remove all records of these jobs."""
         keys = [job.key for job in jobs]
         self.results.forget(keys)
         self.store.forget(keys)
-        self.queue.submit(jobs, varying=varying)
 
     def online_workers(self) -> list[Presence]:
         """Return the workers that hold their leases."""

@@ -48,10 +48,8 @@ def plan_sweep(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     folder.refuse_existing()
-    trainer = specification.trained_by
-    dataset = trainer.digest(specification.data, settings.cache_dir)
-    values = {name: specification.extremes(name) for name in specification.model.model_fields}
-    trainer.check(values, dataset, lambda: load(trainer, specification.data, settings.cache_dir))
+    dataset = specification.trained_by.digest(specification.data, settings.cache_dir)
+    check_values(specification, dataset, settings)
     jobs = specification.jobs_by_key(dataset)
     began = provenance(specification.trainer)
     manifest = Manifest(
@@ -64,6 +62,24 @@ def plan_sweep(
         jobs = manifest.jobs_by_key()
     registered(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=False)
+
+
+def check_values(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
+    """Let the trainer check the values of a specification together.
+
+    Args:
+        specification: The specification.
+        dataset: The data set's digest.
+        settings: Say where prepared data sets are kept.
+
+    Raises:
+        InvalidInputError: a configuration has an option that cannot have an effect, such as a limit that does not limit
+            its data set.
+        DatasetError: the data set cannot be read.
+    """
+    trainer = specification.trained_by
+    values = {name: specification.extremes(name) for name in specification.model.model_fields}
+    trainer.check(values, dataset, lambda: load(trainer, specification.data, settings.cache_dir))
 
 
 def plan_resumption(
@@ -88,8 +104,8 @@ def plan_resumption(
         )
     jobs = jobs_of(manifest)
     place = place_for(settings, workers, tell)
-    registered(place, manifest)
-    return SweepPlan(folder, manifest, jobs, place, resuming=True)
+    longer = registered(place, manifest)
+    return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
 def registered(place: Place, manifest: Manifest) -> Manifest:

@@ -258,6 +258,21 @@ class SweepFolder:
         except OSError:
             return "damaged"
 
+    def weights(self, sha256: str) -> bytes:
+        """Read weights.
+
+        Raises:
+            WeightsError: they are missing or damaged, or cannot be read.
+        """
+        path = self.weights_path(sha256)
+        try:
+            blob = read_regular(path, weights.MAX_BYTES)
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+        if weights.digest(blob) != sha256:
+            raise WeightsError(f"{path} is damaged")
+        return blob
+
     def keep_weights(self, sha256: str, blob: bytes) -> None:
         """Write weights: the whole file or nothing.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
@@ -56,7 +56,14 @@ class Collector:
         self._look_seconds = look_seconds
         self._weights_tries: dict[str, int] = {}
 
-    def begin(self, jobs: Mapping[str, Job], *, reuse: bool, reused_from: str | None) -> dict[str, Job]:
+    def begin(
+        self,
+        jobs: Mapping[str, Job],
+        *,
+        reuse: bool,
+        reused_from: str | None,
+        prepare: Callable[[Sequence[Job]], None] = lambda _jobs: None,
+    ) -> dict[str, Job]:
         """Take the stored results, and queue every other job that has no message.
 
         Stored failures and cancellations are removed, so that these jobs are retried.
@@ -65,6 +72,7 @@ class Collector:
             jobs: The jobs, by key.
             reuse: Whether to take stored results.
             reused_from: The origin to record in the rows of reused results.
+            prepare: Called with the jobs that are about to be queued.
 
         Returns:
             The jobs to wait for.
@@ -85,12 +93,19 @@ class Collector:
         cluster.store.revive(waiting)
         varying = self._names.varying
         new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
-        cluster.queue.submit(new, varying=varying)
-        cluster.resubmit([job for key, job in waiting.items() if key in ended], varying=varying)
+        again = [job for key, job in waiting.items() if key in ended]
+        cluster.forget(again)
+        prepare([*new, *again])
+        cluster.queue.submit([*new, *again], varying=varying)
         return waiting
 
-    def collect(self, jobs: Mapping[str, Job]) -> None:
-        """Wait for these queued jobs, and accept each as it ends."""
+    def collect(self, jobs: Mapping[str, Job], ended: Callable[[str], None] | None = None) -> None:
+        """Wait for these queued jobs, and accept each as it ends.
+
+        Args:
+            jobs: The jobs, by key.
+            ended: Called with the key of each job that has its row.
+        """
         waiting = Waiting(
             self._cluster,
             jobs,
@@ -102,6 +117,8 @@ class Collector:
         for key, state in waiting:
             if not self._take(jobs[key], state):
                 waiting.again(jobs[key])
+            elif ended is not None:
+                ended(key)
 
     def _take(self, job: Job, state: Ended, reused_from: str | None = None) -> bool:
         """Accept a job that has ended.

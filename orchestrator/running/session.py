@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from worker.job import Job
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
+    from orchestrator.running.continuation import Continuation
 
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
@@ -130,16 +131,31 @@ class Session:
             manifest: Manifest | None = growth.reopened()
             while manifest is not None:
                 self._take(manifest, progress, reuse=reuse)
-                # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
-                self._train(cluster, manifest, progress, reuse or self.resuming)
+                self._train(cluster, manifest, progress, reuse=reuse)
                 manifest = growth.further(manifest, self.rows)
             self._end(cluster)
 
-    def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, reuse: bool) -> None:
+    def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, *, reuse: bool) -> None:
         """Train the missing jobs of those that are known."""
         collector = self._collector(cluster, manifest, progress)
         origin = None if self.resuming else RESULT_BACKEND
-        collector.collect(collector.begin(dict(self.missing), reuse=reuse, reused_from=origin))
+        # Only an extended sweep finishes shorter jobs before it has longer ones.
+        continuation = self._continuation(cluster) if reuse and manifest.rounds else None
+
+        def prepare(jobs: Sequence[Job]) -> None:
+            if continuation is not None and (sentence := continuation.prepare(jobs)):
+                progress.message(sentence)
+
+        # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
+        found = reuse or self.resuming
+        waiting = collector.begin(dict(self.missing), reuse=found, reused_from=origin, prepare=prepare)
+        collector.collect(waiting, ended=None if continuation is None else continuation.ended)
+
+    def _continuation(self, cluster: Cluster) -> Continuation:
+        from orchestrator.running.continuation import Continuation
+
+        # Of rows whose weights are gone, it says so.
+        return Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
 
     def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
         """Take in the jobs of a manifest that the session does not know yet."""

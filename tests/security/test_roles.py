@@ -50,6 +50,8 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         broker = ("--broker", secured_server.url_for("orchestrator"))
         command_line.run("sweep", *SMALL, "--name", "first", *broker)
         command_line.run("sweep", *SMALL, "--name", "second", *broker)
+        # And goes on for more epochs, from checkpoints that the orchestrator makes
+        command_line.run("extend", "second", "--epochs", "3", *broker)
         # And rows are checked, of a sweep that the cluster knows and of one that it does not
         command_line.run("sweep", *small(seeds="7"), "--name", "local")
         for name in ("first", "local"):

@@ -108,6 +108,11 @@ class Checkpoints:
         """Replace the task's checkpoint."""
         self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires)
 
+    def offer(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
+        """Store a checkpoint of a task that has none yet; for orchestrators."""
+        blob = pack(job, checkpoint)
+        self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.open_expires, nx=True)
+
     def load(self, task_id: str, job: Job) -> SavedCheckpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""
         limit = limits.checkpoint(job.epochs, job.trained_by.max_bytes(job.options, job.dataset))

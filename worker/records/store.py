@@ -13,6 +13,7 @@
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
 | seedsweep:checkpoint:<task id>  | string | `records.checkpoints`     | worker, at epoch ends | with the job          |
+|                                 |        |                           | orchestrator, at first|                       |
 | seedsweep:attempts:<task id>    | hash   | JSON, one per attempt     | worker, at start, end | `result_expires` after|
 |                                 |        |                           |                       | the job's end         |
 | seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | see below             |

@@ -105,6 +105,11 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         problem = _problem(options, training, float(correct.mean()), data.validation)
         return Trained(artifact=to_safetensors(training.weights), problem=problem, correct=correct.tolist())
 
+    def continued(self, options: NetworkOptions, longer: NetworkOptions, artifact: bytes) -> bytes:
+        """Return the weights: no step of an epoch depends on anything else that is left of the epochs before."""
+        read_weights(options, artifact)
+        return artifact
+
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], Dataset]) -> None:
         """Reject options without effect, and a limit that leaves no sample out, which would be a second name for none.
 

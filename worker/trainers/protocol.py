@@ -182,6 +182,24 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
 
     # What follows has defaults that suit most trainers.
 
+    def continued(self, options: OptionsT, longer: OptionsT, artifact: bytes) -> bytes | None:
+        """Return the state from which a job of more epochs goes on after a finished one, to the bits of a straight run.
+
+        It is the state that `train` would have given to `on_epoch` after the last epoch, had others followed.
+
+        Args:
+            options: The options of the finished job, which did not diverge.
+            longer: The same options with more epochs.
+            artifact: What it ended with.
+
+        Returns:
+            The state; None if it cannot be told from the artifact. The longer job then starts from the first epoch.
+
+        Raises:
+            WeightsError: the artifact is not one of a job with these options.
+        """
+        return None
+
     def prepare(self, data: DataT) -> None:
         """Do what all jobs need, such as compiling: once for each worker, after `load`."""
 

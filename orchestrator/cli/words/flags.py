@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from orchestrator.sweeps.fields import Word
 
 
 def _typed(values: Sequence[Any]) -> Any:
@@ -23,9 +28,13 @@ class SpecificationCommand(TyperCommand):
     `orchestrator --help` takes.
     """
 
+    def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
+        """Return the words that have a flag, with its help."""
+        return known
+
     @cached_property
     def _flags(self) -> list[Any]:
-        from orchestrator.sweeps.fields import Word, flag, vocabulary
+        from orchestrator.sweeps.fields import flag, vocabulary
 
         known = vocabulary()
 
@@ -40,7 +49,8 @@ class SpecificationCommand(TyperCommand):
         def words(**_: object) -> None:
             """Take the words, and do nothing: only typer's parameters are wanted."""
 
-        words.__signature__ = inspect.Signature([parameter(*each) for each in known.words.items()])  # type: ignore[attr-defined]
+        parameters = [parameter(*each) for each in self.words(known.words).items()]
+        words.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         app = typer.Typer(add_completion=False)
         app.command()(words)
         return list(typer.main.get_command(app).params)
@@ -54,3 +64,15 @@ class SpecificationCommand(TyperCommand):
         words = {each.name: ctx.params.pop(each.name) for each in self._flags}
         ctx.obj = {word: _typed(values) for word, values in words.items() if values}
         return super().invoke(ctx)
+
+
+class ExtensionCommand(SpecificationCommand):
+    """A command with a flag for seeds and for each training option, of which a sweep gets further values."""
+
+    def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
+        """Leave out what a sweep has once and for all, and defaults: without a flag, a sweep keeps what it has."""
+        return {
+            name: replace(word, help=re.sub(r" *\[default: .*\]$", "", word.help))
+            for name, word in known.items()
+            if name == "seeds" or word.option is not None
+        }

@@ -24,3 +24,15 @@ class SweepOptions:
     json: bool
     fixed: tuple[str, ...] = ()
     varied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GrowthOptions:
+    """The options of a command that extends a sweep, as they were typed."""
+
+    name: str
+    output: str
+    broker: str | None
+    workers: str | None
+    reuse: bool
+    json: bool
