@@ -101,6 +101,36 @@ def extend(
     return run_extend(context.obj, tuple(varied or ()), options)
 
 
+def confirm(
+    name: _Name,
+    top: Annotated[
+        str | None, typer.Option(help="Number of configurations, the leaderboard's first.  [default: 3]")
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]"),
+    ] = None,
+    broker: _BrokerOrOwn = None,
+    workers: _Workers = None,
+    output: _Output = DEFAULT_OUTPUT,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
+    ] = False,
+    json: _Json = False,
+) -> int:
+    """Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.
+
+    The best of many configurations owes a part of its mean to luck: under fresh seeds it shrinks.
+
+    If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
+
+    Example: orchestrator confirm night-run --top 3 --seeds 20
+    """
+    from orchestrator.cli.growing import run_confirm
+
+    return run_confirm(top, seeds, GrowthOptions(name, output, broker, workers, not no_reuse, json))
+
+
 def init(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")] = DEFAULT_SPECIFICATION,
     trainer: Annotated[

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.commands import cancel, decide, extend, init, predict, show, sweep, trainers, verify, watch
+from orchestrator.cli.commands import cancel, confirm, decide, extend, init, predict, show, sweep, trainers, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
 from orchestrator.cli.words.usage import usage_message
@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
-for command in (sweep, extend, init, watch, cancel, decide, verify, show, predict, trainers):
+for command in (sweep, extend, confirm, init, watch, cancel, decide, verify, show, predict, trainers):
     # Given here, because typer truncates a short help that it takes from a docstring.
     app.command(cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
 

@@ -74,10 +74,17 @@ def place_flags(output: str, broker: str | None) -> list[str]:
     return flags if broker is None else [*flags, "--broker", hide_password(broker)]
 
 
-def show_result(console: Console, result: SweepResult, *, as_json: bool) -> int:
-    """Print the result of a sweep and return the exit status: 0 if every job has a result and no two differ, else 1."""
+def show_result(console: Console, result: SweepResult, *, as_json: bool, **more: object) -> int:
+    """Print the result of a sweep and return the exit status: 0 if every job has a result and no two differ, else 1.
+
+    Args:
+        console: Where to print what is not JSON.
+        result: The result.
+        as_json: Whether to print JSON.
+        more: Further fields of the JSON.
+    """
     if as_json:
-        print_result_as_json(result)
+        print_result_as_json(result, **more)
     else:
         print_result(console, result)
     if result.mismatched:

@@ -116,8 +116,8 @@ def _print_at_width(console: Console, table: Table, width: int) -> None:
     console.file.flush()
 
 
-def print_result_as_json(result: SweepResult) -> None:
-    """Print one JSON object with the accounting and the leaderboard."""
+def print_result_as_json(result: SweepResult, **more: object) -> None:
+    """Print one JSON object with the accounting and the leaderboard, and more fields."""
     print(
         json.dumps(
             {
@@ -125,6 +125,7 @@ def print_result_as_json(result: SweepResult) -> None:
                 "folder": str(result.folder),
                 "accounting": result.accounting.model_dump(),
                 **result.leaderboard.as_dict(),
+                **more,
             },
             allow_nan=False,
         )

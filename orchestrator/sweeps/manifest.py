@@ -183,6 +183,11 @@ class Manifest(BaseModel):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
         return longer.model_copy(update={"jobs": jobs})
 
+    def before_last_round(self) -> Manifest:
+        """Return the manifest as it was before its last round; its looks are the same."""
+        earlier = self.model_copy(update={"rounds": self.rounds[:-1]})
+        return earlier.model_copy(update={"jobs": list(dict.fromkeys(job.key for job in earlier._jobs()))})
+
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""
         drawn = (*self.specification.drawn, *points)

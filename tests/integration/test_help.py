@@ -22,7 +22,9 @@ def test_help_names_every_option_of_the_specification(command_line: CommandLine)
     assert command_line.run("--version").stdout.startswith("seedsweep ")
 
 
-@pytest.mark.parametrize("command", ["sweep", "init", "watch", "cancel", "decide", "verify", "show", "predict"])
+@pytest.mark.parametrize(
+    "command", ["sweep", "extend", "confirm", "init", "watch", "cancel", "decide", "verify", "show", "predict"]
+)
 def test_every_command_says_what_it_does_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     overview = capsys.readouterr().out

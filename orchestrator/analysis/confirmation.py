@@ -1,0 +1,88 @@
+"""How configurations that were chosen by their results do under fresh seeds: the best of many is flattered."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.analysis.statistics.intervals import Interval, t_interval
+from orchestrator.folder.rows import Row
+from orchestrator.sweeps.samplers.space import Point
+from worker.job import Job
+from worker.trainers.protocol import Metric
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The results of a configuration under some seeds.
+
+    Attributes:
+        seeds: The number of jobs with a result; those that diverged count, with the metric that they reached.
+        diverged: The number of these that diverged.
+        mean: The mean of the metric after the last epoch; None without a result.
+        interval: Student's t interval of the mean, at 95 %; None for fewer than two seeds, and if a job diverged,
+            because the metric then has no distribution near a normal one.
+    """
+
+    seeds: int
+    diverged: int
+    mean: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A configuration under the seeds that it was chosen by, and under fresh ones.
+
+    Attributes:
+        options: The options that vary.
+        before: The results that it was chosen by.
+        fresh: The results under the fresh seeds.
+        shrinkage: By how much it was better before: the difference of the means, positive where the choice flattered
+            it, whether higher is better or lower, with the interval of Welch's t; None without a result on each side.
+    """
+
+    options: Mapping[str, Any]
+    before: Sample
+    fresh: Sample
+    shrinkage: Difference | None
+
+
+def confirmation(
+    point: Point, before: Collection[Job], fresh: Collection[Job], rows: Mapping[str, Row], metric: Metric
+) -> Confirmation:
+    """Compare a configuration's results before and under fresh seeds.
+
+    Args:
+        point: The configuration, as values of the options that vary.
+        before: The jobs of the sweep when it was chosen.
+        fresh: The jobs under the fresh seeds.
+        rows: The rows of all these jobs, by key.
+        metric: What was measured.
+    """
+    earlier, later = (_rows(point, jobs, rows) for jobs in (before, fresh))
+    shrinkage = None
+    if earlier and later:
+        shrinkage = compare(_merits(earlier, metric), _merits(later, metric))
+    return Confirmation(dict(point), _sample(earlier), _sample(later), shrinkage)
+
+
+def _rows(point: Point, jobs: Collection[Job], rows: Mapping[str, Row]) -> list[Row]:
+    own = (job for job in jobs if all(getattr(job.options, name) == value for name, value in point.items()))
+    found = (rows.get(job.key) for job in own)
+    return [row for row in found if row is not None and row.accepted]
+
+
+def _sample(rows: Collection[Row]) -> Sample:
+    scores = [row.validation_score[-1] for row in rows]
+    diverged = sum(row.status == "diverged" for row in rows)
+    mean = statistics.mean(scores) if scores else None
+    return Sample(len(scores), diverged, mean, None if diverged else t_interval(scores))
+
+
+def _merits(rows: Collection[Row], metric: Metric) -> dict[int, float]:
+    sign = 1 if metric.higher_is_better else -1
+    return {row.seed: sign * row.validation_score[-1] for row in rows}
