@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.commands import cancel, confirm, decide, extend, init, predict, show, sweep, trainers, verify, watch
+from orchestrator.cli.commands import (
+    cancel,
+    confirm,
+    decide,
+    extend,
+    init,
+    predict,
+    show,
+    sweep,
+    trainers,
+    verify,
+    watch,
+)
 from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
 from orchestrator.cli.words.usage import usage_message
