@@ -104,6 +104,9 @@ class Honest(Trainer[Options, Points]):
     def artifact(self, w: Any) -> Any:
         return json.dumps(w.tolist()).encode()
 
+    def continued(self, options: Options, longer: Options, artifact: bytes) -> bytes | None:
+        return artifact
+
 
 class BadName(Honest):
     name = "tests.trainers:BadName"
@@ -359,6 +362,16 @@ class ForgetsMomentum(Honest):
         return w + self.momentum
 
 
+class RoundsItsArtifact(Honest):
+    """The state is exact, but the artifact is not."""
+
+    def artifact(self, w: Any) -> Any:
+        return json.dumps([round(float(each), 2) for each in w]).encode()
+
+    def pack(self, w: Any) -> Any:
+        return super().artifact(w)
+
+
 class CrashesOnGarbage(Honest):
     def unpack(self, state: bytes) -> Any:
         import numpy as np
@@ -383,6 +396,9 @@ class StateInMemory(Honest):
     """A state is a number under which this process keeps the weights."""
 
     kept: ClassVar[dict[int, Any]] = {}
+
+    def continued(self, options: Options, longer: Options, artifact: bytes) -> None:
+        return None
 
     def pack(self, w: Any) -> Any:
         self.kept[len(self.kept)] = w

@@ -52,6 +52,7 @@ CAUGHT = [
     (broken.Swallows, "exceptions_of_on_epoch_pass", "went on"),
     (broken.WrapsExceptions, "exceptions_of_on_epoch_pass", "RuntimeError"),
     (broken.ForgetsMomentum, "resuming_gives_the_same_bits", "after epoch 1 differs in"),
+    (broken.RoundsItsArtifact, "longer_jobs_go_on_to_the_same_bits", "from the artifact of 2 epochs differs in"),
     (broken.CrashesOnGarbage, "damaged_checkpoints_are_refused", "raise WeightsError"),
     (broken.TakesAnything, "damaged_checkpoints_are_refused", "is accepted"),
 ]

@@ -23,7 +23,7 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
-from orchestrator.text import counted
+from orchestrator.text import have
 from worker.settings import Settings
 
 #: How many configurations are confirmed, if that is not given and there are so many, and under how many seeds.
@@ -133,7 +133,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
         raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
     waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
     if waiting:
-        found = Described(f"a sweep of which {counted(waiting, 'job')} did not end by itself")
+        found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
         raise InvalidInputError("NAME", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)")
     count = min(DEFAULT_TOP, len(ranked)) if top is None else top
     if not 1 <= count <= len(ranked):

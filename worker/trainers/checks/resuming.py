@@ -30,6 +30,28 @@ def resuming_gives_the_same_bits(case: Case) -> None:
                 )
 
 
+def longer_jobs_go_on_to_the_same_bits(case: Case) -> None:
+    """A job of more epochs that goes on from an artifact, if `continued` lets it, ends as a straight one."""
+    for options, recorded in case.jobs():
+        last, seed = case.trainer.epochs(options), case.seeds[0]
+        if last < 2 or getattr(options, "epochs", None) != last or recorded.trained.problem is not None:
+            continue
+        shorter = case.read({**options.model_dump(), "epochs": last - 1})
+        short = case.straight(shorter, seed)
+        if short.trained.problem is not None:
+            continue
+        state = case.trainer.continued(shorter, options, short.trained.artifact)
+        if state is None:
+            continue
+        resumed = case.train(options, seed, resume_from=Checkpoint(last - 1, state), take=False)
+        found = difference(recorded.facts(first=last - 1), resumed.facts())
+        if found is not None:
+            raise Broken(
+                f"a job that goes on from the artifact of {last - 1} epochs differs in {found} from a straight one "
+                f"with {named(options)}; {_HINT}, or continued returns None"
+            )
+
+
 def damaged_checkpoints_are_refused(case: Case) -> None:
     """A state that is empty, cut off or no state at all raises WeightsError; one with a changed byte may be trained."""
     for options, recorded in case.jobs():

@@ -37,6 +37,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     training.seeds_matter,
     training.exceptions_of_on_epoch_pass,
     resuming.resuming_gives_the_same_bits,
+    resuming.longer_jobs_go_on_to_the_same_bits,
     resuming.damaged_checkpoints_are_refused,
     elsewhere.imports_are_late,
     elsewhere.same_bits_in_another_process,
