@@ -169,7 +169,8 @@ def _sentence(
     next_look = f"the next look takes {counted(needed, 'further job')}, and {left} of {budget} are left in the budget"
     if more is None:
         return f"{told}; {next_look}."
-    return f"{told}; {next_look}. About {counted(more, 'further job')} would decide."
+    deciding = f"About {counted(more, 'further job')} would decide: a budget of {course.field.spent + more}"
+    return f"{told}; {next_look}. {deciding}."
 
 
 def _nothing(course: Course, budget: int) -> str:
