@@ -49,15 +49,17 @@ class Samples:
 
     def first(self, n: int | None) -> Samples:
         """Return the first `n` rows without copying their entries, or all rows if `n` is None or larger."""
-        if n is None or n >= len(self):
-            return self
-        end = int(self.indptr[n])
+        return self if n is None or n >= len(self) else self.rows(0, n)
+
+    def rows(self, start: int, stop: int) -> Samples:
+        """Return the rows from `start` on and before `stop` without copying their entries."""
+        entries = slice(int(self.indptr[start]), int(self.indptr[stop]))
         return replace(
             self,
-            indptr=self.indptr[: n + 1],
-            indices=self.indices[:end],
-            values=self.values[:end],
-            labels=self.labels[:n],
+            indptr=self.indptr[start : stop + 1] - self.indptr[start],
+            indices=self.indices[entries],
+            values=self.values[entries],
+            labels=self.labels[start:stop],
         )
 
     def dense(self, row: int, dtype: np.dtype[Any]) -> NDArray[Any]:

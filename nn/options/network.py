@@ -33,7 +33,7 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class NetworkOptions(BaseModel):
-    """The options of `nn.DeepNeuralNetwork`, and `limit`; a field's description is its help on the command line."""
+    """The options of `nn.DeepNeuralNetwork`, `limit` and `test_size`; a field's description is its help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +63,12 @@ class NetworkOptions(BaseModel):
         default=1.0, gt=0, allow_inf_nan=False, description="Factor by which all initial weights are multiplied."
     )
     biases: bool = Field(default=False, description="Give every node a bias, which is zero at the start.")
+    test_size: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Number of samples to hold out of training, the last of those in use, for orchestrator test.",
+    )
 
     def layers(self, n_features: int, n_classes: int) -> tuple[int, ...]:
         """Return the widths of the network's layers for samples with so many features and classes."""
@@ -137,8 +143,31 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
     """
     for each in WITHOUT_EFFECT:
         each.check(values)
+    limits = [limit for limit in values["limit"] if limit is not None]
+    if limits:
+        check_test_size(values["test_size"], min(limits), f"2 less than limit {min(limits)}")
     if "float32" in values["dtype"]:
         _check_float32("learning_rate", values["learning_rate"])
+
+
+def check_test_size(values: Sequence[int], samples: int, because: str) -> None:
+    """Check that a sweep has one test split, and that the split leaves samples to train on.
+
+    Two at least: one sample has one order, so that `shuffle` would have no effect.
+
+    Args:
+        values: The values of `test_size`.
+        samples: The samples of which the last are held out.
+        because: Where the largest value comes from.
+
+    Raises:
+        InvalidInputError: there are several values, or one is too large.
+    """
+    if len(values) > 1:
+        allowed = "one value, because all configurations of a sweep have the same test split"
+        raise InvalidInputError("test_size", Described(" and ".join(map(written, values))), allowed)
+    if values[0] and values[0] > samples - 2:
+        raise InvalidInputError("test_size", values[0], f"at most {max(samples - 2, 0)}, {because}")
 
 
 def _check_float32(name: str, values: Sequence[float]) -> None:

@@ -163,6 +163,10 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
             "^loss is sum_of_squares; allowed: cross_entropy together with",
         ),
         ({"limit": 59_500}, "^limit is 59500; allowed: less than 59500"),
+        (
+            {"limit": None, "test_size": 59_499},
+            "^test_size is 59499; allowed: at most 59498, 2 less than the 59500 training samples in the data set",
+        ),
     ],
 )
 def test_an_option_without_effect_is_refused_in_a_new_sweep_and_kept_in_an_earlier_one(

@@ -18,7 +18,7 @@ BASE: dict[str, Any] = {"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes":
 OTHER: dict[str, Any] = {
     "learning_rate": 0.2, "epochs": 3, "hidden_layer_sizes": (5, 3), "rule": "notebook", "loss": "sum_of_squares",
     "dtype": "float64", "shuffle": True, "limit": 21, "initialization": "he_uniform", "initial_scale": 0.5,
-    "biases": True,
+    "biases": True, "test_size": 5,
 }  # fmt: skip
 SURROUNDINGS: list[dict[str, Any]] = [
     {}, *({name: value} for name, value in OTHER.items()), {"limit": 1}, {"epochs": 1}
@@ -33,9 +33,10 @@ def samples() -> Samples:
 
 def weights(samples: Samples, **changed: Any) -> bytes:
     options = NetworkOptions(**{**BASE, **changed}).model_dump()
-    hidden, limit = options.pop("hidden_layer_sizes"), options.pop("limit")
+    hidden, limit, test_size = (options.pop(name) for name in ("hidden_layer_sizes", "limit", "test_size"))
+    used = samples.first(limit)
     training = Training.begin((samples.n_features, *hidden, samples.n_classes), 0, **options)
-    list(training.run(samples.first(limit), None))
+    list(training.run(used.first(len(used) - test_size), None))
     return to_safetensors(training.weights)
 
 
@@ -52,8 +53,10 @@ def test_an_option_has_an_effect_unless_the_table_says_that_it_has_none(
 
     for name, value in OTHER.items():
         together = {**surroundings, name: value}
-        # Training refuses these two itself (`tests/unit/test_network.py`).
-        refused = together.get("rule") == "notebook" and together.get("biases")
+        # These are refused because they cannot be trained.
+        refused = (together.get("rule") == "notebook" and together.get("biases")) or (
+            together.get("limit") == 1 and together.get("test_size")
+        )
         if name not in surroundings and not refused:
             is_same = weights(samples, **surroundings, **{name: value}) == before
             assert is_same == without_effect(name, surroundings), name
@@ -78,6 +81,8 @@ def test_an_option_without_effect_is_refused_by_name() -> None:
             {"shuffle": True, "limit": 1},
             "shuffle is true; allowed: false together with limit 1, which leaves one order of the samples",
         ),
+        ({"test_size": 19, "limit": 20}, "test_size is 19; allowed: at most 18, 2 less than limit 20"),
+        ({"test_size": 1, "limit": 1}, "test_size is 1; allowed: at most 0, 2 less than limit 1"),
     ]:
         with pytest.raises(InvalidInputError) as refusal:
             check_effects(defaults | {name: (value,) for name, value in values.items()})

@@ -149,7 +149,7 @@ def test_the_estimator_has_every_option_with_its_default() -> None:
     of_its_own = {"random_state", "learning_rate"}
 
     # `limit` picks samples; it is no parameter of a network that is given its samples.
-    assert defaults.keys() - of_its_own == NetworkOptions.model_fields.keys() - of_its_own - {"limit"}
+    assert defaults.keys() - of_its_own == NetworkOptions.model_fields.keys() - of_its_own - {"limit", "test_size"}
     for name in defaults.keys() - of_its_own:
         assert defaults[name] == NetworkOptions.model_fields[name].default, name
     assert defaults["learning_rate"] in option(NetworkOptions.model_fields["learning_rate"]).values

@@ -80,6 +80,15 @@ def test_first_shares_memory_and_keeps_the_classes() -> None:
     assert samples.first(None) is samples.first(6) is samples.first(7) is samples
 
 
+@given(hnp.arrays(np.float32, (6, 3), elements=FLOATS), st.integers(0, 6), st.integers(0, 6))
+def test_rows_are_those_of_the_matrix(X: np.ndarray, start: int, stop: int) -> None:
+    rows = pack(X, np.arange(6)).rows(start, max(start, stop))
+
+    assert np.array_equal(rows.to_dense(), X[start : max(start, stop)])
+    assert rows.labels.tolist() == list(range(start, stop))
+    assert rows.n_classes == 6
+
+
 def test_classes_are_at_least_those_of_the_labels() -> None:
     X = np.ones((2, 1), np.float32)
 

@@ -1,15 +1,19 @@
-"""Training a job: when it counts as diverged."""
+"""Training a job: when it counts as diverged, and what a test split keeps from it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
+from nn.reference import NumPyEngine
+from nn.samples import pack
 from nn.weights import from_safetensors
 from tests.support.cluster import make_job
+from worker.errors import TrainingFailedError
 from worker.job import is_complete
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.steps.breaker import Breaker
@@ -73,6 +77,47 @@ def test_the_notebooks_rule_is_not_blamed_for_not_learning(dataset: Dataset) -> 
     trained = train(make_job(rule="notebook", learning_rate=0.001), dataset)
     assert len(trained.history[-1].others) == 1
     assert trained.problem is None
+
+
+@pytest.mark.parametrize("limit", [None, 300])
+def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, limit: int | None) -> None:
+    # Given a data set, and another one that differs in the last 40 samples in use
+    used = dataset.train.first(limit)
+    n_train = len(used) - 40
+    few = pack(used.rows(n_train, len(used)).to_dense()[:, ::-1], np.zeros(40, np.int64), 10)
+    changed = replace(
+        used,
+        indptr=np.concatenate([used.indptr[:n_train], few.indptr + used.indptr[n_train]]),
+        indices=np.concatenate([used.indices[: used.indptr[n_train]], few.indices]),
+        values=np.concatenate([used.values[: used.indptr[n_train]], few.values]),
+        labels=np.concatenate([used.labels[:n_train], few.labels]),
+    )
+    other = replace(dataset, train=changed)
+    job = make_job(limit=limit, test_size=40, epochs=1)
+
+    # Then a job that holds them out trains to the same bits on both, those of the samples before alone,
+    trained = train(job, dataset)
+    assert trained.weights == train(job, other).weights
+    assert trained.weights == train(make_job(limit=n_train, epochs=1), dataset).weights
+    assert trained.correct == train(job, other).correct
+    # one that does not, to others,
+    assert (
+        train(make_job(limit=limit, epochs=1), dataset).weights != train(make_job(limit=limit, epochs=1), other).weights
+    )
+    # and they are what the test split is.
+    network, held_out = from_safetensors(trained.weights), used.rows(n_train, len(used))
+    predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
+    tested = job.trained_by.test(job.options, dataset, trained.weights)
+    assert tested.value == np.mean(predicted == held_out.labels)
+    assert tested.correct == (predicted == held_out.labels).tolist()
+
+
+def test_a_test_split_that_leaves_nothing_to_train_on_fails_the_job(dataset: Dataset) -> None:
+    # Such a job comes from a message, not from a sweep.
+    with pytest.raises(
+        TrainingFailedError, match="test_size is 20; allowed: less than 20, the number of samples in use"
+    ):
+        train(make_job(limit=20, test_size=20), dataset)
 
 
 def test_a_breaker_trips_on_failures_in_a_row() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nn.errors import InvalidInputError, WeightsError
-from nn.options.network import SHAPE, NetworkOptions, check_effects
-from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
+from nn.options.network import SHAPE, NetworkOptions, check_effects, check_test_size
+from worker.trainers.protocol import Checkpoint, Evaluated, Metric, OnEpoch, Trained, Trainer
 
 if TYPE_CHECKING:
     from nn.datasets.mnist import Dataset
@@ -93,11 +93,11 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.weights import to_safetensors
 
         others = self.others(options)
-        arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit"})
+        arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size"})
         training = Training.begin(_layers(options, data), seed, **arguments)
         if resume_from is not None:
             _resume(training, resume_from)
-        for record in training.run(data.train.first(options.limit), data.validation):
+        for record in training.run(_train_and_test(options, data)[0], data.validation):
             accuracy = float(record.validation_accuracy or 0.0)
             checkpoint = None if training.ended else lambda: to_safetensors(training.weights)
             on_epoch(accuracy, checkpoint, {name: float(getattr(record, name)) for name in others})
@@ -110,20 +110,37 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         read_weights(options, artifact)
         return artifact
 
+    def held_out(self, options: NetworkOptions) -> int:
+        """Return the option `test_size`."""
+        return options.test_size
+
+    def test(self, options: NetworkOptions, data: Dataset, artifact: bytes) -> Evaluated:
+        """Predict the test split with the engine that trained the network."""
+        from nn.engine import make_engine
+
+        weights = read_weights(options, artifact, data.train.n_features)
+        engine = make_engine(options.engine, weights, loss=options.loss, rule=options.rule)
+        samples = _train_and_test(options, data)[1]
+        correct = engine.predict(samples) == samples.labels
+        return Evaluated(value=float(correct.mean()), correct=correct.tolist())
+
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], Dataset]) -> None:
-        """Reject options without effect, and a limit that leaves no sample out, which would be a second name for none.
+        """Reject options without effect, and numbers of samples that the data set does not have.
+
+        A limit that leaves no sample out would be a second name for none.
 
         Raises:
             InvalidInputError: names the option.
         """
         check_effects(values)
         limits = [limit for limit in values["limit"] if limit is not None]
-        if not limits:
+        if not limits and not any(values["test_size"]):
             return
         samples = MNIST_SAMPLES if _is_mnist(digest) else len(load().train)
-        if (limit := max(limits)) >= samples:
+        if limits and (limit := max(limits)) >= samples:
             allowed = f"less than {samples}, the number of training samples in the data set (or none, for all of them)"
             raise InvalidInputError("limit", limit, allowed)
+        check_test_size(values["test_size"], samples, f"2 less than the {samples} training samples in the data set")
 
     def check_artifact(self, options: NetworkOptions, digest: str, artifact: bytes) -> None:
         """Check that an artifact is a network with the layers, the dtype and the biases of the options."""
@@ -187,6 +204,15 @@ def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = 
 def _layers(options: NetworkOptions, data: Dataset) -> Any:
     """Return the widths of the network's layers."""
     return options.layers(data.train.n_features, data.n_classes)
+
+
+def _train_and_test(options: NetworkOptions, data: Dataset) -> tuple[Samples, Samples]:
+    """Return the samples to train on, and the test split: the last of the samples in use."""
+    used = data.train.first(options.limit)
+    n_train = len(used) - options.test_size
+    if n_train < 1:
+        raise InvalidInputError("test_size", options.test_size, f"less than {len(used)}, the number of samples in use")
+    return used.rows(0, n_train) if options.test_size else used, used.rows(n_train, len(used))
 
 
 def _resume(training: Training, checkpoint: Checkpoint) -> None:

@@ -75,6 +75,19 @@ class Trained:
     correct: Sequence[bool] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """How a trained model did on the samples that were held out of training.
+
+    Attributes:
+        value: The metric on them.
+        correct: Where the metric is a share of right answers, whether each sample was answered correctly.
+    """
+
+    value: float
+    correct: Sequence[bool] | None = None
+
+
 class OnEpoch(Protocol):
     """Called after each epoch, with the metric. It may raise an exception, which the trainer must let pass."""
 
@@ -234,6 +247,23 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     def max_bytes(self, options: OptionsT, digest: str) -> int:
         """Return the bytes that an artifact, or the state of a checkpoint, has at most on a data set."""
         return MAX_BYTES
+
+    def held_out(self, options: OptionsT) -> int:
+        """Return the number of samples that training never sees, neither to train nor to validate: the test split."""
+        return 0
+
+    def test(self, options: OptionsT, data: DataT, artifact: bytes) -> Evaluated:
+        """Evaluate a trained model on its test split. Called only where `held_out` is not 0.
+
+        Args:
+            options: The options of the job.
+            data: The data set.
+            artifact: What `train` returned.
+
+        Raises:
+            WeightsError: the artifact is not one of a job with these options.
+        """
+        raise NotImplementedError
 
     def others(self, options: OptionsT) -> tuple[str, ...]:
         """Return the names of further metrics, which are kept beside the metric."""
