@@ -47,7 +47,7 @@ def sample() -> bytes:
     app = create_app(Settings(broker_url="redis://localhost"))
     options = dict(signature(app, job).options)
     made = app.amqp.as_task_v2(
-        options["task_id"], "worker.tasks.train", kwargs={"job": job.model_dump(mode="json")},
+        options["task_id"], "worker.tasks.train", kwargs={"job": job.fields()},
         argsrepr=options["argsrepr"], kwargsrepr=options["kwargsrepr"], origin="gen1@host",
     )  # fmt: skip
     identity = "3c747a2c-0000-4328-9896-9026f9ba907f"
