@@ -96,7 +96,9 @@ def time_job(epochs: int, limit: int | None, rounds: int) -> dict[str, list[floa
     layers = cast("LayerSizes", options.layers(data.train.n_features, data.n_classes))
 
     def alone(seed: int) -> bytes:
-        training = Training.begin(layers, seed, **options.model_dump(exclude={"hidden_layer_sizes", "limit"}))
+        training = Training.begin(
+            layers, seed, **options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size"})
+        )
         for _ in training.run(data.train.first(options.limit), data.validation):
             pass
         return to_safetensors(training.weights)
