@@ -9,7 +9,7 @@ from orchestrator.sweeps.manifest import Manifest
 
 
 def find_sweep(cluster: Cluster, folder: SweepFolder) -> Manifest:
-    """Return a sweep's manifest: the folder's, or the cluster's if there is no folder.
+    """Return a sweep's manifest: the folder's, or the cluster's if there is no folder; with the jobs of the longer one.
 
     Raises:
         SweepExistsError: the folder and the cluster hold two sweeps of the same name.
@@ -25,8 +25,11 @@ def find_sweep(cluster: Cluster, folder: SweepFolder) -> Manifest:
                 f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
             )
         return registered
-    if registered is None or registered.jobs == here.jobs or registered.goes_on(here) or here.goes_on(registered):
+    if registered is None or registered.jobs == here.jobs or here.goes_on(registered):
         return here
+    if registered.goes_on(here):
+        # Another session has added jobs, which are to be followed or cancelled, too.
+        return here.grown_as(registered)
     raise SweepExistsError(
         f"The sweep {folder.name} in {folder.path.parent} is not the one that the cluster knows under this name: "
         "choose another --output"

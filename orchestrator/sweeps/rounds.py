@@ -62,11 +62,7 @@ class Round(BaseModel):
             after = before.extended(self.seeds, self.grid)
             grid = {name: after.grid[name][len(before.values(name)) :] for name in after.grid if name in self.grid}
             return self.model_copy(update={"grid": grid})
-        known = {tuple(point.values()): point for point in before.points()}
-        read = tuple(before.read_point(point) for point in self.configurations)
-        if any(tuple(point.values()) not in known for point in read):
-            raise ValueError("a round has a configuration that the sweep does not have")
-        return self.model_copy(update={"configurations": read})
+        return self.model_copy(update={"configurations": before.read_points(self.configurations)})
 
     def extend(self, before: SweepSpecification) -> SweepSpecification:
         """Return the specification after this round; `self` has been `read`."""
@@ -84,11 +80,17 @@ class Round(BaseModel):
             return
         after = self.extend(before)
         # Everything under the new seeds, and under those before only what is new.
+        yield from after.jobs_under(before.seeds, self._new_points(after), dataset)
+        if self.seeds:
+            yield from after.jobs_under(self.seeds, list(after.points()), dataset)
+
+    def _new_points(self, after: SweepSpecification) -> list[Point]:
+        """Return the configurations that have a further value."""
+        if len(self.grid) == 1:
+            return list(after.model_copy(update={"grid": {**after.grid, **self.grid}}).points())
         further = {name: frozenset(values) for name, values in self.grid.items()}
-        points = list(after.points())
-        new = [point for point in points if any(point[name] in values for name, values in further.items())]
-        yield from after.jobs_under(before.seeds, new, dataset)
-        yield from after.jobs_under(self.seeds, points, dataset)
+        points = after.points() if further else ()
+        return [point for point in points if any(point[name] in values for name, values in further.items())]
 
 
 class Look(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, model_validator
@@ -164,24 +164,41 @@ class SweepSpecification(BaseModel):
         both = (*self.seeds, *seeds)
         if len(set(both)) < len(both):
             raise ValueError("the sweep has a seed already")
+        read = _Values(self.model)
+        further = {name: tuple(read.value(name, value) for value in values) for name, values in grid.items()}
+        longer = {name: (*self.values(name), *values) for name, values in further.items()}
+        repeated = [name for name, values in longer.items() if len(set(values)) < len(values)]
+        if repeated:
+            raise ValueError(f"{repeated[0]} has a value more than once")
+        if longer.keys() <= self.grid.keys():
+            # Not validated again: the values before have been, and may be many.
+            return self.model_copy(update={"seeds": both, "grid": {**self.grid, **longer}})
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        unknown = [name for name in grid if name not in self.grid and name not in self.options]
-        if unknown:
-            raise ValueError(f"{unknown[0][:80]!r} is not an option of the trainer")
-        longer = {name: (*self.values(name), *values) for name, values in grid.items()}
         options = {name: value for name, value in self.options.items() if name not in grid}
         return type(self).model_validate({**fields, "seeds": both, "options": options, "grid": {**self.grid, **longer}})
 
-    def read_point(self, point: Mapping[str, Any]) -> Point:
-        """Return a configuration with its values in the types of the options that vary, and in their order.
+    def read_points(self, points: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+        """Return configurations of the sweep with their values in the types of the options that vary, in their order.
 
         Raises:
-            ValueError: a value is invalid, or the options are others than those that vary.
+            ValueError: a value is invalid, the options are others than those that vary, or the sweep does not have the
+                configuration.
         """
-        if point.keys() != self.grid.keys():
+        if any(point.keys() != self.grid.keys() for point in points):
             raise ValueError("a configuration has other options than those that vary")
-        read = _Values(self.model)
-        return {name: read.value(name, point[name]) for name in self.grid}
+        reader = _Values(self.model)
+        read = tuple({name: reader.value(name, point[name]) for name in self.grid} for point in points)
+        if not all(map(self._has_point(), read)):
+            raise ValueError("the sweep does not have a configuration")
+        return read
+
+    def _has_point(self) -> Callable[[Point], bool]:
+        """Return the function that says whether the sweep has a configuration; a grid's are many, and not listed."""
+        if self.sampling is not None:
+            drawn = {tuple(point.values()) for point in self.drawn}
+            return lambda point: tuple(point.values()) in drawn
+        values = {name: frozenset(each) for name, each in self.grid.items()}
+        return lambda point: all(point[name] in values[name] for name in point)
 
     @property
     def remaining(self) -> int:

@@ -1,0 +1,99 @@
+"""A manifest grows by any rounds, and may come from any file: its jobs are always the same, each once, in one order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nn.datasets.mnist import MNIST_DIGEST
+from nn.errors import InvalidInputError
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.rounds import Look, Round
+from tests.property.hostile import answer, json_values, thorough
+from tests.support.sweeps import sweep_of
+
+BASE = sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=1)
+FIRST = Manifest(
+    name="sweep",
+    specification=BASE,
+    dataset=MNIST_DIGEST,
+    jobs=list(BASE.jobs_by_key(MNIST_DIGEST)),
+    provenance=provenance(),
+)
+
+seeds = st.lists(st.integers(0, 6), max_size=3, unique=True).map(tuple)
+rates = st.sampled_from([0.1, 0.2, 0.3, 0.4])
+grids = st.fixed_dictionaries(
+    {},
+    optional={
+        "learning_rate": st.lists(rates, min_size=1, max_size=2, unique=True).map(tuple),
+        "epochs": st.lists(st.integers(1, 3), min_size=1, max_size=2, unique=True).map(tuple),
+    },
+)
+points = st.lists(
+    st.fixed_dictionaries({"learning_rate": rates}, optional={"epochs": st.integers(1, 3)}), max_size=2
+).map(tuple)
+rounds = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["extend", "confirm", "decide"])},
+    optional={"seeds": seeds, "grid": grids, "configurations": points},
+)
+
+
+def read_again(manifest: Manifest) -> Manifest:
+    return Manifest.read(manifest.as_text().encode())
+
+
+@thorough
+@given(st.lists(rounds, max_size=4))
+def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> None:
+    manifest = FIRST
+    for fields in added:
+        try:
+            further = Round.model_validate(fields)
+            longer = manifest.with_round(further, Look(command=further.kind, seeds=1, rows=1))
+        except (ValueError, InvalidInputError):
+            continue
+        # Every job has its key once, in an order that begins as it was, and is there when the file is read again.
+        assert longer.jobs[: len(manifest.jobs)] == manifest.jobs
+        assert len(set(longer.jobs)) == len(longer.jobs) > len(manifest.jobs)
+        assert list(longer.jobs_by_key()) == longer.jobs
+        assert longer.goes_on(manifest)
+        assert not manifest.goes_on(longer)
+        assert longer.before_last_round().jobs == manifest.jobs
+        again = read_again(longer)
+        assert again == longer
+        assert list(again.jobs_by_key()) == longer.jobs
+        # The grid is complete: every seed of the sweep for every configuration.
+        assert set(longer.grown.jobs_by_key(MNIST_DIGEST)) <= set(longer.jobs)
+        manifest = longer
+
+
+MANY = [{"kind": "confirm", "seeds": [9], "configurations": [{"learning_rate": 0.1}]}] * 101
+WIDE = [{"kind": "extend", "grid": {"learning_rate": [(each + 1) / 1e6 for each in range(2000)]}}]
+LONG = [{"kind": "extend", "seeds": list(range(2, 2000))}]
+
+
+@thorough
+@given(st.lists(rounds | json_values, max_size=4) | json_values, st.lists(json_values, max_size=2))
+@example(MANY, [])
+@example(WIDE, [])
+@example(LONG, [])
+@example([{"kind": "extend", "grid": {"trainer": ["network"]}}], [])
+@example([{"kind": "extend", "seeds": [2**70]}], [])
+@example([{"kind": "extend", "grid": {"learning_rate": [[1], {}]}}], [{"command": "extend", "seeds": 0, "rows": -1}])
+@example([{"kind": "confirm", "seeds": [5], "configurations": [{"learning_rate": {}}]}], [])
+def test_rounds_of_a_foreign_file_are_read_or_refused(tmp_path: Path, added: Any, looks: Any) -> None:
+    folder = SweepFolder(tmp_path, "sweep")
+    folder.path.mkdir(exist_ok=True)
+    content = json.loads(FIRST.as_text()) | {"rounds": added, "looks": looks}
+    (folder.path / "sweep.json").write_text(json.dumps(content))
+    found = answer(folder.manifest, error=SweepNotFoundError)
+    if found is not None:
+        assert len(found.jobs_by_key()) >= len(FIRST.jobs)
