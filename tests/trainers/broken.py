@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from worker.trainers import Checkpoint, DatasetError, Metric, OnEpoch, Trained, Trainer, WeightsError
+from worker.trainers import Checkpoint, DatasetError, Evaluated, Metric, OnEpoch, Trained, Trainer, WeightsError
 
 
 class Options(BaseModel):
@@ -298,6 +298,21 @@ class Pickled(Honest):
 class RefusesItsOwn(Honest):
     def check_artifact(self, options: Options, digest: str, artifact: bytes) -> None:
         raise WeightsError("it is not safetensors")
+
+
+class NoTest(Honest):
+    def held_out(self, options: Options) -> int:
+        return 10
+
+
+class ShortTest(NoTest):
+    def test(self, options: Options, data: Points, artifact: bytes) -> Evaluated:
+        return Evaluated(value=1.0, correct=[True] * 9)
+
+
+class OtherTest(NoTest):
+    def test(self, options: Options, data: Points, artifact: bytes) -> Evaluated:
+        return Evaluated(value=0.5, correct=[True] * 10)
 
 
 class Unseeded(Honest):

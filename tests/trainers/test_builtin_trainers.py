@@ -19,7 +19,7 @@ SHORT: dict[str, Any] = {"learning_rate": 0.1, "limit": 300}
     "options",
     [
         {"epochs": 4},
-        {"epochs": 2, "rule": "notebook", "hidden_layer_sizes": (8, 4)},
+        {"epochs": 2, "rule": "notebook", "hidden_layer_sizes": (8, 4), "test_size": 50},
         {"epochs": 2, "dtype": "float64", "biases": True, "shuffle": True, "engine": "numpy"},
     ],
 )

@@ -32,6 +32,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     training.sizes_are_bounded,
     training.artifact_is_no_pickle,
     training.artifact_is_accepted,
+    training.the_test_split_is_evaluated,
     training.same_bits_twice,
     training.data_and_options_stay,
     training.seeds_matter,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from worker.trainers.checks.arrays import arrays_of
 from worker.trainers.checks.case import Broken, Case, as_number, difference, named, shown
-from worker.trainers.protocol import MAX_SCORE
+from worker.trainers.protocol import MAX_SCORE, Evaluated
 
 #: How far the share of correct samples may be from the last metric: a metric in float32 is as near as that.
 _TOLERANCE = 1e-6
@@ -139,6 +139,31 @@ def artifact_is_accepted(case: Case) -> None:
             case.trainer.check_artifact(options, case.data.digest, recorded.trained.artifact)
         except Exception as error:
             raise Broken(f"check_artifact refuses the artifact of {named(options)}: {shown(error)}") from error
+
+
+def the_test_split_is_evaluated(case: Case) -> None:
+    """Checked if `held_out` is not 0: `test` returns the metric, and whether each sample that is held out is right."""
+    for options, recorded in case.jobs():
+        size = case.trainer.held_out(options)
+        if type(size) is not int or size < 0:
+            raise Broken(f"held_out returns {shown(size)}; return the number of samples in the test split")
+        if size and recorded.trained.problem is None:
+            _check_evaluated(case, options, case.trainer.test(options, case.data, recorded.trained.artifact), size)
+
+
+def _check_evaluated(case: Case, options: BaseModel, found: object, size: int) -> None:
+    if not isinstance(found, Evaluated):
+        raise Broken(f"test returns {shown(found)}; return a worker.trainers.Evaluated")
+    value = as_number(found.value)
+    if value is None or not abs(value) <= MAX_SCORE:
+        raise Broken(f"the metric on the test split is {shown(found.value)}; pass a finite number: float(...)")
+    if not case.metric(options).is_share:
+        return
+    correct = list(found.correct or ())
+    if len(correct) != size or any(type(each) is not bool for each in correct):
+        raise Broken(f"test gives {len(correct)} answers; return a list of {size} bool, as many as held_out says")
+    if abs(sum(correct) / size - value) > _TOLERANCE:
+        raise Broken(f"{sum(correct) / size} of the test split is right; the metric on it is {value}")
 
 
 def same_bits_twice(case: Case) -> None:
