@@ -2,40 +2,515 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
+import sys
+from itertools import pairwise
+
 import numpy as np
 import pytest
+import scipy.integrate
+import scipy.special
 import scipy.stats
 
-from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson, t_interval
+from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
+from orchestrator.analysis.statistics.comparison import (
+    Difference,
+    compare,
+    forecast,
+    more_seeds,
+    win_probability,
+    within,
+)
+from orchestrator.analysis.statistics.contenders import contenders
+from orchestrator.analysis.statistics.honest import honest_mean
+from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
+from orchestrator.analysis.statistics.intervals import (
+    Interval,
+    clopper_pearson,
+    confidence_sequence,
+    sequence_factor,
+    t_interval,
+    t_quantile,
+)
+from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, moments
 
 VALUES = [0.971, 0.9755, 0.9742, 0.9738, 0.9761]
+RNG = np.random.default_rng
 
 
-def test_a_t_interval_is_the_one_of_scipy() -> None:
-    interval = t_interval(VALUES)
-    low, high = scipy.stats.t.interval(0.95, 4, np.mean(VALUES), scipy.stats.sem(VALUES))
+def by_seed(*values: float, first: int = 0) -> dict[int, float]:
+    return dict(enumerate(values, first))
+
+
+def random_scores(seed: int, means: list[float], n: int) -> list[dict[int, float]]:
+    values = RNG(seed).normal(np.array(means)[:, None], 1, (len(means), n))
+    return [by_seed(*row) for row in values.tolist()]
+
+
+def ends(interval: Interval | None) -> tuple[float, float]:
     assert interval is not None
-    assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-12)
-    assert interval.method == "t"
+    return interval.low, interval.high
 
 
-def test_one_value_has_no_interval_and_equal_values_a_point() -> None:
-    assert t_interval([]) is None
-    assert t_interval([0.5]) is None
-    assert t_interval([0.1, 0.1, 0.1]) == Interval(0.1, 0.1, "t")
+class TestIntervals:
+    def test_a_t_interval_is_the_one_of_scipy(self) -> None:
+        interval = t_interval(VALUES)
+        expected = scipy.stats.t.interval(0.95, 4, np.mean(VALUES), scipy.stats.sem(VALUES))
+        assert ends(interval) == pytest.approx(expected, rel=1e-12)
+        assert interval is not None
+        assert interval.method == "t"
+
+    def test_one_value_has_none(self) -> None:
+        assert t_interval([]) is None
+        assert t_interval([0.5]) is None
+        assert t_interval([0.5, 0.6]) is not None
+
+    def test_five_equal_values_are_a_point_and_fewer_say_nothing(self) -> None:
+        assert t_interval([0.1] * 5) == Interval(0.1, 0.1, "t")
+        assert t_interval([0.1] * 4) is None
+        assert confidence_sequence([0.1] * 4) is None
+        assert confidence_sequence([0.1] * 5) == Interval(0.1, 0.1, "confidence sequence")
+
+    def test_the_order_of_the_values_does_not_matter(self) -> None:
+        assert t_interval(VALUES) == t_interval(VALUES[::-1])
+        assert confidence_sequence(VALUES) == confidence_sequence(sorted(VALUES))
+
+    def test_huge_values_do_not_overflow(self) -> None:
+        low, high = ends(t_interval([1e300, 1.1e300, 1.2e300]))
+        assert (low / 1e300, high / 1e300) == pytest.approx(ends(t_interval([1, 1.1, 1.2])))
+
+    @pytest.mark.parametrize(("k", "n"), [(0, 5), (1, 5), (5, 5), (3, 40)])
+    def test_the_interval_of_a_rate_is_the_one_of_scipy(self, k: int, n: int) -> None:
+        expected = scipy.stats.binomtest(k, n).proportion_ci()
+        assert ends(clopper_pearson(k, n)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+    def test_none_of_five_diverged_leaves_half_possible(self) -> None:
+        assert clopper_pearson(0, 5).high == pytest.approx(1 - 0.025 ** (1 / 5))
+        assert clopper_pearson(0, 0) == Interval(0, 1, "Clopper-Pearson")
 
 
-def test_a_t_interval_does_not_depend_on_the_order() -> None:
-    assert t_interval(VALUES) == t_interval(VALUES[::-1])
+class TestConfidenceSequence:
+    @pytest.mark.parametrize("n", [4, 5, 10, 50])
+    @pytest.mark.parametrize("alpha", [0.05, 0.01])
+    def test_at_its_ends_the_mixture_of_likelihood_ratios_is_one_over_alpha(self, n: int, alpha: float) -> None:
+        # The theorem's martingale. Under the right Haar prior over the standard deviation, the likelihood ratio of an
+        # effect size to zero is that of the t statistic, whose effects are mixed by a normal distribution.
+        factor = float(sequence_factor(n, alpha, tau2=5.5))
+        if math.isinf(factor):
+            assert (n, alpha) == (4, 0.01)
+            return
+        t = factor * math.sqrt(n)
+
+        def mixed(effect: float) -> float:
+            likelihood = scipy.stats.nct.pdf(t, n - 1, math.sqrt(n) * effect)
+            return float(likelihood * scipy.stats.norm.pdf(effect, scale=math.sqrt(5.5)))
+
+        ratio = scipy.integrate.quad(mixed, -15, 15, limit=500, points=[0, factor])[0] / scipy.stats.t.pdf(t, n - 1)
+        assert ratio == pytest.approx(1 / alpha, rel=1e-3)
+
+    def test_it_is_infinite_below_four_values_and_finite_from_there(self) -> None:
+        assert confidence_sequence(VALUES[:1]) is None
+        assert confidence_sequence(VALUES[:3]) is None
+        assert confidence_sequence(VALUES[:4]) is not None
+
+    @pytest.mark.parametrize(("n", "times"), [(5, 1.92), (10, 1.78), (20, 1.77)])
+    def test_it_is_so_much_wider_than_t(self, n: int, times: float) -> None:
+        values = RNG(n).normal(size=n).tolist()
+        sequence, t = confidence_sequence(values), t_interval(values)
+        assert sequence is not None
+        assert t is not None
+        assert sequence.half_width / t.half_width == pytest.approx(times, abs=0.005)
+        assert sequence.method == "confidence sequence"
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 5), (1, 5), (5, 5), (3, 40)])
-def test_the_interval_of_a_rate_is_the_one_of_scipy(k: int, n: int) -> None:
-    expected = scipy.stats.binomtest(k, n).proportion_ci()
-    interval = clopper_pearson(k, n)
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+class TestCompare:
+    def test_common_seeds_are_paired_as_by_scipy(self) -> None:
+        a, b = random_scores(1, [0.5, 0], 6)
+        found = compare(a, b)
+        expected = scipy.stats.ttest_rel(list(a.values()), list(b.values()))
+        assert (found.method, found.n) == ("paired t", 6)
+        assert ends(found.interval) == pytest.approx(tuple(expected.confidence_interval()))
+        assert found.p_greater is not None
+        assert found.p_less is not None
+        assert 2 * min(found.p_greater, found.p_less) == pytest.approx(expected.pvalue)
+        assert found.p_greater + found.p_less == pytest.approx(1)
+
+    def test_other_seeds_are_compared_as_by_the_test_of_welch_of_scipy(self) -> None:
+        a, b = by_seed(0.3, 1.9, 0.7), by_seed(0.2, -0.6, 0.1, 0.4, 0.3, first=10)
+        found = compare(a, b)
+        expected = scipy.stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
+        assert (found.method, found.n) == ("Welch t", 3)
+        assert found.mean == pytest.approx(np.mean(list(a.values())) - np.mean(list(b.values())))
+        assert ends(found.interval) == pytest.approx(tuple(expected.confidence_interval()))
+        greater = scipy.stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False, alternative="greater")
+        assert found.p_greater == pytest.approx(greater.pvalue)
+
+    @pytest.mark.parametrize(("first", "method"), [(3, "paired t"), (4, "Welch t")])
+    def test_half_of_the_smaller_side_must_be_common_to_be_paired(self, first: int, method: str) -> None:
+        (a,), (b,) = random_scores(2, [0], 6), random_scores(3, [0], 8)
+        assert compare(a, {first + seed: value for seed, value in b.items()}).method == method
+
+    def test_it_turns_with_its_sides(self) -> None:
+        a, b = random_scores(4, [1, 0], 5)
+        one, other = compare(a, b), compare(b, a)
+        assert one.mean == -other.mean
+        assert ends(one.interval) == pytest.approx([-each for each in reversed(ends(other.interval))])
+        assert (one.p_greater, one.p_less) == pytest.approx((other.p_less, other.p_greater))
+
+    def test_a_sequence_is_the_one_of_the_differences(self) -> None:
+        a, b = random_scores(5, [1, 0], 7)
+        found = compare(a, b, sequential=True)
+        assert ends(found.interval) == pytest.approx(ends(confidence_sequence([a[s] - b[s] for s in a])))
+        assert (found.method, found.p_greater) == ("confidence sequence", None)
+
+    def test_a_sequence_on_other_seeds_adds_the_sequences_of_both_sides(self) -> None:
+        (a,), (b,) = random_scores(6, [1], 7), random_scores(7, [0], 9)
+        found = compare(a, {seed + 100: value for seed, value in b.items()}, sequential=True)
+        halves = [confidence_sequence(list(side.values()), alpha=0.025) for side in (a, b)]
+        assert found.interval is not None
+        assert found.interval.half_width == pytest.approx(sum(each.half_width for each in halves if each))
+
+    def test_one_seed_on_a_side_has_no_interval(self) -> None:
+        found = compare(by_seed(1.0), by_seed(0.5, 0.6))
+        assert (found.mean, found.interval, found.p_greater, found.sd) == (pytest.approx(0.45), None, None, None)
+
+    def test_what_never_varies_differs_for_certain_from_five_seeds_on(self) -> None:
+        assert compare(by_seed(*[0.5] * 4), by_seed(*[0.4] * 4)).interval is None
+        found = compare(by_seed(*[0.5] * 5), by_seed(*[0.4] * 5))
+        assert ends(found.interval) == pytest.approx((0.1, 0.1))
+        assert found.p_greater == 0
+
+    def test_a_difference_in_the_last_digits_is_none(self) -> None:
+        found = compare(by_seed(*[0.3] * 5), by_seed(*[0.1 + 0.2] * 5))
+        assert (found.mean, found.p_greater, found.p_less) == (0, 0.5, 0.5)
+
+    def test_the_probability_to_win_is_the_statistic_of_mann_and_whitney(self) -> None:
+        a, b = by_seed(1, 2, 2, 3), by_seed(2, 0, 4)
+        expected = scipy.stats.mannwhitneyu(list(a.values()), list(b.values())).statistic / 12
+        assert win_probability(a, b) == pytest.approx(expected)
+        # By hand: of 12 pairs, 1, 2, 2 and 3 win over 0, 3 wins over 2, and 2 ties with 2 twice.
+        assert win_probability(a, b) == pytest.approx((5 + 2 / 2) / 12)
+
+    @pytest.mark.parametrize(
+        ("low", "high", "verdict"),
+        [(-0.1, 0.1, "within"), (-0.2, 0.2, "within"), (-0.1, 0.3, "undecided"), (0.21, 0.3, "apart"),
+         (-0.5, -0.3, "apart"), (0.1, 0.3, "undecided"), (-1, 1, "undecided")],
+    )  # fmt: skip
+    def test_a_tolerance_is_judged_by_the_interval(self, low: float, high: float, verdict: str) -> None:
+        difference = Difference((low + high) / 2, Interval(low, high, "t"), None, None, "paired t", 5, 0.1)
+        assert within(difference, 0.2) == verdict
+
+    def test_without_an_interval_a_tolerance_is_undecided(self) -> None:
+        assert within(compare(by_seed(1.0), by_seed(1.0)), 10) == "undecided"
 
 
-def test_none_of_five_diverged_leaves_half_possible() -> None:
-    assert clopper_pearson(0, 5).high == pytest.approx(1 - 0.025 ** (1 / 5))
-    assert clopper_pearson(0, 0) == Interval(0, 1, "Clopper-Pearson")
+class TestForecast:
+    @pytest.mark.parametrize("gap", [0.5, 1.0, 2.0])
+    def test_so_many_seeds_have_the_power(self, gap: float) -> None:
+        n = forecast(1, 1, gap)
+        assert n is not None
+
+        def power(seeds: int) -> float:
+            critical = scipy.stats.t.ppf(0.975, seeds - 1)
+            return float(scipy.stats.nct.sf(critical, seeds - 1, gap / math.sqrt(2) * math.sqrt(seeds)))
+
+        assert power(n) + 0.005 >= 0.8
+        assert power(n - 2) < 0.8
+
+    def test_many_seeds_are_those_of_the_formula_with_z(self) -> None:
+        z = (scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.8)) ** 2 * 2 * 0.0013**2 / 0.0005**2
+        found = forecast(0.0013, 0.0013, 0.0005)
+        assert found is not None
+        assert z == pytest.approx(106, abs=0.2)
+        assert z < found <= z + 3
+
+    def test_no_gap_has_no_forecast_and_no_noise_needs_two(self) -> None:
+        assert forecast(1, 1, 0) is None
+        assert forecast(1, 1, 1e-9) is None
+        assert forecast(0, 0, 0.1) == 2
+
+    def test_a_sequence_needs_more(self) -> None:
+        t, sequence = forecast(1, 1, 1), forecast(1, 1, 1, sequential=True)
+        assert t is not None
+        assert sequence is not None
+        assert 1.5 * t < sequence < 4 * t
+
+    def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
+        a, b = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
+        needed = forecast(float(np.std([0, 1, 2, 1, 1], ddof=1)), float(np.std([0.5, 2.5, 0.5, 1.5, 1.5], ddof=1)), 0.3)
+        assert needed is not None
+        assert more_seeds(a, b) == needed - 5
+
+    def test_what_is_separated_needs_none_and_what_cannot_be_told_has_no_forecast(self) -> None:
+        assert more_seeds(by_seed(1, 1.1, 1.2), by_seed(5, 5.2, 5.1)) == 0
+        assert more_seeds(by_seed(1), by_seed(2, 3)) is None
+        assert more_seeds(by_seed(1, 2), by_seed(2, 1)) is None
+        assert more_seeds(by_seed(*[1] * 5), by_seed(*[1] * 5)) is None
+
+
+def beaten_by_scipy(scores: list[dict[int, float]], alpha: float) -> np.ndarray:
+    """Return which row beats which column, one test of SciPy after another."""
+    beats = np.zeros((len(scores), len(scores)), dtype=bool)
+    for i, a in enumerate(scores):
+        for j, b in enumerate(scores):
+            common = sorted(a.keys() & b.keys())
+            if i == j or min(len(a), len(b)) < 2:
+                continue
+            if len(common) >= 2 and 2 * len(common) >= min(len(a), len(b)):
+                p = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common], alternative="greater").pvalue
+            else:
+                p = scipy.stats.ttest_ind(
+                    list(a.values()), list(b.values()), equal_var=False, alternative="greater"
+                ).pvalue
+            beats[i, j] = p < alpha
+    return beats
+
+
+class TestContenders:
+    @pytest.mark.parametrize("seed", range(20))
+    def test_pairs_are_tested_as_by_scipy_whatever_seeds_are_missing(self, seed: int) -> None:
+        rng = RNG(seed)
+        scores = random_scores(seed, [0, 0.5, 1, 2, 3], 8)
+        scores = [{s: v for s, v in each.items() if rng.random() < rng.choice([0.3, 0.7, 1])} for each in scores]
+        expected = beaten_by_scipy(scores, 0.05 / 4)
+        found = contenders(scores)
+        assert (found.beats == expected).all()
+        assert found.kept == tuple(~expected.any(axis=0))
+        assert found.rank_low == tuple(1 + expected.sum(axis=0))
+        assert found.rank_high == tuple(5 - expected.sum(axis=1))
+
+    def test_the_cases_with_some_beaten_are_among_them(self) -> None:
+        assert contenders(random_scores(0, [0, 0.5, 1, 2, 3], 8)).beats.sum() > 3
+
+    def test_a_sequence_beats_where_its_interval_is_above_zero(self) -> None:
+        scores = random_scores(1, [0, 1, 3], 10)
+        found = contenders(scores, sequential=True)
+        for i in range(3):
+            for j in range(3):
+                interval = confidence_sequence([scores[i][s] - scores[j][s] for s in range(10)], alpha=0.05 / 2)
+                assert found.beats[i, j] == (i != j and interval is not None and interval.low > 0)
+        assert 0 < found.beats.sum() < contenders(scores).beats.sum() + 1
+
+    def test_one_configuration_may_be_the_best(self) -> None:
+        found = contenders([by_seed(1, 2, 3)])
+        assert (found.kept, found.rank_low, found.rank_high) == ((True,), (1,), (1,))
+        assert contenders([]).kept == ()
+
+    def test_equal_configurations_share_all_ranks(self) -> None:
+        found = contenders([by_seed(*VALUES)] * 3)
+        assert (found.kept, found.rank_low, found.rank_high) == ((True,) * 3, (1,) * 3, (3,) * 3)
+
+    def test_what_has_one_seed_or_none_neither_beats_nor_is_beaten(self) -> None:
+        found = contenders([by_seed(9.0), {}, *random_scores(2, [0, 50], 5)])
+        assert found.kept == (True, True, False, True)
+        assert found.rank_high == (4, 4, 4, 3)
+
+    def test_without_noise_the_highest_is_the_best(self) -> None:
+        found = contenders([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3, 0.2)])
+        assert found.kept == (False, True, True, False)
+        assert (found.rank_low, found.rank_high) == ((4, 1, 1, 3), (4, 2, 2, 3))
+
+    def test_scores_that_overflow_neither_beat_nor_are_beaten(self) -> None:
+        found = contenders([by_seed(-1e300, -1e308, -1.5e308), *random_scores(3, [0, 50], 3)])
+        assert found.kept == (True, False, True)
+
+
+class TestPBest:
+    def test_below_five_seeds_there_is_none(self) -> None:
+        scores = random_scores(0, [0, 1], 4)
+        assert p_best(scores) == (None, None)
+        assert p_best([]) == ()
+        more = random_scores(0, [0, 1], 5)
+        assert None not in p_best(more)
+        assert p_best([more[0], scores[1]])[1] is None
+
+    def test_one_with_few_seeds_still_counts_against_the_others(self) -> None:
+        first, second = random_scores(1, [0, 0], 6)
+        low, high = (p_best([first, second, by_seed(value, value + 0.5)]) for value in (-9.0, 9.0))
+        assert low[:2] > high[:2]
+        assert sum(p for p in low if p) == pytest.approx(1, abs=0.01)
+        assert sum(p for p in high if p) < 0.05
+
+    def test_one_alone_is_the_best_and_equal_ones_share(self) -> None:
+        assert p_best([by_seed(*VALUES)]) == (pytest.approx(1),)
+        assert p_best([by_seed(*VALUES)] * 4) == (pytest.approx(0.25, abs=1e-6),) * 4
+
+    def test_without_noise_the_highest_is_the_best(self) -> None:
+        assert p_best([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3)]) == (0, 0.5, 0.5)
+
+    def test_scale_and_origin_do_not_matter(self) -> None:
+        scores = random_scores(3, [0, 0.5, 1], 10)
+        moved = [{s: 5 + 1e-4 * v for s, v in each.items()} for each in scores]
+        assert p_best(moved) == pytest.approx(p_best(scores), abs=1e-6)
+
+    def test_it_is_the_probability_by_sampling_from_the_model(self) -> None:
+        rng = RNG(4)
+        values = rng.normal([[0], [0.5], [0.7], [0.9], [2]], [[1], [1], [3], [1], [1]], (5, 8))
+        values[0, 4:] = np.nan
+        model = posterior(moments(values))
+        which = rng.choice(len(model.weight), 400_000, p=model.weight)
+        noise = rng.standard_t(np.minimum(model.df, 1e9), (400_000, 5))
+        winners = (model.location[which] + model.scale[which] * noise).argmax(axis=1)
+        scores = [{s: v for s, v in by_seed(*row).items() if not math.isnan(v)} for row in values.tolist()]
+        found = p_best(scores)
+        assert found[0] is None
+        assert found[1:] == pytest.approx((np.bincount(winners) / 400_000)[1:], abs=0.005)
+
+    def test_of_two_t_variables_the_higher_is_found_by_integration(self) -> None:
+        location, scale, df = np.array([0.0, 0.7]), np.array([1.0, 2.0]), np.array([4.0, 9.0])
+        found = _highest(location, scale, df, t_quantile(LEVELS, df[:, None]))
+
+        def product(x: float) -> float:
+            return float(scipy.stats.t.pdf(x, 9, 0.7, 2) * scipy.stats.t.cdf(x, 4))
+
+        assert found[1] == pytest.approx(scipy.integrate.quad(product, -100, 100, points=[0, 1])[0], abs=0.001)
+
+    def test_moderated_variances_find_the_prior_that_variances_are_drawn_from(self) -> None:
+        # Smyth's model: the variances are drawn from 2 * F(4, 8), of which 8 and 2 are the prior's.
+        rng = RNG(5)
+        variance = 2 * rng.f(4, 8, 40_000)
+        found, df = moderated_variances(Moments(np.full(40_000, 5.0), np.zeros(40_000), variance))
+        assert df == pytest.approx(8 + 4, rel=0.05)
+        assert found == pytest.approx((8 * 2 + 4 * variance) / 12, rel=0.1)
+
+    def test_equal_variances_are_pooled(self) -> None:
+        found, df = moderated_variances(Moments(np.full(3, 5.0), np.zeros(3), np.full(3, 2.0)))
+        assert np.isinf(df).all()
+        # Smyth's estimate of the common variance, from the mean of the logarithms.
+        assert found == pytest.approx(2 * math.exp(math.log(2) - scipy.special.digamma(2)))
+
+
+class TestHonestMean:
+    def test_by_hand(self) -> None:
+        # Without seed 0, A has 2 and B has 3: B's 6. Without seed 1, A has 9 and B has 6: A's 2.
+        assert honest_mean([by_seed(9.0, 2.0), by_seed(6.0, 3.0)]) == (6 + 2) / 2
+
+    def test_the_leader_of_every_seed_is_the_leader_where_it_leads_by_far(self) -> None:
+        scores = random_scores(0, [0, 50], 5)
+        assert honest_mean(scores) == pytest.approx(np.mean(list(scores[1].values())))
+
+    def test_unequal_numbers_of_seeds_are_dealt_into_parts(self) -> None:
+        # Two parts. Without the first, A has 4 and B has (1 + 9) / 2: B's (8 + 2) / 2 are taken. Without the second, A
+        # has 6 and B has 5: A's 4.
+        assert honest_mean([by_seed(6.0, 4.0), by_seed(8.0, 1.0, 2.0, 9.0)]) == (5 + 4) / 2
+
+    def test_which_seeds_they_are_does_not_matter(self) -> None:
+        assert honest_mean([{3: 6.0, 9: 4.0}, by_seed(8.0, 1.0, 2.0, 9.0)]) == (5 + 4) / 2
+
+    def test_one_with_one_seed_cannot_be_chosen(self) -> None:
+        assert honest_mean([by_seed(9.0), by_seed(1.0, 2.0)]) == 1.5
+        assert honest_mean([by_seed(9.0), by_seed(1.0)]) is None
+        assert honest_mean([]) is None
+
+    def test_one_configuration_is_worth_its_mean(self) -> None:
+        assert honest_mean([by_seed(*VALUES)]) == pytest.approx(np.mean(VALUES))
+
+    def test_equal_means_go_to_the_first(self) -> None:
+        a, b = by_seed(1.0, 5.0), by_seed(2.0, 5.0)
+        assert honest_mean([a, b]) == (1 + 5) / 2
+        assert honest_mean([b, a]) == (2 + 5) / 2
+
+
+def right_answers(seed: int, n_seeds: int, n_images: int) -> np.ndarray:
+    rng = RNG(seed)
+    ease = rng.normal(2, 2, n_images) + rng.normal(0, 0.02, (n_seeds, 1))
+    return rng.random((n_seeds, n_images)) < 1 / (1 + np.exp(-ease))
+
+
+class TestImages:
+    def test_the_interval_adds_both_variances(self) -> None:
+        correct = right_answers(0, 5, 300)
+        by_hand = [[float(bit) for bit in row] for row in correct]
+        per_seed = [math.fsum(row) / 300 for row in by_hand]
+        per_image = [math.fsum(column) / 5 for column in zip(*by_hand, strict=True)]
+        v_seeds = np.var(per_seed, ddof=1)
+        v_images = np.var(per_image, ddof=1) - np.mean([np.var(c, ddof=1) for c in zip(*by_hand, strict=True)]) / 5
+        half = math.sqrt(2.776445**2 * v_seeds / 5 + 1.959964**2 * v_images / 300)
+        mean = np.mean(per_seed)
+        interval = new_images_interval(correct)
+        assert ends(interval) == pytest.approx((mean - half, mean + half), rel=1e-6)
+        assert interval is not None
+        assert interval.method == "seeds and images"
+
+    def test_the_variances_are_estimated_without_bias(self) -> None:
+        # Independent errors of equal probability: nothing is left for the images but what each seed draws anew.
+        rng = RNG(1)
+        halves, expected = [], []
+        for _ in range(300):
+            correct = rng.random((10, 200)) < 0.8
+            interval, t = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
+            assert interval is not None
+            assert t is not None
+            halves.append(interval.half_width)
+            expected.append(t.half_width)
+        assert 1 <= np.mean(halves) / np.mean(expected) < 1.1
+
+    def test_it_is_wider_than_the_interval_on_these_images(self) -> None:
+        correct = right_answers(2, 10, 2000)
+        interval, t = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
+        assert interval is not None
+        assert t is not None
+        assert interval.half_width > 1.5 * t.half_width
+
+    def test_one_seed_or_one_image_has_none(self) -> None:
+        assert new_images_interval(right_answers(3, 1, 100)) is None
+        assert new_images_interval(right_answers(3, 5, 1)) is None
+        assert new_images_difference({0: np.ones(9, bool)}, {0: np.ones(9, bool)}) is None
+
+    def test_pairing_over_images_makes_a_difference_narrow(self) -> None:
+        bits = right_answers(4, 10, 3000)
+        a, b = ({seed: bits[5 * side + seed] for seed in range(5)} for side in (0, 1))
+        common = new_images_difference(a, b)
+        other = new_images_difference(a, {seed + 100: each for seed, each in b.items()})
+        alone = [new_images_interval(np.array(list(side.values()))) for side in (a, b)]
+        unpaired = math.hypot(*(each.half_width for each in alone if each))
+        mean = np.mean(bits[:5]) - np.mean(bits[5:])
+        for interval in (common, other):
+            assert interval is not None
+            assert (interval.low + interval.high) / 2 == pytest.approx(mean)
+            assert interval.half_width < unpaired
+
+    def test_noise_by_hand(self) -> None:
+        # Two seeds, four images: the accuracies are 1 and 1/2, of variance 1/8. Two images differ between the seeds,
+        # each with variance 1/2: their mean over four images is 1/4, of which a fourth is the accuracy's.
+        found = validation_noise(np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool))
+        assert found is not None
+        assert (found.share, found.sd_seeds, found.sd_images) == pytest.approx((0.5, math.sqrt(1 / 8), 0.25))
+        # The share's interval is that of the variance: scaled by quantiles of the chi-squared distribution.
+        low, high = (scipy.stats.chi2.ppf(tail, 1) for tail in (0.025, 0.975))
+        assert ends(found.interval) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
+
+    def test_independent_errors_are_all_noise_of_the_images(self) -> None:
+        found = validation_noise(*(RNG(seed).random((10, 500)) < 0.9 for seed in range(40)))
+        assert found is not None
+        assert found.share > 0.85
+        assert found.sd_images == pytest.approx(math.sqrt(0.09 / 500), rel=0.05)
+
+    def test_without_seeds_or_noise_there_is_no_share(self) -> None:
+        assert validation_noise(np.ones((1, 5), dtype=bool)) is None
+        assert validation_noise(np.ones((3, 5), dtype=bool)) is None
+        assert validation_noise() is None
+
+
+def test_missing_scores_are_nan_in_the_order_of_seeds() -> None:
+    scores: list[Scores] = [{7: 1.0, 2: 2.0}, {}, {3: 4.0}]
+    expected = [[2, np.nan, 1], [np.nan] * 3, [np.nan, 4, np.nan]]
+    np.testing.assert_array_equal(as_array(scores), expected)
+    assert as_array([{}, {}]).shape == (2, 0)
+
+
+def test_quantiles_are_those_of_scipy() -> None:
+    levels = [0.001, 0.5, 0.9, 0.999999]
+    assert t_quantile(np.array(levels), 3.7) == pytest.approx(scipy.stats.t.ppf(levels, 3.7))
+    assert float(t_quantile(0.975, np.inf)) == pytest.approx(scipy.stats.norm.ppf(0.975))
+    assert all(a > b for a, b in pairwise(t_quantile(0.975, np.arange(1.0, 50))))
+
+
+@pytest.mark.process
+def test_scipy_is_imported_when_it_is_needed() -> None:
+    rooms = ["intervals", "images", "pairs", "comparison", "contenders", "best", "honest", "race", "prospects"]
+    imports = "; ".join(f"import orchestrator.analysis.statistics.{room}" for room in rooms)
+    code = f"import sys; {imports}; print('scipy' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

@@ -1,43 +1,45 @@
 """The probability that a configuration is the best, by a hierarchical normal model without sampling.
 
-The means of the configurations are normal around a common mean; their spread, in standard deviations of one score, has
-a half-Cauchy prior (Gelman, Bayesian Analysis 1, 2006), of which a grid of quantiles stands for the whole. Variances
-are moderated towards each other: Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004). Noise is
-Student's t. The probability follows by numerical integration.
+The means of the configurations are normal around a common mean. Their spread, in standard deviations of one score,
+has a half-Cauchy prior (Gelman, Bayesian Analysis 1, 2006), of which some quantiles stand for the whole. Variances are
+moderated towards each other (Smyth, Statistical Applications in Genetics and Molecular Biology 3, 2004), so the noise
+of a mean is Student's t. The probabilities follow by numerical integration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from orchestrator.analysis.statistics.intervals import t_quantile
-from orchestrator.analysis.statistics.pairs import Floats, Scores, as_array, moments
+from orchestrator.analysis.statistics.pairs import Floats, Moments, Scores, as_array, moments
 
 #: Below, no method is calibrated, and none is given.
 LEAST_SEEDS = 5
-#: Quantiles of the prior of the spread.
+#: How many quantiles of the prior of the spread.
 SPREADS = 15
-#: Points of the numerical integration.
-POINTS = 600
-#: A spread whose posterior weight is lower does not matter.
+#: A spread whose posterior probability is lower does not matter.
 LEAST_WEIGHT = 1e-4
+#: How many points the numerical integration has.
+POINTS = 128
+#: Where each configuration's distribution gets points: dense in the tails, because the maximum of many lies there.
+LEVELS = np.concatenate([np.geomspace(1e-6, 0.02, 12), np.linspace(0.03, 0.97, 33), 1 - np.geomspace(0.02, 1e-6, 12)])
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the model says about the means, given one spread; each of shape (K,) but the weight.
+    """What the model says about the means: a mixture, over the spreads that matter, of t distributions.
 
     Attributes:
-        weight: Posterior probability of the spread.
-        location: The means, shrunk towards each other.
-        scale: Their standard errors.
-        df: Degrees of freedom of their t distributions; may be infinite.
+        weight: shape (n_spreads,): the probability of each spread.
+        location: shape (n_spreads, K): the means, shrunk towards each other.
+        scale: shape (n_spreads, K): their standard errors.
+        df: shape (K,): the degrees of freedom; may be infinite.
     """
 
-    weight: float
+    weight: Floats
     location: Floats
     scale: Floats
     df: Floats
@@ -50,86 +52,88 @@ def p_best(scores: Sequence[Scores]) -> tuple[float | None, ...]:
     on, and rough below.
     """
     values = as_array(scores)
-    n = moments(values).n
-    if not (n >= LEAST_SEEDS).any():
+    of = moments(values)
+    # A variance can overflow: such a configuration is not in the model.
+    known = np.flatnonzero((of.n > 0) & ~np.isinf(of.variance))
+    if not (of.n[known] >= LEAST_SEEDS).any():
         return (None,) * len(scores)
-    known = np.flatnonzero(n > 0)
-    probabilities = dict(zip(known.tolist(), _probabilities(values[known]).tolist(), strict=True))
-    return tuple(probabilities[i] if n[i] >= LEAST_SEEDS else None for i in range(len(scores)))
+    found = dict(zip(known.tolist(), _probabilities(moments(values[known])).tolist(), strict=True))
+    return tuple(found.get(i) if of.n[i] >= LEAST_SEEDS else None for i in range(len(scores)))
 
 
-def moderated_variances(n: Floats, variances: Floats) -> tuple[Floats, Floats]:
+def posterior(of: Moments) -> Posterior:
+    """Return what the model says about the means of K configurations, of which at least one has scores that vary."""
+    variance, df = moderated_variances(of)
+    error = variance / of.n
+    quantiles = (np.arange(SPREADS) + 0.5) / SPREADS
+    spread = variance.mean() * np.tan(np.pi / 2 * quantiles[:, None]) ** 2
+    precision = 1 / (error + spread)
+    center = (precision * of.mean).sum(axis=1, keepdims=True) / precision.sum(axis=1, keepdims=True)
+    # The likelihood of a spread, with the common mean integrated out under a flat prior.
+    twice = (np.log(precision) - precision * (of.mean - center) ** 2).sum(axis=1) - np.log(precision.sum(axis=1))
+    weight = np.exp((twice - twice.max()) / 2)
+    matters = weight >= LEAST_WEIGHT * weight.sum()
+    share = (spread * precision)[matters]
+    return Posterior(
+        weight=weight[matters] / weight[matters].sum(),
+        location=share * of.mean + (1 - share) * center[matters],
+        scale=np.sqrt(share * error),
+        df=df,
+    )
+
+
+def moderated_variances(of: Moments) -> tuple[Floats, Floats]:
     """Return variances that are drawn towards each other, and their degrees of freedom: Smyth (2004), section 6.2.
 
-    Args:
-        n: Numbers of scores, at least one each.
-        variances: With divisor n - 1; without meaning where n is 1.
+    A configuration with one score gets the variance that is usual among the others. At least one variance is positive.
     """
     from scipy.special import digamma, polygamma
 
-    df = n - 1
-    usable = (df > 0) & (variances > 0)
-    if not usable.any():
-        return np.zeros_like(df), np.where(df > 0, df, np.inf)
+    df = of.n - 1
+    usable = (df > 0) & (of.variance > 0)
     half = df[usable] / 2
-    logs = np.log(variances[usable]) - digamma(half) + np.log(half)
-    excess = logs.var(ddof=1) - polygamma(1, half).mean() if len(logs) > 1 else 0.0
+    logs = np.log(of.variance[usable]) - digamma(half) + np.log(half)
+    excess = float(logs.var(ddof=1) - polygamma(1, half).mean()) if len(logs) > 1 else 0.0
     if excess <= 0:
         return np.full_like(df, np.exp(logs.mean())), np.full_like(df, np.inf)
-    prior = 2 * _inverse_trigamma(float(excess))
-    prior_variance = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
-    moderated = (prior * prior_variance + df * np.where(df > 0, variances, 0)) / (prior + df)
-    return moderated, prior + df
+    prior = 2 * _inverse_trigamma(excess)
+    usual = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
+    return (prior * usual + df * np.where(df > 0, of.variance, 0)) / (prior + df), prior + df
 
 
-def posteriors(values: Floats) -> Iterator[Posterior]:
-    """Yield what each spread that matters says about the means.
-
-    Args:
-        values: Scores, shape (K, n_seeds), with NaN for a missing one and at least one each; they vary.
-    """
-    of = moments(values)
-    variances, df = moderated_variances(of.n, of.variance)
-    error = variances / of.n
-    quantiles = (np.arange(SPREADS) + 0.5) / SPREADS
-    spreads = variances.mean() * np.tan(np.pi / 2 * quantiles) ** 2
-    precision = 1 / (error + spreads[:, None])
-    center = (precision * of.mean).sum(axis=1, keepdims=True) / precision.sum(axis=1, keepdims=True)
-    likelihood = (np.log(precision) - precision * (of.mean - center) ** 2).sum(axis=1)
-    likelihood = (likelihood - np.log(precision.sum(axis=1))) / 2
-    weights = np.exp(likelihood - likelihood.max())
-    weights = np.where(weights < LEAST_WEIGHT * weights.sum(), 0, weights)
-    weights /= weights.sum()
-    for k in np.flatnonzero(weights):
-        kept = spreads[k] * precision[k]
-        yield Posterior(float(weights[k]), kept * of.mean + (1 - kept) * center[k], np.sqrt(kept * error), df)
-
-
-def _probabilities(values: Floats) -> Floats:
-    of = moments(values)
+def _probabilities(of: Moments) -> Floats:
     if not np.nanmax(of.variance, initial=0) > 0:
         # Nothing varies: the highest are the best, in equal parts.
         highest = of.mean == of.mean.max()
         return np.asarray(highest / highest.sum(), dtype=np.float64)
-    total = sum(each.weight * _highest(each) for each in posteriors(values))
-    return np.asarray(total, dtype=np.float64)
+    of_means = posterior(of)
+    standard = t_quantile(LEVELS, of_means.df[:, None])
+    each = [
+        _highest(location, scale, of_means.df, standard)
+        for location, scale in zip(of_means.location, of_means.scale, strict=True)
+    ]
+    return np.asarray(of_means.weight @ np.array(each), dtype=np.float64)
 
 
-def _highest(of: Posterior) -> Floats:
-    """Return the probability that each is the highest, shape (K,)."""
+def _highest(location: Floats, scale: Floats, df: Floats, standard: Floats) -> Floats:
+    """Return the probability that each of K independent t variables is the highest.
+
+    Args:
+        location: shape (K,).
+        scale: shape (K,).
+        df: shape (K,).
+        standard: shape (K, n_levels): the quantiles of the standard distributions at `LEVELS`.
+    """
     from scipy.special import stdtr
 
-    df = of.df[:, None]
-    tails = np.concatenate([np.geomspace(1e-6, 0.02, 10), np.linspace(0.03, 0.5, 20)])
-    levels = np.unique(np.concatenate([tails, 1 - tails]))
-    standard = np.array([t_quantile(float(level), of.df) for level in levels]).T
-    points = np.sort((of.location[:, None] + of.scale[:, None] * standard).ravel())
-    # What lies below each one's lowest quantile cannot be the highest.
-    points = points[points >= (of.location + of.scale * standard[:, 0]).max()]
+    quantiles = location[:, None] + scale[:, None] * standard
+    # What lies below some variable's lowest quantile cannot be the highest.
+    points = np.unique(quantiles[quantiles >= quantiles[:, 0].max()])
     points = points[np.linspace(0, len(points) - 1, min(POINTS, len(points))).astype(int)]
-    cdf = np.clip(stdtr(df, (points - of.location[:, None]) / of.scale[:, None]), 1e-300, 1)
-    others = np.exp(np.log(cdf).sum(axis=0) - np.log(cdf))
-    probability = (np.diff(cdf) * (others[:, 1:] + others[:, :-1]) / 2).sum(axis=1)
+    cdf = np.maximum(stdtr(df[:, None], (points - location[:, None]) / scale[:, None]), 1e-300)
+    logs = np.log(cdf)
+    below = np.exp(logs.sum(axis=0) - logs)
+    probability = (np.diff(cdf) * (below[:, 1:] + below[:, :-1]) / 2).sum(axis=1)
     return np.asarray(probability / probability.sum(), dtype=np.float64)
 
 

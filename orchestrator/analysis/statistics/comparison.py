@@ -25,7 +25,7 @@ class Difference:
 
     Attributes:
         mean: The estimate: over the common seeds if paired.
-        interval: Its interval; None where there is none, for lack of seeds.
+        interval: Its interval; None with one seed on a side, and with fewer than five where nothing varies.
         p_greater: One-sided p-value against "a is not better than b"; None without an interval, and for a sequence.
         p_less: One-sided p-value against "b is not better than a".
         method: "paired t", "Welch t", or "confidence sequence".
@@ -60,7 +60,7 @@ def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool 
     mean, error, df = float(row.mean[1]), float(row.error[1]), float(row.df[1])
     half = float(margin(row, alpha if sequential else alpha / 2, sequential=sequential)[1])
     method: Method = "confidence sequence" if sequential else "paired t" if row.paired[1] else "Welch t"
-    tested = math.isfinite(error) and not sequential
+    tested = math.isfinite(half) and not sequential
     return Difference(
         mean=mean,
         interval=Interval(mean - half, mean + half, method) if math.isfinite(half) else None,

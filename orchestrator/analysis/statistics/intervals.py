@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 #: The variance of the mixture over effect sizes, in squared standard deviations: narrowest at 5 to 100 seeds.
 MIXTURE_VARIANCE = 5.5
+#: So many equal values say that the value does not vary. Fewer may be chance, as a coarse metric takes few values.
+LEAST_EQUAL = 5
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,33 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return Student's t interval for the mean of what the values are drawn from; None for fewer than two values.
+    """Return Student's t interval for the mean of what the values are drawn from.
 
     The values are independent and about normal. Mean and deviation are exact, so that the order does not matter.
+
+    Returns:
+        The interval; None for one value or none, and for fewer than five that are equal.
     """
     if len(values) < 2:
         return None
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    return _around(statistics.mean(values), float(t_quantile(1 - (1 - confidence) / 2, len(values) - 1)) * error, "t")
+    factor = float(t_quantile(1 - (1 - confidence) / 2, len(values) - 1)) / math.sqrt(len(values))
+    return _around(values, factor, "t")
 
 
 def confidence_sequence(
     values: Sequence[float], alpha: float = 0.05, tau2: float = MIXTURE_VARIANCE
 ) -> Interval | None:
-    """Return an interval for the mean that stays valid however often one looks; None while it is infinite.
+    """Return an interval for the mean that stays valid however often one looks.
 
-    The probability that the interval misses the mean after any number of values, at any of them, is at most `alpha` for
-    normal values: Wang and Ramdas, arXiv:2310.03722, theorem 4.9 (a Gaussian mixture over the effect size, the right
-    Haar prior over the standard deviation). It is finite from 4 values on at `alpha` = 0.05.
+    The probability that it ever misses the mean, after any number of values, is at most `alpha` for normal values: Wang
+    and Ramdas, arXiv:2310.03722, theorem 4.9 (a Gaussian mixture over the effect size, the right Haar prior over the
+    standard deviation).
+
+    Returns:
+        The interval; None while it is infinite, which at `alpha` = 0.05 ends with 4 values, and for fewer than five
+        values that are equal.
     """
-    if len(values) < 2:
-        return None
-    half = float(sequence_factor(len(values), alpha, tau2)) * statistics.stdev(values)
-    return _around(statistics.mean(values), half, "confidence sequence") if math.isfinite(half) else None
+    return _around(values, float(sequence_factor(len(values), alpha, tau2)), "confidence sequence")
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
@@ -77,8 +83,8 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high, "Clopper-Pearson")
 
 
-def t_quantile(probability: float, df: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the quantile of Student's t distribution; `df` broadcasts, and may be infinite."""
+def t_quantile(probability: NDArray[np.float64] | float, df: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return the quantile of Student's t distribution; the arguments broadcast, and `df` may be infinite."""
     from scipy.special import stdtrit
 
     quantile: Any = stdtrit(df, probability)
@@ -102,7 +108,7 @@ def sequence_factor(
         alpha: The probability of ever missing.
         tau2: The variance of the mixture.
     """
-    n = np.asarray(n, dtype=np.float64)
+    n = np.maximum(np.asarray(n, dtype=np.float64), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         g = 1 + n * tau2
         k = np.exp(np.log(g / alpha**2) / n)
@@ -110,5 +116,12 @@ def sequence_factor(
     return np.where((k < g) & (n > 1), half, np.inf)
 
 
-def _around(mean: float, half: float, method: str) -> Interval:
-    return Interval(mean - half, mean + half, method)
+def _around(values: Sequence[float], factor: float, method: str) -> Interval | None:
+    """Return the interval of so many standard deviations around the mean, if there is one."""
+    if len(values) < 2 or not math.isfinite(factor):
+        return None
+    sd = statistics.stdev(values)
+    if sd == 0 and len(values) < LEAST_EQUAL:
+        return None
+    mean = statistics.mean(values)
+    return Interval(mean - factor * sd, mean + factor * sd, method)

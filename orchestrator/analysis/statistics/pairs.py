@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.statistics.intervals import sequence_factor, t_quantile
+from orchestrator.analysis.statistics.intervals import LEAST_EQUAL, sequence_factor, t_quantile
 
 #: A configuration's scores by seed: higher is better, and all are finite.
 Scores = Mapping[int, float]
@@ -99,17 +99,22 @@ def differences(values: Floats, of: Moments, i: int) -> Differences:
 def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats:
     """Return how much each difference may be off in one direction, shape (..., K); NaN or infinite without a bound.
 
+    There is none for fewer than two scores, nor for fewer than five where nothing varies: a metric that takes few
+    values is often equal by chance.
+
     Args:
         of: The differences.
         alpha: The probability that the difference is off by more, in that direction.
         sequential: At any look. What is not paired is then bounded by the confidence sequence of either side at half of
             alpha.
     """
-    if not sequential:
-        return np.asarray(_quantiles(1 - alpha, of.df) * of.error, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
-        return np.where(of.paired, sequence_factor(of.n, alpha) * of.error * np.sqrt(of.n), apart)
+        if sequential:
+            apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
+            half = np.where(of.paired, sequence_factor(of.n, alpha) * of.error * np.sqrt(of.n), apart)
+        else:
+            half = quantiles(1 - alpha, of.df) * of.error
+    return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), half, np.nan)
 
 
 def lower_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Floats:
@@ -141,7 +146,7 @@ def _moments(values: Floats, present: NDArray[Any]) -> Moments:
     return Moments(n, mean, variance)
 
 
-def _quantiles(probability: float, df: Floats) -> Floats:
+def quantiles(probability: float, df: Floats) -> Floats:
     """Return quantiles of t, each computed once: most pairs have the same degrees of freedom."""
     different, which = np.unique(df, return_inverse=True)
     return t_quantile(probability, different)[which].reshape(df.shape)

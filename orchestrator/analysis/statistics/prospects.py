@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from orchestrator.analysis.statistics.best import moderated_variances, posteriors
-from orchestrator.analysis.statistics.intervals import t_quantile
-from orchestrator.analysis.statistics.pairs import Floats, Moments, Scores, as_array, moments
+from orchestrator.analysis.statistics.best import moderated_variances, posterior
+from orchestrator.analysis.statistics.pairs import Floats, Moments, Scores, as_array, moments, quantiles
 from orchestrator.analysis.statistics.race import Race, Rules, spent
 
 #: Comparisons of pairs that a forecast makes at a look, at most: with many configurations, it simulates less.
@@ -53,7 +53,7 @@ def forecast_race(race: Race, scores: Sequence[Scores], simulations: int = 400) 
     if race.ended or (of.n < 2).any():
         return None
     count = max(LEAST_SIMULATIONS, min(simulations, MOST_PAIRS // len(race.active) ** 2))
-    runs = _Continuations(race, values, of, count)
+    runs = _Continuations(race, of, count)
     for number in range(race.looks, len(race.rules.looks)):
         runs.look(number)
     ends = {end: float((runs.ended == end).mean()) for end in ("separated", "within", "budget")}
@@ -64,11 +64,11 @@ def forecast_race(race: Race, scores: Sequence[Scores], simulations: int = 400) 
 class _Continuations:
     """Many continuations of a race at once, by the moments of their scores."""
 
-    def __init__(self, race: Race, values: Floats, of: Moments, count: int) -> None:
+    def __init__(self, race: Race, of: Moments, count: int) -> None:
         self._rules: Rules = race.rules
         self._draw = np.random.Generator(np.random.PCG64(0))
-        self._true = _draw_means(values, of, count, self._draw)
-        self._variance, _ = moderated_variances(of.n, of.variance)
+        self._true = _draw_means(of, count, self._draw)
+        self._variance = moderated_variances(of)[0] if (of.variance > 0).any() else of.variance
         shape = (count, len(race.active))
         self._n = of.n.copy()
         self._mean = np.broadcast_to(of.mean, shape).copy()
@@ -108,26 +108,36 @@ class _Continuations:
         self._mean += np.where(more > 0, shift * share, 0)
         self._n += more
 
-    def _judge(self, alpha: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _judge(self, alpha: float) -> NDArray[np.bool_]:
         """Drop what is beaten; return where one is within the tolerance of all that remain."""
         error = self._squares / (self._n - 1) / self._n
-        n = np.minimum(self._n[:, None], self._n)
-        half = t_quantile(1 - alpha, n - 1) * np.sqrt(error[:, :, None] + error[:, None, :])
-        bounds = self._mean[:, :, None] - self._mean[:, None, :] - half
-        bounds[~self._active] = -np.inf
-        self._active &= ~(bounds > 0).any(axis=1)
+        quantile = quantiles(1 - alpha, np.minimum(self._n[:, None], self._n) - 1)
+        close = np.zeros(len(error), dtype=np.bool_)
+        block = max(1, MOST_PAIRS // quantile.size)
+        for first in range(0, len(error), block):
+            some = slice(first, first + block)
+            mean, active = self._mean[some], self._active[some]
+            bounds = mean[:, :, None] - mean[:, None, :]
+            bounds -= quantile * np.sqrt(error[some, :, None] + error[some, None, :])
+            # As in the race, only active ones are compared.
+            active &= ~((bounds > 0) & active[:, :, None]).any(axis=1)
+            close[some] = self._close(bounds, active)
+        return close
+
+    def _close(self, bounds: Floats, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self._rules.tolerance <= 0:
-            return np.zeros(len(error), dtype=np.bool_)
-        near = (bounds > -self._rules.tolerance) | ~self._active[:, None, :] | np.eye(len(n), dtype=np.bool_)
-        return np.asarray((near.all(axis=2) & self._active).any(axis=1))
+            return np.zeros(len(bounds), dtype=np.bool_)
+        same = np.eye(bounds.shape[-1], dtype=np.bool_)
+        near = (bounds > -self._rules.tolerance) | ~active[:, None, :] | same
+        return np.asarray((near.all(axis=2) & active).any(axis=1))
 
 
-def _draw_means(values: Floats, of: Moments, count: int, draw: np.random.Generator) -> Floats:
+def _draw_means(of: Moments, count: int, draw: np.random.Generator) -> Floats:
     """Return means from the posterior of the model, shape (count, K)."""
     if not (of.variance > 0).any():
         return np.broadcast_to(of.mean, (count, len(of.mean)))
-    each = list(posteriors(values))
-    which = draw.choice(len(each), count, p=[one.weight for one in each])
-    location, scale = (np.array([getattr(one, name) for one in each])[which] for name in ("location", "scale"))
-    df = np.where(np.isfinite(each[0].df), each[0].df, 1e6)
-    return np.asarray(location + scale * draw.standard_t(df, location.shape))
+    means = posterior(of)
+    which = draw.choice(len(means.weight), count, p=means.weight)
+    # NumPy takes no infinite degrees of freedom; so many are as good.
+    noise = draw.standard_t(np.minimum(means.df, 1e9), (count, len(of.mean)))
+    return np.asarray(means.location[which] + means.scale[which] * noise, dtype=np.float64)

@@ -1,0 +1,207 @@
+"""The statistics keep what they promise in thousands of simulated sweeps, by the functions of `benchmarks/coverage.py`.
+
+Each check also fails for the formula that is common and wrong: a check that passes for any formula says nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+
+from benchmarks import coverage
+from orchestrator.analysis.statistics.honest import honest_mean
+from orchestrator.analysis.statistics.images import new_images_interval
+from orchestrator.analysis.statistics.intervals import clopper_pearson, t_interval
+from orchestrator.analysis.statistics.pairs import lower_bounds
+from tests.support.paths import ROOT
+
+#: How many standard errors of the simulation a figure may be on the wrong side of what is promised, to be called kept.
+#: A promise with room is asserted without it.
+ERRORS = 3
+
+
+@pytest.fixture
+def random() -> Generator:
+    return np.random.Generator(np.random.PCG64(13))
+
+
+def error(share: float, sweeps: int) -> float:
+    """Return the standard error of a share."""
+    return math.sqrt(share * (1 - share) / sweeps)
+
+
+def is_95(share: float) -> bool:
+    return 0.93 <= share <= 0.97
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_a_t_interval_covers_95_percent_and_a_z_interval_does_not(random: Generator, n: int) -> None:
+    samples = coverage.draws(random, (4000, n))
+    assert is_95(coverage.covered(t_interval, samples))
+    assert not is_95(coverage.covered(coverage.z_interval, samples))
+
+
+def test_an_interval_of_a_rate_covers_at_least_95_percent_at_every_rate() -> None:
+    assert all(row["least"] >= 0.95 for row in coverage.study("rate", 100))
+
+
+def test_a_t_interval_misses_the_mean_of_jobs_that_may_diverge_but_not_of_those_that_trained() -> None:
+    for row in coverage.study("divergence", 1500):
+        assert not is_95(row["t of all"])
+        assert is_95(row["t of those that trained"])
+
+
+def test_a_confidence_sequence_misses_in_at_most_5_percent_over_100_looks_and_t_does_not(random: Generator) -> None:
+    values = coverage.draws(random, (4000, 100))
+    assert coverage.missed(values, coverage.s_factor) <= 0.05
+    assert coverage.missed(values, coverage.t_factor) > 0.3
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_the_contenders_keep_the_best_of_six_tied_and_do_not_if_uncorrected(random: Generator, n: int) -> None:
+    values = coverage.sweep(random, coverage.TIED, (20_000, n))
+    kept, left, ranks = coverage.judged(values, coverage.TIED, 0.05 / 5)
+    assert kept >= 0.95
+    assert left > 5.5
+    assert ranks >= 0.95
+    uncorrected, _, _ = coverage.judged(values, coverage.TIED, 0.05)
+    assert uncorrected < 0.95 - ERRORS * error(0.95, 20_000)
+
+
+def test_the_contenders_keep_the_best_when_some_are_wide(random: Generator) -> None:
+    for setting in coverage.SETTINGS.values():
+        values = coverage.sweep(random, setting, (6000, 5))
+        kept, _, ranks = coverage.judged(values, setting, 0.05 / (len(setting[0]) - 1))
+        assert kept >= 0.95 - ERRORS * error(0.95, 6000)
+        assert ranks >= 0.95
+
+
+def test_the_contenders_tell_rates_apart_that_differ(random: Generator) -> None:
+    setting = coverage.SETTINGS["6 rates"]
+    _, left, _ = coverage.judged(coverage.sweep(random, setting, (1000, 10)), setting, 0.01)
+    assert left < 2.5
+
+
+def test_contenders_by_a_sequence_keep_the_best_at_all_looks_and_those_by_t_do_not(random: Generator) -> None:
+    values = coverage.sweep(random, coverage.TIED, (1000, 30))
+    lost = {sequential: np.zeros(len(values), dtype=bool) for sequential in (False, True)}
+    for n in range(4, 31):
+        for sequential, row in lost.items():
+            row |= (lower_bounds(values[..., :n], 0.01, sequential=sequential)[:, :, 0] > 0).any(axis=1)
+    assert lost[True].mean() <= 0.05
+    assert lost[False].mean() > 0.05 + ERRORS * error(0.05, 1000)
+
+
+def test_p_best_is_calibrated_at_10_and_20_seeds(random: Generator) -> None:
+    several = [coverage.chances(random, spread, n, 300) for spread in coverage.SPREADS for n in (10, 20)]
+    said, right = (np.concatenate(each) for each in zip(*several, strict=True))
+    assert worst_gap(said, right) <= 0.05
+    likeliest = said == said.max(axis=1, keepdims=True)
+    assert abs(said[likeliest].mean() - right[likeliest].mean()) <= 0.05
+    # Sharpened, as by a method that forgets how few the seeds are, the same probabilities fail.
+    sharp = said**2 / (said**2).sum(axis=1, keepdims=True)
+    assert worst_gap(sharp, right) > 0.05
+
+
+def worst_gap(said: np.ndarray, right: np.ndarray) -> float:
+    """Return the greatest distance of what is said from what is true, over five ranges of what is said."""
+    gaps = []
+    for low, high in itertools.pairwise((0, 0.2, 0.4, 0.6, 0.8, 1.01)):
+        chosen = (said >= low) & (said < high)
+        assert chosen.sum() > 200
+        gaps.append(abs(float(said[chosen].mean() - right[chosen].mean())))
+    return max(gaps)
+
+
+def test_the_honest_mean_is_without_bias_and_the_mean_of_the_leader_is_not(random: Generator) -> None:
+    values = coverage.sweep(random, coverage.TIED, (2000, 5))
+    twins = np.array([honest_mean(coverage.scores(each)) for each in values])
+    flattered = values.mean(axis=2).max(axis=1)
+    bound = ERRORS * twins.std() / math.sqrt(len(twins))
+    assert abs(twins.mean()) <= bound
+    assert flattered.mean() > 10 * bound
+
+
+def test_the_honest_mean_is_without_bias_for_unequal_numbers_of_seeds(random: Generator) -> None:
+    sizes = (25, 25, 5, 5, 3, 1)
+    twins = [
+        honest_mean([dict(list(one.items())[:n]) for one, n in zip(coverage.scores(values), sizes, strict=True)])
+        for values in coverage.sweep(random, coverage.TIED, (1500, 25))
+    ]
+    known = np.array(twins, dtype=float)
+    assert abs(known.mean()) <= ERRORS * known.std() / math.sqrt(len(known))
+
+
+def test_an_interval_for_new_images_covers_where_the_one_on_these_images_does_not(random: Generator) -> None:
+    hits = []
+    many = [5 + 2 * random.standard_normal(500) for _ in range(400)]
+    truth = float(np.mean([1 / (1 + np.exp(-ease)) for ease in many]))
+    for ease in many:
+        correct = coverage.answers(random, (1, 10, 500), ease, 0.0)[0]
+        t, both = t_interval(correct.mean(axis=1).tolist()), new_images_interval(correct)
+        assert t is not None
+        assert both is not None
+        hits.append((truth in t, truth in both))
+    on_these, on_new = np.mean(hits, axis=0)
+    assert on_new >= 0.95 - ERRORS * error(0.95, 400)
+    assert on_these < 0.85
+
+
+def test_the_forecast_has_the_power_that_it_is_for() -> None:
+    for row in coverage.study("forecasts", 2000):
+        assert 0.76 <= row["separated"] <= 0.88
+
+
+def test_a_race_keeps_the_best_of_six_tied_and_one_that_spends_no_alpha_does_not(random: Generator) -> None:
+    races = [coverage.raced(random, coverage.TIED, 240, 0.0) for _ in range(1500)]
+    assert np.mean([0 in race.active for race in races]) >= 0.95
+    values = coverage.sweep(random, coverage.TIED, (1500, 40))
+    lost = np.zeros(len(values), dtype=bool)
+    for n in (5, 10, 20, 40):
+        lost |= (lower_bounds(values[..., :n], 0.01)[:, :, 0] > 0).any(axis=1)
+    assert 1 - lost.mean() < 0.95 - ERRORS * error(0.95, 1500)
+
+
+def test_a_race_claims_to_be_within_a_tolerance_only_if_it_is(random: Generator) -> None:
+    # The second is worse by a little more than the tolerance: every claim for it is wrong.
+    setting = ((0.0, -0.55), (1.0, 1.0))
+    races = [coverage.raced(random, setting, 200, 0.5) for _ in range(600)]
+    wrong = [race.ended != "budget" and race.leader == 1 for race in races]
+    assert np.mean(wrong) <= 0.05
+    assert np.mean([race.ended != "budget" for race in races]) > 0.3
+
+
+def test_figures_are_the_same_every_time() -> None:
+    assert coverage.study("forecasts", 200) == coverage.study("forecasts", 200)
+
+
+def test_the_document_has_a_place_for_every_table() -> None:
+    document = (ROOT / "docs" / "statistics.md").read_text()
+    assert re.findall(r"<!-- coverage: (\w+) -->", document) == list(coverage.STUDIES)
+    for name in coverage.STUDIES:
+        assert coverage.put(document, name, "changed") != document
+
+
+def test_the_exact_table_of_the_document_is_what_the_command_makes() -> None:
+    # The rate's is computed without chance.
+    document = (ROOT / "docs" / "statistics.md").read_text()
+    assert coverage.put(document, "rate", coverage.table(coverage.study("rate", 100))) == document
+    assert f"{100 * clopper_pearson(0, 5).high:.0f} %" in document
+
+
+@pytest.mark.process
+def test_the_command_prints_a_table_and_refuses_what_it_does_not_know() -> None:
+    command = [sys.executable, "benchmarks/coverage.py"]
+    run = subprocess.run([*command, "rate"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "| 5 | 97.6 % |" in run.stdout
+    for words, message in ((["rates"], "no such study: rates"), (["--sweeps", "5"], "must be at least 100, not 5")):
+        run = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert run.returncode == 2
+        assert message in run.stderr

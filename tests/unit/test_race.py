@@ -1,0 +1,172 @@
+"""A look of a race: who drops out, how the race ends, what it costs; and its forecast."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.statistics.pairs import as_array, lower_bounds
+from orchestrator.analysis.statistics.prospects import forecast_race
+from orchestrator.analysis.statistics.race import Race, look, plan, spent, start
+
+
+def scores(values: np.ndarray, n: int) -> list[dict[int, float]]:
+    return [dict(enumerate(row[:n])) for row in values.tolist()]
+
+
+def simulated(seed: int, means: list[float], n: int = 400) -> np.ndarray:
+    return np.random.default_rng(seed).normal(np.array(means)[:, None], 1, (len(means), n))
+
+
+def finished(race: Race, values: np.ndarray) -> Race:
+    while race.next_look is not None:
+        race = look(race, scores(values, race.next_look))
+    return race
+
+
+class TestStart:
+    def test_one_configuration_has_won(self) -> None:
+        race = start(plan([5], 100))
+        assert (race.ended, race.leader, race.next_look, race.next_jobs) == ("separated", 0, None, 0)
+
+    def test_the_first_look_needs_what_is_missing(self) -> None:
+        race = start(plan([5, 3, 0], 100))
+        assert (race.next_look, race.next_jobs) == (5, 2 + 5)
+
+
+class TestLook:
+    def test_what_is_clearly_worse_drops_out_and_its_jobs_are_saved(self) -> None:
+        race = start(plan([5] * 3, 90))
+        race = look(race, scores(simulated(0, [0, 20, 0]), 5))
+        assert (race.ended, race.leader, race.active, race.jobs) == ("separated", 1, (1,), 0)
+        assert [(drop.configuration, drop.by, drop.seeds) for drop in race.drops] == [(0, 1, 5), (2, 1, 5)]
+
+    def test_a_drop_is_decided_by_the_bound_of_the_look(self) -> None:
+        values = simulated(1, [0, 0.5, 1, 2, 3])
+        race = start(plan([0] * 5, 500))
+        for number in range(1, 5):
+            n, active = race.next_look, np.array(race.active)
+            assert n is not None
+            bounds = lower_bounds(as_array(scores(values[active], n)), 6 * 0.05 / (math.pi * number) ** 2 / 4)
+            race = look(race, scores(values, n))
+            assert race.active == tuple(active[~(bounds > 0).any(axis=0)])
+        assert 1 <= len(race.active) < 5
+
+    def test_scores_of_what_dropped_out_have_no_effect(self) -> None:
+        values = simulated(2, [-50, 0, 0.2])
+        race = look(start(plan([0] * 3, 300)), scores(values, 5))
+        assert race.active == (1, 2)
+        values[0] = 1000
+        assert look(race, scores(values, 10)).active == (1, 2)
+
+    def test_within_a_tolerance_it_ends_early_with_the_higher_mean(self) -> None:
+        values = simulated(3, [0, 0.01], 400)
+        race = finished(start(plan([0] * 2, 800, tolerance=1.0)), values)
+        assert race.ended == "within"
+        n = race.rules.looks[race.looks - 1]
+        assert race.leader == values[:, :n].mean(axis=1).argmax()
+        assert race.jobs == 2 * n < 800
+        bounds = lower_bounds(as_array(scores(values, n)), spent(race.rules, race.looks))
+        assert bounds[race.leader, 1 - race.leader] > -1
+
+    def test_the_leader_is_one_that_is_proven_within_the_tolerance(self) -> None:
+        # The wide one has the highest mean, but how good it is is not known.
+        values = simulated(4, [0, 0, 0.2], 400)
+        values[2] = 1.0 + 40 * (values[2] - 0.2)
+        race = start(plan([0] * 3, 1200, tolerance=30.0))
+        while race.next_look is not None:
+            race = look(race, scores(values, race.next_look))
+        assert race.ended == "within"
+        bounds = lower_bounds(as_array(scores(values, race.rules.looks[race.looks - 1])), spent(race.rules, race.looks))
+        assert (np.delete(bounds[race.leader], race.leader) > -30).all()
+
+    def test_a_race_that_has_ended_takes_no_look(self) -> None:
+        with pytest.raises(ValueError, match="has ended"):
+            look(start(plan([5], 100)), [{0: 1.0}])
+
+    def test_failed_seeds_and_whole_configurations_without_scores_are_kept(self) -> None:
+        values = scores(simulated(5, [0, 0, 0]), 5)
+        values[1] = {}
+        del values[0][3]
+        race = look(start(plan([0] * 3, 100)), values)
+        assert (race.active, race.leader in (0, 2)) == ((0, 1, 2), True)
+
+    def test_equal_scores_tie_until_the_budget_ends(self) -> None:
+        race = finished(start(plan([0] * 3, 100)), np.full((3, 400), 0.5))
+        assert (race.ended, race.active, race.leader) == ("budget", (0, 1, 2), 0)
+
+    def test_equal_scores_are_within_any_tolerance(self) -> None:
+        race = finished(start(plan([0] * 3, 100, tolerance=1e-6)), np.full((3, 400), 0.5))
+        assert (race.ended, race.jobs) == ("within", 15)
+
+    @pytest.mark.parametrize("seed", range(30))
+    def test_it_never_exceeds_the_budget_and_ends_for_a_reason(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        k, budget = int(rng.integers(2, 8)), int(rng.integers(0, 300))
+        present = rng.integers(0, 15, k).tolist()
+        values = simulated(seed, rng.normal(0, 1, k).tolist(), 400)
+        tolerance = float(rng.choice([0, 0.5]))
+        race = finished(start(plan(present, budget, tolerance)), values)
+        assert race.jobs <= budget
+        n = race.rules.looks[race.looks - 1] if race.looks else min(present)
+        drops = {drop.configuration: drop.seeds for drop in race.drops}
+        assert race.jobs == sum(max(0, drops.get(i, n) - present[i]) for i in range(k))
+        assert sorted([*race.active, *drops]) == list(range(k))
+        assert (race.ended == "separated") == (len(race.active) == 1)
+        if race.ended == "budget" and race.looks < len(race.rules.looks):
+            following = race.rules.looks[race.looks]
+            assert race.jobs + sum(max(0, following - max(n, present[i])) for i in race.active) > budget
+
+    def test_played_again_it_is_the_same(self) -> None:
+        values = simulated(7, [0, 0.3, 0.6, 2])
+        assert finished(start(plan([0] * 4, 300)), values) == finished(start(plan([0] * 4, 300)), values)
+
+    def test_configurations_in_another_order_have_the_same_race(self) -> None:
+        values = simulated(8, [0, 0.3, 0.6, 2])
+        race, turned = (finished(start(plan([0] * 4, 300)), each) for each in (values, values[::-1]))
+        assert (race.ended, race.jobs) == (turned.ended, turned.jobs)
+        assert race.active == tuple(3 - i for i in reversed(turned.active))
+
+
+class TestForecast:
+    def test_it_is_the_same_every_time(self) -> None:
+        race, values = start(plan([5] * 4, 300)), scores(simulated(0, [0, 0.3, 0.6, 2]), 5)
+        assert forecast_race(race, values) == forecast_race(race, values)
+
+    def test_without_two_scores_each_or_after_the_end_there_is_none(self) -> None:
+        assert forecast_race(start(plan([1] * 2, 100)), [{0: 1.0}, {0: 2.0}]) is None
+        assert forecast_race(start(plan([0] * 2, 100)), [{}, {}]) is None
+        assert forecast_race(start(plan([5], 100)), [{0: 1.0, 1: 2.0}]) is None
+
+    def test_a_clear_leader_needs_few_jobs_and_a_tie_all(self) -> None:
+        race = start(plan([5] * 3, 300))
+        clear = forecast_race(race, scores(simulated(1, [0, 0, 30]), 5))
+        assert clear is not None
+        assert (clear.jobs_low, clear.jobs, clear.jobs_high, clear.separated) == (0, 0, 0, 1)
+        tied = forecast_race(race, scores(simulated(2, [0, 0, 0]), 5))
+        assert tied is not None
+        assert tied.budget > 0.7
+        assert tied.jobs_high <= 300
+        assert tied.separated + tied.within + tied.budget == pytest.approx(1)
+
+    def test_a_wide_tolerance_ends_it_soon(self) -> None:
+        race = start(plan([5] * 3, 300, tolerance=20.0))
+        found = forecast_race(race, scores(simulated(3, [0, 0, 0]), 5))
+        assert found is not None
+        assert (found.jobs, found.within) == (0, 1)
+
+    def test_within_a_race_it_tells_what_remains(self) -> None:
+        values = simulated(4, [0, 0.1, 8])
+        values[2] = values[0] + 0.05 + 0.01 * simulated(5, [0])[0]
+        race = start(plan([5] * 3, 200))
+        race = look(race, scores(values, 5))
+        found = forecast_race(race, scores(values, 5))
+        assert found is not None
+        assert found.jobs_high <= 200 - race.jobs
+
+    def test_equal_scores_have_a_forecast(self) -> None:
+        found = forecast_race(start(plan([5] * 3, 100)), scores(np.full((3, 5), 0.5), 5))
+        assert found is not None
+        assert found.budget == 1
