@@ -39,6 +39,10 @@ from orchestrator.analysis.statistics.pairs import lower_bounds
 from orchestrator.analysis.statistics.prospects import forecast_race
 from orchestrator.analysis.statistics.race import Race, look, plan, start
 
+if __name__ == "coverage":
+    # Run beside this file, the other benchmarks import numba, which would take it for the package of this name.
+    raise ImportError("this is a benchmark, and not the package coverage")
+
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 Rule = Callable[[Sequence[float]], Interval | None]

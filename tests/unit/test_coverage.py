@@ -205,3 +205,11 @@ def test_the_command_prints_a_table_and_refuses_what_it_does_not_know() -> None:
         run = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert run.returncode == 2
         assert message in run.stderr
+
+
+@pytest.mark.process
+def test_numba_does_not_take_the_benchmark_for_the_package_of_its_name() -> None:
+    # Given a program beside the benchmark, as the other benchmarks are, when it imports numba, then it can
+    code = "import sys; sys.path.insert(0, 'benchmarks'); import numba; print('coverage' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "False\n", "")
