@@ -122,7 +122,7 @@ def confirm(
 
     The best of many configurations owes a part of its mean to luck: under fresh seeds it shrinks.
 
-    If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
+    If it is interrupted, repeat the command: it goes on with the same configurations and seeds.
 
     Example: orchestrator confirm night-run --top 3 --seeds 20
     """

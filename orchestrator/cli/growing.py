@@ -65,7 +65,12 @@ def run_confirm(top: str | None, seeds: str | None, options: GrowthOptions) -> i
     console = Console(stderr=options.json, highlight=False)
     with interruptible() as interruption:
         plan = _plan_confirmation(top, seeds, options)
-        with begin(plan, interruption) as session, outcome(session, resumption(options)):
+        # Repeated, the command goes on and shows what it found.
+        given = [
+            word for option, text in (("--top", top), ("--seeds", seeds)) if text is not None for word in (option, text)
+        ]
+        again = ["orchestrator", "confirm", options.name, *given, *place_flags(options.output, options.broker)]
+        with begin(plan, interruption) as session, outcome(session, again):
             swept = train(session, reuse=options.reuse, display=partial(progress_for, console))
             result = confirmed(session, swept)
     status = show_result(console, swept, as_json=options.json, confirmed=as_dict(result))

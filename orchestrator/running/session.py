@@ -40,7 +40,7 @@ class Session:
         place: Where the jobs are trained.
         data: The data set of an embedded worker.
         interruption: Defers signals while a row is written; by default, no signals are handled.
-        resuming: Whether an earlier session began the sweep.
+        resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
     """

@@ -153,7 +153,7 @@ def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_li
     assert psutil.Process().pid != process.pid
 
 
-def test_a_watcher_on_the_same_machine_shows_what_was_added(command_line: CommandLine, cluster: Cluster) -> None:
+def test_watching_again_collects_what_was_added(command_line: CommandLine, cluster: Cluster) -> None:
     cluster.start_worker()
     broker = ("--broker", cluster.server.url)
     process = command_line.start("sweep", *LONG, "--name", "a", *broker)
@@ -166,6 +166,23 @@ def test_a_watcher_on_the_same_machine_shows_what_was_added(command_line: Comman
     # Then watching it again collects what was added.
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
     assert len((command_line.folder / "elsewhere/a/results.jsonl").read_text().splitlines()) == 6
+
+
+def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained_again(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a cluster that has trained another sweep, kept elsewhere
+    cluster.start_worker()
+    broker = ("--broker", cluster.server.url)
+    command_line.run("sweep", *small(seeds="2-3"), "--name", "other", "--output", "elsewhere", *broker)
+    command_line.finished("a", *SMALL)
+    # When a sweep gets its seeds
+    command_line.run("extend", "a", "--seeds", "2", *broker)
+    command_line.run("extend", "a", "--seeds", "3", "--no-reuse", *broker)
+    # Then its results are taken and named, or not.
+    rows = {(row["seed"], row["options"]["learning_rate"]): row["reused_from"] for row in command_line.rows("a")}
+    assert {rows[2, 0.01], rows[2, 0.03]} == {"the result backend"}
+    assert {rows[3, 0.01], rows[3, 0.03]} == {None}
 
 
 def test_a_sweep_that_was_extended_in_two_ways_is_refused(cluster: Cluster) -> None:

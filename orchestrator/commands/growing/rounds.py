@@ -43,8 +43,11 @@ class GrowthPlan(SweepPlan):
 
     make_round: MakeRound
 
-    def grow(self) -> None:
+    def grow(self) -> bool:
         """Add the round to the sweep, on its cluster and in its folder; the caller holds the folder's lock.
+
+        Returns:
+            Whether the sweep did not have the round before.
 
         Raises:
             InvalidInputError: the sweep cannot be extended any longer as it was planned.
@@ -59,6 +62,7 @@ class GrowthPlan(SweepPlan):
                 # First there, where another session may forestall it. What is only there goes on by `--resume`, too.
                 manifest = self.place.cluster.registry.register(manifest)
         self.folder.write_manifest(manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]}))
+        return further is not None
 
 
 def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
@@ -97,5 +101,8 @@ def begin(plan: GrowthPlan, interruption: Interruption | None = None) -> Iterato
     interruption = interruption or Interruption()
     with plan.folder.exclusive():
         with interruption.shield():
-            plan.grow()
-        yield plan.session(interruption)
+            is_new = plan.grow()
+        session = plan.session(interruption)
+        # What the cluster has of jobs that are new to the sweep is the work of another one.
+        session.resuming = not is_new
+        yield session
