@@ -17,7 +17,7 @@ from orchestrator.cli.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.output import complain, print_leaderboard, say
 from orchestrator.cli.progress import progress_for
 from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for, sweep_name
-from orchestrator.commands.decide import DecidePlan, DecideResult, decide, plan_decide
+from orchestrator.commands.growing.decide import DecidePlan, DecideResult, decide, plan_decide
 from orchestrator.commands.sweep import begin
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.folder.sweep_folder import SweepFolder

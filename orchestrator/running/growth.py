@@ -70,8 +70,8 @@ class Growth:
     def _draw(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Draw the next configurations, or grow otherwise, and register the manifest; None if there is no more."""
         drawn = grown(manifest, rows) if manifest.specification.remaining else self._grow(manifest, rows)
-        # The folder first: what is on the cluster goes on by `watch`, and what is only in the folder by `--resume`.
-        return None if drawn is None else self._registry.register(self._kept(drawn))
+        # The cluster first: if another session has added other jobs there meanwhile, the folder stays as it is.
+        return None if drawn is None else self._kept(self._registry.register(drawn))
 
     def added_by_others(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the manifest with the jobs that another session has added; None if none come.

@@ -15,7 +15,7 @@ import pytest
 
 from nn.errors import InvalidInputError
 from orchestrator.cli.main import run
-from orchestrator.commands.decide import decide, plan_decide
+from orchestrator.commands.growing.decide import decide, plan_decide
 from orchestrator.commands.sweep import begin
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import MAX_JOBS

@@ -14,6 +14,7 @@ from orchestrator.analysis.race.field import added_by_races
 from orchestrator.analysis.race.outlook import Outlook, outlook, seconds_per_job, what_would_decide
 from orchestrator.commands import sweep
 from orchestrator.commands.display import Display, Tell, ignore, silent
+from orchestrator.commands.growing.rounds import look
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.result import SweepResult, finish
 from orchestrator.folder.rows import Row
@@ -22,7 +23,6 @@ from orchestrator.running.listener import Progress
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import Settings
@@ -197,14 +197,12 @@ class _Race:
         self._tell(found, rows)
         if found.round is None:
             return None
-        seeds = {row.seed for row in rows.values() if row.accepted}
-        seen = Look(command="decide", seeds=len(seeds), rows=sum(row.accepted for row in rows.values()))
-        return manifest.with_round(found.round, seen if seeds else None)
+        return manifest.with_round(found.round, look("decide", rows))
 
     def _tell(self, found: Course, rows: Mapping[str, Row]) -> None:
         words, news = self._words(found), len(found.looks) != self._told
-        for look in found.looks[max(self._told, 0) :]:
-            self._progress.message(words.look(look))
+        for each in found.looks[max(self._told, 0) :]:
+            self._progress.message(words.look(each))
         self._told = len(found.looks)
         if found.round is None or not news:
             return
