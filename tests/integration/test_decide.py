@@ -13,14 +13,18 @@ from typing import Any
 import psutil
 import pytest
 
+from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.cli.main import run
 from orchestrator.commands.growing.decide import decide, plan_decide
 from orchestrator.commands.sweep import begin
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import MAX_JOBS
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, CommandLine, small
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 from worker.settings import Settings
@@ -220,6 +224,16 @@ def test_a_sweep_with_nothing_to_decide_or_too_much_to_train_is_refused(
     with pytest.raises(InvalidInputError, match=r"at least 9, because so many jobs of the sweep a have no result yet"):
         plan_decide(folder, 0.01, 8, settings)
     assert plan_decide(folder, 0.01, 9, settings).terms.budget == 9
+    # Each look compares each configuration with each.
+    rates = tuple(1e-5 * number for number in range(1, 2002))
+    made = sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50)
+    keys = list(made.jobs_by_key(MNIST_DIGEST))
+    many = SweepFolder(command_line.folder / "runs", "many")
+    many.create(Manifest(name="many", specification=made, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance()))
+    with pytest.raises(
+        InvalidInputError, match="NAME is a sweep of 2,001 configurations; allowed: at most 2,000 of them"
+    ):
+        plan_decide(many, 0.01, 9000, settings)
 
 
 def test_a_race_from_python_prints_nothing_and_needs_no_main_thread(

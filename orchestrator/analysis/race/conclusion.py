@@ -109,6 +109,10 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
+def _is(configurations: Sequence[int]) -> str:
+    return "is" if len(configurations) == 1 else "are"
+
+
 def _leave(configurations: Sequence[int]) -> str:
     return "leaves" if len(configurations) == 1 else "leave"
 
@@ -155,7 +159,7 @@ def _sentence(
             beaten += " that trains reliably"
         return f"Use {leader}{trouble}: it beats {beaten}, decided at {seeds}."
     if course.ended == "within":
-        rest = f"; {wording.named(others)} may be as good" if others else ""
+        rest = f"; {wording.named(others)} {_is(others)} not ruled out" if others else ""
         return f"Use {leader}{trouble}: no configuration is better by more than {tolerance}, decided at {seeds}{rest}."
     if course.ended == "cancelled":
         return f"Undecided: the sweep was cancelled, with {leader} in the lead at {seeds}."

@@ -12,6 +12,8 @@ from orchestrator.analysis.statistics.prospects import forecast_race
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.specification import MAX_JOBS
 
+#: The most configurations of a race that is forecast: more take longer than a look at them is worth.
+MOST_FORECAST = 300
 #: A number of jobs that would decide is told if they would with this probability.
 LIKELY = 0.5
 
@@ -36,7 +38,9 @@ class Outlook:
 
 
 def outlook(course: Course, rows: Mapping[str, Row], pace: float | None) -> Outlook | None:
-    """Return the forecast of a race that goes on; None while some configuration in it has fewer than two scores.
+    """Return the forecast of a race that goes on; None without one.
+
+    There is none while a configuration in the race has fewer than two scores, or there are more than `MOST_FORECAST`.
 
     Args:
         course: The race so far.
@@ -68,6 +72,8 @@ def seconds_per_job(course: Course, rows: Mapping[str, Row]) -> float | None:
 
 
 def _forecast(course: Course, state: race.Race, rows: Mapping[str, Row], pace: float | None) -> Outlook | None:
+    if len(state.active) > MOST_FORECAST:
+        return None
     field = course.field
     scores = [field.scores(each, field.jobs[each], rows) for each in range(len(field.configurations))]
     found = forecast_race(state, scores)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import added_by_races
@@ -26,6 +26,9 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import Settings
+
+#: The most configurations of a race: a look compares each with each.
+MOST_CONFIGURATIONS = 2000
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ def plan_decide(
         tell: Receives a sentence while Redis does not answer.
 
     Raises:
-        InvalidInputError: the tolerance or the budget is invalid, or the sweep has one configuration, or more jobs
-            without a result than the budget.
+        InvalidInputError: the tolerance or the budget is invalid; or the sweep has one configuration, too many, or
+            more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
     _check_numbers(within, budget)
@@ -107,17 +110,24 @@ def _check_numbers(within: float, budget: int) -> None:
 
 def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
     """Check what concerns the race and this sweep together."""
-    manifest, specification = plan.manifest, plan.manifest.specification
     configurations = {job.configuration for job in plan.jobs.values()}
-    if len(configurations) == 1 and not specification.remaining:
+    if len(configurations) == 1 and not plan.manifest.specification.remaining:
         raise InvalidInputError("NAME", plan.folder.name, "a sweep of at least two configurations; this one has one")
+    if len(configurations) > MOST_CONFIGURATIONS:
+        found = Described(f"a sweep of {len(configurations):,} configurations")
+        allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
+        raise InvalidInputError("NAME", found, allowed)
     metric = next(iter(configurations)).metric
     if metric.is_share and within >= 1.0:
-        allowed = (
-            f"a number above 0 and below 1, because {metric.name} is a share: 0.001 is {difference(metric, 0.001)}"
-        )
+        example = f"0.001 is {difference(metric, 0.001)}"
+        allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
         raise InvalidInputError("within", within, allowed)
-    added = added_by_races(manifest)
+    _check_budget(plan, budget)
+
+
+def _check_budget(plan: SweepPlan, budget: int) -> None:
+    """Check that the sweep can get so many jobs, and that they are more than those that it has still to train."""
+    specification, added = plan.manifest.specification, added_by_races(plan.manifest)
     most = MAX_JOBS - len(plan.jobs) + len(added)
     if budget > most:
         allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
@@ -127,12 +137,11 @@ def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
     rest = len(plan.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
     if rest > budget:
         name = plan.folder.name
-        raise InvalidInputError(
-            "budget",
-            budget,
+        allowed = (
             f"at least {rest}, because so many jobs of the sweep {name} have no result yet and are trained first "
-            f"(orchestrator sweep --resume --name {name} trains them without a race)",
+            f"(orchestrator sweep --resume --name {name} trains them without a race)"
         )
+        raise InvalidInputError("budget", budget, allowed)
 
 
 def decide(session: Session, terms: Terms, *, display: Display = silent) -> DecideResult:
