@@ -82,9 +82,11 @@ def _facts(
         return TrainerFacts(name, None, "it is not installed here", "", False, "", (), workers)
     try:
         made = registry.trainer(name)
+        model = made.options_for(given) if given.keys() <= made.Options.model_fields.keys() else made.Options
+    except InvalidInputError:
+        raise
     except SeedsweepError as error:
         return TrainerFacts(name, None, str(error), "", False, "", (), workers)
-    model = made.options_for(given) if given.keys() <= made.Options.model_fields.keys() else made.Options
     options = tuple(
         OptionFacts(each, help_text(model, each), allowed(info)) for each, info in model.model_fields.items()
     )

@@ -8,9 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestrator.cli.main import run
 from tests.support.cluster import Cluster
 from tests.support.own_trainer import found_here, install_source
+from worker.errors import TrainerUnusableError
 from worker.job import Job
+from worker.trainers import registry
 
 pytestmark = [pytest.mark.queue, pytest.mark.process]
 
@@ -124,3 +127,94 @@ def test_a_trainer_that_cannot_be_imported_is_named_and_leaves_the_others_usable
     ) in worker.text()
     # The others still train.
     cluster.start_worker(name="network", PYTHONPATH=str(installed))
+
+
+#: A trainer with an error in the method that `BUG` names; with `AT`, only where this variable is set, too.
+BUGGY = """
+import os
+from pydantic import BaseModel, ConfigDict, Field
+from worker.trainers import Metric, Trained, Trainer
+
+class Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
+
+class Data:
+    digest = "d" * 64
+
+class Buggy(Trainer):
+    name, version, Options, metric, data, datasets = "buggy", 1, Options, Metric(name="score"), "any", ("any",)
+
+    def load(self, source, cache_dir):
+        return Data()
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        for _ in range(options.epochs):
+            on_epoch(0.5)
+        return Trained(artifact=b"fine")
+
+def boom(*arguments, **more):
+    raise KeyError("boom\\nof a second line")
+
+if "BUG" in os.environ and os.environ.get("AT", "PATH") in os.environ:
+    setattr(Buggy, os.environ["BUG"], boom)
+"""
+#: The methods that are called before a sweep begins, and those that are called later.
+AT_ONCE = ("options_for", "check", "digest", "named", "version_of")
+LATER = ("epochs", "metric_of", "others", "max_bytes", "prepare", "check_artifact", "data_name", "model_name")
+
+
+@pytest.fixture
+def buggy(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    install_source(folder, "buggy", BUGGY, "Buggy")
+    return folder
+
+
+def broken(method: str) -> str:
+    return f"The trainer buggy is broken: its {method} raised KeyError: 'boom\\nof a second line'"
+
+
+@pytest.mark.parametrize("method", [*AT_ONCE, *LATER])
+def test_an_error_in_any_method_of_a_trainer_is_one_sentence(
+    buggy: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BUG", method)
+    with found_here(buggy):
+        with pytest.raises(TrainerUnusableError, match=f"its {method} raised KeyError") as caught:
+            getattr(registry.trainer("buggy"), method)({})
+        assert str(caught.value) == broken(method)
+        if method in AT_ONCE:
+            words = ["sweep", "--trainer", "buggy", "--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "a"]
+            assert run(words) == 2
+            assert capsys.readouterr().err == f"orchestrator: {broken(method)}\n"
+            assert not (tmp_path / "runs").exists()
+        # The other trainers are still listed with their options.
+        assert run(["trainers"]) == 0
+        assert "learning_rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("versions", ["{1}", "frozenset({2})", "1 // 0"])
+def test_versions_that_are_none(buggy: Path, versions: str) -> None:
+    (buggy / "buggy_trainer.py").write_text(f"{BUGGY}\nBuggy.versions = property(lambda self: {versions})\n")
+    with found_here(buggy), pytest.raises(TrainerUnusableError, match=r"The trainer buggy .* is invalid: its versions"):
+        registry.trainer("buggy")
+
+
+def test_errors_on_a_worker_alone_fail_jobs_and_leave_it_alive(cluster: Cluster, buggy: Path) -> None:
+    # Given workers whose trainer is broken on their host only
+    broken_there = ("options_for", "max_bytes", "others")
+    with found_here(buggy):
+        job = Job.of({}, seed=0, dataset="d" * 64, trainer="buggy")
+        for method in broken_there:
+            worker = cluster.start_worker(
+                name=method.replace("_", "-"), PYTHONPATH=str(buggy), SEEDSWEEP_TRAINER="buggy", BUG=method,
+                AT="SEEDSWEEP_TRAINER",
+            )  # fmt: skip
+            # Then each job fails with the reason,
+            said = str(cluster.wait_for_state(cluster.submit(job).id, "FAILURE", "SUCCESS")["result"])
+            assert said.removeprefix("the message contains an invalid job: ") == broken(method)
+            # and the worker lives.
+            assert psutil.Process(worker.process.pid).is_running()
+            worker.stop()
+            cluster.server.client().flushall()

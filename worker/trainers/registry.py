@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError
 from worker.errors import TrainerUnusableError
 from worker.text import one_line
+from worker.trainers.guard import guard
 from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
@@ -76,6 +77,7 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
+    guard(made)
     return made  # type: ignore[no-any-return]
 
 
@@ -138,6 +140,16 @@ def problem_of(made: object, name: str) -> str | None:
     version = getattr(made, "version", None)
     if type(version) is not int or not 1 <= version < 2**31:
         return f"its version is {version!r}; allowed: an integer from 1"
+    try:
+        versions: object = made.versions
+    except Exception as error:
+        versions = f"an exception, {type(error).__name__}"
+    if not (isinstance(versions, frozenset) and version in versions):
+        return f"its versions are {str(versions)[:80]}; allowed: a frozenset that has its version"
+    return _problem_of_options(made)
+
+
+def _problem_of_options(made: AnyTrainer) -> str | None:
     options = getattr(made, "Options", None)
     if not (isinstance(options, type) and issubclass(options, BaseModel)):
         return "its Options are not a pydantic model"

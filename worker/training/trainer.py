@@ -19,7 +19,7 @@ import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
 from nn.errors import WeightsError
-from worker.errors import TrainingFailedError
+from worker.errors import TrainerUnusableError, TrainingFailedError
 from worker.job import Job, check_numbers
 from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
@@ -159,7 +159,9 @@ class _Run:
         if isinstance(error, WeightsError) and self._checkpoint is not None and not self._trained_here:
             raise _RefusedCheckpointError(str(error)) from None
         signalled = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code < _SIGNALLED
-        if signalled or isinstance(error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError)):
+        if signalled or isinstance(
+            error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError, TrainerUnusableError)
+        ):
             raise error
         _fail(self._job, f"raised {type(error).__name__}: {error}")
 
