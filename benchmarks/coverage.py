@@ -338,7 +338,7 @@ def best(random: Generator, sweeps: int) -> list[Row]:
 def calibration(said: Floats, right: NDArray[np.bool_]) -> Row:
     """Return what probabilities say and how often they are right, in ranges of what is said."""
     edges = (0.0, 0.4, 0.6, 0.8, 0.95, 1.0)
-    row = {"0 to 1": f"{said.mean():.2f} → {right.mean():.2f}"}
+    row = {"any": f"{said.mean():.2f} → {right.mean():.2f}"}
     for low, high in pairwise(edges):
         chosen = (said >= low) & ((said < high) | (high == 1))
         few = chosen.sum() < 50

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.statistics.pairs import Scores, as_array, lower_bounds
+from orchestrator.analysis.statistics.pairs import Scores, as_array, rows_of_bounds
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,13 @@ def contenders(scores: Sequence[Scores], alpha: float = 0.05, *, sequential: boo
         alpha: The probability of dropping the best.
         sequential: Compare by confidence sequences; the guarantee then holds at all looks together.
     """
-    return from_bounds(lower_bounds(as_array(scores), alpha / max(len(scores) - 1, 1), sequential=sequential))
-
-
-def from_bounds(bounds: NDArray[np.float64]) -> Contenders:
-    """Return what lower bounds of all differences say, shape (K, K), as `pairs.lower_bounds` returns them."""
-    beats = bounds > 0
+    values, rivals = as_array(scores), max(len(scores) - 1, 1)
+    rows = [bounds > 0 for bounds in rows_of_bounds(values, alpha / rivals, sequential=sequential)]
+    beats = np.array(rows, dtype=np.bool_).reshape(len(scores), len(scores))
     beaten, won = beats.sum(axis=0), beats.sum(axis=1)
     return Contenders(
         kept=tuple(bool(count == 0) for count in beaten),
         beats=beats,
         rank_low=tuple(1 + int(count) for count in beaten),
-        rank_high=tuple(len(bounds) - int(count) for count in won),
+        rank_high=tuple(len(scores) - int(count) for count in won),
     )
