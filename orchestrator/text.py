@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, thing: str) -> str:
     """Return a number with its noun: 1 job, 2 jobs."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def listed(words: Sequence[str], joint: str) -> str:
+    """Return words as a list: `a`, `a and b`, `a, b and c`.
+
+    Args:
+        words: At least one.
+        joint: Comes before the last: `and` or `or`.
+    """
+    *first, last = words
+    return f"{', '.join(first)} {joint} {last}" if first else last
 
 
 def have(number: int, thing: str) -> str:

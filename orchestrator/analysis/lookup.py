@@ -13,7 +13,8 @@ from nn.errors import Described, InvalidInputError, WeightsError
 from nn.files import read_regular
 from nn.options.network import NetworkOptions
 from nn.weights import MAX_BYTES, Weights
-from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import scores_of
 from orchestrator.analysis.selection import pick_one
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.rows import Row
@@ -96,7 +97,7 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
-    key = pick_one(folder.name, jobs, words) if words else _best(manifest, folder.name, jobs, rows)
+    key = pick_one(folder.name, jobs, words) if words else _best(folder.name, jobs, rows)
     row = rows.get(key)
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
@@ -124,13 +125,9 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
-def _best(manifest: Manifest, name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    first = leaderboard(jobs.values(), rows, manifest.specification.data, manifest.axes).standings[0]
-    if first.best_seed is None:
-        raise SweepNotFoundError(f"The sweep {name} has no result yet")
-    return next(
-        key
-        for key, job in jobs.items()
-        if job.seed == first.best_seed
-        and all(getattr(job.options, each) == value for each, value in first.options.items())
-    )
+def _best(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
+    """Return the key of the best job of the first configuration."""
+    first = ranked(scores_of(jobs, rows, next(iter(jobs.values())).metric))[0]
+    if first.best is None:
+        raise SweepNotFoundError(f"The sweep {name} has no result yet of a job that did not diverge")
+    return first.keys[first.entries.index(first.best)]

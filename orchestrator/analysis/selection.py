@@ -17,6 +17,7 @@ from nn.options.describe import label, word
 from nn.options.values import Reader
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
+from orchestrator.text import listed
 from worker.job import Job
 
 JOB_WORDS = "NAME=VALUE such as seed=3, a seed, SEED:LEARNING_RATE such as 3:0.01, or the first digits of a job's key"
@@ -58,9 +59,7 @@ def pick_one(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> str:
     found = {key: jobs[key] for key in pick(sweep, jobs, words)}
     if len(found) > 1:
         missing = _Picker(sweep, found).varying()
-        allowed = (
-            f"words that fit one job of the sweep {sweep}; {len(found)} jobs fit, so add {_listed(missing, 'and')}"
-        )
+        allowed = f"words that fit one job of the sweep {sweep}; {len(found)} jobs fit, so add {listed(missing, 'and')}"
         raise InvalidInputError("the job", " ".join(words), allowed)
     return next(iter(found))
 
@@ -131,7 +130,7 @@ class _Picker:
         if near:
             return f"{near[0]}=VALUE, the nearest name"
         names = [*_SEED_NAMES[:1], *(label(self._model, each) for each in self._names.varying)]
-        return f"NAME=VALUE, where NAME is what varies in the sweep {self._sweep}: {_listed(names, 'or')}"
+        return f"NAME=VALUE, where NAME is what varies in the sweep {self._sweep}: {listed(names, 'or')}"
 
     def _values_of(self, option: str) -> str:
         values = _values(self._names, option)
@@ -141,11 +140,6 @@ class _Picker:
     def _values_of_seed(self) -> str:
         ranges = seeds_as_text(self._seeds).split(",")
         return ",".join(ranges[:MOST_LISTED]) + (",..." if len(ranges) > MOST_LISTED else "")
-
-
-def _listed(words: Sequence[str], joint: str) -> str:
-    *first, last = words
-    return f"{', '.join(first)} {joint} {last}" if first else last
 
 
 def _values(names: JobNames, option: str) -> tuple[object, ...]:

@@ -184,6 +184,47 @@ def watch(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT,
     return run_watch(name, broker, output, as_json=json)
 
 
+def leaderboard(
+    sweep_folder: _Sweep,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Which number of a job counts: last (epoch), best (epoch), or mean-K, over the last K epochs."
+        ),
+    ] = "last",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
+    ] = None,
+    by: Annotated[str, typer.Option(help="A row for each configuration, or for each job.")] = "configuration",
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Sort the rows by a column, such as mean, or by an option that varies.  [default: rank]"),
+    ] = None,
+    top: Annotated[str | None, typer.Option(help="Show only so many rows.  [default: all]")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Show all columns.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the verdict and the table as Markdown.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the fields of leaderboard.json.")
+    ] = False,
+    output: _Output = DEFAULT_OUTPUT,
+) -> int:
+    """Say which configuration of a sweep to use, and show its leaderboard.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing. The verdict is about all
+    configurations, or those that --where leaves; --sort and --top change only what is shown.
+
+    Exit status: 0, or 1 if no configuration can be recommended, because no job has a result or all diverged.
+
+    Example: orchestrator leaderboard night-run --where learning_rate=0.03 --wide
+    """
+    from orchestrator.cli.leaderboard import Options, run_leaderboard
+
+    options = Options(metric, where or (), by, sort, top, wide, csv, markdown, json, output)
+    return run_leaderboard(sweep_folder, options)
+
+
 def cancel(name: _Name, broker: _Broker = None, output: _Output = DEFAULT_OUTPUT, json: _Json = False) -> int:
     """End a sweep's queued jobs at once, and its running jobs after their epoch.
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.leaderboard.export import as_dict as board_as_dict
 from orchestrator.analysis.race.conclusion import duration, forecast
 from orchestrator.cli.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.output import complain, print_leaderboard, say
@@ -91,7 +92,8 @@ def _integer(text: str) -> int:
 
 def show(console: Console, result: DecideResult) -> None:
     """Print the table of all configurations, and what the race took; the answer comes last, where it is seen."""
-    print_leaderboard(console, result.sweep.leaderboard)
+    # Without its verdict: the race has its own, which has another guarantee.
+    print_leaderboard(console, result.sweep.leaderboard, verdict=False)
     say(console, str(result.sweep.accounting))
     say(console, f"Results: {result.sweep.folder} (leaderboard.csv, results.jsonl, weights)")
     for sentence in (*_costs(result), result.conclusion.sentence):
@@ -152,5 +154,5 @@ def as_dict(result: DecideResult) -> dict[str, Any]:
             "forecast": None if result.forecast is None else asdict(result.forecast),
         },
         "accounting": sweep.accounting.model_dump(),
-        **sweep.leaderboard.as_dict(),
+        **{name: each for name, each in board_as_dict(sweep.leaderboard).items() if name != "verdict"},
     }

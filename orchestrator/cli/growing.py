@@ -13,7 +13,7 @@ from rich.console import Console
 from nn.errors import InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.confirmation import Confirmation
-from orchestrator.analysis.leaderboard import Leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.output import complain, print_table, say

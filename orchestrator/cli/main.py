@@ -17,6 +17,7 @@ from orchestrator.cli.commands import (
     decide,
     extend,
     init,
+    leaderboard,
     predict,
     show,
     sweep,
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
-for command in (sweep, extend, confirm, init, watch, cancel, decide, verify, show, predict, trainers):
+for command in (sweep, extend, confirm, init, watch, leaderboard, cancel, decide, verify, show, predict, trainers):
     # Given here, because typer truncates a short help that it takes from a docstring.
     app.command(cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
 

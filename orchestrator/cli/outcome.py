@@ -75,7 +75,9 @@ def place_flags(output: str, broker: str | None) -> list[str]:
 
 
 def show_result(console: Console, result: SweepResult, *, as_json: bool, **more: object) -> int:
-    """Print the result of a sweep and return the exit status: 0 if every job has a result and no two differ, else 1.
+    """Print the result of a sweep and return the exit status.
+
+    It is 0 if every job has a result, no two attempts differ, and some configuration can be recommended; else 1.
 
     Args:
         console: Where to print what is not JSON.
@@ -89,7 +91,7 @@ def show_result(console: Console, result: SweepResult, *, as_json: bool, **more:
         print_result(console, result)
     if result.mismatched:
         say(console, _alarm(result), style="bold red")
-    return 0 if result.complete else 1
+    return 0 if result.complete and result.leaderboard.usable else 1
 
 
 def _alarm(result: SweepResult) -> str:

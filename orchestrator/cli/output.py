@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nn.options import describe
-from orchestrator.analysis.leaderboard import Leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.export import as_dict
+from orchestrator.analysis.leaderboard.table import TextTable, by_configuration
 from orchestrator.commands.result import SweepResult
 from worker.text import printable
 
@@ -39,39 +40,30 @@ def knows_blocks(console: Console) -> bool:
 
 
 def print_result(console: Console, result: SweepResult) -> None:
-    """Print the leaderboard, the accounting line and where the files are."""
+    """Print the verdict, the leaderboard, the accounting line and where the files are."""
     print_leaderboard(console, result.leaderboard)
     say(console, str(result.accounting))
     say(console, f"Results: {result.folder} (leaderboard.csv, results.jsonl, weights)")
 
 
-def print_leaderboard(console: Console, board: Leaderboard) -> None:
-    """Print what the configurations have in common, and a row for each: what varies, and the metric.
+def print_leaderboard(
+    console: Console, board: Leaderboard, table: TextTable | None = None, *, verdict: bool = True
+) -> None:
+    """Print the verdict, what the configurations have in common, and a table.
 
-    Columns about trouble appear when there is some.
+    Args:
+        console: Where to print.
+        board: The leaderboard.
+        table: What to show of it; None for a row for each configuration.
+        verdict: Whether the verdict heads it.
     """
-    trouble = [
-        name for name in ("diverged", "failed", "cancelled") if any(getattr(each, name) for each in board.standings)
-    ]
-    rows = []
-    for standing in board.standings:
-        scores = (standing.mean, standing.std, standing.best, standing.worst)
-        rows.append(
-            (
-                str(standing.rank),
-                *(board.names.shown(name, value) for name, value in standing.options.items()),
-                *("-" if score is None else board.metric.number(score) for score in scores),
-                str(standing.seeds),
-                *(str(getattr(standing, name)) for name in trouble),
-            )
-        )
+    table = by_configuration(board, board.standings) if table is None else table
+    if verdict:
+        say(console, board.verdict.sentence, style="bold")
     say(console, f"In common: {board.in_common}")
-    unit = ", in %" if board.metric.is_share else ""
-    name = board.metric.name[:1].upper() + board.metric.name[1:]
-    say(console, f"{name} after the last epoch{unit}")
-    varying = (describe.heading(board.names.model, name) for name in board.names.varying)
-    headings = ("rank", *varying, "mean", "std", "best", "worst", "seeds", *trouble)
-    print_table(console, headings, rows, spare=("worst", "best", "rank", "seeds"))
+    for note in table.notes:
+        say(console, note)
+    print_table(console, table.headings, table.rows, spare=table.spare)
 
 
 def print_table(
@@ -117,14 +109,14 @@ def _print_at_width(console: Console, table: Table, width: int) -> None:
 
 
 def print_result_as_json(result: SweepResult, **more: object) -> None:
-    """Print one JSON object with the accounting and the leaderboard, and more fields."""
+    """Print one JSON object with the accounting and what `leaderboard.json` has, and more fields."""
     print(
         json.dumps(
             {
                 "name": result.name,
                 "folder": str(result.folder),
                 "accounting": result.accounting.model_dump(),
-                **result.leaderboard.as_dict(),
+                **as_dict(result.leaderboard),
                 **more,
             },
             allow_nan=False,

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard import Standing, merit, standing
+from orchestrator.analysis.leaderboard.ranking import merit, worst_of
+from orchestrator.analysis.leaderboard.scores import Scored, configuration_scores
 from orchestrator.cli.output import say
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
@@ -45,10 +46,9 @@ class _Count:
         self.names = JobNames(jobs.values(), axes)
         self.done = len(rows)
         self._rows = dict(rows)
-        self._groups: dict[Configuration, list[Job]] = {}
-        for job in jobs.values():
-            self._groups.setdefault(job.configuration, []).append(job)
-        self._standings: dict[Configuration, Standing] = {}
+        self._groups: dict[Configuration, list[tuple[str, Job]]] = {}
+        self._group(jobs)
+        self._scored: dict[Configuration, Scored] = {}
         for configuration in {jobs[key].configuration for key in rows}:
             self._rank(configuration)
         self.leader_text = self._leader_text()
@@ -56,8 +56,11 @@ class _Count:
     def expect(self, jobs: Mapping[str, Job]) -> None:
         self.jobs = {**self.jobs, **jobs}
         self.names = JobNames(self.jobs.values(), self._axes)
-        for job in jobs.values():
-            self._groups.setdefault(job.configuration, []).append(job)
+        self._group(jobs)
+
+    def _group(self, jobs: Mapping[str, Job]) -> None:
+        for key, job in jobs.items():
+            self._groups.setdefault(job.configuration, []).append((key, job))
 
     def add(self, row: Row) -> None:
         self.done += 1
@@ -67,22 +70,18 @@ class _Count:
 
     def _rank(self, configuration: Configuration) -> None:
         # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
-        self._standings[configuration] = standing(
-            self._groups[configuration], self._rows, self.names, self.names.metric
-        )
+        self._scored[configuration] = configuration_scores(self._groups[configuration], self._rows, self.names.metric)
 
     def _leader_text(self) -> str:
         """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
-        in_order = (each for each in self._groups if each in self._standings)
-        first = min(in_order, key=lambda each: merit(self.names.metric, self._standings[each]), default=None)
-        if first is None:
-            return ""
-        leader = self._standings[first]
-        if leader.mean is None or leader.diverged == leader.seeds:
+        in_order = [self._scored[each] for each in self._groups if each in self._scored]
+        worst = worst_of(in_order)
+        leader = min(in_order, key=lambda each: merit(each, worst), default=None)
+        if leader is None or leader.mean is None:
             return ""
         diverged = f", {leader.diverged} diverged" if leader.diverged else ""
-        seeds = f"{leader.seeds} of {counted(len(leader.jobs), 'seed')}"
-        name = self.names.configuration(first.options)
+        seeds = f"{len(leader.trained)} of {counted(len(leader.entries), 'seed')}"
+        name = self.names.configuration(leader.options)
         lead = f"leading: {name}" if name else "so far"
         return f"{lead}, mean {self.names.metric.shown(leader.mean)} ({seeds}{diverged})"
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.analysis.leaderboard import Leaderboard, leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv, to_json
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.running.session import Session
 
@@ -46,9 +47,10 @@ def finish(session: Session) -> SweepResult:
     Raises:
         OutputError: the folder cannot be written.
     """
-    board = leaderboard(session.jobs.values(), session.rows, session.data, session.axes)
+    manifest = session.folder.manifest()
+    board = leaderboard(session.jobs, session.rows, session.data, manifest.axes, sequential=bool(manifest.looks))
     with session.interruption.shield():
-        session.folder.finish(session.rows, list(session.jobs), board.to_csv(), board.to_json())
+        session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))
     return SweepResult(
         name=session.folder.name,
         folder=session.folder.path,

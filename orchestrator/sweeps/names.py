@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nn.options.describe import digits_of, heading, shown
+from nn.options.describe import digits_of, heading, label, shown
 from worker.job import Job
 
 
@@ -49,6 +49,18 @@ class JobNames:
         """
         return ", ".join(
             f"{self._heading(name, short=short)} {self.shown(name, getattr(options, name))}" for name in self.varying
+        )
+
+    def value(self, options: BaseModel) -> str:
+        """Return the values of the options that vary, without their names: `0.1`."""
+        return ", ".join(self.shown(name, getattr(options, name)) for name in self.varying)
+
+    def words(self, options: BaseModel) -> str:
+        """Return the options that vary as words that pick a configuration's jobs: `learning_rate=0.1 hidden=32,16`."""
+        values = {name: getattr(options, name) for name in self.varying}
+        return " ".join(
+            f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}"
+            for name, value in values.items()
         )
 
     def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:

@@ -27,7 +27,7 @@ def rounds_of(command_line: CommandLine, name: str) -> list[dict[str, Any]]:
 def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line: CommandLine) -> None:
     # Given a finished sweep
     command_line.finished("a", *SWEPT)
-    board = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"]
+    board = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["rows"]
     leaders = [standing["options"]["learning_rate"] for standing in board[:2]]
     # When its two leaders are confirmed
     done = command_line.run("confirm", "a", "--top", "2", "--seeds", "3", "--json")

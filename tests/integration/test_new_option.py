@@ -24,7 +24,8 @@ import io, json
 from pathlib import Path
 from rich.console import Console
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.leaderboard.board import leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv
 from orchestrator.cli.main import run
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
@@ -49,7 +50,7 @@ made = specification(read_file(Path("sweep.toml")))
 (job,) = made.jobs("0" * 64)
 table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
-board = leaderboard([job, other], {}, "bundled")
+board = leaderboard({job.key: job, other.key: other}, {}, "bundled")
 print_leaderboard(Console(file=table), board)
 names = JobNames([job, other])
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
@@ -66,7 +67,7 @@ print(json.dumps({
     "row": line,
     "row before": [row_before.options.momentum, bool(row_before.of(unchanged)), bool(row_before.of(job))],
     "row matches": [bool(lost_row(job, "failed", "it broke").of(each)) for each in (job, other)],
-    "csv": board.to_csv().splitlines(),
+    "csv": to_csv(board).splitlines(),
     "job name": names.job(other.seed, other.options),
     "picked": pick("a", {job.key: job, other.key: other}, ["momentum=0.25"]) == [other.key],
     "table": table.getvalue(),
@@ -109,9 +110,9 @@ def test_rows_leaderboard_and_table(told: dict[str, Any]) -> None:
     assert list(told["row"])[:4] == ["job", "seed", "options", "status"]
     assert told["row"]["options"]["momentum"] == 0.5
     assert told["row matches"] == [True, False]
-    assert told["csv"][0].startswith("rank,momentum,seeds,")
-    assert [line[:6] for line in told["csv"][1:]] == ["1,0.5,", "2,0.25"]
-    common, _, _, heads, _, *rows = told["table"].splitlines()
+    assert told["csv"][0].startswith("rank,rank_low,rank_high,momentum,n,")
+    assert [line[:6] for line in told["csv"][1:]] == ["1,,,0.", "2,,,0."]
+    _, common, _, _, heads, _, *rows = told["table"].splitlines()
     assert "learning rate 0.1" in common
     assert "momentum" not in common
     assert heads.split()[:2] == ["rank", "momentum"]

@@ -58,14 +58,14 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
     # two leaderboards that say the same,
     leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
     assert leaderboard["common"]["model"] == "network 784-128-64-10"
-    standings = leaderboard["leaderboard"]
+    standings = leaderboard["rows"]
     assert [standing["rank"] for standing in standings] == [1, 2]
     for standing in standings:
         # What varies and what does not are, together, the options of the rows.
         options = leaderboard["common"]["options"] | standing["options"]
         finals = [row["validation_score"][-1] for row in rows if row["options"] == options]
         assert standing["mean"] == pytest.approx(sum(finals) / 2, abs=1e-9)
-        assert (standing["best"], standing["worst"], standing["seeds"]) == (max(finals), min(finals), 2)
+        assert (standing["best"], standing["worst"], standing["n"]) == (max(finals), min(finals), 2)
     with (command_line.sweep("first") / "leaderboard.csv").open() as file:
         assert [float(row["mean"]) for row in csv.DictReader(file)] == [standing["mean"] for standing in standings]
     # and nothing is left running or in the temporary folder.
@@ -104,7 +104,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     # and the leaderboards are the same to the byte.
     embedded = (command_line.sweep("embedded") / "leaderboard.json").read_bytes()
     assert (command_line.sweep("cluster") / "leaderboard.json").read_bytes() == embedded
-    assert {name: printed[name] for name in ("common", "leaderboard")} == json.loads(embedded)
+    assert {name: printed[name] for name in ("common", "verdict", "rows")} == json.loads(embedded)
     assert {row["worker"] for row in command_line.rows("cluster")} <= {worker.name for worker in cluster.workers}
 
     # When another folder asks the cluster for the same jobs, it takes the results that are there,
@@ -127,18 +127,19 @@ def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
     assert (good["status"], good["error"]) == ("succeeded", None)
     assert diverged["status"] == "diverged"
     assert diverged["error"]
-    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"][1]["diverged"] == 1
+    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["rows"][1]["diverged"] == 1
 
 
 def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specification(command_line: CommandLine) -> None:
     rest = ("--learning-rate", "0.03", "--epochs", "1", "--limit", "50")
     axes = ("--hidden", "8,4", "--hidden", "16,8", "--shuffle", "--no-shuffle")
-    done = command_line.run("sweep", "--seeds", "0", "--seeds", "1", *axes, *rest, "--name", "a")
+    # So few samples train nothing, which the exit status tells.
+    done = command_line.run("sweep", "--seeds", "0", "--seeds", "1", *axes, *rest, "--name", "a", status=1)
 
     # Every line names a job by what varies, and the table has a column for that.
     names = re.findall(r"^\[\d/8\] (seed \d, hidden layers \d+,\d, shuffle \w+): \d", done.stdout, re.MULTILINE)
     assert len(set(names)) == 8
-    assert "rank   hidden layers   shuffle    mean" in done.stdout
+    assert "rank   hidden layers   shuffle     n   mean" in done.stdout
     assert (
         "In common: learning rate 0.03, epochs 1, rule backprop, limit 50, data set MNIST (06ad231b5cb2); other "
         in (done.stdout)
@@ -159,7 +160,7 @@ def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specificati
     assert {row["job"] for row in command_line.rows("a")} == set(manifest["jobs"])
 
     # The same, but with one size of hidden layers: every job has been trained.
-    done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--hidden", "8,4", "--name", "b")
+    done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--hidden", "8,4", "--name", "b", status=1)
     assert "jobs 4, accepted 4, attempts 0, reused 4," in done.stdout
     began = "as the sweep a began (or leave it out)"
     for words, sentence in {
@@ -174,19 +175,21 @@ def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specificati
 def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> None:
     # Given a job of which a weight is NaN after one of its five epochs
     words = ("--learning-rates", "1e38", "--seeds", "0", "--epochs", "5", "--limit", "1000", "--name", "a")
-    done = command_line.run("sweep", *words)
+    done = command_line.run("sweep", *words, status=1)
 
-    # Then it has a row with that epoch, which ranks, is shown, verifies and is reused like any other
+    # Then nothing can be recommended, and it has a row with that epoch, which is shown, verifies and is reused
+    assert "All jobs that have a result diverged: no configuration can be recommended." in done.stdout
     assert "accepted 1, attempts 1, reused 0, diverged 1, failed 0" in done.stdout
     (row,) = command_line.rows("a")
     assert (row["error"], row["options"]["epochs"]) == ("diverged: a weight is infinite or not a number", 5)
     assert len(row["validation_score"]) == len(row["epoch_seconds"]) == 1
-    (standing,) = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["leaderboard"]
-    assert (standing["mean"], standing["diverged"]) == (row["validation_score"][0], 1)
+    (standing,) = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["rows"]
+    assert (standing["mean"], standing["diverged"]) == (None, 1)
+    assert standing["jobs"][0]["score"] == row["validation_score"][0]
     assert "; diverged (" in command_line.run("show", "a", "0").stdout
     verified = command_line.run("verify", "a").stdout
     assert "the same weights, and the same validation accuracy after its epoch" in verified
-    assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b").stdout
+    assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b", status=1).stdout
 
     # And a row of an earlier version, which trained on, is compared by that epoch, and says so
     longer = {name: row[name] * 5 for name in ("validation_score", "epoch_seconds")}
@@ -201,7 +204,7 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
 
 def test_a_folder_with_rows_of_the_earlier_layout_is_resumed(command_line: CommandLine) -> None:
     # Given a sweep that was stopped by an earlier version, whose rows had two of the options, and beside them
-    rest = ("--learning-rates", "0.03,0.1", "--epochs", "1", "--limit", "50", "--hidden", "8,4")
+    rest = ("--learning-rates", "0.03,0.1", "--epochs", "1", "--limit", "3000", "--hidden", "8,4")
     command_line.run("sweep", "--seeds", "0-1", *rest, "--name", "a")
     rows = command_line.rows("a")
     leaderboard = (command_line.sweep("a") / "leaderboard.json").read_bytes()

@@ -38,7 +38,7 @@ def train_on(row: dict[str, Any], accuracy: float | None = None) -> None:
 
 
 def test_a_diverged_job_that_an_earlier_version_trained_on_verifies(command_line: CommandLine) -> None:
-    command_line.run("sweep", *DIVERGES, "--name", "a")
+    command_line.run("sweep", *DIVERGES, "--name", "a", status=1)
     change_row(command_line.sweep("a"), 0, train_on)
 
     done = command_line.run("verify", "a")
@@ -48,7 +48,7 @@ def test_a_diverged_job_that_an_earlier_version_trained_on_verifies(command_line
 
 def test_a_cheat_does_not_pass_for_a_diverged_job_of_an_earlier_version(command_line: CommandLine) -> None:
     # Given a row that became good after it diverged
-    command_line.run("sweep", *DIVERGES, "--name", "a")
+    command_line.run("sweep", *DIVERGES, "--name", "a", status=1)
     change_row(command_line.sweep("a"), 0, lambda row: train_on(row, 0.99))
     # Then it is different,
     done = command_line.run("verify", "a", status=1)
@@ -56,7 +56,7 @@ def test_a_cheat_does_not_pass_for_a_diverged_job_of_an_earlier_version(command_
 
     # and so is one whose weights work although it diverged.
     blob = to_safetensors(initial_weights((784, 128, 64, 10), np.random.RandomState(0), "float32"))
-    command_line.run("sweep", *DIVERGES, "--no-reuse", "--name", "b")
+    command_line.run("sweep", *DIVERGES, "--no-reuse", "--name", "b", status=1)
     change_row(command_line.sweep("b"), 0, lambda row: (train_on(row), row.update(weights_sha256=digest(blob))))
     (command_line.sweep("b") / "weights" / f"{digest(blob)}.safetensors").write_bytes(blob)
     done = command_line.run("verify", "b", status=1)

@@ -18,7 +18,8 @@ from nn.datasets import idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
-from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.leaderboard.board import leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.cli.output import print_leaderboard
 from orchestrator.cli.progress import LiveProgress, PlainProgress
@@ -249,9 +250,9 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     jobs = {SWEPT.key: SWEPT}
     rows = {key: row for key, row in folder.rows().items() if key in jobs}
 
-    board = leaderboard(jobs.values(), rows, "bundled")
-    json.loads(board.to_json())
-    assert len(board.to_csv().splitlines()) == 2
+    board = leaderboard(jobs, rows, "bundled")
+    json.loads(to_json(board))
+    assert len(to_csv(board).splitlines()) == 2
     console = Console(file=io.StringIO())
     print_leaderboard(console, board)
     console.print(str(Accounting.of(1, rows.values())))

@@ -10,7 +10,8 @@ import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import WeightsError
-from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.leaderboard.board import leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.commands.sweep import plan_resumption
@@ -135,8 +136,10 @@ def test_its_rows_are_those_of_its_jobs(tmp_path: Path) -> None:
     rows = folder.rows_of({job.key: job for job in jobs})
 
     assert list(rows) == manifest.jobs[:2]
-    assert leaderboard(jobs, rows, "bundled").to_csv().splitlines()[0] == (
-        "rank,learning_rate,seeds,mean,std,best,worst,best_seed,best_weights_sha256,diverged,failed,cancelled"
+    board = leaderboard({job.key: job for job in jobs}, rows, "bundled")
+    assert to_csv(board).splitlines()[0] == (
+        "rank,rank_low,rank_high,learning_rate,n,planned,mean,low,high,method,low_new,high_new,contender,p_best,"
+        "diverged,diverged_low,diverged_high,failed,cancelled,honest_mean,std,best,worst,best_seed,best_weights_sha256"
     )
     # Written again, a row has the present layout, with all options of its job and the same content otherwise.
     for old, row, job in zip(RESULTS.splitlines(), rows.values(), jobs, strict=False):
@@ -203,7 +206,7 @@ def test_a_float64_sweep_is_read_with_the_keys_that_it_had(float64_folder: Sweep
     rows = float64_folder.rows_of(jobs)
     assert list(rows) == manifest.jobs[:2]
     assert pick_one("old", jobs, ["0:0.03"]) == manifest.jobs[1]
-    assert leaderboard(jobs.values(), rows, "bundled").to_csv().splitlines()[1].startswith("1,0.01,1,0.1147")
+    assert [str(each.score)[:6] for each in leaderboard(jobs, rows, "bundled").standings[0].jobs] == ["0.1147", "None"]
     # A new sweep of the same specification has other jobs, and reuses none of its rows.
     assert not {job.key for job in manifest.specification.jobs(manifest.dataset)} & jobs.keys()
 

@@ -8,47 +8,30 @@ import json
 import math
 import random
 import re
+from collections.abc import Mapping
 
+import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard import Leaderboard, Standing, leaderboard
+from nn.errors import InvalidInputError
+from orchestrator.analysis.leaderboard import figures, table
+from orchestrator.analysis.leaderboard.board import Leaderboard, Standing, leaderboard
+from orchestrator.analysis.leaderboard.export import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
+from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.cli.output import print_leaderboard
-from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.folder.rows import Accounting, Row, lost_row
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.sweeps import sweep_of
-from worker.job import Job, Mismatch, Result
+from tests.support.boards import board_of, jobs_of, trained
+from worker.job import Job, Mismatch
 
 #: Why a job was tried three times.
 LOST = ["first run", "worker lost", "child lost"]
 
 
-def jobs_of(seeds: int, *learning_rates: float) -> list[Job]:
-    return sweep_of(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2).jobs(MNIST_DIGEST)
-
-
-def trained(
-    job: Job, accuracy: float, *, status: str = "succeeded", worker: str = "w@host", seconds: float = 1.0
-) -> Row:
-    result = Result(
-        job=job.key,
-        status=status,
-        validation_score=[0.1, accuracy],
-        epoch_seconds=[seconds, seconds],
-        weights_sha256=job.key,
-        weights_bytes=1,
-        worker=worker,
-        attempts=1,
-    )
-    return accepted_row(job, result)
-
-
-def rows_of(jobs: list[Job], accuracies: dict[float, list[float]]) -> dict[str, Row]:
-    return {job.key: trained(job, accuracies[job.options.learning_rate][job.seed]) for job in jobs}
-
-
-def ranked(jobs: list[Job], rows: dict[str, Row]) -> tuple[Standing, ...]:
+def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> tuple[Standing, ...]:
     return leaderboard(jobs, rows, "bundled").standings
 
 
@@ -59,108 +42,125 @@ def printed(board: Leaderboard, width: int | None = None) -> list[str]:
     return re.sub(r"\x1b\[\d*m", "", file.getvalue()).splitlines()
 
 
-def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
-    jobs = jobs_of(3, 0.01, 0.1)
-    rows = rows_of(jobs, {0.01: [0.90, 0.92, 0.91], 0.1: [0.95, 0.97, 0.93]})
+def headings(board: Leaderboard, width: int | None = None) -> str:
+    return " ".join(next(line for line in printed(board, width) if "mean  " in line).split())
 
-    first, second = ranked(jobs, rows)
+
+def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
+    board = board_of({0.01: [0.90, 0.92, 0.91], 0.1: [0.95, 0.97, 0.93]})
+
+    first, second = board.standings
 
     assert (first.rank, first.options) == (1, {"learning_rate": 0.1})
     assert (second.rank, second.options) == (2, {"learning_rate": 0.01})
     assert first.mean == pytest.approx(0.95, abs=1e-15)
     # Worked out by hand: deviations 0, 0.02, -0.02; sqrt((0.0004 + 0.0004) / 2).
     assert first.std == pytest.approx(0.02, abs=1e-15)
-    assert (first.best, first.worst, first.best_seed, first.seeds) == (0.97, 0.93, 1, 3)
+    assert (first.best, first.worst, first.best_seed, first.n, first.planned) == (0.97, 0.93, 1, 3, 3)
+    jobs = jobs_of(3, 0.01, 0.1)
     assert first.best_weights_sha256 == next(
-        job.key for job in jobs if job.seed == 1 and job.options.learning_rate == 0.1
+        key for key, job in jobs.items() if job.seed == 1 and job.options.learning_rate == 0.1
     )
+    # The interval is Student's t: 4.3027 is the quantile of two degrees of freedom.
+    assert (first.low, first.high) == pytest.approx((0.95 - 4.302653 * 0.02 / 3**0.5, 0.95 + 4.302653 * 0.02 / 3**0.5))
+    assert (first.method, first.p_best) == ("t", None)
 
 
-def test_one_seed_has_no_deviation() -> None:
-    jobs = jobs_of(1, 0.1)
+def test_one_seed_has_neither_deviation_nor_interval() -> None:
+    (only,) = board_of({0.1: [0.9]}).standings
 
-    (only,) = ranked(jobs, rows_of(jobs, {0.1: [0.9]}))
-
-    assert only.std is None
+    assert (only.std, only.low, only.high, only.method) == (None, None, None, None)
     assert only.mean == only.best == only.worst == 0.9
+    assert only.honest_mean is None
 
 
-def test_diverged_jobs_count_with_the_accuracy_they_have() -> None:
-    jobs = jobs_of(2, 0.3)
-    rows = {jobs[0].key: trained(jobs[0], 0.9), jobs[1].key: trained(jobs[1], 0.1, status="diverged")}
+def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:
+    # Given a configuration that is the best when it trains, of which 1 of 5 jobs diverged at 0.1
+    board = board_of({0.3: [0.98, 0.981, "diverged", 0.979, 0.98], 0.1: [0.97, 0.971, 0.969, 0.97, 0.97]})
+    first, second = board.standings
 
-    (only,) = ranked(jobs, rows)
+    # Then its figures are of those that trained, with the t interval of four seeds, and it ranks below,
+    assert (second.options["learning_rate"], second.n, second.planned, second.diverged) == (0.3, 4, 5, 1)
+    assert second.mean == pytest.approx(0.98)
+    assert second.high is not None
+    assert second.high < 0.985
+    # nobody beats anybody: one ranks first, and the other is better where both train,
+    assert [first.contender, second.contender] == [True, True]
+    assert (first.rank_low, first.rank_high, second.rank_low, second.rank_high) == (1, 2, 1, 2)
+    # and the rate of divergence has its interval, also where none was seen.
+    exact = stats.binomtest(1, 5).proportion_ci()
+    assert (second.diverged_low, second.diverged_high) == pytest.approx((exact.low, exact.high))
+    assert (first.diverged_low, first.diverged_high) == pytest.approx((0, 1 - 0.025 ** (1 / 5)))
+    # The table says so.
+    assert headings(board).endswith("diverged")
+    assert any("of the jobs that trained" in line for line in printed(board))
 
-    assert (only.mean, only.worst, only.seeds, only.diverged, only.failed, only.cancelled) == (0.5, 0.1, 2, 1, 0, 0)
+
+def test_what_mostly_diverges_is_no_contender_and_ranks_below_what_trains() -> None:
+    board = board_of({0.5: [0.99, "diverged", "diverged"], 0.1: [0.2, 0.3, 0.4], 0.9: ["diverged"] * 3})
+
+    assert [each.options["learning_rate"] for each in board.standings] == [0.1, 0.5, 0.9]
+    assert [(each.rank_low, each.rank_high, each.contender) for each in board.standings] == [
+        (1, 1, True), (None, None, False), (None, None, False),
+    ]  # fmt: skip
+    assert board.standings[2].mean is None
 
 
 def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
-    jobs = jobs_of(5, 0.1)
-    lost = [
-        lost_row(jobs[1], "failed", "it broke", LOST),
-        lost_row(jobs[2], "cancelled", "as you asked"),
-        lost_row(jobs[3], "cancelled", "as you asked"),
-    ]
-    rows = {row.job: row for row in (trained(jobs[0], 0.9), *lost)}
-
-    board = leaderboard(jobs, rows, "bundled")
+    board = board_of({0.1: [0.9, "failed", "cancelled", "cancelled", None]})
     (only,) = board.standings
 
-    assert (only.mean, only.seeds, only.failed, only.cancelled) == (0.9, 1, 1, 2)
+    assert (only.mean, only.n, only.planned, only.failed, only.cancelled) == (0.9, 1, 5, 1, 2)
     assert [entry.status for entry in only.jobs] == ["succeeded", "failed", "cancelled", "cancelled", "missing"]
-    *_, headings, _, figures, _ = printed(board)
-    assert headings.split()[-3:] == ["seeds", "failed", "cancelled"]
-    assert figures.split()[-3:] == ["1", "1", "2"]
+    *_, heads, _, numbers, _ = printed(board)
+    assert heads.split()[-2:] == ["failed", "cancelled"]
+    assert numbers.split()[-2:] == ["1", "2"]
+    assert "1/5" in numbers
 
 
 def test_a_configuration_without_a_result_comes_last() -> None:
-    jobs = jobs_of(1, 0.5, 0.1)
-
-    first, last = ranked(jobs, {jobs[1].key: trained(jobs[1], 0.2)})
+    first, last = board_of({0.5: [None], 0.1: [0.2]}).standings
 
     assert (first.options["learning_rate"], last.options["learning_rate"]) == (0.1, 0.5)
-    assert (last.rank, last.mean, last.best, last.seeds) == (2, None, None, 0)
+    assert (last.rank, last.mean, last.best, last.n, last.contender) == (2, None, None, 0, False)
 
 
 def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -> None:
-    jobs = jobs_of(2, 0.2, 0.3, 0.1)
-    for accuracies in (
+    for scores in (
         {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]},
         # In floating point these means differ.
         {0.2: [0.8, 0.9], 0.3: [0.8, 0.9], 0.1: [0.85, 0.85]},
     ):
-        rows = rows_of(jobs, accuracies)
-        assert [standing.options["learning_rate"] for standing in ranked(jobs, rows)] == [0.1, 0.2, 0.3]
+        assert [standing.options["learning_rate"] for standing in board_of(scores).standings] == [0.1, 0.2, 0.3]
 
 
 def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
     jobs = jobs_of(5, 0.003, 0.01, 0.03)
     luck = random.Random(1)
-    accuracy = {job.key: luck.randrange(9000, 10500) / 10500 for job in jobs}
+    accuracy = {key: luck.randrange(9000, 10500) / 10500 for key in jobs}
 
     def results(seed: int) -> tuple[str, str]:
         rng = random.Random(seed)
-        arrival = rng.sample(jobs, len(jobs))
         rows = {
-            job.key: trained(job, accuracy[job.key], worker=f"w{rng.random()}", seconds=rng.random()) for job in arrival
+            key: trained(jobs[key], accuracy[key], worker=f"w{rng.random()}", seconds=rng.random())
+            for key in rng.sample(list(jobs), len(jobs))
         }
         board = leaderboard(jobs, rows, "bundled")
-        return board.to_json(), board.to_csv()
+        return to_json(board), to_csv(board)
 
     assert len({results(seed) for seed in range(20)}) == 1
 
 
 def test_json_and_csv_say_the_same() -> None:
-    jobs = jobs_of(2, 0.1, 0.5)
-    rows = rows_of([job for job in jobs if job.options.learning_rate == 0.1], {0.1: [0.9, 1 / 3]})
-    board = leaderboard(jobs, rows, "bundled")
+    board = board_of({0.1: [0.9, 1 / 3], 0.5: [None, None]})
 
-    from_json = json.loads(board.to_json())
-    from_csv = list(csv.DictReader(io.StringIO(board.to_csv())))
+    from_json = json.loads(to_json(board))
+    from_csv = list(csv.DictReader(io.StringIO(to_csv(board))))
 
-    assert tuple(Standing.model_validate(row) for row in from_json["leaderboard"]) == board.standings
-    assert len(from_csv) == len(from_json["leaderboard"]) == 2
-    for text, row in zip(from_csv, from_json["leaderboard"], strict=True):
+    assert list(from_json) == ["common", "verdict", "rows"]
+    assert tuple(Standing.model_validate(row) for row in from_json["rows"]) == board.standings
+    assert len(from_csv) == len(from_json["rows"]) == 2
+    for text, row in zip(from_csv, from_json["rows"], strict=True):
         values = {name: value for name, value in row.items() if name not in ("options", "jobs")} | row["options"]
         assert text == {name: "" if value is None else str(value) for name, value in values.items()}
     assert from_csv[1]["mean"] == ""
@@ -174,92 +174,272 @@ def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
         "limit": (None, 500),
     }
     specification = SweepSpecification(seeds=(0,), options={"learning_rate": 0.01, "epochs": 2}, grid=grid)
-    jobs = specification.jobs(MNIST_DIGEST)
-    rows = {job.key: trained(job, 0.5) for job in jobs}
-    board = leaderboard(jobs, rows, "bundled")
+    jobs = specification.jobs_by_key(MNIST_DIGEST)
+    board = leaderboard(jobs, {key: trained(job, 0.5) for key, job in jobs.items()}, "bundled")
 
     # Then each of these is a column, in tables as people write it
-    assert board.to_csv().splitlines()[0].startswith("rank,hidden_layer_sizes,loss,limit,seeds,")
-    assert board.to_csv().splitlines()[2].startswith('2,"128,64",cross_entropy,500,1,')
-    common, _, _, headings, _, first, *_ = printed(board)
-    assert headings.split()[:5] == ["rank", "hidden", "layers", "loss", "limit"]
-    assert first.split()[:6] == ["1", "128,64", "cross_entropy", "all", "samples", "50.00"]
+    lines = to_csv(board).splitlines()
+    assert lines[0].startswith("rank,rank_low,rank_high,hidden_layer_sizes,loss,limit,n,planned,")
+    assert lines[2].startswith('2,1,8,"128,64",cross_entropy,500,1,1,')
+    _, common, _, _, heads, _, first, *_ = printed(board)
+    assert heads.split()[:5] == ["rank", "hidden", "layers", "loss", "limit"]
+    assert first.split()[:8] == ["1", "(1-8)", "128,64", "cross_entropy", "all", "samples", "1/1", "50.00"]
 
     # and the others are said once, with the data set; the network is not among them, because its layers vary.
     assert common == (
         "In common: learning rate 0.01, epochs 2, rule backprop, data set MNIST (06ad231b5cb2); "
         "other options at their defaults"
     )
-    told = json.loads(board.to_json())["common"]
+    told = as_dict(board)["common"]
     assert (told["trainer"], told["model"], told["data"], told["dataset"]) == ("network", "", "MNIST", MNIST_DIGEST)
-    assert told["options"] == json.loads(json.dumps(specification.options))
+    assert json.loads(json.dumps(told["options"])) == json.loads(json.dumps(specification.options))
+    # Words that pick a configuration's jobs name it in sentences.
+    assert "hidden=128,64 loss=cross_entropy limit=none" in board.verdict.sentence
 
 
 def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> None:
-    jobs = jobs_of(2, 0.1)
-    board = leaderboard(jobs, rows_of(jobs, {0.1: [0.5, 0.5]}), "bundled")
+    board = board_of({0.1: [0.5, 0.5]})
 
-    common, _, _, headings, *_ = printed(board)
+    _, common, *_ = printed(board)
     assert common.startswith("In common: network 784-128-64-10, learning rate 0.1, epochs 2, rule backprop, ")
     assert "limit all samples" in common
-    assert headings.split() == ["rank", "mean", "std", "best", "worst", "seeds"]
+    assert headings(board) == "rank n mean interval"
     assert board.common.model == "network 784-128-64-10"
     # How wide an image of another data set is, its digest does not tell.
-    elsewhere = leaderboard([job.model_copy(update={"dataset": "0" * 64}) for job in jobs], {}, "/data/letters")
-    assert elsewhere.common.model == ""
-    assert "data set /data/letters (000000000000)" in elsewhere.in_common
+    elsewhere = [job.model_copy(update={"dataset": "0" * 64}) for job in jobs_of(2, 0.1).values()]
+    board = leaderboard({job.key: job for job in elsewhere}, {}, "/data/letters")
+    assert board.common.model == ""
+    assert "data set /data/letters (000000000000)" in board.in_common
     # What differs from its default is said, too.
     wide = [
         Job.of({"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (9, 8), "shuffle": True}, seed=seed,
                dataset=MNIST_DIGEST)
         for seed in range(2)
     ]  # fmt: skip
-    assert leaderboard(wide, {}, "bundled").in_common == (
+    assert leaderboard({job.key: job for job in wide}, {}, "bundled").in_common == (
         "network 784-9-8-10, learning rate 0.1, epochs 2, rule backprop, shuffle true, limit all samples, "
         "data set MNIST (06ad231b5cb2); other options at their defaults"
     )
 
 
 def test_what_a_sampler_varies_has_a_column_although_only_one_value_was_drawn() -> None:
-    jobs = jobs_of(2, 0.1)
-    board = leaderboard(jobs, {}, "bundled", ("learning_rate",))
+    board = leaderboard(jobs_of(2, 0.1), {}, "bundled", ("learning_rate",))
 
-    assert board.to_csv().startswith("rank,learning_rate,seeds,")
+    assert to_csv(board).startswith("rank,rank_low,rank_high,learning_rate,n,")
     assert board.standings[0].options == {"learning_rate": 0.1}
     assert "learning_rate" not in board.common.options
 
 
 def test_different_learning_rates_never_look_alike() -> None:
-    rates = (0.1, 0.10000001, 0.3, 1e300)
-    jobs = jobs_of(1, *rates)
-    board = leaderboard(jobs, rows_of(jobs, {rate: [0.5] for rate in rates}), "bundled")
+    board = board_of({0.1: [0.5], 0.10000001: [0.5], 0.3: [0.5], 1e300: [0.5]})
 
-    shown = [line.split()[1] for line in printed(board)[5:9]]
-    assert shown == ["0.1", "0.10000001", "0.3", "1e+300"]
+    cells = [row[1] for row in table.by_configuration(board, board.standings).rows]
+    assert cells == ["0.1", "0.10000001", "0.3", "1e+300"]
 
 
-def test_a_narrow_terminal_loses_columns_in_an_order_but_never_what_varies() -> None:
-    jobs = jobs_of(2, 0.1, 0.5)
-    board = leaderboard(jobs, rows_of(jobs, {0.1: [0.5, 0.5], 0.5: [0.25, 0.25]}), "bundled")
+def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what_varies() -> None:
+    luck = random.Random(3)
+    board = board_of({rate: [0.97 + 0.001 * luck.random() for _ in range(5)] for rate in (0.1, 0.03, 0.01, 0.003)})
 
-    def headings(width: int) -> str:
-        return " ".join(next(line for line in printed(board, width) if "mean" in line).split())
+    assert headings(board, 80) == "rank learning rate n mean interval best? P(best)"
+    assert all(len(line.rstrip()) <= 80 for line in printed(board, 80)[4:])
+    assert headings(board, 70) == "rank learning rate n mean interval best?"
+    assert headings(board, 55) == "rank learning rate mean interval"
 
-    assert headings(80) == "rank learning rate mean std best worst seeds"
-    assert headings(57) == "rank learning rate mean std best seeds"
-    assert headings(47) == "rank learning rate mean std seeds"
-    assert headings(20) == "learning rate mean std"
+
+def test_p_best_is_marked_as_rough_below_ten_seeds_and_never_certain() -> None:
+    luck = random.Random(3)
+    scores = {rate: [base + 0.002 * luck.random() for _ in range(10)] for rate, base in ((0.1, 0.97), (0.03, 0.96))}
+
+    for n, shown in ((4, None), (5, ["~>0.99", "~<0.01"]), (10, [">0.99", "<0.01"])):
+        board = board_of({rate: values[:n] for rate, values in scores.items()})
+        told = table.by_configuration(board, board.standings)
+        assert ("P(best)" in told.headings) == (shown is not None)
+        if shown:
+            assert [row[told.headings.index("P(best)")] for row in told.rows] == shown
+
+
+def test_lower_is_better_where_the_metric_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.trainers.network import NetworkTrainer
+    from worker.trainers.protocol import Metric
+
+    monkeypatch.setattr(NetworkTrainer, "metric", Metric(name="squared error", higher_is_better=False))
+    board = board_of({0.01: [12.25, 12.0, 12.5, 12.25, 12.0], 0.03: [3.0, 3.25, 3.5, 3.0, 3.25]})
+
+    first, second = board.standings
+    assert (first.options["learning_rate"], first.best, first.worst) == (0.03, 3.0, 3.5)
+    assert (first.contender, second.contender) == (True, False)
+    assert board.verdict.sentence.startswith("Use learning rate 0.03: it beats 0.01 by 9.00 ± ")
+    assert "points" not in board.verdict.sentence
+    assert "Squared error after the last epoch (lower is better)" in printed(board)
+    assert [each.rank for each in table.arranged(board, "mean")] == [1, 2]
+    assert jobs_to_csv(board, 1).splitlines()[1].startswith("1,0.03,0,succeeded,3.0,")
+
+
+def test_the_scoring_chooses_the_epoch() -> None:
+    jobs = jobs_of(2, 0.1)
+    rows = {key: trained(job, 0.5, first=0.75) for key, job in jobs.items()}
+
+    def mean(text: str) -> float | None:
+        return leaderboard(jobs, rows, "bundled", scoring=Scoring.parse(text, "--metric")).standings[0].mean
+
+    assert (mean("last"), mean("best"), mean("mean-1"), mean("mean-2")) == (0.5, 0.75, 0.5, 0.625)
+    for text in ("first", "mean", "mean-0", "mean--1", "mean-1.5", "mean-999999", "", "best "):
+        with pytest.raises(InvalidInputError, match=r"--metric is .*; allowed: last, best, or mean-K"):
+            Scoring.parse(text, "--metric")
+
+
+def test_the_honest_mean_of_the_best_epoch_has_no_luck_in_it() -> None:
+    # Given jobs whose best epoch is the first for one half and the second for the other
+    jobs = jobs_of(4, 0.1)
+    rows = {key: trained(job, 0.5 + job.seed % 2 / 4, first=0.75 - job.seed % 2 / 4) for key, job in jobs.items()}
+
+    (only,) = leaderboard(jobs, rows, "bundled", scoring=Scoring("best")).standings
+
+    # Then each reaches 0.75 at its own best epoch, and 0.5 at the one that the others would choose.
+    assert (only.mean, only.honest_mean) == (0.75, 0.5)
+
+
+def test_the_honest_mean_is_the_first_ones_only() -> None:
+    board = board_of({0.1: [0.9, 0.8, 0.9], 0.2: [0.8, 0.9, 0.8]})
+    # Without seed 0 or 2, 0.1 and 0.2 tie at 0.85, and the first counts; without seed 1, 0.1 leads by far.
+    assert board.standings[0].honest_mean == pytest.approx((0.9 + 0.8 + 0.9) / 3)
+    assert board.standings[1].honest_mean is None
+
+
+def test_intervals_on_new_samples_need_the_answers_of_every_job() -> None:
+    jobs = jobs_of(3, 0.1)
+    rng = np.random.default_rng(0)
+    # Some samples are hard for every job.
+    hard = rng.random(1000) < 0.1
+    answers = {key: ~hard ^ (rng.random(1000) < 0.01) for key in jobs}
+    rows = {key: trained(job, float(answers[key].mean()), correct=list(answers[key])) for key, job in jobs.items()}
+
+    (only,) = leaderboard(jobs, rows, "bundled").standings
+    assert only.low_new is not None
+    assert only.high_new is not None
+    assert only.low is not None
+    assert only.low_new < only.low < only.high_new  # type: ignore[operator]
+
+    # Damaged ones, those of other samples, and those that give another accuracy are none.
+    first = next(iter(jobs))
+    for correct in (None, "AAAA", rows[first].correct):
+        score = 0.5 if correct == rows[first].correct else rows[first].validation_score[-1]
+        other = rows[first].model_copy(update={"correct": correct, "validation_score": [0.1, score]})
+        (only,) = leaderboard(jobs, rows | {first: other}, "bundled").standings
+        assert (only.low_new, only.high_new) == (None, None)
+    # They are answers after the last epoch, and no others.
+    (only,) = leaderboard(jobs, rows, "bundled", scoring=Scoring("best")).standings
+    assert only.low_new is None
+
+
+def test_rows_show_the_confidence_sequence_of_a_sweep_that_was_seen() -> None:
+    scores = {0.1: [0.97, 0.971, 0.972, 0.969, 0.97], 0.03: [0.9, 0.91, 0.9, 0.905, 0.9]}
+    once, ever = board_of(scores), board_of(scores, sequential=True)
+
+    assert {each.method for each in once.standings} == {"t"}
+    assert {each.method for each in ever.standings} == {"confidence sequence"}
+    for t, sequence in zip(once.standings, ever.standings, strict=True):
+        assert sequence.low < t.low < t.high < sequence.high  # type: ignore[operator]
+    assert any("confidence sequence" in line for line in printed(ever))
+    assert ever.verdict.decided
+    # What a t test separates, a sequence may leave open.
+    close = {0.1: [0.97, 0.971, 0.972, 0.969, 0.97], 0.03: [0.968, 0.970, 0.969, 0.968, 0.969]}
+    assert (board_of(close).verdict.decided, board_of(close, sequential=True).verdict.decided) == (True, False)
+
+
+def test_many_configurations_are_compared_in_parts_and_the_best_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given 60 configurations, some of them close, and one seed that some lack
+    luck = random.Random(5)
+    scores = {
+        0.001 * (i + 1): [0.9 + 0.0005 * i + 0.002 * luck.random() for _ in range(4)]
+        + [None if i % 7 == 3 else 0.9 + 0.0005 * i]
+        for i in range(60)
+    }
+    whole = board_of(scores).standings
+
+    # When there are more than are compared pair by pair
+    monkeypatch.setattr(figures, "MOST_IN_PAIRS", 20)
+    monkeypatch.setattr(figures, "FIRST_ONES", 10)
+    parts = board_of(scores).standings
+
+    # Then the contenders are the same, because the first ones beat the others, and rank intervals are as wide or wider.
+    assert [each.contender for each in parts] == [each.contender for each in whole]
+    assert 1 < sum(each.contender for each in whole) < 30
+    for part, all_of_it in zip(parts, whole, strict=True):
+        assert part.rank_low <= all_of_it.rank_low <= part.rank <= all_of_it.rank_high <= part.rank_high  # type: ignore[operator]
+    assert [each.rank_high for each in parts[:5]] == [each.rank_high for each in whole[:5]]
+
+
+def test_rows_can_be_sorted_and_cut_and_keep_their_ranks() -> None:
+    board = board_of({0.5: [0.7], 0.05: [0.9], 0.1: [0.8], 0.3: [None]})
+
+    def ranks(sort: str, top: int | None = None) -> list[int]:
+        return [each.rank for each in table.arranged(board, sort, top)]
+
+    assert ranks("rank") == ranks("mean") == [1, 2, 3, 4]
+    assert ranks("learning_rate") == [1, 2, 4, 3]
+    assert ranks("learning_rate", 2) == [1, 2]
+    assert ranks("n", 1) == [1]
+    with pytest.raises(InvalidInputError, match=r"--sort is 'speed'; allowed: one of rank, .*learning_rate"):
+        ranks("speed")
+    cut = table.by_configuration(board, table.arranged(board, "rank", 2))
+    assert "2 of 4 configurations" in cut.notes
+
+
+def test_options_are_sorted_by_size_and_named_apart_from_figures() -> None:
+    specification = SweepSpecification(
+        seeds=(0,),
+        options={"learning_rate": 0.01},
+        grid={"hidden_layer_sizes": ((16, 8), (128, 64)), "limit": (None, 50)},
+    )
+    board = leaderboard(specification.jobs_by_key(MNIST_DIGEST), {}, "bundled")
+    limits = [each.options["limit"] for each in table.arranged(board, "limit")]
+    assert limits == [50, 50, None, None]
+
+
+def test_a_row_for_each_job_says_that_the_best_one_is_lucky() -> None:
+    board = board_of({0.1: [0.9, 0.8], 0.2: [0.85, None], 0.3: ["diverged", "failed"]})
+    told = table.by_job(board, 4)
+
+    assert [row[:5] for row in told.rows] == [
+        ("1", "0", "0.1", "90.00", "succeeded"), ("2", "0", "0.2", "85.00", "succeeded"),
+        ("3", "1", "0.1", "80.00", "succeeded"), ("4", "0", "0.3", "10.00", "diverged"),
+    ]  # fmt: skip
+    assert any("owes its place to its seed" in note for note in told.notes)
+    assert "4 of 6 jobs" in told.notes
+    assert jobs_to_csv(board).splitlines()[0] == "rank,learning_rate,seed,status,score,weights_sha256"
+    assert len(jobs_to_csv(board).splitlines()) == 7
+
+
+def test_markdown_is_a_table_in_which_no_text_is_markup() -> None:
+    board = board_of({0.1: [0.9, 0.8, 0.9, 0.8, 0.85], 0.2: [0.85, 0.7, 0.7, 0.75, 0.8]})
+    lines = to_markdown(board, table.by_configuration(board, board.standings)).splitlines()
+
+    assert lines[0] == f"**{board.verdict.sentence}**"
+    heads = next(line for line in lines if line.startswith("| rank |"))
+    rows = lines[lines.index(heads) + 1 :]
+    assert re.fullmatch(r"\|(---:\|)+", rows[0])
+    assert [row.count("|") for row in rows] == [heads.count("|")] * 3
+    assert "\\~" in rows[1]
 
 
 def test_no_number_is_nan() -> None:
-    jobs = jobs_of(2, 0.1)
-    (only,) = ranked(jobs, rows_of(jobs, {0.1: [0.0, 0.0]}))
-    assert (only.mean, only.std) == (0.0, 0.0)
-    assert not any(isinstance(value, float) and math.isnan(value) for value in only.model_dump().values())
+    for seeds, end in ((2, None), (5, 0.0)):
+        (only,) = board_of({0.1: [0.0] * seeds}).standings
+        # Two that are equal may be so by chance.
+        assert (only.mean, only.std, only.low, only.high) == (0.0, 0.0, end, end)
+        assert not any(isinstance(value, float) and math.isnan(value) for value in only.model_dump().values())
+
+
+def test_huge_metrics_stay_numbers() -> None:
+    board = board_of({0.1: [1e100, -1e100, 1e99], 0.2: [-1e100, 1e-100, 0.0]})
+    assert json.loads(to_json(board))["rows"][0]["mean"] is not None
+    assert printed(board)
 
 
 def test_the_accounting_counts_every_way_a_job_can_end() -> None:
-    jobs = jobs_of(5, 0.1)
+    jobs = list(jobs_of(5, 0.1).values())
     rows = [
         trained(jobs[0], 0.9),
         trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2, "attempt_causes": LOST[:2]}),
@@ -275,7 +455,7 @@ def test_the_accounting_counts_every_way_a_job_can_end() -> None:
 
 
 def test_a_sweep_is_complete_only_without_evidence_against_it() -> None:
-    (job,) = jobs_of(1, 0.1)
+    (job,) = jobs_of(1, 0.1).values()
     found = Mismatch(first="a" * 64, second="b" * 64, run=job.key, worker="w@host")
 
     assert Accounting.of(1, [trained(job, 0.9)]).complete
@@ -286,7 +466,7 @@ def test_a_sweep_is_complete_only_without_evidence_against_it() -> None:
 
 
 def test_a_row_shows_what_is_rare_only_when_it_is_there() -> None:
-    (job,) = jobs_of(1, 0.1)
+    (job,) = jobs_of(1, 0.1).values()
     rare = {"attempt_causes", "mismatches", "others", "correct", "environment", "trainer"}
 
     assert not rare & set(json.loads(lost_row(job, "failed", "it broke", LOST[:1]).line()))

@@ -48,7 +48,7 @@ def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     diverged = ended(0, 1e300, 0.1, "diverged")
     assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs done, 0 running"
     # Beside a seed that succeeded, it is counted, and said.
-    assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)).endswith("mean 30.00 % (2 of 2 seeds, 1 diverged)")
+    assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)).endswith("mean 50.00 % (1 of 2 seeds, 1 diverged)")
 
 
 def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.confirmation import Confirmation, confirmation
-from orchestrator.analysis.leaderboard import Standing, leaderboard
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import Scored, scores_of
 from orchestrator.commands.display import Display, Tell, ignore, silent
 from orchestrator.commands.growing.extend import refuse_unfinished
 from orchestrator.commands.growing.rounds import GrowthPlan, begin, planned
@@ -108,7 +109,7 @@ def _round(
         return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(manifest, rows, top)
-    points = tuple({name: standing.options[name] for name in manifest.axes} for standing in leaders)
+    points = tuple({name: getattr(each.options, name) for name in manifest.axes} for each in leaders)
     return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=points)
 
 
@@ -119,7 +120,7 @@ def _is_same(last: Round, top: int | None, seeds: int | tuple[int, ...]) -> bool
     return same_top and (len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds)
 
 
-def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Standing]:
+def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Scored]:
     """Return the first configurations of the leaderboard.
 
     Raises:
@@ -127,19 +128,19 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
         SweepNotFoundError: there is no result.
     """
     jobs = manifest.jobs_by_key()
-    standings = leaderboard(jobs.values(), rows, manifest.specification.data, manifest.axes).standings
-    ranked = [standing for standing in standings if standing.mean is not None]
-    if not ranked:
+    configurations = scores_of(jobs, rows, next(iter(jobs.values())).metric)
+    leaders = [each for each in ranked(configurations) if each.mean is not None]
+    if not leaders:
         raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
     waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
     if waiting:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
         raise InvalidInputError("NAME", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)")
-    count = min(DEFAULT_TOP, len(ranked)) if top is None else top
-    if not 1 <= count <= len(ranked):
-        allowed = f"an integer from 1 to {len(ranked)}, the number of configurations with a result"
+    count = min(DEFAULT_TOP, len(leaders)) if top is None else top
+    if not 1 <= count <= len(leaders):
+        allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"
         raise InvalidInputError("top", count, allowed)
-    return ranked[:count]
+    return leaders[:count]
 
 
 def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:

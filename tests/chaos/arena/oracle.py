@@ -11,7 +11,8 @@ from typing import Any
 from nn.datasets.mnist import load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import digest, to_safetensors
-from orchestrator.analysis.leaderboard import leaderboard
+from orchestrator.analysis.leaderboard.board import leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv, to_json
 from orchestrator.folder.rows import Row, identity
 from tests.chaos.arena.workload import Kind, Workload, workload
 from worker.job import Job
@@ -36,8 +37,8 @@ class CleanRun:
     def leaderboard(self, cancelled: frozenset[str] = frozenset()) -> tuple[bytes, bytes]:
         """Return the leaderboard as CSV and as JSON, with these jobs cancelled."""
         rows = {key: self._row(key, key in cancelled) for key in self.jobs}
-        board = leaderboard(self.jobs.values(), rows, self.workload.sweep.data)
-        return board.to_csv().encode(), board.to_json().encode()
+        board = leaderboard(self.jobs, rows, self.workload.sweep.data)
+        return to_csv(board).encode(), to_json(board).encode()
 
     def _row(self, key: str, cancelled: bool) -> Row:
         job = self.jobs[key]
