@@ -156,6 +156,29 @@ def test_failed_jobs_are_left_out_and_a_cancelled_race_ends(command_line: Comman
     assert len(looks(done.stdout)) == 1
 
 
+@pytest.mark.slow(reason="a race and an extension, which wait for one worker")
+def test_what_another_session_adds_to_the_sweep_changes_no_decision(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a race on a cluster, and somebody who extends the same sweep from another folder meanwhile
+    address = cluster.server.url
+    command_line.finished("a", *SWEEP)
+    shutil.copytree(command_line.sweep("a"), command_line.folder / "elsewhere" / "a")
+    race = command_line.start("decide", "a", "--within", "0.01", "--budget", "6", "--broker", address)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 6, "the six jobs of the race")
+    words = ("--seeds", "50", "--output", "elsewhere", "--broker", address)
+    extension = command_line.start("extend", "a", *words)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 9, "the three jobs of the extension")
+    # When a worker comes, then both end with all jobs, and the race looked at the seeds that it had asked for.
+    cluster.start_worker()
+    outputs = [process.communicate(timeout=120)[0] for process in (race, extension)]
+    assert (race.returncode, extension.returncode) == (0, 0), outputs
+    assert "decided at 5 seeds" in outputs[0].rstrip("\n").split("\n")[-1]
+    for folder in ("runs", "elsewhere"):
+        lines = (command_line.folder / folder / "a" / "results.jsonl").read_text().splitlines()
+        assert sorted({json.loads(line)["seed"] for line in lines}) == [0, 1, 2, 3, 4, 50]
+
+
 def test_a_sweep_that_another_process_works_on_is_refused(command_line: CommandLine) -> None:
     process = command_line.start("sweep", *small(epochs="100"), "--workers", "1", "--name", "a")
     wait_for(command_line.cluster_processes, "the cluster of the sweep")
