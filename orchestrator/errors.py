@@ -28,6 +28,14 @@ class SweepUnreadableError(SeedsweepError):
         super().__init__(f"{path} cannot be read: {error.strerror or error}")
 
 
+class IncomparableError(SeedsweepError):
+    """Two sweeps measured different things."""
+
+
+class HeldOutError(SeedsweepError):
+    """The test split of a sweep cannot be read, or not again."""
+
+
 class OutputError(SeedsweepError):
     """The output folder cannot be written."""
 

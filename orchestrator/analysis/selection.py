@@ -64,6 +64,11 @@ def pick_one(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> str:
     return next(iter(found))
 
 
+def varying(sweep: str, jobs: Mapping[str, Job]) -> list[str]:
+    """Return what varies among jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
+    return _Picker(sweep, jobs).varying()
+
+
 class _Picker:
     def __init__(self, sweep: str, jobs: Mapping[str, Job]) -> None:
         self._sweep = sweep

@@ -322,6 +322,55 @@ def predict(
     return run_predict(sweep_folder, image, words or [], job, as_json=json)
 
 
+def compare(
+    sweep_folder: _Sweep,
+    others: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="B", help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03."
+        ),
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(help="How large a difference does not matter, such as 0.001 for 0.1 points.")
+    ] = None,
+    output: _Output = DEFAULT_OUTPUT,
+    json: _Json = False,
+) -> int:
+    """Compare two configurations of one sweep, or the leaders of two sweeps.
+
+    A configuration of several options is written in quotes: "learning_rate=0.01 epochs=5". After two sweeps, one
+    configuration means that one of both, and two mean one of each.
+
+    Exit status: 0 if the difference is decided, 1 if it is not.
+
+    Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
+    """
+    from orchestrator.cli.compare import run_compare
+
+    return run_compare(sweep_folder, others or [], within, output, as_json=json)
+
+
+def read_test(
+    sweep_folder: _Sweep,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CONFIGURATION", help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]"),
+    ] = None,
+    output: _Output = DEFAULT_OUTPUT,
+    json: _Json = False,
+) -> int:
+    """Evaluate the chosen configuration on the test split, once.
+
+    The sweep began with --test-size, which held samples out of training and validation. The result is recorded in the
+    sweep's folder. After that, the command shows the record, and refuses every other configuration.
+
+    Example: orchestrator test night-run
+    """
+    from orchestrator.cli.held_out import run_test
+
+    return run_test(sweep_folder, words or [], output, as_json=json)
+
+
 def show(
     sweep_folder: _Sweep,
     words: Annotated[list[str], typer.Argument(metavar="JOB", help=_JOB)],

@@ -13,12 +13,14 @@ import typer
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands import (
     cancel,
+    compare,
     confirm,
     decide,
     extend,
     init,
     leaderboard,
     predict,
+    read_test,
     show,
     sweep,
     trainers,
@@ -43,9 +45,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
-for command in (sweep, extend, confirm, init, watch, leaderboard, cancel, decide, verify, show, predict, trainers):
-    # Given here, because typer truncates a short help that it takes from a docstring.
-    app.command(cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
+for command in (
+    sweep, extend, confirm, init, watch, leaderboard, compare, cancel, decide, verify, show, predict, read_test,
+    trainers,
+):  # fmt: skip
+    # pytest would take a function of that name for a test.
+    name = "test" if command is read_test else None
+    # The short help is given here, because typer truncates one that it takes from a docstring.
+    app.command(name, cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
 
 
 def _show_version(wanted: bool) -> None:

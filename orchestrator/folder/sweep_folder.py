@@ -22,8 +22,17 @@ from pydantic import ValidationError
 from nn import weights
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
-from orchestrator.errors import OutputError, SweepBusyError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
+from orchestrator.errors import (
+    HeldOutError,
+    OutputError,
+    SweepBusyError,
+    SweepExistsError,
+    SweepNotFoundError,
+    SweepUnreadableError,
+)
 from orchestrator.folder import create as new_folder
+from orchestrator.folder.reading import FILE, Reading
+from orchestrator.folder.reading import MAX_BYTES as MAX_READING
 from orchestrator.folder.results_log import ResultsFollower, ResultsLog
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest, check_name
@@ -44,6 +53,7 @@ class SweepFolder:
         self._results = self.path / "results.jsonl"
         self._log = ResultsLog(self._results)
         self._description = self.path / "sweep.json"
+        self._reading = self.path / FILE
 
     def exists(self) -> bool:
         """Return whether the name is taken, be it by a sweep or by something else."""
@@ -305,6 +315,30 @@ class SweepFolder:
             with self._writing():
                 blob = read_regular(source, weights.MAX_BYTES)
             self._write(target, blob)
+
+    def reading(self) -> Reading | None:
+        """Return the record that the test split was read; None if it was not.
+
+        Raises:
+            HeldOutError: there is a record, and it is damaged or cannot be read: the split counts as read.
+        """
+        if not os.path.lexists(self._reading):
+            return None
+        try:
+            return Reading.model_validate_json(read_regular(self._reading, MAX_READING))
+        except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.errors(include_url=False)[0]["msg"]
+            raise HeldOutError(
+                f"{self._reading} says that the test split was read, and cannot be read itself: {why}"
+            ) from None
+
+    def keep_reading(self, record: Reading) -> None:
+        """Record that the test split was read. The caller holds `exclusive()`, and has seen that there is no record.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self._write(self._reading, record.model_dump_json(indent=2) + "\n")
 
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.

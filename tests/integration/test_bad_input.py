@@ -41,6 +41,17 @@ BAD_INPUT = [
     (["--limit", "0"], "--limit is '0'"),
     (["--limit", "59500"], "--limit is 59500; allowed: less than 59500, the number of training samples in the data"),
     (["--limit", "10", "--limit", "60000,none"], "--limit is 60000; allowed: less than 59500, the number of"),
+    (["--test-size", "-1"], "--test-size is '-1'; allowed: integers from 0 to 2147483647, separated by commas"),
+    (
+        ["--test-size", "59499"],
+        "--test-size is 59499; allowed: at most 59498, 2 less than the 59500 training samples in the data set",
+    ),
+    (["--test-size", "99", "--limit", "500,100"], "test-size is 99; allowed: at most 98, 2 less than limit 100"),
+    (["--test-size", "0,9"], "test-size is 0 and 9; allowed: one value, because all configurations of a sweep have"),
+    (
+        ["--trainer", "sklearn", "--set", "estimator=Ridge", "--test-size", "9"],
+        "a word of the command line is 'test_size'",
+    ),
     (["--learning-rates", "1_0"], "--learning-rates is '1_0'; allowed: finite numbers greater than 0"),
     # Each axis with a value that is not allowed, an empty one, a range that is none, or a pair without effect
     (["--epochs", "5,0"], "--epochs is '5,0'; allowed: integers from 1 to 100000, separated by commas"),

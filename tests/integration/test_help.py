@@ -11,6 +11,10 @@ import pytest
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine
 
+COMMANDS = (
+    "sweep", "extend", "confirm", "init", "watch", "cancel", "compare", "decide", "verify", "show", "predict", "test",
+)  # fmt: skip
+
 
 def test_help_names_every_option_of_the_specification(command_line: CommandLine) -> None:
     text = command_line.run("sweep", "--help").stdout
@@ -22,9 +26,7 @@ def test_help_names_every_option_of_the_specification(command_line: CommandLine)
     assert command_line.run("--version").stdout.startswith("seedsweep ")
 
 
-@pytest.mark.parametrize(
-    "command", ["sweep", "extend", "confirm", "init", "watch", "cancel", "decide", "verify", "show", "predict"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_says_what_it_does_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     overview = capsys.readouterr().out

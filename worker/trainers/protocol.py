@@ -77,7 +77,7 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """How a trained model did on the samples that were held out of training.
+    """How a trained model did on its test split.
 
     Attributes:
         value: The metric on them.

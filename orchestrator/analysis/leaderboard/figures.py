@@ -136,18 +136,27 @@ def _by_epoch(scored: Scored, rows: Mapping[str, Row], sign: float) -> list[dict
 
 
 def on_new_images(scored: Scored, rows: Mapping[str, Row]) -> Interval | None:
-    """Return an interval for the metric on new samples, by seeds and samples; None without the answers of every job.
+    """Return an interval for the metric on new samples, by seeds and samples; None without the answers of every job."""
+    answers = answers_of(scored, rows)
+    return new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
+
+
+def answers_of(scored: Scored, rows: Mapping[str, Row]) -> dict[int, NDArray[np.bool_]] | None:
+    """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
 
     A foreign folder may hold any answers: those that do not give the job's metric count as missing.
+
+    Returns:
+        The answers by seed; None if a job has none, or another number of them.
     """
-    answers: list[NDArray[np.bool_]] = []
+    answers: dict[int, NDArray[np.bool_]] = {}
     for entry, key in zip(scored.entries, scored.keys, strict=True):
         if entry.status == "succeeded":
             bits = _answers(rows[key])
-            if bits is None or (answers and len(bits) != len(answers[0])):
+            if bits is None or any(len(bits) != len(each) for each in answers.values()):
                 return None
-            answers.append(bits)
-    return new_images_interval(np.array(answers)) if len(answers) > 1 else None
+            answers[entry.seed] = bits
+    return answers
 
 
 def _answers(row: Row) -> NDArray[np.bool_] | None:

@@ -139,6 +139,6 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
         places = 2
     if not 0 <= places <= MOST_PLACES:
         return f"{value:.3g} ± {around:.2g}{unit}"
-    while f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
+    while value != around and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
         places += 1
     return f"{value:.{places}f} ± {around:.{places}f}{unit}"

@@ -1,0 +1,282 @@
+"""Compares two configurations: their difference, how sure it is, and what it would take to know more."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from orchestrator.analysis.configuration import Chosen
+from orchestrator.analysis.leaderboard.figures import ALPHA, answers_of, mean_interval, oriented
+from orchestrator.analysis.leaderboard.sentence import by_margin
+from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
+from orchestrator.analysis.statistics.comparison import Difference, compare, forecast, win_probability, within
+from orchestrator.analysis.statistics.images import new_images_difference
+from orchestrator.analysis.statistics.intervals import Interval
+from orchestrator.text import counted
+from worker.trainers.protocol import Metric
+
+#: What the difference is known to be: larger than the tolerance, smaller, or neither.
+Outcome = Literal["apart", "within", "undecided"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two configurations.
+
+    Attributes:
+        chosen: The configuration with its results.
+        name: Its name beside the other one's.
+        interval: The interval for its mean at 95 %; None for fewer than two seeds.
+    """
+
+    chosen: Chosen
+    name: str
+    interval: Interval | None
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The scores of the seeds that trained, with the sign that makes higher better."""
+        return oriented(self.chosen.scored)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two configurations, a and b.
+
+    Attributes:
+        a: The first.
+        b: The second.
+        metric: What was measured.
+        tolerance: How large a difference does not matter; 0 if every one does.
+        difference: The mean of a minus that of b, in the metric's unit: over the common seeds, if they are paired. None
+            if a side has no job that trained, as are `win_probability` and `new_images`.
+        win_probability: How probable it is that a random seed of a is better than one of b; equal ones count half.
+        new_images: The interval for the difference on new samples; None where the answers are not known.
+        outcome: What is known.
+        seeds_to_decide: About how many more seeds each would decide, if the difference is what it seems; None if it is
+            decided, or cannot be told.
+    """
+
+    a: Side
+    b: Side
+    metric: Metric
+    tolerance: float
+    difference: Difference | None
+    win_probability: float | None
+    new_images: Interval | None
+    outcome: Outcome
+    seeds_to_decide: int | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the configurations differ, or differ by less than the tolerance."""
+        return self.outcome != "undecided"
+
+    @property
+    def better(self) -> Side | None:
+        """The side with the better mean; None if they are equal or one has none."""
+        if self.difference is None or self.difference.mean == 0:
+            return None
+        return self.a if (self.difference.mean > 0) == self.metric.higher_is_better else self.b
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        found, better = self.difference, self.better
+        return {
+            "sentence": sentence(self),
+            "outcome": self.outcome,
+            "decided": self.decided,
+            "better": None if better is None else "a" if better is self.a else "b",
+            "difference": None if found is None else found.mean,
+            **_ends(None if found is None else found.interval),
+            "method": None if found is None else found.method,
+            "n": 0 if found is None else found.n,
+            **_ends(self.new_images, "_new"),
+            "win_probability": self.win_probability,
+            "tolerance": self.tolerance or None,
+            "seeds_to_decide": self.seeds_to_decide,
+            "metric": self.metric.name,
+            "higher_is_better": self.metric.higher_is_better,
+            "a": _side_as_dict(self.a),
+            "b": _side_as_dict(self.b),
+        }
+
+
+def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Comparison:
+    """Compare two configurations, which were measured by the same metric on the same data set.
+
+    Once one of their sweeps was looked at and extended, the interval is the confidence sequence.
+
+    Args:
+        first: The configuration a.
+        second: The configuration b.
+        tolerance: How large a difference does not matter, in the metric's unit; at least 0.
+    """
+    sequential = first.was_looked_at or second.was_looked_at
+    names = _names(first, second)
+    a, b = (
+        Side(each, name, mean_interval(each.scored, sequential=each.was_looked_at))
+        for each, name in zip((first, second), names, strict=True)
+    )
+    metric = first.results.names.metric
+    if not a.scores or not b.scores:
+        return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
+    sign = 1 if metric.higher_is_better else -1
+    found = compare(a.scores, b.scores, 1 - ALPHA, sequential=sequential)
+    outcome = within(found, tolerance)
+    return Comparison(
+        a=a,
+        b=b,
+        metric=metric,
+        tolerance=tolerance,
+        difference=found if sign > 0 else _reversed(found),
+        win_probability=win_probability(a.scores, b.scores),
+        new_images=_on_new_images(first, second),
+        outcome=outcome,
+        seeds_to_decide=_seeds(a.scores, b.scores, found, tolerance, sequential) if outcome == "undecided" else None,
+    )
+
+
+def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
+    """Return names that tell the two apart: the options that vary, and the sweep where there are two."""
+    if first.results.path == second.results.path:
+        return first.name, second.name
+    same = first.results.sweep == second.results.sweep
+    sweeps = [str(each.results.path) if same else each.results.sweep for each in (first, second)]
+    a, b = (
+        f"{each.name} of {sweep}" if each.words else sweep for each, sweep in zip((first, second), sweeps, strict=True)
+    )
+    return a, b
+
+
+def _reversed(found: Difference) -> Difference:
+    """Return a difference of scores whose sign was changed in the metric's own sign."""
+    interval = found.interval
+    return Difference(
+        mean=-found.mean,
+        interval=None if interval is None else Interval(-interval.high, -interval.low, interval.method),
+        p_greater=found.p_greater,
+        p_less=found.p_less,
+        method=found.method,
+        n=found.n,
+        sd=found.sd,
+    )
+
+
+def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
+    answers = [answers_of(each.scored, each.results.rows) for each in (first, second)]
+    if answers[0] is None or answers[1] is None:
+        return None
+    sizes = {bits.shape for side in answers if side is not None for bits in side.values()}
+    return new_images_difference(answers[0], answers[1]) if len(sizes) == 1 else None
+
+
+def _seeds(
+    a: Mapping[int, float], b: Mapping[int, float], found: Difference, tolerance: float, sequential: bool
+) -> int | None:
+    """Return about how many more seeds each would decide; None if it cannot be told.
+
+    The interval must leave an end of the tolerance behind, on whichever side the difference is.
+    """
+    if min(len(a), len(b)) < 2:
+        return None
+    gap = abs(abs(found.mean) - tolerance)
+    needed = forecast(statistics.stdev(a.values()), statistics.stdev(b.values()), gap, ALPHA, sequential=sequential)
+    return None if needed is None else max(1, needed - found.n)
+
+
+# What people read
+
+
+def sentence(found: Comparison) -> str:
+    """Return the comparison in words: one to three sentences, on one line."""
+    parts = [_conclusion(found), *_reservations(found.a), *_reservations(found.b)]
+    return " ".join(f"{part}." for part in parts)
+
+
+def _conclusion(found: Comparison) -> str:
+    if found.difference is None:
+        empty = found.b if found.a.scores else found.a
+        why = "all its jobs with a result diverged" if empty.chosen.scored.diverged else "no job has a result"
+        return f"Undecided: {empty.name} has no mean, because {why}"
+    interval = found.difference.interval
+    if interval is None:
+        return f"Undecided: {_means(found)}; so few seeds tell nothing about the difference{_would_decide(found)}"
+    by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
+    if found.outcome == "within":
+        return f"Decided: {found.a.name} and {found.b.name} differ by less than {_shown(found)}, by {by}"
+    better = found.better
+    if found.outcome == "apart" and better is not None:
+        worse = found.b if better is found.a else found.a
+        more = f", which is more than {_shown(found)}" if found.tolerance else ""
+        return f"Decided: {better.name} is better than {worse.name} by {by}{more}"
+    return f"Undecided: {_apart(found, by)}{_would_decide(found)}"
+
+
+def _apart(found: Comparison, by: str) -> str:
+    better = found.better
+    if better is None:
+        return f"{found.a.name} and {found.b.name} have the same mean, ± {by.partition('± ')[2]}"
+    worse = found.b if better is found.a else found.a
+    if found.tolerance:
+        return f"{better.name} seems better than {worse.name} by {by}, which may be more or less than {_shown(found)}"
+    return f"{better.name} seems better than {worse.name} by {by}, which may be chance"
+
+
+def _would_decide(found: Comparison) -> str:
+    seeds = found.seeds_to_decide
+    if seeds is None:
+        return ""
+    if seeds > MOST_SEEDS:
+        return f"; {MOST_SEEDS:,} more seeds each would not decide"
+    return f"; about {counted(seeds, 'more seed')} each would decide"
+
+
+def _means(found: Comparison) -> str:
+    sides = (found.a, found.b)
+    return " and ".join(f"{side.name} has {found.metric.shown(side.chosen.scored.mean or 0.0)}" for side in sides)
+
+
+def _reservations(side: Side) -> list[str]:
+    scored = side.chosen.scored
+    if not scored.diverged or not scored.trained:
+        return []
+    of = len(scored.trained) + scored.diverged
+    return [f"{scored.diverged} of {of} jobs of {side.name} diverged, and its mean is that of the others"]
+
+
+def _shown(found: Comparison) -> str:
+    """Return the tolerance with its unit."""
+    if not found.metric.is_share:
+        return f"{found.tolerance:g}"
+    points = f"{100 * found.tolerance:g}"
+    return f"{points} point" if points == "1" else f"{points} points"
+
+
+def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None]:
+    return {
+        f"low{suffix}": None if interval is None else interval.low,
+        f"high{suffix}": None if interval is None else interval.high,
+    }
+
+
+def _side_as_dict(side: Side) -> dict[str, Any]:
+    chosen, scored = side.chosen, side.chosen.scored
+    return {
+        "sweep": chosen.results.sweep,
+        "name": side.name,
+        "leader": chosen.is_leader,
+        "options": chosen.configuration.options.model_dump(mode="json"),
+        "n": len(scored.trained),
+        "planned": len(scored.entries),
+        "mean": scored.mean if scored.mean is None or math.isfinite(scored.mean) else None,
+        **_ends(side.interval),
+        "method": None if side.interval is None else side.interval.method,
+        "honest_mean": chosen.honest_mean,
+        "diverged": scored.diverged,
+        "failed": scored.count("failed"),
+        "cancelled": scored.count("cancelled"),
+    }

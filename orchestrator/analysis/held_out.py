@@ -1,0 +1,124 @@
+"""Evaluates the models of one configuration on the samples that were held out of training: the test split."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from nn.errors import DatasetError, SeedsweepError, WeightsError
+from nn.files import read_regular
+from orchestrator.analysis.configuration import Chosen
+from orchestrator.analysis.leaderboard.figures import mean_interval, on_new_images
+from orchestrator.analysis.statistics.images import new_images_interval
+from orchestrator.analysis.statistics.intervals import Interval, t_interval
+from orchestrator.errors import HeldOutError
+from orchestrator.folder.reading import Estimate, Reading, ReadJob
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from worker.job import Job
+from worker.trainers.protocol import MAX_SCORE, Data, Evaluated
+from worker.trainers.registry import load
+
+
+def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
+    """Return the record of a configuration on the test split: of its jobs that trained, diverged ones left out.
+
+    Args:
+        folder: The sweep's folder, which has the weights.
+        chosen: The configuration, of which at least one job trained.
+        cache_dir: Where prepared data sets are kept.
+
+    Raises:
+        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
+        WeightsError: the weights of a job are missing or damaged.
+        HeldOutError: the trainer cannot evaluate a model.
+    """
+    results = chosen.results
+    rows = {key: results.rows[key] for key in chosen.scored.keys if key in results.rows}
+    jobs = [(results.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
+    blobs = [_weights(folder, job, row) for job, row in jobs]
+    data = _data(chosen, cache_dir)
+    found = [_evaluated(job, data, blob) for (job, _), blob in zip(jobs, blobs, strict=True)]
+    options = chosen.configuration.options
+    return Reading(
+        read=datetime.now(UTC).isoformat(timespec="seconds"),
+        chosen="leader" if chosen.is_leader else "named",
+        name=chosen.words,
+        options=options.model_dump(mode="json"),
+        test_size=chosen.configuration.trained_by.held_out(options),
+        dataset=chosen.configuration.dataset,
+        metric=results.names.metric.name,
+        validation=_estimate(
+            list(chosen.scored.trained.values()),
+            mean_interval(chosen.scored, sequential=chosen.was_looked_at),
+            on_new_images(chosen.scored, results.rows),
+        ),
+        test=_test_estimate(found),
+        diverged=chosen.scored.diverged,
+        jobs=[
+            ReadJob(
+                job=job.key,
+                seed=job.seed,
+                weights_sha256=str(row.weights_sha256),
+                validation_score=row.validation_score[-1],
+                test_score=result.value,
+            )
+            for (job, row), result in zip(jobs, found, strict=True)
+        ],
+    )
+
+
+def _weights(folder: SweepFolder, job: Job, row: Row) -> bytes:
+    sha256 = str(row.weights_sha256)
+    path, fault = folder.weights_path(sha256), folder.weights_fault(sha256)
+    if fault is not None:
+        raise WeightsError(f"{path} is {fault}: resume the sweep {folder.name} to train the job again")
+    try:
+        return read_regular(path, job.trained_by.max_bytes(job.options, job.dataset))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _data(chosen: Chosen, cache_dir: Path) -> Data:
+    source, digest = chosen.results.manifest.specification.data, chosen.configuration.dataset
+    data = load(chosen.configuration.trained_by, source, cache_dir)
+    if data.digest != digest:
+        raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")
+    return data
+
+
+def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
+    try:
+        result = job.trained_by.test(job.options, data, blob)
+        value = float(result.value)
+    except (SeedsweepError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise HeldOutError(f"The trainer {job.trainer} cannot evaluate the test split: {reason}") from None
+    if not (math.isfinite(value) and abs(value) <= MAX_SCORE):
+        raise HeldOutError(f"The trainer {job.trainer} reports {value} on the test split; allowed: a finite number")
+    return result
+
+
+def _test_estimate(results: Sequence[Evaluated]) -> Estimate:
+    values = [float(each.value) for each in results]
+    answers = [np.asarray(each.correct, bool) for each in results if each.correct is not None]
+    known = len(answers) == len(results) and len({each.shape for each in answers}) == 1
+    return _estimate(values, t_interval(values), new_images_interval(np.array(answers)) if known else None)
+
+
+def _estimate(values: Sequence[float], interval: Interval | None, new: Interval | None) -> Estimate:
+    return Estimate(
+        mean=statistics.mean(values),
+        low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
+        method=None if interval is None else interval.method,
+        low_new=None if new is None else new.low,
+        high_new=None if new is None else new.high,
+    )

@@ -1,0 +1,92 @@
+"""`test`: evaluates the chosen configuration on the samples that were held out of training, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nn.errors import InvalidInputError
+from orchestrator.analysis import held_out
+from orchestrator.analysis.configuration import FIELD, Chosen, Results
+from orchestrator.errors import HeldOutError
+from orchestrator.folder.reading import Reading
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.text import have
+from worker.trainers.protocol import Metric
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the test split says about the configuration for which it was read.
+
+    Attributes:
+        sweep: The sweep's name.
+        metric: What was measured.
+        reading: The record.
+        repeated: Whether the split had been read before: nothing was evaluated, and this is the record of then.
+    """
+
+    sweep: str
+    metric: Metric
+    reading: Reading
+    repeated: bool
+
+
+def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir: Path) -> HeldOut:
+    """Evaluate a configuration on the test split of its sweep, and record it in the folder; or return the record.
+
+    Args:
+        folder: The sweep's folder. Its jobs hold samples out of training (`Trainer.held_out`).
+        words: Name the configuration (`orchestrator.analysis.selection`); none for the leader.
+        cache_dir: Where prepared data sets are kept.
+
+    Raises:
+        HeldOutError: the sweep has no test split, has jobs without a row, or its record is damaged.
+        InvalidInputError: the words fit no configuration or several; or the split was read for another one.
+        SweepNotFoundError: the folder contains no sweep, or the sweep has no leader.
+        SweepBusyError: another process works on the sweep.
+        OutputError: the folder cannot be written; nothing was read.
+        SeedsweepError: the data set or weights cannot be used; nothing was read.
+    """
+    manifest = folder.manifest()
+    job = next(iter(manifest.specification.jobs(manifest.dataset)))
+    if not job.trained_by.held_out(job.options):
+        raise HeldOutError(f"The sweep {folder.name} has no test split: begin one with --test-size to hold samples out")
+    record = folder.reading()
+    if record is None:
+        # Before the samples are looked at: whoever cannot write the record does not see them.
+        with folder.exclusive():
+            record = folder.reading()
+            if record is None:
+                return _first(folder, words, cache_dir)
+    if words:
+        _check_same(folder.name, Results.read(folder).choose(words), record)
+    return HeldOut(folder.name, job.metric, record, repeated=True)
+
+
+def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOut:
+    results = Results.read(folder)
+    chosen = results.choose(words)
+    _check_ended(results)
+    if not chosen.scored.trained:
+        raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
+    record = held_out.evaluate(folder, chosen, cache_dir)
+    folder.keep_reading(record)
+    return HeldOut(folder.name, results.names.metric, record, repeated=False)
+
+
+def _check_ended(results: Results) -> None:
+    """Refuse to spend the split on a configuration that further results may still replace."""
+    missing = len(results.jobs) - len(results.rows)
+    if missing:
+        raise HeldOutError(
+            f"{have(missing, 'job')} no row yet in the sweep {results.sweep}, and its test split is read once: "
+            f"first finish it by orchestrator sweep --resume --name {results.sweep}"
+        )
+
+
+def _check_same(name: str, chosen: Chosen, record: Reading) -> None:
+    if chosen.configuration.options.model_dump(mode="json") != record.options:
+        allowed = f"{record.name or 'no word'}, for which the test split of {name} was read on {record.read[:10]}"
+        raise InvalidInputError(FIELD, chosen.words, f"{allowed}: it is read once")

@@ -1,0 +1,82 @@
+"""The record that a sweep's test split was read: `test.json`. It is written once, and never replaced."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nn.options.network import Seed
+from worker.job import Digest, Score, Text
+
+FILE = "test.json"
+#: The most bytes of the file: a job takes about 300.
+MAX_BYTES = 2**26
+
+
+class Estimate(BaseModel):
+    """A mean over seeds, with its intervals at 95 %.
+
+    Attributes:
+        mean: The mean.
+        low: Lower end of the interval for the mean over all seeds, on these samples; None for one seed.
+        high: Its upper end.
+        method: What the interval is: `t` or `confidence sequence`.
+        low_new: Lower end of the interval on new samples, too; None where the answers are not known.
+        high_new: Its upper end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: Score
+    low: Score | None
+    high: Score | None
+    method: Text | None
+    low_new: Score | None
+    high_new: Score | None
+
+
+class ReadJob(BaseModel):
+    """A job whose model was evaluated on the test split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Digest
+    seed: Seed
+    weights_sha256: Digest
+    #: The metric on the validation samples after the last epoch.
+    validation_score: Score
+    #: The metric on the test split.
+    test_score: Score
+
+
+class Reading(BaseModel):
+    """What was read from a sweep's test split, and for which configuration.
+
+    Attributes:
+        read: When, UTC, ISO 8601.
+        chosen: Whether the configuration was the leader, or was named.
+        name: The configuration in words: the options that vary, with their values.
+        options: All its options.
+        test_size: The samples of the test split.
+        dataset: The data set's digest.
+        metric: What was measured.
+        validation: The metric on the validation samples, by which the configuration was chosen.
+        test: The metric on the test split.
+        diverged: Jobs of the configuration that diverged; they are not evaluated.
+        jobs: The jobs that were evaluated.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    read: Annotated[str, Field(max_length=40)]
+    chosen: Literal["leader", "named"]
+    name: Text
+    options: dict[str, Any]
+    test_size: int = Field(ge=1)
+    dataset: Digest
+    metric: Text
+    validation: Estimate
+    test: Estimate
+    diverged: int = Field(ge=0)
+    jobs: list[ReadJob] = Field(min_length=1)

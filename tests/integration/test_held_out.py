@@ -1,0 +1,176 @@
+"""The test split: held out by `--test-size`, read once by `orchestrator test`, and recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nn.datasets.mnist import load_mnist
+from nn.reference import NumPyEngine
+from nn.weights import load
+from orchestrator.commands.held_out import read_test_split
+from orchestrator.errors import HeldOutError, SweepBusyError
+from orchestrator.folder.sweep_folder import SweepFolder
+from tests.support.command_line import CommandLine
+from tests.support.paths import ROOT
+
+pytestmark = [pytest.mark.process, pytest.mark.compiles]
+
+SWEEP = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "2", "--limit", "1500", "--test-size", "300")
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
+    """A folder with a sweep that holds samples out; 0.03 leads."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        made = CommandLine(tmp_path_factory.mktemp("held"), Path(temporary), cache_dir)
+        made.finished("a", *SWEEP)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def fresh(line: CommandLine) -> CommandLine:
+    """The same folder, with a copy `b` of the sweep whose split was not read."""
+    shutil.rmtree(line.sweep("b"), ignore_errors=True)
+    shutil.copytree(line.sweep("a"), line.sweep("b"))
+    return line
+
+
+def reading_of(line: CommandLine, *words: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(line.run("test", "b", *words, "--json").stdout)
+    return answer
+
+
+def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, cache_dir: Path) -> None:
+    # When the split is read for the leader
+    answer = reading_of(fresh)
+
+    # Then each of its jobs has the accuracy of its weights on the last 300 of the 1,500 samples in use,
+    held_out = load_mnist(cache_dir=cache_dir).train.rows(1200, 1500)
+    rows = {row["seed"]: row for row in fresh.rows("b") if row["options"]["learning_rate"] == 0.03}
+    assert [job["seed"] for job in answer["jobs"]] == [0, 1, 2]
+    for job in answer["jobs"]:
+        row = rows[job["seed"]]
+        network = load(fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors")
+        predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
+        assert job["test_score"] == np.mean(predicted == held_out.labels)
+        assert job["validation_score"] == row["validation_score"][-1]
+    # with the interval of Student, beside that of the validation,
+    for part in ("test", "validation"):
+        values = [job[f"{part}_score"] for job in answer["jobs"]]
+        low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+        found = answer[part]
+        assert (found["mean"], found["low"], found["high"]) == pytest.approx((np.mean(values), low, high))
+        assert found["low_new"] < found["mean"] < found["high_new"]
+    assert answer["test"]["high_new"] - answer["test"]["low_new"] > answer["test"]["high"] - answer["test"]["low"]
+    # and this is recorded.
+    assert (answer["name"], answer["chosen"], answer["test_size"]) == ("learning_rate=0.03", "leader", 300)
+    record = json.loads((fresh.sweep("b") / "test.json").read_text())
+    assert answer == {"sweep": "b", "repeated": False, **record}
+    document = (ROOT / "docs" / "compare.md").read_text()
+    for name in (*answer, *answer["test"], *answer["jobs"][0].keys() - {"job"}):
+        assert f"`{name}`" in document, name
+
+
+def test_it_is_read_once_and_then_shown_from_the_record(fresh: CommandLine) -> None:
+    first = fresh.run("test", "b", "learning_rate=0.01").stdout
+    assert first.startswith("learning_rate=0.01 has a test accuracy of ")
+    record = (fresh.sweep("b") / "test.json").read_bytes()
+    # Even without weights, a second time shows the record,
+    shutil.rmtree(fresh.sweep("b") / "weights")
+    for words in ([], ["learning_rate=0.01"]):
+        again = fresh.run("test", "b", *words).stdout
+        assert again.splitlines()[:5] == first.splitlines()[:5]
+        assert "shown from the record of 2" in again
+    assert reading_of(fresh)["repeated"]
+    # and another configuration is refused,
+    refused = fresh.run("test", "b", "learning_rate=0.03", status=2)
+    assert refused.stderr.startswith(
+        "orchestrator: the configuration is 'learning_rate=0.03'; allowed: learning_rate=0.01, for which the test "
+        "split of b was read on 2"
+    )
+    # also after the sweep was resumed, which trains what has lost its weights and writes the leaderboard again.
+    fresh.run("sweep", "--resume", "--name", "b")
+    fresh.run("test", "b", "learning_rate=0.03", status=2)
+    assert (fresh.sweep("b") / "test.json").read_bytes() == record
+
+
+def test_nothing_is_read_before_the_sweep_has_ended(fresh: CommandLine, cache_dir: Path) -> None:
+    folder = SweepFolder(fresh.folder / "runs", "b")
+    results = fresh.sweep("b") / "results.jsonl"
+    whole = results.read_text()
+    results.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    with pytest.raises(HeldOutError, match=r"^1 job has no row yet in the sweep b"):
+        read_test_split(folder, cache_dir=cache_dir)
+    results.write_text(whole)
+    with folder.exclusive(), pytest.raises(SweepBusyError):
+        read_test_split(folder, cache_dir=cache_dir)
+    assert folder.reading() is None
+    assert not read_test_split(folder, cache_dir=cache_dir).repeated
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["learning_rate=0.5"], "the configuration is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03"),
+        (["seed=1", "learning_rate=0.01"], "allowed: words about its options only, because all its seeds count"),
+        (["epochs=2"], "2 fit, so add learning_rate (0.01 or 0.03)"),
+        (["rate=2"], "the configuration is 'rate=2'; allowed: "),
+    ],
+)
+def test_words_that_name_no_configuration_are_refused(fresh: CommandLine, words: list[str], sentence: str) -> None:
+    refused = fresh.run("test", "b", *words, status=2)
+    assert sentence in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (fresh.sweep("b") / "test.json").exists()
+
+
+def test_what_is_missing_or_damaged_is_said_and_nothing_is_recorded(fresh: CommandLine) -> None:
+    # A sweep without a test split
+    fresh.finished("whole", "--seeds", "7", "--learning-rates", "0.03", "--epochs", "1", "--limit", "100")
+    assert fresh.run("test", "whole", status=2).stderr == (
+        "orchestrator: The sweep whole has no test split: begin one with --test-size to hold samples out\n"
+    )
+    # Weights of a job of the leader
+    row = next(row for row in fresh.rows("b") if row["options"]["learning_rate"] == 0.03)
+    weights = fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors"
+    blob = weights.read_bytes()
+    weights.write_bytes(blob[:-1])
+    assert "is damaged: resume the sweep b" in fresh.run("test", "b", status=2).stderr
+    assert not (fresh.sweep("b") / "test.json").exists()
+    # A record that is no record counts as one.
+    weights.write_bytes(blob)
+    (fresh.sweep("b") / "test.json").write_text("{}")
+    assert "says that the test split was read" in fresh.run("test", "b", status=2).stderr
+    assert (fresh.sweep("b") / "test.json").read_text() == "{}"
+
+
+def test_jobs_that_diverged_are_counted_and_have_no_part(fresh: CommandLine) -> None:
+    # Given a sweep in which two of three jobs of a configuration diverged
+    rows = fresh.rows("b")
+    for row in rows:
+        if row["options"]["learning_rate"] == 0.01 and row["seed"] > 0:
+            row |= {"status": "diverged", "error": "a weight is infinite"}
+    (fresh.sweep("b") / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    # When the split is read for it
+    text = fresh.run("test", "b", "learning_rate=0.01").stdout
+
+    # Then one job is left, of which there is no interval.
+    assert "over 1 seed; on the validation samples" in text
+    assert "2 jobs of it diverged and had no part." in text
+    answer = reading_of(fresh)
+    assert ([job["seed"] for job in answer["jobs"]], answer["diverged"]) == ([0], 2)
+    assert answer["test"] == {
+        "mean": answer["jobs"][0]["test_score"],
+        **dict.fromkeys(("low", "high", "method", "low_new", "high_new")),
+    }
