@@ -387,7 +387,8 @@ def forecasts(random: Generator, sweeps: int) -> list[Row]:
 def raced(random: Generator, setting: tuple[Sequence[float], Sequence[float]], budget: int, tolerance: float) -> Race:
     """Return a race on one simulated sweep, after its end."""
     race = start(plan((0,) * len(setting[0]), budget, tolerance))
-    return finished(race, scores(sweep(random, setting, (max(race.rules.looks),))))
+    # The last look is more than the budget can pay for.
+    return finished(race, scores(sweep(random, setting, (race.rules.looks[-2],))))
 
 
 def finished(race: Race, values: Sequence[dict[int, float]]) -> Race:

@@ -99,8 +99,8 @@ def test_contenders_by_a_sequence_keep_the_best_at_all_looks_and_those_by_t_do_n
     assert lost[False].mean() > 0.05 + ERRORS * error(0.05, 1000)
 
 
-def test_p_best_is_calibrated_at_10_and_20_seeds(random: Generator) -> None:
-    several = [coverage.chances(random, spread, n, 300) for spread in coverage.SPREADS for n in (10, 20)]
+def test_p_best_is_calibrated_at_10_seeds(random: Generator) -> None:
+    several = [coverage.chances(random, spread, 10, 400) for spread in coverage.SPREADS]
     said, right = (np.concatenate(each) for each in zip(*several, strict=True))
     assert worst_gap(said, right) <= 0.05
     likeliest = said == said.max(axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def test_the_forecast_has_the_power_that_it_is_for() -> None:
 
 
 def test_a_race_keeps_the_best_of_six_tied_and_one_that_spends_no_alpha_does_not(random: Generator) -> None:
-    races = [coverage.raced(random, coverage.TIED, 240, 0.0) for _ in range(1500)]
+    races = [coverage.raced(random, coverage.TIED, 240, 0.0) for _ in range(1200)]
     assert np.mean([0 in race.active for race in races]) >= 0.95
     values = coverage.sweep(random, coverage.TIED, (1500, 40))
     lost = np.zeros(len(values), dtype=bool)
