@@ -419,5 +419,12 @@ def _checked(fields: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """Return JSON with sorted keys and no spaces: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Return JSON with sorted keys and no spaces: one text for one value.
+
+    Raises:
+        InvalidInputError: a number is infinite or NaN, which a trainer's own model may have let through.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise InvalidInputError("options", Described("not plain JSON"), "finite numbers") from None

@@ -97,7 +97,7 @@ class Cluster:
     def no_worker(self) -> str:
         """The message for a user who waits because no worker is online."""
         if self.embedded:
-            return "The worker is starting: the first time, it prepares the data set and compiles the kernel"
+            return "The worker is starting: the first time, it prepares the data set and the trainer"
         return f"No worker is online at {self.address} yet: waiting for one"
 
     def check_answer(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
@@ -13,6 +15,8 @@ from orchestrator.sweeps.samplers.random_search import draw
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
+from worker.errors import TrainerUnusableError
+from worker.trainers.registry import DEFAULT
 
 
 def specification(values: Mapping[str, Any], words: Vocabulary | None = None) -> SweepSpecification:
@@ -36,7 +40,14 @@ def specification(values: Mapping[str, Any], words: Vocabulary | None = None) ->
         own["sampling"] = sampling
     else:
         _refuse_ranges(values, words)
-    made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
+    try:
+        made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
+    except ValidationError as error:
+        # All words are valid, so it is a default that is not.
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise TrainerUnusableError(
+            f"The trainer {own.get('trainer', DEFAULT)} has an option whose default cannot be read from text: {reason}"
+        ) from None
     if made.size > MAX_JOBS:
         axes = [f"{len(each)} values of {word(made.model, name)}" for name, each in made.grid.items()]
         if made.sampling is not None:

@@ -126,6 +126,13 @@ class Undescribed(Honest):
         momentum: float = Field(default=0.0, ge=0, le=1)
 
 
+class AnyLength(Honest):
+    """Nobody can type a tuple of any length."""
+
+    class Options(Options):
+        widths: tuple[int, ...] = Field(default=(), description="Widths of layers.")
+
+
 class NotJson(Honest):
     def named(self, options: Any) -> dict[str, Any]:
         return {"rate": {options.rate}}

@@ -19,6 +19,7 @@ CAUGHT = [
     (broken.BadName, "well_formed", "name"),
     (broken.NoVersion, "well_formed", "version is 0"),
     (broken.Undescribed, "options_are_described", "the option momentum has no description"),
+    (broken.AnyLength, "defaults_can_be_typed", "the default of the option widths, (), cannot be typed"),
     (broken.NotJson, "options_survive_json", "not JSON"),
     (broken.Thawed, "options_are_frozen", "the option rate can be changed"),
     (broken.AnyOption, "unknown_options_are_refused", 'extra="forbid"'),

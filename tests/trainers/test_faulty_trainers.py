@@ -11,6 +11,7 @@ import pytest
 from orchestrator.cli.main import run
 from tests.support.cluster import Cluster
 from tests.support.own_trainer import found_here, install_source
+from tests.support.redis_server import RedisServer
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers import registry
@@ -18,7 +19,7 @@ from worker.trainers import registry
 pytestmark = [pytest.mark.queue, pytest.mark.process]
 
 SOURCE = """
-import os, random, sys, threading
+import os, random, signal, sys, threading, time
 from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from worker.trainers import Metric, Trained, Trainer
@@ -54,6 +55,10 @@ class Faulty(Trainer):
         for epoch in range(options.epochs + (fault == "more epochs") - (fault == "fewer epochs")):
             on_epoch(values.get(fault, 0.5), {"state": lambda: "text", "no state": lambda: 1 // 0}.get(fault),
                      {"x": 1.0} if fault == "others" else None)
+        if fault == "hangs":
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+                signal.signal(number, signal.SIG_IGN)
+            time.sleep(10**6)
         if fault == "no result": return None
         if fault == "artifact": return Trained(artifact=b"x" * 1001)
         if fault == "empty": return Trained(artifact=b"")
@@ -218,3 +223,42 @@ def test_errors_on_a_worker_alone_fail_jobs_and_leave_it_alive(cluster: Cluster,
             assert psutil.Process(worker.process.pid).is_running()
             worker.stop()
             cluster.server.client().flushall()
+
+
+@pytest.mark.slow(reason="waits until a process has been silent for 6 s")
+def test_a_trainer_that_hangs_after_its_last_epoch_and_ignores_signals_is_ended(
+    redis_server: RedisServer, tmp_path: Path, cache_dir: Path, installed: Path
+) -> None:
+    cluster = Cluster(redis_server, tmp_path, cache_dir, hang_seconds=1.0, socket_seconds=2.0, max_attempts=1)
+    try:
+        worker = cluster.start_worker(PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty")
+        said = str(cluster.wait_for_state(cluster.submit(job("hangs")).id, "FAILURE", "SUCCESS")["result"])
+        assert said.startswith("the job hung or took its worker down 1 times (hung on ")
+        # And the worker trains the next job.
+        assert cluster.result(cluster.submit(job("none")).id).status == "succeeded"
+        assert psutil.Process(worker.process.pid).is_running()
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "word", "said"),
+    [
+        ("rate: float = Field(default=1.0)", "rate=1e400", "options is not plain JSON; allowed: finite numbers"),
+        (
+            "widths: tuple[int, ...] = Field(default=())",
+            "epochs=1",
+            "The trainer buggy has an option whose default cannot be read from text: Value error, invalid widths",
+        ),
+    ],
+)
+def test_options_that_no_sweep_can_have(
+    buggy: Path, tmp_path: Path, field: str, word: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = buggy / "buggy_trainer.py"
+    module.write_text(BUGGY.replace("    epochs: int", f"    {field}\n    epochs: int"))
+    words = ["--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "a"]
+    with found_here(buggy):
+        assert run(["sweep", "--trainer", "buggy", "--set", word, *words]) == 2
+    assert capsys.readouterr().err.startswith(f"orchestrator: {said}")
+    assert not (tmp_path / "runs").exists()

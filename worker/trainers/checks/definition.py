@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nn.options.describe import written
+from nn.options.values import Reader
 from worker.trainers.checks.case import Broken, Case, shown
 from worker.trainers.registry import problem_of
 
@@ -25,6 +27,23 @@ def well_formed(case: Case) -> None:
         largest = trainer.max_bytes(options, case.data.digest)
         if type(largest) is not int or largest < 1:
             raise Broken(f"max_bytes returned {shown(largest)}; allowed: an integer from 1")
+
+
+def defaults_can_be_typed(case: Case) -> None:
+    """Each default is read back from the text, or the list in a file, that a user writes for it."""
+    for model in {type(options) for options in case.options}:
+        for name, info in model.model_fields.items():
+            if info.is_required():
+                continue
+            try:
+                read = [Reader(model, name)(each) for each in (info.default, written(info.default))]
+            except (ValueError, TypeError, OverflowError):
+                read = []
+            if read != [info.default] * 2:
+                raise Broken(
+                    f"the default of the option {name}, {shown(info.default)}, cannot be typed; an option is a number, "
+                    "a text, true or false, or a tuple of a fixed length"
+                )
 
 
 def options_are_described(case: Case) -> None:

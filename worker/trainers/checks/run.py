@@ -16,6 +16,7 @@ from worker.trainers.checks.case import AnyTrainer, Broken, Case, shown
 _CHECKS: tuple[Callable[[Case], None], ...] = (
     definition.well_formed,
     definition.options_are_described,
+    definition.defaults_can_be_typed,
     options.options_survive_json,
     options.options_are_frozen,
     options.unknown_options_are_refused,
