@@ -54,7 +54,8 @@ class Comparison:
         difference: The mean of a minus that of b, in the metric's unit: over the common seeds, if they are paired. None
             if a side has no job that trained, as are `win_probability` and `new_images`.
         win_probability: How probable it is that a random seed of a is better than one of b; equal ones count half.
-        new_images: The interval for the difference on new samples; None where the answers are not known.
+        new_images: The interval for the difference on new samples; None where the answers are not known, or after a
+            look.
         outcome: What is known.
         seeds_to_decide: About how many more seeds each would decide, if the difference is what it seems; None if it is
             decided, or cannot be told.
@@ -134,7 +135,8 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         tolerance=tolerance,
         difference=found if sign > 0 else _reversed(found),
         win_probability=win_probability(a.scores, b.scores),
-        new_images=_on_new_images(first, second),
+        # It is valid for one look only.
+        new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
         seeds_to_decide=_seeds(a.scores, b.scores, found, tolerance, sequential) if outcome == "undecided" else None,
     )

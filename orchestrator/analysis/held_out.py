@@ -56,7 +56,7 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         validation=_estimate(
             list(chosen.scored.trained.values()),
             mean_interval(chosen.scored, sequential=chosen.was_looked_at),
-            on_new_images(chosen.scored, results.rows),
+            None if chosen.was_looked_at else on_new_images(chosen.scored, results.rows),
         ),
         test=_test_estimate(found),
         diverged=chosen.scored.diverged,

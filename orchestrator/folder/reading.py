@@ -22,7 +22,8 @@ class Estimate(BaseModel):
         low: Lower end of the interval for the mean over all seeds, on these samples; None for one seed.
         high: Its upper end.
         method: What the interval is: `t` or `confidence sequence`.
-        low_new: Lower end of the interval on new samples, too; None where the answers are not known.
+        low_new: Lower end of the interval on new samples, too; None where the answers are not known, or
+            after a look.
         high_new: Its upper end.
     """
 

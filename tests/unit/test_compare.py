@@ -212,7 +212,10 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
 
 
 def test_after_a_look_the_interval_is_the_confidence_sequence(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, CLOSE)
+    # Given a sweep that was looked at, of which the answers are known
+    answers_of = {rate: [[i < 100 * score for i in range(100)] for score in scores] for rate, scores in CLOSE.items()}
+    folder = folder_of(tmp_path, answers_of)
+    assert compare(folder, folder, FIRST, SECOND).new_images is not None
     manifest = folder.manifest()
     look = Look(command="extend", seeds=3, rows=6)
     folder.write_manifest(manifest.model_copy(update={"looks": [look]}))
@@ -228,6 +231,8 @@ def test_after_a_look_the_interval_is_the_confidence_sequence(tmp_path: Path) ->
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
     assert found.difference.method == interval.method == "confidence sequence"
     assert found.outcome == "undecided"
+    # The interval on new samples is valid for one look only.
+    assert found.new_images is None
 
 
 def test_what_has_too_few_seeds_or_diverged_is_said(tmp_path: Path) -> None:
