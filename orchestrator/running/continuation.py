@@ -58,11 +58,7 @@ class Continuation:
         missing = [job for job in longer if not self._can_go_on(job)]
         self._waiting = {job.key: job for job in longer if job not in missing}
         self._fill()
-        jobs_of_more = f"{counted(len(longer), 'job')} of more epochs"
-        if not missing:
-            return f"{jobs_of_more}: training goes on from stored weights"
-        rest = f"{len(missing)} from the first epoch, {self._why(missing[0])}"
-        return f"{jobs_of_more}: {len(longer) - len(missing)} from stored weights, {rest}"
+        return _sentence(len(longer), len(missing), self._why(missing[0]) if missing else "")
 
     def ended(self, key: str) -> None:
         """Store further checkpoints in the place of a job's that has ended."""
@@ -105,6 +101,20 @@ class Continuation:
         others = [row.others[name] for name in job.others]
         history = zip(row.epoch_seconds, row.validation_score, *others, strict=True)
         return None if state is None else SavedCheckpoint(tuple(_epoch(*record) for record in history), state)
+
+
+def _sentence(longer: int, missing: int, why: str) -> str:
+    """Return how many jobs go on, and how many do not and why."""
+    jobs = f"{counted(longer, 'job')} of more epochs"
+    if not missing:
+        return f"{jobs}: training goes on from stored weights"
+    if missing == longer:
+        return f"{jobs} {'is' if longer == 1 else 'are'} trained from the first epoch, {why}"
+    goes, is_trained = ("goes" if longer - missing == 1 else "go"), ("is" if missing == 1 else "are")
+    return (
+        f"{jobs}: {longer - missing} {goes} on from stored weights, and {missing} {is_trained} trained from the first "
+        f"epoch, {why}"
+    )
 
 
 def _epoch(seconds: float, score: float, *others: float) -> Epoch:

@@ -81,8 +81,8 @@ def test_more_epochs_go_on_from_stored_weights_to_the_bits_of_a_straight_run(
     done = command_line.run("extend", "a", "--epochs", "5", "--broker", cluster.server.url)
     # Then three jobs went on from what they had, and one began again
     assert (
-        "4 jobs of more epochs: 3 from stored weights, 1 from the first epoch, because their weights are missing"
-        in done.stdout
+        "4 jobs of more epochs: 3 go on from stored weights, and 1 is trained from the first epoch, because their "
+        "weights are missing or damaged" in done.stdout
     )
     assert worker.log.read_text().count("Resumes after epoch 2") == 3
     # And all have the weights and the metrics of a straight run, beside the earlier rows.
@@ -107,6 +107,24 @@ def test_a_sweep_that_is_extended_without_reuse_is_trained_from_the_first_epoch(
     worker = cluster.start_worker()
     command_line.run("extend", "a", "--epochs", "3", "--no-reuse", "--broker", cluster.server.url)
     assert "Resumes" not in worker.log.read_text()
+
+
+def test_a_trainer_that_cannot_go_on_trains_more_epochs_from_the_first_one(command_line: CommandLine) -> None:
+    sgd = ("--trainer", "sklearn", "--data", "digits", "--set", "estimator=SGDClassifier", "--seeds", "0")
+    command_line.finished("a", *sgd, "--set", "epochs=1", "--grid", "alpha=0.001,0.01")
+    done = command_line.run("extend", "a", "--epochs", "2")
+    assert (
+        "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on"
+        in done.stdout
+    )
+    assert "jobs 4, accepted 4" in done.stdout
+    # Its options are extended by --grid.
+    done = command_line.run("extend", "a", "--grid", "alpha=0.1")
+    assert "jobs 6, accepted 6" in done.stdout
+    refused = command_line.run("extend", "a", "--grid", "l1_ratio=0.5", status=2)
+    assert (
+        "--grid l1_ratio is '0.5'; allowed: only an option that varies in the sweep (epochs, alpha)" in refused.stderr
+    )
 
 
 @pytest.mark.parametrize("how", ["--resume", "the same command"])

@@ -22,6 +22,9 @@ from tests.support.waiting import wait_for
 #: Jobs that run for seconds, so that something can happen to them.
 LONG = ("--seeds", "0-1", "--learning-rates", "0.02", "--epochs", "40", "--limit", "5000")
 
+#: Jobs that do not end before somebody has cancelled them, however busy the machine is.
+ENDLESS = (*LONG[:-3], "4000", *LONG[-2:])
+
 
 def celery(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -66,7 +69,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
         assert workers[0].stop() == 0
         assert sweep.wait(timeout=120) == 0, sweep.communicate()[0]
         # And one is cancelled
-        cancelled = command_line.start("sweep", *LONG, "--name", "cancelled", "--no-reuse", *broker)
+        cancelled = command_line.start("sweep", *ENDLESS, "--name", "cancelled", *broker)
         wait_for(lambda: secured_server.client().hlen("seedsweep:unacked") == 1, "a job in training")
         command_line.run("cancel", "cancelled", *broker)
         assert cancelled.wait(timeout=60) != 0

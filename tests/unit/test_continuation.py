@@ -1,0 +1,110 @@
+"""The checkpoints that the orchestrator makes for jobs of more epochs, in a real Redis and without workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nn.datasets.mnist import MNIST_DIGEST
+from nn.weights import digest, initial_weights, to_safetensors
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running import continuation
+from orchestrator.running.continuation import Continuation
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from tests.support.cluster import Cluster
+from tests.support.sweep_folders import row
+from tests.support.sweeps import sweep_of
+from worker.job import Job
+from worker.records.checkpoints import Checkpoints
+
+SWEPT = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1,), epochs=(2, 3, 5), hidden=((8, 4),))
+JOBS = SWEPT.jobs_by_key(MNIST_DIGEST)
+
+
+def of(epochs: int) -> list[Job]:
+    return [job for job in JOBS.values() if job.epochs == epochs]
+
+
+def finished(folder: SweepFolder, job: Job) -> Row:
+    """Keep the weights of a job, and return its row."""
+    import numpy as np
+
+    blob = to_safetensors(initial_weights((784, 8, 4, 10), np.random.RandomState(job.seed), "float32"))
+    folder.keep_weights(digest(blob), blob)
+    scores = [0.5 + epoch / 100 for epoch in range(job.epochs)]
+    return row(job, blob).model_copy(update={"validation_score": scores, "epoch_seconds": [0.25] * job.epochs})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    made = SweepFolder(tmp_path, "a")
+    made.create(Manifest(name="a", specification=SWEPT, dataset=MNIST_DIGEST, jobs=list(JOBS), provenance=provenance()))
+    return made
+
+
+def stored(cluster: Cluster) -> set[str]:
+    return {name.decode().rsplit(":", 1)[1] for name in cluster.server.client().keys("seedsweep:checkpoint:*")}
+
+
+@pytest.mark.process
+def test_a_longer_job_goes_on_from_the_longest_shorter_one(cluster: Cluster, folder: SweepFolder) -> None:
+    rows = {job.key: finished(folder, job) for job in (*of(2), *of(3)[:1])}
+    made = Continuation(folder, JOBS, rows, cluster.store())
+    assert made.prepare(of(5)) == "3 jobs of more epochs: training goes on from stored weights"
+    epochs = []
+    for job in of(5):
+        checkpoint = Checkpoints(cluster.store()).load(job.key, job)
+        assert checkpoint is not None
+        epochs.append(len(checkpoint.history))
+        assert [record.score for record in checkpoint.history] == [0.5, 0.51, 0.52][: len(checkpoint.history)]
+        assert checkpoint.state == folder.weights(digest(checkpoint.state))
+    assert epochs == [3, 2, 2]
+
+
+@pytest.mark.process
+def test_a_checkpoint_of_a_worker_is_not_replaced(cluster: Cluster, folder: SweepFolder) -> None:
+    job = of(5)[0]
+    cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
+    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, cluster.store())
+    made.prepare([job])
+    assert cluster.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
+
+
+@pytest.mark.process
+def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
+    cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(continuation, "MOST_BYTES", 1)
+    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, cluster.store())
+    first, second, third = of(3)
+    made.prepare(of(3))
+    assert stored(cluster) == {first.key}
+    made.ended(second.key)
+    assert stored(cluster) == {first.key}
+    made.ended(first.key)
+    assert stored(cluster) == {first.key, third.key}
+
+
+@pytest.mark.process
+def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(cluster: Cluster, folder: SweepFolder) -> None:
+    rows = {job.key: finished(folder, job) for job in of(2)}
+    whole, damaged, diverged = (rows[job.key] for job in of(2))
+    folder.weights_path(str(damaged.weights_sha256)).write_bytes(b"no weights")
+    rows[diverged.job] = diverged.model_copy(update={"status": "diverged", "error": "why"})
+    made = Continuation(folder, JOBS, rows, cluster.store())
+    # A job that diverged is no beginning of a longer one.
+    assert made.prepare(of(5)) == (
+        "2 jobs of more epochs: 1 goes on from stored weights, and 1 is trained from the first epoch, because their "
+        "weights are missing or damaged"
+    )
+    assert stored(cluster) == {of(5)[0].key}
+    assert whole.job != damaged.job
+    folder.weights_path(str(whole.weights_sha256)).unlink()
+    assert Continuation(folder, JOBS, rows, cluster.store()).prepare(of(5)) == (
+        "2 jobs of more epochs are trained from the first epoch, because their weights are missing or damaged"
+    )
+    # Without shorter jobs, there is nothing to say.
+    assert Continuation(folder, JOBS, {}, cluster.store()).prepare(of(5)) is None
