@@ -177,7 +177,7 @@ def sentence(result: ConfirmationResult) -> str:
     before = f"{_number_or_dash(metric, leader.before.mean)}{unit}"
     text = (
         f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
-        f"{counted(leader.before.seeds, 'seed')}: shrinkage {_shrinkage(metric, leader)}"
+        f"{counted(leader.before.seeds, 'seed')}: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
     )
     sign = 1 if metric.higher_is_better else -1
     ranked = [each for each in result.confirmed if each.fresh.mean is not None]
