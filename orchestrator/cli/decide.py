@@ -119,7 +119,7 @@ def as_dict(result: DecideResult) -> dict[str, Any]:
     varying = sweep.leaderboard.names.varying
 
     def options(configuration: int) -> dict[str, Any]:
-        return {name: getattr(course.field.configurations[configuration].options, name) for name in varying}
+        return course.field.options(configuration, varying)
 
     return {
         "name": sweep.name,

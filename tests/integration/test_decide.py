@@ -69,6 +69,9 @@ def test_a_race_ends_with_one_configuration(command_line: CommandLine) -> None:
     assert (answered["race"]["ended"], answered["race"]["spent"], answered["session"]["jobs"]) == ("within", 6, 0)
     assert answered["race"]["looks"][0]["beaten"] == [{"learning_rate": 0.001}]
     assert answered["accounting"]["accepted"] == 15
+    # The contenders of its table are those of the race.
+    contenders = [each["options"] for each in answered["rows"] if each["contender"]]
+    assert contenders == answered["verdict"]["contenders"] or contenders[::-1] == answered["verdict"]["contenders"]
     # The sweep records that somebody had seen its results before.
     description = json.loads((command_line.sweep("a") / "sweep.json").read_text())
     assert description["looks"] == [{"command": "decide", "seeds": 3, "rows": 9}]

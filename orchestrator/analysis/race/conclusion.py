@@ -66,8 +66,7 @@ class Wording:
 
     def options(self, configuration: int) -> dict[str, Any]:
         """Return the values of the options that vary."""
-        options = self._field.configurations[configuration].options
-        return {name: getattr(options, name) for name in self._names.varying}
+        return self._field.options(configuration, self._names.varying)
 
     def trouble(self, configuration: int, seeds: int) -> str:
         """Return which jobs of a configuration did not train at a look: ` (2 diverged of its 5 jobs)`, or nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest
@@ -45,6 +46,10 @@ class Field:
         kinds = [each.command for each in manifest.looks]
         self.seen = kinds.index("decide") if "decide" in kinds else len(kinds)
 
+    def options(self, configuration: int, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values of some options of a configuration."""
+        return {name: getattr(self.configurations[configuration].options, name) for name in names}
+
     def seeds(self, count: int) -> tuple[int, ...]:
         """Return the first seeds of the race: those of the sweep in its order, then the integers after the largest."""
         return (*self._seeds, *self._further(count - len(self._seeds)))[:count]
@@ -68,8 +73,7 @@ class Field:
         Every configuration gets every seed that one of them lacks: what it has already, it has under the same key.
         """
         seeds = tuple(dict.fromkeys(seed for missing in lacking.values() for seed in missing))
-        options = [self.configurations[each].options for each in lacking]
-        points = tuple({name: getattr(each, name) for name in self._axes} for each in options)
+        points = tuple(self.options(each, self._axes) for each in lacking)
         return Round(kind="decide", seeds=seeds, configurations=points)
 
     def rows(self, configuration: int, seeds: Iterable[int], rows: Mapping[str, Row]) -> dict[int, Row]:

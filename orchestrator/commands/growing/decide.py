@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import added_by_races
@@ -52,7 +53,7 @@ class DecideResult:
         conclusion: The answer.
         course: What was decided at each look, and why the race ended.
         terms: When it was to end.
-        sweep: The sweep with the further rows.
+        sweep: The sweep with the further rows. In its leaderboard, the contenders are those of the race.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
         forecast: What was forecast before the first further job of this session; None where no forecast was possible.
@@ -172,11 +173,26 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         conclusion=answer,
         course=ended,
         terms=terms,
-        sweep=finish(session),
+        sweep=_marked(finish(session), ended),
         jobs=len(session.rows) - kept,
         seconds=seconds,
         forecast=race.forecast,
     )
+
+
+def _marked(result: SweepResult, ended: Course) -> SweepResult:
+    """Return a sweep in whose leaderboard the configurations that stayed in the race are the contenders."""
+    if ended.last is None:
+        return result
+    board = result.leaderboard
+    staying = [ended.field.options(each, board.names.varying) for each in ended.last.staying]
+
+    def mark(standing: Standing) -> Standing:
+        if standing.rank_low is None or standing.options in staying:
+            return standing.model_copy(update={"contender": standing.rank_low is not None})
+        return standing.model_copy(update={"contender": False, "rank_low": max(standing.rank_low, 2)})
+
+    return replace(result, leaderboard=replace(board, standings=tuple(map(mark, board.standings))))
 
 
 class _Race:
