@@ -132,6 +132,8 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_di
 def test_a_cluster_is_built_once_and_shared_by_plan_and_session(tmp_path: Path, cluster: Cluster) -> None:
     plan = plan_sweep(SweepFolder(tmp_path, "a"), SPECIFICATION, cluster.settings)
     assert plan.place.cluster is not None
+    # A session reads what the folder has.
+    plan.folder.create(plan.manifest)
     recorder = Recorder()
     with plan.place.open(
         "network", "bundled", jobs=4, interruption=plan.session().interruption, tell=recorder.message
