@@ -328,6 +328,9 @@ def test_intervals_on_new_samples_need_the_answers_of_every_job() -> None:
         other = rows[first].model_copy(update={"correct": correct, "validation_score": [0.1, score]})
         (only,) = leaderboard(jobs, rows | {first: other}, "bundled").standings
         assert (only.low_new, only.high_new) == (None, None)
+    # They are valid for one look, and a sweep that was seen and then extended has none.
+    (only,) = leaderboard(jobs, rows, "bundled", sequential=True).standings
+    assert only.low_new is None
     # They are answers after the last epoch, and no others.
     (only,) = leaderboard(jobs, rows, "bundled", scoring=Scoring("best")).standings
     assert only.low_new is None

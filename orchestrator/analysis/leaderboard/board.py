@@ -47,7 +47,8 @@ class Standing(BaseModel):
         low: Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds.
         high: Its upper end.
         method: What the interval is: `t`, or `confidence sequence`, which stays valid however often one looks.
-        low_new: Lower end of the interval for the mean on new samples, too; None without the answers of every job.
+        low_new: Lower end of the interval for the mean on new samples, too; None without the answers of every job, or
+            after a look, as it is valid for one only.
         high_new: Its upper end.
         contender: Whether it can be the best: no other one beats it.
         p_best: Probability that it is the best; None for fewer than five seeds.
@@ -162,7 +163,7 @@ def leaderboard(
 def _intervals(scored: Scored, rows: Mapping[str, Row], scoring: Scoring, *, sequential: bool) -> dict[str, Any]:
     """Return the fields of a standing that intervals give."""
     mean = figures.mean_interval(scored, sequential=sequential)
-    new = figures.on_new_images(scored, rows) if scoring == LAST else None
+    new = figures.on_new_images(scored, rows) if scoring == LAST and not sequential else None
     results = len(scored.trained) + scored.diverged
     rate = clopper_pearson(scored.diverged, results) if results else None
     ends = {"": mean, "_new": new}
