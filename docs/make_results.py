@@ -2,6 +2,7 @@
 
     python docs/make_results.py --notebook runs/notebook-rule --backprop runs/backprop-rule
     python docs/make_results.py --initialization runs/initialization
+    python docs/make_results.py --rates runs/rates --starts runs/starts --race runs/race
 
 For each sweep that is given, the script replaces what stands between the page's `<!-- begin NAME -->` and
 `<!-- end NAME -->` lines, and redraws the pictures in docs/figures. The rest of the page stays; the section about
@@ -23,12 +24,14 @@ except ModuleNotFoundError as missing:
         f"docs/make_results.py needs {missing.name}: install the development packages by `make setup`, "
         "then run .venv/bin/python docs/make_results.py"
     ) from None
+import results_answer
 import results_initialization
 import results_tables
 from matplotlib.figure import Figure
 from results_networks import examine
 
 from nn.datasets.mnist import load_mnist
+from orchestrator.analysis.race.course import Terms
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames
@@ -36,6 +39,9 @@ from worker.settings import load_settings
 
 HERE = Path(__file__).parent
 
+
+#: The race of the page: `orchestrator decide race --within 0.001 --budget 200`.
+TERMS = Terms(within=0.001, budget=200)
 
 #: The blocks of a part of the page, and what draws its pictures, by their names.
 Part = tuple[Mapping[str, str], Mapping[str, Callable[[], Figure]]]
@@ -47,10 +53,20 @@ def main() -> None:
     parser.add_argument("--notebook", type=Path, help="the folder of the sweep with --rule notebook")
     parser.add_argument("--backprop", type=Path, help="the folder of the sweep with --rule backprop")
     parser.add_argument("--initialization", type=Path, help="the folder of the sweep that varies how weights start")
+    parser.add_argument("--rates", type=Path, help="the folder of the sweep that asks for the best learning rate")
+    parser.add_argument("--starts", type=Path, help="the folder of the sweep that asks for the best initialization")
+    parser.add_argument("--race", type=Path, help="the folder of the sweep that was decided by a race")
     parser.add_argument("--page", type=Path, default=HERE / "results.md", help="the page to fill")
     parser.add_argument("--figures", type=Path, default=HERE / "figures", help="the folder for the pictures")
     arguments = parser.parse_args()
-    makers = {"notebook": notebook_part, "backprop": backprop_part, "initialization": initialization_part}
+    makers = {
+        "notebook": notebook_part,
+        "backprop": backprop_part,
+        "initialization": initialization_part,
+        "rates": rates_part,
+        "starts": starts_part,
+        "race": race_part,
+    }
     given = {name: getattr(arguments, name) for name in makers if getattr(arguments, name) is not None}
     if not given:
         parser.error("give the folder of at least one sweep")
@@ -102,6 +118,22 @@ def initialization_part(path: Path) -> Part:
     folder, rows = read(path)
     found = results_initialization.study(rows, JobNames(folder.manifest().jobs_by_key().values()))
     return results_initialization.blocks(found), {"initialization": partial(results_initialization.draw, found)}
+
+
+def rates_part(path: Path) -> Part:
+    """Answer which learning rate to use."""
+    folder = results_answer.checked(path)
+    return {"answer-rates": results_answer.verdict(folder), "answer-noise": results_answer.noise(folder)}, {}
+
+
+def starts_part(path: Path) -> Part:
+    """Answer which initialization to use."""
+    return {"answer-starts": results_answer.verdict(results_answer.checked(path))}, {}
+
+
+def race_part(path: Path) -> Part:
+    """Tell a race."""
+    return {"answer-race": results_answer.race(results_answer.checked(path), TERMS)}, {}
 
 
 def read(path: Path) -> tuple[SweepFolder, list[Row]]:

@@ -124,6 +124,24 @@ def test_a_network_that_diverged_keeps_its_last_accuracy(command_line: CommandLi
     assert float(lines[-1][2].split(" ± ")[0]) == pytest.approx(mean, abs=0.006)
 
 
+@pytest.mark.slow(reason="runs a sweep and a race")
+def test_the_answers_of_the_page_are_those_of_the_commands(command_line: CommandLine, tmp_path: Path) -> None:
+    # Given a sweep, and a race between rates of which one learns and one does not
+    words = ("--epochs", "1", "--limit", "400", "--learning-rates", "0.0001,0.1", "--seeds", "0-4")
+    command_line.run("sweep", *words, "--name", "rates")
+    command_line.run("sweep", *words, "--name", "race")
+    decided = command_line.run("decide", "race", "--within", "0.001", "--budget", "20")
+    # When the page is made of them
+    make(command_line, tmp_path, rates="rates", starts="rates", race="race")
+    blocks = dict(BLOCK.findall((tmp_path / "results.md").read_text()))
+    # Then it says what the commands say
+    told = command_line.run("leaderboard", "rates", "--markdown", "--wide").stdout
+    assert blocks["answer-rates"].strip() == blocks["answer-starts"].strip() == told.strip()
+    assert len(blocks["answer-noise"].strip().split("\n")) == 2
+    for line in blocks["answer-race"].strip().split("\n"):
+        assert line.strip("-* ").rstrip(".") in decided.stdout
+
+
 @pytest.mark.slow(reason="runs sweeps")
 def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:
     command_line.run(
@@ -137,9 +155,12 @@ def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: 
 def test_the_page_that_is_kept_is_complete() -> None:
     text = PAGE.read_text()
     blocks = dict(BLOCK.findall(text))
-    assert len(blocks) == 10
+    assert len(blocks) == 14
     for block in blocks.values():
         assert re.search(r"^(\| .*\d|- .*\d)", block, re.MULTILINE)
+    # The answers are of 20 seeds, at 6 learning rates.
+    assert re.findall(r"^\| \d+ .*?\| (\d+/\d+) \|", blocks["answer-rates"], re.MULTILINE) == ["20/20"] * 6
+    assert "**Use learning rate" in blocks["answer-rates"]
     # Each picture of the page is kept, and each kept picture is on the page
     assert sorted(re.findall(r"\(figures/(.*?)\)", text)) == sorted(path.name for path in DOCS.glob("figures/*"))
     # The sweeps are large enough to answer the question: 200 seeds, and 50 at each of 5 learning rates

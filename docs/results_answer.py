@@ -1,0 +1,75 @@
+"""Make the answers of docs/results.md: verdicts and tables of sweeps, as `orchestrator` prints them, and a race."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from results_tables import listed, percent
+
+from orchestrator.analysis.leaderboard import export, table
+from orchestrator.analysis.race.conclusion import Wording, conclusion
+from orchestrator.analysis.race.course import Course, Terms, course
+from orchestrator.analysis.race.outlook import what_would_decide
+from orchestrator.analysis.statistics.images import validation_noise
+from orchestrator.commands.leaderboard import leaderboard
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted
+from worker.job import Configuration
+from worker.records.answers import unpack
+
+
+def checked(path: Path) -> SweepFolder:
+    """Return the folder of a sweep; exit if a job has no result with the answers of its network."""
+    path = path.resolve()
+    folder = SweepFolder(path.parent, path.name)
+    jobs = folder.manifest().jobs_by_key()
+    rows = folder.rows_of(jobs)
+    missing = [key for key in jobs if key not in rows or rows[key].correct is None]
+    if missing:
+        raise SystemExit(f"{path}: {len(missing)} jobs have no result with answers; finish the sweep first (--resume)")
+    return folder
+
+
+def verdict(folder: SweepFolder) -> str:
+    """Return what `orchestrator leaderboard NAME --markdown --wide` prints."""
+    board = leaderboard(folder).leaderboard
+    return export.to_markdown(board, table.by_configuration(board, board.standings, wide=True))
+
+
+def noise(folder: SweepFolder) -> str:
+    """Say how much of the spread over seeds is the validation set's, for each configuration, as a list."""
+    manifest = folder.manifest()
+    rows = folder.rows_of(manifest.jobs_by_key())
+    names = JobNames(manifest.jobs_by_key().values())
+    groups: dict[Configuration, list[Row]] = {}
+    for key, job in manifest.jobs_by_key().items():
+        groups.setdefault(job.configuration, []).append(rows[key])
+    lines = []
+    for configuration, of_it in groups.items():
+        found = validation_noise(np.array([unpack(str(row.correct)) for row in of_it]))
+        if found is not None:
+            share = (
+                f"{percent(found.share, 0)} % ({percent(found.interval.low, 0)} to {percent(found.interval.high, 0)})"
+            )
+            lines.append(f"{names.configuration(configuration.options)}: {share}")
+    return listed(lines)
+
+
+def race(folder: SweepFolder, terms: Terms) -> str:
+    """Tell the course of a race, as `orchestrator decide` does."""
+    manifest = folder.manifest()
+    rows = folder.rows_of(manifest.jobs_by_key())
+    run = course(manifest, rows, terms)
+    words = Wording(run, JobNames(manifest.jobs_by_key().values()), rows)
+    more = what_would_decide(run, rows) if run.ended == "budget" else None
+    answer = conclusion(run, words, terms.within, terms.budget, more)
+    lines = [*(words.look(look) for look in run.looks), _saved(run), f"**{answer.sentence}**"]
+    return listed(lines)
+
+
+def _saved(run: Course) -> str:
+    every = f"All {len(run.field.configurations)} configurations at {run.seeds} seeds"
+    return f"{every} are {counted(run.full_grid, 'job')}, of which the race did without {run.saved}."
