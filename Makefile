@@ -33,7 +33,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 
 setup: $(VENV)/.dev ## create .venv with the runtime and development packages
 
-sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and show the leaderboard
+sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and say which rate to use
 	@$(BIN)/orchestrator sweep $(ARGS)
 
 # Two test processes per core, because many tests wait for a process or a lease to end.

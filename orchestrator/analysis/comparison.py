@@ -234,7 +234,7 @@ def _would_decide(found: Comparison) -> str:
         return ""
     if seeds > MOST_SEEDS:
         return f"; {MOST_SEEDS:,} more seeds each would not decide"
-    return f"; about {counted(seeds, 'more seed')} each would decide"
+    return f"; about {counted(seeds, 'more seed')} each would probably decide"
 
 
 def _means(found: Comparison) -> str:

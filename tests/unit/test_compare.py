@@ -151,7 +151,7 @@ def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
         needed = forecast(*deviations, gap)
         assert needed is not None
         assert (found.outcome, found.seeds_to_decide) == ("undecided", needed - 4)
-        assert sentence(found).endswith(f"; about {needed - 4} more seeds each would decide.")
+        assert sentence(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
 
 
 def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:

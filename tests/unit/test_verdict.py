@@ -47,7 +47,7 @@ def test_one_is_beaten_and_one_cannot_be_told() -> None:
 
     assert re.fullmatch(
         r"Use learning rate 0\.03: it beats 0\.01 by 1\.40 ± 0\.\d\d points\. "
-        r"0\.02 cannot be told from it; about \d+ more seeds each would decide\.",
+        r"0\.02 cannot be told from it; about \d+ more seeds each would probably decide\.",
         verdict.sentence,
     )
     assert (verdict.decided, rates(verdict.contenders)) == (False, [0.03, 0.02])

@@ -92,7 +92,7 @@ def _tied(finding: Finding, names: JobNames) -> str:
         return text
     if finding.seeds > MOST_SEEDS:
         return f"{text}, nor would {MOST_SEEDS:,} more seeds each tell them apart"
-    return f"{text}; about {counted(finding.seeds, 'more seed')} each would decide"
+    return f"{text}; about {counted(finding.seeds, 'more seed')} each would probably decide"
 
 
 def _reservations(finding: Finding, names: JobNames) -> list[str]:

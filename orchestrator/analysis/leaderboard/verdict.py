@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.analysis.leaderboard.figures import ALPHA, Place, mean_interval, oriented
@@ -15,6 +17,8 @@ from orchestrator.analysis.statistics.intervals import Interval
 
 #: More seeds than these are no advice.
 MOST_SEEDS = 10_000
+#: Of the contenders, only so many are forecast, those that are the hardest to tell from the leader: each takes a while.
+MOST_FORECAST = 5
 
 
 class Beaten(BaseModel):
@@ -113,7 +117,8 @@ def find(configurations: Sequence[Scored], found: Sequence[Place | None], *, seq
         compared = compare(oriented(leader), oriented(beaten[0]), 1 - level, sequential=sequential)
         difference, margin = compared.mean, compared.interval.half_width if compared.interval else None
     if leader is not None and rivals:
-        needed = [more_seeds(oriented(leader), oriented(each), level, sequential=sequential) for each in rivals]
+        hardest = sorted(rivals, key=lambda each: _effect(leader, each))[:MOST_FORECAST]
+        needed = [more_seeds(oriented(leader), oriented(each), level, sequential=sequential) for each in hardest]
         # Zero: they are separated by the test, and the leader does not beat them by its rank.
         seeds = None if None in needed else max(1, *(each or 0 for each in needed))
     waits = any(not each.trained and not each.diverged and each.count("missing") for each in configurations)
@@ -121,6 +126,16 @@ def find(configurations: Sequence[Scored], found: Sequence[Place | None], *, seq
     return Finding(
         configurations, leader, interval, contenders, rivals, unreliable, beaten, difference, margin, seeds, waits
     )
+
+
+def _effect(leader: Scored, scored: Scored) -> float:
+    """Return the difference of two means in standard deviations: the smaller it is, the harder to tell them apart."""
+    sides = [list(oriented(each).values()) for each in (leader, scored)]
+    if min(map(len, sides)) < 2:
+        return 0.0
+    sd = math.hypot(*(float(np.std(side, ddof=1)) for side in sides))
+    gap = abs(float(np.mean(sides[0]) - np.mean(sides[1])))
+    return gap / sd if sd > 0 else (math.inf if gap else 0.0)
 
 
 def _is_better(scored: Scored, leader: Scored) -> bool:
