@@ -126,8 +126,9 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
 
 
 def _best(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    """Return the key of the best job of the first configuration."""
+    """Return the key of the best job of the first configuration; where all diverged, of its first one."""
     first = ranked(scores_of(jobs, rows, next(iter(jobs.values())).metric))[0]
-    if first.best is None:
-        raise SweepNotFoundError(f"The sweep {name} has no result yet of a job that did not diverge")
-    return first.keys[first.entries.index(first.best)]
+    best = first.best or next((each for each in first.entries if each.score is not None), None)
+    if best is None:
+        raise SweepNotFoundError(f"The sweep {name} has no result yet")
+    return first.keys[first.entries.index(best)]

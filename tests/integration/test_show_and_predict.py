@@ -35,7 +35,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
         line.finished("biased", *rates, "0.03", "--epochs", "1", "--biases")
         line.finished("printed", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
                       "--engine", "numpy", "--limit", "300")  # fmt: skip
-        line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100")
+        line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100", status=1)
         try:
             yield line
         finally:

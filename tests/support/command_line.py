@@ -69,7 +69,7 @@ class CommandLine:
         assert done.returncode == status, f"status {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
         return done
 
-    def finished(self, name: str, *words: str) -> None:
+    def finished(self, name: str, *words: str, status: int = 0) -> None:
         """Put a finished sweep of the embedded cluster into the folder, trained once for all tests."""
         kept = self._finished / hashlib.sha256(json.dumps([name, words]).encode()).hexdigest()[:16]
         kept.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class CommandLine:
             # Of several test processes, one trains it.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (kept / name / "leaderboard.json").exists():
-                self.run("sweep", *words, "--name", name, "--output", str(kept))
+                self.run("sweep", *words, "--name", name, "--output", str(kept), status=status)
         shutil.copytree(kept / name, self.sweep(name))
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
