@@ -216,8 +216,9 @@ def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) ->
     for fields, arguments, status in (
         ({}, ("show", "foreign", "0:1e300"), 0),
         (lost, ("show", "foreign", "0:1e300"), 2),
-        ({}, ("sweep", "--resume", "--name", "foreign"), 0),
-        ({}, ("sweep", "--resume", "--name", "foreign", "--json"), 0),
+        ({}, ("sweep", "--resume", "--name", "foreign"), 1),
+        ({}, ("sweep", "--resume", "--name", "foreign", "--json"), 1),
+        ({}, ("leaderboard", "foreign"), 1),
     ):
         results.write_text(json.dumps(row | fields | {"error": "\x1b]0;pwn\x07\rit broke", "worker": "\x1b[2J"}) + "\n")
         done = swept.run(*arguments, status=status)
