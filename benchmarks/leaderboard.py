@@ -23,7 +23,7 @@ import numpy as np
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.export import to_json
-from orchestrator.commands.leaderboard import leaderboard
+from orchestrator.commands.answers.leaderboard import leaderboard
 from orchestrator.folder.rows import accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest

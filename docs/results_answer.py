@@ -12,7 +12,7 @@ from orchestrator.analysis.race.conclusion import Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.outlook import what_would_decide
 from orchestrator.analysis.statistics.images import validation_noise
-from orchestrator.commands.leaderboard import leaderboard
+from orchestrator.commands.answers.leaderboard import leaderboard
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames

@@ -20,11 +20,10 @@ class Sample:
     """The results of a configuration under some seeds.
 
     Attributes:
-        seeds: The number of jobs with a result; those that diverged count, with the metric that they reached.
-        diverged: The number of these that diverged.
-        mean: The mean of the metric after the last epoch; None without a result.
-        interval: Student's t interval of the mean, at 95 %; None for fewer than two seeds, and if a job diverged,
-            because the metric then has no distribution near a normal one.
+        seeds: The number of jobs that trained to their end. Mean and interval are theirs.
+        diverged: The number of jobs that diverged.
+        mean: The mean of the metric after the last epoch; None if no job trained.
+        interval: Student's t interval of the mean, at 95 %; None for fewer than two seeds.
     """
 
     seeds: int
@@ -42,7 +41,7 @@ class Confirmation:
         before: The results that it was chosen by.
         fresh: The results under the fresh seeds.
         shrinkage: By how much it was better before: the difference of the means, positive where the choice flattered
-            it, whether higher is better or lower, with the interval of Welch's t; None without a result on each side.
+            it, whether higher is better or lower, with Welch's interval; None unless jobs trained on each side.
     """
 
     options: Mapping[str, Any]
@@ -64,9 +63,8 @@ def confirmation(
         metric: What was measured.
     """
     earlier, later = (_rows(point, jobs, rows) for jobs in (before, fresh))
-    shrinkage = None
-    if earlier and later:
-        shrinkage = compare(_merits(earlier, metric), _merits(later, metric))
+    old, new = (_merits(each, metric) for each in (earlier, later))
+    shrinkage = compare(old, new) if old and new else None
     return Confirmation(dict(point), _sample(earlier), _sample(later), shrinkage)
 
 
@@ -77,12 +75,15 @@ def _rows(point: Point, jobs: Collection[Job], rows: Mapping[str, Row]) -> list[
 
 
 def _sample(rows: Collection[Row]) -> Sample:
-    scores = [row.validation_score[-1] for row in rows]
-    diverged = sum(row.status == "diverged" for row in rows)
+    scores = [row.validation_score[-1] for row in _trained(rows)]
     mean = statistics.mean(scores) if scores else None
-    return Sample(len(scores), diverged, mean, None if diverged else t_interval(scores))
+    return Sample(len(scores), len(rows) - len(scores), mean, t_interval(scores))
 
 
 def _merits(rows: Collection[Row], metric: Metric) -> dict[int, float]:
     sign = 1 if metric.higher_is_better else -1
-    return {row.seed: sign * row.validation_score[-1] for row in rows}
+    return {row.seed: sign * row.validation_score[-1] for row in _trained(rows)}
+
+
+def _trained(rows: Collection[Row]) -> list[Row]:
+    return [row for row in rows if row.status != "diverged"]

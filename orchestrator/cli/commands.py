@@ -95,7 +95,7 @@ def extend(
 
     Example: orchestrator extend night-run --seeds 5-9
     """
-    from orchestrator.cli.growing import run_extend
+    from orchestrator.cli.growing.rounds import run_extend
 
     options = GrowthOptions(name, output, broker, workers, not no_reuse, json)
     return run_extend(context.obj, tuple(varied or ()), options)
@@ -126,7 +126,7 @@ def confirm(
 
     Example: orchestrator confirm night-run --top 3 --seeds 20
     """
-    from orchestrator.cli.growing import run_confirm
+    from orchestrator.cli.growing.rounds import run_confirm
 
     return run_confirm(top, seeds, GrowthOptions(name, output, broker, workers, not no_reuse, json))
 
@@ -219,7 +219,7 @@ def leaderboard(
 
     Example: orchestrator leaderboard night-run --where learning_rate=0.03 --wide
     """
-    from orchestrator.cli.leaderboard import Options, run_leaderboard
+    from orchestrator.cli.answers.leaderboard import Options, run_leaderboard
 
     options = Options(metric, where or (), by, sort, top, wide, csv, markdown, json, output)
     return run_leaderboard(sweep_folder, options)
@@ -297,7 +297,7 @@ def decide(
 
     Example: orchestrator decide night-run --within 0.001 --budget 200
     """
-    from orchestrator.cli.decide import Options, run_decide
+    from orchestrator.cli.growing.decide import Options, run_decide
 
     return run_decide(Options(name, within, budget, broker, workers, output, json))
 
@@ -317,7 +317,7 @@ def predict(
 
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
-    from orchestrator.cli.show import run_predict
+    from orchestrator.cli.answers.show import run_predict
 
     return run_predict(sweep_folder, image, words or [], job, as_json=json)
 
@@ -345,7 +345,7 @@ def compare(
 
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
-    from orchestrator.cli.compare import run_compare
+    from orchestrator.cli.answers.compare import run_compare
 
     return run_compare(sweep_folder, others or [], within, output, as_json=json)
 
@@ -366,7 +366,7 @@ def read_test(
 
     Example: orchestrator test night-run
     """
-    from orchestrator.cli.held_out import run_test
+    from orchestrator.cli.answers.held_out import run_test
 
     return run_test(sweep_folder, words or [], output, as_json=json)
 
@@ -380,6 +380,6 @@ def show(
 
     Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
-    from orchestrator.cli.show import run_show
+    from orchestrator.cli.answers.show import run_show
 
     return run_show(sweep_folder, words, as_json=json)

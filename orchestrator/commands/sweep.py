@@ -12,7 +12,7 @@ from orchestrator.commands.result import SweepResult, finish
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.growth import first_batch
+from orchestrator.running.growing.growth import first_batch
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word
+from orchestrator.sweeps.axes.ranges import Range, RefusedError
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
-from orchestrator.sweeps.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.random_search import draw
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification

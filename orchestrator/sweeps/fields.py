@@ -23,8 +23,8 @@ from nn.options.describe import allowed, help_text, option, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
 from nn.options.values import Reader
-from orchestrator.sweeps.axis import Axis, split
-from orchestrator.sweeps.ranges import Range, RefusedError
+from orchestrator.sweeps.axes.axis import Axis, split
+from orchestrator.sweeps.axes.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.trainers import registry

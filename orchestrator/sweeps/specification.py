@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, model_va
 from nn.options.describe import allowed, option
 from nn.options.network import Seed
 from nn.options.values import Reader
-from orchestrator.sweeps.ranges import Range, looks_like_range
+from orchestrator.sweeps.axes.ranges import Range, looks_like_range
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.samplers.space import Point, membership
 from worker.job import Job

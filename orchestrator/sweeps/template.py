@@ -9,8 +9,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from nn.options.describe import allowed, option, written
+from orchestrator.sweeps.axes.ranges import EXAMPLES
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
-from orchestrator.sweeps.ranges import EXAMPLES
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 

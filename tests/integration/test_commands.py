@@ -16,8 +16,8 @@ from PIL import Image
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
+from orchestrator.commands.answers.show import predict, show
 from orchestrator.commands.cancel import cancel
-from orchestrator.commands.show import predict, show
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
 from orchestrator.commands.verify import plan_verification, verify
 from orchestrator.commands.watch import plan_watch, watch

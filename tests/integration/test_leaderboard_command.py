@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.leaderboard import leaderboard
+from orchestrator.commands.answers.leaderboard import leaderboard
 from orchestrator.folder.results_log import ResultsLog
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.boards import ended, jobs_of

@@ -23,7 +23,7 @@ from orchestrator.analysis.statistics.comparison import forecast
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import confidence_sequence
 from orchestrator.cli.main import run
-from orchestrator.commands.compare import compare
+from orchestrator.commands.answers.compare import compare
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.rows import accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder

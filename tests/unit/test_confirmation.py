@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 from scipy import stats
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.confirmation import confirmation
+from orchestrator.analysis.statistics.intervals import t_interval
 from orchestrator.folder.rows import Row, lost_row
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
@@ -61,13 +63,17 @@ def test_where_lower_is_better_a_flattered_mean_was_lower() -> None:
     assert found.shrinkage.mean == pytest.approx(0.25)
 
 
-def test_a_sample_in_which_a_job_diverged_has_no_interval() -> None:
+def test_jobs_that_diverged_are_counted_apart() -> None:
     rows = rows_of(BEFORE, EARLIER) | rows_of(FRESH, LATER)
     for job in FRESH[:2]:
         rows[job.key] = rows[job.key].model_copy(update={"status": "diverged"})
     found = confirmation(POINT, BEFORE, FRESH, rows, SHARE)
-    assert (found.fresh.seeds, found.fresh.diverged, found.fresh.interval) == (4, 1, None)
-    assert found.before.interval is not None
+    trained = LATER[1:]
+    assert (found.fresh.seeds, found.fresh.diverged) == (3, 1)
+    assert found.fresh.mean == pytest.approx(statistics.mean(trained))
+    assert found.fresh.interval == t_interval(trained)
+    assert found.shrinkage is not None
+    assert found.shrinkage.mean == pytest.approx(statistics.mean(EARLIER) - statistics.mean(trained))
 
 
 def test_jobs_without_a_result_do_not_count() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.sweeps.ranges import Range, RefusedError
+from orchestrator.sweeps.axes.ranges import Range, RefusedError
 from orchestrator.sweeps.samplers.optuna_search import Trial, ask
 from orchestrator.sweeps.samplers.random_search import draw
 from orchestrator.sweeps.samplers.space import membership

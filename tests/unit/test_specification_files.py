@@ -13,10 +13,10 @@ from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
 from orchestrator.commands.init import init
 from orchestrator.errors import OutputError
+from orchestrator.sweeps.axes.ranges import Range
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
-from orchestrator.sweeps.ranges import Range
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT

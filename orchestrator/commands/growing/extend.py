@@ -15,9 +15,9 @@ from orchestrator.commands.sweep import check_values, plan_resumption, train
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.sweeps.axes.ranges import Range
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.ranges import Range
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.settings import Settings

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.sweeps.ranges import RefusedError
+from orchestrator.sweeps.axes.ranges import RefusedError
 from orchestrator.sweeps.samplers.space import Point, Space, range_of
 
 #: Draws for each configuration that is wanted: enough to find the last one of 100,000 with near certainty.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.sweeps.ranges import Range
+from orchestrator.sweeps.axes.ranges import Range
 
 #: The values of the options that vary, by option.
 Point = dict[str, Any]

@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import print_table, say
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.held_out import HeldOut, read_test_split
+from orchestrator.commands.answers.held_out import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
 from orchestrator.text import counted
 from worker.settings import load_settings

@@ -16,7 +16,7 @@ from orchestrator.analysis.lookup import TrainedJob, open_sweep
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text
 from orchestrator.cli.output import knows_blocks, print_table, say
 from orchestrator.cli.words.options import DEFAULT_OUTPUT
-from orchestrator.commands.show import predict, show
+from orchestrator.commands.answers.show import predict, show
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted

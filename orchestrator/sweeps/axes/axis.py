@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from nn.options.describe import allowed, option, written
 from nn.options.values import Reader, parts
-from orchestrator.sweeps.ranges import MAX_POINTS, Range, RefusedError, looks_like_range
+from orchestrator.sweeps.axes.ranges import MAX_POINTS, Range, RefusedError, looks_like_range
 
 
 class Axis:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nn.errors import InvalidInputError
 from nn.options import describe
-from orchestrator.analysis.confirmation import Confirmation
+from orchestrator.analysis.confirmation import Confirmation, Sample
 from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
@@ -150,9 +150,9 @@ def print_confirmation(console: Console, result: ConfirmationResult) -> None:
             str(place),
             *(board.names.shown(name, value) for name, value in each.options.items()),
             _number_or_dash(board.metric, each.before.mean),
-            str(each.before.seeds),
+            _seeds_of(each.before),
             _with_interval(board.metric, each.fresh.mean, each.fresh.interval),
-            str(each.fresh.seeds),
+            _seeds_of(each.fresh),
             _shrinkage(board.metric, each),
         )
         for place, each in enumerate(result.confirmed, 1)
@@ -170,14 +170,14 @@ def sentence(result: ConfirmationResult) -> str:
     """Return what the fresh seeds say about the configuration that led, and which one leads under them."""
     board, leader = result.sweep.leaderboard, result.confirmed[0]
     if leader.fresh.mean is None:
-        return "No job under the fresh seeds has a result"
+        return "No job under the fresh seeds trained to its end"
     metric, unit = board.metric, " %" if board.metric.is_share else ""
     name = _name(board, leader) or "the configuration"
     found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
     before = f"{_number_or_dash(metric, leader.before.mean)}{unit}"
     text = (
         f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
-        f"{counted(leader.before.seeds, 'seed')}: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
+        f"{_seeds_of(leader.before)} seeds: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
     )
     sign = 1 if metric.higher_is_better else -1
     ranked = [each for each in result.confirmed if each.fresh.mean is not None]
@@ -192,6 +192,10 @@ def _name(board: Leaderboard, each: Confirmation) -> str:
     )
 
 
+def _seeds_of(sample: Sample) -> str:
+    return f"{sample.seeds} ({sample.diverged} diverged)" if sample.diverged else str(sample.seeds)
+
+
 def _number_or_dash(metric: Metric, value: float | None) -> str:
     return "-" if value is None else metric.number(value)
 
@@ -203,10 +207,7 @@ def _with_interval(metric: Metric, value: float | None, interval: Interval | Non
 
 def _shrinkage(metric: Metric, each: Confirmation) -> str:
     difference = each.shrinkage
-    if difference is None:
-        return "-"
-    has_interval = not (each.before.diverged or each.fresh.diverged)
-    return _with_interval(metric, difference.mean, difference.interval if has_interval else None)
+    return "-" if difference is None else _with_interval(metric, difference.mean, difference.interval)
 
 
 def as_dict(result: ConfirmationResult) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orchestrator.analysis.comparison import Comparison, Side, sentence
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import print_table, say
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.compare import compare
+from orchestrator.commands.answers.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
 
 #: What the arguments after the first sweep may be.

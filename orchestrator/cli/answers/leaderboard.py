@@ -18,7 +18,7 @@ from orchestrator.analysis.leaderboard.table import TextTable
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import print_leaderboard, say
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.leaderboard import LeaderboardResult, leaderboard
+from orchestrator.commands.answers.leaderboard import LeaderboardResult, leaderboard
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
 

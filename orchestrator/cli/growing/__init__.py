@@ -1,0 +1,1 @@
+"""The commands that extend a sweep, as typed and printed."""

@@ -1,0 +1,1 @@
+"""Commands that answer questions about a sweep: they read its folder, and train nothing."""
