@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.datasets.mnist import load_mnist
-from nn.weights import digest, initial_weights
+from nn.weights import digest, initial_weights, to_safetensors
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
@@ -24,7 +23,7 @@ from tests.support.worker_process import WorkerProcess
 from worker.job import Job
 from worker.messages import TRAIN
 from worker.records.attempts import Attempt
-from worker.records.checkpoints import pack
+from worker.records.checkpoints import Epoch, SavedCheckpoint, pack
 from worker.training.trainer import train
 
 #: Seconds of silence after which a worker of these tests ends a process: three timeouts of a command to Redis.
@@ -158,7 +157,7 @@ def test_ten_of_a_jobs_slowest_epochs_are_no_hang(make_cluster: MakeCluster) -> 
     cluster = make_cluster()
     job = make_job(epochs=150)
     weights = initial_weights((784, 128, 64, 10), np.random.RandomState(0), "float32")
-    blob = pack(job, Checkpoint(weights, (EpochRecord(1, 10.0, 0.5, None),)))
+    blob = pack(job, SavedCheckpoint((Epoch(10.0, 0.5),), to_safetensors(weights)))
     cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", blob)
     worker = cluster.start_worker()
     run = cluster.submit(job).id

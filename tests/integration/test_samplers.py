@@ -53,7 +53,7 @@ def test_a_random_sweep_trains_what_its_seed_draws(command_line: CommandLine) ->
     assert len(first) == 4
     # Its tables name what the sampler may vary, and so do those of a sweep of one configuration.
     one = command_line.run("sweep", *RANDOM[:-1], "1", "--name", "one")
-    assert "learning rate   hidden layers    mean" in one.stdout
+    assert "rank   learning rate   hidden layers " in one.stdout
     # When its description is the specification of another one, with one more seed
     done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--seeds", "0-2", "--name", "b")
     # Then that has the same configurations, and takes what is trained already.

@@ -23,7 +23,7 @@ def test_the_kernels_benchmark_trains_the_same_network_in_every_row(tmp_path: Pa
 
     # Then there is a row for everything that is installed, and a line for the rest
     figures = json.loads(figures_file.read_text())
-    accuracy = {row["name"]: row["validation_score"] for row in figures["rows"]}
+    accuracy = {row["name"]: row["validation_accuracy"] for row in figures["rows"]}
     for name in [*accuracy, *figures["not_installed"]]:
         assert name in run.stdout
 
