@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
             "worker.steps.lease:LeaseStep",
             "worker.steps.polling:PollStep",
             "worker.steps.presence:PresenceStep",
+            "worker.steps.refusal:RefusalStep",
             "worker.steps.watchdog:WatchdogStep",
         ]
     )

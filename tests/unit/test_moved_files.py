@@ -72,7 +72,8 @@ def app() -> SeedsweepApp:
 def test_class_paths_that_are_text_lead_to_classes(app: SeedsweepApp) -> None:
     steps = {symbol_by_name(step).__name__ for blueprint in ("worker", "consumer") for step in app.steps[blueprint]}
     assert steps == {
-        "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PollStep", "PresenceStep", "WatchdogStep",
+        "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PollStep", "PresenceStep", "RefusalStep",
+        "WatchdogStep",
     }  # fmt: skip
     assert isinstance(app.backend, LedgerBackend)
     request = symbol_by_name(app.tasks[TRAIN].Request)

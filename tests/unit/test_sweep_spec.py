@@ -259,6 +259,7 @@ def test_every_word_reaches_the_job() -> None:
         "initialization": "he_uniform",
         "initial_scale": 0.5,
         "biases": False,
+        "test_size": 0,
     }
 
 

@@ -11,6 +11,7 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError
+from worker.training.admission import REFUSED
 
 if TYPE_CHECKING:
     from worker.records.attempts import End
@@ -61,6 +62,8 @@ class TrainRequest(Request):
         if not isinstance(error, _BLAMELESS):
             self.task.on_job_end(f"{type(error).__name__}: {error}"[:300])
         super().on_failure(exc_info, send_failed_event, return_ok)
+        if isinstance(error, Reject) and error.reason == REFUSED:
+            self.task.on_refusal()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Record as failed an attempt that exceeded the worker's time limit."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 logger = get_task_logger(__name__)
 
-#: Seconds for which a worker holds a job whose trainer or data set it lacks, so that the queue does not spin.
-REFUSAL_SECONDS = 2.0
+#: Why a job is given back that needs another worker. The main process then rests (`worker.steps.refusal`).
+REFUSED = "another trainer or data set is needed"
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
 
@@ -57,8 +57,7 @@ def check_served(task: TrainingTask, needs: Needs) -> None:
             f"{task.trainer.name}, version {task.trainer.version}, with the data set {mine[:12]}"
         )
     logger.warning("Gives back the job %s: it needs %s", task.request.id[:12], needs)
-    task.stopping.wait(REFUSAL_SECONDS)
-    raise Reject("another trainer or data set is needed", requeue=True)
+    raise Reject(REFUSED, requeue=True)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,8 @@ class TrainingTask(Task):
 
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
+    #: Called there after a job was given back that needs another worker (`worker.steps.refusal`).
+    on_refusal: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
