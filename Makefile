@@ -40,7 +40,7 @@ sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and say 
 PROCESSES ?= $$(( $$(nproc) * 2 ))
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
-test: $(VENV)/.dev ## run the tests (eight minutes on two cores)
+test: $(VENV)/.dev ## run the tests (twelve minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
 test-unit: $(VENV)/.dev ## run the tests that need no server, start no process and compile nothing (20 seconds)
