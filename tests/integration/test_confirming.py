@@ -60,6 +60,9 @@ def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line:
     assert [(each["kind"], each["seeds"]) for each in rounds] == [("confirm", [2, 3, 4]), ("confirm", [100, 200])]
     looks = json.loads((command_line.sweep("a") / "sweep.json").read_text())["looks"]
     assert [(look["command"], look["rows"]) for look in looks] == [("confirm", 6), ("confirm", 12)]
+    # Without --top, fewer configurations than are confirmed by default are another confirmation.
+    command_line.run("confirm", "a", "--seeds", "2")
+    assert [len(each["configurations"]) for each in rounds_of(command_line, "a")][1:] == [1, 3]
 
 
 @pytest.mark.slow(reason="a sweep of long jobs")

@@ -166,7 +166,8 @@ if "BUG" in os.environ and os.environ.get("AT", "PATH") in os.environ:
 """
 #: The methods that are called before a sweep begins, and those that are called later.
 AT_ONCE = ("options_for", "check", "digest", "named", "version_of")
-LATER = ("epochs", "metric_of", "others", "max_bytes", "prepare", "check_artifact", "data_name", "model_name")
+LATER = ("epochs", "metric_of", "others", "max_bytes", "prepare", "check_artifact", "data_name", "model_name",
+         "continued", "held_out")  # fmt: skip
 
 
 @pytest.fixture

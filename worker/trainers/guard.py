@@ -1,7 +1,7 @@
 """Turns what a trainer raises where it may not into an error that names the trainer and the method.
 
-A trainer is other people's code, which commands and workers call in many places. `train` and `load` are called in one
-each, which look after them: `worker.training.trainer` and `registry.load`.
+A trainer is other people's code, which commands and workers call in many places. `train`, `load` and `test` are called
+in one each, which look after them: `worker.training.trainer`, `registry.load` and `orchestrator.analysis.held_out`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.trainers.protocol import Trainer
 
 _METHODS = (
     "options_for", "metric_of", "epochs", "prepare", "digest", "check", "check_artifact", "max_bytes", "others",
-    "version_of", "named", "data_name", "model_name",
+    "version_of", "named", "data_name", "model_name", "continued", "held_out",
 )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def _round(
     manifest: Manifest, rows: Mapping[str, Row], *, top: int | None, seeds: int | tuple[int, ...]
 ) -> Round | None:
     last = manifest.rounds[-1] if manifest.rounds else None
-    if last is not None and last.kind == "confirm" and _is_same(last, top, seeds):
+    if last is not None and last.kind == "confirm" and _is_same(manifest, rows, top, seeds):
         return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(manifest, rows, top)
@@ -113,11 +113,19 @@ def _round(
     return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=points)
 
 
-def _is_same(last: Round, top: int | None, seeds: int | tuple[int, ...]) -> bool:
-    """Return whether a round is the one that the same command would have made."""
-    count = len(last.configurations)
-    same_top = count == top or (top is None and count <= DEFAULT_TOP)
-    return same_top and (len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds)
+def _is_same(manifest: Manifest, rows: Mapping[str, Row], top: int | None, seeds: int | tuple[int, ...]) -> bool:
+    """Return whether the last round is the one that the same command would have made."""
+    last = manifest.rounds[-1]
+    wanted = min(DEFAULT_TOP, len(_with_result(manifest.before_last_round(), rows))) if top is None else top
+    same_seeds = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
+    return same_seeds and len(last.configurations) == wanted
+
+
+def _with_result(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
+    """Return the configurations of which a job trained, by rank."""
+    jobs = manifest.jobs_by_key()
+    configurations = scores_of(jobs, rows, next(iter(jobs.values())).metric)
+    return [each for each in ranked(configurations) if each.mean is not None]
 
 
 def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Scored]:
@@ -128,8 +136,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
         SweepNotFoundError: there is no result.
     """
     jobs = manifest.jobs_by_key()
-    configurations = scores_of(jobs, rows, next(iter(jobs.values())).metric)
-    leaders = [each for each in ranked(configurations) if each.mean is not None]
+    leaders = _with_result(manifest, rows)
     if not leaders:
         raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
     waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)

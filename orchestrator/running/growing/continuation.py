@@ -9,6 +9,7 @@ from nn.errors import WeightsError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
+from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint
 from worker.records.store import Store
@@ -96,7 +97,8 @@ class Continuation:
         try:
             artifact = self._folder.weights(str(row.weights_sha256))
             state = job.trained_by.continued(row.options, job.options, artifact)
-        except WeightsError:
+        except (WeightsError, TrainerUnusableError):
+            # The job is trained from its first epoch.
             return None
         others = [row.others[name] for name in job.others]
         history = zip(row.epoch_seconds, row.validation_score, *others, strict=True)
