@@ -133,7 +133,8 @@ class WorkerState:
         taken = state.all_total_count[0]
         if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
             self._taken, self._kept_up = taken, elapsed
-        consuming = c.task_consumer is not None and c.task_consumer.consuming_from(QUEUE)
+        # What it is told to consume: its consumer begins only with the event loop, after the first heartbeat.
+        consuming = QUEUE in c.app.amqp.queues.consume_from
         return Presence(
             name=self.name,
             host=socket.gethostname(),
