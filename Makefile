@@ -33,7 +33,13 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 
 setup: $(VENV)/.dev ## create .venv with the runtime and development packages
 
-sweep: $(VENV)/.runtime ## train 5 seeds x 4 learning rates x 10 epochs and say which rate to use
+# What `orchestrator report` needs besides.
+$(VENV)/.report: requirements-report.txt $(VENV)/.runtime
+	@echo "Installing the pinned packages of the report"
+	@$(PIP_INSTALL) --require-hashes -r requirements-report.txt
+	@touch $@
+
+sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs and say which rate to use
 	@$(BIN)/orchestrator sweep $(ARGS)
 
 # Two test processes per core, because many tests wait for a process or a lease to end.
@@ -97,8 +103,10 @@ UPGRADE ?= --upgrade
 lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra optuna --constraint requirements.txt --output-file requirements-optuna.txt
+	$(COMPILE) pyproject.toml --extra report --constraint requirements-optuna.txt --output-file requirements-report.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
-	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-build.txt --output-file requirements-dev.txt
+	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-report.txt \
+	  --constraint requirements-build.txt --output-file requirements-dev.txt
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

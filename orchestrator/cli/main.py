@@ -11,22 +11,9 @@ from typing import Annotated
 import typer
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.commands import (
-    cancel,
-    compare,
-    confirm,
-    decide,
-    extend,
-    init,
-    leaderboard,
-    predict,
-    read_test,
-    show,
-    sweep,
-    trainers,
-    verify,
-    watch,
-)
+from orchestrator.cli.commands.answers import compare, leaderboard, predict, read_test, show
+from orchestrator.cli.commands.preparing import init, trainers
+from orchestrator.cli.commands.training import cancel, confirm, decide, extend, sweep, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
 from orchestrator.cli.words.usage import usage_message

@@ -1,0 +1,1 @@
+"""The commands that hand a sweep's results to others, as typed and printed."""

@@ -1,0 +1,41 @@
+"""What a chart is, before it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """The data of a chart as text, for those who do not see it.
+
+    Attributes:
+        headings: One for each column.
+        rows: The cells, already formatted.
+        total: The number of rows that the data has; `rows` may be its beginning.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    total: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a report.
+
+    Attributes:
+        name: Its name in commands and addresses, such as `curves`: letters, digits, `-` and `_`.
+        title: One sentence or phrase that says what is shown.
+        caption: How to read it: what a mark and a band are. May be empty.
+        specification: A Vega-Lite specification, as a dict.
+        table: Its data.
+    """
+
+    name: str
+    title: str
+    caption: str
+    specification: dict[str, Any]
+    table: Table

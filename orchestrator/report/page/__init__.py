@@ -1,0 +1,1 @@
+"""The page: HTML from templates, its style and its script, under one Content-Security-Policy."""
