@@ -170,6 +170,13 @@ def test_a_worker_that_is_connected_but_does_not_consume_is_not_well(cluster: Cl
     wait_for(lambda: "w1@test is connected but does not consume the queue" in check(cluster).sentence, "it noticed")
 
 
+def test_a_worker_that_just_started_is_not_taken_for_a_drained_one(cluster: Cluster) -> None:
+    # Its first heartbeat comes before its consumer.
+    cluster.start_worker(ready=False)
+    [presence] = wait_for(cluster.app.tasks[TRAIN].roster().all, "its first heartbeat", report=cluster.logs)
+    assert presence.consuming
+
+
 def test_a_frozen_worker_is_not_well(cluster: Cluster) -> None:
     worker = cluster.start_worker()
     wait_for(lambda: check(cluster).healthy, "a healthy worker", report=cluster.logs)
