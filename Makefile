@@ -52,7 +52,13 @@ test: $(VENV)/.dev ## run the tests (twelve minutes on two cores)
 test-unit: $(VENV)/.dev ## run the tests that need no server, start no process and compile nothing (20 seconds)
 	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow and not process and not compiles" tests/unit $(ARGS)
 
-test-slow: $(VENV)/.dev ## run the slow tests (the marker of each gives the reason)
+# The tests of pages use axe-core; without npm, those that do skip.
+AXE := tests/browser/node_modules/.package-lock.json
+$(AXE): tests/browser/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error; \
+	else echo "There is no npm, so the accessibility of pages is not tested (on Debian: apt install npm)" >&2; fi
+
+test-slow: $(VENV)/.dev $(AXE) ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
 
 # Tests use the embedded cluster's Valkey unless SEEDSWEEP_TEST_SERVER names another server program.

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
-from tests.support.redis_server import require
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--window-size=1500,800",
-)
+from tests.support.chromium import Page, chromium
 
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium with a profile of its own, which goes away with it."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    require(chromium and driver, "chromium with chromedriver")
-    with tempfile.TemporaryDirectory(prefix="profile-", ignore_cleanup_errors=True) as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(chromium)
-        for flag in (*FLAGS, f"--user-data-dir={Path(profile)}"):
-            options.add_argument(flag)
-        started = webdriver.Chrome(options=options, service=Service(str(driver)))
-        try:
-            yield started
-        finally:
-            started.quit()
+    """A browser of this test's own."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def _shared_browser() -> Iterator[webdriver.Chrome]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(_shared_browser: webdriver.Chrome) -> Iterator[Page]:
+    """A page in a browser that the tests of a process share: each of them loads what it looks at."""
+    made = Page(_shared_browser)
+    yield made
+    _shared_browser.get("about:blank")
