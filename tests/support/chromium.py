@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, and a page in it: on a screen, in a theme, with all that it asked for and said."""
+"""Debian's Chromium without a window, and a page in it: on a screen, in a theme, with what it asked for and said."""
 
 from __future__ import annotations
 
