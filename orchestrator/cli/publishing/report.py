@@ -1,0 +1,47 @@
+"""`orchestrator report`: reads its arguments, calls the command, says where the page is."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+
+from nn.errors import InvalidInputError
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.output import complain
+from orchestrator.cli.words.arguments import output_folder
+from orchestrator.commands.publishing.report import ReportResult, report
+from orchestrator.text import counted
+from worker.text import printable
+
+
+def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: bool) -> int:
+    """Write a page, say where it is, and return the exit status.
+
+    Raises:
+        SeedsweepError: bad input, or the page cannot be written.
+    """
+    if to is not None and (not to or "\0" in to):
+        raise InvalidInputError("--to", to, "the path of a file")
+    result = report(open_sweep(name, output_folder(output)), None if to is None else Path(to))
+    if as_json:
+        fields = {"path": str(result.path), "bytes": result.bytes, "jobs": result.jobs, "ended": result.ended}
+        print(json.dumps(fields))
+    else:
+        print(printable(_said(result)))
+    if opens:
+        show(result.path)
+    return 0
+
+
+def show(path: Path) -> None:
+    """Open a file in the browser, or say that there is none."""
+    if not webbrowser.open(path.absolute().as_uri()):
+        complain(f"There is no browser to open; the report is {path.absolute()}")
+
+
+def _said(result: ReportResult) -> str:
+    size = f"{result.bytes / 1e6:.1f} MB" if result.bytes >= 1e6 else f"{result.bytes / 1e3:.0f} kB"
+    if result.ended < result.jobs:
+        size = f"{size}, of a sweep with {result.ended} of {counted(result.jobs, 'job')} ended"
+    return f"Report: {result.path} ({size})"

@@ -1,0 +1,54 @@
+"""`report`: writes the page of a sweep from its folder alone, whether it has ended or runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report import packages
+from orchestrator.report.page import file
+from orchestrator.report.page.render import render
+from orchestrator.report.snapshot import take
+
+#: The name of the page in a sweep's folder.
+FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """A page that was written.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        jobs: Number of jobs of the sweep.
+        ended: Number of those that have ended.
+    """
+
+    path: Path
+    bytes: int
+    jobs: int
+    ended: int
+
+
+def report(folder: SweepFolder, to: Path | None = None) -> ReportResult:
+    """Write the page of a sweep. Takes no lock; the sweep may run meanwhile.
+
+    Args:
+        folder: The sweep's folder.
+        to: The file; None for `report.html` in the sweep's folder.
+
+    Raises:
+        MissingPackageError: the packages that it needs are not installed.
+        SweepNotFoundError: the folder contains no sweep.
+        SweepUnreadableError: the folder cannot be read.
+        InvalidInputError: the file exists, and is no report.
+        OutputError: the file cannot be written.
+    """
+    packages.require("The report")
+    path = folder.path / FILE if to is None else to
+    file.check(path)
+    snapshot = take(folder)
+    size = file.write(path, render(snapshot))
+    return ReportResult(path, size, len(snapshot.jobs), len(snapshot.rows))

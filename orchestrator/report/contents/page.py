@@ -1,0 +1,46 @@
+"""What the whole page says, section by section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.report.contents import provenance, standings, verdict
+from orchestrator.report.contents.provenance import ProvenanceContent
+from orchestrator.report.contents.standings import StandingsContent
+from orchestrator.report.contents.verdict import VerdictContent
+from orchestrator.report.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page says.
+
+    Attributes:
+        name: The sweep's name.
+        running: What to say while jobs are missing: how many have ended; empty once all have.
+    """
+
+    name: str
+    running: str
+    verdict: VerdictContent
+    standings: StandingsContent
+    accounting: str
+    provenance: ProvenanceContent
+
+
+def contents(snapshot: Snapshot) -> Page:
+    """Return what the page of a sweep says."""
+    return Page(
+        name=snapshot.manifest.name,
+        running=_running(snapshot),
+        verdict=verdict.content(snapshot),
+        standings=standings.content(snapshot),
+        accounting=str(snapshot.accounting),
+        provenance=provenance.content(snapshot),
+    )
+
+
+def _running(snapshot: Snapshot) -> str:
+    if snapshot.finished:
+        return ""
+    return f"{len(snapshot.rows)} of {len(snapshot.jobs)} jobs have ended: the sweep runs, or was interrupted"

@@ -1,0 +1,108 @@
+"""The verdict: which configuration to use, how sure that is, what to expect of it, and what would decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
+from orchestrator.analysis.leaderboard.figures import ALPHA
+from orchestrator.analysis.leaderboard.sentence import by_margin
+from orchestrator.report.contents.names import configuration
+from orchestrator.report.contents.parts import Fact
+from orchestrator.report.snapshot import Snapshot
+from orchestrator.text import counted, listed
+
+#: How many contenders are named.
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class VerdictContent:
+    """What the first section says.
+
+    Attributes:
+        sentence: The verdict in words.
+        state: Whether the sweep is complete, in a word: `decided`, `undecided` or `nothing`.
+        facts: What it rests on.
+        in_common: What all configurations share.
+    """
+
+    sentence: str
+    state: str
+    facts: tuple[Fact, ...]
+    in_common: str
+
+
+def content(snapshot: Snapshot) -> VerdictContent:
+    """Return what the first section says."""
+    board = snapshot.leaderboard
+    verdict = board.verdict
+    leader = board.standings[0] if verdict.leader is not None else None
+    state = "nothing" if leader is None else "decided" if verdict.decided else "undecided"
+    facts = () if leader is None else tuple(_facts(snapshot, leader))
+    return VerdictContent(verdict.sentence, state, facts, board.in_common)
+
+
+def _facts(snapshot: Snapshot, leader: Standing) -> list[Fact]:
+    board = snapshot.leaderboard
+    facts = [Fact("First by rank", f"{configuration(board, leader.options)}: {_mean(board, leader)}")]
+    if len(board.standings) > 1:
+        facts.append(Fact("How sure", _how_sure(board)))
+    if board.verdict.beaten is not None:
+        facts.append(Fact("What decides it", _what_decides(board)))
+    if leader.p_best is not None:
+        facts.append(Fact("Probability that it is the best", _probability(leader)))
+    if leader.honest_mean is not None:
+        facts.append(Fact("What to expect of it", _expected(board, leader)))
+    if len(board.verdict.contenders) > 1:
+        facts.append(Fact("What would decide", _forecast(snapshot)))
+    return facts
+
+
+def _mean(board: Leaderboard, leader: Standing) -> str:
+    metric = board.metric
+    value = metric.shown(leader.mean or 0.0)
+    over = f"a mean of {value} over {counted(leader.n, 'seed')}"
+    if leader.low is None or leader.high is None:
+        return over
+    low, high = metric.number(leader.low), metric.shown(leader.high)
+    return f"{over}; over all seeds, the mean is between {low} and {high} (95 % interval)"
+
+
+def _how_sure(board: Leaderboard) -> str:
+    contenders = board.verdict.contenders
+    sure = f"{100 * (1 - ALPHA):.0f} %"
+    if len(contenders) < 2:
+        if not board.verdict.decided:
+            return "Not at all yet: the others have no result"
+        drops = f"{100 * ALPHA:.0f} %"
+        return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
+    names = [configuration(board, options) for options in contenders[:MOST_NAMED]]
+    if len(contenders) > MOST_NAMED:
+        names.append(counted(len(contenders) - MOST_NAMED, "other"))
+    return f"The best is one of {len(contenders)} with a probability of at least {sure}: {listed(names, 'or')}"
+
+
+def _what_decides(board: Leaderboard) -> str:
+    beaten = board.verdict.beaten
+    assert beaten is not None  # noqa: S101 (checked by the caller)
+    by = by_margin(board.metric, beaten.difference, beaten.margin)
+    return f"It beats {configuration(board, beaten.options)} by {by}, on the seeds that both have"
+
+
+def _probability(leader: Standing) -> str:
+    chance = leader.p_best or 0.0
+    text = "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
+    return f"{text}{'' if leader.n >= 10 else ', roughly: it has fewer than 10 seeds'}"
+
+
+def _expected(board: Leaderboard, leader: Standing) -> str:
+    expected = board.metric.shown(leader.honest_mean or 0.0)
+    return f"{expected} of a further seed (honest mean); its own mean is flattered, because it was chosen for it"
+
+
+def _forecast(snapshot: Snapshot) -> str:
+    seeds = snapshot.leaderboard.verdict.seeds_to_decide
+    if seeds is None:
+        return "It cannot be told how many more seeds would; at least 5 of each are a start"
+    return f"About {counted(seeds, 'more seed')} each, if the differences are what they seem"

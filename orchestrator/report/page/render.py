@@ -1,0 +1,125 @@
+"""Renders a snapshot as HTML: the whole page, and its changing part, which a live page replaces."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.report.charts import catalogue
+from orchestrator.report.charts.chart import Table
+from orchestrator.report.charts.drawing import svg
+from orchestrator.report.contents.page import contents
+from orchestrator.report.page.policy import content_security_policy
+from orchestrator.report.snapshot import Snapshot
+from worker.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+#: The first bytes of a page: no other file begins so.
+BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
+#: The sections by their ids, in the order of the page.
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("table", "Configurations"),
+    ("metric", "Metric by option"),
+    ("curves", "Learning curves"),
+    ("differences", "Differences"),
+    ("accounting", "Accounting"),
+    ("network", "Network"),
+    ("reproduce", "Reproduce"),
+    ("provenance", "Provenance"),
+)
+#: The section of each chart; those of an option and the heat map stand in `metric`.
+_SECTION_OF = {"intervals": "table", "curves": "curves", "differences": "differences", "timeline": "accounting"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart in the page.
+
+    Attributes:
+        name: The chart's name.
+        title: What it shows.
+        caption: How to read it.
+        svg: The drawing, as markup.
+        table: Its data.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    table: Table
+
+
+def render(snapshot: Snapshot) -> str:
+    """Return the page of a sweep, one HTML file that loads nothing. The same folder gives the same bytes.
+
+    Raises:
+        ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
+    """
+    return document(f"{snapshot.manifest.name}: report", render_main(snapshot))
+
+
+def render_main(snapshot: Snapshot) -> str:
+    """Return the page's `main` element: all that changes while a sweep runs. Errors: as for `render`."""
+    template = _environment().get_template("main.html")
+    return template.render(page=contents(snapshot), figures=_figures(snapshot), sections=SECTIONS)
+
+
+def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool = False) -> str:
+    """Return a page around its `main` element.
+
+    Args:
+        title: The page's title, as text.
+        main: The `main` element and what stands beside it, as HTML.
+        scripts: Further scripts.
+        live: Whether the page asks the server that it came from for news.
+    """
+    style, every = asset("style.css"), [asset("report.js"), *scripts]
+    template = _environment().get_template("document.html")
+    return template.render(
+        beginning=BEGINNING,
+        policy=content_security_policy([style], every, live=live),
+        title=title,
+        style=style,
+        scripts=every,
+        main=main,
+    )
+
+
+@functools.cache
+def asset(name: str) -> str:
+    """Return the text of a style or a script of the page."""
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
+
+
+def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
+    """Return the charts of each section."""
+    figures: dict[str, list[Figure]] = {section: [] for section, _ in SECTIONS}
+    for each in catalogue.charts(snapshot):
+        figure = Figure(each.name, each.title, each.caption, svg(each), each.table)
+        figures[_SECTION_OF.get(each.name, "metric")].append(figure)
+    return figures
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("orchestrator.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Return what an expression of a template becomes: text with its control characters made visible."""
+    return value if hasattr(value, "__html__") else printable(str(value))
