@@ -1,4 +1,6 @@
-"""The charts of a report: each module makes one kind from a snapshot, as an Altair specification with its data.
+"""The charts of a report: a module of `kinds` for each, which makes an Altair specification and a table of a snapshot.
 
-Altair and vl-convert are imported inside functions: only commands that draw need the extra `report`.
+`catalogue` lists the charts of a sweep and finds one by its name; `drawing` makes SVG, PNG and PDF; `inlining` fits an
+SVG into a page; `style` has colours and fonts; `configurations` and `labels` name what is drawn. Altair and vl-convert
+are imported inside functions: only commands that draw need the extra `report`.
 """

@@ -1,11 +1,35 @@
-"""The charts of a report."""
+"""The charts of a sweep, in the order of the page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
+from orchestrator.report.charts.kinds import curves
 from orchestrator.report.snapshot import Snapshot
 
+#: What makes the charts of each kind, in the order of the page.
+_KINDS: Sequence[Callable[[Snapshot], Chart | None]] = (curves.chart,)
 
-def charts(snapshot: Snapshot) -> tuple[Chart, ...]:  # noqa: ARG001
-    """Return the charts of a sweep, in the order of the page."""
-    return ()
+
+def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
+    """Return the charts that make sense for a sweep.
+
+    Raises:
+        MissingPackageError: Altair is not installed.
+    """
+    return tuple(chart for kind in _KINDS if (chart := kind(snapshot)) is not None)
+
+
+def named(snapshot: Snapshot, name: str) -> Chart:
+    """Return the chart with a name.
+
+    Raises:
+        InvalidInputError: the sweep has no such chart.
+        MissingPackageError: Altair is not installed.
+    """
+    found = {chart.name: chart for chart in charts(snapshot)}
+    if name not in found:
+        raise InvalidInputError("--chart", name, ", ".join(found) or "none: the sweep has no result yet")
+    return found[name]

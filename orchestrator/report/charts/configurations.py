@@ -1,0 +1,71 @@
+"""The configurations of a snapshot as charts show them: by rank, with their jobs and the text that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nn.options.describe import heading
+from orchestrator.analysis.leaderboard.board import Standing
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.folder.rows import Row
+from orchestrator.report.charts import labels
+from orchestrator.report.snapshot import Snapshot
+
+#: Of larger sweeps, the jobs are drawn together: a mark of its own for each would make a page that no browser shows.
+MOST_JOBS = 2000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A configuration.
+
+    Attributes:
+        standing: Its place on the leaderboard.
+        scored: Its jobs, with their keys, in the sweep's order.
+        name: What tells it from others, in full: `learning rate 0.01, epochs 5`; `all jobs` where nothing varies.
+        label: The same, short and unlike every other one.
+    """
+
+    standing: Standing
+    scored: Scored
+    name: str
+    label: str
+
+    def job(self, seed: int) -> str:
+        """Return the name of one of its jobs: `seed 3, learning rate 0.01`."""
+        return f"seed {seed}" if self.name == ALL else f"seed {seed}, {self.name}"
+
+    def rows(self, rows: Mapping[str, Row]) -> list[Row]:
+        """Return the rows of its jobs that have a result, in the sweep's order."""
+        found = [rows.get(key) for key in self.scored.keys]
+        return [row for row in found if row is not None and row.accepted]
+
+
+#: The name of the only configuration of a sweep.
+ALL = "all jobs"
+
+
+def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
+    """Return the configurations of a sweep by rank."""
+    board = snapshot.leaderboard
+    names = board.names
+    scored = ranked(scores_of(snapshot.jobs, snapshot.rows, board.metric, board.scoring))
+    pairs = list(zip(board.standings, scored, strict=True))
+    headings = {name: heading(names.model, name) for name in names.varying}
+    told = [
+        {headings[name]: names.shown(name, value) for name, value in standing.options.items()} for standing, _ in pairs
+    ]
+    full = [", ".join(f"{name} {value}" for name, value in each.items()) or ALL for each in told]
+    short = labels.distinct(full if len(headings) != 1 else (value for each in told for value in each.values()))
+    return [
+        Drawn(standing, each, labels.plain(name), label)
+        for (standing, each), name, label in zip(pairs, full, short, strict=True)
+    ]
+
+
+def axis_title(snapshot: Snapshot) -> str:
+    """Return the title of an axis with configurations: the option that varies, where it is one."""
+    names = snapshot.leaderboard.names
+    return labels.plain(heading(names.model, next(iter(names.varying)))) if len(names.varying) == 1 else "configuration"

@@ -1,0 +1,147 @@
+"""Fits an SVG that Vega wrote into a page.
+
+What Vega numbers through the life of a process, it gets from the chart's name; colours become CSS variables; each mark
+of a job gets `data-seed` and its description; what says nothing goes. The result has no script, style or address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from orchestrator.report.charts.labels import MARK
+from orchestrator.report.charts.style import FONT, LIGHT
+
+_NAMESPACE = "http://www.w3.org/2000/svg"
+#: Attributes that stay as they are.
+_KEPT = frozenset({
+    "clip-path", "cx", "cy", "d", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "opacity",
+    "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
+    "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
+})  # fmt: skip
+#: Values that an attribute has without being given.
+_DEFAULTS = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("stroke-width", "1"), ("x2", "0"),
+             ("y2", "0"), ("font-weight", "normal"), ("transform", "translate(0,0)")}  # fmt: skip
+_VARIABLES = {colour: f"var(--chart-{name},{colour})" for name, colour in LIGHT.items()}
+_COLOURS = {"white": "#ffffff", "black": "#000000"}
+_NUMBER = re.compile(r"-?\d*\.\d{3,}(?:e-?\d+)?")
+_CLIP = re.compile(r"url\(#(\w+)\)")
+#: A circle as Vega draws it: two halves.
+_CIRCLE = re.compile(r"M(?P<r>[\d.]+),0A(?P=r),(?P=r),0,1,1,-(?P=r),0A(?P=r),(?P=r),0,1,1,(?P=r),0")
+_PLACE = re.compile(r"translate\((?P<x>[-\d.e]+),(?P<y>[-\d.e]+)\)")
+
+
+def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
+    """Return the SVG as an element for a page.
+
+    Args:
+        svg: What Vega wrote, with descriptions by `orchestrator.report.charts.labels.description`.
+        name: The chart's name, which begins every id.
+        label: What the whole shows, for those who do not see it.
+        alone: Whether it is a file of its own instead, with colours and ground of its own.
+    """
+    root = ElementTree.fromstring(svg)  # noqa: S314 - written by our own process
+    ids = _ids(root, name)
+    width, height = (root.get(side, "0") for side in ("width", "height"))
+    attributes = {
+        "xmlns": _NAMESPACE,
+        "class": "chart",
+        "role": "graphics-document",
+        "aria-label": label,
+        "viewBox": root.get("viewBox", f"0 0 {width} {height}"),
+        "width": width,
+        "height": height,
+        "font-family": FONT,
+    }
+    made = Element("svg", attributes)
+    # The first rectangle is the ground, which a page has already.
+    made.extend(each for child in list(root)[0 if alone else 1 :] for each in _cleaned(child, ids))
+    if not alone:
+        _use_variables(made)
+    return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
+
+
+def _ids(root: Element, name: str) -> dict[str, str]:
+    """Return the new name of every id, in the order of the document: one for all that clip alike."""
+    made: dict[str, str] = {}
+    alike: dict[bytes, str] = {}
+    for element in root.iter():
+        old = element.get("id")
+        if old is not None:
+            content = b"".join(map(ElementTree.tostring, element))
+            made[old] = alike.setdefault(content, f"clip-{name}-{len(alike) + 1}")
+    return made
+
+
+def _cleaned(element: Element, ids: Mapping[str, str]) -> list[Element]:
+    """Return what stays of an element: nothing, itself, or what it contains."""
+    tag = element.tag.rpartition("}")[2]
+    if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
+        return []
+    children = [each for child in element for each in _cleaned(child, ids)]
+    if tag == "defs":
+        children = list({child.get("id"): child for child in children}.values())
+    attributes = _attributes(element, ids)
+    if tag in ("g", "defs") and not children:
+        return []
+    if tag == "g" and not attributes:
+        return children
+    if tag == "path":
+        tag, attributes = _as_circle(attributes)
+    made = Element(tag, attributes)
+    made.text = element.text
+    made.extend(children)
+    return [made]
+
+
+def _is_invisible(element: Element) -> bool:
+    return element.get("display") == "none" or (
+        element.get("class") in ("background", "foreground") and not element.get("stroke") and not element.get("fill")
+    )
+
+
+def _attributes(element: Element, ids: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    old = element.get("id")
+    if old is not None:
+        found["id"] = ids[old]
+    for name, value in element.items():
+        if name in _KEPT and (name, value) not in _DEFAULTS:
+            found[name] = _value(name, value, ids)
+    described = element.get("aria-label", "")
+    if described.startswith(MARK):
+        _, seed, text = described.split(MARK, 2)
+        found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
+        if seed:
+            found["data-seed"] = seed
+    return found
+
+
+def _value(name: str, value: str, ids: Mapping[str, str]) -> str:
+    if name in ("fill", "stroke"):
+        return _COLOURS.get(value, value)
+    if name == "clip-path":
+        return _CLIP.sub(lambda found: f"url(#{ids[found[1]]})", value)
+    if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
+        return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+    return value.removesuffix("px") if name == "font-size" else value
+
+
+def _use_variables(root: Element) -> None:
+    for element in root.iter():
+        for name in ("fill", "stroke"):
+            colour = element.get(name)
+            if colour in _VARIABLES:
+                element.set(name, _VARIABLES[colour])
+
+
+def _as_circle(attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return a circle that is drawn as a path as what it is, which is a third as long."""
+    circle = _CIRCLE.fullmatch(attributes.get("d", ""))
+    place = _PLACE.fullmatch(attributes.get("transform", "translate(0,0)"))
+    if circle is None or place is None:
+        return "path", attributes
+    rest = {name: value for name, value in attributes.items() if name not in ("d", "transform")}
+    return "circle", {"cx": place["x"], "cy": place["y"], "r": circle["r"], **rest}

@@ -1,0 +1,58 @@
+"""Text in charts: safe in XML and on a screen, short where it is drawn, whole where it is described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from worker.text import one_line
+from worker.trainers.protocol import Metric
+
+#: A longer label is cut.
+MOST = 32
+#: Begins the description of a mark, and ends the seed in it. A text that is drawn has none: `plain` replaces it.
+MARK = "\ue000"
+#: Characters that XML 1.0 forbids, besides those that `one_line` escapes, and `MARK`.
+_FORBIDDEN = re.compile("[\ue000\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, with every character escaped or replaced that could act instead of being shown."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", one_line(text))
+
+
+def short(text: str, most: int = MOST) -> str:
+    """Return a text, with its middle left out if it is longer than `most` characters: endings may tell two apart."""
+    text = plain(text)
+    if len(text) <= most:
+        return text
+    kept = most - 1
+    return f"{text[: kept - kept // 3]}…{text[len(text) - kept // 3 :]}"
+
+
+def distinct(texts: Iterable[str], most: int = MOST) -> list[str]:
+    """Return each text as `short` does, with a number where one of them would look like an earlier one."""
+    found: dict[str, None] = {}
+    for text in texts:
+        label, number = short(text, most), 1
+        while label in found:
+            number += 1
+            label = f"{short(text, most - 2 - len(str(number)))} #{number}"
+        found[label] = None
+    return list(found)
+
+
+def description(text: str, seed: int | None = None) -> str:
+    """Return what a mark says: that of one job begins with its seed."""
+    return f"{MARK}{'' if seed is None else seed}{MARK}{plain(text)}"
+
+
+def axis_title(metric: Metric) -> str:
+    """Return the title of an axis with the metric: with its unit, and with what is better where that is lower."""
+    unit = ", %" if metric.is_share else ""
+    return plain(f"{metric.name}{unit}{'' if metric.higher_is_better else ' (lower is better)'}")
+
+
+def drawn(metric: Metric, value: float) -> float:
+    """Return a value in the unit in which axes show it."""
+    return 100 * value if metric.is_share else value

@@ -1,0 +1,78 @@
+"""Scales of axes that are chosen here, so that labels can be placed by their pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.trainers.protocol import Metric
+
+#: A metric whose values, all above zero, lie in such a ratio has a logarithmic axis.
+LEAST_RATIO = 50.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of an axis: from `low` to `high`, linear or logarithmic."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+    @classmethod
+    def of(cls, values: Collection[float], metric: Metric | None = None) -> Scale:
+        """Return a scale that shows all values, with a little room around them.
+
+        Args:
+            values: At least one, in the unit of the axis.
+            metric: What they are. A share has a linear scale, and no room beyond what a share can be.
+        """
+        low, high = min(values), max(values)
+        is_share = metric is not None and metric.is_share
+        if not is_share and low > 0 and high / low >= LEAST_RATIO:
+            room = (high / low) ** 0.04
+            return cls(low / room, high * room, is_log=True)
+        room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+        if is_share:
+            return cls(max(low - room, 0.0), min(high + room, 100.0))
+        return cls(low - room, high + room)
+
+    def inside(self, value: float) -> float:
+        """Return the value, or the end of the scale that it is beyond."""
+        return min(max(value, self.low), self.high)
+
+    def pixel(self, value: float, length: float) -> float:
+        """Return where a value lies on a vertical axis of so many pixels, counted from the top."""
+        ends = (self.low, self.high, self.inside(value))
+        low, high, at = map(math.log, ends) if self.is_log else ends
+        return length * (high - at) / (high - low)
+
+    def as_altair(self, alt: Any) -> Any:
+        """Return Altair's form of it."""
+        return alt.Scale(
+            domain=[self.low, self.high], type="log" if self.is_log else "linear", nice=False, zero=False, clamp=True
+        )
+
+
+def apart(places: Sequence[float], distance: float, length: float) -> list[float]:
+    """Return places on a line, moved so that any two are at least a distance apart, and in the same order.
+
+    Args:
+        places: In pixels.
+        distance: In pixels.
+        length: Of the line; beyond its end only where there is no room otherwise.
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    moved = [places[i] for i in order]
+    for i in range(1, len(moved)):
+        moved[i] = max(moved[i], moved[i - 1] + distance)
+    limit = max(length, (len(moved) - 1) * distance)
+    for i in range(len(moved) - 1, -1, -1):
+        moved[i] = min(moved[i], limit)
+        limit = moved[i] - distance
+    found = [0.0] * len(places)
+    for i, place in zip(order, moved, strict=True):
+        found[i] = place
+    return found

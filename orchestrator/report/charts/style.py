@@ -1,0 +1,125 @@
+"""Colours, font and axes of every chart, and the package that draws.
+
+The colours of each theme have a contrast of at least 3 to 1 against its ground, those of text of at least 4.5 to 1; no
+chart relies on them alone. Within a page they are CSS variables, so that the page's theme decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from orchestrator.report import packages
+
+#: Measured with the font that vl-convert brings, whose widths are those of Arial and Helvetica: the same layout
+#: everywhere.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+FONT_SIZE = 12
+
+#: The colours on a light ground, by the name of their CSS variable without `--chart-`. Each occurs once.
+LIGHT: Mapping[str, str] = {
+    "ground": "#ffffff",
+    "ink": "#1f2328",
+    "quiet": "#59606a",
+    "axis": "#8a919b",
+    "grid": "#e4e7eb",
+    "1": "#0067b0",
+    "2": "#c24a00",
+    "3": "#007a5e",
+    "4": "#a3478c",
+    "5": "#7a6200",
+    "6": "#4b4fc4",
+    "other": "#757b84",
+    "lost": "#b3261e",
+    "heat-1": "#e8f1f9",
+    "heat-2": "#c9e0f2",
+    "heat-3": "#9ac6e6",
+    "heat-4": "#62a6d6",
+    "heat-5": "#2474b0",
+    "heat-6": "#11629c",
+    "heat-7": "#0b416b",
+}
+#: Those on a dark ground.
+DARK: Mapping[str, str] = {
+    "ground": "#15181d",
+    "ink": "#e6e8eb",
+    "quiet": "#a9b1bc",
+    "axis": "#78808c",
+    "grid": "#2b3038",
+    "1": "#58b0f2",
+    "2": "#ff9350",
+    "3": "#37c79b",
+    "4": "#ea97cf",
+    "5": "#e0c341",
+    "6": "#a3a6ff",
+    "other": "#8f97a3",
+    "lost": "#ff8a80",
+    "heat-1": "#11283a",
+    "heat-2": "#143a56",
+    "heat-3": "#184c72",
+    "heat-4": "#1c6090",
+    "heat-5": "#63abdf",
+    "heat-6": "#9bcaec",
+    "heat-7": "#d3e8f8",
+}
+#: The colours of what is told apart by colour, besides by its label: no more than six.
+SERIES = tuple(LIGHT[name] for name in "123456")
+#: From the worst to the best, and the colour of text on each.
+HEAT = tuple((LIGHT[f"heat-{step}"], LIGHT["ink" if step < 5 else "ground"]) for step in range(1, 8))
+
+
+def variables(theme: Mapping[str, str]) -> str:
+    """Return the declarations of a theme's CSS variables: `--chart-ink:#1f2328;...`."""
+    return "".join(f"--chart-{name}:{colour};" for name, colour in theme.items())
+
+
+def altair() -> ModuleType:
+    """Return Altair, which writes the specifications.
+
+    Raises:
+        MissingPackageError: the packages that charts need are not installed.
+    """
+    packages.require("A chart")
+    import altair
+
+    return altair
+
+
+def config() -> dict[str, Any]:
+    """Return the part of a specification that sets fonts, axes and ground."""
+    axis = {
+        "labelColor": LIGHT["quiet"],
+        "titleColor": LIGHT["ink"],
+        "domainColor": LIGHT["axis"],
+        "tickColor": LIGHT["axis"],
+        "gridColor": LIGHT["grid"],
+        "labelFontSize": FONT_SIZE,
+        "titleFontSize": FONT_SIZE,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "labelLimit": 0,
+        "labelFlush": False,
+        "titleLimit": 0,
+    }
+    title = {
+        "anchor": "start",
+        "frame": "group",
+        "color": LIGHT["ink"],
+        "subtitleColor": LIGHT["quiet"],
+        "fontSize": 15,
+        "subtitleFontSize": FONT_SIZE,
+        "fontWeight": "bold",
+        "limit": 0,
+        "offset": 12,
+    }
+    return {
+        "background": LIGHT["ground"],
+        "font": FONT,
+        "aria": True,
+        "axis": axis,
+        "title": title,
+        "view": {"stroke": None},
+        "text": {"color": LIGHT["ink"], "fontSize": FONT_SIZE},
+        "mark": {"tooltip": None},
+    }
