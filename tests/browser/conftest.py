@@ -1,13 +1,17 @@
-"""A real Chromium without a window."""
+"""A real Chromium without a window, and reports to look at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
 
+from tests.support import report_folders
 from tests.support.chromium import Page, chromium
+from tests.support.command_line import CommandLine
 
 
 @pytest.fixture
@@ -29,3 +33,20 @@ def page(_shared_browser: webdriver.Chrome) -> Iterator[Page]:
     made = Page(_shared_browser)
     yield made
     _shared_browser.get("about:blank")
+
+
+@pytest.fixture(scope="session")
+def report(cache_dir: Path) -> Callable[[str], Path]:
+    """Return the file of the report of a kind of sweep (`tests.support.report_folders`), made once for all tests."""
+
+    def made(kind: str) -> Path:
+        folder = cache_dir / "reports" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+            command_line = CommandLine(folder, Path(temporary), cache_dir)
+            try:
+                return report_folders.report(kind, command_line)
+            finally:
+                command_line.close()
+
+    return made

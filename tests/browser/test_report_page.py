@@ -1,0 +1,78 @@
+"""The report of every kind of sweep, on every screen and in every theme: whole, quiet, readable and for everybody."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.axe import violations
+from tests.support.chromium import DESKTOP, PHONE, Page, Screen
+from tests.support.report_folders import KINDS
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
+
+SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting", "network", "reproduce", "provenance"]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_screen = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
+every_theme = pytest.mark.parametrize("theme", ["light", "dark"])
+
+Report = Callable[[str], Path]
+
+SHOWN = """
+return [...document.querySelectorAll('#report > section')].filter(section => section.checkVisibility())
+    .map(section => section.id)
+"""
+
+
+@every_kind
+@every_screen
+@every_theme
+def test_it_is_whole_and_quiet_and_for_everybody(
+    page: Page, report: Report, kind: str, screen: Screen, theme: str
+) -> None:
+    page.show(report(kind), screen, theme)
+    assert page.run(SHOWN) == SECTIONS
+    assert page.complaints() == []
+    assert page.requests() == []
+    assert violations(page) == []
+
+
+@every_kind
+def test_it_is_dark_where_people_want_it_dark(page: Page, report: Report, kind: str) -> None:
+    """Return the brightness of background and text: they change places."""
+    brightness = """
+    const sum = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+    const style = getComputedStyle(document.body);
+    return [sum(style.backgroundColor), sum(style.color)]
+    """
+    background, text = page.show(report(kind), theme="light").run(brightness)
+    assert background > text
+    background, text = page.show(report(kind), theme="dark").run(brightness)
+    assert background < text
+
+
+@every_kind
+def test_it_is_read_without_scripts(page: Page, report: Report, kind: str) -> None:
+    text = "return document.getElementById('report').innerText.split(/\\s+/).filter(word => word)"
+    with_script = page.show(report(kind)).run(text)
+    without = page.show(report(kind), script=False).run(text)
+    assert page.run(SHOWN) == SECTIONS
+    # No button is offered that would do nothing.
+    assert page.run("return [...document.querySelectorAll('button')].filter(b => b.checkVisibility()).length") == 0
+    # Nothing but what needs a script is missing.
+    assert set(without) <= set(with_script)
+    assert len(without) > 100
+
+
+@every_kind
+def test_the_headings_are_an_outline(page: Page, report: Report, kind: str) -> None:
+    page.show(report(kind))
+    levels = page.run("return [...document.querySelectorAll('h1,h2,h3,h4')].map(each => Number(each.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    links = page.run("return [...document.querySelectorAll('nav a')].map(each => each.getAttribute('href'))")
+    assert links == [f"#{section}" for section in SECTIONS]
