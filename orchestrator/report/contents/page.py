@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.report.contents import provenance, standings, verdict
+from orchestrator.report.contents import provenance, reproduce, standings, verdict
 from orchestrator.report.contents.provenance import ProvenanceContent
+from orchestrator.report.contents.reproduce import ReproduceContent
 from orchestrator.report.contents.standings import StandingsContent
 from orchestrator.report.contents.verdict import VerdictContent
 from orchestrator.report.snapshot import Snapshot
@@ -25,6 +26,7 @@ class Page:
     verdict: VerdictContent
     standings: StandingsContent
     accounting: str
+    reproduce: ReproduceContent
     provenance: ProvenanceContent
 
 
@@ -36,6 +38,7 @@ def contents(snapshot: Snapshot) -> Page:
         verdict=verdict.content(snapshot),
         standings=standings.content(snapshot),
         accounting=str(snapshot.accounting),
+        reproduce=reproduce.content(snapshot),
         provenance=provenance.content(snapshot),
     )
 

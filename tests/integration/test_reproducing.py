@@ -1,0 +1,146 @@
+"""The commands that a report shows: each is planned by the real command line, and gives the jobs of its row."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn.errors import SeedsweepError
+from orchestrator.analysis.selection import pick
+from orchestrator.cli import sweep as cli_sweep
+from orchestrator.cli.main import run
+from orchestrator.commands.plan import SweepPlan
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report.contents import commands, reproduce
+from orchestrator.report.snapshot import Snapshot, take
+from tests.support.boards import trained
+from worker.text import printable
+
+Planned = Callable[..., SweepPlan]
+
+
+class StoppedError(SeedsweepError):
+    """Stops a command once it has its plan."""
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
+    """Return the function that plans a command line as `orchestrator` does, and stops there."""
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    real, plans = cli_sweep.make_plan, []
+
+    def plan_only(*arguments: Any) -> SweepPlan:
+        plans.append(real(*arguments))
+        raise StoppedError
+
+    monkeypatch.setattr(cli_sweep, "make_plan", plan_only)
+
+    def plan(*words: str) -> SweepPlan:
+        plans.clear()
+        assert run(["sweep", *words]) == 2
+        assert plans, words
+        return plans[0]
+
+    return plan
+
+
+def sweep_of(planned: Planned, output: Path, *words: str) -> Snapshot:
+    """Return a sweep that was planned and not begun: its jobs have no results."""
+    plan = planned(*words, "--name", "a")
+    folder = SweepFolder(output, "a")
+    folder.create(plan.manifest)
+    return take(folder)
+
+
+def words_of(command: str) -> list[str]:
+    words = shlex.split(command)
+    assert words[0] == "orchestrator"
+    return words[1:]
+
+
+SWEEPS = {
+    "learning rates": "--seeds 0-2 --learning-rates 0.003,0.1",
+    "defaults that vary": "--seeds 3,1,7-9 --epochs 10,5 --learning-rates 1e-05 --no-shuffle --shuffle",
+    "pairs": "--hidden 32,16 --hidden 64,32 --biases --limit 500 --test-size 50",
+    "drawn": "--sampler random --samples 4 --learning-rates log:0.001..0.1 --initial-scale 0.5,2",
+    "words": "--loss cross_entropy,sum_of_squares --dtype float64 --initialization he,glorot_uniform",
+    "none": "--limit none,700 --epochs 2",
+    "sklearn": "--trainer sklearn --set estimator=SGDClassifier --grid alpha=0.0001,0.001 --set penalty=none",
+}
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_each_command_trains_the_jobs_of_its_row(kind: str, planned: Planned, tmp_path: Path) -> None:
+    snapshot = sweep_of(planned, tmp_path / "runs", *SWEEPS[kind].split())
+
+    content = reproduce.content(snapshot)
+
+    # Each configuration's command gives its jobs, and all commands together give every job once
+    derived = [list(planned(*words_of(row.train or "")[1:]).jobs) for row in content.rows]
+    assert sorted(key for keys in derived for key in keys) == sorted(snapshot.jobs)
+    for row, keys, standing in zip(content.rows, derived, snapshot.leaderboard.standings, strict=True):
+        assert "--no-reuse" in (row.train or "")
+        assert sorted(snapshot.jobs[key].seed for key in keys) == sorted(entry.seed for entry in standing.jobs)
+        for name, value in standing.options.items():
+            assert {getattr(snapshot.jobs[key].options, name) for key in keys} == {value}
+    # Each job's command gives that job
+    singles = [list(planned(*words_of(job.train or "")[1:]).jobs) for job in content.jobs[:6]]
+    assert all(len(keys) == 1 and keys[0] in snapshot.jobs for keys in singles)
+
+
+def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_path: Path) -> None:
+    # Given a sweep whose jobs have results
+    words = (
+        "--seeds",
+        "0-2",
+        "--learning-rates",
+        "0.1,0.1000001",
+        "--hidden",
+        "32,16",
+        "--hidden",
+        "16,8",
+        "--epochs",
+        "2",
+    )
+    snapshot = sweep_of(planned, tmp_path / "runs", *words)
+    for job in snapshot.jobs.values():
+        snapshot.folder.append(trained(job, 0.5))
+
+    content = reproduce.content(take(snapshot.folder))
+
+    # Then the words of a configuration pick its jobs, and those of a job it alone
+    assert len(content.rows) == 4
+    for row in content.rows:
+        command, name, *picking, every = words_of(row.verify or "")
+        assert (command, name, every) == ("verify", "a", "--all")
+        assert sorted(pick("a", snapshot.jobs, picking)) == sorted(planned(*words_of(row.train or "")[1:]).jobs)
+    for each in content.jobs:
+        (key,) = pick("a", snapshot.jobs, words_of(each.verify or "")[2:])
+        assert [key] == list(planned(*words_of(each.train or "")[1:]).jobs)
+
+
+def test_jobs_of_another_version_get_no_command(planned: Planned, tmp_path: Path) -> None:
+    snapshot = sweep_of(planned, tmp_path / "runs", "--seeds", "0", "--learning-rates", "0.1", "--dtype", "float64")
+    before = {job.before.key: job.before for job in snapshot.jobs.values()}
+
+    content = reproduce.content(replace(snapshot, jobs=before))
+
+    assert [(row.train, row.verify) for row in content.rows] == [(None, None)]
+    assert content.why_not.startswith("another version trained it")
+
+
+def test_a_shell_reads_back_what_was_quoted() -> None:
+    hostile = ["a b", "it's", "$(touch x)", "`x`", "\x1b[31m\n", "\u202eabc\\'", "<b>", "-x", "", "\U0001f600 é"]
+    line = commands.shell("printf", "%s\\0", *hostile)
+
+    read = subprocess.run(["bash", "-c", line], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
+
+    assert read.decode().split("\0")[:-1] == hostile
+    assert printable(line) == line
