@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.charts.kinds import curves
+from orchestrator.report.charts.kinds import curves, intervals
 from orchestrator.report.snapshot import Snapshot
 
 #: What makes the charts of each kind, in the order of the page.
-_KINDS: Sequence[Callable[[Snapshot], Chart | None]] = (curves.chart,)
+_KINDS: Sequence[Callable[[Snapshot], Chart | None]] = (intervals.chart, curves.chart)
 
 
 def charts(snapshot: Snapshot) -> tuple[Chart, ...]:

@@ -69,3 +69,8 @@ def axis_title(snapshot: Snapshot) -> str:
     """Return the title of an axis with configurations: the option that varies, where it is one."""
     names = snapshot.leaderboard.names
     return labels.plain(heading(names.model, next(iter(names.varying)))) if len(names.varying) == 1 else "configuration"
+
+
+def has_results(snapshot: Snapshot) -> bool:
+    """Return whether any job has a result, be it that it diverged."""
+    return any(row.accepted for row in snapshot.rows.values())

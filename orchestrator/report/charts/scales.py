@@ -7,8 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.trainers.protocol import Metric
-
 #: A metric whose values, all above zero, lie in such a ratio has a logarithmic axis.
 LEAST_RATIO = 50.0
 
@@ -22,21 +20,20 @@ class Scale:
     is_log: bool = False
 
     @classmethod
-    def of(cls, values: Collection[float], metric: Metric | None = None) -> Scale:
+    def of(cls, values: Collection[float], *, is_share: bool = False) -> Scale:
         """Return a scale that shows all values, with a little room around them.
 
         Args:
             values: At least one, in the unit of the axis.
-            metric: What they are. A share has a linear scale, and no room beyond what a share can be.
+            is_share: Whether they are shares in percent: the scale is linear, and ends where a share does.
         """
         low, high = min(values), max(values)
-        is_share = metric is not None and metric.is_share
         if not is_share and low > 0 and high / low >= LEAST_RATIO:
             room = (high / low) ** 0.04
             return cls(low / room, high * room, is_log=True)
         room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
         if is_share:
-            return cls(max(low - room, 0.0), min(high + room, 100.0))
+            return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
         return cls(low - room, high + room)
 
     def inside(self, value: float) -> float:

@@ -192,7 +192,7 @@ def _scale(shown: Sequence[Curve], metric: Metric) -> Scale:
         value for curve in shown for seed, line in curve.jobs.items() if seed not in curve.diverged for _, value in line
     ]
     every = [value for curve in shown for line in curve.jobs.values() for _, value in line]
-    return Scale.of([labels.drawn(metric, value) for value in trained or every], metric)
+    return Scale.of([labels.drawn(metric, value) for value in trained or every], is_share=metric.is_share)
 
 
 def _bands(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[tuple[list[dict[str, Any]], str]]:

@@ -1,0 +1,200 @@
+"""Rows of dots: one row for each of several things, with its mean, its interval, and a small dot for each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.report.charts import labels, style
+from orchestrator.report.charts.scales import Scale
+
+WIDTH = 380
+#: Pixels from row to row, and where there are many rows.
+STEP, NARROW_STEP, MANY = 28, 20, 40
+#: Pixels below a row's middle at which its seeds are, so that they do not hide its interval.
+BELOW = 7
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One seed.
+
+    Attributes:
+        seed: The seed.
+        value: In the unit of the axis; None for a job that diverged, which has its place at the edge.
+        said: Its description.
+    """
+
+    seed: int
+    value: float | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row.
+
+    Attributes:
+        label: Its name beside the axis, unlike every other one.
+        said: What its mean says.
+        mean: In the unit of the axis; None if there is none.
+        ends: Those of its interval; None without one.
+        is_strong: Whether its mean is filled, and not hollow.
+        note: The text on its right.
+        dots: Its seeds; empty where they are too many.
+        middle: Instead of them, the ends of their middle 80 %.
+    """
+
+    label: str
+    said: str
+    mean: float | None
+    ends: tuple[float, float] | None
+    is_strong: bool
+    note: str
+    dots: Sequence[Dot] = field(default=())
+    middle: tuple[float, float] | None = None
+
+
+def scale_of(strips: Iterable[Strip], *, zero: bool = False, is_share: bool = False) -> Scale:
+    """Return a scale for rows: of everything but what reaches far beyond the seeds, as an interval of two of them does.
+
+    Args:
+        strips: The rows.
+        zero: Whether the scale has zero.
+        is_share: Whether values are shares in percent.
+    """
+    listed = list(strips)
+    inner = [dot.value for strip in listed for dot in strip.dots if dot.value is not None]
+    inner += [strip.mean for strip in listed if strip.mean is not None]
+    inner += [end for strip in listed for end in strip.middle or ()]
+    inner += [0.0] if zero or not inner else []
+    low, high = min(inner), max(inner)
+    room = (high - low) / 2 or abs(high) / 20
+    ends = [min(max(end, low - room), high + room) for strip in listed for end in strip.ends or ()]
+    return Scale.of([*inner, *ends], is_share=is_share)
+
+
+def specification(
+    strips: Sequence[Strip], scale: Scale, title: str, rows: str, *, worse: float, rule: float | None = None
+) -> dict[str, Any]:
+    """Return the specification of rows, from top to bottom.
+
+    Args:
+        strips: The rows, at least one.
+        scale: Of the horizontal axis.
+        title: Of the horizontal axis.
+        rows: What the rows are.
+        worse: The end of the scale at which jobs are that diverged.
+        rule: Where to draw a vertical line; None for none.
+    """
+    alt = style.altair()
+    y = alt.Y(
+        "row:N",
+        title=rows,
+        scale=alt.Scale(domain=[strip.label for strip in strips]),
+        axis=alt.Axis(
+            ticks=False, domain=False, labelColor=style.LIGHT["ink"], titleColor=style.LIGHT["quiet"], titleAngle=0,
+            titleAlign="right", titleAnchor="start", titleX=-8, titleY=-8,
+        ),
+    )  # fmt: skip
+    x = alt.X("x:Q", title=title, scale=scale.as_altair(alt))
+    layers = [*_rule(alt, rule, scale), *_seeds(alt, strips, x, y, worse), *_whiskers(alt, strips, scale, x, y)]
+    layers += [*_means(alt, strips, x, y), *_notes(alt, strips, y)]
+    step = STEP if len(strips) < MANY else NARROW_STEP
+    made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=alt.Step(step)).to_dict()
+    return made
+
+
+def _data(alt: Any, values: list[dict[str, Any]]) -> Any:
+    return alt.Chart(alt.Data(values=values))
+
+
+def _rule(alt: Any, at: float | None, scale: Scale) -> list[Any]:
+    if at is None or not scale.low <= at <= scale.high:
+        return []
+    mark = _data(alt, [{"x": at}]).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
+    return [mark.encode(x=alt.X("x:Q"))]
+
+
+def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, worse: float) -> list[Any]:
+    """Return the layers of the dots, of the crosses of jobs that diverged, and of bars instead of dots."""
+    layers = []
+    bars = [
+        {"row": strip.label, "x": strip.middle[0], "x2": strip.middle[1]}
+        for strip in strips
+        if strip.middle is not None
+    ]
+    if bars:
+        layers.append(
+            _data(alt, bars)
+            .mark_bar(color=style.LIGHT["other"], opacity=0.35, height=8, yOffset=BELOW, aria=False)
+            .encode(x=x, x2="x2:Q", y=y)
+        )
+    dots = [
+        {"row": strip.label, "x": dot.value, "said": labels.description(dot.said, dot.seed)}
+        for strip in strips
+        for dot in strip.dots
+        if dot.value is not None
+    ]
+    if dots:
+        mark = _data(alt, dots).mark_circle(color=style.LIGHT["other"], size=16, opacity=0.8, yOffset=BELOW)
+        layers.append(mark.encode(x=x, y=y, description="said:N"))
+    crosses = [
+        {"row": strip.label, "x": worse, "said": labels.description(dot.said, dot.seed)}
+        for strip in strips
+        for dot in strip.dots
+        if dot.value is None
+    ]
+    if crosses:
+        layers.append(_data(alt, crosses).mark_point(**CROSS, yOffset=BELOW).encode(x=x, y=y, description="said:N"))
+    return layers
+
+
+#: How a job that diverged is drawn.
+CROSS = {
+    "shape": "M-1,-1L1,1M-1,1L1,-1",
+    "color": style.LIGHT["lost"],
+    "size": 40,
+    "strokeWidth": 1.5,
+    "filled": False,
+    "opacity": 0.9,
+}
+
+
+def _whiskers(alt: Any, strips: Sequence[Strip], scale: Scale, x: Any, y: Any) -> list[Any]:
+    """Return the intervals, with a stop at each end that is on the scale."""
+    lines, stops = [], []
+    for strip in strips:
+        if strip.ends is not None:
+            low, high = map(scale.inside, strip.ends)
+            lines.append({"row": strip.label, "x": low, "x2": high})
+            stops += [{"row": strip.label, "x": end} for end in strip.ends if scale.low <= end <= scale.high]
+    colour = style.LIGHT["1"]
+    return [
+        _data(alt, lines).mark_rule(color=colour, strokeWidth=2, aria=False).encode(x=x, x2="x2:Q", y=y),
+        _data(alt, stops).mark_tick(color=colour, thickness=2, height=8, opacity=1, aria=False).encode(x=x, y=y),
+    ] if lines else []  # fmt: skip
+
+
+def _means(alt: Any, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]:
+    layers = []
+    for is_strong in (False, True):
+        values = [
+            {"row": strip.label, "x": strip.mean, "said": labels.description(strip.said)}
+            for strip in strips
+            if strip.mean is not None and strip.is_strong is is_strong
+        ]
+        if values:
+            fill = style.LIGHT["1" if is_strong else "ground"]
+            mark = _data(alt, values).mark_point(
+                filled=True, fill=fill, stroke=style.LIGHT["1"], strokeWidth=2, size=70, opacity=1
+            )
+            layers.append(mark.encode(x=x, y=y, description="said:N"))
+    return layers
+
+
+def _notes(alt: Any, strips: Sequence[Strip], y: Any) -> list[Any]:
+    values = [{"row": strip.label, "note": labels.plain(strip.note)} for strip in strips if strip.note]
+    mark = _data(alt, values).mark_text(align="left", color=style.LIGHT["quiet"], aria=False)
+    return [mark.encode(x=alt.XValue(WIDTH + 12), y=y, text="note:N")] if values else []
