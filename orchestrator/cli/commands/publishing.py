@@ -30,3 +30,33 @@ def report(
     from orchestrator.cli.publishing.report import run_report
 
     return run_report(sweep_folder, to, output, opens=opens, as_json=json)
+
+
+def export(
+    sweep_folder: SweepOrFolder,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, tensorboard or safetensors-zip.")],
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="What to write: a file, or a folder for tensorboard.  [default: SWEEP.csv and the like, in the "
+            "working folder]",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote there.")] = False,
+    output: Output = DEFAULT_OUTPUT,
+    json: Json = False,
+) -> int:
+    """Write the results of a sweep in the format of another tool.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing in it. An export has the jobs
+    that have ended. csv and parquet are two tables: the jobs, and, in SWEEP.epochs.csv, their epochs.
+    tensorboard is a folder of event files, safetensors-zip all weights with a list of their jobs.
+
+    Exit status: 0, or 1 if the export lacks weights that are not in the sweep's folder.
+
+    Example: orchestrator export night-run --to parquet --file night-run.parquet
+    """
+    from orchestrator.cli.publishing.export import run_export
+
+    return run_export(sweep_folder, to, file, output, force=force, as_json=json)

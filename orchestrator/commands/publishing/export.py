@@ -1,0 +1,63 @@
+"""`export`: writes a sweep's results, from its folder alone, in the format of another tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.export import destination
+from orchestrator.export.formats import format_named
+from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress
+from orchestrator.folder.sweep_folder import SweepFolder
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was exported.
+
+    Attributes:
+        sweep: The sweep.
+        format: The format's name.
+        paths: The files, or the folder, that were written.
+        missing: The weights that the export lacks.
+    """
+
+    sweep: ExportedSweep
+    format: str
+    paths: tuple[Path, ...]
+    missing: tuple[Missing, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job of the sweep had ended."""
+        return len(self.sweep.ended) == len(self.sweep.jobs)
+
+
+def export(
+    folder: SweepFolder, to: str, *, file: Path | None = None, replace: bool = False, on_progress: OnProgress
+) -> Export:
+    """Export the jobs of a sweep that have ended. Takes no lock and changes nothing in the folder.
+
+    Args:
+        folder: The sweep's folder.
+        to: The format's name.
+        file: What to write, a file or a folder as the format has it; None for one in the working folder that is called
+            after the sweep.
+        replace: Whether to replace what an earlier export wrote there.
+        on_progress: Called now and then.
+
+    Raises:
+        InvalidInputError: there is no such format.
+        MissingPackageError: a package that the format needs is not installed.
+        SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
+        SweepUnreadableError: the folder cannot be read.
+        OutputError: something is there, or cannot be written; then nothing is.
+    """
+    chosen = format_named(to)
+    targets = chosen.targets(folder.name, file)
+    destination.refuse_taken(targets, replace=replace)
+    chosen.check()
+    sweep = ExportedSweep.read(folder)
+    with destination.staged(targets, replace=replace) as paths:
+        missing = chosen.write(sweep, paths, on_progress)
+    return Export(sweep, to, targets, tuple(missing))

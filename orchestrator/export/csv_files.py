@@ -1,0 +1,47 @@
+"""Writes the tables of a sweep as CSV: UTF-8, commas, a line feed after each row, numbers with all their digits."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress, as_text
+from orchestrator.export.tables import ABSENT, Column, Table, epochs_table, jobs_table
+from worker.text import one_line
+
+#: Spreadsheets compute a text that begins so.
+_FORMULA = ("=", "+", "-", "@")
+
+
+def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+    """Write the jobs and the epochs to two files. The same results give the same bytes.
+
+    Whoever opens the file in a spreadsheet or prints it must not run what a stranger wrote: control characters of texts
+    are escaped, and a text that would be a formula gets an apostrophe before it.
+    """
+    for table, path in zip((jobs_table(sweep), epochs_table(sweep)), paths, strict=True):
+        _write(sweep, table, path)
+    on_progress(len(sweep.ended), len(sweep.ended))
+    return ()
+
+
+def _write(sweep: ExportedSweep, table: Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.headings)
+        for each in sweep.ended:
+            for row in table.rows_of(each):
+                writer.writerow(map(_cell, table.columns, row))
+
+
+def _cell(column: Column, value: Any) -> Any:
+    if value is ABSENT:
+        return ""
+    if column.kind == "option" and not isinstance(value, str):
+        return as_text(value)
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,76 @@
+"""Puts an export in its place: whole or not at all, and never over what is there without consent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nn.files import sync_folder
+from orchestrator.errors import OutputError
+
+#: The file that tells a folder that an export made from any other: only such a folder is ever replaced.
+MARK = "seedsweep-export.json"
+
+
+def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
+    """Check that an export may be put there.
+
+    Args:
+        targets: What it consists of: files, or one folder.
+        replace: Whether earlier exports may be replaced.
+
+    Raises:
+        OutputError: something is there, and may not be replaced.
+    """
+    for target in targets:
+        if not os.path.lexists(target):
+            continue
+        if not replace:
+            raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
+        if target.is_dir() and not target.is_symlink() and not (target / MARK).is_file():
+            raise OutputError(
+                f"{target} is a folder that no export has made, and is not replaced: choose another --file"
+            )
+
+
+@contextlib.contextmanager
+def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ...]]:
+    """Give the block paths to write to, and rename what it wrote to the targets when it ends without an error.
+
+    Args:
+        targets: What the export consists of, in one folder.
+        replace: Whether earlier exports may be replaced.
+
+    Raises:
+        OutputError: something is there that may not be replaced, or the folder cannot be written.
+    """
+    refuse_taken(targets, replace=replace)
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{targets[0].name[:100]}.", suffix=".tmp", dir=targets[0].parent
+        ) as folder:
+            written = tuple(Path(folder, f"{i}{target.suffix}") for i, target in enumerate(targets))
+            yield written
+            for path in filter(Path.is_file, written):
+                _sync(path)
+            refuse_taken(targets, replace=replace)
+            for path, target in zip(written, targets, strict=True):
+                _put(path, target, Path(folder))
+            sync_folder(targets[0].parent)
+    except OSError as error:
+        raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _put(path: Path, target: Path, folder: Path) -> None:
+    """Rename what was written to its target. A folder that is there goes to `folder`, to be removed with it."""
+    if target.is_dir() and not target.is_symlink():
+        target.rename(folder / "replaced")
+    path.replace(target)

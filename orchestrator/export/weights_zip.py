@@ -1,0 +1,100 @@
+"""Writes the weights of a sweep as one ZIP file, uncompressed, with a list that says whose they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from nn.errors import WeightsError
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.export.sweep import Ended, ExportedSweep, Missing, OnProgress, as_text, options_of
+
+#: The list of the jobs.
+MANIFEST = "manifest.json"
+
+
+def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+    """Write the weights that the folder has, each once, as `weights/SHA-256.safetensors`, and `manifest.json`.
+
+    The same results give the same bytes: entries are in the sweep's order, and without their times. One job's weights
+    are in memory at a time. What is damaged counts as missing.
+
+    Raises:
+        SweepNotFoundError: no weights are there, or no job has a result.
+    """
+    jobs: list[dict[str, Any]] = []
+    missing: list[Missing] = []
+    files: dict[str, str] = {}
+    with ZipFile(paths[0], "x", ZIP_STORED) as archive:
+        for done, each in enumerate(sweep.ended, 1):
+            fault = _add(sweep, each, archive, files)
+            if fault is not None:
+                missing.append(Missing(each, fault))
+            jobs.append(_job(each, files))
+            on_progress(done, len(sweep.ended))
+        if not files:
+            raise SweepNotFoundError(_nothing(sweep, missing))
+        _put(archive, MANIFEST, _manifest(sweep, jobs))
+    return tuple(missing)
+
+
+def _add(sweep: ExportedSweep, each: Ended, archive: ZipFile, files: dict[str, str]) -> str | None:
+    """Add the weights of a job, unless they are there; return why they cannot be added, or None."""
+    sha256 = each.row.weights_sha256
+    if sha256 is None or sha256 in files:
+        return None
+    try:
+        blob = sweep.folder.weights(sha256)
+    except WeightsError:
+        return sweep.folder.weights_fault(sha256) or "unreadable"
+    # Named here, not by the folder's file, which a stranger may have named.
+    files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"
+    _put(archive, files[sha256], blob)
+    return None
+
+
+def _put(archive: ZipFile, name: str, content: bytes) -> None:
+    # The time is the earliest that the format knows, and the mode that of a file which others may read.
+    entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
+
+
+def _job(each: Ended, files: Mapping[str, str]) -> dict[str, Any]:
+    row = each.row
+    return {
+        "job": each.key,
+        "seed": row.seed,
+        "trainer": each.job.trainer,
+        "options": {name: _in_json(value) for name, value in options_of(each.job).items()},
+        "status": row.status,
+        "score": row.validation_score[-1] if row.validation_score else None,
+        "weights_sha256": row.weights_sha256,
+        "file": None if row.weights_sha256 is None else files.get(row.weights_sha256),
+    }
+
+
+def _in_json(value: Any) -> Any:
+    """Return a value of an option in JSON's types, which have no infinity."""
+    return as_text(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _manifest(sweep: ExportedSweep, jobs: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the content of `manifest.json`: a line for each job."""
+    metric = sweep.names.metric
+    head = {"sweep": sweep.name, "dataset": sweep.manifest.dataset, "metric": metric.name}
+    lines = ",\n  ".join(json.dumps(job) for job in jobs)
+    return f'{json.dumps(head)[:-1]}, "jobs": [\n  {lines}\n]}}\n'.encode()
+
+
+def _nothing(sweep: ExportedSweep, missing: Sequence[Missing]) -> str:
+    if not missing:
+        return f"No job of the sweep {sweep.name} has weights: there is nothing to export"
+    return (
+        f"The folder {sweep.folder.path} has none of the weights of its sweep; to have them, resume it: "
+        f"orchestrator sweep --name {sweep.name} --resume"
+    )

@@ -1,0 +1,333 @@
+"""`orchestrator export`: each format is opened by the tool that it is for."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from safetensors.numpy import load
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams import metadata
+
+from orchestrator.cli.main import run
+from orchestrator.folder.sweep_folder import SweepFolder
+from tests.support.command_line import SMALL, CommandLine
+from tests.support.exported import HOSTILE, odd_sweep, odd_trainer
+from tests.support.sweep_folders import JOBS, made, names_in, row
+
+#: The formats, with the files or the folder that each makes of a sweep `odd` by default.
+MADE = {
+    "csv": ("odd.csv", "odd.epochs.csv"),
+    "parquet": ("odd.parquet", "odd.epochs.parquet"),
+    "tensorboard": ("odd.tensorboard",),
+    "safetensors-zip": ("odd.weights.zip",),
+}
+PACKAGES = {"parquet": "pyarrow", "tensorboard": "tensorboard"}
+
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder, in which the trainer of `odd_sweep` is found."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with odd_trainer(tmp_path / "site"):
+        yield work
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs a command, checks its exit status, and returns what it printed."""
+
+    def runs(*words: str, status: int = 0) -> str:
+        assert run(list(words)) == status
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    return runs
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a file, or of all files in a folder, by their names."""
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return {str(each.relative_to(path)): each.read_bytes() for each in files}
+
+
+def test_csv_has_every_job_and_every_epoch_of_a_real_sweep(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+
+    printed = command_line.run("export", "a", "--to", "csv").stdout
+
+    assert printed == "Exported 4 jobs: a.csv, a.epochs.csv\n"
+    jobs = pandas.read_csv(command_line.folder / "a.csv")
+    epochs = pandas.read_csv(command_line.folder / "a.epochs.csv")
+    rows = command_line.rows("a")
+    assert list(jobs["job"]) == [each["job"] for each in rows]
+    assert list(jobs["learning_rate"]) == [each["options"]["learning_rate"] for each in rows]
+    assert list(jobs["score"]) == [each["validation_score"][-1] for each in rows]
+    assert list(jobs["weights_sha256"]) == [each["weights_sha256"] for each in rows]
+    assert list(jobs["hidden_layer_sizes"]) == ["128,64"] * 4
+    assert set(jobs["metric"]) == {"validation accuracy"}
+    for each in rows:
+        of_job = epochs[epochs["job"] == each["job"]]
+        assert list(of_job["epoch"]) == [1, 2]
+        assert list(of_job["score"]) == each["validation_score"]
+        assert list(of_job["seconds"]) == each["epoch_seconds"]
+
+
+def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+
+    said("export", "odd", "--to", "csv")
+
+    raw = (here / "odd.csv").read_bytes()
+    assert b"\x1b" not in raw
+    assert b"\r" not in raw
+    with (here / "odd.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [each["status"] for each in rows] == [
+        "succeeded",
+        "diverged",
+        "succeeded",
+        "failed",
+        "succeeded",
+        "cancelled",
+    ]
+    hostile = rows[1]
+    assert hostile["text"].startswith("'=cmd|\"<script>")
+    assert "\\x1b[31m" in hostile["text"]
+    assert (hostile["worker"], hostile["error"]) == ("'-w@host", "'=diverged")
+    assert rows[3]["error"] == "'=it broke\\x1b[0m\\nsecond line"
+    # Numbers stay numbers, and names that are taken get a prefix.
+    assert (hostile["ratio"], hostile["widths"], hostile["depth"]) == ("-0.1", "3,2", "none")
+    assert (hostile["options.status"], hostile["loss"], hostile["metrics.loss"]) == ("x", "false", "1.0")
+    assert (rows[3]["score"], rows[3]["metrics.loss"], rows[3]["weights_sha256"]) == ("", "", "")
+    assert {name for each in rows for name in each} == set(rows[0])
+
+
+def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+
+    said("export", "odd", "--to", "parquet")
+
+    jobs, epochs = parquet.read_table("odd.parquet"), parquet.read_table("odd.epochs.parquet")
+    types = {field.name: field.type for field in jobs.schema}
+    assert types["widths"] == pa.list_(pa.int64())
+    assert (types["depth"], types["ratio"], types["loss"]) == (pa.null(), pa.float64(), pa.bool_())
+    assert (types["seed"], types["metrics.loss"], types["text"]) == (pa.int64(), pa.float64(), pa.string())
+    hostile = jobs.to_pylist()[1]
+    assert hostile["text"] == HOSTILE
+    assert (hostile["widths"], hostile["score"], hostile["worker"]) == ([3, 2], 0.25, "-w@host")
+    assert epochs.num_rows == 8
+    assert epochs.to_pylist()[1] == {
+        "job": jobs.to_pylist()[0]["job"], "seed": 0, "epoch": 2, "score": 0.25,
+        "loss": 1.0, "speed": 11.0, "seconds": 0.25,
+    }  # fmt: skip
+
+
+def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
+    folder = odd_sweep(here / "runs")
+
+    said("export", "odd", "--to", "tensorboard")
+
+    runs = EventMultiplexer().AddRunsFromDirectory(str(here / "odd.tensorboard"))
+    runs.Reload()
+    names = sorted(runs.Runs())
+    assert len(names) == 6
+    assert [name for name in names if name.startswith("text=plain")] == [f"text=plain/seed-{seed}" for seed in range(3)]
+    assert all(name.count("/") == 1 and name.isascii() and not set(name) & set('<>"\\ ') for name in names)
+    for each in folder.rows().values():
+        (name,) = [
+            name
+            for name in names
+            if name.endswith(f"-{each.seed}") and (each.options.text == "plain") is ("plain" in name)
+        ]
+        if not each.accepted:
+            assert runs.Runs()[name]["scalars"] == []
+            continue
+        scalars = runs.Scalars(name, "error_rate")
+        assert [scalar.step for scalar in scalars] == [1, 2]
+        np.testing.assert_array_equal([scalar.value for scalar in scalars], np.float32(each.validation_score))
+        assert [scalar.value for scalar in runs.Scalars(name, "loss")] == [2.0, 1.0]
+        session = metadata.parse_session_start_info_plugin_data(
+            runs.SummaryMetadata(name, metadata.SESSION_START_INFO_TAG).plugin_data.content
+        )
+        assert session.hparams["ratio"].number_value == -0.1
+        assert session.hparams["text"].string_value == each.options.text
+        assert session.group_name == name.partition("/")[0]
+
+
+def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+
+    command_line.run("export", "a", "--to", "safetensors-zip", "--file", "w.zip")
+
+    with zipfile.ZipFile(command_line.folder / "w.zip") as archive:
+        assert archive.testzip() is None
+        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+        listed = json.loads(archive.read("manifest.json"))
+        assert (listed["sweep"], listed["metric"], len(archive.namelist())) == ("a", "validation accuracy", 5)
+        for job, found in zip(listed["jobs"], command_line.rows("a"), strict=True):
+            blob = archive.read(job["file"])
+            assert job["file"] == f"weights/{found['weights_sha256']}.safetensors"
+            assert hashlib.sha256(blob).hexdigest() == found["weights_sha256"]
+            assert (job["job"], job["seed"], job["score"]) == (
+                found["job"],
+                found["seed"],
+                found["validation_score"][-1],
+            )
+            assert load(blob)["W1"].shape == (128, 784)
+
+
+def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
+    folder = made(here / "runs")
+    blobs = [(2).to_bytes(8, "little") + text for text in (b"{}", b"{} ", b"{ }")]
+    with folder.exclusive():
+        for job, blob in zip(JOBS, blobs, strict=False):
+            folder.append(row(job, blob))
+            folder.keep_weights(hashlib.sha256(blob).hexdigest(), blob)
+    lost = folder.weights_path(hashlib.sha256(blobs[0]).hexdigest())
+    lost.write_bytes(b"damaged")
+
+    printed = said("export", "a", "--to", "safetensors-zip", status=1)
+
+    assert (
+        f"lacks the weights of 1 job: {JOBS[0].key[:12]} (seed=0 learning_rate=0.1 epochs=1): damaged. To have"
+        in printed
+    )
+    assert "orchestrator sweep --name a --resume" in printed
+    with zipfile.ZipFile("a.weights.zip") as archive:
+        assert len(archive.namelist()) == 2
+        assert [job["file"] is None for job in json.loads(archive.read("manifest.json"))["jobs"]] == [True, False]
+
+    for path in (here / "runs" / "a" / "weights").iterdir():
+        path.unlink()
+    printed = said("export", "a", "--to", "safetensors-zip", "--force", status=2)
+    assert "has none of the weights of its sweep" in printed
+    assert zipfile.is_zipfile("a.weights.zip")
+
+
+@pytest.mark.parametrize("to", MADE)
+def test_the_same_folder_gives_the_same_bytes(to: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+
+    said("export", "odd", "--to", to)
+    first = [contents(here / name) for name in MADE[to]]
+    said("export", str(here / "runs" / "odd"), "--to", to, "--force")
+
+    assert [contents(here / name) for name in MADE[to]] == first
+    assert names_in(here) == sorted(["runs", *MADE[to]])
+    assert all(each for each in first)
+
+
+@pytest.mark.parametrize("to", MADE)
+def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs", running=True)
+
+    assert said("export", "odd", "--to", to) == f"Exported the 3 of 6 jobs that have ended: {', '.join(MADE[to])}\n"
+    printed = json.loads(said("export", "odd", "--to", to, "--force", "--json"))
+
+    assert printed == {
+        "name": "odd", "format": to, "paths": list(MADE[to]), "jobs": 6, "exported": 3, "missing_weights": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("to", MADE)
+def test_what_is_there_is_not_overwritten_without_consent(to: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    taken = here / MADE[to][-1]
+    taken.write_text("mine")
+
+    printed = said("export", "odd", "--to", to, status=2)
+
+    assert printed == f"orchestrator: {taken.name} exists: choose another --file, or replace it by --force\n"
+    assert taken.read_text() == "mine"
+    assert names_in(here) == sorted(["runs", taken.name])
+
+
+@pytest.mark.parametrize("to", MADE)
+def test_a_folder_that_no_export_made_is_never_replaced(to: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    precious = here / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("mine")
+
+    printed = said("export", "odd", "--to", to, "--file", "precious", "--force", status=2)
+
+    assert "precious is a folder that no export has made, and is not replaced" in printed
+    assert names_in(precious) == ["file"]
+
+
+@pytest.mark.parametrize("to", MADE)
+def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd_sweep(here / "runs")
+
+    printed = said("export", "odd", "--to", to, "--file", "no/such/folder", status=2)
+    assert printed == "orchestrator: no/such/folder cannot be written: No such file or directory\n"
+
+    # When the results end in the middle of the export
+    monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
+    assert "No job of the sweep odd has ended yet" in said("export", "odd", "--to", to, status=2)
+    assert names_in(here) == ["runs"]
+
+
+@pytest.mark.parametrize("to", PACKAGES)
+def test_without_its_package_a_format_says_how_to_install_it(
+    to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd_sweep(here / "runs")
+    monkeypatch.setitem(sys.modules, PACKAGES[to], None)
+
+    printed = said("export", "odd", "--to", to, status=2)
+
+    assert printed == (
+        f"orchestrator: --to {to} needs the package {PACKAGES[to]}: pip install 'seedsweep[{to}]', or pip install "
+        f"{PACKAGES[to]} in a checkout\n"
+    )
+    assert names_in(here) == ["runs"]
+
+
+BAD_INPUT = [
+    (["odd", "--to", "xlsx"], "--to is 'xlsx'; allowed: one of csv, parquet"),
+    (["odd", "--to", "csv", "--file", ""], "--file is ''; allowed: the path of a file or folder to make"),
+    (["odd", "--to", "csv", "--file", "a\0b"], "--file is 'a\\x00b'; allowed"),
+    (["odd", "--to", "csv", "--file", ".."], ".. exists: choose another --file"),
+    (["nothing", "--to", "csv"], "There is no sweep 'nothing'"),
+    (["foreign", "--to", "csv"], "does not describe a sweep"),
+    (["empty", "--to", "csv"], "No job of the sweep empty has ended yet: there is nothing to export"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD_INPUT)
+def test_bad_input_gets_one_sentence(words: list[str], message: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    made(here / "runs", "empty")
+    (here / "runs" / "foreign").mkdir()
+    (here / "runs" / "foreign" / "sweep.json").write_text("{}")
+
+    printed = said("export", *words, status=2)
+
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert names_in(here) == ["runs"]
+
+
+def test_a_damaged_results_file_gives_its_whole_rows(here: Path, said: Say) -> None:
+    folder = odd_sweep(here / "runs")
+    results = folder.path / "results.jsonl"
+    lines = results.read_bytes().splitlines(keepends=True)
+    results.write_bytes(b"".join([lines[0], b"\xff not a row\n", *lines[2:-1], lines[-1][:20]]))
+
+    assert said("export", "odd", "--to", "csv").startswith("Exported the 4 of 6 jobs")

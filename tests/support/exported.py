@@ -1,0 +1,105 @@
+"""A sweep of an invented trainer, with options of every kind, hostile texts, and jobs that ended in every way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nn.weights import digest
+from orchestrator.folder.rows import accepted_row, lost_row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.own_trainer import found_here, install_source
+from worker.job import Job, Result
+
+DATASET = "d" * 64
+#: Markup, a formula, a path, a terminal's escape, right-to-left, quotes, and a line break; 200 characters long.
+HOSTILE = ('=cmd|"<script>alert(1)</script>",../../x\x1b[31m\N{HEBREW LETTER ALEF}\N{RIGHT-TO-LEFT OVERRIDE}\n' * 5)[
+    :200
+]
+SOURCE = """
+from pydantic import BaseModel, ConfigDict, Field
+from worker.trainers import Metric, Trainer
+
+class Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: str = Field(default="plain", max_length=400, description="Any text.")
+    widths: tuple[int, ...] = Field(default=(3, 2), description="Widths.")
+    depth: int | None = Field(default=None, description="Depth.")
+    ratio: float = Field(default=0.5, description="A number.")
+    status: str = Field(default="x", description="Named like a column.")
+    loss: bool = Field(default=False, description="Named like a metric.")
+    epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
+
+class Data:
+    digest = "d" * 64
+
+class Odd(Trainer):
+    name, version, Options, metric, data = "odd", 1, Options, Metric(name="error rate", higher_is_better=False), "any"
+    datasets = ("any",)
+
+    def others(self, options):
+        return ("loss", "speed")
+
+    def load(self, source, cache_dir):
+        return Data()
+
+    def max_bytes(self, options, digest):
+        return 1000
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        raise NotImplementedError
+"""
+
+
+@contextlib.contextmanager
+def odd_trainer(folder: Path) -> Iterator[None]:
+    """Let this process find the invented trainer, in a package in this folder."""
+    install_source(folder, "odd", SOURCE, "Odd")
+    with found_here(folder):
+        yield
+
+
+def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> SweepFolder:
+    """Make a sweep of 2 texts x 3 seeds: of the hostile text, one job failed, one diverged, one was cancelled.
+
+    Args:
+        output: The folder of all sweeps.
+        name: The sweep's name.
+        running: Whether the last three jobs have not ended yet.
+    """
+    specification = SweepSpecification(
+        trainer="odd", data="any", seeds=(0, 1, 2), options={"ratio": -0.1}, grid={"text": ("plain", HOSTILE)}
+    )
+    jobs = specification.jobs_by_key(DATASET)
+    folder = SweepFolder(output, name)
+    began = provenance().model_copy(update={"created": "2026-01-02T03:04:05+00:00"})
+    folder.create(Manifest(name=name, specification=specification, dataset=DATASET, jobs=list(jobs), provenance=began))
+    with folder.exclusive():
+        for job in list(jobs.values())[: 3 if running else None]:
+            _end(folder, job)
+    return folder
+
+
+def _end(folder: SweepFolder, job: Job) -> None:
+    if job.options.text == HOSTILE and job.seed > 0:  # type: ignore[attr-defined]
+        folder.append(lost_row(job, "failed" if job.seed == 1 else "cancelled", "=it broke\x1b[0m\nsecond line"))
+        return
+    blob = b"weights of " + job.key.encode()
+    result = Result(
+        job=job.key,
+        status="diverged" if job.options.text == HOSTILE else "succeeded",  # type: ignore[attr-defined]
+        validation_score=[0.5, 0.25 + job.seed / 3],
+        others={"loss": [2.0, 1.0], "speed": [10.0, 11.0]},
+        epoch_seconds=[0.5, 0.25],
+        weights_sha256=digest(blob),
+        weights_bytes=len(blob),
+        worker="-w@host",
+        attempts=1,
+        error="=diverged" if job.options.text == HOSTILE else None,  # type: ignore[attr-defined]
+    )
+    folder.keep_weights(digest(blob), blob)
+    folder.append(accepted_row(job, result))
