@@ -6,11 +6,20 @@ from collections.abc import Callable, Sequence
 
 from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.charts.kinds import curves, intervals
+from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.snapshot import Snapshot
 
+
+def _one(kind: Callable[[Snapshot], Chart | None]) -> Callable[[Snapshot], Sequence[Chart]]:
+    def charts(snapshot: Snapshot) -> Sequence[Chart]:
+        found = kind(snapshot)
+        return () if found is None else (found,)
+
+    return charts
+
+
 #: What makes the charts of each kind, in the order of the page.
-_KINDS: Sequence[Callable[[Snapshot], Chart | None]] = (intervals.chart, curves.chart)
+_KINDS: Sequence[Callable[[Snapshot], Sequence[Chart]]] = (_one(intervals.chart), by_axis.charts, _one(curves.chart))
 
 
 def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
@@ -19,7 +28,7 @@ def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    return tuple(chart for kind in _KINDS if (chart := kind(snapshot)) is not None)
+    return tuple(chart for kind in _KINDS for chart in kind(snapshot))
 
 
 def named(snapshot: Snapshot, name: str) -> Chart:

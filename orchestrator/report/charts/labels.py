@@ -53,6 +53,12 @@ def axis_title(metric: Metric) -> str:
     return plain(f"{metric.name}{unit}{'' if metric.higher_is_better else ' (lower is better)'}")
 
 
+def headline(metric: Metric) -> str:
+    """Return the metric's name as the beginning of a title."""
+    name = plain(metric.name)
+    return f"{name[:1].upper()}{name[1:]}"
+
+
 def drawn(metric: Metric, value: float) -> float:
     """Return a value in the unit in which axes show it."""
     return 100 * value if metric.is_share else value

@@ -285,11 +285,11 @@ def _labels(alt: Any, shown: Sequence[Curve], scale: Scale, last: int, metric: M
         for curve, colour in zip(shown, style.SERIES, strict=False)
         if curve.points
     ]
-    places = apart([scale.pixel(value, HEIGHT) for *_, value in named], style.FONT_SIZE + 3, HEIGHT)
+    places = apart([scale.down(value, HEIGHT) for *_, value in named], style.FONT_SIZE + 3, HEIGHT)
     layers = [_text(alt, heading, style.LIGHT["quiet"], min(places, default=0) - style.FONT_SIZE - 6)] if named else []
     for (text, colour, epoch, value), place in zip(named, places, strict=True):
         start = WIDTH * (epoch - 1) / max(last - 1, 1)
-        tie = [{"x": start, "y": scale.pixel(value, HEIGHT)}, {"x": WIDTH + 14, "y": place}]
+        tie = [{"x": start, "y": scale.down(value, HEIGHT)}, {"x": WIDTH + 14, "y": place}]
         raw = {"scale": None, "axis": None}
         layers.append(
             alt.Chart(alt.Data(values=tie))

@@ -35,7 +35,7 @@ def chart(snapshot: Snapshot) -> Chart | None:
     title, heading = labels.axis_title(metric), configurations.axis_title(snapshot)
     return Chart(
         name="intervals",
-        title=f"{title[:1].upper()}{title[1:]}: mean and interval of each configuration, by rank",
+        title=f"{labels.headline(metric)}: mean and interval of each configuration, by rank",
         caption=_caption(snapshot, shown, len(every)),
         specification=strips.specification(shown, scale, title, heading, worse=worse),
         table=_table(every, metric),
