@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 from orchestrator.analysis.leaderboard import table
+from orchestrator.analysis.leaderboard.table import TextTable
 from orchestrator.report.contents.parts import DataTable
 from orchestrator.report.snapshot import Snapshot
 
@@ -29,4 +31,17 @@ def content(snapshot: Snapshot) -> StandingsContent:
     """Return what the table shows."""
     board = snapshot.leaderboard
     shown = table.by_configuration(board, board.standings[:MOST_ROWS], wide=True)
-    return StandingsContent(shown.notes, DataTable("Configurations by rank", shown.headings, shown.rows))
+    # The rank, the options that vary, n, the mean and the interval are told anyway.
+    always = len(board.names.varying) + 4
+    told = [i < always or _tells(shown, i) for i in range(len(shown.headings))]
+    rows = [tuple(compress(row, told)) for row in shown.rows]
+    return StandingsContent(
+        shown.notes, DataTable("Configurations by rank", tuple(compress(shown.headings, told)), rows)
+    )
+
+
+def _tells(shown: TextTable, column: int) -> bool:
+    """Return whether a column tells anything: trouble that a sweep did not have does not need one."""
+    if shown.headings[column] == "rate of divergence":
+        column = shown.headings.index("diverged")
+    return any(row[column] not in ("0", table.NONE) for row in shown.rows)

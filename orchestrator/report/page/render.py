@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Table
 from orchestrator.report.charts.drawing import svg
+from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents.page import contents
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.snapshot import Snapshot
@@ -79,7 +80,7 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
         scripts: Further scripts.
         live: Whether the page asks the server that it came from for news.
     """
-    style, every = asset("style.css"), [asset("report.js"), *scripts]
+    style, every = _style(), [asset("report.js"), *scripts]
     template = _environment().get_template("document.html")
     return template.render(
         beginning=BEGINNING,
@@ -89,6 +90,14 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
         scripts=every,
         main=main,
     )
+
+
+@functools.cache
+def _style() -> str:
+    """Return the page's style, with the colours of the charts in either theme, and on paper."""
+    light, dark = (f":root{{{variables(theme)}}}" for theme in (LIGHT, DARK))
+    themes = f"{light}\n@media (prefers-color-scheme: dark){{{dark}}}\n@media print{{{light}}}"
+    return f"{asset('style.css')}{themes}\n"
 
 
 @functools.cache
