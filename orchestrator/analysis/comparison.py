@@ -164,6 +164,7 @@ def _reversed(found: Difference) -> Difference:
         p_less=found.p_less,
         method=found.method,
         n=found.n,
+        paired=found.paired,
         sd=found.sd,
     )
 

@@ -198,7 +198,7 @@ class TestCompare:
          (-0.5, -0.3, "apart"), (0.1, 0.3, "undecided"), (-1, 1, "undecided")],
     )  # fmt: skip
     def test_a_tolerance_is_judged_by_the_interval(self, low: float, high: float, verdict: str) -> None:
-        difference = Difference((low + high) / 2, Interval(low, high, "t"), None, None, "paired t", 5, 0.1)
+        difference = Difference((low + high) / 2, Interval(low, high, "t"), None, None, "paired t", 5, 0.1, True)
         assert within(difference, 0.2) == verdict
 
     def test_without_an_interval_a_tolerance_is_undecided(self) -> None:

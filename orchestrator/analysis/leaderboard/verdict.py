@@ -111,8 +111,7 @@ def find(configurations: Sequence[Scored], found: Sequence[Place | None], *, seq
     rivals = [each for each in contenders if not any(each is other for other in unreliable)]
     beaten = [each for each, place in placed[1:] if place.beaten_by_leader]
     difference = margin = seeds = None
-    # As comparisons are made: t in either direction, sequences in both at once.
-    level = (1 if sequential else 2) * ALPHA / max(len(placed) - 1, 1)
+    level = comparison_level(len(placed), sequential=sequential)
     if leader is not None and beaten:
         compared = compare(oriented(leader), oriented(beaten[0]), 1 - level, sequential=sequential)
         difference, margin = compared.mean, compared.interval.half_width if compared.interval else None
@@ -126,6 +125,18 @@ def find(configurations: Sequence[Scored], found: Sequence[Place | None], *, seq
     return Finding(
         configurations, leader, interval, contenders, rivals, unreliable, beaten, difference, margin, seeds, waits
     )
+
+
+def comparison_level(candidates: int, *, sequential: bool) -> float:
+    """Return one minus the confidence of the interval for a difference, at which one candidate beats another.
+
+    It is that of the comparisons themselves: t in either direction, sequences in both at once.
+
+    Args:
+        candidates: How many there are.
+        sequential: Whether they are compared by confidence sequences.
+    """
+    return (1 if sequential else 2) * ALPHA / max(candidates - 1, 1)
 
 
 def _effect(leader: Scored, scored: Scored) -> float:

@@ -31,6 +31,7 @@ class Difference:
         method: "paired t", "Welch t", or "confidence sequence".
         n: Number of pairs, or the smaller number of seeds if not paired.
         sd: Standard deviation of the difference between two seeds; None if a side has one only.
+        paired: Whether they are compared on their common seeds.
     """
 
     mean: float
@@ -40,6 +41,7 @@ class Difference:
     method: Method
     n: int
     sd: float | None
+    paired: bool
 
 
 def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool = False) -> Difference:
@@ -69,6 +71,7 @@ def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool 
         method=method,
         n=int(row.n[1]),
         sd=_sd_of_difference(a, b),
+        paired=bool(row.paired[1]),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.charts.kinds import by_axis, curves, intervals
+from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.snapshot import Snapshot
 
 
@@ -19,7 +19,13 @@ def _one(kind: Callable[[Snapshot], Chart | None]) -> Callable[[Snapshot], Seque
 
 
 #: What makes the charts of each kind, in the order of the page.
-_KINDS: Sequence[Callable[[Snapshot], Sequence[Chart]]] = (_one(intervals.chart), by_axis.charts, _one(curves.chart))
+_KINDS: Sequence[Callable[[Snapshot], Sequence[Chart]]] = (
+    _one(intervals.chart),
+    by_axis.charts,
+    _one(heatmap.chart),
+    _one(curves.chart),
+    _one(differences.chart),
+)
 
 
 def charts(snapshot: Snapshot) -> tuple[Chart, ...]:

@@ -25,7 +25,7 @@ class Drawn:
         standing: Its place on the leaderboard.
         scored: Its jobs, with their keys, in the sweep's order.
         name: What tells it from others, in full: `learning rate 0.01, epochs 5`; `all jobs` where nothing varies.
-        label: The same, short and unlike every other one.
+        label: The values alone, short and unlike those of every other one: `0.01 · 5`.
     """
 
     standing: Standing
@@ -45,6 +45,8 @@ class Drawn:
 
 #: The name of the only configuration of a sweep.
 ALL = "all jobs"
+#: Stands between the values of a label; a comma may be part of one.
+BETWEEN = " · "
 
 
 def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
@@ -58,7 +60,7 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
         {headings[name]: names.shown(name, value) for name, value in standing.options.items()} for standing, _ in pairs
     ]
     full = [", ".join(f"{name} {value}" for name, value in each.items()) or ALL for each in told]
-    short = labels.distinct(full if len(headings) != 1 else (value for each in told for value in each.values()))
+    short = labels.distinct(BETWEEN.join(each.values()) or ALL for each in told)
     return [
         Drawn(standing, each, labels.plain(name), label)
         for (standing, each), name, label in zip(pairs, full, short, strict=True)
@@ -66,9 +68,9 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
 
 
 def axis_title(snapshot: Snapshot) -> str:
-    """Return the title of an axis with configurations: the option that varies, where it is one."""
+    """Return the title of an axis with configurations: what their labels are the values of."""
     names = snapshot.leaderboard.names
-    return labels.plain(heading(names.model, next(iter(names.varying)))) if len(names.varying) == 1 else "configuration"
+    return labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying)) or "configuration"
 
 
 def has_results(snapshot: Snapshot) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from orchestrator.report.charts import labels, style
@@ -99,7 +100,11 @@ def specification(
         ),
     )  # fmt: skip
     x = alt.X("x:Q", title=title, scale=scale.as_altair(alt))
-    layers = [*_rule(alt, rule, scale), *_seeds(alt, strips, x, y, worse), *_whiskers(alt, strips, scale, x, y)]
+    layers = [
+        *_rule(alt, rule, scale),
+        *_seeds(alt, strips, x, y, scale.across(worse, WIDTH)),
+        *_whiskers(alt, strips, scale, x, y),
+    ]
     layers += [*_means(alt, strips, x, y), *_notes(alt, strips, y)]
     step = STEP if len(strips) < MANY else NARROW_STEP
     made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=alt.Step(step)).to_dict()
@@ -117,7 +122,7 @@ def _rule(alt: Any, at: float | None, scale: Scale) -> list[Any]:
     return [mark.encode(x=alt.X("x:Q"))]
 
 
-def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, worse: float) -> list[Any]:
+def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list[Any]:
     """Return the layers of the dots, of the crosses of jobs that diverged, and of bars instead of dots."""
     layers = []
     bars = [
@@ -141,14 +146,20 @@ def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, worse: float) -> l
         mark = _data(alt, dots).mark_circle(color=style.LIGHT["other"], size=16, opacity=0.8, yOffset=BELOW)
         layers.append(mark.encode(x=x, y=y, description="said:N"))
     crosses = [
-        {"row": strip.label, "x": worse, "said": labels.description(dot.said, dot.seed)}
+        {"row": strip.label, "x": place, "said": labels.description(dot.said, dot.seed)}
         for strip in strips
-        for dot in strip.dots
-        if dot.value is None
+        for dot, place in zip((dot for dot in strip.dots if dot.value is None), _beside(at), strict=False)
     ]
     if crosses:
-        layers.append(_data(alt, crosses).mark_point(**CROSS, yOffset=BELOW).encode(x=x, y=y, description="said:N"))
+        mark = _data(alt, crosses).mark_point(**CROSS, yOffset=BELOW)
+        layers.append(mark.encode(x=alt.X("x:Q", scale=None, axis=None), y=y, description="said:N"))
     return layers
+
+
+def _beside(at: float) -> Iterator[float]:
+    """Yield the pixels of crosses side by side, from an end of the scale inwards, and all others on the last one."""
+    inwards = 9 if at < WIDTH / 2 else -9
+    yield from (at + inwards * (min(place, 12) + 0.7) for place in count())
 
 
 #: How a job that diverged is drawn.

@@ -60,13 +60,13 @@ class Value:
         return statistics.mean(self.scores) if self.scores else None
 
 
-def values(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
+def values_of(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
     """Return the values of an option that varies: numbers by size, others in the sweep's order."""
     names = snapshot.leaderboard.names
     groups: dict[Any, list[Drawn]] = {value: [] for value in names.varying[axis]}
     for each in configurations.drawn(snapshot):
         groups[each.standing.options[axis]].append(each)
-    listed = sorted(groups) if _are_numbers(list(groups)) else list(groups)
+    listed = sorted(groups) if are_numbers(list(groups)) else list(groups)
     return tuple(
         Value(
             value,
@@ -79,7 +79,8 @@ def values(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
     )
 
 
-def _are_numbers(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers, and none of them true or false."""
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
@@ -101,9 +102,9 @@ def name_of(axis: str) -> str:
 
 def _chart(snapshot: Snapshot, axis: str) -> Chart:
     metric = snapshot.leaderboard.metric
-    found = values(snapshot, axis)
+    found = values_of(snapshot, axis)
     title = labels.plain(heading(snapshot.leaderboard.names.model, axis))
-    numbers = _are_numbers([each.value for each in found])
+    numbers = are_numbers([each.value for each in found])
     each_job = len(snapshot.jobs) <= MOST_JOBS
     if numbers:
         specification = _plot(snapshot, found, title) if each_job else _bins(snapshot, found, title)

@@ -26,6 +26,7 @@ MOST_POINTS_OF_JOBS = 20_000
 #: Rows of the table.
 MOST_ROWS = 500
 WIDTH, HEIGHT = 460, 300
+MOST_TICKS = 12
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]
         "x:Q",
         title="epoch",
         scale=alt.Scale(domain=[1, last], nice=False, zero=False),
-        axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+        axis=_epoch_axis(alt, last),
     )
     y = alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(alt))
     layers = [
@@ -184,6 +185,12 @@ def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]
     layers += _labels(alt, shown, scale, last, metric, configurations.axis_title(snapshot))
     made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT).to_dict()
     return made
+
+
+def _epoch_axis(alt: Any, last: int) -> Any:
+    """Return an axis with ticks at whole epochs."""
+    step = max(1, -(-last // MOST_TICKS))
+    return alt.Axis(format="d", grid=False, values=sorted({1, *range(step, last + 1, step)}))
 
 
 def _scale(shown: Sequence[Curve], metric: Metric) -> Scale:

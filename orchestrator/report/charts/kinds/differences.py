@@ -1,0 +1,165 @@
+"""Differences: by how much the leader is better than the other contenders, seed by seed and in the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.analysis.leaderboard.figures import oriented
+from orchestrator.analysis.leaderboard.ranking import is_candidate
+from orchestrator.analysis.leaderboard.verdict import comparison_level
+from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.report.charts import configurations, labels, strips
+from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
+from orchestrator.report.charts.strips import Dot, Strip
+from orchestrator.report.snapshot import Snapshot
+from orchestrator.text import counted
+from worker.trainers.protocol import Metric
+
+#: So many contenders are drawn, and of those that the leader beats, the first ones up to so many rows in all.
+MOST_CONTENDERS = 40
+LEAST_ROWS = 6
+#: Characters of the leader's name in the title.
+MOST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The leader against another configuration.
+
+    Attributes:
+        other: The other configuration.
+        difference: By how much the leader is better, whichever direction is better, in the metric's unit.
+        by_seed: The same for each common seed.
+    """
+
+    other: Drawn
+    difference: Difference
+    by_seed: dict[int, float]
+
+
+def gaps(snapshot: Snapshot) -> tuple[Gap, ...]:
+    """Return the leader's differences: to the other contenders by rank, and then to the first ones that it beats.
+
+    They are compared as the verdict compares them; nothing is new here.
+    """
+    candidates = [each for each in configurations.drawn(snapshot) if is_candidate(each.scored)]
+    if len(candidates) < 2:
+        return ()
+    sequential = bool(snapshot.manifest.looks)
+    confidence = 1 - comparison_level(len(candidates), sequential=sequential)
+    leader, *others = candidates
+    contenders = [each for each in others if each.standing.contender]
+    beaten = [each for each in others if not each.standing.contender]
+    shown = contenders[:MOST_CONTENDERS] + beaten[: max(LEAST_ROWS - len(contenders), 1)]
+    own = oriented(leader.scored)
+    found = []
+    for each in shown:
+        theirs = oriented(each.scored)
+        difference = compare(own, theirs, confidence, sequential=sequential)
+        by_seed = {seed: own[seed] - theirs[seed] for seed in own if seed in theirs}
+        found.append(Gap(each, difference, by_seed if difference.paired else {}))
+    return tuple(found)
+
+
+def chart(snapshot: Snapshot) -> Chart | None:
+    """Return the chart; None unless two configurations have results.
+
+    Raises:
+        MissingPackageError: Altair is not installed.
+    """
+    found = gaps(snapshot)
+    if not found:
+        return None
+    metric = snapshot.leaderboard.metric
+    leader = configurations.drawn(snapshot)[0]
+    each_job = sum(len(gap.by_seed) for gap in found) <= MOST_JOBS
+    rows = _rows(found, leader, metric, each_job=each_job)
+    scale = strips.scale_of(rows, zero=True)
+    title = f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}"
+    heading = configurations.axis_title(snapshot)
+    return Chart(
+        name="differences",
+        title=f"By how much {labels.short(leader.name, MOST_NAME)} is better than the others",
+        caption=_caption(found, snapshot, each_job=each_job),
+        specification=strips.specification(rows, scale, title, heading, worse=scale.low, rule=0.0),
+        table=_table(found, metric),
+    )
+
+
+def _rows(found: Sequence[Gap], leader: Drawn, metric: Metric, *, each_job: bool) -> list[Strip]:
+    return [
+        Strip(
+            label=gap.other.label,
+            said=_said(gap, leader, metric),
+            mean=labels.drawn(metric, gap.difference.mean),
+            ends=_ends(gap, metric),
+            is_strong=gap.other.standing.contender,
+            note=_amount(metric, gap.difference.mean),
+            dots=_dots(gap, leader, metric) if each_job else (),
+        )
+        for gap in found
+    ]
+
+
+def _dots(gap: Gap, leader: Drawn, metric: Metric) -> list[Dot]:
+    said = f"{leader.name} better than {gap.other.name} by"
+    return [
+        Dot(seed, labels.drawn(metric, value), f"seed {seed}: {said} {_amount(metric, value)}")
+        for seed, value in gap.by_seed.items()
+    ]
+
+
+def _ends(gap: Gap, metric: Metric) -> tuple[float, float] | None:
+    interval = gap.difference.interval
+    return None if interval is None else (labels.drawn(metric, interval.low), labels.drawn(metric, interval.high))
+
+
+def _amount(metric: Metric, value: float) -> str:
+    return f"{100 * value:.2f} points" if metric.is_share else f"{value:.4g}"
+
+
+def _said(gap: Gap, leader: Drawn, metric: Metric) -> str:
+    difference = gap.difference
+    said = f"{leader.name} better than {gap.other.name} by {_amount(metric, difference.mean)}"
+    if difference.interval is not None:
+        low, high = difference.interval.low, difference.interval.high
+        said += f", interval {_amount(metric, low)} to {_amount(metric, high)}"
+    pairs = f"{counted(difference.n, 'pair')} of seeds" if difference.paired else "seeds that are not the same"
+    return f"{said}, {pairs}; {'cannot be told apart' if gap.other.standing.contender else 'beaten'}"
+
+
+def _caption(found: Sequence[Gap], snapshot: Snapshot, *, each_job: bool) -> str:
+    said = ["Filled: a contender, which may be as good or better; hollow: one that is beaten"]
+    if any(gap.difference.interval for gap in found):
+        often = " however often one looks" if snapshot.manifest.looks else ""
+        said.append(f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}")
+    if each_job and any(gap.by_seed for gap in found):
+        said.append("small dot: the difference of one seed")
+    known = sum(is_candidate(each.scored) for each in configurations.drawn(snapshot)) - 1
+    if known > len(found):
+        said.append(f"{len(found)} of {counted(known, 'other configuration')}")
+    return "; ".join(said)
+
+
+def _table(found: Sequence[Gap], metric: Metric) -> Table:
+    def number(value: float) -> str:
+        return f"{100 * value:.2f}" if metric.is_share else f"{value:.5g}"
+
+    rows = [
+        (
+            gap.other.name,
+            number(gap.difference.mean),
+            "-" if gap.difference.interval is None else number(gap.difference.interval.low),
+            "-" if gap.difference.interval is None else number(gap.difference.interval.high),
+            str(gap.difference.n),
+            gap.difference.method,
+            "yes" if gap.other.standing.contender else "no",
+        )
+        for gap in found
+    ]
+    unit = ", points" if metric.is_share else ""
+    return Table(
+        ("compared with", f"leader better by{unit}", "low", "high", "n", "method", "contender"), rows, len(rows)
+    )
