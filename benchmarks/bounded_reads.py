@@ -78,7 +78,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
     ),
     "attempts": (
         ("HSET", f"seedsweep:attempts:{JOB.key}", "id"), ("HGETALL", f"seedsweep:attempts:{JOB.key}"),
-        lambda cluster: cluster.attempts(JOB.key),
+        lambda cluster: list(cluster.attempts([JOB.key])),
     ),
     "presences": (("HSET", WORKERS, "w"), ("HGETALL", WORKERS), lambda cluster: cluster.roster.all()),
     "cancellation": (

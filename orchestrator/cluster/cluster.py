@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Self
 
 from orchestrator.cluster.patience import Patience, check_answer
@@ -12,7 +12,8 @@ from orchestrator.cluster.registry import Registry
 from orchestrator.cluster.results import Results
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job
-from worker.records.attempts import Attempt, Attempts
+from worker.records.attempts import Attempts
+from worker.records.history import Attempt
 from worker.records.presence import Presence, Roster
 from worker.records.store import Store
 from worker.redis.address import hide_password
@@ -129,9 +130,9 @@ class Cluster:
         """The presence of the cluster's workers."""
         return Roster(self.store, self.app.settings.lease_seconds)
 
-    def attempts(self, task_id: str) -> list[Attempt]:
-        """Return the recorded attempts at a task, oldest first."""
-        return Attempts(self.store, self.roster, self.app.settings.max_attempts).of(task_id)
+    def attempts(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
+        """Yield each of these tasks with the recorded attempts at it, oldest first."""
+        return Attempts(self.store, self.roster, self.app.settings.max_attempts).of_each(task_ids)
 
 
 def _app(settings: Settings) -> SeedsweepApp:

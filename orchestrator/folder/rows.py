@@ -13,19 +13,58 @@ from nn.options.network import Seed
 from worker.job import (
     MAX_ATTEMPTS,
     Digest,
+    Epochs,
     Job,
     Mismatch,
+    OneLine,
     OtherName,
     Packed,
     Result,
     Score,
     Seconds,
+    Time,
     check_lengths,
     misfit,
     upgraded,
 )
+from worker.records.history import Attempt, Cause, End
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
+
+#: The most attempts that a row keeps: the last ones. A job has a few, and one more with each restart of a worker.
+MAX_HISTORY = 1000
+#: The most characters of the name of an attempt's worker.
+_MAX_WORKER = 300
+
+
+class AttemptRecord(BaseModel):
+    """An attempt at a job of a sweep. Times are in seconds since the epoch, by the clock of the cluster's Redis.
+
+    Of an attempt in a row of an earlier version, only the cause is known.
+
+    Attributes:
+        worker: The Celery name of the worker.
+        cause: Why the attempt was made.
+        started: When it began.
+        ended: When its end was recorded: of a lost worker, when the next attempt found it gone.
+        end: How it ended; None if that was not recorded until the sweep ended.
+        epochs_before: The number of epochs that it took over from the attempts before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] | None = None
+    cause: Cause
+    started: Time | None = None
+    ended: Time | None = None
+    end: End | None = None
+    epochs_before: Epochs = 0
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptRecord:
+        """Return what a row keeps of an attempt."""
+        kept = {name: getattr(attempt, name) for name in cls.model_fields}
+        return cls.model_construct(**kept | {"worker": attempt.worker[:_MAX_WORKER]})
 
 
 class JobIdentity(BaseModel):
@@ -91,14 +130,26 @@ class Row(JobIdentity):
     error: str | None
     #: The source of a result that was not trained for this sweep.
     reused_from: str | None = None
-    #: The cause of each attempt (`worker.records.attempts`), oldest first; empty if there was only one.
-    attempt_causes: list[str] = Field(default_factory=list)
+    #: The attempts at the job for this sweep, oldest first: none for a reused result, nor in rows of earlier versions
+    #: whose job took one attempt.
+    history: list[AttemptRecord] = Field(default_factory=list, max_length=MAX_HISTORY)
     #: Which validation samples were answered correctly at the end (`worker.records.answers`), if that is known.
     correct: Packed | None = None
     #: Where the job was trained, if its trainer is not exact.
     environment: str | None = None
     #: Executions of this job that ended with other weights: evidence of a fault, never to be overlooked.
     mismatches: list[Mismatch] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade_causes(cls, fields: Any) -> Any:
+        """Read the causes of the attempts, which is all that rows of earlier versions tell of them."""
+        if not isinstance(fields, dict) or "attempt_causes" not in fields or "history" in fields:
+            return fields
+        causes = fields["attempt_causes"]
+        rest = {name: value for name, value in fields.items() if name != "attempt_causes"}
+        known = [{"cause": cause} for cause in causes[-MAX_HISTORY:]] if isinstance(causes, list) else causes
+        return rest | {"history": known}
 
     @model_validator(mode="after")
     def _has_a_result_or_none(self) -> Self:
@@ -116,6 +167,26 @@ class Row(JobIdentity):
         """Whether the job has a result."""
         return self.status in ("succeeded", "diverged")
 
+    @property
+    def own_history(self) -> list[AttemptRecord]:
+        """The attempts that were made for this sweep, oldest first, as far as they are known."""
+        return self.history if self.reused_from is None else []
+
+    def with_history(self, attempts: Sequence[Attempt]) -> Self:
+        """Return the row with these attempts, oldest first."""
+        kept = [AttemptRecord.of(self._known_to_have_finished(attempt)) for attempt in attempts[-MAX_HISTORY:]]
+        return self.model_copy(update={"history": kept})
+
+    def _known_to_have_finished(self, attempt: Attempt) -> Attempt:
+        """Return the attempt, as finished if it made the result: a worker stores that before the attempt's end."""
+        made_it = self.accepted and (attempt.number, attempt.worker) == (self.attempts, self.worker)
+        open_or_doubted = attempt.end in (None, "worker lost")
+        return attempt.model_copy(update={"end": "finished", "ended": None}) if made_it and open_or_doubted else attempt
+
+    def reused(self, origin: str) -> Self:
+        """Return the row for another sweep that did not train the job."""
+        return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})
+
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is no row of this job.
 
@@ -129,16 +200,16 @@ class Row(JobIdentity):
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
-        rare = ("others", "attempt_causes", "mismatches", "correct", "environment")
+        rare = ("others", "history", "mismatches", "correct", "environment")
         usual = {name for name in rare if not getattr(self, name)}
         if self.trainer == DEFAULT:
             usual.add("trainer")
         return self.model_dump_json(exclude=usual) + "\n"
 
 
-def accepted_row(job: Job, result: Result, reused_from: str | None = None, causes: Sequence[str] = ()) -> Row:
-    """Return the row of a job that has a result."""
-    return Row(
+def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:
+    """Return the row of a job that has a result, after these attempts for this sweep."""
+    row = Row(
         **identity(job),
         status=result.status,
         validation_score=result.validation_score,
@@ -151,27 +222,22 @@ def accepted_row(job: Job, result: Result, reused_from: str | None = None, cause
         correct=result.correct,
         environment=result.environment,
         reused_from=reused_from,
-        attempt_causes=_if_several(causes),
     )
+    return row.with_history(attempts)
 
 
-def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, causes: Sequence[str] = ()) -> Row:
-    """Return the row of a job that ended without a result, after attempts with these causes."""
+def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attempts: Sequence[Attempt] = ()) -> Row:
+    """Return the row of a job that ended without a result, after these attempts."""
     return Row(
         **identity(job),
         status=status,
         validation_score=[],
         epoch_seconds=[],
         weights_sha256=None,
-        attempts=len(causes),
+        attempts=len(attempts),
         worker=None,
         error=error,
-        attempt_causes=_if_several(causes),
-    )
-
-
-def _if_several(causes: Sequence[str]) -> list[str]:
-    return list(causes) if len(causes) > 1 else []
+    ).with_history(attempts)
 
 
 def identity(job: Job) -> dict[str, Any]:
@@ -229,7 +295,7 @@ class Accounting(BaseModel):
             failed=sum(row.status == "failed" for row in counted),
             cancelled=sum(row.status == "cancelled" for row in counted),
             mismatches=sum(bool(row.mismatches) for row in counted),
-            repeated=Counter(cause for row in counted if row.reused_from is None for cause in row.attempt_causes[1:]),
+            repeated=Counter(attempt.cause for row in counted for attempt in row.own_history[1 : row.attempts]),
         )
 
     @property

@@ -10,6 +10,7 @@ from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.cluster.weights import fetch_weights
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
+from orchestrator.running.histories import Histories
 from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LOOK_SECONDS
@@ -54,6 +55,7 @@ class Collector:
         self._progress = progress
         self._names = names
         self._look_seconds = look_seconds
+        self._histories = Histories(cluster)
         self._weights_tries: dict[str, int] = {}
 
     def begin(
@@ -82,6 +84,8 @@ class Collector:
         messages = cluster.queue.messages()
         ended = cluster.results.ended(jobs, max((job.epochs for job in jobs.values()), default=1))
         waiting = dict(jobs)
+        if reused_from is None:
+            self._histories.expect(list(ended))
         for key, state in ended.items():
             if reuse and isinstance(state, Finished) and self._take(jobs[key], state, reused_from):
                 del waiting[key]
@@ -113,6 +117,7 @@ class Collector:
             varying=self._names.varying,
             sweep=self._sweep,
             look_seconds=self._look_seconds,
+            before=self._histories.expect,
         )
         for key, state in waiting:
             if not self._take(jobs[key], state):
@@ -141,11 +146,11 @@ class Collector:
             case Finished(result):
                 return self._row_of_result(job, result, reused_from)
             case Failed(reason):
-                return lost_row(job, "failed", reason, self._causes(job)), None
+                return lost_row(job, "failed", reason, self._histories.take(job.key)), None
             case Cancelled(reason):
                 if ended_by_a_cancelled_sweep(reason) and self._sweep.cancelled() is None:
                     raise _EndedForAnotherError(reason)
-                return lost_row(job, "cancelled", reason, self._causes(job)), None
+                return lost_row(job, "cancelled", reason, self._histories.take(job.key)), None
 
     def _row_of_result(self, job: Job, result: Result, reused_from: str | None) -> tuple[Row, bytes | None]:
         difference = misfit(job, result.status, result.validation_score, result.others)
@@ -157,9 +162,5 @@ class Collector:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
                 raise
-            return lost_row(job, "failed", str(error), self._causes(job)), None
-        causes = self._causes(job) if result.attempts > 1 else ()
-        return accepted_row(job, result, reused_from, causes), blob
-
-    def _causes(self, job: Job) -> list[str]:
-        return [attempt.cause for attempt in self._cluster.attempts(job.key)]
+            return lost_row(job, "failed", str(error), self._histories.take(job.key)), None
+        return accepted_row(job, result, reused_from, self._histories.take(job.key)), blob

@@ -13,6 +13,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.growing.growth import Grow, Growth, no_growth
+from orchestrator.running.histories import completed
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -89,7 +90,7 @@ class Session:
         for row, other in sibling_results(self.folder, dict(self.missing), tell):
             with self.interruption.shield():
                 self.folder.take_weights(other, str(row.weights_sha256))
-                self._keep(row.model_copy(update={"reused_from": row.reused_from or other.name}))
+                self._keep(row.reused(other.name))
             count += 1
         return count
 
@@ -208,9 +209,10 @@ class Session:
         return Collector(cluster, sweep, self.accept, progress, names)
 
     def _end(self, cluster: Cluster) -> None:
-        """Add evidence to the rows, and mark the sweep as finished on the cluster."""
+        """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
         for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
+        self.rows.update(completed(cluster, self.rows))
         cluster.registry.finish(self.folder.manifest().name)
 
     def _connected(self, tell: Callable[[str], None], expected: int = 0) -> AbstractContextManager[Cluster]:

@@ -6,7 +6,7 @@ Polling needs only the task ids, so waiting can resume after any interruption.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Running
@@ -35,6 +35,7 @@ class Waiting:
         varying: The options that vary in the jobs' sweep; Flower shows them.
         sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
         look_seconds: The shortest time between two searches for lost jobs, in seconds.
+        before: Called with the ids of the tasks that ended at a poll, in the order in which they are then yielded.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Waiting:
         varying: Collection[str] = (),
         sweep: Membership | None = None,
         look_seconds: float = LOOK_SECONDS,
+        before: Callable[[Sequence[str]], None] = lambda _ended: None,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
         self._label = label
         self._varying = varying
         self._sweep = sweep
+        self._before = before
         self._open = dict(tasks)
         self._epochs = max((job.epochs for job in tasks.values()), default=1)
         self._again: list[Job] = []
@@ -96,6 +99,7 @@ class Waiting:
             yield from self._close({key: Cancelled(words) for key, words in given_up.items()})
 
     def _close(self, ended: Mapping[str, Ended]) -> Iterator[tuple[str, Ended]]:
+        self._before(list(ended))
         for task_id, state in ended.items():
             # Removed before the yield, so that the caller may submit it `again`.
             del self._open[task_id]

@@ -22,8 +22,8 @@ from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
 from worker.job import Job
 from worker.messages import TRAIN
-from worker.records.attempts import Attempt
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack
+from worker.records.history import Attempt
 from worker.training.trainer import train
 
 #: Seconds of silence after which a worker of these tests ends a process: three timeouts of a command to Redis.

@@ -14,7 +14,7 @@ import pytest
 
 from nn.weights import digest, initial_weights, to_safetensors
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder
 from tests.support.waiting import wait_for
 
@@ -287,21 +287,3 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
     done = command_line.run("sweep", *SMALL, "--name", "b", "--json", status=1)
     assert json.loads(done.stdout)["accounting"]["mismatches"] == 1
     assert warning in done.stderr
-
-
-@pytest.mark.slow(reason="waits for a lease to end in the middle of a sweep")
-def test_a_row_tells_why_its_job_took_several_attempts(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a sweep in whose first job the worker's process is killed
-    process = command_line.start("sweep", *small(seeds="0", epochs="200"), "--name", "a", **cluster.environment)
-    worker = cluster.start_worker()
-    description = command_line.sweep("a") / "sweep.json"
-    wait_for(description.exists, "the sweep's folder")
-    jobs = json.loads(description.read_text())["jobs"]
-    cluster.wait_for_state(jobs[0], "PROGRESS")
-    worker.children()[0].kill()
-    # Then the accounting and the row say so.
-    output, _ = process.communicate(timeout=90)
-    assert process.returncode == 0, output
-    assert "accepted 2, attempts 3 (child lost 1), reused 0" in output
-    causes = {row["job"]: row.get("attempt_causes") for row in command_line.rows("a")}
-    assert causes == dict.fromkeys(jobs) | {jobs[0]: ["first run", "child lost"]}

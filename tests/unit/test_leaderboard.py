@@ -22,13 +22,19 @@ from orchestrator.analysis.leaderboard.board import Leaderboard, Standing, leade
 from orchestrator.analysis.leaderboard.export import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.cli.output import print_leaderboard
-from orchestrator.folder.rows import Accounting, Row, lost_row
+from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import board_of, jobs_of, trained
 from worker.job import Job, Mismatch
+from worker.records.history import Attempt
 
 #: Why a job was tried three times.
-LOST = ["first run", "worker lost", "child lost"]
+LOST = [
+    Attempt(number=1, cause="first run", worker="w@host", started=1.0, end="worker lost", ended=2.0),
+    Attempt(number=2, cause="worker lost", worker="v@host", started=3.0, end="child lost", ended=4.0),
+    Attempt(number=3, cause="child lost", worker="v@host", started=5.0, end="failed", ended=6.0),
+]
+LOST_HISTORY = [AttemptRecord.of(attempt) for attempt in LOST]
 
 
 def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> tuple[Standing, ...]:
@@ -445,7 +451,7 @@ def test_the_accounting_counts_every_way_a_job_can_end() -> None:
     jobs = list(jobs_of(5, 0.1).values())
     rows = [
         trained(jobs[0], 0.9),
-        trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2, "attempt_causes": LOST[:2]}),
+        trained(jobs[1], 0.1, status="diverged").model_copy(update={"attempts": 2, "history": LOST_HISTORY[:2]}),
         trained(jobs[2], 0.9).model_copy(update={"reused_from": "another"}),
         lost_row(jobs[3], "failed", "it broke", LOST),
         lost_row(jobs[4], "cancelled", "as you asked"),
@@ -470,7 +476,7 @@ def test_a_sweep_is_complete_only_without_evidence_against_it() -> None:
 
 def test_a_row_shows_what_is_rare_only_when_it_is_there() -> None:
     (job,) = jobs_of(1, 0.1).values()
-    rare = {"attempt_causes", "mismatches", "others", "correct", "environment", "trainer"}
+    rare = {"history", "mismatches", "others", "correct", "environment", "trainer"}
 
-    assert not rare & set(json.loads(lost_row(job, "failed", "it broke", LOST[:1]).line()))
-    assert json.loads(lost_row(job, "failed", "it broke", LOST).line())["attempt_causes"] == LOST
+    assert not rare & set(json.loads(lost_row(job, "failed", "it broke").line()))
+    assert len(json.loads(lost_row(job, "failed", "it broke", LOST).line())["history"]) == 3

@@ -251,6 +251,50 @@ def test_attempts_have_numbers_and_causes(store: Store) -> None:
     ]
 
 
+def test_an_attempt_has_the_time_of_its_end(store: Store, client: redis.Redis) -> None:
+    # Given a worker that lives, and one that is gone
+    attempts = attempts_of(store, limit=9)
+    report(store, "live@host")
+    before = Roster(store, 10).now()
+    # When their attempts end in different ways
+    attempt_id, attempt = attempts.start(JOB, "live@host")
+    attempts.finish(JOB, attempt_id, attempt, "given back")
+    attempts.start(JOB, "live@host")
+    attempts.finish_on(JOB, "live@host", "hung")
+    attempts.start(JOB, "gone@host")
+    attempts.start(JOB, "live@host")
+    after = Roster(store, 10).now()
+    # Then each has a time by Redis's clock, but for the one that is open
+    found = attempts.of(JOB)
+    assert [attempt.end for attempt in found] == ["given back", "hung", "worker lost", None]
+    assert found[-1].ended is None
+    times = [time for attempt in found[:-1] for time in (attempt.started, attempt.ended)]
+    assert times == sorted(times)
+    assert before <= times[0]
+    assert times[-1] <= after
+    # And one that was only cut off is open again
+    report(store, "gone@host", started=found[2].started)
+    attempts.is_suspect(JOB, 0)
+    assert [(attempt.end, attempt.ended) for attempt in attempts.of(JOB)[2:]] == 2 * [(None, None)]
+
+
+def test_an_attempt_of_an_earlier_version_has_no_time_of_its_end(store: Store, client: redis.Redis) -> None:
+    earlier = {"number": 1, "cause": "first run", "worker": "w@host", "started": 1e9, "end": "failed"}
+    client.hset(f"seedsweep:attempts:{JOB}", "id", json.dumps(earlier))
+    [attempt] = attempts_of(store).of(JOB)
+    assert (attempt.end, attempt.ended) == ("failed", None)
+
+
+def test_the_attempts_at_many_tasks_are_those_at_each(store: Store) -> None:
+    attempts = attempts_of(store, limit=9)
+    report(store, "w@host")
+    tasks = [JOB, "b" * 64, "c" * 64]
+    for task in (JOB, JOB, tasks[2]):
+        attempts.start(task, "w@host")
+    assert dict(attempts.of_each(tasks)) == {task: attempts.of(task) for task in tasks}
+    assert [len(found) for _, found in attempts.of_each(tasks)] == [2, 0, 1]
+
+
 def test_only_losses_count_against_a_job(store: Store) -> None:
     attempts = attempts_of(store, limit=2)
     report(store, "live@host")

@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from worker.errors import TooManyAttemptsError
-from worker.job import AttemptNumber, Epochs, OneLine, Time
+from worker.records.history import Attempt, Cause, End
 from worker.records.presence import Roster
 from worker.records.store import Store, key
 from worker.redis import limits
-from worker.redis.bounded import read_hash
-
-#: Why an attempt was made.
-Cause = Literal[
-    "first run",
-    "worker lost",  # The worker of the previous attempt died.
-    "child lost",  # The process of the previous attempt died; its worker lives.
-    "hung",  # The process of the previous attempt made no progress, and its worker ended it.
-    "given back",  # The worker of the previous attempt was shut down.
-    "delivered again",  # The previous attempt may still run: its worker lives, but lost the message.
-    "submitted again",  # The previous attempt ended, and the job was submitted again.
-]
-#: How an attempt ended.
-End = Literal["finished", "failed", "cancelled", "given back", "child lost", "hung", "worker lost"]
+from worker.redis.bounded import read_hash, read_hashes
 
 #: Ends in which a worker, or one of its processes, died or hung.
 _TAKEN_DOWN = ("child lost", "hung", "worker lost")
 
 #: Ends with which the job ended, too.
 _JOB_ENDED = ("finished", "failed", "cancelled")
-
-
-class Attempt(BaseModel):
-    """One execution of a task by one worker. `started` is in seconds since the epoch, by Redis's clock."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    number: AttemptNumber
-    cause: Cause
-    worker: OneLine
-    started: Time
-    #: The number of epochs in the checkpoint from which the attempt began.
-    epochs_before: Epochs = 0
-    #: None while the attempt runs, and if its end was never recorded.
-    end: End | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +81,7 @@ class Attempts:
 
     def finish(self, task_id: str, attempt_id: str, attempt: Attempt, end: End) -> None:
         """Record how an attempt ended."""
-        self._put(task_id, attempt_id, attempt.model_copy(update={"end": end}))
+        self._put(task_id, attempt_id, attempt.model_copy(update={"end": end, "ended": self.roster.now()}))
 
     def finish_on(self, task_id: str, worker: str, end: End) -> None:
         """Record the end of the open attempts of a worker at a task."""
@@ -121,6 +93,12 @@ class Attempts:
         """Return a task's attempts, oldest first."""
         return _in_order(self._read(task_id))
 
+    def of_each(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
+        """Yield each of many tasks with the attempts at it, as `of` does, in few round trips and in bounded memory."""
+        names = [key("attempts", task_id) for task_id in task_ids]
+        stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
+        return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))
+
     def _mark_lost(self, task_id: str) -> list[Attempt]:
         """Update which attempts are lost, because their worker is gone; return all attempts."""
         attempts = self._read(task_id)
@@ -130,7 +108,8 @@ class Attempts:
             # A worker that was frozen or cut off from Redis may be back. Its attempt is no longer lost.
             end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
             if end != attempt.end:
-                attempts[attempt_id] = attempt.model_copy(update={"end": end})
+                ended = None if end is None else self.roster.clock.now()
+                attempts[attempt_id] = attempt.model_copy(update={"end": end, "ended": ended})
                 self._put(task_id, attempt_id, attempts[attempt_id])
         return _in_order(attempts)
 
@@ -142,15 +121,18 @@ class Attempts:
             pipeline.execute()
 
     def _read(self, task_id: str) -> dict[str, Attempt]:
-        stored = read_hash(self.store.client, key("attempts", task_id), limits.ATTEMPT, limits.ATTEMPTS)
-        found = {}
-        for attempt_id, value in stored.items():
-            try:
-                found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
-            except ValidationError:
-                # Not counted: another version or another client wrote this value.
-                continue
-        return found
+        return _parse(read_hash(self.store.client, key("attempts", task_id), limits.ATTEMPT, limits.ATTEMPTS))
+
+
+def _parse(stored: Mapping[bytes, bytes]) -> dict[str, Attempt]:
+    found = {}
+    for attempt_id, value in stored.items():
+        try:
+            found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
+        except ValidationError:
+            # Not counted: another version or another client wrote this value.
+            continue
+    return found
 
 
 def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:

@@ -57,18 +57,23 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-#: KEYS[1]: a hash. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns names and values in turn; false
-#: for an absent field. Without names, fields are taken at random, so that of a hash with too many of them, each read
-#: shows others.
+#: KEYS: hashes. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns for each key names and values in
+#: turn, false for an absent field; for as many keys as there is room for, but at least for one. Without names, fields
+#: are taken at random, so that of a hash with too many of them, each read shows others.
 _HASH = f"""{_COMMON}
 local most, found = tonumber(ARGV[3]), {{}}
-local names = most > 0 and (run('HRANDFIELD', KEYS[1], most) or {{}}) or {{unpack(ARGV, 4)}}
-for _, name in ipairs(names) do
-    if room < 0 then break end
-    local value = ''
-    if (run('HSTRLEN', KEYS[1], name) or 0) <= limit then value = bounded(run('HGET', KEYS[1], name)) end
-    found[#found + 1] = bounded(name)
-    found[#found + 1] = value
+for i, key in ipairs(KEYS) do
+    local names = most > 0 and (run('HRANDFIELD', key, most) or {{}}) or {{unpack(ARGV, 4)}}
+    local fields = {{}}
+    for _, name in ipairs(names) do
+        if room < 0 then break end
+        local value = ''
+        if (run('HSTRLEN', key, name) or 0) <= limit then value = bounded(run('HGET', key, name)) end
+        fields[#fields + 1] = bounded(name)
+        fields[#fields + 1] = value
+    end
+    if room < 0 and i > 1 then break end
+    found[i] = fields
 end
 return found
 """
@@ -127,19 +132,26 @@ def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
 
 def read_fields(client: Redis, name: str, fields: Sequence[str | bytes], limit: int) -> list[bytes | None]:
     """Return the values of fields of a hash, as `read` does."""
-    return [value for _, value in _hash(client, name, limit, 0, *fields)]
+    found = next(_each(client, [name], limit, 0, *fields, script=_HASH))
+    return [value for _, value in _pairs(found)]
 
 
 def read_hash(client: Redis, name: str, limit: int, most: int) -> dict[bytes, bytes]:
     """Return `most` fields of a hash, or as many as there are; a value of more than `limit` bytes as `b""`."""
-    return {field: value for field, value in _hash(client, name, limit, most) if value is not None}
+    return next(read_hashes(client, [name], limit, most))
 
 
-def _each(client: Redis, names: Iterable[str], limit: int, *command: Any) -> Iterator[Any]:
+def read_hashes(client: Redis, names: Iterable[str], limit: int, most: int) -> Iterator[dict[bytes, bytes]]:
+    """Yield `most` fields of each hash, as `read_hash` does."""
+    for fields in _each(client, names, limit, most, script=_HASH):
+        yield {field: value for field, value in _pairs(fields) if value is not None}
+
+
+def _each(client: Redis, names: Iterable[str], limit: int, *arguments: Any, script: str = _EACH) -> Iterator[Any]:
     for chunk in chunks(names):
         rest = chunk
         while rest:
-            found = cast("list[Any]", _run(client, _EACH, rest, limit, *command))
+            found = cast("list[Any]", _run(client, script, rest, limit, *arguments))
             rest = rest[len(found) :]
             found.reverse()
             while found:
@@ -147,9 +159,10 @@ def _each(client: Redis, names: Iterable[str], limit: int, *command: Any) -> Ite
                 yield found.pop()
 
 
-def _hash(client: Redis, name: str, limit: int, *arguments: Any) -> list[tuple[bytes, bytes | None]]:
-    found = iter(cast("list[Any]", _run(client, _HASH, [name], limit, *arguments)))
-    return list(zip(found, found, strict=True))
+def _pairs(fields: Iterable[Any]) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield the fields of a hash from an answer that has names and values in turn."""
+    rest = iter(fields)
+    return zip(rest, rest, strict=True)
 
 
 def _run(client: Redis, script: str, keys: Sequence[str], limit: int, *arguments: Any) -> Any:

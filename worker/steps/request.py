@@ -14,7 +14,7 @@ from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsErr
 from worker.training.admission import REFUSED
 
 if TYPE_CHECKING:
-    from worker.records.attempts import End
+    from worker.records.history import End
 
 logger = get_logger(__name__)
 

@@ -21,7 +21,7 @@ from worker.training.admission import check_served, check_wanted, isolated
 from worker.training.trainer import Progress, TrainedJob, train
 
 if TYPE_CHECKING:
-    from worker.records.attempts import Attempt
+    from worker.records.history import Attempt
     from worker.training.task import TrainingTask
 
 logger = get_task_logger(__name__)

@@ -11,8 +11,9 @@ from celery import Task
 from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 
-from worker.records.attempts import Attempt, Attempts, End
+from worker.records.attempts import Attempts
 from worker.records.checkpoints import Checkpoints
+from worker.records.history import Attempt, End
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis

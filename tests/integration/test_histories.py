@@ -1,0 +1,90 @@
+"""Rows tell who trained their job and when, also after faults: from the folder alone, once the cluster is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.waiting import wait_for
+
+
+def history(row: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+    return [(record["cause"], record["worker"], record["end"]) for record in row.get("history", [])]
+
+
+def times(row: dict[str, Any]) -> list[float]:
+    return [record[name] for record in row["history"] for name in ("started", "ended")]
+
+
+def test_each_row_has_its_attempt_with_its_times(command_line: CommandLine) -> None:
+    before = time.time()
+    command_line.run("sweep", *SMALL, "--name", "a")
+    after = time.time()
+    rows = command_line.rows("a")
+    # One attempt each, of the embedded worker, which is on this machine
+    assert [history(row) for row in rows] == [[("first run", row["worker"], "finished")] for row in rows]
+    for row in rows:
+        started, ended = times(row)
+        assert before <= started <= ended <= after
+        assert ended - started >= sum(row["epoch_seconds"])
+    # A row that is reused has none of its own
+    command_line.run("sweep", *SMALL, "--name", "b")
+    assert [(row["reused_from"], row.get("history")) for row in command_line.rows("b")] == 4 * [("a", None)]
+
+
+@pytest.mark.slow(reason="waits for a lease to end in the middle of a sweep")
+def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep in whose first job the worker's process is killed, and then its worker, and then another one stops
+    process = command_line.start("sweep", *small(seeds="0", epochs="150"), "--name", "a", **cluster.environment)
+    first = cluster.start_worker()
+    description = command_line.sweep("a") / "sweep.json"
+    wait_for(description.exists, "the sweep's folder")
+    jobs = json.loads(description.read_text())["jobs"]
+    cluster.wait_for_state(jobs[0], "PROGRESS")
+    first.children()[0].kill()
+    first.wait_until_logged(f"[{jobs[0]}]: Attempt 2 (child lost)")
+    first.kill()
+    second = cluster.start_worker()
+    second.wait_until_logged(f"[{jobs[0]}]: Attempt 3 (worker lost)")
+    second.stop()
+    cluster.start_worker()
+    # Then the accounting counts the attempts by cause
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert "accepted 2, attempts 5 (child lost 1, given back 1, worker lost 1), reused 0" in output
+    # And the rows tell who made each, when, and how it ended
+    rows = {row["job"]: row for row in command_line.rows("a")}
+    assert history(rows[jobs[0]]) == [
+        ("first run", "w1@test", "child lost"),
+        ("child lost", "w1@test", "worker lost"),
+        ("worker lost", "w2@test", "given back"),
+        ("given back", "w3@test", "finished"),
+    ]
+    assert [(cause, end) for cause, _, end in history(rows[jobs[1]])] == [("first run", "finished")]
+    for row in rows.values():
+        assert times(row) == sorted(times(row))
+    assert rows[jobs[0]]["attempts"] == 4
+
+
+@pytest.mark.slow(reason="trains until a job hung")
+def test_a_failed_row_tells_of_its_attempts(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a job that its worker's process does not survive
+    words = small(seeds="0", learning_rates="0.01", epochs="3000")
+    process = command_line.start("sweep", *words, "--name", "a", **cluster.environment)
+    worker = cluster.start_worker()
+    for number in range(1, cluster.settings.max_attempts + 1):
+        worker.wait_until_logged(f"Attempt {number} (")
+        worker.children()[-1].kill()
+    process.communicate(timeout=60)
+    # Then the row has all attempts
+    [row] = command_line.rows("a")
+    assert (row["status"], row["attempts"]) == ("failed", cluster.settings.max_attempts)
+    assert [end for _, _, end in history(row)] == cluster.settings.max_attempts * ["child lost"]
+    assert None not in times(row)

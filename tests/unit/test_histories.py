@@ -1,0 +1,108 @@
+"""What a row keeps of the attempts at its job."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.folder.rows import MAX_HISTORY, Accounting, Row, lost_row
+from tests.support.boards import jobs_of, trained
+from worker.records.history import Attempt
+
+(JOB,) = jobs_of(1, 0.1).values()
+
+
+def attempt(number: int = 1, **fields: Any) -> Attempt:
+    known = {"cause": "first run", "worker": "w@host", "started": 10.0 * number, "end": "worker lost", "ended": 15.0}
+    return Attempt(number=number, **known | fields)
+
+
+def test_a_row_is_read_as_it_was_written() -> None:
+    row = lost_row(JOB, "failed", "it broke", [attempt(), attempt(2, cause="worker lost", end="failed", ended=25.0)])
+    assert Row.model_validate_json(row.line()).of(JOB) == row
+    assert json.loads(row.line())["history"] == [
+        {"worker": "w@host", "cause": "first run", "started": 10.0, "ended": 15.0, "end": "worker lost",
+         "epochs_before": 0},
+        {"worker": "w@host", "cause": "worker lost", "started": 20.0, "ended": 25.0, "end": "failed",
+         "epochs_before": 0},
+    ]  # fmt: skip
+
+
+def test_the_attempt_that_made_the_result_has_finished_also_if_that_is_not_recorded_yet() -> None:
+    # Given a result of the second attempt, and a third one that is under way elsewhere
+    row = trained(JOB, 0.9).model_copy(update={"attempts": 2})
+    made = [attempt(), attempt(2, end=None, ended=None), attempt(3, worker="v@host", end=None, ended=None)]
+    # Then only the second one has finished; when is not known
+    kept = row.with_history(made).history
+    assert [(record.end, record.ended) for record in kept] == [("worker lost", 15.0), ("finished", None), (None, None)]
+    # And neither has one whose number another worker has, nor that of a job without a result
+    made[1] = attempt(2, worker="v@host", end=None, ended=None)
+    assert row.with_history(made).history[1].end is None
+    assert lost_row(JOB, "failed", "it broke", made).history[1].end is None
+
+
+def test_a_worker_that_was_thought_lost_has_finished_if_it_made_the_result() -> None:
+    assert trained(JOB, 0.9).with_history([attempt()]).history[0].end == "finished"
+
+
+def test_a_reused_row_has_no_attempts_of_its_own() -> None:
+    row = trained(JOB, 0.9).with_history([attempt(end="finished")])
+    reused = row.reused("another")
+    assert (reused.reused_from, reused.history, reused.attempts) == ("another", [], 1)
+    # And whoever writes some into a folder has them ignored
+    assert reused.model_copy(update={"history": row.history}).own_history == []
+    assert reused.reused("third").reused_from == "another"
+
+
+def test_rows_of_earlier_versions_tell_causes_alone() -> None:
+    row = trained(JOB, 0.9).model_copy(update={"attempts": 3})
+    causes = ["first run", "hung", "given back"]
+    earlier = json.loads(row.line()) | {"attempt_causes": causes}
+    read = Row.model_validate(earlier)
+    assert [record.cause for record in read.history] == causes
+    assert all((record.worker, record.started, record.ended, record.end) == (None,) * 4 for record in read.history)
+    assert Accounting.of(1, [read]).repeated == {"hung": 1, "given back": 1}
+    # Written again, it says the same.
+    assert Row.model_validate_json(read.line()) == read
+    for nonsense in ("hung", [["hung"]], [None], ["unheard of"], {"hung": 1}):
+        with pytest.raises(ValidationError):
+            Row.model_validate(earlier | {"attempt_causes": nonsense})
+
+
+def test_an_attempt_after_the_one_that_made_the_result_is_no_repetition() -> None:
+    late = trained(JOB, 0.9).with_history([attempt(end="finished"), attempt(2, cause="delivered again")])
+    assert Accounting.of(1, [late]).repeated == {}
+
+
+def test_a_row_keeps_a_bounded_number_of_attempts_and_of_their_workers_names() -> None:
+    # Given what another client of Redis may have stored
+    made = [attempt(number, worker="é\n" * 400) for number in range(1, MAX_HISTORY + 10)]
+    row = lost_row(JOB, "failed", "it broke", made)
+    # Then the row has the last ones, and is read as it was written
+    assert (row.attempts, len(row.history), row.history[-1].started) == (len(made), MAX_HISTORY, 10.0 * len(made))
+    assert Row.model_validate_json(row.line()).of(JOB) == row
+    assert len(row.line()) < 2**20
+    with pytest.raises(ValidationError):
+        Row.model_validate(json.loads(row.line()) | {"history": [{"cause": "hung"}] * (MAX_HISTORY + 1)})
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [{"started": -1.0}, {"ended": 1e300}, {"ended": "now"}, {"end": "vanished"}, {"worker": 3}, {"epochs_before": -1},
+     {"worker": "w" * 301}, {"more": 1}],
+)  # fmt: skip
+def test_a_foreign_row_with_an_impossible_attempt_is_invalid(hostile: dict[str, Any]) -> None:
+    row = json.loads(lost_row(JOB, "failed", "it broke", [attempt()]).line())
+    Row.model_validate(row)
+    row["history"][0] |= hostile
+    with pytest.raises(ValidationError):
+        Row.model_validate(row)
+
+
+def test_the_name_of_a_worker_in_a_foreign_folder_is_one_line() -> None:
+    row = json.loads(lost_row(JOB, "failed", "it broke", [attempt()]).line())
+    row["history"][0]["worker"] = "x\n[2/2] seed 1: 99 %\x1b[2J"
+    assert str(Row.model_validate(row).history[0].worker).isprintable()
