@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
+from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals, timeline
 from orchestrator.report.snapshot import Snapshot
 
 
@@ -25,6 +25,7 @@ _KINDS: Sequence[Callable[[Snapshot], Sequence[Chart]]] = (
     _one(heatmap.chart),
     _one(curves.chart),
     _one(differences.chart),
+    _one(timeline.chart),
 )
 
 

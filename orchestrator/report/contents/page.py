@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.report.contents import provenance, reproduce, standings, verdict
+from orchestrator.report.contents import accounting, provenance, reproduce, standings, verdict
+from orchestrator.report.contents.accounting import AccountingContent
 from orchestrator.report.contents.provenance import ProvenanceContent
 from orchestrator.report.contents.reproduce import ReproduceContent
 from orchestrator.report.contents.standings import StandingsContent
@@ -25,7 +26,7 @@ class Page:
     running: str
     verdict: VerdictContent
     standings: StandingsContent
-    accounting: str
+    accounting: AccountingContent
     reproduce: ReproduceContent
     provenance: ProvenanceContent
 
@@ -37,7 +38,7 @@ def contents(snapshot: Snapshot) -> Page:
         running=_running(snapshot),
         verdict=verdict.content(snapshot),
         standings=standings.content(snapshot),
-        accounting=str(snapshot.accounting),
+        accounting=accounting.content(snapshot),
         reproduce=reproduce.content(snapshot),
         provenance=provenance.content(snapshot),
     )

@@ -1,0 +1,241 @@
+"""The accounting of a report and its timeline: who trained what and when, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from orchestrator.folder.rows import Row, lost_row
+from orchestrator.report import attempts
+from orchestrator.report.attempts import Clock
+from orchestrator.report.charts import drawing
+from orchestrator.report.charts.kinds import timeline
+from orchestrator.report.contents import accounting
+from orchestrator.report.snapshot import Snapshot
+from tests.support.boards import trained
+from tests.support.snapshots import snapshot_of
+from tests.support.sweeps import sweep_of
+from worker.job import Job, Mismatch
+from worker.records.history import Attempt
+
+BEGIN = 1.7e9
+
+
+def attempt(number: int, worker: str, start: float, stop: float | None, end: str | None, **fields: Any) -> Attempt:
+    known: dict[str, Any] = {"cause": "first run"} | fields
+    ended = None if stop is None else BEGIN + stop
+    return Attempt(number=number, worker=worker, started=BEGIN + start, ended=ended, end=end, **known)  # type: ignore[arg-type]
+
+
+def eventful(job: Job) -> Row | None:
+    """End a job, by its seed: as it should, after losses, by failing, by reuse, or not yet."""
+    lost = attempt(1, "w1@h", 0, 30, "worker lost")
+    rows: Mapping[int, Row | None] = {
+        0: trained(job, 0.9, worker="w1@h", seconds=4.0).with_history([attempt(1, "w1@h", 0, 10, "finished")]),
+        1: trained(job, 0.8, worker="w2@h", seconds=4.0)
+        .model_copy(update={"attempts": 2})
+        .with_history([lost, attempt(2, "w2@h", 30, 35, "finished", cause="worker lost", epochs_before=1)]),
+        2: trained(job, 0.1, worker="w1@h", status="diverged")
+        .model_copy(
+            update={
+                "mismatches": [Mismatch(first="a" * 64, second="b" * 64, run=job.key, worker="w9@h")],
+                "error": "NaN",
+            }
+        )
+        .with_history([attempt(1, "w1@h", 10, 12, "finished")]),
+        3: lost_row(job, "failed", "it </td> broke", [attempt(1, "<b>w3@h", 12, 14, "failed")]),
+        4: trained(job, 0.9).reused("another"),
+    }
+    return rows.get(job.seed)
+
+
+def earlier(job: Job) -> Row | None:
+    return trained(job, 0.9, seconds=3.0)
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    return snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=(0.1,), epochs=2), eventful)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Snapshot:
+    return snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), earlier)
+
+
+def marks(svg: str) -> list[ElementTree.Element]:
+    return [each for each in ElementTree.fromstring(svg).iter() if each.get("aria-label")]  # noqa: S314 - our own
+
+
+class TestAttempts:
+    def test_they_are_on_one_clock_from_the_first_one_on(self, snapshot: Snapshot) -> None:
+        made = attempts.of(snapshot)
+        found = [(span.job.seed, span.number, span.worker, span.start, span.stop, span.end) for span in made.spans]
+        assert found == [
+            (0, 1, "w1@h", 0, 10, "finished"),
+            (1, 1, "w1@h", 0, 30, "worker lost"),
+            (2, 1, "w1@h", 10, 12, "finished"),
+            (3, 1, "<b>w3@h", 12, 14, "failed"),
+            (1, 2, "w2@h", 30, 35, "finished"),
+        ]
+        assert (made.untimed, made.seconds) == (0, 35)
+
+    def test_one_that_finished_at_an_unknown_time_lasted_for_its_epochs_at_least(self, tmp_path: Path) -> None:
+        def interrupted(job: Job) -> Row:
+            open_end = {0: "finished", 1: None}[job.seed]
+            row = trained(job, 0.9, worker="w2@h", seconds=4.0)
+            return row.with_history([attempt(1, "w1@h", 0, None, open_end)])
+
+        sweep = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
+        made = attempts.of(snapshot_of(tmp_path, sweep, interrupted))
+        assert [(span.job.seed, span.stop) for span in made.spans] == [(0, 8)]
+        assert made.untimed == 1
+
+    def test_a_foreign_folder_may_hold_any_times(self, tmp_path: Path) -> None:
+        def foreign(job: Job) -> Row:
+            made = attempt(1, "w@h", 0, -100, "finished") if job.seed else attempt(1, "w@h", 9e10, None, "finished")
+            return trained(job, 0.9).with_history([made])
+
+        snapshot = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), foreign)
+        assert [(span.start, span.stop) for span in attempts.of(snapshot).spans] == [(0, 0), (9e10, 9e10 + 2)]
+        chart = timeline.chart(snapshot)
+        assert chart is not None
+        assert "a pause that is left out" in chart.caption
+        drawing.svg(chart)
+
+    def test_a_worker_has_a_lane_for_each_process(self, snapshot: Snapshot) -> None:
+        by_worker = attempts.of(snapshot).by_worker()
+        assert [attempts.lanes(spans) for spans in by_worker.values()] == [[0, 1, 0], [0], [0]]
+
+    def test_epochs_count_for_the_attempt_that_trained_them_last(self) -> None:
+        (job,) = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2).jobs_by_key("d" * 64).values()
+        row = trained(job, 0.9)
+        made = [attempt(1, "a@h", 0, 1, "hung"), attempt(2, "b@h", 1, 2, "hung", epochs_before=1)]
+        # The third attempt found no checkpoint.
+        row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=0)])
+        assert [len(attempts.epoch_seconds(row, place)) for place in range(3)] == [0, 0, 2]
+        row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=1)])
+        assert [len(attempts.epoch_seconds(row, place)) for place in range(3)] == [1, 0, 1]
+
+    def test_a_night_between_two_sessions_is_left_out(self, snapshot: Snapshot) -> None:
+        spans = attempts.of(snapshot).spans
+        assert Clock.of(spans).pauses == []
+        night = [*spans, *(_later(span, 36_000) for span in spans)]
+        clock = Clock.of(sorted(night, key=lambda span: span.start))
+        assert clock.pauses == [(35, 36_000)]
+        assert [clock.at(seconds) for seconds in (0, 35, 20_000, 36_000, 36_010)] == [0, 35, 35, 35, 45]
+
+    def test_a_gap_of_the_length_of_the_work_is_none(self, snapshot: Snapshot) -> None:
+        spans = attempts.of(snapshot).spans
+        again = sorted([*spans, *(_later(span, 94) for span in spans)], key=lambda span: span.start)
+        assert Clock.of(again).pauses == []
+
+
+def _later(span: attempts.Span, seconds: float) -> attempts.Span:
+    return attempts.Span(
+        span.job, span.number, span.worker, span.cause, span.end, span.start + seconds, span.stop + seconds
+    )
+
+
+class TestSection:
+    def test_it_counts_jobs_and_attempts_by_cause(self, snapshot: Snapshot) -> None:
+        facts = {fact.term: fact.text for fact in accounting.content(snapshot).facts}
+        assert facts == {
+            "Jobs": "4 of 6 have a result; 1 of these diverged; 1 failed; 1 has not ended",
+            "Attempts": "5 at 5 jobs; repeated: 1 after the loss of a worker",
+            "Reused": "1 result, not trained for this sweep: 1 from another",
+            "Mismatches": "1 job of which two executions ended with different weights: evidence of a fault",
+            "Time": "35 s from the first attempt to the end of the last one",
+            "Training": "18 s in epochs that count, of 49 s in attempts",
+        }
+
+    def test_who_trained_what(self, snapshot: Snapshot) -> None:
+        workers = accounting.content(snapshot).workers
+        assert workers is not None
+        assert list(workers.rows) == [
+            ("w1@h", "2", "3", "5", "14.0", "2", "60 %"),
+            ("w2@h", "1", "1", "1", "4.0", "1", "14 %"),
+            ("<b>w3@h", "0", "1", "0", "0.0", "1", "6 %"),
+        ]
+
+    def test_jobs_that_need_attention_come_with_their_reasons(self, snapshot: Snapshot) -> None:
+        found = accounting.content(snapshot)
+        assert found.problems is not None
+        assert list(found.problems.rows) == [
+            ("seed 2", "diverged, mismatched", f"NaN; weights {'a' * 12} first, {'b' * 12} on w9@h"),
+            ("seed 3", "failed", "it </td> broke"),
+        ]
+        assert found.faults is not None
+        assert list(found.faults.rows) == [
+            ("seed 1", "1", "w1@h", "first run", "worker lost", "0.0", "30.0"),
+            ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
+        ]
+
+    def test_a_sweep_of_an_earlier_version_says_why_it_has_no_times(self, old: Snapshot) -> None:
+        found = accounting.content(old)
+        assert found.untimed.startswith("When the attempts began and ended is not known: an earlier version")
+        assert found.workers is not None
+        assert list(found.workers.rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
+        assert (found.problems, found.faults, timeline.chart(old)) == (None, None, None)
+
+    def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
+        empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,)), lambda _: None)
+        found = accounting.content(empty)
+        assert [fact.text for fact in found.facts] == ["0 of 2 have a result; 2 have not ended"]
+        assert (found.workers, found.problems, found.faults, found.untimed) == (None, None, None, "")
+
+
+class TestTimeline:
+    def test_each_attempt_is_a_bar_and_each_fault_a_mark(self, snapshot: Snapshot) -> None:
+        chart = timeline.chart(snapshot)
+        assert chart is not None
+        found = [(each.get("data-seed"), each.get("aria-label")) for each in marks(drawing.svg(chart))]
+        attempts_of_jobs = [each for each in found if each[0] is not None]
+        assert sorted(attempts_of_jobs) == [
+            ("0", "seed 0: finished after 10 s on w1@h"),
+            ("1", "seed 1, attempt 2 (worker lost): finished after 5 s on w2@h"),
+            ("1", "seed 1: worker lost after 30 s on w1@h"),
+            ("1", "seed 1: worker lost after 30 s on w1@h"),
+            ("2", "seed 2: finished after 2 s on w1@h"),
+            ("3", "seed 3: failed after 2 s on <b>w3@h"),
+            ("3", "seed 3: failed after 2 s on <b>w3@h"),
+        ]
+        assert "×: worker lost; diamond: failed; a lost worker's bar ends when the loss was noticed" in chart.caption
+
+    def test_faults_have_words_beside_them(self, snapshot: Snapshot) -> None:
+        chart = timeline.chart(snapshot)
+        assert chart is not None
+        words = [text.strip() for text in ElementTree.fromstring(drawing.svg(chart)).itertext()]  # noqa: S314 - our own
+        assert {"worker lost", "failed", "w1@h, 1", "w1@h, 2", "<b>w3@h"} <= set(words)
+        assert "time since the first attempt began, s" in words
+
+    def test_its_table_has_every_attempt(self, snapshot: Snapshot) -> None:
+        chart = timeline.chart(snapshot)
+        assert chart is not None
+        assert chart.table.total == 5
+        assert chart.table.rows[1] == ("seed 1", "1", "w1@h", "first run", "0.00", "30.00", "worker lost")
+
+    def test_many_attempts_are_drawn_together(self, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(timeline, "MOST_JOBS", 4)
+        chart = timeline.chart(snapshot)
+        assert chart is not None
+        said = [str(each.get("aria-label")) for each in marks(drawing.svg(chart))]
+        # Two processes of w1 trained for 12 s, one for 18 s more, and then none.
+        assert _shares(said, "w1@h") == 20 * [100] + 1 * [79] + 30 * [50] + [21]
+        assert sum("worker lost" in each for each in said) == 2
+        assert "The darker, the larger the share" in chart.caption
+
+    def test_the_same_rows_give_the_same_chart(self, snapshot: Snapshot) -> None:
+        first, second = timeline.chart(snapshot), timeline.chart(snapshot)
+        assert first == second
+        assert first is not None
+        assert second is not None
+        assert drawing.svg(first) == drawing.svg(second)
+
+
+def _shares(said: Sequence[str], worker: str) -> list[int]:
+    return [int(each.split()[1]) for each in said if each.startswith(f"{worker}: ")]
