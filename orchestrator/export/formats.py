@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nn.errors import InvalidInputError
 from orchestrator.errors import MissingPackageError
-from orchestrator.export import csv_files, parquet_files, tensorboard_events, weights_zip
+from orchestrator.export import csv_files, mlflow_runs, parquet_files, tensorboard_events, weights_zip
 from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress
 
 #: Writes a sweep to new files, or to one new folder; returns the weights that it lacks.
@@ -64,6 +64,13 @@ FORMATS = {
     for each in (
         Format("csv", (".csv", ".epochs.csv"), csv_files.write),
         Format("parquet", (".parquet", ".epochs.parquet"), parquet_files.write, ("pyarrow",), "pyarrow"),
+        Format(
+            "mlflow",
+            (".mlflow.db",),
+            mlflow_runs.write,
+            ("mlflow", "sqlalchemy", "alembic"),
+            "mlflow-skinny sqlalchemy alembic",
+        ),
         Format("tensorboard", (".tensorboard",), tensorboard_events.write, ("tensorboard",), "tensorboard"),
         Format("safetensors-zip", (".weights.zip",), weights_zip.write),
     )

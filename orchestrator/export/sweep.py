@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from nn.options.describe import written
@@ -93,6 +94,14 @@ class ExportedSweep:
     def others(self) -> tuple[str, ...]:
         """The names of the metrics that some job has besides the one that counts."""
         return tuple(dict.fromkeys(name for each in self.ended for name in each.row.others))
+
+    @functools.cached_property
+    def start(self) -> float:
+        """When the sweep began, in seconds since 1970; 0 if its folder does not tell."""
+        try:
+            return max(0.0, datetime.fromisoformat(self.manifest.provenance.created).timestamp())
+        except (ValueError, OverflowError):
+            return 0.0
 
     @property
     def metric(self) -> str:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     them is about, and steps are epochs.
     """
     paths[0].mkdir()
-    start = _start(sweep)
+    start = sweep.start
     names = _Names(sweep)
     for done, each in enumerate(sweep.ended, 1):
         group = names.configuration(each.job.configuration)
@@ -58,14 +57,6 @@ class _Names:
             mark = "" if name == words.replace(" ", ",") else f"-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
             self._known[configuration] = name + mark
         return self._known[configuration]
-
-
-def _start(sweep: ExportedSweep) -> float:
-    """Return when the sweep began, in seconds since 1970; 0 if its folder does not tell."""
-    try:
-        return max(0.0, datetime.fromisoformat(sweep.manifest.provenance.created).timestamp())
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 @contextmanager

@@ -14,6 +14,8 @@ import numpy as np
 import pandas
 import pyarrow as pa
 import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 from safetensors.numpy import load
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
@@ -22,17 +24,19 @@ from tensorboard.plugins.hparams import metadata
 from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.command_line import SMALL, CommandLine
-from tests.support.exported import HOSTILE, odd_sweep, odd_trainer
+from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
+from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, made, names_in, row
 
 #: The formats, with the files or the folder that each makes of a sweep `odd` by default.
 MADE = {
     "csv": ("odd.csv", "odd.epochs.csv"),
     "parquet": ("odd.parquet", "odd.epochs.parquet"),
+    "mlflow": ("odd.mlflow.db",),
     "tensorboard": ("odd.tensorboard",),
     "safetensors-zip": ("odd.weights.zip",),
 }
-PACKAGES = {"parquet": "pyarrow", "tensorboard": "tensorboard"}
+PACKAGES = {"parquet": ("pyarrow",), "tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
 Say = Callable[..., str]
 
@@ -169,6 +173,89 @@ def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
         assert session.group_name == name.partition("/")[0]
 
 
+def runs_of(uri: str, name: str) -> dict[str, Run]:
+    """Return the runs of an experiment, by their names."""
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(here: Path, said: Say) -> None:
+    folder = odd_sweep(here / "runs")
+
+    said("export", "odd", "--to", "mlflow")
+
+    uri = f"sqlite:///{here / 'odd.mlflow.db'}"
+    runs = runs_of(uri, "odd")
+    parents = {name: run for name, run in runs.items() if "mlflow.parentRunId" not in run.data.tags}
+    assert (len(runs), len(parents)) == (8, 2)
+    plain = parents["text=plain"]
+    assert plain.data.metrics["error_rate.mean"] == pytest.approx((0.25 + 0.25 + 1 / 3 + 0.25 + 2 / 3) / 3)
+    assert (plain.data.metrics["n"], plain.data.metrics["rank"]) == (3, 1)
+    assert plain.data.params["widths"] == "3,2"
+    assert "seed" not in plain.data.params
+    of_seed = runs["text=plain seed 1"]
+    ended = next(each for each in folder.rows().values() if each.seed == 1 and each.accepted)
+    assert of_seed.data.tags["mlflow.parentRunId"] == plain.info.run_id
+    assert of_seed.data.tags["seedsweep.job"] == ended.job
+    assert of_seed.data.tags["seedsweep.weights_sha256"] == ended.weights_sha256
+    assert of_seed.data.params == {
+        "text": "plain", "widths": "3,2", "depth": "none", "ratio": "-0.1", "status": "x", "loss": "false",
+        "epochs": "2", "seed": "1",
+    }  # fmt: skip
+    history = MlflowClient(tracking_uri=uri).get_metric_history(of_seed.info.run_id, "error_rate")
+    assert [(each.step, each.value) for each in history] == list(enumerate(ended.validation_score, 1))
+    assert of_seed.info.end_time - of_seed.info.start_time == 750
+    (hostile,) = [run for name, run in parents.items() if name != "text=plain"]
+    inside = {
+        run.data.params["seed"]: (run.info.status, run.data.tags["seedsweep.status"])
+        for run in runs.values()
+        if run.data.tags.get("mlflow.parentRunId") == hostile.info.run_id
+    }
+    assert inside == {"0": ("FINISHED", "diverged"), "1": ("FAILED", "failed"), "2": ("KILLED", "cancelled")}
+    assert all("\x1b" not in text and "\n" not in text for run in runs.values() for text in run.data.tags.values())
+
+
+def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: Say) -> None:
+    folder = odd_sweep(here / "runs", running=True)
+    uri = f"sqlite:///{here / 'mlflow.db'}"
+    words = ("export", "odd", "--to", "mlflow", "--tracking-uri", uri)
+    assert said(*words).endswith(f"Exported the 3 of 6 jobs that have ended: {uri}\n")
+    # Given an export that was interrupted in its first run
+    client = MlflowClient(tracking_uri=uri)
+    first = runs_of(uri, "odd")["text=plain seed 0"]
+    client.update_run(first.info.run_id, status="RUNNING")
+    assert said(*words).endswith("(2 were there already)\n")
+    assert said(*words).endswith("(3 were there already)\n")
+
+    # When the sweep has ended, and another one is exported to the same server
+    with folder.exclusive():
+        for job in list(folder.manifest().jobs_by_key().values())[3:]:
+            end(folder, job)
+    odd_sweep(here / "runs", "other")
+    printed = json.loads(said(*words, "--json"))
+    said("export", "other", *words[2:])
+
+    assert (printed["places"], printed["exported"], printed["known"]) == ([uri], 6, 3)
+    runs = runs_of(uri, "odd")
+    assert (len(runs), len(runs_of(uri, "other"))) == (8, 8)
+    assert {run.info.status for run in runs.values()} == {"FINISHED", "FAILED", "KILLED"}
+    assert runs["text=plain"].data.metrics["n"] == 3
+    assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
+
+
+def test_a_tracking_server_that_cannot_be_reached_is_named_without_its_password(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    uri = f"http://me:secret@127.0.0.1:{free_port()}"
+
+    printed = said("export", "odd", "--to", "mlflow", "--tracking-uri", uri, status=2)
+
+    assert printed.startswith("orchestrator: MLflow at http://...@127.0.0.1:")
+    assert "secret" not in printed
+    assert printed.count("\n") == 1
+
+
 def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_line: CommandLine) -> None:
     command_line.finished("a", *SMALL)
 
@@ -219,7 +306,8 @@ def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
     assert zipfile.is_zipfile("a.weights.zip")
 
 
-@pytest.mark.parametrize("to", MADE)
+# MLflow gives its runs random ids.
+@pytest.mark.parametrize("to", sorted(set(MADE) - {"mlflow"}))
 def test_the_same_folder_gives_the_same_bytes(to: str, here: Path, said: Say) -> None:
     odd_sweep(here / "runs")
 
@@ -240,7 +328,8 @@ def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: Path, said: Say) 
     printed = json.loads(said("export", "odd", "--to", to, "--force", "--json"))
 
     assert printed == {
-        "name": "odd", "format": to, "paths": list(MADE[to]), "jobs": 6, "exported": 3, "missing_weights": [],
+        "name": "odd", "format": to, "places": list(MADE[to]), "jobs": 6, "exported": 3, "known": 0,
+        "missing_weights": [],
     }  # fmt: skip
 
 
@@ -283,19 +372,19 @@ def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, mon
     assert names_in(here) == ["runs"]
 
 
-@pytest.mark.parametrize("to", PACKAGES)
+@pytest.mark.parametrize(("to", "package"), [(to, each) for to, packages in PACKAGES.items() for each in packages])
 def test_without_its_package_a_format_says_how_to_install_it(
-    to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+    to: str, package: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd_sweep(here / "runs")
-    monkeypatch.setitem(sys.modules, PACKAGES[to], None)
+    monkeypatch.setitem(sys.modules, package, None)
 
     printed = said("export", "odd", "--to", to, status=2)
 
-    assert printed == (
-        f"orchestrator: --to {to} needs the package {PACKAGES[to]}: pip install 'seedsweep[{to}]', or pip install "
-        f"{PACKAGES[to]} in a checkout\n"
+    assert printed.startswith(
+        f"orchestrator: --to {to} needs the package {package}: pip install 'seedsweep[{to}]', or pip install "
     )
+    assert printed.endswith(" in a checkout\n")
     assert names_in(here) == ["runs"]
 
 
@@ -304,6 +393,11 @@ BAD_INPUT = [
     (["odd", "--to", "csv", "--file", ""], "--file is ''; allowed: the path of a file or folder to make"),
     (["odd", "--to", "csv", "--file", "a\0b"], "--file is 'a\\x00b'; allowed"),
     (["odd", "--to", "csv", "--file", ".."], ".. exists: choose another --file"),
+    (["odd", "--to", "mlflow", "--file", "what?.db"], "for mlflow, a path without a question mark"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "./mlruns"], "--tracking-uri is './mlruns'; allowed: an address that"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "http://[x"], "--tracking-uri is 'http://[x'; allowed"),
+    (["odd", "--to", "csv", "--tracking-uri", "http://a"], "--tracking-uri is given; allowed: nothing together with"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "http://a", "--force"], "--force is given; allowed: nothing together"),
     (["nothing", "--to", "csv"], "There is no sweep 'nothing'"),
     (["foreign", "--to", "csv"], "does not describe a sweep"),
     (["empty", "--to", "csv"], "No job of the sweep empty has ended yet: there is nothing to export"),

@@ -80,11 +80,12 @@ def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> Swee
     folder.create(Manifest(name=name, specification=specification, dataset=DATASET, jobs=list(jobs), provenance=began))
     with folder.exclusive():
         for job in list(jobs.values())[: 3 if running else None]:
-            _end(folder, job)
+            end(folder, job)
     return folder
 
 
-def _end(folder: SweepFolder, job: Job) -> None:
+def end(folder: SweepFolder, job: Job) -> None:
+    """Append the row of a job, and keep its weights, if it has any."""
     if job.options.text == HOSTILE and job.seed > 0:  # type: ignore[attr-defined]
         folder.append(lost_row(job, "failed" if job.seed == 1 else "cancelled", "=it broke\x1b[0m\nsecond line"))
         return

@@ -34,14 +34,18 @@ def report(
 
 def export(
     sweep_folder: SweepOrFolder,
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, tensorboard or safetensors-zip.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, mlflow, tensorboard or safetensors-zip.")],
     file: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
-            help="What to write: a file, or a folder for tensorboard.  [default: SWEEP.csv and the like, in the "
-            "working folder]",
+            help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.parquet, NAME.mlflow.db, "
+            "NAME.tensorboard or NAME.weights.zip, in the working folder]",
         ),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="With mlflow: add to this server or database instead of writing a file."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote there.")] = False,
     output: Output = DEFAULT_OUTPUT,
@@ -49,14 +53,14 @@ def export(
 ) -> int:
     """Write the results of a sweep in the format of another tool.
 
-    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing in it. An export has the jobs
-    that have ended. csv and parquet are two tables: the jobs, and, in SWEEP.epochs.csv, their epochs.
-    tensorboard is a folder of event files, safetensors-zip all weights with a list of their jobs.
+    Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv and
+    parquet are two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is
+    a folder of event files; safetensors-zip has all weights and a list of their jobs.
 
     Exit status: 0, or 1 if the export lacks weights that are not in the sweep's folder.
 
     Example: orchestrator export night-run --to parquet --file night-run.parquet
     """
-    from orchestrator.cli.publishing.export import run_export
+    from orchestrator.cli.publishing.export import Options, run_export
 
-    return run_export(sweep_folder, to, file, output, force=force, as_json=json)
+    return run_export(sweep_folder, Options(to, file, tracking_uri, force, json, output))

@@ -3,65 +3,85 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import complain, say
 from orchestrator.cli.publishing.counting import counting
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.publishing.export import Export, export
+from orchestrator.commands.publishing.export import Export, export, track
 from orchestrator.text import counted
 
 #: How many missing weights are named.
 NAMED = 3
 
 
-def run_export(name: str, to: str, file: str | None, output: str, *, force: bool, as_json: bool) -> int:
+@dataclass(frozen=True)
+class Options:
+    """The options of `orchestrator export`, as they were typed."""
+
+    to: str
+    file: str | None
+    tracking_uri: str | None
+    force: bool
+    json: bool
+    output: str
+
+
+def run_export(name: str, options: Options) -> int:
     """Export a sweep, and return the exit status: 1 if the export lacks weights.
 
     Raises:
         SeedsweepError: bad input, or a folder cannot be read or written.
     """
-    folder = open_sweep(name, output_folder(output))
+    _check(options)
+    folder = open_sweep(name, output_folder(options.output))
     with counting("exported") as on_progress:
-        result = export(folder, to, file=_path(file), replace=force, on_progress=on_progress)
-    if as_json:
+        if options.tracking_uri is None:
+            file = None if options.file is None else Path(options.file)
+            result = export(folder, options.to, file=file, replace=options.force, on_progress=on_progress)
+        else:
+            result = track(folder, options.tracking_uri, on_progress=on_progress)
+    if options.json:
         print(json.dumps(_as_dict(result), allow_nan=False))
     else:
-        _say(result)
+        say(Console(highlight=False), _said(result))
     if result.missing:
         complain(_lacking(result))
     return 1 if result.missing else 0
 
 
-def _path(file: str | None) -> Path | None:
-    if file is None:
-        return None
-    if "\0" in file or not Path(file).name:
-        raise InvalidInputError("--file", file, "the path of a file or folder to make")
-    return Path(file)
+def _check(options: Options) -> None:
+    if options.file is not None and ("\0" in options.file or not Path(options.file).name):
+        raise InvalidInputError("--file", options.file, "the path of a file or folder to make")
+    if options.tracking_uri is None:
+        return
+    if options.to != "mlflow":
+        raise InvalidInputError("--tracking-uri", Described("given"), "nothing together with another --to than mlflow")
+    for flag, given in (("--file", options.file is not None), ("--force", options.force)):
+        if given:
+            raise InvalidInputError(flag, Described("given"), "nothing together with --tracking-uri")
 
 
-def _say(result: Export) -> None:
-    console = Console(highlight=False)
-    ended, jobs = len(result.sweep.ended), len(result.sweep.jobs)
-    if result.finished:
-        say(console, f"Exported {counted(ended, 'job')}: {', '.join(map(str, result.paths))}")
-    else:
-        say(console, f"Exported the {ended} of {counted(jobs, 'job')} that have ended: "
-                     f"{', '.join(map(str, result.paths))}")  # fmt: skip
+def _said(result: Export) -> str:
+    ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
+    what = jobs if result.finished else f"the {ended} of {jobs} that have ended"
+    known = f" ({result.known} were there already)" if result.known else ""
+    return f"Exported {what}: {', '.join(result.places)}{known}"
 
 
 def _as_dict(result: Export) -> dict[str, object]:
     return {
         "name": result.sweep.name,
         "format": result.format,
-        "paths": [str(path) for path in result.paths],
+        "places": list(result.places),
         "jobs": len(result.sweep.jobs),
         "exported": len(result.sweep.ended),
+        "known": result.known,
         "missing_weights": [{"job": each.ended.key, "fault": each.fault} for each in result.missing],
     }
 

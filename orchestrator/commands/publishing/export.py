@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.export import destination
+from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.formats import format_named
 from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -18,14 +18,16 @@ class Export:
     Attributes:
         sweep: The sweep.
         format: The format's name.
-        paths: The files, or the folder, that were written.
+        places: The files, or the folder, that were written; or the address of the tracking server.
         missing: The weights that the export lacks.
+        known: How many of the jobs were on the tracking server already, with the same results.
     """
 
     sweep: ExportedSweep
     format: str
-    paths: tuple[Path, ...]
-    missing: tuple[Missing, ...]
+    places: tuple[str, ...]
+    missing: tuple[Missing, ...] = ()
+    known: int = 0
 
     @property
     def finished(self) -> bool:
@@ -60,4 +62,26 @@ def export(
     sweep = ExportedSweep.read(folder)
     with destination.staged(targets, replace=replace) as paths:
         missing = chosen.write(sweep, paths, on_progress)
-    return Export(sweep, to, targets, tuple(missing))
+    return Export(sweep, to, tuple(map(str, targets)), tuple(missing))
+
+
+def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
+    """Add the jobs of a sweep that have ended to a tracking server of MLflow, or to a database of one.
+
+    Args:
+        folder: The sweep's folder.
+        uri: The server's address, such as `http://localhost:5000`, or the database's.
+        on_progress: Called now and then.
+
+    Raises:
+        InvalidInputError: the address is none of a server or database.
+        MissingPackageError: a package of the format is not installed.
+        SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
+        SweepUnreadableError: the folder cannot be read.
+        OutputError: the server cannot be reached or written.
+    """
+    mlflow_runs.check(uri)
+    format_named("mlflow").check()
+    sweep = ExportedSweep.read(folder)
+    added = mlflow_runs.record(sweep, uri, on_progress)
+    return Export(sweep, "mlflow", (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)

@@ -1,0 +1,287 @@
+"""Writes a sweep as an experiment of MLflow: a parent run for each configuration, and in it a run for each seed.
+
+MLflow keeps runs in a database or behind a server; its former folders of files are closed to new versions. So an export
+is a SQLite file, which `mlflow ui --backend-store-uri sqlite:///FILE` opens, or goes to a server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nn.errors import InvalidInputError
+from orchestrator.analysis.leaderboard.board import Standing, leaderboard
+from orchestrator.errors import OutputError
+from orchestrator.export.sweep import Ended, ExportedSweep, Missing, OnProgress, as_text, options_of
+from orchestrator.text import listed
+from worker.job import Job, key_of
+from worker.text import one_line
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+#: MLflow takes so many metrics at a time, and returns so many runs.
+METRICS, PAGE = 1000, 1000
+#: Characters of a configuration in the name of a run.
+LONGEST = 200
+#: What its runs say about themselves, besides the names that MLflow knows.
+JOB, CONFIGURATION, STATUS, WEIGHTS = (
+    f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256")
+)
+_STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
+#: MLflow tells its makers about its use unless it is told not to, and tries for minutes to reach a server.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+    """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids.
+
+    Raises:
+        InvalidInputError: the path has a character that an address of a database cannot have.
+    """
+    path = str(paths[0].absolute())
+    if "?" in path:
+        raise InvalidInputError("--file", path, "for mlflow, a path without a question mark")
+    with _unsafe_and_fast():
+        # Artifacts belong to whoever serves the file, not to a folder of this machine.
+        _record(sweep, f"sqlite:///{path}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+    return ()
+
+
+def record(sweep: ExportedSweep, uri: str, on_progress: OnProgress) -> int:
+    """Add a sweep to a tracking server or a database; return the number of jobs that were not there already.
+
+    A job that is there with the same result stays as it is, and so an export that was interrupted can be repeated.
+
+    Args:
+        sweep: The sweep.
+        uri: Its address, which `check` lets pass.
+        on_progress: Called now and then.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return _record(sweep, uri, on_progress, artifacts=None)
+
+
+def check(uri: str) -> None:
+    """Raise `InvalidInputError` if an address is none of a tracking server or a database."""
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:
+        scheme = ""
+    if scheme.partition("+")[0] not in SCHEMES:
+        allowed = f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
+        raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
+
+
+def _record(sweep: ExportedSweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
+    with _quiet_environment():
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        # Its own log of migrations is of no use to whoever exports.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        try:
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            return _Recorder(sweep, client, artifacts).record(on_progress)
+        except MlflowException as error:
+            reason = one_line(str(error).replace(uri, without_password(uri)))[:300]
+            raise OutputError(f"MLflow at {without_password(uri)} cannot be written: {reason}") from None
+
+
+def without_password(uri: str) -> str:
+    """Return an address as it can be shown: without user and password."""
+    scheme, found, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{found}{'...@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"
+
+
+@contextlib.contextmanager
+def _quiet_environment() -> Iterator[None]:
+    """Set what MLflow reads from the environment, where the user has not."""
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _unsafe_and_fast() -> Iterator[None]:
+    """Let SQLite not wait for the disk after each run: the file is new, and waits once when it is complete."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Writes one sweep by a client."""
+
+    sweep: ExportedSweep
+    client: MlflowClient
+    artifacts: str | None
+
+    def record(self, on_progress: OnProgress) -> int:
+        """Write all runs, and return the number of those that are new or changed."""
+        experiment, there = self._experiment()
+        added = done = 0
+        for standing, ended in self._configurations():
+            parent = self._parent(experiment, standing, ended, there)
+            for each in ended:
+                added += self._job(experiment, parent, each, there.get(each.key))
+                done += 1
+                on_progress(done, len(self.sweep.ended))
+        return added
+
+    def _configurations(self) -> Iterator[tuple[Standing, list[Ended]]]:
+        """Yield the configurations by rank, each with its jobs that have ended, unless it has none."""
+        sweep = self.sweep
+        board = leaderboard(
+            sweep.jobs,
+            sweep.rows,
+            sweep.manifest.specification.data,
+            sweep.manifest.axes,
+            sequential=bool(sweep.manifest.looks),
+        )
+        groups: dict[tuple[Any, ...], list[Ended]] = {}
+        for each in sweep.ended:
+            values = tuple(getattr(each.job.options, name) for name in board.names.varying)
+            groups.setdefault(values, []).append(each)
+        for standing in board.standings:
+            ended = groups.get(tuple(standing.options.values()))
+            if ended:
+                yield standing, ended
+
+    def _experiment(self) -> tuple[str, dict[str, Run]]:
+        """Return the id of the sweep's experiment, and its runs by the job or the configuration that they are of."""
+        found = self.client.get_experiment_by_name(self.sweep.name)
+        if found is None:
+            tags = {"seedsweep.sweep": self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset}
+            return self.client.create_experiment(self.sweep.name, self.artifacts, tags), {}
+        if found.lifecycle_stage != "active":
+            raise OutputError(f"The experiment {self.sweep.name} was deleted on the tracking server: restore it there")
+        runs: dict[str, Run] = {}
+        token = None
+        while token != "":
+            page = self.client.search_runs([found.experiment_id], max_results=PAGE, page_token=token)
+            for run in page:
+                runs[run.data.tags.get(JOB) or run.data.tags.get(CONFIGURATION, "")] = run
+            token = page.token or ""
+        return found.experiment_id, runs
+
+    def _parent(self, experiment: str, standing: Standing, ended: Sequence[Ended], there: Mapping[str, Run]) -> str:
+        """Write the run of a configuration, and return its id. Its figures are those of the leaderboard."""
+        fields = {name: value for name, value in ended[0].job.fields().items() if name != "seed"}
+        key = key_of(fields)
+        name = self._name(ended[0].job)
+        run = there.get(key)
+        tags = {CONFIGURATION: key, "seedsweep.sweep": self.sweep.name}
+        run_id = self._create(experiment, name, tags) if run is None else run.info.run_id
+        metric = self.sweep.metric
+        figures = {
+            **{f"{metric}.{name}": getattr(standing, name) for name in ("mean", "low", "high", "std", "best", "worst")},
+            **{name: getattr(standing, name) for name in ("rank", "n", "planned", "diverged", "failed", "cancelled")},
+        }
+        # A sweep that has grown adds its new figures at a higher step, of which MLflow shows the last.
+        series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
+        self._log(run_id, series, self._parameters(ended[0].job), [])
+        if len(ended) == standing.planned:
+            self.client.set_terminated(run_id, "FINISHED", self._milliseconds(max(map(_seconds, ended))))
+        return run_id
+
+    def _job(self, experiment: str, parent: str, each: Ended, run: Run | None) -> bool:
+        """Write the run of a job, unless it is there with the same result; return whether it was not."""
+        row = each.row
+        status = _STATUS[row.status]
+        if run is not None and run.info.status == status and run.data.tags.get(WEIGHTS) == (row.weights_sha256 or ""):
+            return False
+        tags = {
+            "seedsweep.sweep": self.sweep.name,
+            "seedsweep.trainer": each.job.trainer,
+            "seedsweep.worker": row.worker,
+            "seedsweep.attempts": str(row.attempts),
+            "seedsweep.reused_from": row.reused_from,
+            "seedsweep.error": row.error,
+            "mlflow.parentRunId": parent,
+            STATUS: row.status,
+            WEIGHTS: row.weights_sha256 or "",
+        }
+        known = {name: one_line(value) for name, value in tags.items() if value is not None}
+        name = one_line(f"{self._name(each.job)} seed {row.seed}")
+        # The tag by which a run is found again comes with the run, so that one that was begun is completed.
+        run_id = self._create(experiment, name, {JOB: each.key, **known}) if run is None else run.info.run_id
+        scores = {self.sweep.metric: row.validation_score, **row.others}
+        series = {name: dict(enumerate(values, 1)) for name, values in scores.items()}
+        parameters = {**self._parameters(each.job), "seed": str(row.seed)}
+        self._log(run_id, series, parameters, row.epoch_seconds)
+        if run is not None:
+            for name, value in known.items():
+                self.client.set_tag(run_id, name, value)
+        self.client.set_terminated(run_id, status, self._milliseconds(_seconds(each)))
+        return True
+
+    def _create(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        run = self.client.create_run(
+            experiment, self._milliseconds(0.0), {"mlflow.source.name": "seedsweep", **tags}, name
+        )
+        return str(run.info.run_id)
+
+    def _log(
+        self,
+        run_id: str,
+        series: Mapping[str, Mapping[int, float]],
+        parameters: Mapping[str, str],
+        seconds: Sequence[float],
+    ) -> None:
+        """Write metrics, by name and step, and parameters. The time of a step is that of the seconds up to it."""
+        from mlflow.entities import Metric, Param
+
+        times = [0.0, *itertools.accumulate(seconds)]
+        metrics = [
+            Metric(name, value, self._milliseconds(times[min(step, len(times) - 1)]), step)
+            for name, values in series.items()
+            for step, value in values.items()
+        ]
+        params = [Param(name, value) for name, value in parameters.items()]
+        for first in range(0, max(len(metrics), 1), METRICS):
+            self.client.log_batch(run_id, metrics[first : first + METRICS], [] if first else params)
+
+    def _name(self, job: Job) -> str:
+        return one_line(self.sweep.names.words(job.options))[:LONGEST] or self.sweep.name
+
+    def _parameters(self, job: Job) -> dict[str, str]:
+        return {name: as_text(value) for name, value in options_of(job).items()}
+
+    def _milliseconds(self, seconds: float) -> int:
+        """Return a time so many seconds after the sweep's start, in milliseconds since 1970."""
+        return round(1000 * (self.sweep.start + seconds))
+
+
+def _seconds(each: Ended) -> float:
+    return sum(each.row.epoch_seconds)
