@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,8 +42,28 @@ def test_it_is_whole_and_quiet_and_for_everybody(
 
 
 @every_kind
+@every_screen
+def test_nothing_is_wider_than_the_screen(page: Page, report: Report, kind: str, screen: Screen) -> None:
+    page.show(report(kind), screen)
+    width, inner = page.run("return [document.documentElement.scrollWidth, innerWidth]")
+    assert inner == screen.width  # a page that is wider would make a phone zoom out
+    assert width <= inner
+    # What sticks out is inside something that scrolls by itself.
+    out = page.run(
+        """
+        const scrolls = node =>
+            node && (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+        return [...document.querySelectorAll('#report *')].filter(node => node.checkVisibility()
+            && node.getBoundingClientRect().right > innerWidth + 1 && !scrolls(node.parentElement)).map(
+            node => node.outerHTML.slice(0, 100))
+        """
+    )
+    assert out == []
+
+
+@every_kind
 def test_it_is_dark_where_people_want_it_dark(page: Page, report: Report, kind: str) -> None:
-    """Return the brightness of background and text: they change places."""
+    # Brightness of background and text: they change places.
     brightness = """
     const sum = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
     const style = getComputedStyle(document.body);
@@ -65,6 +86,25 @@ def test_it_is_read_without_scripts(page: Page, report: Report, kind: str) -> No
     # Nothing but what needs a script is missing.
     assert set(without) <= set(with_script)
     assert len(without) > 100
+
+
+@every_kind
+@every_theme
+def test_it_can_be_printed(page: Page, report: Report, kind: str, theme: str) -> None:
+    page.show(report(kind), theme=theme, media="print")
+    assert page.run(SHOWN) == SECTIONS
+    # Paper is white, whatever the screen is.
+    background, text = page.run(
+        "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color]"
+    )
+    assert background in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+    assert sum(map(int, re.findall(r"\d+", text)[:3])) < 300
+    # What only a screen can do is not printed.
+    useless = "return [...document.querySelectorAll('nav, input, .copy')].filter(each => each.checkVisibility()).length"
+    assert page.run(useless) == 0
+    # A folded table is printed, or a note says where it is.
+    pdf = page.show(report(kind), theme=theme).pdf()
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 2
 
 
 @every_kind

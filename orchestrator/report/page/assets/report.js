@@ -58,8 +58,11 @@
     if (input && document.activeElement !== input) input.value = seed;
   };
   document.addEventListener("click", (event) => {
-    const mark = closest(event, ".mark[data-seed]");
-    if (mark) light(mark.dataset.seed);
+    const mark = closest(event, MARK);
+    // A finger does not hover.
+    if (mark) say(mark, event.clientX, event.clientY);
+    else hush();
+    if (mark?.dataset.seed) light(mark.dataset.seed);
     const sort = closest(event, "th button");
     if (sort) order(sort.closest("th"));
     const copying = closest(event, "button.copy");
