@@ -39,8 +39,8 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.runtime
 	@$(PIP_INSTALL) --require-hashes -r requirements-report.txt
 	@touch $@
 
-sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs and say which rate to use
-	@$(BIN)/orchestrator sweep $(ARGS)
+sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs, say which rate to use, and write a report
+	@$(BIN)/orchestrator sweep --report $(ARGS)
 
 # Two test processes per core, because many tests wait for a process or a lease to end.
 PROCESSES ?= $$(( $$(nproc) * 2 ))

@@ -14,15 +14,18 @@ from rich.console import Console
 
 from nn.errors import DatasetError, Described, InvalidInputError
 from orchestrator.cli.outcome import interruptible, outcome, place_flags, show_result
-from orchestrator.cli.output import complain
+from orchestrator.cli.output import complain, say
 from orchestrator.cli.progress import progress_for
+from orchestrator.cli.publishing.report import written_report
 from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for
 from orchestrator.cli.words.options import SweepOptions
 from orchestrator.cli.words.typed import TypedWords
 from orchestrator.commands.init import init
 from orchestrator.commands.plan import SweepPlan
+from orchestrator.commands.result import SweepResult
 from orchestrator.commands.sweep import begin, plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report import packages
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
@@ -39,13 +42,29 @@ def run_sweep(words: Mapping[str, object], options: SweepOptions) -> int:
         SeedsweepError: bad input; nothing was begun.
     """
     console = Console(stderr=options.json, highlight=False)
+    if options.report:
+        packages.require("--report")
     with interruptible() as interruption:
         plan = make_plan(words, options)
         command = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name]
         command += place_flags(options.output, options.broker)
         with begin(plan, interruption) as session, outcome(session, command):
             result = train(session, reuse=options.reuse, display=partial(progress_for, console))
-    return show_result(console, result, as_json=options.json)
+        if not options.report:
+            return show_result(console, result, as_json=options.json)
+        return _show_with_report(console, result, plan.folder, as_json=options.json)
+
+
+def _show_with_report(console: Console, result: SweepResult, folder: SweepFolder, *, as_json: bool) -> int:
+    """Print the result and write the report, whose failure is said and changes nothing else."""
+    if as_json:
+        path = written_report(folder)
+        return show_result(console, result, as_json=True, report=None if path is None else str(path))
+    status = show_result(console, result, as_json=False)
+    path = written_report(folder)
+    if path is not None:
+        say(console, f"Report: {path}")
+    return status
 
 
 def run_init(file: str, trainer: str | None, fixed: Sequence[str], *, as_json: bool) -> int:

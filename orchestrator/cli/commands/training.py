@@ -37,6 +37,9 @@ def sweep(
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")] = False,
 ) -> int:
     """Train a network for every seed and combination of options, and show a leaderboard.
@@ -49,7 +52,7 @@ def sweep(
     from orchestrator.cli.sweep import run_sweep
 
     given = tuple(fixed or ()), tuple(varied or ())
-    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json, *given)
+    options = SweepOptions(spec, name, output, broker, workers, resume, not no_reuse, json, *given, report)
     return run_sweep(context.obj, options)
 
 

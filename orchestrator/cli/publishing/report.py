@@ -6,11 +6,12 @@ import json
 import webbrowser
 from pathlib import Path
 
-from nn.errors import InvalidInputError
+from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import complain
 from orchestrator.cli.words.arguments import output_folder
 from orchestrator.commands.publishing.report import ReportResult, report
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
 from worker.text import printable
 
@@ -32,6 +33,20 @@ def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: 
     if opens:
         show(result.path)
     return 0
+
+
+def written_report(folder: SweepFolder) -> Path | None:
+    """Write the report of a sweep that has just ended, and return its path; None if it could not be written.
+
+    The sweep's own result stands whatever happens here, so that an error is said and not raised.
+    """
+    try:
+        return report(folder).path
+    except SeedsweepError as error:
+        complain(f"The report was not written: {error}")
+    except Exception as error:
+        complain(f"The report was not written: {type(error).__name__}: {error}")
+    return None
 
 
 def show(path: Path) -> None:

@@ -24,6 +24,7 @@ class SweepOptions:
     json: bool
     fixed: tuple[str, ...] = ()
     varied: tuple[str, ...] = ()
+    report: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,7 @@ def report(folder: SweepFolder, to: Path | None = None) -> ReportResult:
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
-        InvalidInputError: the file exists, and is no report.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or exists and is no report.
     """
     packages.require("The report")
     path = folder.path / FILE if to is None else to

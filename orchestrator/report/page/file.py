@@ -6,7 +6,6 @@ import errno
 import os
 from pathlib import Path
 
-from nn.errors import Described, InvalidInputError
 from nn.files import open_regular, write_atomically
 from orchestrator.errors import OutputError
 from orchestrator.report.page.render import BEGINNING
@@ -16,43 +15,35 @@ def check(path: Path) -> None:
     """Check that a page may be written to a path: nothing is there, or a page.
 
     Raises:
-        InvalidInputError: something else is there.
-        OutputError: it cannot be seen what is there.
+        OutputError: something else is there, or it cannot be seen what is.
     """
     try:
         with open_regular(path) as file:
-            found = file.read(len(BEGINNING.encode()))
+            if file.read(len(BEGINNING.encode())) == BEGINNING.encode():
+                return
     except FileNotFoundError:
         if not os.path.lexists(path):
-            return
-        found = b""  # a link that leads nowhere
+            return  # else it is a link that leads nowhere
     except OSError as error:
         if error.errno not in (errno.EISDIR, errno.EINVAL):
-            raise _unwritable(path, error) from None
-        found = b""
-    if found != BEGINNING.encode():
-        raise InvalidInputError(
-            "--to", Described(f"{path}, which exists and is no report"), "a file that does not exist yet, or a report"
-        )
+            raise _unwritable(path, error.strerror or str(error)) from None
+    raise _unwritable(path, "it exists and is no report")
 
 
 def write(path: Path, page: str) -> int:
     """Write a page, whole or not at all, and return its size in bytes.
 
     Raises:
-        InvalidInputError: something else than a page is there.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or something else than a page is there.
     """
     check(path)
     data = page.encode()
     try:
         write_atomically(path, lambda file: file.write(data))
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise _unwritable(path, error.strerror or str(error)) from None
     return len(data)
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"The report {path} cannot be written: {error.strerror or error} (--to FILE writes it elsewhere)"
-    )
+def _unwritable(path: Path, why: str) -> OutputError:
+    return OutputError(f"The report {path} cannot be written: {why} (--to FILE writes it elsewhere)")
