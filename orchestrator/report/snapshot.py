@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import Scored, scores_of
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
@@ -32,6 +35,11 @@ class Snapshot:
     rows: Mapping[str, Row]
     leaderboard: Leaderboard
     accounting: Accounting
+
+    @functools.cached_property
+    def scored(self) -> Sequence[Scored]:
+        """The scores of the configurations by rank, in the order of the standings, with the keys of their jobs."""
+        return ranked(scores_of(self.jobs, self.rows, self.leaderboard.metric, self.leaderboard.scoring))
 
     @property
     def finished(self) -> bool:

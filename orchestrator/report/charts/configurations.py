@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from nn.options.describe import heading
 from orchestrator.analysis.leaderboard.board import Standing
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.folder.rows import Row
 from orchestrator.report.charts import labels
 from orchestrator.report.snapshot import Snapshot
@@ -53,8 +52,7 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
     """Return the configurations of a sweep by rank."""
     board = snapshot.leaderboard
     names = board.names
-    scored = ranked(scores_of(snapshot.jobs, snapshot.rows, board.metric, board.scoring))
-    pairs = list(zip(board.standings, scored, strict=True))
+    pairs = list(zip(board.standings, snapshot.scored, strict=True))
     headings = {name: heading(names.model, name) for name in names.varying}
     told = [
         {headings[name]: names.shown(name, value) for name, value in standing.options.items()} for standing, _ in pairs
@@ -71,6 +69,10 @@ def axis_title(snapshot: Snapshot) -> str:
     """Return the title of an axis with configurations: what their labels are the values of."""
     names = snapshot.leaderboard.names
     return labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying)) or "configuration"
+
+
+#: Why a chart is absent.
+NO_RESULT = "no job has a result"
 
 
 def has_results(snapshot: Snapshot) -> bool:

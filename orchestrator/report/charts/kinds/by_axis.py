@@ -10,12 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 from nn.options.describe import heading
-from orchestrator.report.charts import bins, configurations, labels, strips, style
+from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
 from orchestrator.report.charts.kinds import intervals
-from orchestrator.report.charts.scales import Scale, is_in_ratios
-from orchestrator.report.charts.strips import CROSS, Strip
+from orchestrator.report.charts.marks import bins, strips
+from orchestrator.report.charts.marks.canvas import Canvas
+from orchestrator.report.charts.marks.scales import Scale, is_in_ratios
+from orchestrator.report.charts.marks.strips import CROSS, Strip
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -84,13 +86,20 @@ def are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
+def absent(snapshot: Snapshot) -> str | None:
+    """Return why a sweep has no such chart, as a phrase; None if it has one."""
+    if not configurations.has_results(snapshot):
+        return configurations.NO_RESULT
+    return None if snapshot.leaderboard.names.varying else "no option varies"
+
+
 def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     """Return a chart for each option that varies; none without a result.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if not configurations.has_results(snapshot):
+    if absent(snapshot) is not None:
         return ()
     return tuple(_chart(snapshot, axis) for axis in snapshot.leaderboard.names.varying)
 
@@ -200,12 +209,14 @@ def _rows(snapshot: Snapshot, found: Sequence[Value], title: str, *, each_job: b
 
 def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, Any]:
     """Return the specification of a plot with a dot for each job."""
-    alt = style.altair()
+    canvas = Canvas()
     metric = snapshot.leaderboard.metric
     scale, across = _scales(found, metric)
-    x, y = _axes(alt, found, across, scale, metric, title)
+    x, y = _axes(canvas, found, across, scale, metric, title)
     spread = _spread([across.across(float(each.value), WIDTH) for each in found])
-    layers = _line(alt, found, x, y, metric) if len(snapshot.leaderboard.names.varying) == 1 else [_nothing(alt, x, y)]
+    layers = (
+        _line(canvas, found, x, y, metric) if len(snapshot.leaderboard.names.varying) == 1 else [_nothing(canvas, x, y)]
+    )
     for is_contender in (False, True):
         placed = [
             (across.across(float(each.value), WIDTH), member)
@@ -213,9 +224,8 @@ def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
             for member in each.members
             if member.standing.contender is is_contender
         ]
-        layers += _marks(alt, placed, spread, scale, y, metric, is_contender=is_contender)
-    made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT).to_dict()
-    return made
+        layers += _marks(canvas, placed, spread, scale, y, metric, is_contender=is_contender)
+    return canvas.layered(layers, width=WIDTH, height=HEIGHT)
 
 
 def _scales(found: Sequence[Value], metric: Metric) -> tuple[Scale, Scale]:
@@ -233,12 +243,14 @@ def _scales(found: Sequence[Value], metric: Metric) -> tuple[Scale, Scale]:
     return scale, Scale.of(numbers, is_log=is_in_ratios(numbers))
 
 
-def _axes(alt: Any, found: Sequence[Value], across: Scale, scale: Scale, metric: Metric, title: str) -> tuple[Any, Any]:
+def _axes(
+    canvas: Canvas, found: Sequence[Value], across: Scale, scale: Scale, metric: Metric, title: str
+) -> tuple[Any, Any]:
     ticks = {"values": [each.value for each in found]} if len(found) <= MOST_TICKS else {"tickCount": MOST_TICKS}
-    axis = alt.Axis(grid=False, format=".6~g", labelOverlap=True, labelSeparation=4, **ticks)
+    axis = canvas.alt.Axis(grid=False, format=".6~g", labelOverlap=True, labelSeparation=4, **ticks)
     return (
-        alt.X("x:Q", title=title, scale=across.as_altair(alt), axis=axis),
-        alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(alt)),
+        canvas.alt.X("x:Q", title=title, scale=across.as_altair(canvas), axis=axis),
+        canvas.alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(canvas)),
     )
 
 
@@ -247,19 +259,19 @@ def _spread(places: Sequence[float]) -> float:
     return min((SHARE * (high - low) for low, high in pairwise(places)), default=SPREAD) if len(places) > 1 else SPREAD
 
 
-def _nothing(alt: Any, x: Any, y: Any) -> Any:
+def _nothing(canvas: Canvas, x: Any, y: Any) -> Any:
     """Return a layer that shows only the axes: those of dots are given in pixels."""
-    return alt.Chart(alt.Data(values=[])).mark_point(aria=False).encode(x=x, y=y)
+    return canvas.chart([]).mark_point(aria=False).encode(x=x, y=y)
 
 
-def _line(alt: Any, found: Sequence[Value], x: Any, y: Any, metric: Metric) -> list[Any]:
+def _line(canvas: Canvas, found: Sequence[Value], x: Any, y: Any, metric: Metric) -> list[Any]:
     values = [{"x": each.value, "y": labels.drawn(metric, each.mean)} for each in found if each.mean is not None]
-    mark = alt.Chart(alt.Data(values=values)).mark_line(color=style.LIGHT["axis"], strokeWidth=1.5, aria=False)
+    mark = canvas.chart(values).mark_line(color=style.LIGHT["quiet"], strokeWidth=1.5, aria=False)
     return [mark.encode(x=x, y=y)]
 
 
 def _marks(
-    alt: Any,
+    canvas: Canvas,
     placed: Sequence[tuple[float, Drawn]],
     spread: float,
     scale: Scale,
@@ -284,26 +296,26 @@ def _marks(
             mean = labels.drawn(metric, member.standing.mean)
             said = f"{member.name}: mean {metric.shown(member.standing.mean)} of {counted(member.standing.n, 'seed')}"
             bars.append({"x": x - half, "x2": x + half, "y": mean, "said": labels.description(said)})
-    across = alt.X("x:Q", scale=None, axis=None)
+    across = canvas.alt.X("x:Q", scale=None, axis=None)
     layers = []
     if dots:
-        mark = alt.Chart(alt.Data(values=dots)).mark_circle(color=colour, size=20, opacity=0.8)
+        mark = canvas.chart(dots).mark_circle(color=colour, size=20, opacity=0.8)
         layers.append(mark.encode(x=across, y=y, description="said:N"))
     if crosses:
-        mark = alt.Chart(alt.Data(values=crosses)).mark_point(**CROSS)
+        mark = canvas.chart(crosses).mark_point(**CROSS)
         layers.append(mark.encode(x=across, y=y, description="said:N"))
     if bars:
-        mark = alt.Chart(alt.Data(values=bars)).mark_rule(color=colour, strokeWidth=2.5)
+        mark = canvas.chart(bars).mark_rule(color=colour, strokeWidth=2.5)
         layers.append(mark.encode(x=across, x2="x2:Q", y=y, description="said:N"))
     return layers
 
 
 def _bins(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, Any]:
     """Return the specification of a plot with a rectangle for each bin of jobs."""
-    alt = style.altair()
+    canvas = Canvas()
     metric = snapshot.leaderboard.metric
     scale, across = _scales(found, metric)
-    x, y = _axes(alt, found, across, scale, metric, title)
+    x, y = _axes(canvas, found, across, scale, metric, title)
     columns = bins.around([float(each.value) for each in found], across, BINS)
     levels = bins.parts(scale, BINS)
     counts: Counter[tuple[int, int]] = Counter()
@@ -318,11 +330,10 @@ def _bins(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
             if (len(style.HEAT) * count - 1) // max(counts.values()) == step
         ]
         if values:
-            mark = alt.Chart(alt.Data(values=values)).mark_rect(color=colour, opacity=1)
+            mark = canvas.chart(values).mark_rect(color=colour, opacity=1)
             layers.append(mark.encode(x=x, y=y, x2="x2:Q", y2="y2:Q", description="said:N"))
-    layers += _line(alt, _merged(found, columns), x, y, metric)
-    made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT).to_dict()
-    return made
+    layers += _line(canvas, _merged(found, columns), x, y, metric)
+    return canvas.layered(layers, width=WIDTH, height=HEIGHT)
 
 
 def _bin(

@@ -11,7 +11,8 @@ from orchestrator.analysis.statistics.intervals import Interval, confidence_sequ
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
-from orchestrator.report.charts.scales import Scale, apart
+from orchestrator.report.charts.marks.canvas import Canvas
+from orchestrator.report.charts.marks.scales import Scale, apart
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -97,15 +98,23 @@ def _some(count: int, most: int) -> list[int]:
     return sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
+def absent(snapshot: Snapshot) -> str | None:
+    """Return why a sweep has no such chart, as a phrase; None if it has one."""
+    if not configurations.has_results(snapshot):
+        return configurations.NO_RESULT
+    longest = max(len(row.validation_score) for row in snapshot.rows.values())
+    return None if longest > 1 else "every job has one epoch"
+
+
 def chart(snapshot: Snapshot) -> Chart | None:
     """Return the learning curves; None without a result, and where every job has one epoch only.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    found = curves(snapshot)
-    if not any(len(line) > 1 for curve in found for line in curve.jobs.values()):
+    if absent(snapshot) is not None:
         return None
+    found = curves(snapshot)
     metric = snapshot.leaderboard.metric
     return Chart(
         name="curves",
@@ -156,41 +165,38 @@ def _table(found: Sequence[Curve], metric: Metric) -> Table:
 
 
 def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]:
-    alt = style.altair()
+    canvas = Canvas()
     metric = snapshot.leaderboard.metric
     shown = found[:MOST_CURVES]
     scale = _scale(shown, metric)
     last = max(epoch for curve in shown for line in curve.jobs.values() for epoch, _ in line)
-    x = alt.X(
+    x = canvas.alt.X(
         "x:Q",
         title="epoch",
-        scale=alt.Scale(domain=[1, last], nice=False, zero=False),
-        axis=_epoch_axis(alt, last),
+        scale=canvas.alt.Scale(domain=[1, last], nice=False, zero=False),
+        axis=_epoch_axis(canvas, last),
     )
-    y = alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(alt))
+    y = canvas.alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(canvas))
     layers = [
-        alt.Chart(alt.Data(values=values))
-        .mark_area(clip=True, opacity=0.18, color=colour, aria=False)
-        .encode(x=x, y=y, y2="y2:Q")
+        canvas.chart(values).mark_area(clip=True, opacity=0.18, color=colour, aria=False).encode(x=x, y=y, y2="y2:Q")
         for values, colour in _bands(shown, scale, metric)
     ]
     if _each_job(snapshot):
-        layers += _thin(alt, shown, x, y, metric)
+        layers += _thin(canvas, shown, x, y, metric)
     layers += [
-        alt.Chart(alt.Data(values=values))
+        canvas.chart(values)
         .mark_line(clip=True, color=colour, strokeWidth=width, opacity=opacity)
         .encode(x=x, y=y, detail="line:N", description="said:N", order="x:Q")
         for values, colour, width, opacity in _means(shown, metric)
     ]
-    layers += _labels(alt, shown, scale, last, metric, configurations.axis_title(snapshot))
-    made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT).to_dict()
-    return made
+    layers += _labels(canvas, shown, scale, last, metric, configurations.axis_title(snapshot))
+    return canvas.layered(layers, width=WIDTH, height=HEIGHT)
 
 
-def _epoch_axis(alt: Any, last: int) -> Any:
+def _epoch_axis(canvas: Canvas, last: int) -> Any:
     """Return an axis with ticks at whole epochs."""
     step = max(1, -(-last // MOST_TICKS))
-    return alt.Axis(format="d", grid=False, values=sorted({1, *range(step, last + 1, step)}))
+    return canvas.alt.Axis(format="d", grid=False, values=sorted({1, *range(step, last + 1, step)}))
 
 
 def _scale(shown: Sequence[Curve], metric: Metric) -> Scale:
@@ -219,7 +225,7 @@ def _bands(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[tuple[l
     return found
 
 
-def _thin(alt: Any, shown: Sequence[Curve], x: Any, y: Any, metric: Metric) -> list[Any]:
+def _thin(canvas: Canvas, shown: Sequence[Curve], x: Any, y: Any, metric: Metric) -> list[Any]:
     """Return a layer for each colour of thin lines, one line for each job, and one for jobs that diverged."""
     jobs = sum(len(curve.jobs) for curve in shown)
     most = max(2, MOST_POINTS_OF_JOBS // jobs)
@@ -240,7 +246,7 @@ def _thin(alt: Any, shown: Sequence[Curve], x: Any, y: Any, metric: Metric) -> l
                 for i in _some(len(line), most)
             )
     return [
-        alt.Chart(alt.Data(values=values))
+        canvas.chart(values)
         .mark_line(
             clip=True,
             color=colour,
@@ -280,7 +286,7 @@ def _said(curve: Curve, metric: Metric) -> str:
     return labels.description(f"{curve.configuration.name}: {mean}")
 
 
-def _labels(alt: Any, shown: Sequence[Curve], scale: Scale, last: int, metric: Metric, heading: str) -> list[Any]:
+def _labels(canvas: Canvas, shown: Sequence[Curve], scale: Scale, last: int, metric: Metric, heading: str) -> list[Any]:
     """Return the labels beside the ends of the curves, moved apart, each tied to its end by a line."""
     named = [
         (
@@ -293,24 +299,26 @@ def _labels(alt: Any, shown: Sequence[Curve], scale: Scale, last: int, metric: M
         if curve.points
     ]
     places = apart([scale.down(value, HEIGHT) for *_, value in named], style.FONT_SIZE + 3, HEIGHT)
-    layers = [_text(alt, heading, style.LIGHT["quiet"], min(places, default=0) - style.FONT_SIZE - 6)] if named else []
+    layers = (
+        [_text(canvas, heading, style.LIGHT["quiet"], min(places, default=0) - style.FONT_SIZE - 6)] if named else []
+    )
     for (text, colour, epoch, value), place in zip(named, places, strict=True):
         start = WIDTH * (epoch - 1) / max(last - 1, 1)
         tie = [{"x": start, "y": scale.down(value, HEIGHT)}, {"x": WIDTH + 14, "y": place}]
         raw = {"scale": None, "axis": None}
         layers.append(
-            alt.Chart(alt.Data(values=tie))
+            canvas.chart(tie)
             .mark_line(color=colour, strokeWidth=0.75, strokeDash=[1, 2], aria=False)
-            .encode(x=alt.X("x:Q", **raw), y=alt.Y("y:Q", **raw))
+            .encode(x=canvas.alt.X("x:Q", **raw), y=canvas.alt.Y("y:Q", **raw))
         )
-        layers.append(_text(alt, text, colour, place, fontWeight="bold"))
+        layers.append(_text(canvas, text, colour, place, fontWeight="bold"))
     return layers
 
 
-def _text(alt: Any, text: str, colour: str, y: float, **more: Any) -> Any:
+def _text(canvas: Canvas, text: str, colour: str, y: float, **more: Any) -> Any:
     """Return a text to the right of the curves."""
     return (
-        alt.Chart(alt.Data(values=[{"text": text}]))
+        canvas.chart([{"text": text}])
         .mark_text(align="left", baseline="middle", color=colour, aria=False, **more)
-        .encode(x=alt.XValue(WIDTH + 18), y=alt.YValue(y), text="text:N")
+        .encode(x=canvas.alt.XValue(WIDTH + 18), y=canvas.alt.YValue(y), text="text:N")
     )

@@ -9,10 +9,11 @@ from orchestrator.analysis.leaderboard.figures import oriented
 from orchestrator.analysis.leaderboard.ranking import is_candidate
 from orchestrator.analysis.leaderboard.verdict import comparison_level
 from orchestrator.analysis.statistics.comparison import Difference, compare
-from orchestrator.report.charts import configurations, labels, strips
+from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
-from orchestrator.report.charts.strips import Dot, Strip
+from orchestrator.report.charts.marks import strips
+from orchestrator.report.charts.marks.strips import Dot, Strip
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -63,15 +64,23 @@ def gaps(snapshot: Snapshot) -> tuple[Gap, ...]:
     return tuple(found)
 
 
+def absent(snapshot: Snapshot) -> str | None:
+    """Return why a sweep has no such chart, as a phrase; None if it has one."""
+    if not configurations.has_results(snapshot):
+        return configurations.NO_RESULT
+    candidates = sum(map(is_candidate, snapshot.scored))
+    return None if candidates > 1 else "there are no two configurations of which most jobs trained"
+
+
 def chart(snapshot: Snapshot) -> Chart | None:
     """Return the chart; None unless two configurations have results.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    found = gaps(snapshot)
-    if not found:
+    if absent(snapshot) is not None:
         return None
+    found = gaps(snapshot)
     metric = snapshot.leaderboard.metric
     leader = configurations.drawn(snapshot)[0]
     each_job = sum(len(gap.by_seed) for gap in found) <= MOST_JOBS

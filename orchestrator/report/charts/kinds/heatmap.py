@@ -9,11 +9,13 @@ from itertools import pairwise
 from typing import Any, Self
 
 from nn.options.describe import heading
-from orchestrator.report.charts import bins, configurations, labels, style
+from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.kinds.by_axis import are_numbers
-from orchestrator.report.charts.scales import Scale, is_in_ratios
+from orchestrator.report.charts.marks import bins
+from orchestrator.report.charts.marks.canvas import Canvas
+from orchestrator.report.charts.marks.scales import Scale, is_in_ratios
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -134,10 +136,14 @@ def _cell(place: tuple[int, int], members: Sequence[Drawn], of: tuple[Side, Side
 def absent(snapshot: Snapshot) -> str | None:
     """Return why a sweep has no heat map, as a phrase; None if it has one."""
     if not configurations.has_results(snapshot):
-        return "it has no result yet"
+        return configurations.NO_RESULT
     varying = len(snapshot.leaderboard.names.varying)
     # Over further options, a cell would be a mean of unlike configurations.
-    return None if varying == 2 else f"it needs exactly two options that vary, and the sweep has {varying}"
+    return (
+        None
+        if varying == 2
+        else f"exactly two options must vary, and {varying or 'none'} {'does' if varying == 1 else 'do'}"
+    )
 
 
 def chart(snapshot: Snapshot) -> Chart | None:
@@ -205,39 +211,40 @@ def _is_wide(across: Side) -> bool:
 
 
 def _specification(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> dict[str, Any]:
-    alt = style.altair()
+    canvas = Canvas()
     longest = max(map(len, across.levels))
     angle = 0 if longest * 7 <= _width(across) else -45
-    x = alt.X(
+    x = canvas.alt.X(
         "x:N",
         title=across.title,
-        scale=alt.Scale(domain=list(across.levels), padding=0),
-        axis=alt.Axis(labelAngle=angle, domain=False, ticks=False),
+        scale=canvas.alt.Scale(domain=list(across.levels), padding=0),
+        axis=canvas.alt.Axis(labelAngle=angle, domain=False, ticks=False),
     )
-    y = alt.Y(
+    y = canvas.alt.Y(
         "y:N",
         title=up.title,
         # Numbers grow upwards.
-        scale=alt.Scale(domain=list(up.levels)[::-1], padding=0),
-        axis=alt.Axis(domain=False, ticks=False),
+        scale=canvas.alt.Scale(domain=list(up.levels)[::-1], padding=0),
+        axis=canvas.alt.Axis(domain=False, ticks=False),
     )
-    layers = _grounds(alt, found, across, up, metric, x, y)
+    layers = _grounds(canvas, found, across, up, metric, x, y)
     frames = [_at(cell, across, up) for cell in found if cell.is_contender]
     if frames:
-        mark = alt.Chart(alt.Data(values=frames)).mark_rect(
+        mark = canvas.chart(frames).mark_rect(
             filled=False, stroke=style.LIGHT["ink"], strokeWidth=2, opacity=1, aria=False
         )
         layers.append(mark.encode(x=x, y=y))
-    height = alt.Step(HEIGHT)
-    made: dict[str, Any] = alt.layer(*layers).properties(width=alt.Step(_width(across)), height=height).to_dict()
-    return made
+    height = canvas.alt.Step(HEIGHT)
+    return canvas.layered(layers, width=canvas.alt.Step(_width(across)), height=height)
 
 
 def _at(cell: Cell, across: Side, up: Side) -> dict[str, Any]:
     return {"x": across.levels[cell.across], "y": up.levels[cell.up]}
 
 
-def _grounds(alt: Any, found: Sequence[Cell], across: Side, up: Side, metric: Metric, x: Any, y: Any) -> list[Any]:
+def _grounds(
+    canvas: Canvas, found: Sequence[Cell], across: Side, up: Side, metric: Metric, x: Any, y: Any
+) -> list[Any]:
     """Return the layers of cells: a rectangle and a number for each step of colour, and those without a mean."""
     steps = _steps(found, metric)
     layers = []
@@ -248,7 +255,7 @@ def _grounds(alt: Any, found: Sequence[Cell], across: Side, up: Side, metric: Me
             if own == step
         ]
         if values:
-            data = alt.Chart(alt.Data(values=values))
+            data = canvas.chart(values)
             rectangle = data.mark_rect(color=ground, stroke=style.LIGHT["ground"], strokeWidth=1, opacity=1)
             layers.append(rectangle.encode(x=x, y=y, description="said:N"))
             layers.append(data.mark_text(color=ink, aria=False).encode(x=x, y=y, text="text:N"))

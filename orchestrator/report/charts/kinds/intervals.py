@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from orchestrator.report.charts import configurations, labels, strips
+from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
-from orchestrator.report.charts.strips import Dot, Strip
+from orchestrator.report.charts.marks import strips
+from orchestrator.report.charts.marks.strips import Dot, Strip
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -19,15 +20,20 @@ MOST_ROWS = 100
 MOST_LISTED = 500
 
 
+def absent(snapshot: Snapshot) -> str | None:
+    """Return why a sweep has no such chart, as a phrase; None if it has one."""
+    return None if configurations.has_results(snapshot) else configurations.NO_RESULT
+
+
 def chart(snapshot: Snapshot) -> Chart | None:
     """Return the chart; None without a result.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    every = configurations.drawn(snapshot)
-    if not configurations.has_results(snapshot):
+    if absent(snapshot) is not None:
         return None
+    every = configurations.drawn(snapshot)
     metric = snapshot.leaderboard.metric
     shown = rows(every[:MOST_ROWS], metric, each_job=len(snapshot.jobs) <= MOST_JOBS)
     scale = strips.scale_of(shown, is_share=metric.is_share)

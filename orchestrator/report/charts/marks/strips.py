@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any
 
 from orchestrator.report.charts import labels, style
-from orchestrator.report.charts.scales import Scale
+from orchestrator.report.charts.marks.canvas import Canvas
+from orchestrator.report.charts.marks.scales import Scale
 
 WIDTH = 380
 #: Pixels from row to row, and where there are many rows.
@@ -89,40 +90,35 @@ def specification(
         worse: The end of the scale at which jobs are that diverged.
         rule: Where to draw a vertical line; None for none.
     """
-    alt = style.altair()
-    y = alt.Y(
+    canvas = Canvas()
+    y = canvas.alt.Y(
         "row:N",
         title=rows,
-        scale=alt.Scale(domain=[strip.label for strip in strips]),
-        axis=alt.Axis(
+        scale=canvas.alt.Scale(domain=[strip.label for strip in strips]),
+        axis=canvas.alt.Axis(
             ticks=False, domain=False, labelColor=style.LIGHT["ink"], titleColor=style.LIGHT["quiet"], titleAngle=0,
             titleAlign="right", titleAnchor="start", titleX=-8, titleY=-8,
         ),
     )  # fmt: skip
-    x = alt.X("x:Q", title=title, scale=scale.as_altair(alt))
+    x = canvas.alt.X("x:Q", title=title, scale=scale.as_altair(canvas))
     layers = [
-        *_rule(alt, rule, scale),
-        *_seeds(alt, strips, x, y, scale.across(worse, WIDTH)),
-        *_whiskers(alt, strips, scale, x, y),
+        *_rule(canvas, rule, scale),
+        *_seeds(canvas, strips, x, y, scale.across(worse, WIDTH)),
+        *_whiskers(canvas, strips, scale, x, y),
     ]
-    layers += [*_means(alt, strips, x, y), *_notes(alt, strips, y)]
+    layers += [*_means(canvas, strips, x, y), *_notes(canvas, strips, y)]
     step = STEP if len(strips) < MANY else NARROW_STEP
-    made: dict[str, Any] = alt.layer(*layers).properties(width=WIDTH, height=alt.Step(step)).to_dict()
-    return made
+    return canvas.layered(layers, width=WIDTH, height=canvas.alt.Step(step))
 
 
-def _data(alt: Any, values: list[dict[str, Any]]) -> Any:
-    return alt.Chart(alt.Data(values=values))
-
-
-def _rule(alt: Any, at: float | None, scale: Scale) -> list[Any]:
+def _rule(canvas: Canvas, at: float | None, scale: Scale) -> list[Any]:
     if at is None or not scale.low <= at <= scale.high:
         return []
-    mark = _data(alt, [{"x": at}]).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
-    return [mark.encode(x=alt.X("x:Q"))]
+    mark = canvas.chart([{"x": at}]).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
+    return [mark.encode(x=canvas.alt.X("x:Q"))]
 
 
-def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list[Any]:
+def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list[Any]:
     """Return the layers of the dots, of the crosses of jobs that diverged, and of bars instead of dots."""
     layers = []
     bars = [
@@ -132,7 +128,7 @@ def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list
     ]
     if bars:
         layers.append(
-            _data(alt, bars)
+            canvas.chart(bars)
             .mark_bar(color=style.LIGHT["other"], opacity=0.35, height=8, yOffset=BELOW, aria=False)
             .encode(x=x, x2="x2:Q", y=y)
         )
@@ -143,7 +139,7 @@ def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list
         if dot.value is not None
     ]
     if dots:
-        mark = _data(alt, dots).mark_circle(color=style.LIGHT["other"], size=16, opacity=0.8, yOffset=BELOW)
+        mark = canvas.chart(dots).mark_circle(color=style.LIGHT["other"], size=16, opacity=0.8, yOffset=BELOW)
         layers.append(mark.encode(x=x, y=y, description="said:N"))
     crosses = [
         {"row": strip.label, "x": place, "said": labels.description(dot.said, dot.seed)}
@@ -151,8 +147,8 @@ def _seeds(alt: Any, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list
         for dot, place in zip((dot for dot in strip.dots if dot.value is None), _beside(at), strict=False)
     ]
     if crosses:
-        mark = _data(alt, crosses).mark_point(**CROSS, yOffset=BELOW)
-        layers.append(mark.encode(x=alt.X("x:Q", scale=None, axis=None), y=y, description="said:N"))
+        mark = canvas.chart(crosses).mark_point(**CROSS, yOffset=BELOW)
+        layers.append(mark.encode(x=canvas.alt.X("x:Q", scale=None, axis=None), y=y, description="said:N"))
     return layers
 
 
@@ -173,7 +169,7 @@ CROSS = {
 }
 
 
-def _whiskers(alt: Any, strips: Sequence[Strip], scale: Scale, x: Any, y: Any) -> list[Any]:
+def _whiskers(canvas: Canvas, strips: Sequence[Strip], scale: Scale, x: Any, y: Any) -> list[Any]:
     """Return the intervals, with a stop at each end that is on the scale."""
     lines, stops = [], []
     for strip in strips:
@@ -183,12 +179,12 @@ def _whiskers(alt: Any, strips: Sequence[Strip], scale: Scale, x: Any, y: Any) -
             stops += [{"row": strip.label, "x": end} for end in strip.ends if scale.low <= end <= scale.high]
     colour = style.LIGHT["1"]
     return [
-        _data(alt, lines).mark_rule(color=colour, strokeWidth=2, aria=False).encode(x=x, x2="x2:Q", y=y),
-        _data(alt, stops).mark_tick(color=colour, thickness=2, height=8, opacity=1, aria=False).encode(x=x, y=y),
+        canvas.chart(lines).mark_rule(color=colour, strokeWidth=2, aria=False).encode(x=x, x2="x2:Q", y=y),
+        canvas.chart(stops).mark_tick(color=colour, thickness=2, height=8, opacity=1, aria=False).encode(x=x, y=y),
     ] if lines else []  # fmt: skip
 
 
-def _means(alt: Any, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]:
+def _means(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]:
     layers = []
     for is_strong in (False, True):
         values = [
@@ -198,14 +194,14 @@ def _means(alt: Any, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]:
         ]
         if values:
             fill = style.LIGHT["1" if is_strong else "ground"]
-            mark = _data(alt, values).mark_point(
+            mark = canvas.chart(values).mark_point(
                 filled=True, fill=fill, stroke=style.LIGHT["1"], strokeWidth=2, size=70, opacity=1
             )
             layers.append(mark.encode(x=x, y=y, description="said:N"))
     return layers
 
 
-def _notes(alt: Any, strips: Sequence[Strip], y: Any) -> list[Any]:
+def _notes(canvas: Canvas, strips: Sequence[Strip], y: Any) -> list[Any]:
     values = [{"row": strip.label, "note": labels.plain(strip.note)} for strip in strips if strip.note]
-    mark = _data(alt, values).mark_text(align="left", color=style.LIGHT["quiet"], aria=False)
-    return [mark.encode(x=alt.XValue(WIDTH + 12), y=y, text="note:N")] if values else []
+    mark = canvas.chart(values).mark_text(align="left", color=style.LIGHT["quiet"], aria=False)
+    return [mark.encode(x=canvas.alt.XValue(WIDTH + 12), y=y, text="note:N")] if values else []

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-from orchestrator.report.charts.scales import Scale
+from orchestrator.report.charts.marks.scales import Scale
 
 
 def parts(scale: Scale, count: int) -> list[float]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from orchestrator.report.charts.marks.canvas import Canvas
+
 #: Values above zero in at least such a ratio have a logarithmic axis.
 LEAST_RATIO = 50.0
 
@@ -65,9 +67,9 @@ class Scale:
         """Return where a value lies on a horizontal axis of so many pixels."""
         return length * self.share(value)
 
-    def as_altair(self, alt: Any) -> Any:
+    def as_altair(self, canvas: Canvas) -> Any:
         """Return Altair's form of it."""
-        return alt.Scale(
+        return canvas.alt.Scale(
             domain=[self.low, self.high], type="log" if self.is_log else "linear", nice=False, zero=False, clamp=True
         )
 
