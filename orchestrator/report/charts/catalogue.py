@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from nn.errors import InvalidInputError
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals, timeline
 from orchestrator.report.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of charts.
+
+    Attributes:
+        name: The name of its chart, or what the names of its charts begin with.
+        charts: Draws what a sweep has of it.
+        absent: Says why a sweep has none, as a phrase; returns None if it has one.
+    """
+
+    name: str
+    charts: Callable[[Snapshot], Sequence[Chart]]
+    absent: Callable[[Snapshot], str | None]
 
 
 def _one(kind: Callable[[Snapshot], Chart | None]) -> Callable[[Snapshot], Sequence[Chart]]:
@@ -18,14 +34,14 @@ def _one(kind: Callable[[Snapshot], Chart | None]) -> Callable[[Snapshot], Seque
     return charts
 
 
-#: What makes the charts of each kind, in the order of the page.
-_KINDS: Sequence[Callable[[Snapshot], Sequence[Chart]]] = (
-    _one(intervals.chart),
-    by_axis.charts,
-    _one(heatmap.chart),
-    _one(curves.chart),
-    _one(differences.chart),
-    _one(timeline.chart),
+#: In the order of the page.
+KINDS: Sequence[Kind] = (
+    Kind("intervals", _one(intervals.chart), intervals.absent),
+    Kind(by_axis.PREFIX, by_axis.charts, by_axis.absent),
+    Kind("heatmap", _one(heatmap.chart), heatmap.absent),
+    Kind("curves", _one(curves.chart), curves.absent),
+    Kind("differences", _one(differences.chart), differences.absent),
+    Kind("timeline", _one(timeline.chart), timeline.absent),
 )
 
 
@@ -35,17 +51,58 @@ def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    return tuple(chart for kind in _KINDS for chart in kind(snapshot))
+    return tuple(chart for kind in KINDS for chart in kind.charts(snapshot))
 
 
-def named(snapshot: Snapshot, name: str) -> Chart:
+def names(snapshot: Snapshot, kinds: Sequence[Kind] = KINDS) -> tuple[str, ...]:
+    """Return the names of a sweep's charts, without drawing them.
+
+    Args:
+        snapshot: The sweep.
+        kinds: Only charts of these kinds.
+    """
+    found: list[str] = []
+    for kind in kinds:
+        if kind.absent(snapshot) is None:
+            found += by_axis.names(snapshot) if kind.name == by_axis.PREFIX else [kind.name]
+    return tuple(found)
+
+
+def check(snapshot: Snapshot, name: str, field: str, kinds: Sequence[Kind] = KINDS) -> Kind:
+    """Return the kind of the chart with a name.
+
+    Args:
+        snapshot: The sweep.
+        name: The chart's name.
+        field: What gives the name, for the message.
+        kinds: Only charts of these kinds.
+
+    Raises:
+        InvalidInputError: the sweep has no such chart; says which ones it has, and why it lacks this one.
+    """
+    has = names(snapshot, kinds)
+    wanted = by_axis.PREFIX if name.startswith(by_axis.PREFIX) else name
+    kind = next((each for each in kinds if each.name == wanted), None)
+    if kind is not None and name in has:
+        return kind
+    why = None if kind is None else kind.absent(snapshot)
+    listed = ", ".join(has) or "nothing yet"
+    raise InvalidInputError(
+        field, name, listed if why is None else f"{listed}; the sweep has no such chart, because {why}"
+    )
+
+
+def named(snapshot: Snapshot, name: str, field: str = "--chart") -> Chart:
     """Return the chart with a name.
+
+    Args:
+        snapshot: The sweep.
+        name: The chart's name.
+        field: What gives the name, for the message.
 
     Raises:
         InvalidInputError: the sweep has no such chart.
         MissingPackageError: Altair is not installed.
     """
-    found = {chart.name: chart for chart in charts(snapshot)}
-    if name not in found:
-        raise InvalidInputError("--chart", name, ", ".join(found) or "none: the sweep has no result yet")
-    return found[name]
+    kind = check(snapshot, name, field)
+    return next(chart for chart in kind.charts(snapshot) if chart.name == name)

@@ -22,6 +22,8 @@ from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
+#: What the names of the charts begin with.
+PREFIX = "metric-by-"
 #: Of more values that are no numbers, the first ones in the sweep's order are drawn.
 MOST_ROWS = 60
 #: Rows of the table.
@@ -104,9 +106,9 @@ def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     return tuple(_chart(snapshot, axis) for axis in snapshot.leaderboard.names.varying)
 
 
-def name_of(axis: str) -> str:
-    """Return the name of the chart of an option."""
-    return f"metric-by-{axis}"
+def names(snapshot: Snapshot) -> list[str]:
+    """Return the names of the charts of a sweep."""
+    return [f"{PREFIX}{axis}" for axis in snapshot.leaderboard.names.varying]
 
 
 def _chart(snapshot: Snapshot, axis: str) -> Chart:
@@ -120,7 +122,7 @@ def _chart(snapshot: Snapshot, axis: str) -> Chart:
     else:
         specification = _rows(snapshot, found, title, each_job=each_job)
     return Chart(
-        name=name_of(axis),
+        name=f"{PREFIX}{axis}",
         title=f"{labels.headline(metric)} by {title}",
         caption=_caption(snapshot, found, numbers=numbers, each_job=each_job),
         specification=specification,

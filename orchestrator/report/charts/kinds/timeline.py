@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from orchestrator.report.attempts import Attempts, Clock, Span
 from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS
+from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.contents import accounting
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.names import JobNames
@@ -56,15 +57,21 @@ class Lane:
     processes: int = 1
 
 
+def absent(snapshot: Snapshot) -> str | None:
+    """Return why a sweep has no such chart, as a phrase; None if it has one."""
+    made = attempts.of(snapshot)
+    return None if made.spans and made.seconds > 0 else "no attempt at one of its jobs has times"
+
+
 def chart(snapshot: Snapshot) -> Chart | None:
     """Return the timeline; None if no attempt has times, as in the folders of earlier versions.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    made = attempts.of(snapshot)
-    if not made.spans or made.seconds <= 0:
+    if absent(snapshot) is not None:
         return None
+    made = attempts.of(snapshot)
     names = JobNames(snapshot.jobs.values(), snapshot.manifest.axes)
     together = len(made.spans) > MOST_JOBS
     every = _workers(made) if together else _processes(made)
@@ -141,46 +148,40 @@ def _table(made: Attempts, names: JobNames) -> Table:
 def _specification(
     shown: Sequence[Lane], clock: Clock, made: Attempts, names: JobNames, *, together: bool
 ) -> dict[str, Any]:
-    alt = style.altair()
+    canvas = Canvas()
     last = clock.at(made.seconds)
     unit, length = next(
         ((name, size) for name, size in (("h", 3600.0), ("min", 60.0)) if last > 1.5 * size), ("s", 1.0)
     )
     left_out = ", pauses left out" if clock.pauses else ""
-    x = alt.X(
+    x = canvas.alt.X(
         "x:Q",
         title=f"time since the first attempt began, {unit}{left_out}",
-        scale=alt.Scale(domain=[0, last / length], nice=False, zero=True),
-        axis=alt.Axis(grid=True),
+        scale=canvas.alt.Scale(domain=[0, last / length], nice=False, zero=True),
+        axis=canvas.alt.Axis(grid=True),
     )
-    y = alt.Y(
+    y = canvas.alt.Y(
         "row:N",
         title=None,
-        scale=alt.Scale(domain=[lane.label for lane in shown]),
-        axis=alt.Axis(ticks=False, domain=False, labelColor=style.LIGHT["ink"]),
+        scale=canvas.alt.Scale(domain=[lane.label for lane in shown]),
+        axis=canvas.alt.Axis(ticks=False, domain=False, labelColor=style.LIGHT["ink"]),
     )
 
     def at(seconds: float) -> float:
         return clock.at(seconds) / length
 
-    bars = _shares(alt, shown, clock, last, length, x, y) if together else _bars(alt, shown, at, names, x, y)
-    layers = [*_pauses(alt, clock, at, x), *bars, *_marks(alt, shown, at, names, x, y)]
-    properties = {"width": WIDTH, "height": alt.Step(STEP)}
-    made_of: dict[str, Any] = alt.layer(*layers).properties(**properties).to_dict()
-    return made_of
+    bars = _shares(canvas, shown, clock, last, length, x, y) if together else _bars(canvas, shown, at, names, x, y)
+    layers = [*_pauses(canvas, clock, at, x), *bars, *_marks(canvas, shown, at, names, x, y)]
+    return canvas.layered(layers, width=WIDTH, height=canvas.alt.Step(STEP))
 
 
-def _data(alt: Any, values: Iterable[dict[str, Any]]) -> Any:
-    return alt.Chart(alt.Data(values=list(values)))
-
-
-def _pauses(alt: Any, clock: Clock, at: Any, x: Any) -> list[Any]:
+def _pauses(canvas: Canvas, clock: Clock, at: Any, x: Any) -> list[Any]:
     values = [{"x": at(begin)} for begin, _ in clock.pauses]
-    mark = _data(alt, values).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
+    mark = canvas.chart(values).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
     return [mark.encode(x=x)] if values else []
 
 
-def _bars(alt: Any, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
+def _bars(canvas: Canvas, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
     """Return a layer of attempts that finished their job, and one of others."""
     layers = []
     for is_fault, colour in ((False, "1"), (True, "other")):
@@ -196,7 +197,7 @@ def _bars(alt: Any, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: 
             if span.is_fault is is_fault
         ]
         if values:
-            mark = _data(alt, values).mark_bar(
+            mark = canvas.chart(values).mark_bar(
                 color=style.LIGHT[colour], height=STEP - 6, stroke=style.LIGHT["ground"], strokeWidth=0.5, opacity=0.85
             )
             layers.append(mark.encode(x=x, x2="x2:Q", y=y, description="said:N"))
@@ -210,7 +211,9 @@ def _said(span: Span, names: JobNames) -> str:
     return f"{job}{attempt}: {span.end or 'end unknown'} after {lasted} on {span.worker}"
 
 
-def _shares(alt: Any, shown: Sequence[Lane], clock: Clock, last: float, length: float, x: Any, y: Any) -> list[Any]:
+def _shares(
+    canvas: Canvas, shown: Sequence[Lane], clock: Clock, last: float, length: float, x: Any, y: Any
+) -> list[Any]:
     """Return a layer for each share of time that is told apart, a mark for each part of each worker's time."""
     width = last / BINS
     values: dict[str, list[dict[str, Any]]] = {}
@@ -223,7 +226,7 @@ def _shares(alt: Any, shown: Sequence[Lane], clock: Clock, last: float, length: 
                 value = {"row": lane.label, "x": begin, "x2": end, "said": labels.description(said)}
                 values.setdefault(colour, []).append(value)
     return [
-        _data(alt, found).mark_bar(color=colour, height=STEP - 4).encode(x=x, x2="x2:Q", y=y, description="said:N")
+        canvas.chart(found).mark_bar(color=colour, height=STEP - 4).encode(x=x, x2="x2:Q", y=y, description="said:N")
         for colour, found in sorted(values.items())
     ]
 
@@ -238,7 +241,7 @@ def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
     return [min(each / (width * lane.processes), 1.0) for each in seconds]
 
 
-def _marks(alt: Any, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
+def _marks(canvas: Canvas, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
     """Return the marks of attempts that did not finish: a layer for each end, and labels."""
     faults = [(lane, span) for lane in shown for span in lane.spans if span.is_fault]
     faults = sorted(faults, key=lambda found: found[1].stop)[:MOST_FAULTS]
@@ -255,13 +258,13 @@ def _marks(alt: Any, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y:
         ]
         if values:
             common = {"shape": shape, "filled": False, "size": 60, "opacity": 1}
-            halo = _data(alt, values).mark_point(**common, color=style.LIGHT["ground"], strokeWidth=5, aria=False)
-            mark = _data(alt, values).mark_point(**common, color=style.LIGHT["lost"], strokeWidth=2)
+            halo = canvas.chart(values).mark_point(**common, color=style.LIGHT["ground"], strokeWidth=5, aria=False)
+            mark = canvas.chart(values).mark_point(**common, color=style.LIGHT["lost"], strokeWidth=2)
             layers += [halo.encode(x=x, y=y), mark.encode(x=x, y=y, description="said:N")]
-    return [*layers, *_names(alt, faults, at, x, y)]
+    return [*layers, *_names(canvas, faults, at, x, y)]
 
 
-def _names(alt: Any, faults: Sequence[tuple[Lane, Span]], at: Any, x: Any, y: Any) -> list[Any]:
+def _names(canvas: Canvas, faults: Sequence[tuple[Lane, Span]], at: Any, x: Any, y: Any) -> list[Any]:
     """Return the words beside the marks, on a ground of their own, if they are few."""
     if not faults or len(faults) > MOST_LABELLED:
         return []
@@ -272,6 +275,6 @@ def _names(alt: Any, faults: Sequence[tuple[Lane, Span]], at: Any, x: Any, y: An
     place = {"align": "left", "dx": 8, "aria": False}
     ground = style.LIGHT["ground"]
     return [
-        _data(alt, values).mark_text(**place, **colours).encode(x=x, y=y, text="text:N")
+        canvas.chart(values).mark_text(**place, **colours).encode(x=x, y=y, text="text:N")
         for colours in ({"color": ground, "stroke": ground, "strokeWidth": 4}, {"color": style.LIGHT["lost"]})
     ]
