@@ -38,27 +38,27 @@ _MAX_WORKER = 300
 
 
 class AttemptRecord(BaseModel):
-    """An attempt at a job of a sweep. Times are in seconds since the epoch, by the clock of the cluster's Redis.
-
-    Of an attempt in a row of an earlier version, only the cause is known.
-
-    Attributes:
-        worker: The Celery name of the worker.
-        cause: Why the attempt was made.
-        started: When it began.
-        ended: When its end was recorded: of a lost worker, when the next attempt found it gone.
-        end: How it ended; None if that was not recorded until the sweep ended.
-        epochs_before: The number of epochs that it took over from the attempts before.
-    """
+    """An attempt at a job of a sweep. Of one in a row of an earlier version, only the cause is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] | None = None
-    cause: Cause
-    started: Time | None = None
-    ended: Time | None = None
-    end: End | None = None
-    epochs_before: Epochs = 0
+    worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] | None = Field(
+        default=None, description="The Celery name of the worker."
+    )
+    cause: Cause = Field(description="Why the attempt was made.")
+    started: Time | None = Field(
+        default=None, description="When it began, in seconds since the epoch, by the clock of the cluster's Redis."
+    )
+    ended: Time | None = Field(
+        default=None,
+        description="When its end was recorded, by the same clock; of a lost worker, when its loss was noticed.",
+    )
+    end: End | None = Field(
+        default=None, description="How it ended; null if that was not recorded by the end of the sweep."
+    )
+    epochs_before: Epochs = Field(
+        default=0, description="The number of epochs that it took over from the attempts before, through a checkpoint."
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptRecord:
@@ -75,10 +75,10 @@ class JobIdentity(BaseModel):
             has the layout of an earlier version, or was written before the option existed.
     """
 
-    job: Digest
-    seed: Seed
-    trainer: str = DEFAULT
-    options: SerializeAsAny[BaseModel]
+    job: Digest = Field(description="The job's key: the SHA-256 of its canonical form.")
+    seed: Seed = Field(description="The job's seed.")
+    trainer: str = Field(default=DEFAULT, description=f"The trainer; absent if it is {DEFAULT}.")
+    options: SerializeAsAny[BaseModel] = Field(description="All options of the job, by their names in the trainer.")
 
     @model_validator(mode="before")
     @classmethod
@@ -118,27 +118,41 @@ class Row(JobIdentity):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: Literal["succeeded", "diverged", "failed", "cancelled"]
-    #: The trainer's metric on the validation set after each epoch.
-    validation_score: list[Score]
-    #: The trainer's further metrics after each epoch, by name.
-    others: dict[OtherName, list[Score]] = Field(default_factory=dict)
-    epoch_seconds: list[Seconds]
-    weights_sha256: Digest | None
-    attempts: int = Field(ge=0, le=MAX_ATTEMPTS)
-    worker: str | None
-    error: str | None
-    #: The source of a result that was not trained for this sweep.
-    reused_from: str | None = None
-    #: The attempts at the job for this sweep, oldest first: none for a reused result, nor in rows of earlier versions
-    #: whose job took one attempt.
-    history: list[AttemptRecord] = Field(default_factory=list, max_length=MAX_HISTORY)
-    #: Which validation samples were answered correctly at the end (`worker.records.answers`), if that is known.
-    correct: Packed | None = None
-    #: Where the job was trained, if its trainer is not exact.
-    environment: str | None = None
-    #: Executions of this job that ended with other weights: evidence of a fault, never to be overlooked.
-    mismatches: list[Mismatch] = Field(default_factory=list)
+    status: Literal["succeeded", "diverged", "failed", "cancelled"] = Field(description="How the job ended.")
+    validation_score: list[Score] = Field(
+        description="The trainer's metric on the validation samples after each epoch; shares are from 0 to 1."
+    )
+    others: dict[OtherName, list[Score]] = Field(
+        default_factory=dict, description="The trainer's further metrics after each epoch, by name; absent without any."
+    )
+    epoch_seconds: list[Seconds] = Field(description="How long each epoch took, in seconds.")
+    weights_sha256: Digest | None = Field(
+        description="The SHA-256 of the weights, which name their file; null without a result."
+    )
+    attempts: int = Field(ge=0, le=MAX_ATTEMPTS, description="How many attempts were made until the job ended.")
+    worker: str | None = Field(description="The Celery name of the worker that made the result; null without one.")
+    error: str | None = Field(description="Why the job failed, was cancelled, or counts as diverged; otherwise null.")
+    reused_from: str | None = Field(
+        default=None, description="The sweep or the store that had the result already; null if this sweep trained it."
+    )
+    # In rows of earlier versions, a job that took one attempt has none.
+    history: list[AttemptRecord] = Field(
+        default_factory=list,
+        max_length=MAX_HISTORY,
+        description="The attempts that were made for this sweep, oldest first; absent where the result was reused.",
+    )
+    correct: Packed | None = Field(
+        default=None,
+        description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
+    )
+    environment: str | None = Field(
+        default=None, description="Where the job was trained; absent if its trainer is exact."
+    )
+    # Never to be overlooked.
+    mismatches: list[Mismatch] = Field(
+        default_factory=list,
+        description="Executions of the job that ended with other weights: evidence of a fault; absent without any.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -129,7 +129,9 @@ def _foreign(command_line: CommandLine) -> None:
     for number, row in enumerate(rows):
         text = texts[number % len(texts)]
         if row["status"] in ("succeeded", "diverged"):
-            row |= {"worker": text, "attempts": 2, "attempt_causes": ["first", text]}
+            row |= {"worker": text, "attempts": 2}
+        for attempt in row["history"]:
+            attempt |= {"worker": text, "end": ("hung", "worker lost", "finished")[number % 3]}
         row |= {"reused_from": text} if number % 7 == 0 else {}
     (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     manifest = json.loads((folder / "sweep.json").read_text())

@@ -1,0 +1,95 @@
+"""Rows of real sweeps match the published schema, however their jobs ended."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.own_trainer import install_source
+from tests.support.paths import ROOT
+from tests.support.report_folders import SWEEPS
+from tests.support.waiting import wait_for
+
+VALIDATOR = Draft202012Validator(json.loads((ROOT / "docs/schemas/results-row.schema.json").read_text()))
+
+_TRAINER = """
+from pydantic import BaseModel, ConfigDict, Field
+from worker.trainers import Metric, Trained, Trainer
+
+class Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    words: tuple[str, ...] = Field(default=("a", "b"), description="Any words.")
+
+class Data:
+    digest = "d" * 64
+
+class Falling(Trainer):
+    name, version, Options, data, datasets = "falling", 1, Options, "any", ("any",)
+    metric = Metric(name="loss", higher_is_better=False)
+
+    def load(self, source, cache_dir):
+        return Data()
+
+    def epochs(self, options):
+        return 1
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        if seed == 2:
+            raise ValueError("it fell")
+        on_epoch(1.0, None)
+        return Trained(artifact=b"artifact", problem="diverged: it leans" if seed == 1 else None)
+"""
+
+
+def checked(command_line: CommandLine, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a sweep, each of which matches."""
+    rows = command_line.rows(name)
+    for row in rows:
+        VALIDATOR.validate(row)
+    return rows
+
+
+def test_rows_of_the_network_also_reused_ones(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+    command_line.run("sweep", *small(seeds="1-2"), "--name", "b")
+    rows = [*checked(command_line, "a"), *checked(command_line, "b")]
+    assert {row["status"] for row in rows} == {"succeeded"}
+    assert {row["reused_from"] for row in rows} == {None, "a"}
+    assert all("correct" in row for row in rows)
+
+
+def test_rows_of_jobs_that_diverged(command_line: CommandLine) -> None:
+    words, status = SWEEPS["diverged"]
+    command_line.finished("diverged", *words, status=status)
+    assert "diverged" in {row["status"] for row in checked(command_line, "diverged")}
+
+
+def test_rows_of_scikit_learn(command_line: CommandLine) -> None:
+    words, status = SWEEPS["axes"]
+    command_line.finished("axes", *words, status=status)
+    assert {row["trainer"] for row in checked(command_line, "axes")} == {"sklearn"}
+
+
+def test_rows_of_another_trainer_some_of_which_failed(command_line: CommandLine) -> None:
+    # Given a sweep of a trainer that fails for some seeds
+    install_source(command_line.folder / "trainers", "falling", _TRAINER, "Falling")
+    environment = {"PYTHONPATH": str(command_line.folder / "trainers")}
+    words = ("--trainer", "falling", "--seeds", "0-2", "--name", "a")
+    command_line.run("sweep", *words, status=1, **environment)
+    # Then its rows match, too
+    rows = checked(command_line, "a")
+    assert [row["status"] for row in rows] == ["succeeded", "diverged", "failed"]
+    assert [row["history"][0]["end"] for row in rows] == ["finished", "finished", "failed"]
+
+
+def test_rows_of_cancelled_jobs(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a sweep that no worker trains
+    process = command_line.start("sweep", *SMALL, "--name", "a", **cluster.environment)
+    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "4 queued jobs")
+    command_line.run("cancel", "a", **cluster.environment)
+    process.communicate(timeout=60)
+    assert [row["status"] for row in checked(command_line, "a")] == 4 * ["cancelled"]

@@ -1,0 +1,108 @@
+"""The published schema of a row: it is current, documented, and rejects what is no row."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from orchestrator.folder.rows import Row, lost_row
+from orchestrator.folder.schema import VERSION, row_schema
+from tests.support.boards import jobs_of, trained
+from tests.support.paths import ROOT
+from tests.unit.test_earlier_layout import RESULTS
+from worker.job import Mismatch
+from worker.records.history import Attempt
+
+SCHEMA = row_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+(JOB,) = jobs_of(1, 0.1).values()
+ATTEMPT = Attempt(number=1, cause="first run", worker="w@host", started=1e9, end="finished", ended=1e9 + 1)
+FOUND = Mismatch(first="a" * 64, second="b" * 64, run=JOB.key, worker="w@host")
+WHOLE = trained(JOB, 0.9, correct=[True, False]).with_history([ATTEMPT]).model_copy(update={"mismatches": [FOUND]})
+LOST = lost_row(JOB, "failed", "it broke", [ATTEMPT])
+REUSED = WHOLE.reused("another")
+
+#: How a row is broken -> (the row, the harm).
+BROKEN: dict[str, tuple[Row, Callable[[dict[str, Any]], object]]] = {
+    "no key": (WHOLE, lambda row: row.pop("job")),
+    "a key in capitals": (WHOLE, lambda row: row.update(job="A" * 64)),
+    "a negative seed": (WHOLE, lambda row: row.update(seed=-1)),
+    "a seed as text": (WHOLE, lambda row: row.update(seed="3")),
+    "an unknown field": (WHOLE, lambda row: row.update(more=1)),
+    "an unknown status": (WHOLE, lambda row: row.update(status="lost")),
+    "no status": (WHOLE, lambda row: row.pop("status")),
+    "a missing option": (WHOLE, lambda row: row["options"].pop("learning_rate")),
+    "an unknown option": (WHOLE, lambda row: row["options"].update(momentum=0.9)),
+    "a negative option": (WHOLE, lambda row: row["options"].update(learning_rate=-1)),
+    "a result without weights": (WHOLE, lambda row: row.update(weights_sha256=None)),
+    "a result without a metric": (WHOLE, lambda row: row.update(validation_score=[])),
+    "a result without a worker": (WHOLE, lambda row: row.update(worker=None)),
+    "a metric as text": (WHOLE, lambda row: row.update(validation_score=["0.9", 0.9])),
+    "a metric with a bad name": (WHOLE, lambda row: row.update(others={"Top 5": [0.9, 0.9]})),
+    "weights without a result": (LOST, lambda row: row.update(weights_sha256="a" * 64)),
+    "metrics without a result": (LOST, lambda row: row.update(validation_score=[0.5])),
+    "no reason": (LOST, lambda row: row.update(error=None)),
+    "answers that are no base64": (WHOLE, lambda row: row.update(correct="?")),
+    "an attempt without a cause": (WHOLE, lambda row: row["history"][0].pop("cause")),
+    "an unknown end": (WHOLE, lambda row: row["history"][0].update(end="vanished")),
+    "a time before the epoch": (WHOLE, lambda row: row["history"][0].update(started=-1)),
+    "more of an attempt": (WHOLE, lambda row: row["history"][0].update(more=1)),
+    "too many attempts": (WHOLE, lambda row: row.update(history=1001 * row["history"])),
+    "own attempts at a reused result": (REUSED, lambda row: row.update(history=[])),
+    "no origin": (WHOLE, lambda row: row.pop("reused_from")),
+    "a mismatch without a hash": (WHOLE, lambda row: row["mismatches"][0].pop("second")),
+}
+
+
+def line(row: Row) -> dict[str, Any]:
+    return dict(json.loads(row.line()))
+
+
+def test_the_published_file_is_current() -> None:
+    made = runpy.run_path(str(ROOT / "docs/make_schema.py"))
+    assert made["FILE"].read_text() == made["text"](), "run: python docs/make_schema.py"
+
+
+def test_it_is_a_schema_and_names_its_version() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"] == f"urn:seedsweep:results-row:{VERSION}"
+    # Nothing of Python's own is in it.
+    assert not re.search(r'"title": "(Row|NetworkOptions)|Attributes:|BaseModel', json.dumps(SCHEMA))
+
+
+@pytest.mark.parametrize("row", [WHOLE, LOST, REUSED], ids=["whole", "lost", "reused"])
+def test_rows_match(row: Row) -> None:
+    VALIDATOR.validate(line(row))
+
+
+@pytest.mark.parametrize("harm", BROKEN)
+def test_a_broken_row_does_not_match(harm: str) -> None:
+    row, change = BROKEN[harm]
+    broken = line(row)
+    change(broken)
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate(broken)
+
+
+def test_a_row_of_version_1_does_not_match_until_it_is_written_again() -> None:
+    for text in RESULTS.splitlines():
+        assert not VALIDATOR.is_valid(json.loads(text))
+        row = Row.model_validate_json(text)
+        whole = row.model_copy(update={"options": JOB.options})
+        VALIDATOR.validate(line(whole))
+
+
+def test_the_document_names_every_field() -> None:
+    text = (ROOT / "docs/results-format.md").read_text()
+    tables = text.split("| field of ")[1:]
+    documented = [re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) for table in tables]
+    assert documented == [list(SCHEMA["properties"]), list(SCHEMA["$defs"]["AttemptRecord"]["properties"])]
+    values = SCHEMA["$defs"]["AttemptRecord"]["properties"]
+    assert all(f"`{cause}`" in text for cause in values["cause"]["enum"])
+    assert all(f"`{end}`" in text for end in values["end"]["anyOf"][0]["enum"])
