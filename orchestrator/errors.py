@@ -58,3 +58,7 @@ class PictureError(SeedsweepError):
 
 class MissingPackageError(SeedsweepError):
     """An optional package that a command needs is not installed."""
+
+
+class PageError(SeedsweepError):
+    """A page of the live server cannot be made, or cannot be served."""

@@ -32,6 +32,42 @@ def report(
     return run_report(sweep_folder, to, output, opens=opens, as_json=json)
 
 
+def serve(
+    sweep_folder: Annotated[
+        str | None,
+        typer.Argument(metavar="[SWEEP]", help="The only sweep to show: its folder, or its name in the folder runs."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[str, typer.Option(help="The port to listen at; 0 for any that is free.")] = "5556",
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask for the token in this file.  [default: none on loopback, and else a random one, printed once]",
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="Another name of this server, such as a proxy's; may be repeated."
+        ),
+    ] = None,
+    opens: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the address at the start.")] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.
+
+    Without SWEEP: all sweeps of the folder, with their state and verdict. Reads the folders, needs no Redis, and
+    changes nothing. Ends at Ctrl-C. Needs the extra report.
+
+    Example: orchestrator serve --open
+    """
+    from orchestrator.cli.publishing.serve import Options, run_serve
+
+    return run_serve(sweep_folder, Options(host, port, token_file, names or (), opens, json, output))
+
+
 def export(
     sweep_folder: SweepOrFolder,
     to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, mlflow, tensorboard or safetensors-zip.")],

@@ -19,6 +19,8 @@ from worker.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_PACKAGE = "orchestrator.report.page"
 #: The first bytes of a page: no other file begins so.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
 #: The sections by their ids, in the order of the page.
@@ -67,7 +69,7 @@ def render(snapshot: Snapshot) -> str:
 
 def render_main(snapshot: Snapshot) -> str:
     """Return the page's `main` element: all that changes while a sweep runs. Errors: as for `render`."""
-    template = _environment().get_template("main.html")
+    template = environment(_PACKAGE).get_template("main.html")
     return template.render(page=contents(snapshot), figures=_figures(snapshot), sections=SECTIONS)
 
 
@@ -77,19 +79,27 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
     Args:
         title: The page's title, as text.
         main: The `main` element and what stands beside it, as HTML.
-        scripts: Further scripts.
+        scripts: Further scripts, which run before the page's own.
         live: Whether the page asks the server that it came from for news.
     """
-    style, every = _style(), [asset("report.js"), *scripts]
-    template = _environment().get_template("document.html")
+    template = environment(_PACKAGE).get_template("document.html")
     return template.render(
         beginning=BEGINNING,
-        policy=content_security_policy([style], every, live=live),
+        policy=policy(scripts, live=live),
         title=title,
-        style=style,
-        scripts=every,
+        style=_style(),
+        scripts=_scripts(scripts),
         main=main,
     )
+
+
+def policy(scripts: Sequence[str] = (), *, live: bool = False) -> str:
+    """Return the Content-Security-Policy of a page. Arguments: as for `document`."""
+    return content_security_policy([_style()], _scripts(scripts), live=live)
+
+
+def _scripts(further: Sequence[str]) -> list[str]:
+    return [*further, asset("report.js")]
 
 
 @functools.cache
@@ -116,11 +126,12 @@ def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment(package: str) -> Environment:
+    """Return what fills the templates of a package: every value becomes text, never markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("orchestrator.report.page"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

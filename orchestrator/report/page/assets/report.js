@@ -64,7 +64,10 @@
     else hush();
     if (mark?.dataset.seed) light(mark.dataset.seed);
     const sort = closest(event, "th button");
-    if (sort) order(sort.closest("th"));
+    if (sort) {
+      const heading = sort.closest("th");
+      order(heading, heading.ariaSort === "ascending" ? "descending" : "ascending");
+    }
     const copying = closest(event, "button.copy");
     if (copying) copy(copying);
   });
@@ -76,11 +79,11 @@
   // Tables: numbers by their size, what is missing last.
   const collator = new Intl.Collator(undefined, { numeric: true });
   const key = (row, column) => row.cells[column].textContent.trim().replace(/^[~<>]/, "");
-  const order = (heading) => {
+  const order = (heading, way) => {
     const body = heading.closest("table").tBodies[0], column = heading.cellIndex;
-    const sign = heading.ariaSort === "ascending" ? -1 : 1;
+    const sign = way === "ascending" ? 1 : -1;
     for (const each of heading.parentElement.cells) each.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+    heading.setAttribute("aria-sort", way);
     const rows = [...body.rows].map((row) => ({ row, text: key(row, column), number: parseFloat(key(row, column)) }));
     rows.sort((a, b) => {
       const missing = (a.text === "-") - (b.text === "-");
@@ -112,6 +115,7 @@
       text.replaceWith(button);
       button.append(text);
     }
+    for (const heading of document.querySelectorAll("th[aria-sort]")) order(heading, heading.ariaSort);
     show();
   };
   document.addEventListener("seedsweep:updated", equip);

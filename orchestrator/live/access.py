@@ -1,0 +1,98 @@
+"""Who may ask: requests to this server by one of its names, from its own pages, and with its token if it has one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from tornado.httputil import HTTPHeaders, split_host_and_port
+
+#: Bytes of randomness in a token.
+TOKEN_BYTES = 32
+#: What a browser says of a request that a page of this server made, or that a person typed.
+_OWN = ("same-origin", "none")
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Decides about a request by its headers.
+
+    Attributes:
+        token: What a reader must know; None if whoever reaches the server may read.
+        names: Names in lower case, and addresses, that the header `Host` may have: a page of another name that was
+            made to lead here (DNS rebinding) gets nothing.
+        any_address: Whether every IP address may stand in `Host`, because the server is reached by several. A name is
+            needed to rebind.
+    """
+
+    token: str | None
+    names: frozenset[str]
+    any_address: bool = False
+
+    @classmethod
+    def to(cls, names: Iterable[str], *, token: str | None, any_address: bool) -> Access:
+        """Return the access to a server that is known under these names."""
+        return cls(token, frozenset(_normal(name) for name in ("localhost", *names)), any_address)
+
+    def refusal(self, headers: HTTPHeaders) -> str | None:
+        """Return why a request is refused, as one sentence; None if it is for this server and from its own pages."""
+        host = headers.get("Host", "")
+        if not self._is_own_name(host):
+            return "This server has another name: start it with --allow-host to give it one more."
+        if not _is_own_page(headers, host):
+            return "This server answers its own pages only."
+        return None
+
+    def is_token(self, given: str | None) -> bool:
+        """Return whether a text is the token; in constant time."""
+        if self.token is None or given is None:
+            return False
+        return hmac.compare_digest(given.encode(), self.token.encode())
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that keeps the token.
+
+        Browsers send a host's cookies to all of its ports, so the names differ by server: one does not replace the
+        token of another.
+        """
+        return f"seedsweep-{hashlib.sha256((self.token or '').encode()).hexdigest()[:8]}"
+
+    def _is_own_name(self, host: str) -> bool:
+        try:
+            name = _normal(split_host_and_port(host)[0])
+        except ValueError:
+            return False
+        return name in self.names or (self.any_address and _is_address(name))
+
+
+def _is_own_page(headers: HTTPHeaders, host: str) -> bool:
+    origin = headers.get("Origin")
+    if origin is not None and origin.lower().partition("://")[2] != host.lower():
+        return False
+    if headers.get("Sec-Fetch-Site", "none") in _OWN:
+        return True
+    # A link on another page may lead here: that page learns nothing of what the reader then sees.
+    return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+
+
+def _normal(name: str) -> str:
+    name = name.strip("[]").rstrip(".").lower()
+    return ip_address(name).compressed if _is_address(name) else name
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,199 @@
+"""Keeps pages fresh: each is made once for all who look at it, at most once a second, and only while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+
+from orchestrator.errors import PageError
+from orchestrator.live.page import Page
+from orchestrator.live.renderer import Renderer
+from orchestrator.live.sweeps import Sweeps
+
+#: The least seconds between two pages of one sweep.
+INTERVAL = 1.0
+#: A page is made again no sooner than so many times as long as it took: the process that makes pages then rests at
+#: least this part of its time.
+REST = 3.0
+#: The most pages that are kept for sweeps at which nobody looks.
+MOST_KEPT = 8
+#: The most readers who get news. Everybody else can look and reload.
+MOST_VIEWERS = 64
+
+
+@dataclass(frozen=True)
+class News:
+    """What a reader is told.
+
+    Attributes:
+        version: The version of the newest page; None if there is none any more.
+        over: Whether nothing more will come.
+        problem: Why there is no newer page; empty if there is one.
+    """
+
+    version: str | None
+    over: bool = False
+    problem: str = ""
+
+
+class Viewer:
+    """Somebody who looks at a page. Of several news, only the last ones are kept for a slow reader."""
+
+    def __init__(self) -> None:
+        self._waiting: News | None = None
+        self._told = asyncio.Event()
+
+    def tell(self, news: News) -> None:
+        """Leave news."""
+        self._waiting = news
+        self._told.set()
+
+    async def next(self, seconds: float) -> News | None:
+        """Return the next news; None if there are none within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._told.wait(), seconds)
+        self._told.clear()
+        news, self._waiting = self._waiting, None
+        return news
+
+
+class Feed:
+    """One page, and those who look at it.
+
+    Args:
+        renderer: Makes the page.
+        name: The sweep; None for the index.
+        version: Returns what is another value when the page has to be made again.
+    """
+
+    def __init__(self, renderer: Renderer, name: str | None, version: Callable[[], Hashable]) -> None:
+        self._renderer = renderer
+        self._name = name
+        self._version = version
+        self._viewers: set[Viewer] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._page: Page | None = None
+        self._problem = ""
+        #: The version of what the page was made of; an object that equals no version before there is a page.
+        self._made_of: Hashable = object()
+        self._not_before = 0.0
+        self.used = 0.0
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks."""
+        return bool(self._viewers)
+
+    async def page(self) -> Page:
+        """Return the page: the newest, unless that would have to be made too soon after the last one.
+
+        Raises:
+            PageError: it cannot be made.
+        """
+        self.used = time.monotonic()
+        await self._refresh()
+        if self._page is None or self._problem:
+            raise PageError(self._problem)
+        return self._page
+
+    @contextlib.contextmanager
+    def viewer(self) -> Iterator[Viewer]:
+        """Keep the page fresh for a reader while the block runs."""
+        viewer = Viewer()
+        self._viewers.add(viewer)
+        if self._page is not None or self._problem:
+            viewer.tell(self._news())
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        try:
+            yield viewer
+        finally:
+            self._viewers.discard(viewer)
+
+    async def _run(self) -> None:
+        """Look for changes each second, as long as somebody looks at the page."""
+        told = self._news() if self._page is not None else None
+        while self._viewers:
+            await self._refresh()
+            news = self._news()
+            if news != told:
+                told = news
+                for viewer in self._viewers:
+                    viewer.tell(news)
+            await asyncio.sleep(INTERVAL)
+
+    async def _refresh(self) -> None:
+        async with self._turn:
+            began = time.monotonic()
+            if began < self._not_before:
+                return
+            version = await asyncio.to_thread(self._version)
+            if version == self._made_of and not (self._page is not None and self._page.partial):
+                return
+            try:
+                self._page, self._problem = await self._renderer.page(self._name), ""
+            except PageError as error:
+                self._problem = str(error)
+            self._made_of = version
+            ended = time.monotonic()
+            self._not_before = ended + max(INTERVAL, REST * (ended - began))
+
+    def _news(self) -> News:
+        page = self._page
+        if self._problem or page is None:
+            return News(None, problem=self._problem)
+        return News(page.version, page.over)
+
+
+class Feeds:
+    """The pages of a server, made when they are first asked for.
+
+    Args:
+        sweeps: What the pages are about.
+    """
+
+    def __init__(self, sweeps: Sweeps) -> None:
+        self.sweeps = sweeps
+        self._renderer = Renderer(sweeps)
+        self._feeds: dict[str | None, Feed] = {}
+        self._viewers = 0
+
+    def index(self) -> Feed:
+        """Return the index."""
+        return self._feed(None, self.sweeps.versions)
+
+    def sweep(self, name: str) -> Feed:
+        """Return the page of a sweep.
+
+        Raises:
+            SweepNotFoundError: there is no such sweep, and nobody looks at its page.
+        """
+        if name not in self._feeds or not self._feeds[name].watched:
+            self.sweeps.folder(name)
+        return self._feed(name, lambda: self.sweeps.version(name))
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """Take the place of a viewer while the block runs; yield whether there was one."""
+        is_free = self._viewers < MOST_VIEWERS
+        self._viewers += is_free
+        try:
+            yield is_free
+        finally:
+            self._viewers -= is_free
+
+    async def stop(self) -> None:
+        """End the process that makes pages."""
+        await self._renderer.stop()
+
+    def _feed(self, name: str | None, version: Callable[[], Hashable]) -> Feed:
+        if name not in self._feeds:
+            idle = [key for key, feed in self._feeds.items() if not feed.watched]
+            for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
+                del self._feeds[key]
+            self._feeds[name] = Feed(self._renderer, name, version)
+        return self._feeds[name]

@@ -1,0 +1,249 @@
+"""Answers requests: pages, news of them as server-sent events, and whether the server lives. Only GET and HEAD."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import re
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler
+
+from nn.errors import SeedsweepError
+from orchestrator.live.access import Access
+from orchestrator.live.feed import Feed, Feeds
+from orchestrator.live.page import Page
+
+#: Seconds after which a reader who takes nothing is given up.
+SEND_SECONDS = 60.0
+#: Seconds without news after which a reader gets a comment, so that a connection that broke is noticed.
+ALIVE_SECONDS = 15.0
+#: The cookie with which a browser shows that it knows the token lives as long as the browser.
+_COOKIE = {"httponly": True, "samesite": "Strict", "path": "/"}
+#: An address of ours: a path that begins with two slashes would be another server's.
+_PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Handler(RequestHandler):
+    """What all answers have in common: their headers, who gets one, and errors as one sentence."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD")
+
+    def initialize(self, access: Access, feeds: Feeds) -> None:
+        """Take what the application gives each handler."""
+        self._access = access
+        self._feeds = feeds
+
+    def set_default_headers(self) -> None:
+        """Set the headers of every answer, also of errors."""
+        self.clear_header("Server")
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("X-Frame-Options", "DENY")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+
+    def prepare(self) -> None:
+        """Refuse who may not ask."""
+        refusal = self._access.refusal(self.request.headers)
+        if refusal is not None:
+            raise HTTPError(403, refusal)
+        if self._access.token is not None:
+            self._demand_token()
+
+    def _demand_token(self) -> None:
+        given = self.get_query_arguments("token")
+        if not given:
+            if not self._access.is_token(self.get_cookie(self._access.cookie)):
+                raise HTTPError(401, "Open the address that orchestrator serve printed, with its token.")
+        elif not self._access.is_token(given[-1]):
+            raise HTTPError(401, "The token is not that of this server: it has a new one since it was started again.")
+        else:
+            self._keep_token(given[-1])
+
+    def _keep_token(self, token: str) -> None:
+        """Move the token from the address into a cookie: addresses are copied, shown and kept in histories."""
+        self.set_cookie(self._access.cookie, token, **_COOKIE)  # type: ignore[arg-type]
+        # Not a redirect: browsers send no strict cookie with one that follows from a link on another page.
+        path = self.request.path
+        self.set_header("Refresh", f"0; url={path if _PATH.fullmatch(path) else '/'}")
+        self._say("The token is kept.")
+
+    def _say(self, sentence: str) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{sentence}\n")
+
+    def compute_etag(self) -> None:
+        """Have no ETag: nothing is cached."""
+
+    def write_error(self, status_code: int, **about: Any) -> None:
+        """Answer with one sentence."""
+        error = about.get("exc_info", (None, None, None))[1]
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+        told = error.log_message if isinstance(error, HTTPError) else None
+        self._say(told or {405: "Only GET and HEAD are answered."}.get(status_code, self._reason + "."))
+
+    def log_exception(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log defects alone: a request that was refused is in the log as any other."""
+        if not isinstance(value, (HTTPError, SeedsweepError, StreamClosedError, TimeoutError)):
+            super().log_exception(kind, value, trace)
+
+    async def send(self, page: Page) -> None:
+        """Send a page."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.set_header("Vary", "Accept-Encoding")
+        body = page.body
+        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+        else:
+            body = gzip.decompress(body)
+        self.set_header("Content-Length", str(len(body)))
+        await self.send_now()
+        # After the headers, the connection holds the page's own bytes: many slow readers share one copy.
+        self.write(body)
+        await self.send_now()
+
+    async def send_now(self) -> None:
+        """Send what was written; give up a reader who does not take it."""
+        try:
+            await asyncio.wait_for(self.flush(), SEND_SECONDS)
+        except TimeoutError:
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+            raise
+
+
+class Unknown(Handler):
+    """Every other address."""
+
+    async def get(self) -> None:
+        """Say that there is nothing."""
+        raise HTTPError(404, "There is nothing at this address.")
+
+    head = get
+
+
+class Health(Handler):
+    """Whether the server answers; for who has no token, too, because it tells nothing else."""
+
+    def prepare(self) -> None:
+        """Refuse who asks by another name."""
+        refusal = self._access.refusal(self.request.headers)
+        if refusal is not None:
+            raise HTTPError(403, refusal)
+
+    async def get(self) -> None:
+        """Say that the server lives."""
+        self._say("alive")
+
+    head = get
+
+
+class Index(Handler):
+    """The index of all sweeps; the only sweep, if there is but one."""
+
+    async def get(self) -> None:
+        """Send the index."""
+        only = self._feeds.sweeps.only
+        if only is not None:
+            self.redirect(f"/{quote(only)}")
+            return
+        await self.send(await page_of(self._feeds.index()))
+
+    head = get
+
+
+class Sweep(Handler):
+    """The page of a sweep."""
+
+    async def get(self, name: str) -> None:
+        """Send the page."""
+        await self.send(await page_of(self._sweep(name)))
+
+    head = get
+
+    def _sweep(self, name: str) -> Feed:
+        try:
+            return self._feeds.sweep(name)
+        except SeedsweepError as error:
+            raise HTTPError(404, _sentence(error)) from None
+
+
+class Events(Sweep):
+    """News of a sweep's page, as server-sent events."""
+
+    async def get(self, name: str) -> None:
+        """Send news until the reader leaves."""
+        await self.follow(self._sweep(name))
+
+    async def head(self, name: str) -> None:
+        """Send the headers alone."""
+        self._sweep(name)
+        self.set_header("Content-Type", "text/event-stream")
+
+    async def follow(self, feed: Feed) -> None:
+        """Send news of a page until the reader leaves."""
+        with self._feeds.place() as is_free:
+            if not is_free:
+                raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
+            self.set_header("Content-Type", "text/event-stream")
+            with feed.viewer() as viewer, contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
+                self._following = asyncio.current_task()
+                while True:
+                    news = await viewer.next(ALIVE_SECONDS)
+                    self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
+                    await self.send_now()
+
+    _following: asyncio.Task[Any] | None = None
+
+    def on_connection_close(self) -> None:
+        """Stop waiting for news: the reader has left."""
+        super().on_connection_close()
+        if self._following is not None:
+            self._following.cancel()
+
+
+class IndexEvents(Events):
+    """News of the index."""
+
+    async def get(self) -> None:  # type: ignore[override]
+        """Send news until the reader leaves."""
+        self._refuse_single()
+        await self.follow(self._feeds.index())
+
+    async def head(self) -> None:  # type: ignore[override]
+        """Send the headers alone."""
+        self._refuse_single()
+        self.set_header("Content-Type", "text/event-stream")
+
+    def _refuse_single(self) -> None:
+        if self._feeds.sweeps.only is not None:
+            raise HTTPError(404, "There is nothing at this address.")
+
+
+async def page_of(feed: Feed) -> Page:
+    """Return a page.
+
+    Raises:
+        HTTPError: it cannot be made; with the sentence that says why.
+    """
+    try:
+        return await feed.page()
+    except SeedsweepError as error:
+        raise HTTPError(404, _sentence(error)) from None
+
+
+def _sentence(error: SeedsweepError) -> str:
+    return f"{str(error).rstrip('.')}."

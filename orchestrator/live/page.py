@@ -1,0 +1,24 @@
+"""A page, ready to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, ready to be sent.
+
+    Attributes:
+        version: Another one if another page is to be seen.
+        policy: Its Content-Security-Policy.
+        over: Whether it will not change any more, unless somebody extends the sweep.
+        partial: Whether it lacks sweeps that were not read in time.
+        body: The HTML, compressed by gzip.
+    """
+
+    version: str
+    policy: str
+    over: bool
+    partial: bool
+    body: bytes

@@ -1,0 +1,125 @@
+"""Makes the pages: the index of all sweeps, and a sweep's report with a line that says how the sweep stands."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from nn.errors import SeedsweepError
+from orchestrator.live.page import Page
+from orchestrator.live.summary import STATES, Summary, damaged, of_snapshot, summary
+from orchestrator.live.sweeps import Sweeps
+from orchestrator.report.page.render import document, environment, policy, render_main
+from orchestrator.report.snapshot import take
+
+#: Seconds that an index may take; sweeps that are not read by then are read for the next one.
+INDEX_SECONDS = 2.0
+#: A page is made every few seconds and sent over a short way: the level that is fastest.
+_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The line above a page.
+
+    Attributes:
+        events: The address of the page's news.
+        text: What the page is of.
+        state: How the sweep stands, for its colour; empty for the index.
+        over: Whether no news will come.
+        changed: When the sweep changed last; may be empty.
+        above: Whether there is an index.
+    """
+
+    events: str
+    text: str
+    state: str = ""
+    over: bool = False
+    changed: str = ""
+    above: bool = False
+
+
+class Pages:
+    """Makes pages of an output folder, and remembers how the sweeps of its index stood.
+
+    Args:
+        sweeps: The sweeps of the folder.
+    """
+
+    def __init__(self, sweeps: Sweeps) -> None:
+        self._sweeps = sweeps
+        self._known: dict[str, tuple[Hashable, Summary]] = {}
+
+    def sweep(self, name: str) -> Page:
+        """Return a sweep's page.
+
+        Raises:
+            SeedsweepError: there is no such sweep, or it cannot be read.
+        """
+        snapshot = take(self._sweeps.folder(name))
+        stands = of_snapshot(snapshot)
+        told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
+        if stands.over:
+            told = f"{stands.state.capitalize()}. This page does not change any more."
+        bar = Bar(f"/{name}/events", told, stands.state, stands.over, stands.changed, self._sweeps.only is None)
+        return _page(f"{name}: {stands.state}", render_main(snapshot), bar)
+
+    def index(self) -> Page:
+        """Return the index of all sweeps.
+
+        Raises:
+            SweepUnreadableError: the output folder cannot be read.
+        """
+        names, deadline = self._sweeps.names(), time.monotonic() + INDEX_SECONDS
+        shown = [each for name in names if (each := self._summary(name, deadline)) is not None]
+        self._known = {name: self._known[name] for name in names if name in self._known}
+        shown.sort(key=lambda each: each.state != "running")
+        unread = len(names) - len(shown)
+        content = {"output": str(self._sweeps.output), "sweeps": shown, "unread": unread, "states": STATES}
+        main = _filled("index.html", **content)
+        running = sum(each.state == "running" for each in shown)
+        return _page("Sweeps", main, Bar("/-/events", f"{len(names)} sweeps, {running} running."), partial=unread > 0)
+
+    def _summary(self, name: str, deadline: float) -> Summary | None:
+        """Return how a sweep stands; None if it has to be read and there is no time left."""
+        version = self._sweeps.version(name)
+        known = self._known.get(name)
+        if known is not None and known[0] == version:
+            return known[1]
+        if time.monotonic() > deadline:
+            return None
+        try:
+            found = summary(self._sweeps.folder(name))
+        except SeedsweepError as error:
+            found = damaged(name, str(error))
+        self._known[name] = (version, found)
+        return found
+
+
+@functools.cache
+def _policy() -> str:
+    """Return the Content-Security-Policy of every page: also no other page may frame it."""
+    return f"{policy([_script()], live=True)}; frame-ancestors 'none'"
+
+
+def _page(title: str, main: str, bar: Bar, *, partial: bool = False) -> Page:
+    seen = "\0".join((title, main, repr(bar)))
+    version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
+    above = _filled("bar.html", version=version, bar=bar)
+    html = document(title, above + main, scripts=[_script()], live=True)
+    body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
+    return Page(version, _policy(), bar.over, partial, body)
+
+
+def _filled(template: str, **content: object) -> str:
+    return environment(__package__ or "").get_template(template).render(**content)
+
+
+@functools.cache
+def _script() -> str:
+    return (files(__package__) / "assets" / "live.js").read_text(encoding="utf-8")

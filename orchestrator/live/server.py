@@ -1,0 +1,164 @@
+"""The server: its sockets, its bounds, and the thread in which it runs until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from nn.errors import InvalidInputError
+from orchestrator.live.access import Access
+from orchestrator.live.feed import Feeds
+from orchestrator.live.handlers import Events, Health, Index, IndexEvents, Sweep, Unknown
+from orchestrator.live.sweeps import Sweeps
+from worker.text import one_line
+
+#: The most connections at a time: several for each reader who gets news.
+MOST_CONNECTIONS = 256
+#: The most bytes of a request's headers, and of a body: no request needs one.
+MAX_HEADER_BYTES = 16 * 2**10
+MAX_BODY_BYTES = 2**10
+#: Seconds that a client may take for a request's headers, also for the first one, and for a body.
+REQUEST_SECONDS = 30.0
+_NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})"
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets.
+
+    Args:
+        host: An address or a name of this machine.
+        port: The port; 0 for any that is free.
+
+    Raises:
+        InvalidInputError: the host is not of this machine, or the port is taken or needs other rights.
+    """
+    try:
+        return bind_sockets(port, host)
+    except (socket.gaierror, UnicodeError):
+        raise InvalidInputError("--host", host, _HOSTS) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidInputError(
+                "--port", port, "a port that no other program uses, or 0 for any free one"
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise InvalidInputError("--port", port, "a port that this user may open, such as one above 1023") from None
+        raise InvalidInputError("--host", host, _HOSTS) from None
+
+
+_HOSTS = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+
+
+def is_loopback(sockets: Sequence[socket.socket]) -> bool:
+    """Return whether only this machine reaches these sockets."""
+    return all(ip_address(each.getsockname()[0].partition("%")[0]).is_loopback for each in sockets)
+
+
+class Server:
+    """A server that runs in a thread of its own.
+
+    Args:
+        sweeps: What it shows.
+        access: Who may ask.
+        sockets: Where it listens.
+        tell: Receives a line for each request that is answered, without its query, which may have the token.
+    """
+
+    def __init__(
+        self, sweeps: Sweeps, access: Access, sockets: Sequence[socket.socket], tell: Callable[[str], None]
+    ) -> None:
+        self._sweeps = sweeps
+        self._access = access
+        self._sockets = sockets
+        self._tell = tell
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve while the block runs; at its end, close every connection at once."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def wait(self) -> None:
+        """Wait until the server ends, which by itself it does not."""
+        while self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        feeds = Feeds(self._sweeps)
+        server = _Bounded(
+            self._application(feeds),
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=MAX_BODY_BYTES,
+            idle_connection_timeout=REQUEST_SECONDS,
+            body_timeout=REQUEST_SECONDS,
+        )
+        server.add_sockets(self._sockets)
+        try:
+            await self._stop.wait()
+        finally:
+            server.stop()
+            await server.close_all_connections()
+            await feeds.stop()
+
+    def _application(self, feeds: Feeds) -> Application:
+        given = {"access": self._access, "feeds": feeds}
+        return Application(
+            [
+                (r"/", Index, given),
+                (r"/-/events", IndexEvents, given),
+                (r"/-/health", Health, given),
+                (rf"/{_NAME}", Sweep, given),
+                (rf"/{_NAME}/events", Events, given),
+            ],
+            default_handler_class=Unknown,
+            default_handler_args=given,
+            log_function=self._log,
+        )
+
+    def _log(self, handler: RequestHandler) -> None:
+        request = handler.request
+        milliseconds = 1000 * request.request_time()
+        path = one_line(request.path)[:200]
+        self._tell(f"{request.remote_ip} {request.method} {path} {handler.get_status()} {milliseconds:.0f} ms")
+
+
+class _Bounded(HTTPServer):
+    """Closes connections beyond a number at once."""
+
+    def initialize(self, *arguments: Any, **keywords: Any) -> None:
+        super().initialize(*arguments, **keywords)
+        self._open = 0
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        if self._open >= MOST_CONNECTIONS:
+            stream.close()
+            return
+        self._open += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        self._open -= 1
+        super().on_close(server_conn)

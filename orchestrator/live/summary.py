@@ -1,0 +1,103 @@
+"""A sweep in one line: how it stands, what it says, how many of its jobs have ended."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nn.errors import SeedsweepError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.live.sweeps import changed_at, held, is_quiet
+from orchestrator.report.snapshot import Snapshot, take
+from orchestrator.sweeps.manifest import Manifest
+
+#: How a sweep stands, and what that means.
+STATES = {
+    "running": "its process trains, or waits for workers",
+    "finished": "every job has ended",
+    "cancelled": "it was cancelled",
+    "interrupted": "its process has ended before all jobs had",
+    "quiet": "jobs are missing, and nothing has come for ten minutes; its process is not on this host",
+    "damaged": "it cannot be read",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep stands.
+
+    Attributes:
+        name: The sweep.
+        state: One of `STATES`.
+        sentence: The verdict; for a damaged sweep, what is wrong.
+        done: Jobs that have ended.
+        planned: All its jobs; 0 for a damaged sweep.
+        changed: When its files changed last, UTC, ISO 8601; empty if it has none.
+    """
+
+    name: str
+    state: str
+    sentence: str
+    done: int
+    planned: int
+    changed: str
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come, unless somebody extends the sweep."""
+        return self.state in ("finished", "cancelled")
+
+
+def summary(folder: SweepFolder) -> Summary:
+    """Return how a sweep stands; never raises an error of ours."""
+    try:
+        return of_snapshot(take(folder))
+    except SeedsweepError as error:
+        return damaged(folder.name, str(error), _time(folder))
+
+
+def damaged(name: str, why: str, changed: str = "") -> Summary:
+    """Return the summary of a sweep that cannot be read."""
+    return Summary(name, "damaged", why, 0, 0, changed)
+
+
+def of_snapshot(snapshot: Snapshot) -> Summary:
+    """Return how a sweep stands."""
+    sentence = snapshot.leaderboard.verdict.sentence
+    state = _state(snapshot)
+    return Summary(
+        snapshot.folder.name, state, sentence, len(snapshot.rows), len(snapshot.jobs), _time(snapshot.folder)
+    )
+
+
+def _state(snapshot: Snapshot) -> str:
+    folder, is_complete = snapshot.folder.path, snapshot.finished
+    works = held(folder)
+    if works or (not works and not _is_told(snapshot.manifest, works) and _goes_on(snapshot)):
+        return "running"
+    if is_complete:
+        return "cancelled" if snapshot.accounting.cancelled else "finished"
+    return "interrupted" if _is_told(snapshot.manifest, works) else "quiet"
+
+
+def _is_told(manifest: Manifest, works: bool | None) -> bool:
+    """Return whether the folder's lock tells that no process works on the sweep: only of those of this host it does."""
+    last = (manifest.resumed or [manifest.provenance])[-1]
+    return works is not None and last.host == socket.gethostname()
+
+
+def _goes_on(snapshot: Snapshot) -> bool:
+    """Return whether a sweep whose process cannot be seen seems to run.
+
+    It wrote something lately, and its end is not written: a session writes the leaderboard last.
+    """
+    folder = snapshot.folder.path
+    ended, rows = changed_at(folder, "leaderboard.json"), changed_at(folder, "results.jsonl", "sweep.json")
+    is_closed = snapshot.finished and ended is not None and rows is not None and ended >= rows
+    return not is_closed and not is_quiet(folder)
+
+
+def _time(folder: SweepFolder) -> str:
+    changed = changed_at(folder.path)
+    return "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,130 @@
+"""The sweeps of an output folder, found without reading them, and what tells that one has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Hashable
+from pathlib import Path
+
+from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import is_name
+
+#: The most sweeps of an index: those that changed last.
+MOST_SWEEPS = 1000
+#: The most bytes of a `results.jsonl`: 100,000 jobs take about 200 MB.
+MAX_RESULTS_BYTES = 2**29
+#: Seconds without a change after which a sweep of another host counts as quiet.
+QUIET_SECONDS = 600.0
+
+_RESULTS = "results.jsonl"
+#: What a page is made from, apart from weights, which have their hash.
+_FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
+_LOCKS = Path("/proc/locks")
+
+
+class Sweeps:
+    """The sweeps of an output folder.
+
+    Args:
+        output: The folder.
+        only: The name of the only sweep that is to be found; None for all.
+    """
+
+    def __init__(self, output: Path, only: str | None = None) -> None:
+        self.output = output
+        self.only = only
+
+    def names(self) -> list[str]:
+        """Return the names of the sweeps: those that changed last come first, at most `MOST_SWEEPS`.
+
+        Raises:
+            SweepUnreadableError: the output folder cannot be read.
+        """
+        try:
+            names = [entry.name for entry in os.scandir(self.output) if is_name(entry.name)]
+        except OSError as error:
+            raise SweepUnreadableError(self.output, error) from None
+        changed = {name: _changed(self.output / name) for name in names if self.only in (None, name)}
+        found = {name: when for name, when in changed.items() if when is not None}
+        return sorted(found, key=lambda name: (-found[name], name))[:MOST_SWEEPS]
+
+    def folder(self, name: str) -> SweepFolder:
+        """Return the folder of a sweep.
+
+        Raises:
+            SweepNotFoundError: there is no such sweep, or it is not to be found, or a link in it leads out of the
+                output folder, or its results are too large to be shown.
+        """
+        if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
+            raise SweepNotFoundError(f"There is no sweep {name!r} in {self.output}")
+        folder = SweepFolder(self.output, name)
+        inside = self.output.resolve()
+        for path in (folder.path, *(folder.path / part for part in (*_FILES, "weights"))):
+            # A folder from somebody else must not show what its writer cannot read and this process can.
+            if not path.resolve().is_relative_to(inside):
+                raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
+        with contextlib.suppress(OSError):
+            size = (folder.path / _RESULTS).stat().st_size
+            if size > MAX_RESULTS_BYTES:
+                raise SweepNotFoundError(
+                    f"The sweep {name} has {size} bytes of results; a page shows at most {MAX_RESULTS_BYTES}"
+                )
+        return folder
+
+    def version(self, name: str) -> Hashable:
+        """Return what is another value after each change of a sweep: of its files, its lock, or that it grew quiet."""
+        folder = self.output / name
+        return (_stats(folder), held(folder), is_quiet(folder))
+
+    def versions(self) -> Hashable:
+        """Return what is another value after each change of any sweep; None if the output folder cannot be read."""
+        try:
+            return tuple((name, self.version(name)) for name in sorted(self.names()))
+        except SweepUnreadableError:
+            return None
+
+
+def held(folder: Path) -> bool | None:
+    """Return whether a process of this host works on a sweep: it holds the folder's lock. None where that is not told.
+
+    The lock is not tried: for a moment, that would keep the sweep's own process out.
+    """
+    try:
+        found, locks = folder.stat(), _LOCKS.read_text()
+    except OSError:
+        return None
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    fields = (line.split() for line in locks.splitlines())
+    return any(len(field) > 5 and field[1] == "FLOCK" and field[5] == wanted for field in fields)
+
+
+def is_quiet(folder: Path) -> bool:
+    """Return whether nothing in the folder has changed for `QUIET_SECONDS`."""
+    changed = _changed(folder)
+    return changed is None or time.time() - changed > QUIET_SECONDS
+
+
+def changed_at(folder: Path, *files: str) -> float | None:
+    """Return when a sweep's files (by default, all that a page is made from) changed last, in seconds since 1970."""
+    times = [stat[2] / 1e9 for stat in _stats(folder, files or _FILES) if stat is not None]
+    return max(times, default=None)
+
+
+def _changed(folder: Path) -> float | None:
+    """Return when a folder changed last; None if it contains no sweep."""
+    return changed_at(folder) if os.path.lexists(folder / _FILES[0]) else None
+
+
+def _stats(folder: Path, files: tuple[str, ...] = _FILES) -> tuple[tuple[int, int, int] | None, ...]:
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            stat = (folder / file).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,132 @@
+"""A real `orchestrator serve`, and clients that speak HTTP to it as they like."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from tests.support.command_line import CommandLine
+from tests.support.waiting import PATIENCE, wait_for
+
+
+class LiveServer:
+    """`orchestrator serve` on a free port, and what it said.
+
+    Args:
+        command_line: Where it runs.
+        arguments: More of its words.
+    """
+
+    def __init__(self, command_line: CommandLine, *arguments: str, port: int = 0) -> None:
+        self._log: list[str] = []
+        self.process = command_line.start("serve", "--json", "--port", str(port), *arguments)
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        self.said: dict[str, Any] = json.loads(said)
+        parts = urlsplit(self.said["address"])
+        self.host, self.port, self.token = parts.hostname, parts.port, parts.query.removeprefix("token=")
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._log.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def log(self) -> str:
+        return "".join(self._log)
+
+    def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+        """Ask for a path, exactly as it is written. `Sec_Fetch_Site` is the header `Sec-Fetch-Site`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read().decode())
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def news(self, path: str, **headers: str) -> Iterator[News]:
+        """Hear the news of a page, as a browser does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        heard = News(connection.sock, response)
+        try:
+            yield heard
+        finally:
+            with contextlib.suppress(OSError):
+                heard.sock.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end, and return its exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(timeout=30)
+        self._reader.join(timeout=30)
+        return status
+
+
+class Answer:
+    """What came back."""
+
+    def __init__(self, status: int, headers: dict[str, str], text: str) -> None:
+        self.status = status
+        self.headers = headers
+        self.text = text
+
+
+class News:
+    """What a reader is told, with the time at which it came."""
+
+    def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
+        self.sock = sock
+        self.heard: list[tuple[float, dict[str, Any]]] = []
+        self.ended = threading.Event()
+        self._new: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, args=(response,), daemon=True).start()
+
+    def _read(self, response: http.client.HTTPResponse) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException, AttributeError, ValueError):
+            while line := response.readline():
+                if line.startswith(b"data: "):
+                    told = json.loads(line[6:])
+                    self.heard.append((time.monotonic(), told))
+                    self._new.put(told)
+        self.ended.set()
+
+    def next(self) -> dict[str, Any]:
+        """Wait for the next news."""
+        return self._new.get(timeout=PATIENCE)
+
+    def until(self, wanted: str, value: Any) -> dict[str, Any]:
+        """Wait for news that say this."""
+        while (told := self.next())[wanted] != value:
+            pass
+        return told
+
+
+def released(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    wait_for(lambda: not [each for each in processes if each.is_running()], "the end of the server's processes")
