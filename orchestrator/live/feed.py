@@ -15,9 +15,9 @@ from orchestrator.live.sweeps import Sweeps
 
 #: The least seconds between two pages of one sweep.
 INTERVAL = 1.0
-#: A page is made again no sooner than so many times as long as it took: the process that makes pages then rests at
-#: least this part of its time.
-REST = 3.0
+#: A page is made again no sooner than after so many times the processor time that it took, so that the pages of a sweep
+#: take a quarter of a core at most.
+REST = 4.0
 #: The most pages that are kept for sweeps at which nobody looks.
 MOST_KEPT = 8
 #: The most readers who get news. Everybody else can look and reload.
@@ -136,11 +136,12 @@ class Feed:
                 return
             try:
                 self._page, self._problem = await self._renderer.page(self._name), ""
+                cost = self._page.seconds
             except PageError as error:
                 self._problem = str(error)
+                cost = time.monotonic() - began
             self._made_of = version
-            ended = time.monotonic()
-            self._not_before = ended + max(INTERVAL, REST * (ended - began))
+            self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
 
     def _news(self) -> News:
         page = self._page

@@ -14,6 +14,7 @@ class Page:
         policy: Its Content-Security-Policy.
         over: Whether it will not change any more, unless somebody extends the sweep.
         partial: Whether it lacks sweeps that were not read in time.
+        seconds: Processor time that making it took.
         body: The HTML, compressed by gzip.
     """
 
@@ -21,4 +22,5 @@ class Page:
     policy: str
     over: bool
     partial: bool
+    seconds: float
     body: bytes

@@ -113,7 +113,7 @@ def _page(title: str, main: str, bar: Bar, *, partial: bool = False) -> Page:
     above = _filled("bar.html", version=version, bar=bar)
     html = document(title, above + main, scripts=[_script()], live=True)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
-    return Page(version, _policy(), bar.over, partial, body)
+    return Page(version, _policy(), bar.over, partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from dataclasses import asdict
@@ -114,9 +115,10 @@ def main(output: str, only: str | None = None) -> None:
 
 
 def _answer(answers: BinaryIO, make: Callable[[], Page]) -> None:
+    began = time.process_time()
     try:
         page = make()
-        told = asdict(page)
+        told = asdict(page) | {"seconds": time.process_time() - began}
         body = told.pop("body")
         told["bytes"] = len(body)
     except SeedsweepError as error:

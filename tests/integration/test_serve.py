@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import signal
@@ -103,7 +104,7 @@ def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: 
             time.sleep(0.05)
         # Then the reader hears of the last one, and of few of the others
         news.until("over", True)
-        assert len({told["version"] for _, told in news.heard}) == len(news.heard) >= 3
+        assert len({told["version"] for _, told in news.heard}) == len(news.heard) >= 2
         assert len(news.heard) <= time.monotonic() - began + 2
 
 
@@ -188,7 +189,9 @@ def test_it_ends_at_once(command_line: CommandLine, serve: Serve, number: int) -
         news.next()
         assert server.stop(number) == 0
         assert news.ended.wait(10)
-        assert idle.recv(1) == b""
+        # Reset, if the server had not accepted it yet
+        with contextlib.suppress(ConnectionResetError):
+            assert idle.recv(1) == b""
     wait_until_gone(processes)
     assert released(server.port)
     assert command_line.nothing_is_left()
