@@ -8,10 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fact:
-    """A term and what is said of it."""
+    """A term and what is said of it.
+
+    Attributes:
+        term: The term.
+        text: What is said.
+        command: What one can type to act on it; may be empty.
+    """
 
     term: str
     text: str
+    command: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nn.options.describe import written
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.report.snapshot import Snapshot
+from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.provenance import Provenance
+from orchestrator.sweeps.rounds import Round
+from orchestrator.text import counted
 
 #: How many sessions are told of.
 MOST_SESSIONS = 100
+#: How many of its rounds.
+MOST_ROUNDS = 20
+#: How many kinds of machines.
+MOST_ENVIRONMENTS = 10
 
 
 @dataclass(frozen=True)
@@ -27,19 +37,49 @@ class ProvenanceContent:
 
 def content(snapshot: Snapshot) -> ProvenanceContent:
     """Return what the last section says."""
-    manifest, common = snapshot.manifest, snapshot.leaderboard.common
-    version = "" if common.version is None else f", version {common.version}"
-    facts = [
-        Fact("Sweep", manifest.name),
-        Fact("Trainer", f"{common.trainer}{version}"),
-        Fact("Metric", common.metric),
-        Fact("Data set", f"{manifest.specification.data}, SHA-256 {manifest.dataset}"),
-    ]
+    manifest = snapshot.manifest
     every = [manifest.provenance, *manifest.resumed]
     shown = every[:MOST_SESSIONS]
     note = f"{len(shown)} of {len(every)} sessions" if len(shown) < len(every) else ""
     headings = ("session began (UTC)", "host", "Python", "platform", "Git commit", "packages")
-    return ProvenanceContent(tuple(facts), DataTable("Sessions", headings, [_session(each) for each in shown], note))
+    return ProvenanceContent(
+        tuple(_facts(snapshot)), DataTable("Sessions", headings, [_session(each) for each in shown], note)
+    )
+
+
+def _facts(snapshot: Snapshot) -> Iterable[Fact]:
+    manifest, board = snapshot.manifest, snapshot.leaderboard
+    common, metric = board.common, board.metric
+    seeds = {job.seed for job in snapshot.jobs.values()}
+    yield Fact("Sweep", manifest.name)
+    yield Fact(
+        "Jobs",
+        f"{len(snapshot.jobs)}, of {counted(len(board.standings), 'configuration')} and {counted(len(seeds), 'seed')}",
+    )
+    sampling = manifest.specification.sampling
+    if sampling is not None:
+        yield Fact("Sampler", f"{sampling.sampler}, {counted(sampling.samples, 'configuration')}")
+    for round_ in manifest.rounds[:MOST_ROUNDS]:
+        yield Fact(f"Extended by {round_.kind}", _extension(round_))
+    if len(manifest.rounds) > MOST_ROUNDS:
+        yield Fact("Extended", f"{len(manifest.rounds) - MOST_ROUNDS} times more")
+    version = "several versions" if common.version is None else f"version {common.version}"
+    exact = next(iter(snapshot.jobs.values())).trained_by.exact
+    yield Fact(
+        "Trainer", f"{common.trainer}, {version}; {'the same bits' if exact else 'not the same bits'} on every CPU"
+    )
+    yield Fact("Metric", f"{metric.name}; {'higher' if metric.higher_is_better else 'lower'} is better")
+    yield Fact("Data set", f"{manifest.specification.data}, SHA-256 {manifest.dataset}")
+    environments = Counter(row.environment for row in snapshot.rows.values() if row.environment is not None)
+    for environment, jobs in environments.most_common(MOST_ENVIRONMENTS):
+        yield Fact("Trained on", f"{environment} ({counted(jobs, 'job')})")
+
+
+def _extension(round_: Round) -> str:
+    seeds = [f"seeds {seeds_as_text(round_.seeds)}"] if round_.seeds else []
+    values = [f"{name} {', '.join(map(written, each))}" for name, each in round_.grid.items()]
+    which = f" for {counted(len(round_.configurations), 'configuration')}" if round_.configurations else ""
+    return f"{', '.join([*seeds, *values])}{which}"
 
 
 def _session(session: Provenance) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
 from orchestrator.analysis.leaderboard.figures import ALPHA
 from orchestrator.analysis.leaderboard.sentence import by_margin
+from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
+from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
 from orchestrator.report.snapshot import Snapshot
@@ -45,17 +47,17 @@ def content(snapshot: Snapshot) -> VerdictContent:
 
 def _facts(snapshot: Snapshot, leader: Standing) -> list[Fact]:
     board = snapshot.leaderboard
-    facts = [Fact("First by rank", f"{configuration(board, leader.options)}: {_mean(board, leader)}")]
+    facts = [Fact("The leader", f"{configuration(board, leader.options)}: {_mean(board, leader)}")]
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
     if board.verdict.beaten is not None:
-        facts.append(Fact("What decides it", _what_decides(board)))
+        facts.append(Fact("What it beats", _what_it_beats(board)))
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
         facts.append(Fact("What to expect of it", _expected(board, leader)))
     if len(board.verdict.contenders) > 1:
-        facts.append(Fact("What would decide", _forecast(snapshot)))
+        facts.append(_forecast(snapshot))
     return facts
 
 
@@ -74,7 +76,7 @@ def _how_sure(board: Leaderboard) -> str:
     sure = f"{100 * (1 - ALPHA):.0f} %"
     if len(contenders) < 2:
         if not board.verdict.decided:
-            return "Not at all yet: the others have no result"
+            return "Not at all yet: the others have no mean"
         drops = f"{100 * ALPHA:.0f} %"
         return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
     names = [configuration(board, options) for options in contenders[:MOST_NAMED]]
@@ -83,7 +85,7 @@ def _how_sure(board: Leaderboard) -> str:
     return f"The best is one of {len(contenders)} with a probability of at least {sure}: {listed(names, 'or')}"
 
 
-def _what_decides(board: Leaderboard) -> str:
+def _what_it_beats(board: Leaderboard) -> str:
     beaten = board.verdict.beaten
     assert beaten is not None  # noqa: S101 (checked by the caller)
     by = by_margin(board.metric, beaten.difference, beaten.margin)
@@ -101,8 +103,14 @@ def _expected(board: Leaderboard, leader: Standing) -> str:
     return f"{expected} of a further seed (honest mean); its own mean is flattered, because it was chosen for it"
 
 
-def _forecast(snapshot: Snapshot) -> str:
-    seeds = snapshot.leaderboard.verdict.seeds_to_decide
+def _forecast(snapshot: Snapshot) -> Fact:
+    board, term = snapshot.leaderboard, "What would decide"
+    seeds = board.verdict.seeds_to_decide
     if seeds is None:
-        return "It cannot be told how many more seeds would; at least 5 of each are a start"
-    return f"About {counted(seeds, 'more seed')} each, if the differences are what they seem"
+        return Fact(term, "It cannot be told how many more seeds would; five of each configuration are a start")
+    if seeds > MOST_SEEDS:
+        return Fact(term, f"Nothing that is worth it: {MOST_SEEDS:,} more seeds each would not tell them apart")
+    top = max(each.rank for each in board.standings if each.contender)
+    text = f"About {counted(seeds, 'more seed')} each, if the differences are what they seem: {seeds * top:,} jobs"
+    words = ("orchestrator", "confirm", snapshot.folder.name, "--top", str(top), "--seeds", str(seeds))
+    return Fact(term, text, shell(*words))

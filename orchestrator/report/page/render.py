@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -37,6 +38,9 @@ SECTIONS = (
 )
 #: The section of each chart; those of an option and the heat map stand in `metric`.
 _SECTION_OF = {"intervals": "table", "curves": "curves", "differences": "differences", "timeline": "accounting"}
+
+#: What is aligned as numbers are: a number, an interval, a part of a whole, or nothing.
+_NUMERIC = re.compile(r"-|[~<>]{0,2}[-+]?\d[\d.,/e() +-]*(?: to [-+]?\d[\d.e+-]*)?(?: %| points)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def environment(package: str) -> Environment:
     """Return what fills the templates of a package: every value becomes text, never markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
@@ -138,6 +142,8 @@ def environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
+    made.tests["numeric"] = lambda text: _NUMERIC.fullmatch(text) is not None
+    return made
 
 
 def _shown(value: Any) -> Any:
