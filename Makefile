@@ -90,7 +90,7 @@ audit: $(VENV)/.dev ## check the pinned packages for known vulnerabilities
 	else echo "$$found"; exit $$status; fi
 
 bench: $(VENV)/.dev ## run the benchmarks one after another (on an idle machine)
-	for name in kernel draws sweep lease redis_memory durability gate bounded_reads trainers coverage leaderboard; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in kernel draws sweep lease redis_memory durability gate bounded_reads trainers coverage leaderboard report; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 lint: $(VENV)/.dev ## check with ruff, mypy --strict and import-linter
 	$(BIN)/ruff format --check .

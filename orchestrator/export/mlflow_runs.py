@@ -202,7 +202,7 @@ class _Recorder:
         name = self._name(ended[0].job)
         run = there.get(key)
         tags = {CONFIGURATION: key, "seedsweep.sweep": self.sweep.name}
-        run_id = self._create(experiment, name, tags) if run is None else run.info.run_id
+        run_id = self._create(experiment, name, self.sweep.start, tags) if run is None else run.info.run_id
         metric = self.sweep.metric
         figures = {
             **{f"{metric}.{name}": getattr(standing, name) for name in ("mean", "low", "high", "std", "best", "worst")},
@@ -210,9 +210,9 @@ class _Recorder:
         }
         # A sweep that has grown adds its new figures at a higher step, of which MLflow shows the last.
         series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
-        self._log(run_id, series, self._parameters(ended[0].job), [])
+        self._log(run_id, series, self._parameters(ended[0].job), self.sweep.start, [])
         if len(ended) == standing.planned:
-            self.client.set_terminated(run_id, "FINISHED", self._milliseconds(max(map(_seconds, ended))))
+            self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
         return run_id
 
     def _job(self, experiment: str, parent: str, each: Ended, run: Run | None) -> bool:
@@ -235,20 +235,21 @@ class _Recorder:
         known = {name: one_line(value) for name, value in tags.items() if value is not None}
         name = one_line(f"{self._name(each.job)} seed {row.seed}")
         # The tag by which a run is found again comes with the run, so that one that was begun is completed.
-        run_id = self._create(experiment, name, {JOB: each.key, **known}) if run is None else run.info.run_id
+        start = self.sweep.start_of(each)
+        run_id = self._create(experiment, name, start, {JOB: each.key, **known}) if run is None else run.info.run_id
         scores = {self.sweep.metric: row.validation_score, **row.others}
         series = {name: dict(enumerate(values, 1)) for name, values in scores.items()}
         parameters = {**self._parameters(each.job), "seed": str(row.seed)}
-        self._log(run_id, series, parameters, row.epoch_seconds)
+        self._log(run_id, series, parameters, start, row.epoch_seconds)
         if run is not None:
             for name, value in known.items():
                 self.client.set_tag(run_id, name, value)
-        self.client.set_terminated(run_id, status, self._milliseconds(_seconds(each)))
+        self.client.set_terminated(run_id, status, _milliseconds(self._end(each)))
         return True
 
-    def _create(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+    def _create(self, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(
-            experiment, self._milliseconds(0.0), {"mlflow.source.name": "seedsweep", **tags}, name
+            experiment, _milliseconds(start), {"mlflow.source.name": "seedsweep", **tags}, name
         )
         return str(run.info.run_id)
 
@@ -257,14 +258,15 @@ class _Recorder:
         run_id: str,
         series: Mapping[str, Mapping[int, float]],
         parameters: Mapping[str, str],
+        start: float,
         seconds: Sequence[float],
     ) -> None:
-        """Write metrics, by name and step, and parameters. The time of a step is that of the seconds up to it."""
+        """Write metrics, by name and step, and parameters. A step's time is the start and the seconds up to it."""
         from mlflow.entities import Metric, Param
 
-        times = [0.0, *itertools.accumulate(seconds)]
+        times = list(itertools.accumulate(seconds, initial=start))
         metrics = [
-            Metric(name, value, self._milliseconds(times[min(step, len(times) - 1)]), step)
+            Metric(name, value, _milliseconds(times[min(step, len(times) - 1)]), step)
             for name, values in series.items()
             for step, value in values.items()
         ]
@@ -278,10 +280,10 @@ class _Recorder:
     def _parameters(self, job: Job) -> dict[str, str]:
         return {name: as_text(value) for name, value in options_of(job).items()}
 
-    def _milliseconds(self, seconds: float) -> int:
-        """Return a time so many seconds after the sweep's start, in milliseconds since 1970."""
-        return round(1000 * (self.sweep.start + seconds))
+    def _end(self, each: Ended) -> float:
+        return self.sweep.start_of(each) + sum(each.row.epoch_seconds)
 
 
-def _seconds(each: Ended) -> float:
-    return sum(each.row.epoch_seconds)
+def _milliseconds(seconds: float) -> int:
+    """Return a time in seconds as MLflow has it."""
+    return round(1000 * seconds)

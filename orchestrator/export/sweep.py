@@ -103,6 +103,11 @@ class ExportedSweep:
         except (ValueError, OverflowError):
             return 0.0
 
+    def start_of(self, each: Ended) -> float:
+        """When a job's first attempt began, in seconds since 1970; the sweep's start, where its row does not tell."""
+        known = (attempt.started for attempt in each.row.history if attempt.started is not None)
+        return next(known, self.start)
+
     @property
     def metric(self) -> str:
         """The metric's name as one word, as tools want it: `validation_accuracy`."""

@@ -25,18 +25,16 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     """Write the folder. The same results give the same bytes under one version of the package `tensorboard`.
 
     A run has the metrics of each epoch as scalars, and its options for the tab "HParams". The time of an epoch
-    is that of the sweep's start and the seconds that the job had trained by then: when jobs ran is not what a chart of
-    them is about, and steps are epochs.
+    is that of the job's start and the seconds that it had trained by then.
     """
     paths[0].mkdir()
-    start = sweep.start
     names = _Names(sweep)
     for done, each in enumerate(sweep.ended, 1):
         group = names.configuration(each.job.configuration)
         folder = paths[0] / group / f"seed-{each.row.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         with _events(folder) as add:
-            _write_run(sweep, each, group, start, add)
+            _write_run(sweep, each, group, add)
         on_progress(done, len(sweep.ended))
     (paths[0] / MARK).write_text(json.dumps({"sweep": sweep.name, "format": "tensorboard"}) + "\n")
     return ()
@@ -75,11 +73,11 @@ def _events(folder: Path) -> Iterator[Any]:
         yield add
 
 
-def _write_run(sweep: ExportedSweep, each: Ended, group: str, start: float, add: Any) -> None:
+def _write_run(sweep: ExportedSweep, each: Ended, group: str, add: Any) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-    row = each.row
+    row, start = each.row, sweep.start_of(each)
     # The seeds of a configuration are one group, of which the tab "HParams" shows the mean.
     add(start, hparams_pb(_parameters(each.job), trial_id=group, start_time_secs=start))
     series = {sweep.metric: row.validation_score, **row.others}

@@ -53,12 +53,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Runs a command, checks its exit status, and returns what it printed."""
+    """Runs a command, checks its exit status, and returns what it printed; of one that succeeds, without progress."""
 
     def runs(*words: str, status: int = 0) -> str:
         assert run(list(words)) == status
         printed = capsys.readouterr()
-        return printed.out + printed.err
+        return printed.out + (printed.err if status else "")
 
     return runs
 
