@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 from pathlib import Path
 
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from tests.support.boards import trained
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_source
+from tests.support.sweeps import sweep_of
 
 #: Each of them sets `window.injected` if a browser takes it for anything but text.
 INJECTIONS = (
@@ -84,8 +91,28 @@ def report(kind: str, command_line: CommandLine) -> Path:
         # Of several test processes, one makes it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
-            command_line.run("report", _sweep(kind, command_line), "--to", file.name)
+            said = command_line.run("report", _sweep(kind, command_line), "--to", file.name).stdout
+            # No row was passed over as none of the sweep's.
+            assert ("jobs ended" in said) == (kind == "running"), said
     return file
+
+
+def large(command_line: CommandLine, configurations: int, seeds: int) -> str:
+    """Put a sweep of many jobs into the folder, which nobody has trained, and return its name."""
+    rates = tuple(10 ** (-4 + 4 * i / configurations) for i in range(configurations))
+    specification = sweep_of(seeds=tuple(range(seeds)), learning_rates=rates, epochs=2)
+    jobs = specification.jobs_by_key(MNIST_DIGEST)
+    manifest = Manifest(
+        name="large", specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance()
+    )
+    folder = SweepFolder(command_line.folder / "runs", manifest.name)
+    folder.create(manifest)
+    rows = (
+        trained(job, 0.9 - (math.log10(job.options.learning_rate) + 2) ** 2 / 9 + job.seed * 37 % 100 / 2000)
+        for job in jobs.values()
+    )
+    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows))
+    return manifest.name
 
 
 def _sweep(kind: str, command_line: CommandLine) -> str:
@@ -131,7 +158,9 @@ def _foreign(command_line: CommandLine) -> None:
         if row["status"] in ("succeeded", "diverged"):
             row |= {"worker": text, "attempts": 2}
         for attempt in row["history"]:
-            attempt |= {"worker": text, "end": ("hung", "worker lost", "finished")[number % 3]}
+            # Of an attempt, a name that would act on a terminal is refused.
+            named = {} if text in CONTROLS else {"worker": text}
+            attempt |= named | {"end": ("hung", "worker lost", "finished")[number % 3]}
         row |= {"reused_from": text} if number % 7 == 0 else {}
     (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     manifest = json.loads((folder / "sweep.json").read_text())

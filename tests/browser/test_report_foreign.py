@@ -1,0 +1,103 @@
+"""A folder from a stranger: whatever stands in it appears as text, and nothing in it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import Page
+from tests.support.command_line import CommandLine
+from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS, large
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
+
+Report = Callable[[str], Path]
+
+SHOWN = [*INJECTIONS, *TEXTS, *CONTROLS.values()]
+POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>")
+#: Opens all that is folded, and points at and focuses all that there is.
+POKE = """
+document.querySelectorAll('details').forEach(each => each.open = true);
+for (const each of document.querySelectorAll('*'))
+    for (const kind of ['mouseover', 'focus', 'load', 'error', 'click', 'toggle'])
+        if (!each.closest('a, form')) each.dispatchEvent(new Event(kind, {bubbles: false}));
+"""
+
+
+@pytest.mark.parametrize("policy", [True, False], ids=["with its policy", "without its policy"])
+def test_nothing_of_it_runs(page: Page, report: Report, tmp_path: Path, policy: bool) -> None:
+    """The policy is a second wall: the first holds without it."""
+    document = report("foreign").read_text()
+    assert len(POLICY.findall(document)) == 1
+    file = tmp_path / "page.html"
+    file.write_text(document if policy else POLICY.sub("", document))
+    page.show(file).run(POKE)
+    assert page.run("return window.injected === undefined")
+    assert page.complaints() == []
+    assert page.requests() == []
+
+
+def test_no_element_is_one_of_it(page: Page, report: Report) -> None:
+    page.show(report("foreign"))
+    handlers = page.run(
+        "return [...document.querySelectorAll('*')].flatMap(node => [...node.attributes])"
+        ".filter(each => /^on|^style$|srcdoc/i.test(each.name)).map(each => `${each.name}=${each.value}`)"
+    )
+    assert handlers == []
+    links = page.run("return [...document.querySelectorAll('[href], [src]')].map(each => each.href ?? each.src)")
+    assert [link for link in links if not link.startswith((f"{page.url}#", "data:image/png;"))] == []
+    tags = page.run("return [...new Set([...document.querySelectorAll('*')].map(node => node.localName))]")
+    assert not {"iframe", "object", "embed", "base", "link", "foreignObject", "image", "use", "animate"}.intersection(
+        tags
+    )
+    # As many scripts and styles as in a page that nobody has tampered with.
+    count = "return ['script', 'style', 'meta', 'title'].map(tag => document.querySelectorAll(tag).length)"
+    found = page.run(count)
+    assert page.show(report("rates")).run(count) == found
+
+
+@pytest.mark.parametrize("section", ["table", "reproduce", "accounting"])
+def test_it_all_stands_there_as_text(page: Page, report: Report, section: str) -> None:
+    page.show(report("foreign"))
+    text = page.run("return document.getElementById(arguments[0]).textContent", section)
+    assert [each for each in SHOWN if each not in text] == []
+
+
+def test_what_is_hovered_says_it_all(page: Page, report: Report) -> None:
+    page.show(report("foreign"))
+    labels = " ".join(page.run("return [...document.querySelectorAll('.mark')].map(each => each.ariaLabel)"))
+    assert [each for each in SHOWN if each not in labels] == []
+
+
+def test_numbers_and_ranks_keep_their_place_beside_text_of_another_direction(page: Page, report: Report) -> None:
+    """In Hebrew text, the browser would move the numbers beside it to its other side."""
+    page.show(report("foreign"))
+    wrong = page.run(
+        """
+        return [...document.querySelectorAll('#table table:first-of-type tbody tr')].filter(row => {
+            const lefts = [...row.cells].map(cell => cell.getBoundingClientRect().left);
+            return lefts.some((left, i) => i && left <= lefts[i - 1]);
+        }).length
+        """
+    )
+    assert wrong == 0
+
+
+@pytest.mark.timeout(600)
+def test_ten_thousand_jobs_can_be_looked_at(page: Page, command_line: CommandLine) -> None:
+    command_line.run("report", large(command_line, 100, 100), "--to", "large.html")
+    file = command_line.folder / "large.html"
+    assert file.stat().st_size < 10e6
+    page.show(file)
+    assert page.complaints() == page.requests() == []
+    assert page.run("return document.querySelectorAll('*').length") < 100_000
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    # One seed lights up where there are dots, and nothing breaks where there are bands.
+    page.run(
+        "const input = document.getElementById('seed'); input.value = '7';"
+        "input.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    assert page.complaints() == []
