@@ -14,7 +14,25 @@ def report(
     sweep_folder: SweepOrFolder,
     to: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The file to write.  [default: report.html in the sweep's folder]"),
+        typer.Option(
+            metavar="FILE",
+            help="The file to write.  [default: report.html in the sweep's folder; NAME.CHART.FORMAT in the working "
+            "folder for a chart]",
+        ),
+    ] = None,
+    chart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHART",
+            help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
+            "timeline.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
+        ),
     ] = None,
     opens: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     json: Json = False,
@@ -25,8 +43,14 @@ def report(
     The file loads nothing from anywhere, so that it can be mailed. Reads the sweep's folder, of a finished sweep or one
     that runs. An earlier report is overwritten, any other file is not. Needs the extra report.
 
+    With --chart, it writes one of the charts as a picture, to another file.
+
     Example: orchestrator report night-run --open
     """
+    if chart is not None or form is not None:
+        from orchestrator.cli.publishing.picture import run_picture
+
+        return run_picture(sweep_folder, chart, form, to, output, opens=opens, as_json=json)
     from orchestrator.cli.publishing.report import run_report
 
     return run_report(sweep_folder, to, output, opens=opens, as_json=json)

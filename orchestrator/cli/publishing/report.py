@@ -22,9 +22,7 @@ def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: 
     Raises:
         SeedsweepError: bad input, or the page cannot be written.
     """
-    if to is not None and (not to or "\0" in to):
-        raise InvalidInputError("--to", to, "the path of a file")
-    result = report(open_sweep(name, output_folder(output)), None if to is None else Path(to))
+    result = report(open_sweep(name, output_folder(output)), None if to is None else file_named(to))
     if as_json:
         fields = {"path": str(result.path), "bytes": result.bytes, "jobs": result.jobs, "ended": result.ended}
         print(json.dumps(fields))
@@ -33,6 +31,17 @@ def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: 
     if opens:
         show(result.path)
     return 0
+
+
+def file_named(to: str) -> Path:
+    """Return the path that `--to` gives.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if not to or "\0" in to:
+        raise InvalidInputError("--to", to, "the path of a file")
+    return Path(to)
 
 
 def written_report(folder: SweepFolder) -> Path | None:
@@ -49,14 +58,19 @@ def written_report(folder: SweepFolder) -> Path | None:
     return None
 
 
-def show(path: Path) -> None:
+def show(path: Path, what: str = "report") -> None:
     """Open a file in the browser, or say that there is none."""
     if not webbrowser.open(path.absolute().as_uri()):
-        complain(f"There is no browser to open; the report is {path.absolute()}")
+        complain(f"There is no browser to open; the {what} is {path.absolute()}")
+
+
+def sized(count: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def _said(result: ReportResult) -> str:
-    size = f"{result.bytes / 1e6:.1f} MB" if result.bytes >= 1e6 else f"{result.bytes / 1e3:.0f} kB"
+    size = sized(result.bytes)
     if result.ended < result.jobs:
         size = f"{size}, of a sweep with {result.ended} of {counted(result.jobs, 'job')} ended"
     return f"Report: {result.path} ({size})"

@@ -139,7 +139,7 @@ def absent(snapshot: Snapshot) -> str | None:
         return configurations.NO_RESULT
     varying = len(snapshot.leaderboard.names.varying)
     # Over further options, a cell would be a mean of unlike configurations.
-    return None if varying == 2 else f"it needs two options that vary, and {varying} vary in it"
+    return None if varying == 2 else f"it needs exactly two options that vary, not {varying}"
 
 
 def chart(snapshot: Snapshot) -> Chart | None:

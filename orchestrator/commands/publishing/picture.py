@@ -1,0 +1,85 @@
+"""`report --chart`: writes one chart of a sweep as a picture, from its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nn.errors import InvalidInputError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report import packages
+from orchestrator.report.charts import catalogue, drawing
+from orchestrator.report.charts.chart import Chart
+from orchestrator.report.snapshot import take
+from orchestrator.report.target import Target
+from orchestrator.text import listed
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of pictures: how a chart is drawn in it, and where it may be written."""
+
+    draw: Callable[[Chart], bytes]
+    target: Target
+
+
+#: The formats by their name, which is the ending of their files, too.
+FORMATS: Mapping[str, Format] = {
+    "png": Format(drawing.png, Target("The chart", "PNG file", b"\x89PNG\r\n\x1a\n")),
+    "svg": Format(drawing.standalone_svg, Target("The chart", "SVG file", b"<svg ")),
+    "pdf": Format(drawing.pdf, Target("The chart", "PDF file", b"%PDF-")),
+}
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """A chart that was written.
+
+    Attributes:
+        path: The file.
+        chart: The chart's name.
+        format: The name of the format.
+        bytes: The file's size.
+    """
+
+    path: Path
+    chart: str
+    format: str
+    bytes: int
+
+
+def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None) -> PictureResult:
+    """Write a chart of a sweep. Takes no lock and changes nothing in the folder; the sweep may run meanwhile.
+
+    Args:
+        folder: The sweep's folder.
+        name: The chart's name.
+        form: The name of the format; None for the one that the ending of the file says, or `png`.
+        to: The file; None for one in the working folder that is called after the sweep and the chart.
+
+    Raises:
+        InvalidInputError: there is no such format, or the sweep has no such chart.
+        MissingPackageError: the packages that it needs are not installed.
+        SweepNotFoundError: the folder contains no sweep.
+        SweepUnreadableError: the folder cannot be read.
+        OutputError: the file cannot be written, or something else is there.
+    """
+    packages.require("A chart")
+    chosen = _format(form, to)
+    snapshot = take(folder)
+    catalogue.check(snapshot, name, "--chart")
+    path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
+    made = FORMATS[chosen]
+    made.target.check(path)
+    size = made.target.write(path, made.draw(catalogue.named(snapshot, name)))
+    return PictureResult(path, name, chosen, size)
+
+
+def _format(form: str | None, to: Path | None) -> str:
+    if form is None:
+        ending = "" if to is None else to.suffix[1:].lower()
+        return ending if ending in FORMATS else "png"
+    if form not in FORMATS:
+        raise InvalidInputError("--format", form, listed(list(FORMATS), "or"))
+    return form

@@ -1,0 +1,60 @@
+"""Files that a report or a chart is written to: whole or not at all, and over nothing but an earlier one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nn.files import open_regular, write_atomically
+from orchestrator.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is written.
+
+    Attributes:
+        what: What it is, as the beginning of a message: `The report`.
+        kind: What an earlier one would be, as in "it exists and is no report".
+        beginning: The first bytes of every file of its kind.
+    """
+
+    what: str
+    kind: str
+    beginning: bytes
+
+    def check(self, path: Path) -> None:
+        """Check that it may be written to a path: nothing is there, or a file of its kind.
+
+        Raises:
+            OutputError: something else is there, or it cannot be seen what is.
+        """
+        try:
+            with open_regular(path) as file:
+                if file.read(len(self.beginning)) == self.beginning:
+                    return
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return  # else it is a link that leads nowhere
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EINVAL):
+                raise self._unwritable(path, error.strerror or str(error)) from None
+        raise self._unwritable(path, f"it exists and is no {self.kind}")
+
+    def write(self, path: Path, data: bytes) -> int:
+        """Write it, whole or not at all, and return its size in bytes.
+
+        Raises:
+            OutputError: the file cannot be written, or something else is there.
+        """
+        self.check(path)
+        try:
+            write_atomically(path, lambda file: file.write(data))
+        except OSError as error:
+            raise self._unwritable(path, error.strerror or str(error)) from None
+        return len(data)
+
+    def _unwritable(self, path: Path, why: str) -> OutputError:
+        return OutputError(f"{self.what} {path} cannot be written: {why} (--to FILE writes it elsewhere)")
