@@ -7,6 +7,7 @@ from itertools import compress
 
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.table import TextTable
+from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.parts import DataTable
 from orchestrator.report.snapshot import Snapshot
 
@@ -21,10 +22,12 @@ class StandingsContent:
     Attributes:
         notes: What the numbers are.
         table: A row for each configuration.
+        every: The command that prints all rows, where some are left out; else empty.
     """
 
     notes: tuple[str, ...]
     table: DataTable
+    every: str
 
 
 def content(snapshot: Snapshot) -> StandingsContent:
@@ -35,9 +38,9 @@ def content(snapshot: Snapshot) -> StandingsContent:
     always = len(board.names.varying) + 4
     told = [i < always or _tells(shown, i) for i in range(len(shown.headings))]
     rows = [tuple(compress(row, told)) for row in shown.rows]
-    return StandingsContent(
-        shown.notes, DataTable("Configurations by rank", tuple(compress(shown.headings, told)), rows)
-    )
+    configurations = DataTable("Configurations by rank", tuple(compress(shown.headings, told)), rows)
+    every = shell("orchestrator", "leaderboard", snapshot.folder.name, "--csv")
+    return StandingsContent(shown.notes, configurations, every if len(board.standings) > MOST_ROWS else "")
 
 
 def _tells(shown: TextTable, column: int) -> bool:

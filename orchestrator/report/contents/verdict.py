@@ -12,10 +12,12 @@ from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
 from orchestrator.report.snapshot import Snapshot
-from orchestrator.text import counted, listed
+from orchestrator.text import counted
 
 #: How many contenders are named.
 MOST_NAMED = 5
+#: The command that trains further seeds is told for so many configurations; a race does better for more.
+MOST_CONFIRMED = 10
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,19 @@ def _mean(board: Leaderboard, leader: Standing) -> str:
 
 def _how_sure(board: Leaderboard) -> str:
     contenders = board.verdict.contenders
-    sure = f"{100 * (1 - ALPHA):.0f} %"
     if len(contenders) < 2:
         if not board.verdict.decided:
             return "Not at all yet: the others have no mean"
         drops = f"{100 * ALPHA:.0f} %"
         return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
-    names = [configuration(board, options) for options in contenders[:MOST_NAMED]]
+    if max(each.n for each in board.standings) < 2:
+        return "Not at all: one seed each cannot tell configurations apart"
+    which = f"one of {len(contenders)} contenders of {counted(len(board.standings), 'configuration')}"
+    sure = f"The best is {which}, with a probability of at least {100 * (1 - ALPHA):.0f} %"
     if len(contenders) > MOST_NAMED:
-        names.append(counted(len(contenders) - MOST_NAMED, "other"))
-    return f"The best is one of {len(contenders)} with a probability of at least {sure}: {listed(names, 'or')}"
+        return sure
+    # Semicolons, because a name may have commas.
+    return f"{sure}: {'; '.join(configuration(board, options) for options in contenders)}"
 
 
 def _what_it_beats(board: Leaderboard) -> str:
@@ -110,7 +115,9 @@ def _forecast(snapshot: Snapshot) -> Fact:
         return Fact(term, "It cannot be told how many more seeds would; five of each configuration are a start")
     if seeds > MOST_SEEDS:
         return Fact(term, f"Nothing that is worth it: {MOST_SEEDS:,} more seeds each would not tell them apart")
+    text = f"About {counted(seeds, 'more seed')} each, if the differences are what they seem"
     top = max(each.rank for each in board.standings if each.contender)
-    text = f"About {counted(seeds, 'more seed')} each, if the differences are what they seem: {seeds * top:,} jobs"
+    if top > MOST_CONFIRMED:
+        return Fact(term, f"{text}; orchestrator decide spends them only where they decide something")
     words = ("orchestrator", "confirm", snapshot.folder.name, "--top", str(top), "--seeds", str(seeds))
-    return Fact(term, text, shell(*words))
+    return Fact(term, f"{text}: {seeds * top:,} jobs", shell(*words))

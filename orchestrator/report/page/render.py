@@ -28,8 +28,8 @@ BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">
 SECTIONS = (
     ("verdict", "Verdict"),
     ("table", "Configurations"),
-    ("metric", "Metric by option"),
-    ("curves", "Learning curves"),
+    ("metric", "By option"),
+    ("curves", "Curves"),
     ("differences", "Differences"),
     ("accounting", "Accounting"),
     ("network", "Network"),
