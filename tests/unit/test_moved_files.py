@@ -98,13 +98,15 @@ def test_the_bundled_data_is_where_the_code_looks_for_it() -> None:
             assert file.read(2) == b"\0\0"
 
 
-def test_a_wheel_holds_the_bundled_data_and_every_module() -> None:
+def test_a_wheel_holds_the_bundled_data_every_module_and_what_pages_are_made_of() -> None:
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     data = BUNDLED.relative_to(ROOT)
     assert {f"{data}/{name}" for name in IDX_FILES} <= files
     modules = {
         str(path.relative_to(ROOT))
         for layer in ("nn", "worker", "orchestrator")
-        for path in (ROOT / layer).rglob("*.py")
+        for path in (ROOT / layer).rglob("*")
+        if path.suffix in (".py", ".html", ".css", ".js")
     }
+    assert "orchestrator/report/page/templates/main.html" in modules
     assert modules <= files
