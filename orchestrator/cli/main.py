@@ -13,7 +13,7 @@ import typer
 from nn.errors import SeedsweepError
 from orchestrator.cli.commands.answers import compare, leaderboard, predict, read_test, show
 from orchestrator.cli.commands.preparing import init, trainers
-from orchestrator.cli.commands.publishing import export, report, serve
+from orchestrator.cli.commands.publishing import export, plot, report, serve
 from orchestrator.cli.commands.training import cancel, confirm, decide, extend, sweep, verify, watch
 from orchestrator.cli.streams import OutputLost, guard
 from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
@@ -35,7 +35,7 @@ app = typer.Typer(
 FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
 for command in (
     sweep, extend, confirm, init, watch, leaderboard, compare, cancel, decide, verify, show, predict, read_test,
-    trainers, report, export, serve,
+    trainers, report, plot, export, serve,
 ):  # fmt: skip
     # pytest would take a function of that name for a test.
     name = "test" if command is read_test else None

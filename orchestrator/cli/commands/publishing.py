@@ -92,6 +92,27 @@ def serve(
     return run_serve(sweep_folder, Options(host, port, token_file, names or (), opens, json, output))
 
 
+def plot(
+    sweep_folder: SweepOrFolder,
+    chart: Annotated[
+        str | None,
+        typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
+    ] = None,
+    output: Output = DEFAULT_OUTPUT,
+    json: Json = False,
+) -> int:
+    """Draw a chart of a sweep in the terminal.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing. The chart has the numbers of
+    the report's chart of the same name. Needs no extra.
+
+    Example: orchestrator plot night-run curves
+    """
+    from orchestrator.cli.publishing.plot import run_plot
+
+    return run_plot(sweep_folder, chart, output, as_json=json)
+
+
 def export(
     sweep_folder: SweepOrFolder,
     to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, mlflow, tensorboard or safetensors-zip.")],

@@ -179,31 +179,40 @@ def _table(found: Sequence[Value], metric: Metric, title: str) -> Table:
 
 def _rows(snapshot: Snapshot, found: Sequence[Value], title: str, *, each_job: bool) -> dict[str, Any]:
     metric = snapshot.leaderboard.metric
-    shown = found[:MOST_ROWS]
-    made = []
-    for each, label in zip(shown, labels.distinct(each.shown for each in shown), strict=True):
-        note = [] if each.mean is None else [metric.shown(each.mean)]
-        note += [f"{each.diverged} diverged"] if each.diverged else []
-        mean = (
-            "no result"
-            if each.mean is None
-            else f"mean {metric.shown(each.mean)} of {counted(len(each.scores), 'job')}"
-        )
-        made.append(
-            Strip(
-                label=label,
-                said=f"{title} {each.shown}: {mean}",
-                mean=None if each.mean is None else labels.drawn(metric, each.mean),
-                ends=None,
-                is_strong=any(member.standing.contender for member in each.members),
-                note=", ".join(note) or "no result",
-                dots=[dot for member in each.members for dot in intervals.dots(member, metric)] if each_job else (),
-                middle=None if each_job else intervals.middle(each.scores, metric),
-            )
-        )
+    made = rows(found, metric, title, each_job=each_job)
     scale = strips.scale_of(made, is_share=metric.is_share)
     worse = scale.low if metric.higher_is_better else scale.high
     return strips.specification(made, scale, labels.axis_title(metric), title, worse=worse)
+
+
+def rows(found: Sequence[Value], metric: Metric, title: str, *, each_job: bool) -> list[Strip]:
+    """Return a row for each value, of too many for the first ones.
+
+    Args:
+        found: The values.
+        metric: What was measured.
+        title: The option.
+        each_job: Whether each job is a dot; otherwise the middle 80 % of them are a bar.
+    """
+    shown = found[:MOST_ROWS]
+    names = labels.distinct(each.shown for each in shown)
+    return [_row(each, name, metric, title, each_job=each_job) for each, name in zip(shown, names, strict=True)]
+
+
+def _row(each: Value, label: str, metric: Metric, title: str, *, each_job: bool) -> Strip:
+    mean = None if each.mean is None else metric.shown(each.mean)
+    note = [*([] if mean is None else [mean]), *([f"{each.diverged} diverged"] if each.diverged else [])]
+    said = "no result" if mean is None else f"mean {mean} of {counted(len(each.scores), 'job')}"
+    return Strip(
+        label=label,
+        said=f"{title} {each.shown}: {said}",
+        mean=None if each.mean is None else labels.drawn(metric, each.mean),
+        ends=None,
+        is_strong=any(member.standing.contender for member in each.members),
+        note=", ".join(note) or "no result",
+        dots=[dot for member in each.members for dot in intervals.dots(member, metric)] if each_job else (),
+        middle=None if each_job else intervals.middle(each.scores, metric),
+    )
 
 
 # Numbers: a plot
@@ -213,7 +222,7 @@ def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
     """Return the specification of a plot with a dot for each job."""
     canvas = Canvas()
     metric = snapshot.leaderboard.metric
-    scale, across = _scales(found, metric)
+    scale, across = scales(found, metric)
     x, y = _axes(canvas, found, across, scale, metric, title)
     spread = _spread([across.across(float(each.value), WIDTH) for each in found])
     layers = (
@@ -230,7 +239,7 @@ def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
     return canvas.layered(layers, width=WIDTH, height=HEIGHT)
 
 
-def _scales(found: Sequence[Value], metric: Metric) -> tuple[Scale, Scale]:
+def scales(found: Sequence[Value], metric: Metric) -> tuple[Scale, Scale]:
     """Return the scale of the metric and that of the option."""
     scores = [score for each in found for score in each.scores]
     scores = scores or [
@@ -316,7 +325,7 @@ def _bins(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
     """Return the specification of a plot with a rectangle for each bin of jobs."""
     canvas = Canvas()
     metric = snapshot.leaderboard.metric
-    scale, across = _scales(found, metric)
+    scale, across = scales(found, metric)
     x, y = _axes(canvas, found, across, scale, metric, title)
     columns = bins.around([float(each.value) for each in found], across, BINS)
     levels = bins.parts(scale, BINS)

@@ -1,0 +1,160 @@
+"""`orchestrator plot`: charts in the terminal, as the command prints them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from orchestrator.cli.main import run
+from orchestrator.cli.publishing.text_plot import ASCII, BLOCKS, drawn
+from orchestrator.folder.rows import Row
+from orchestrator.report import plots, snapshot
+from tests.support.boards import ended, trained
+from tests.support.command_line import CommandLine
+from tests.support.snapshots import folder_of
+from tests.support.sweeps import sweep_of
+from tests.support.terminal import Terminal
+from worker.job import Job
+
+RATES = (0.001, 0.01, 0.1)
+
+
+def outcome(job: Job) -> Row | None:
+    """End a job: the rates are 0.1 apart, and one of the last rate diverged."""
+    place = RATES.index(job.options.learning_rate)
+    return ended(job, "diverged") if (place, job.seed) == (2, 4) else trained(job, 0.5 + 0.1 * place + 0.01 * job.seed)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with five seeds of three learning rates."""
+    folder_of(tmp_path / "runs", sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(["plot", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_intervals_are_the_leaderboards(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, "a", "--json"))
+    assert run(["leaderboard", "a", "--json"]) == 0
+    board = json.loads(capsys.readouterr().out)["rows"]
+
+    assert [row["learning rate"] for row in found["rows"]] == [f"{row['options']['learning_rate']:g}" for row in board]
+    for row, standing in zip(found["rows"], board, strict=True):
+        assert row["mean"] == pytest.approx(100 * standing["mean"])
+        assert row["interval"] == pytest.approx([100 * standing["low"], 100 * standing["high"]])
+        assert row["contender"] == standing["contender"]
+        assert [seed for seed, _ in row["seeds"]] == [job["seed"] for job in standing["jobs"]]
+
+
+def test_a_row_has_its_mean_at_its_place_on_the_axis(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "a")
+    rows = [re.search(r"^ *([\d.]+)  (.*[●○].*) {2,}(\d\d\.\d\d %.*)$", line) for line in text.splitlines()]
+    found = {row[1]: (max(row[0].find("●"), row[0].find("○")), row[3].strip()) for row in rows if row}
+    assert {label: note for label, (_, note) in found.items()} == {
+        "0.1": "71.50 %, 1 diverged", "0.01": "62.00 %", "0.001": "52.00 %",
+    }  # fmt: skip
+    # Means of 52, 62 and 71.5: the distances of their marks have the same ratio, but for the width of a column.
+    places = [found[label][0] for label in ("0.001", "0.01", "0.1")]
+    assert (places[2] - places[1]) / (places[1] - places[0]) == pytest.approx(9.5 / 10, abs=0.1)
+
+
+def test_curves_have_a_line_for_each_configuration(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, "a", "curves").splitlines()
+    labels = [line.split()[-2:] for line in lines if re.search(r"[1-3] 0\.\d+$", line)]
+    # Beside the ends of their lines, from top to bottom; the marks are the ranks: one job of rate 0.1 diverged.
+    assert labels == [["2", "0.1"], ["1", "0.01"], ["3", "0.001"]]
+    found = json.loads(printed(capsys, "a", "curves", "--json"))
+    assert [each["label"] for each in found["series"]] == ["0.01", "0.1", "0.001"]
+    assert found["series"][0]["points"] == [[1.0, pytest.approx(10)], [2.0, pytest.approx(62)]]
+
+
+def test_an_option_of_numbers_is_an_axis(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "a", "metric-by-learning_rate")
+    columns = [line.index("●") for line in reversed(text.splitlines()) if "●" in line and "│" in line]
+    # Ratios of ten are equal distances.
+    assert columns[2] - columns[1] == pytest.approx(columns[1] - columns[0], abs=1)
+    assert re.search(r"0\.001 +0\.01 +0\.1\b", text)
+    points = json.loads(printed(capsys, "a", "metric-by-learning_rate", "--json"))["series"][0]["points"]
+    assert len(points) == 14
+
+
+def test_an_output_that_is_no_terminal_gets_plain_text(runs: Path) -> None:
+    for encoding, symbols in (("utf-8", "●"), ("ascii", "@")):
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("orchestrator")), "plot", "a"],
+            env={"PYTHONIOENCODING": encoding, "FORCE_COLOR": "", "PATH": ""},
+            capture_output=True,
+            check=True,
+        )
+        assert b"\x1b" not in done.stdout
+        assert symbols in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_it_fits_the_terminal(command_line: CommandLine, runs: Path, columns: int) -> None:
+    terminal = Terminal(command_line.command("plot", "a", "curves"), runs, command_line.environment, columns)
+    lines = terminal.read_to_end().splitlines()
+    # The title may wrap; the chart has the whole width.
+    chart = [line for line in lines if "│" in line]
+    assert len(chart) == 18
+    assert columns - 8 <= max(map(cell_len, chart)) <= columns
+
+
+@pytest.mark.parametrize("symbols", [BLOCKS, ASCII], ids=["blocks", "ascii"])
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_wider_than_asked_for(runs: Path, width: int, symbols: object) -> None:
+    taken = snapshot.take(folder_of(runs / "wide", sweep_of(
+        seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
+    ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
+    for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):
+        title, _, *lines = drawn(plots.plot(taken, name, "CHART"), width, symbols)  # type: ignore[arg-type]
+        text = "\n".join((title, *lines))
+        assert text.isprintable() or set(text) - {"\n"} == {each for each in text if each.isprintable()}
+        assert symbols is BLOCKS or text.isascii()
+        # The legend is a sentence, which wraps.
+        assert max(cell_len(line) for line in lines if "; " not in line) <= width
+
+
+BAD = {
+    ("a", "nothing"): "CHART is 'nothing'; allowed: intervals, metric-by-learning_rate, curves",
+    ("a", "heatmap"): "CHART is 'heatmap'; allowed: intervals, metric-by-learning_rate, curves",
+    ("b",): "There is no sweep 'b': neither a sweep folder nor a name in runs",
+}
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_bad_input_is_one_sentence(runs: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    assert run(["plot", *words]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"orchestrator: {BAD[words]}\n")
+
+
+def test_a_sweep_without_results_has_nothing_to_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_of(tmp_path / "runs", sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    assert run(["plot", "a"]) == 2
+    assert capsys.readouterr().err == (
+        "orchestrator: CHART is 'intervals'; allowed: nothing yet; the sweep has no such chart, because no job has a "
+        "result\n"
+    )
+
+
+def test_it_needs_no_extra(runs: Path) -> None:
+    program = (
+        "import sys; from orchestrator.cli.main import run; run(['plot', 'a', 'curves'])\n"
+        "assert not {'altair', 'vl_convert', 'jinja2'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
