@@ -197,6 +197,7 @@ def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
         "n",
         "mean",
         "interval",
+        "best?",
         "failed",
     ]
 
