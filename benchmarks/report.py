@@ -39,6 +39,7 @@ from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job, Result
 from worker.records.answers import pack
+from worker.settings import load_settings
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -174,9 +175,10 @@ def painted(browser: Chrome, empty: Path, page: Path, rounds: int) -> dict[str, 
 
 def measure(folder: SweepFolder, browser: Chrome | None, empty: Path, rounds: int) -> dict[str, object]:
     """Return the size of the report of a sweep, and how long it takes to make and to show."""
+    cache_dir = load_settings().cache_dir
     functions: dict[str, Callable[[], object]] = {
         "leaderboard": lambda: to_json(leaderboard(folder).leaderboard),
-        "report": lambda: report(folder),
+        "report": lambda: report(folder, cache_dir=cache_dir),
     }
     functions["report"]()  # The first one imports what it needs, and compiles templates.
     making = interleaved(functions, rounds)

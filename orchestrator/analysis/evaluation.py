@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.datasets.mnist import load_mnist
+from nn.datasets.mnist import MNIST_DIGEST, Dataset, load_mnist
 from nn.engine import make_engine
 from nn.errors import DatasetError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.samples import Samples, pack_bytes
 from nn.weights import Weights
 from orchestrator.analysis.lookup import TrainedJob
+from orchestrator.sweeps.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,35 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
         DatasetError: the data set is missing, or is not the one that the sweep was trained on.
         WeightsError: the network takes images of another size.
     """
-    source = job.manifest.specification.data
+    return evaluate_on(job, data_of(job.manifest, cache_dir))
+
+
+def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
+    """Return the data set that a sweep of the trainer `network` was trained on.
+
+    Args:
+        manifest: The sweep.
+        cache_dir: Where prepared data sets are kept; None to keep none.
+
+    Raises:
+        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
+    """
+    # The same content by any way: nothing has to be fetched again, and a folder may have moved.
+    source = "bundled" if manifest.dataset == MNIST_DIGEST else manifest.specification.data
     dataset = load_mnist(source, cache_dir=cache_dir)
-    if dataset.digest != job.manifest.dataset:
+    if dataset.digest != manifest.dataset:
         raise DatasetError(
-            f"The data set {source} is now {dataset.digest[:12]}; the sweep was trained on {job.manifest.dataset[:12]}"
+            f"The data set {source} is now {dataset.digest[:12]}; the sweep was trained on {manifest.dataset[:12]}"
         )
+    return dataset
+
+
+def evaluate_on(job: TrainedJob, dataset: Dataset) -> Evaluation:
+    """Predict a data set's validation samples, as `evaluate` does.
+
+    Raises:
+        WeightsError: the network takes images of another size.
+    """
     inputs, features = job.weights.layer_sizes[0], dataset.train.n_features
     if inputs != features:
         raise WeightsError(f"The network takes {inputs} values; an image of the data set has {features}")

@@ -97,13 +97,20 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
-    key = pick_one(folder.name, jobs, words) if words else _best(folder.name, jobs, rows)
-    row = rows.get(key)
+    key = pick_one(folder.name, jobs, words) if words else best_job(folder.name, jobs, rows)
+    return with_weights(folder, manifest, jobs[key], rows.get(key))
+
+
+def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | None) -> TrainedJob:
+    """Return a job of a sweep of the trainer `network` with its row and its weights.
+
+    Raises:
+        WeightsError: the job has no weights, or they are missing, damaged, or of another network.
+    """
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
-        words = jobs[key].words(manifest.axes)
-        raise WeightsError(f"Job {key[:12]} ({words}) has no weights: {why}")
-    return TrainedJob(manifest, jobs[key], row, _weights(folder, jobs[key], row.weights_sha256))
+        raise WeightsError(f"Job {job.key[:12]} ({job.words(manifest.axes)}) has no weights: {why}")
+    return TrainedJob(manifest, job, row, _weights(folder, job, row.weights_sha256))
 
 
 def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
@@ -125,8 +132,12 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
-def _best(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
-    """Return the key of the best job of the first configuration; where all diverged, of its first one."""
+def best_job(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
+    """Return the key of the best job of the first configuration; where all diverged, of its first one.
+
+    Raises:
+        SweepNotFoundError: the sweep has no result yet.
+    """
     first = ranked(scores_of(jobs, rows, next(iter(jobs.values())).metric))[0]
     best = first.best or next((each for each in first.entries if each.score is not None), None)
     if best is None:

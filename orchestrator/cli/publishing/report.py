@@ -13,6 +13,7 @@ from orchestrator.cli.words.arguments import output_folder
 from orchestrator.commands.publishing.report import ReportResult, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
+from worker.settings import load_settings
 from worker.text import printable
 
 
@@ -22,7 +23,8 @@ def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: 
     Raises:
         SeedsweepError: bad input, or the page cannot be written.
     """
-    result = report(open_sweep(name, output_folder(output)), None if to is None else file_named(to))
+    folder = open_sweep(name, output_folder(output))
+    result = report(folder, None if to is None else file_named(to), cache_dir=load_settings().cache_dir)
     if as_json:
         fields = {"path": str(result.path), "bytes": result.bytes, "jobs": result.jobs, "ended": result.ended}
         print(json.dumps(fields))
@@ -50,7 +52,7 @@ def written_report(folder: SweepFolder) -> Path | None:
     The sweep's own result stands whatever happens here, so that an error is said and not raised.
     """
     try:
-        return report(folder).path
+        return report(folder, cache_dir=load_settings().cache_dir).path
     except SeedsweepError as error:
         complain(f"The report was not written: {error}")
     except Exception as error:

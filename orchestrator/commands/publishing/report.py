@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
+from orchestrator.report.contents import network
 from orchestrator.report.page import file
 from orchestrator.report.page.render import render
 from orchestrator.report.snapshot import take
@@ -32,12 +33,13 @@ class ReportResult:
     ended: int
 
 
-def report(folder: SweepFolder, to: Path | None = None) -> ReportResult:
+def report(folder: SweepFolder, to: Path | None = None, *, cache_dir: Path | None = None) -> ReportResult:
     """Write the page of a sweep. Takes no lock; the sweep may run meanwhile.
 
     Args:
         folder: The sweep's folder.
         to: The file; None for `report.html` in the sweep's folder.
+        cache_dir: Where prepared data sets are kept, which the portrait of the best network needs; None to prepare it.
 
     Raises:
         MissingPackageError: the packages that it needs are not installed.
@@ -49,5 +51,5 @@ def report(folder: SweepFolder, to: Path | None = None) -> ReportResult:
     path = folder.path / FILE if to is None else to
     file.check(path)
     snapshot = take(folder)
-    size = file.write(path, render(snapshot))
+    size = file.write(path, render(snapshot, network.content(snapshot, cache_dir)))
     return ReportResult(path, size, len(snapshot.jobs), len(snapshot.rows))

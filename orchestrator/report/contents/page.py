@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.report.contents import accounting, provenance, reproduce, standings, verdict
+from orchestrator.report.contents import accounting, network, provenance, reproduce, standings, verdict
 from orchestrator.report.contents.accounting import AccountingContent
+from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.provenance import ProvenanceContent
 from orchestrator.report.contents.reproduce import ReproduceContent
 from orchestrator.report.contents.standings import StandingsContent
@@ -27,18 +28,25 @@ class Page:
     verdict: VerdictContent
     standings: StandingsContent
     accounting: AccountingContent
+    network: NetworkContent
     reproduce: ReproduceContent
     provenance: ProvenanceContent
 
 
-def contents(snapshot: Snapshot) -> Page:
-    """Return what the page of a sweep says."""
+def contents(snapshot: Snapshot, portrait: NetworkContent | None = None) -> Page:
+    """Return what the page of a sweep says.
+
+    Args:
+        snapshot: The sweep.
+        portrait: What it says of the winner's network (`network.content`); None where nobody has looked at it.
+    """
     return Page(
         name=snapshot.manifest.name,
         running=_running(snapshot),
         verdict=verdict.content(snapshot),
         standings=standings.content(snapshot),
         accounting=accounting.content(snapshot),
+        network=portrait or network.without(snapshot),
         reproduce=reproduce.content(snapshot),
         provenance=provenance.content(snapshot),
     )

@@ -13,6 +13,7 @@ from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Table
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.style import DARK, LIGHT, variables
+from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.page import contents
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.snapshot import Snapshot
@@ -62,19 +63,24 @@ class Figure:
     table: Table
 
 
-def render(snapshot: Snapshot) -> str:
+def render(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
     """Return the page of a sweep, one HTML file that loads nothing. The same folder gives the same bytes.
+
+    Args:
+        snapshot: The sweep.
+        portrait: What it says of the winner's network (`orchestrator.report.contents.network.content`); None to leave
+            that out, which saves reading the data set and predicting it.
 
     Raises:
         ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
     """
-    return document(f"{snapshot.manifest.name}: report", render_main(snapshot))
+    return document(f"{snapshot.manifest.name}: report", render_main(snapshot, portrait))
 
 
-def render_main(snapshot: Snapshot) -> str:
-    """Return the page's `main` element: all that changes while a sweep runs. Errors: as for `render`."""
+def render_main(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
+    """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
     template = environment(_PACKAGE).get_template("main.html")
-    return template.render(page=contents(snapshot), figures=_figures(snapshot), sections=SECTIONS)
+    return template.render(page=contents(snapshot, portrait), figures=_figures(snapshot), sections=SECTIONS)
 
 
 def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool = False) -> str:

@@ -1,0 +1,82 @@
+"""Arrays as PNG images for a page: equal arrays give equal bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+#: A larger image is shrunk to so many pixels a side; of the tiles of a mosaic, to the second number.
+MOST_PIXELS, MOST_TILE_PIXELS = 64, 32
+#: The colours of a positive and of a negative number, as red, green and blue: as far from white as from black.
+POSITIVE, NEGATIVE = (42, 127, 208), (217, 102, 10)
+#: So many steps from zero to the largest number.
+STEPS = 8
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image for a page.
+
+    Attributes:
+        address: Its `data:` address.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    address: str
+    width: int
+    height: int
+
+
+def ink(image: NDArray[np.uint8]) -> Picture:
+    """Return a square image as dark ink on white paper.
+
+    Args:
+        image: uint8, shape (side, side): 0 for paper up to 255 for ink.
+    """
+    side = min(len(image), MOST_PIXELS)
+    return _picture(Image.fromarray(255 - image).resize((side, side), Image.Resampling.BOX))
+
+
+def mosaic(rows: NDArray[np.floating], limit: float) -> Picture:
+    """Return rows of numbers as square tiles side by side, on any ground: nothing where a number is zero.
+
+    Positive and negative numbers have a colour each (Okabe and Ito tell such a pair apart, whatever one's eyes), which
+    covers the ground the more, the larger the number is.
+
+    Args:
+        rows: Finite, shape (n, side * side).
+        limit: The size of a number from which on the colour is full; above zero.
+    """
+    side = min(math.isqrt(rows.shape[1]), MOST_TILE_PIXELS)
+    columns = math.ceil(math.sqrt(2 * len(rows)))
+    lines = math.ceil(len(rows) / columns)
+    field = np.zeros((lines * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP), np.int64)
+    for place, row in enumerate(rows):
+        top, left = (side + _GAP) * (place // columns), (side + _GAP) * (place % columns)
+        field[top : top + side, left : left + side] = np.rint(np.clip(_tile(row, side) / limit, -1, 1) * STEPS)
+    # The palette has the negative steps behind the positive ones.
+    made = Image.fromarray(np.where(field < 0, STEPS - field, field).astype(np.uint8)).convert("P")
+    made.putpalette([*NEGATIVE, *(STEPS * POSITIVE), *(STEPS * NEGATIVE)])
+    opacity = [round(255 * step / STEPS) for step in range(STEPS + 1)]
+    return _picture(made, transparency=bytes([*opacity, *opacity[1:]]))
+
+
+def _tile(row: NDArray[np.floating], side: int) -> NDArray[np.float32]:
+    whole = math.isqrt(len(row))
+    image = Image.fromarray(row.reshape(whole, whole).astype(np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
+
+
+def _picture(image: Image.Image, **options: bytes) -> Picture:
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return Picture(f"data:image/png;base64,{encoded}", *image.size)
