@@ -38,8 +38,10 @@ JOB, CONFIGURATION, STATUS, WEIGHTS = (
     f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256")
 )
 _STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
-#: MLflow tells its makers about its use unless it is told not to, and tries for minutes to reach a server.
+#: Unless it is told not to, MLflow tells its makers about its use, tries for minutes to reach a server, and prints two
+#: lines about each run.
 _ENVIRONMENT = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",

@@ -23,8 +23,9 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
 
     A text is as the sweep has it, also one with control characters.
     """
-    for table, path in zip((jobs_table(sweep), epochs_table(sweep)), paths, strict=True):
-        _write(sweep, table, path, on_progress)
+    # Of the two, the epochs take the time.
+    _write(sweep, jobs_table(sweep), paths[0], lambda *_: None)
+    _write(sweep, epochs_table(sweep), paths[1], on_progress)
     return ()
 
 
