@@ -15,6 +15,7 @@ from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.page import contents
+from orchestrator.report.page.direction import isolated
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.snapshot import Snapshot
 from worker.text import printable
@@ -148,6 +149,7 @@ def environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
+    made.filters["isolated"] = isolated
     made.tests["numeric"] = lambda text: _NUMERIC.fullmatch(text) is not None
     return made
 

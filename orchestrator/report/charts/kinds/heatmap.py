@@ -30,8 +30,8 @@ MOST_LABEL = 20
 MOST_LISTED = 500
 #: Pixels of a cell: its height, and its width by the number of columns.
 HEIGHT, WIDTH, LEAST_WIDTH, MOST_WIDTH = 34, 520, 26, 74
-#: A cell that is narrower has no number in it.
-TEXT_WIDTH = 40
+#: Pixels of a character of the number in a cell, with some to spare for a wider font.
+CHARACTER_WIDTH = 7.5
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def chart(snapshot: Snapshot) -> Chart | None:
 def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric) -> str:
     better = "higher" if metric.higher_is_better else "lower"
     number = f"Number: the mean over the seeds that trained{', %' if metric.is_share else ''}"
-    said = [number if _is_wide(of[0]) else "Cell: the mean over the seeds that trained"]
+    said = [number if _fits(found, of[0], metric) else "Cell: the mean over the seeds that trained"]
     said.append(f"stronger colour: better, that is {better}")
     if any(cell.is_contender for cell in found):
         said.append("framed: a configuration that may be the best (a contender)")
@@ -202,8 +202,9 @@ def _width(across: Side) -> float:
     return min(max(WIDTH / len(across.levels), LEAST_WIDTH), MOST_WIDTH)
 
 
-def _is_wide(across: Side) -> bool:
-    return _width(across) >= TEXT_WIDTH
+def _fits(found: Sequence[Cell], across: Side, metric: Metric) -> bool:
+    """Return whether every cell is as wide as its number."""
+    return max(len(_number(cell, metric)) for cell in found) * CHARACTER_WIDTH <= _width(across)
 
 
 def _specification(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> dict[str, Any]:
@@ -243,10 +244,11 @@ def _grounds(
 ) -> list[Any]:
     """Return the layers of cells: a rectangle and a number for each step of colour, and those without a mean."""
     steps = _steps(found, metric)
+    text = _number if _fits(found, across, metric) else _cross
     layers = []
     for step, (ground, ink) in [(None, (style.LIGHT["ground"], style.LIGHT["quiet"])), *enumerate(style.HEAT)]:
         values = [
-            {**_at(cell, across, up), "said": labels.description(cell.said), "text": _text(cell, metric, across)}
+            {**_at(cell, across, up), "said": labels.description(cell.said), "text": text(cell, metric)}
             for cell, own in zip(found, steps, strict=True)
             if own == step
         ]
@@ -270,8 +272,9 @@ def _steps(found: Sequence[Cell], metric: Metric) -> list[int | None]:
     return steps if metric.higher_is_better else [None if step is None else last - step for step in steps]
 
 
-def _text(cell: Cell, metric: Metric, across: Side) -> str:
-    cross = "×" if cell.diverged else ""
-    if not _is_wide(across):
-        return cross
-    return f"{'-' if cell.mean is None else metric.number(cell.mean)}{cross}"
+def _number(cell: Cell, metric: Metric) -> str:
+    return f"{'-' if cell.mean is None else metric.number(cell.mean)}{_cross(cell, metric)}"
+
+
+def _cross(cell: Cell, _: Metric) -> str:
+    return "×" if cell.diverged else ""
