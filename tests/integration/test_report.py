@@ -110,6 +110,21 @@ def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(tmp_path: Path) 
         assert sorted(path.name for path in folder.path.iterdir()) == before
 
 
+def test_the_page_is_opened_or_said_to_be_there(swept: CommandLine) -> None:
+    # Given a browser that writes down what it is to open
+    browser, opened = swept.folder / "browser", swept.folder / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    page = (swept.sweep("a") / "report.html").absolute()
+
+    done = swept.run("report", "a", "--open", BROWSER=str(browser))
+    assert (done.stderr, opened.read_text()) == ("", f"{page.as_uri()}\n")
+
+    # Without any, the page is there all the same.
+    done = swept.run("report", "a", "--open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="", PATH="/nowhere")
+    assert done.stderr == f"There is no browser to open; the report is {page}\n"
+
+
 @pytest.fixture
 def taken(tmp_path: Path) -> dict[str, Path]:
     """Things that are no report."""

@@ -17,7 +17,7 @@ from worker.text import one_line
 from worker.trainers.registry import DEFAULT
 
 #: A longer command is not shown: a shell may refuse it, and nobody can read it.
-MAX_CHARACTERS = 20_000
+MAX_CHARACTERS = 5_000
 #: The digits of a job's key that name it, at least.
 KEY_DIGITS = 12
 
