@@ -24,7 +24,8 @@ def test_the_bare_command_prints_its_help_line_by_line(capsys: pytest.CaptureFix
         ("--lr", "No such option: --lr; did you mean --learning-rates?"),
         ("--learning-ratio", "No such option: --learning-ratio; did you mean --learning-rates?"),
         ("--sedes", "No such option: --sedes; did you mean --seeds?"),
-        ("--re", "No such option: --re; did you mean --resume?"),
+        ("--res", "No such option: --res; did you mean --resume?"),
+        ("--re", "No such option: --re; did you mean --resume or --report?"),
         ("--gpu", "No such option: --gpu"),
     ],
 )
