@@ -1,4 +1,4 @@
-# The image of workers, Flower and the orchestrator. Build it with `docker compose build`.
+# The image of workers, Flower, the orchestrator and the live report. Build it with `docker compose build`.
 FROM python:3.13-slim AS wheel
 WORKDIR /source
 COPY requirements-build.txt .
@@ -10,10 +10,10 @@ COPY orchestrator orchestrator
 RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.13-slim AS packages
-COPY requirements.txt .
-# The packages' tests, a fifth of their size, are not needed in an image.
+COPY requirements-report.txt .
+# With those of the report, 96 MB, so that one image serves all. The packages' tests are not needed in an image.
 RUN python -m venv /opt/seedsweep \
- && /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt \
+ && /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements-report.txt \
  && find /opt/seedsweep -type d -name tests -prune -exec rm -rf {} +
 COPY --from=wheel /wheels /wheels
 COPY docker/warm.py /warm.py
@@ -30,7 +30,7 @@ RUN /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --no-deps /wheels
 FROM python:3.13-slim
 RUN groupadd --gid 10001 seedsweep && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp seedsweep \
  && install -d -o seedsweep -g seedsweep /var/cache/seedsweep /runs /flower /opt/trainers \
-    /secrets/redis /secrets/worker /secrets/orchestrator /secrets/flower
+    /secrets/redis /secrets/worker /secrets/orchestrator /secrets/flower /secrets/report
 COPY --from=packages /opt/seedsweep /opt/seedsweep
 COPY docker/acl.py docker/make_secrets.py /usr/local/lib/seedsweep/
 COPY --chmod=0755 docker/entrypoint /usr/local/bin/

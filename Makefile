@@ -83,7 +83,7 @@ compose-test: $(VENV)/.dev ## build the image and test a cluster of containers (
 # If the advisory service is unreachable, the target warns and passes. Any other error fails it.
 UNREACHED := ^requests\.exceptions\.(Connection|Proxy)Error: |^requests\.exceptions\.(Connect|Read)Timeout: |:Could not connect to OSV
 audit: $(VENV)/.dev ## check the pinned packages for known vulnerabilities
-	@found=$$($(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip \
+	@found=$$($(BIN)/pip-audit --requirement requirements-report.txt --require-hashes --disable-pip \
 	  --vulnerability-service osv --progress-spinner off --timeout 15 $(ARGS) 2>&1); status=$$?; \
 	if test $$status -ne 0 && echo "$$found" | tail -n 2 | grep -qE '$(UNREACHED)'; then \
 	  echo "$$found" | tail -n 1 >&2; echo "The advisory service is unreachable: NOTHING WAS AUDITED" >&2; \

@@ -25,7 +25,10 @@ KEPT = {
     "health": ("redis/health-password", None),
     "pages": ("flower/password", "SEEDSWEEP_FLOWER_PASSWORD"),
     "cookies": ("flower/cookie-secret", None),
+    "report": ("report/token", "SEEDSWEEP_REPORT_TOKEN"),
 }
+#: Those without which Redis stays on loopback; the live report is on loopback always.
+FOR_A_NETWORK = ("worker", "orchestrator", "pages")
 #: The roles that connect to Redis by a URL with a password.
 CLIENTS = ("worker", "orchestrator", "flower")
 PASSWORD = re.compile(r"[A-Za-z0-9_-]{16,}")
@@ -78,7 +81,7 @@ def refuse_unsafe_bind(own: dict[str, str]) -> None:
         loopback = ip_address(bind).is_loopback
     except ValueError:
         sys.exit(f"secrets: SEEDSWEEP_BIND is {bind!r}; allowed: an IP address of this host")
-    missing = [variable for what, (_, variable) in KEPT.items() if variable and what not in own]
+    missing = [variable for what in FOR_A_NETWORK if (variable := KEPT[what][1]) and what not in own]
     if missing and not loopback:
         sys.exit(
             f"secrets: SEEDSWEEP_BIND is {bind!r}, not a loopback address; allowed only with {', '.join(missing)} set"
@@ -124,6 +127,8 @@ def show() -> None:
     for role in ("orchestrator", "worker"):
         address = url(role, kept(role), host, redis_port, os.environ.get("SEEDSWEEP_TLS_DIR", ""))
         print(f"{role + ' broker':20} {address}")
+    report_port = os.environ.get("SEEDSWEEP_REPORT_PORT", "5556")
+    print(f"{'report':20} http://127.0.0.1:{report_port}/?token={kept('report')}")
     print(f"{'Flower':20} http://127.0.0.1:{flower_port} user seedsweep, password {kept('pages')}")
 
 

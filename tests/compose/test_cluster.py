@@ -64,12 +64,12 @@ def host(tmp_path: Path, cache_dir: Path) -> Host:
 
 
 def test_every_service_is_healthy(compose: Compose) -> None:
-    for service, count in {"redis": 1, "worker": 2, "flower": 1}.items():
+    for service, count in {"redis": 1, "worker": 2, "flower": 1, "report": 1}.items():
         states = [(container["State"], container["Health"]) for container in compose.containers(service)]
         assert states == [("running", "healthy")] * count
 
 
-@pytest.mark.parametrize("service", ["secrets", "redis", "worker", "flower"])
+@pytest.mark.parametrize("service", ["secrets", "redis", "worker", "flower", "report"])
 def test_a_container_has_no_more_than_it_needs(compose: Compose, service: str) -> None:
     found = compose.inspect(service)
     host_config = found["HostConfig"]
@@ -83,23 +83,25 @@ def test_a_container_has_no_more_than_it_needs(compose: Compose, service: str) -
     assert found["Config"]["User"] not in ("", "0", "root")
     assert host_config["RestartPolicy"]["Name"] == ("no" if service == "secrets" else "unless-stopped")
     # A read-only volume may be read-only for its readers as well.
-    writers = {"secrets": 4, "redis": 1, "worker": 1, "flower": 1}
+    writers = {"secrets": 5, "redis": 1, "worker": 1, "flower": 1, "report": 0}
     assert sum(mount["RW"] for mount in found["Mounts"] if mount["Type"] == "volume") == writers[service]
 
 
 def test_only_loopback_is_reachable(compose: Compose) -> None:
-    ports = {service: compose.inspect(service)["NetworkSettings"]["Ports"] for service in ("redis", "flower", "worker")}
+    services = ("redis", "flower", "worker", "report")
+    ports = {service: compose.inspect(service)["NetworkSettings"]["Ports"] for service in services}
     published = [binding["HostIp"] for of in ports.values() for bindings in of.values() for binding in bindings or []]
-    assert published == ["127.0.0.1"] * 2
+    assert published == ["127.0.0.1"] * 3
 
 
 def test_no_password_is_in_a_containers_settings(compose: Compose) -> None:
     shown = compose.shown()
     secrets = [
         shown["Flower's password"],
+        shown["report"].partition("token=")[2],
         *(shown[f"{role} broker"].split("@")[0] for role in ("worker", "orchestrator")),
     ]
-    for service in ("redis", "worker", "flower", "secrets"):
+    for service in ("redis", "worker", "flower", "report", "secrets"):
         described = json.dumps(compose.inspect(service))
         assert not any(secret.split(":")[-1] in described for secret in secrets)
 

@@ -21,10 +21,10 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     first, other = contents(tmp_path / "a"), contents(tmp_path / "b")
     make_secrets(tmp_path / "a")
     assert contents(tmp_path / "a") == first
-    secret = {name for name in first if name.endswith(("password", "cookie-secret"))}
-    assert len(secret) == 6
+    secret = {name for name in first if name.endswith(("password", "cookie-secret", "token"))}
+    assert len(secret) == 7
     assert all(first[name] != other[name] and len(first[name]) >= 43 for name in secret)
-    assert len({first[name] for name in secret}) == 6
+    assert len({first[name] for name in secret}) == 7
 
 
 def test_only_the_owner_reads_a_password(tmp_path: Path) -> None:
@@ -70,6 +70,17 @@ def test_show_prints_what_a_person_needs(tmp_path: Path) -> None:
     assert "redis://orchestrator:own-password-of-orchestrator@127.0.0.1:7000/0" in shown
     assert "redis://worker:own-password-of-worker@127.0.0.1:7000/0" in shown
     assert "http://127.0.0.1:7001 user seedsweep, password own-password-of-flower" in shown
+
+
+def test_show_prints_where_the_live_report_is(tmp_path: Path) -> None:
+    make_secrets(tmp_path, SEEDSWEEP_REPORT_TOKEN="own-token-of-the-report")
+    shown = make_secrets(tmp_path, "show", SEEDSWEEP_REPORT_PORT="7002").stdout
+    assert "report               http://127.0.0.1:7002/?token=own-token-of-the-report\n" in shown
+
+
+def test_the_live_report_is_on_loopback_and_needs_no_token_of_ones_own(tmp_path: Path) -> None:
+    make_secrets(tmp_path, SEEDSWEEP_BIND="10.0.0.1", **OWN)
+    assert len((tmp_path / "report" / "token").read_text()) >= 43
 
 
 def test_with_tls_every_address_names_the_authority(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Compose:
         self.folder = folder
         self.project = f"seedsweep-test-{os.getpid()}-{name}"
         self.image = f"seedsweep:test-{os.getpid()}"
-        self.redis_port, self.flower_port = free_port(), free_port()
+        self.redis_port, self.flower_port, self.report_port = free_port(), free_port(), free_port()
         self._files = [part for file in files for part in ("--file", file)]
         outside = {
             name: value
@@ -51,6 +51,7 @@ class Compose:
             "SEEDSWEEP_IMAGE": self.image,
             "SEEDSWEEP_REDIS_PORT": str(self.redis_port),
             "SEEDSWEEP_FLOWER_PORT": str(self.flower_port),
+            "SEEDSWEEP_REPORT_PORT": str(self.report_port),
             "SEEDSWEEP_LEASE_SECONDS": "6",
             "SEEDSWEEP_RESTORE_SECONDS": "1",
             **settings,
@@ -112,7 +113,7 @@ class Compose:
         return done.stdout if status == 0 else done.stdout + done.stderr
 
     def shown(self) -> dict[str, str]:
-        """Return what `secrets show` tells a person: two addresses, and how to log in to Flower."""
+        """Return what `secrets show` tells a person: three addresses, and how to log in to Flower."""
         lines = self.once("secrets", "show").splitlines()
         shown = {line[:20].strip(): line[20:].strip() for line in lines if line.strip()}
         return shown | {"Flower's password": shown["Flower"].rsplit(" ", 1)[1]}
