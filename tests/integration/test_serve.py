@@ -235,7 +235,10 @@ BAD = [
     (["nosuch"], "There is no sweep 'nosuch': neither a sweep folder nor a name in runs"),
     (["--allow-host", "a/b"], "--allow-host is 'a/b'; allowed: the name of a host"),
     (["--token-file", "nowhere"], "--token-file is 'nowhere' (No such file or directory); allowed: the path of a file"),
-    (["--token-file", "short"], "--token-file is 'short' with something else; allowed: a file with 16 to 200 letters"),
+    (
+        ["--token-file", "short"],
+        "--token-file is 'short' with something else; allowed: a file with at least 16 letters",
+    ),
 ]
 
 

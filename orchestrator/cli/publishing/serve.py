@@ -19,7 +19,7 @@ from orchestrator.interruption import Interrupted, Interruption
 from worker.text import printable
 
 #: What a token may be, as the passwords of docker-compose.yml.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,200}", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -76,7 +76,7 @@ def _token(file: str) -> str:
         allowed = "the path of a file with the token"
         raise InvalidInputError("--token-file", Described(f"{file!r} ({error.strerror})"), allowed) from None
     if not _TOKEN.fullmatch(text):
-        allowed = "a file with 16 to 200 letters, digits, - and _"
+        allowed = "a file with at least 16 letters, digits, - and _, and nothing else"
         raise InvalidInputError("--token-file", Described(f"{file!r} with something else"), allowed)
     return text
 

@@ -3,7 +3,7 @@
 // Runs before the report's own script, so that it sees the page as the server wrote it. That script hears the event
 // `seedsweep:updated` on the document when parts of the page were replaced.
 (() => {
-  const SOON = 3000, LATER = 10000;
+  const SOON = 3000, LATER = 10000, MOST_PAIRS = 4e6;
   let before = document.getElementById("report").cloneNode(true);
   let source = null, fetching = false, again = false;
 
@@ -95,19 +95,50 @@
     for (const {name} of [...old.attributes]) if (!fresh.hasAttribute(name)) shown.removeAttribute(name);
     for (const {name, value} of fresh.attributes) if (old.getAttribute(name) !== value) shown.setAttribute(name, value);
     const parts = [...shown.childNodes], earlier = [...old.childNodes], now = [...fresh.childNodes];
-    parts.forEach((part, i) => update(part, earlier[i], now[i]));
+    const pairs = aligned(earlier, now);
+    if (!pairs) {
+      replace(shown, fresh);
+      return;
+    }
+    const stays = new Set(pairs.map(([i]) => i));
+    parts.forEach((part, i) => stays.has(i) || part.remove());
+    let from = 0;
+    for (const [i, j] of [...pairs, [-1, now.length]]) {
+      for (const each of now.slice(from, j)) shown.insertBefore(document.importNode(each, true), parts[i] ?? null);
+      from = j + 1;
+    }
+    for (const [i, j] of pairs) update(parts[i], earlier[i], now[j]);
   }
 
-  // The rows of a table may stand in another order than the server's.
+  // Whether the shown node has the parts that it had when the server wrote it. The rows of a table may stand in another
+  // order.
   function alike(shown, old, fresh) {
     if (shown.nodeName !== old.nodeName || shown.nodeName !== fresh.nodeName || shown.nodeName === "TBODY") return false;
-    const [a, b, c] = [shown.childNodes, old.childNodes, fresh.childNodes];
-    if (a.length !== b.length || a.length !== c.length) return false;
-    return [...a].every((part, i) => part.nodeName === b[i].nodeName && part.nodeName === c[i].nodeName
-      && part.id === b[i].id && part.id === c[i].id);
+    const [a, b] = [shown.childNodes, old.childNodes];
+    return a.length === b.length && [...a].every((part, i) => part.nodeName === b[i].nodeName);
   }
 
-  // Puts a new part in the place of an old one: what was open stays open, what was focused stays focused.
+  // Pairs old parts with fresh ones of the same kind, as many as go in their order; null if there are too many.
+  function aligned(old, fresh) {
+    if (old.length * fresh.length > MOST_PAIRS) return null;
+    const kind = (part) => [part.nodeName, part.id, part.getAttribute?.("aria-label") ?? part.getAttribute?.("class")].join("\0");
+    const [a, b] = [old.map(kind), fresh.map(kind)];
+    const longest = Array.from({length: a.length + 1}, () => new Uint16Array(b.length + 1));
+    for (let i = a.length - 1; i >= 0; i--) {
+      for (let j = b.length - 1; j >= 0; j--) {
+        longest[i][j] = a[i] === b[j] ? longest[i + 1][j + 1] + 1 : Math.max(longest[i + 1][j], longest[i][j + 1]);
+      }
+    }
+    const pairs = [];
+    for (let i = 0, j = 0; i < a.length && j < b.length;) {
+      if (a[i] === b[j]) pairs.push([i++, j++]);
+      else if (longest[i + 1][j] >= longest[i][j + 1]) i++;
+      else j++;
+    }
+    return pairs;
+  }
+
+  // Puts a new part in the place of an old one: what was open, sorted, scrolled or focused is so again.
   function replace(shown, fresh) {
     const made = document.importNode(fresh, true);
     if (shown.nodeType !== Node.ELEMENT_NODE || made.nodeType !== Node.ELEMENT_NODE) {
@@ -117,6 +148,8 @@
     const open = [...shown.querySelectorAll("details")].filter((each) => each.open).map(place);
     const moved = [...shown.querySelectorAll(".wide")].filter((each) => each.scrollLeft || each.scrollTop)
       .map((each) => [place(each), each.scrollLeft, each.scrollTop]);
+    const sorted = [...shown.querySelectorAll("th[aria-sort]")]
+      .map((each) => [place(each.closest("table")), each.textContent, each.ariaSort]);
     const focused = shown.contains(document.activeElement) ? place(document.activeElement) : null;
     shown.replaceWith(made);
     for (const each of open) {
@@ -124,6 +157,10 @@
       if (found) found.open = true;
     }
     for (const [each, left, top] of moved) at(each)?.scrollTo(left, top);
+    for (const [table, text, way] of sorted) {
+      const heading = [...at(table)?.tHead.rows[0].cells ?? []].find((each) => each.textContent === text);
+      if (heading) heading.ariaSort = way;
+    }
     if (focused) at(focused)?.focus({preventScroll: true});
   }
 

@@ -1,0 +1,246 @@
+"""The live page in a real browser: it changes under the reader's eyes, and what the reader did to it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.axe import violations
+from tests.support.chromium import DESKTOP, PHONE, Page, Screen
+from tests.support.command_line import QUICK, CommandLine, small
+from tests.support.live_server import LiveServer
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(600)]
+
+WORDS = small(seeds="0-5", epochs="3")
+Serve = Callable[..., LiveServer]
+
+
+@pytest.fixture
+def serve(command_line: CommandLine) -> Iterator[Serve]:
+    """Starts servers, and ends those that still run."""
+    started: list[LiveServer] = []
+
+    def start(*arguments: str, port: int = 0) -> LiveServer:
+        started.append(LiveServer(command_line, *arguments, port=port))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
+class Growing:
+    """A sweep whose rows come when the test says so."""
+
+    def __init__(self, command_line: CommandLine, rows: int) -> None:
+        command_line.finished("s", *WORDS)
+        self.folder = command_line.sweep("s")
+        self._results = self.folder / "results.jsonl"
+        self._lines = self._results.read_text().splitlines(keepends=True)
+        self._results.write_text("")
+        self.add(rows)
+
+    def add(self, rows: int) -> None:
+        with self._results.open("a") as file:
+            file.writelines(self._lines[:rows])
+        del self._lines[:rows]
+
+    def add_all(self) -> None:
+        self.add(len(self._lines))
+
+
+@pytest.fixture
+def growing(command_line: CommandLine) -> Growing:
+    return Growing(command_line, 7)
+
+
+def version(page: Page) -> str:
+    return str(page.run("return document.getElementById('live').dataset.version"))
+
+
+def news(page: Page) -> str:
+    return str(page.run("return document.getElementById('live-news').textContent"))
+
+
+def wait_for_change(page: Page, before: str) -> None:
+    wait_for(lambda: version(page) != before, "another version of the page")
+
+
+def open_page(page: Page, server: LiveServer, path: str, screen: Screen = DESKTOP, theme: str = "light") -> None:
+    page.show(f"http://127.0.0.1:{server.port}{path}", screen, theme)
+    # Gone after a reload
+    page.run("window.sameDocument = true")
+
+
+#: What a reader does with the page; each part says afterwards whether it is as it was.
+DOES = """
+    const details = [...document.querySelectorAll('figure details')];
+    details[0].open = details[2].open = true;
+    const seed = document.getElementById('seed');
+    seed.value = '3';
+    seed.dispatchEvent(new Event('input', {bubbles: true}));
+    const headings = [...document.querySelector('#table table').tHead.rows[0].cells];
+    const heading = headings.find(th => th.textContent.trim() === 'mean');
+    heading.querySelector('button').click();
+    document.querySelector('#provenance dl').scrollIntoView({block: 'center'});
+    getSelection().selectAllChildren(document.querySelector('#provenance dd'));
+    const button = [...document.querySelectorAll('#reproduce button')].at(-1);
+    button.focus({preventScroll: true});
+"""
+SEES = """
+    const headings = [...document.querySelector('#table table').tHead.rows[0].cells];
+    const column = headings.findIndex(th => th.ariaSort);
+    const focused = document.activeElement;
+    return {
+        open: [...document.querySelectorAll('details')].map(each => each.open),
+        lit: [...document.querySelectorAll('.mark.lit')].map(each => each.dataset.seed).sort(),
+        marks: document.querySelectorAll('.mark[data-seed="3"]').length,
+        sort: column < 0 ? null : [headings[column].textContent.trim(), headings[column].ariaSort],
+        sorted: [...document.querySelector('#table table').tBodies[0].rows]
+            .map(row => parseFloat(row.cells[column]?.textContent)),
+        top: Math.round(document.querySelector('#provenance dl').getBoundingClientRect().top),
+        selected: getSelection().toString(),
+        focused: focused.closest('li')?.querySelector('code')?.textContent ?? focused.tagName,
+        same: window.sameDocument === true,
+    };
+"""
+
+
+def test_what_a_reader_did_outlasts_the_updates(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve()
+    open_page(page, server, "/s")
+    page.run(DOES)
+    before: dict[str, Any] = page.run(SEES)
+    assert before["selected"]
+    assert before["open"].count(True) == 2
+    assert before["lit"]
+    known = version(page)
+
+    growing.add(2)
+    wait_for_change(page, known)
+
+    after = page.run(SEES)
+    assert after["same"]
+    assert after["marks"] > before["marks"]
+    assert after["lit"] == ["3"] * after["marks"]
+    assert after["sort"] == before["sort"] == ["mean", "ascending"]
+    assert after["sorted"] == sorted(after["sorted"])
+    assert after["open"] == before["open"]
+    assert after["selected"] == before["selected"]
+    assert after["focused"] == before["focused"]
+    assert abs(after["top"] - before["top"]) <= 2
+    assert page.complaints() == []
+    assert all(url.startswith(f"http://127.0.0.1:{server.port}/s") for url in page.requests())
+
+
+def test_at_the_end_it_says_so_and_asks_no_more(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve()
+    open_page(page, server, "/s")
+    known = version(page)
+    growing.add_all()
+    wait_for_change(page, known)
+    wait_for(lambda: news(page) == "The sweep has ended.", "the end of the sweep")
+    text = page.run("return document.body.innerText")
+    assert "Finished. This page does not change any more." in text
+    assert "window.sameDocument" not in text
+    # Nobody listens any more: the server takes the request for events from its log when it has ended
+    wait_for(lambda: "GET /s/events 200" in server.log, "the end of the news")
+    page.requests()
+    (growing.folder / "results.jsonl").touch()
+    with server.news("/s/events") as other:
+        other.next()
+    assert page.requests() == []
+    assert page.run("return window.sameDocument")
+
+
+def test_a_sweep_is_deleted_and_comes_back(page: Page, serve: Serve, growing: Growing, tmp_path: Path) -> None:
+    server = serve()
+    open_page(page, server, "/s")
+    known = version(page)
+
+    growing.folder.rename(tmp_path / "aside")
+    wait_for(lambda: "There is no sweep 's' in runs. This is what was last seen." in news(page), "word of the deletion")
+    assert page.run("return document.querySelectorAll('#verdict').length") == 1
+
+    (tmp_path / "aside").rename(growing.folder)
+    growing.add(1)
+    wait_for_change(page, known)
+    assert news(page) == ""
+    assert page.run("return window.sameDocument")
+
+
+def test_a_server_ends_and_starts_again(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve()
+    open_page(page, server, "/s")
+    known = version(page)
+
+    server.stop()
+    wait_for(lambda: "The server does not answer" in news(page), "word of the server's end")
+
+    growing.add(1)
+    serve(port=server.port)
+    wait_for_change(page, known)
+    assert wait_for(lambda: news(page) == "", "word of the new server")
+    assert page.run("return window.sameDocument")
+
+
+def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
+    page: Page, serve: Serve, command_line: CommandLine
+) -> None:
+    (command_line.folder / "runs").mkdir()
+    server = serve()
+    open_page(page, server, "/")
+    assert "There is no sweep yet." in page.run("return document.body.innerText")
+
+    words = small(seeds="0-9", epochs="20", limit="6000")
+    sweep = command_line.start("sweep", *words, "--name", "first", "--workers", "1")
+    wait_for(lambda: page.run("return document.querySelector('#sweep-first a') !== null"), "the sweep on the index")
+    page.run("document.querySelector('#sweep-first a').click()")
+    wait_for(lambda: page.run("return location.pathname") == "/first", "the sweep's page")
+    page.run("window.sameDocument = true")
+
+    versions = set()
+
+    def over() -> bool:
+        versions.add(version(page))
+        return news(page) == "The sweep has ended."
+
+    wait_for(over, "the end of the sweep", timeout=400)
+    sweep.communicate()
+    assert len(versions) >= 2
+    assert page.run("return window.sameDocument")
+    assert page.complaints() == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
+def test_the_index_is_for_everybody(
+    page: Page, serve: Serve, growing: Growing, command_line: CommandLine, screen: Screen, theme: str
+) -> None:
+    command_line.finished("a-sweep-with-quite-a-long-name-as-people-give-them-to-what-they-do-at-night", *QUICK)
+    (command_line.folder / "runs" / "broken").mkdir()
+    (command_line.folder / "runs" / "broken" / "sweep.json").write_text("{}")
+    server = serve()
+    for path in ("/", "/s"):
+        open_page(page, server, path, screen, theme)
+        assert violations(page) == []
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.complaints() == []
+
+
+def test_a_token_leaves_the_address(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
+    open_page(page, server, f"/s?token={server.token}")
+    wait_for(lambda: page.run("return document.querySelectorAll('#verdict').length") == 1, "the sweep's page")
+    assert page.run("return location.href") == f"http://127.0.0.1:{server.port}/s"
+    # Its script cannot read the token, and its news come by it
+    assert server.token not in page.run("return document.cookie + document.documentElement.outerHTML")
+    known = version(page)
+    growing.add(1)
+    wait_for_change(page, known)

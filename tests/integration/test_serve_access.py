@@ -1,0 +1,331 @@
+"""Who gets what from `orchestrator serve`: names, origins, tokens, methods, paths, links, bounds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.live.feed import MOST_VIEWERS
+from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS
+from tests.support.command_line import QUICK, CommandLine
+from tests.support.live_server import LiveServer
+from tests.support.waiting import wait_for
+
+Serve = Callable[..., LiveServer]
+TOKEN = "a-token-of-our-own-0123456789"
+#: What every answer has, also one that refuses.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@pytest.fixture
+def serve(command_line: CommandLine) -> Iterator[Serve]:
+    """Starts servers of one finished sweep, `s`, and ends those that still run."""
+    command_line.finished("s", *QUICK)
+    started: list[LiveServer] = []
+
+    def start(*arguments: str) -> LiveServer:
+        started.append(LiveServer(command_line, *arguments))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def test_requests_are_refused_by_name_origin_method_and_path(serve: Serve) -> None:
+    server = serve()
+    port = server.port
+    page = server.get("/s")
+    assert page.status == 200
+    assert page.headers.items() >= HEADERS.items()
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+    # The names of this machine's loopback, and no other: a page of a name that was made to lead here gets nothing
+    for host in ("127.0.0.1", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}", "localhost."):
+        assert server.get("/s", Host=host).status == 200, host
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "localhost:x",
+        "",
+        "a@b",
+    ):
+        refused = server.get("/s", Host=host)
+        assert refused.status in (400, 403), host
+        assert "verdict" not in refused.text
+    assert server.get("/-/health", Host="evil.example").status == 403
+
+    # Pages of this server, links and addresses that somebody types; no page of another origin
+    own = {"Origin": f"http://127.0.0.1:{port}", "Sec_Fetch_Site": "same-origin"}
+    assert server.get("/s", **own).status == 200
+    assert server.get("/s", Sec_Fetch_Site="none").status == 200
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    assert server.get("/s", **link).status == 200
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://127.0.0.1:{port + 1}"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {**link, "Sec_Fetch_Dest": "iframe"},
+        {**link, "Sec_Fetch_Mode": "no-cors"},
+    ):
+        for path in ("/", "/s", "/s/events", "/nothing"):
+            refused = server.get(path, **headers)
+            assert refused.status == 403, (path, headers)
+            assert refused.headers.items() >= HEADERS.items()
+
+    # Nothing but GET and HEAD
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"):
+        refused = server.get("/s", method)
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD"), method
+    head = server.get("/s", "HEAD")
+    assert (head.status, head.text, head.headers["Content-Length"]) == (200, "", str(len(page.text.encode())))
+    assert server.get("/s/events", "HEAD").status == 200
+
+    # No way out of the folder
+    for path in (
+        "/..", "/../s", "/s/..", "/s/../s", "/%2e%2e/%2e%2e/etc/passwd", "/..%2fs", "//s", "/s/sweep.json",
+        "/s/weights", "/.s", "/s%00", "/s\\", "/s%0d%0aX:1", "/" + "a" * 101, "/s/events/x", "/-/",
+        "/s?x=/../../etc/passwd" + "/s",
+    ):  # fmt: skip
+        found = server.get(path)
+        assert found.status == (200 if "?" in path else 404), path
+        assert "root:" not in found.text
+    assert "Traceback" not in server.log
+    # What somebody sends does not act on the terminal
+    assert "\x1b" not in server.log
+
+
+def raw(server: LiveServer, request: bytes) -> bytes:
+    """Send bytes as they are, and return all that comes back before the connection ends."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(request)
+        found = b""
+        try:
+            while part := client.recv(65536):
+                found += part
+        except ConnectionResetError:
+            pass
+        return found
+
+
+def test_what_is_too_large_or_no_http_is_refused(serve: Serve) -> None:
+    server = serve()
+    close = "Connection: close\r\n"
+    big = f"GET / HTTP/1.1\r\nHost: localhost\r\n{close}X: {'x' * MAX_HEADER_BYTES}\r\n\r\n"
+    assert b"200 OK" not in raw(server, big.encode())
+    body = f"GET / HTTP/1.1\r\nHost: localhost\r\n{close}Content-Length: {MAX_BODY_BYTES + 1}\r\n\r\n"
+    assert b"200 OK" not in raw(server, body.encode() + b"x" * (MAX_BODY_BYTES + 1))
+    chunks = f"GET / HTTP/1.1\r\nHost: localhost\r\n{close}Transfer-Encoding: chunked\r\n\r\n"
+    chunked = b"%x\r\n" % (10 * MAX_BODY_BYTES) + b"x" * 10 * MAX_BODY_BYTES + b"\r\n0\r\n\r\n"
+    assert b"200 OK" not in raw(server, chunks.encode() + chunked)
+    assert b"200 OK" not in raw(server, f"GET / HTTP/1.1\r\n{close}\r\n".encode())
+    twice = f"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n{close}\r\n"
+    assert b"200 OK" not in raw(server, twice.encode())
+    assert b"200 OK" not in raw(server, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+    absolute = f"GET http://evil.example/s HTTP/1.1\r\nHost: evil.example\r\n{close}\r\n"
+    assert b"200 OK" not in raw(server, absolute.encode())
+    assert server.get("/s").status == 200
+    assert "Traceback" not in server.log
+
+
+def test_readers_and_connections_are_bounded_and_the_page_stays(serve: Serve) -> None:
+    server = serve()
+    ask = f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
+    readers = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(MOST_VIEWERS)]
+    try:
+        for reader in readers:
+            reader.sendall(ask)
+        for reader in readers:
+            assert reader.recv(4096).startswith(b"HTTP/1.1 200")
+        refused = server.get("/s/events")
+        assert refused.status == 503
+        assert "reload the page" in refused.text
+        assert server.get("/s").status == 200
+        # One leaves, and another one gets its place
+        readers.pop().close()
+        wait_for(lambda: _hears(server), "the place of a reader who has left")
+
+        # Connections that say nothing take the places that are left; then no more are taken, and those there go on
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(MOST_CONNECTIONS)]
+        readers += idle
+        assert wait_for(lambda: _is_refused(server), "a connection too many")
+        readers[0].settimeout(60)
+        assert readers[0].recv(4096)  # a comment tells that it lives
+    finally:
+        for reader in readers:
+            reader.close()
+    assert wait_for(lambda: not _is_refused(server), "the next reader")
+
+
+def _hears(server: LiveServer) -> bool:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode())
+        return client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def _is_refused(server: LiveServer) -> bool:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(f"GET /-/health HTTP/1.1\r\nHost: localhost:{server.port}\r\nConnection: close\r\n\r\n".encode())
+        try:
+            return client.recv(4096) == b""
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+
+
+def test_a_reader_who_takes_nothing_holds_nobody_up(serve: Serve, command_line: CommandLine) -> None:
+    server = serve()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.connect(("127.0.0.1", server.port))
+        # Many pages at once, and none of them read
+        slow.sendall(f"GET /s HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 50)
+        with server.news("/s/events") as news:
+            known = news.next()["version"]
+            results = command_line.sweep("s") / "results.jsonl"
+            results.write_text("")
+            assert news.until("over", False)["version"] != known
+        assert server.get("/s").status == 200
+
+
+def test_beyond_loopback_a_token_is_needed(serve: Serve) -> None:
+    server = serve("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
+    assert len(server.token) >= 43
+    address = server.said["address"]
+    assert re.fullmatch(rf"http://[^/]+:{server.port}/\?token={server.token}", address)
+    for path in ("/", "/s", "/s/events", "/-/events", "/nothing", "/?token=", f"/s?token={server.token[:-1]}x"):
+        refused = server.get(path)
+        assert refused.status == 401, path
+        assert "verdict" not in refused.text
+    assert server.get("/s", Cookie=f"seedsweep={server.token}").status == 401
+    assert server.get("/-/health").text == "alive\n"
+
+    entered = server.get(f"/s?token={server.token}")
+
+    # The token goes into a cookie, and out of the address
+    assert (entered.status, entered.headers["Refresh"]) == (200, "0; url=/s")
+    assert "verdict" not in entered.text
+    cookie, _, rest = entered.headers["Set-Cookie"].partition(";")
+    assert {word.strip() for word in rest.split(";")} == {"HttpOnly", "Path=/", "SameSite=Strict"}
+    page = server.get("/s", Cookie=cookie)
+    assert page.status == 200
+    assert server.token not in page.text
+    # No address of another server can be made of ours
+    assert server.get(f"//evil.example?token={server.token}").headers["Refresh"] == "0; url=/"
+    # By any address of this machine, and by no name that is not its own
+    assert server.get("/s", Cookie=cookie, Host="10.1.2.3:80").status == 200
+    assert server.get("/s", Cookie=cookie, Host=f"{socket.gethostname()}:80").status == 200
+    assert server.get("/s", Cookie=cookie, Host="evil.example").status == 403
+    assert server.get(f"/s?token={server.token}", Host="evil.example").status == 403
+
+    # It is said once, at the start, and stands in no line of the log
+    assert "GET /s 200" in server.log
+    assert server.token not in server.log
+
+
+def test_a_token_of_ones_own_is_not_printed(serve: Serve, command_line: CommandLine) -> None:
+    (command_line.folder / "token").write_text(f"{TOKEN}\n")
+    server = serve("--token-file", "token", "--allow-host", "Sweeps.example.org")
+
+    assert server.said["address"] == f"http://127.0.0.1:{server.port}/"
+    assert server.get("/s").status == 401
+    cookie = server.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0]
+    assert server.get("/s", Cookie=cookie, Host="sweeps.example.org").status == 200
+    assert TOKEN not in server.log
+
+
+def test_links_do_not_lead_out_of_the_folder(serve: Serve, command_line: CommandLine) -> None:
+    outside = command_line.folder / "outside"
+    runs = command_line.folder / "runs"
+    shutil.copytree(runs / "s", outside / "private")
+    (runs / "linked").symlink_to(outside / "private")
+    for part in ("sweep.json", "results.jsonl", "weights"):
+        name = f"partly-{part.partition('.')[0]}"
+        shutil.copytree(runs / "s", runs / name)
+        shutil.rmtree(runs / name / part) if part == "weights" else (runs / name / part).unlink()
+        (runs / name / part).symlink_to(outside / "private" / part)
+    # Within the folder, a link is what it seems
+    (runs / "same").symlink_to("s")
+    server = serve()
+
+    assert server.get("/same").status == 200
+    for name in ("linked", "partly-sweep", "partly-results", "partly-weights"):
+        refused = server.get(f"/{name}")
+        assert refused.status == 404, name
+        assert "leads out of runs, where no page looks" in refused.text
+    index = server.get("/").text
+    assert index.count("leads out of runs") == 4
+    assert index.count("finished</td>") == 2
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'\u202egnp.exe\x1b[2J</script><script>alert(2)</script>"
+
+
+def test_a_hostile_folder_is_text(serve: Serve, command_line: CommandLine) -> None:
+    runs = command_line.folder / "runs"
+    (runs / "x").mkdir()
+    (runs / "x" / "sweep.json").write_text(HOSTILE)
+    (runs / HOSTILE.replace("/", "")).mkdir()
+    (runs / "empty").mkdir()
+    (runs / "pipe").mkdir()
+    os.mkfifo(runs / "pipe" / "sweep.json")
+    sizable = runs / "large"
+    shutil.copytree(runs / "s", sizable)
+    with (sizable / "results.jsonl").open("ab") as file:
+        file.truncate(2**40)
+    server = serve()
+
+    index = server.get("/").text
+    assert "<img" not in index
+    assert "<script>alert" not in index
+    assert "\x1b" not in index
+    assert "\u202e" not in index
+    for name in ("x", "pipe", "large"):
+        assert f'id="sweep-{name}"' in index
+        assert server.get(f"/{name}").status == 404
+    assert "a page shows at most" in server.get("/large").text
+    assert server.get("/empty").status == 404
+    assert server.get("/s").status == 200
+
+
+def test_nothing_of_a_sweep_is_in_the_answer_for_another_machine(serve: Serve) -> None:
+    # Only loopback answers: the port of another address of this machine is closed.
+    server = serve()
+    others = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for address in others - {"127.0.0.1"}:
+        if not address.startswith("127."):
+            with socket.socket() as client:
+                assert client.connect_ex((address, server.port)) != 0
+
+
+def test_the_package_needs_its_extra(command_line: CommandLine, tmp_path: Path) -> None:
+    # Given an environment in which Jinja2 cannot be found
+    (command_line.folder / "runs").mkdir(exist_ok=True)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import sys, importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'jinja2' else find(name, *rest)\n"
+    )
+    done = command_line.run("serve", status=2, PYTHONPATH=str(hidden))
+    assert done.stderr.startswith("orchestrator: The live page needs the packages Altair, vl-convert and Jinja2: pip")
