@@ -300,11 +300,12 @@ def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None
     """
     found = registry.trainer(trainer, "--trainer")
     single = {name: value for name, value in (given or {}).items() if isinstance(value, (str, int, float))}
-    return _vocabulary(found, found.options_for(single))
+    return vocabulary_of(found, found.options_for(single))
 
 
 @functools.lru_cache(maxsize=100)
-def _vocabulary(trainer: AnyTrainer, model: type[BaseModel]) -> Vocabulary:
+def vocabulary_of(trainer: AnyTrainer, model: type[BaseModel]) -> Vocabulary:
+    """Return the words for a trainer whose options have this model. They are made once, because that takes long."""
     return Vocabulary(trainer, model)
 
 

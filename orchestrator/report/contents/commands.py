@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from nn.errors import SeedsweepError
 from nn.options.describe import label, option
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import Vocabulary, flag
+from orchestrator.sweeps.fields import Vocabulary, flag, vocabulary_of
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
@@ -35,7 +35,7 @@ def again(jobs: Mapping[str, Job], whole: SweepSpecification, dataset: str, vary
         varying: Options to name also at their defaults, because they vary in the sweep.
     """
     first = next(iter(jobs.values()))
-    vocabulary = Vocabulary(first.trained_by, type(first.options))
+    vocabulary = vocabulary_of(first.trained_by, type(first.options))
     words: dict[str, object] = {"seeds": tuple(job.seed for job in jobs.values())}
     words |= {
         word: (getattr(first.options, entry.option),)
