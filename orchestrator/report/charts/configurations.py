@@ -55,10 +55,11 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
     pairs = list(zip(board.standings, snapshot.scored, strict=True))
     headings = {name: heading(names.model, name) for name in names.varying}
     told = [
-        {headings[name]: names.shown(name, value) for name, value in standing.options.items()} for standing, _ in pairs
+        {headings[name]: labels.named(names.shown(name, value)) for name, value in standing.options.items()}
+        for standing, _ in pairs
     ]
     full = [", ".join(f"{name} {value}" for name, value in each.items()) or ALL for each in told]
-    short = labels.distinct(BETWEEN.join(each.values()) or ALL for each in told)
+    short = labels.distinct(BETWEEN.join(each.values()) if each else ALL for each in told)
     return [
         Drawn(standing, each, labels.plain(name), label)
         for (standing, each), name, label in zip(pairs, full, short, strict=True)

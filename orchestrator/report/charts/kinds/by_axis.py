@@ -74,7 +74,7 @@ def values_of(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
     return tuple(
         Value(
             value,
-            labels.plain(names.shown(axis, value)),
+            labels.named(labels.plain(names.shown(axis, value))),
             groups[value],
             [score for each in groups[value] for score in each.scored.trained.values()],
             sum(each.scored.diverged for each in groups[value]),
@@ -258,10 +258,9 @@ def _axes(
     canvas: Canvas, found: Sequence[Value], across: Scale, scale: Scale, metric: Metric, title: str
 ) -> tuple[Any, Any]:
     ticks = {"values": [each.value for each in found]} if len(found) <= MOST_TICKS else {"tickCount": MOST_TICKS}
-    axis = canvas.alt.Axis(grid=False, format=".6~g", labelOverlap=True, labelSeparation=4, **ticks)
     return (
-        canvas.alt.X("x:Q", title=title, scale=across.as_altair(canvas), axis=axis),
-        canvas.alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(canvas)),
+        canvas.channel("X", title, across, grid=False, format=".6~g", labelOverlap=True, labelSeparation=4, **ticks),
+        canvas.channel("Y", labels.axis_title(metric), scale),
     )
 
 
@@ -293,7 +292,7 @@ def _marks(
 ) -> list[Any]:
     """Return the layers of some configurations: a dot for each seed, a cross if it diverged, a bar for the mean."""
     colour = style.LIGHT["1" if is_contender else "other"]
-    half = min(max(spread / 2, 3.0), SPREAD) + (5 if is_contender else 2)
+    half = min(max(spread, 2.0), SPREAD / 2 + (5 if is_contender else 2))
     dots: list[dict[str, Any]] = []
     crosses: list[dict[str, Any]] = []
     bars: list[dict[str, Any]] = []

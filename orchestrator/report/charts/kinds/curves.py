@@ -176,7 +176,7 @@ def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]
         scale=canvas.alt.Scale(domain=[1, last], nice=False, zero=False),
         axis=_epoch_axis(canvas, last),
     )
-    y = canvas.alt.Y("y:Q", title=labels.axis_title(metric), scale=scale.as_altair(canvas))
+    y = canvas.channel("Y", labels.axis_title(metric), scale)
     layers = [
         canvas.chart(values).mark_area(clip=True, opacity=0.18, color=colour, aria=False).encode(x=x, y=y, y2="y2:Q")
         for values, colour in _bands(shown, scale, metric)

@@ -87,10 +87,10 @@ class Side:
         if numbers:
             values.sort()
         if numbers and len(values) > MOST_LEVELS:
-            ends = bins.parts(Scale.of(values, is_log=is_in_ratios(values)), BINS)
+            ends = bins.parts(Scale(float(values[0]), float(values[-1]), is_in_ratios(values)), BINS)
             return cls(name, title, [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)], len(values), ends)
         shown = values[:MOST_LEVELS]
-        levels = labels.distinct((names.shown(name, value) for value in shown), MOST_LABEL)
+        levels = labels.distinct((labels.named(names.shown(name, value)) for value in shown), MOST_LABEL)
         return cls(name, title, levels, len(values), places={value: place for place, value in enumerate(shown)})
 
     def place(self, value: Any) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.report.charts import style
+from orchestrator.report.charts.marks.scales import Scale
 
 
 class Canvas:
@@ -29,6 +30,21 @@ class Canvas:
         name = f"data-{len(self._datasets) + 1}"
         self._datasets[name] = values
         return self.alt.Chart(self.alt.NamedData(name=name))
+
+    def channel(self, name: str, title: str, scale: Scale, **axis: Any) -> Any:
+        """Return the encoding of a position by the field of the same name, in lower case.
+
+        Args:
+            name: `X` or `Y`.
+            title: Of the axis.
+            scale: Of the axis.
+            axis: What else is said of the axis.
+        """
+        kind = "log" if scale.is_log else "linear"
+        ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False, clamp=True)
+        if scale.format is not None:
+            axis.setdefault("format", scale.format)
+        return getattr(self.alt, name)(f"{name.lower()}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
 
     def layered(self, layers: Sequence[Any], *, width: Any, height: Any) -> dict[str, Any]:
         """Return the specification of the layers, the first one at the bottom.

@@ -7,9 +7,6 @@ import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
-
-from orchestrator.report.charts.marks.canvas import Canvas
 
 #: Values above zero in at least such a ratio have a logarithmic axis.
 LEAST_RATIO = 50.0
@@ -67,11 +64,11 @@ class Scale:
         """Return where a value lies on a horizontal axis of so many pixels."""
         return length * self.share(value)
 
-    def as_altair(self, canvas: Canvas) -> Any:
-        """Return Altair's form of it."""
-        return canvas.alt.Scale(
-            domain=[self.low, self.high], type="log" if self.is_log else "linear", nice=False, zero=False, clamp=True
-        )
+    @property
+    def format(self) -> str | None:
+        """The format of the numbers beside the axis, where the usual one would be long; None elsewhere."""
+        largest = max(abs(self.low), abs(self.high))
+        return ".4~g" if largest >= 1e6 or largest < 1e-3 else None
 
 
 def is_in_ratios(values: Sequence[float]) -> bool:

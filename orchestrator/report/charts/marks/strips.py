@@ -100,7 +100,7 @@ def specification(
             titleAlign="right", titleAnchor="start", titleX=-8, titleY=-8,
         ),
     )  # fmt: skip
-    x = canvas.alt.X("x:Q", title=title, scale=scale.as_altair(canvas))
+    x = canvas.channel("X", title, scale)
     layers = [
         *_rule(canvas, rule, scale),
         *_seeds(canvas, strips, x, y, scale.across(worse, WIDTH)),
