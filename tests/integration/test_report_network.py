@@ -34,7 +34,7 @@ def said(section: str) -> str:
 
 def command(section: str) -> list[str]:
     """Return the words of the command that a section shows."""
-    return shlex.split(html.unescape(re.findall(r"<code[^>]*>(.*?)</code>", section)[0]))
+    return shlex.split(html.unescape(re.sub("<[^>]*>", "", re.findall(r"<code[^>]*>(.*?)</code>", section)[0])))
 
 
 def image(address: str) -> Image.Image:

@@ -53,7 +53,7 @@ def sweep_with(output: Path, texts: tuple[str, ...]) -> Snapshot:
         if job.options.learning_rate == 0.2:
             return lost_row(job, "failed", text)
         changed = {"reused_from": text} if job.seed % 2 else {}
-        return trained(job, 0.5, worker=text).model_copy(update=changed)
+        return trained(job, 0.5, worker=text[:10_000]).model_copy(update=changed)
 
     folder = folder_of(output, specification.model_copy(update={"data": texts[0]}), ended)
     manifest = folder.manifest()
@@ -81,6 +81,11 @@ def test_text_of_strangers_is_text_everywhere(tmp_path: Path) -> None:
     for text in HOSTILE:
         assert CONTROLS.get(text, text) in pages[0].text
     assert not re.search("[\x1b\x07\u202e]", pages[0].text)
+
+
+def test_one_text_of_a_stranger_costs_a_page_little(tmp_path: Path) -> None:
+    page = render(sweep_with(tmp_path, ("x" * 1_000_000,)))
+    assert len(page) < 500_000
 
 
 def test_a_title_cannot_leave_its_element() -> None:

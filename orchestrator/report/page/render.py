@@ -13,13 +13,11 @@ from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Table
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.style import DARK, LIGHT, variables
-from orchestrator.report.contents.commands import MAX_CHARACTERS
 from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.page import contents
-from orchestrator.report.page.direction import isolated
 from orchestrator.report.page.policy import content_security_policy
+from orchestrator.report.page.text import isolated, visible
 from orchestrator.report.snapshot import Snapshot
-from worker.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -156,11 +154,5 @@ def environment(package: str) -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Return what an expression of a template becomes: text with its control characters made visible.
-
-    Of a text that is longer than any command, the middle is left out.
-    """
-    if hasattr(value, "__html__"):
-        return value
-    text = str(value)
-    return printable(text if len(text) <= MAX_CHARACTERS else f"{text[:1000]} … {text[-1000:]}")
+    """Return what an expression of a template becomes: markup, or visible text."""
+    return value if hasattr(value, "__html__") else visible(str(value))
