@@ -13,7 +13,7 @@ from tests.support.command_line import CommandLine
 
 COMMANDS = (
     "sweep", "extend", "confirm", "init", "watch", "cancel", "compare", "decide", "verify", "show", "predict", "test",
-    "report", "plot", "export",
+    "report", "plot", "export", "serve",
 )  # fmt: skip
 
 
