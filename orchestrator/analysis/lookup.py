@@ -97,7 +97,7 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     jobs = manifest.jobs_by_key()
     rows = folder.rows_of(jobs)
-    key = pick_one(folder.name, jobs, words) if words else best_job(folder.name, jobs, rows)
+    key = pick_one(folder.name, jobs, words) if words else _best(folder.name, jobs, rows)
     return with_weights(folder, manifest, jobs[key], rows.get(key))
 
 
@@ -132,7 +132,7 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
-def best_job(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
+def _best(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
     """Return the key of the best job of the first configuration; where all diverged, of its first one.
 
     Raises:

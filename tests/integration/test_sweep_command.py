@@ -221,7 +221,7 @@ def test_a_folder_with_rows_of_the_earlier_layout_is_resumed(command_line: Comma
     done = command_line.run("sweep", "--resume", "--name", "a")
     assert "2 were finished in an earlier session of this sweep" in done.stdout
     assert "jobs 4, accepted 4, attempts 4, reused 0," in done.stdout
-    ours = ("epoch_seconds", "worker")
+    ours = ("epoch_seconds", "worker", "history")
     assert [{name: row[name] for name in row if name not in ours} for row in command_line.rows("a")] == [
         {name: row[name] for name in row if name not in ours} for row in rows
     ]

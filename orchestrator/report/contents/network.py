@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
+from orchestrator.folder.rows import Row
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import Fact
 from orchestrator.report.snapshot import Snapshot
@@ -108,13 +109,27 @@ def subject(snapshot: Snapshot) -> str | None:
 
     Whoever renders a sweep again and again may keep the content until this changes.
     """
-    if snapshot.manifest.specification.trainer != NetworkTrainer.name:
+    row = _winner(snapshot)
+    return None if row is None else row.weights_sha256
+
+
+def _winner(snapshot: Snapshot) -> Row | None:
+    """Return the row of the best job of the first configuration, as `lookup.trained_job` chooses it without words.
+
+    The leaderboard has done the work: to rank 10,000 jobs once more would take longer than to look at the network.
+    """
+    standings = snapshot.leaderboard.standings
+    if snapshot.manifest.specification.trainer != NetworkTrainer.name or not standings:
         return None
-    try:
-        key = lookup.best_job(snapshot.manifest.name, snapshot.jobs, snapshot.rows)
-    except SeedsweepError:
-        return None
-    return snapshot.rows[key].weights_sha256
+    first = standings[0]
+    chosen = first.best_seed
+    if chosen is None:
+        chosen = next((entry.seed for entry in first.jobs if entry.score is not None), None)
+    for key, row in snapshot.rows.items():
+        options = snapshot.jobs[key].options
+        if row.seed == chosen and row.accepted and all(getattr(options, n) == v for n, v in first.options.items()):
+            return row
+    return None
 
 
 def without(snapshot: Snapshot) -> NetworkContent:
@@ -131,13 +146,13 @@ def content(snapshot: Snapshot, cache_dir: Path | None) -> NetworkContent:
         snapshot: The sweep.
         cache_dir: Where prepared data sets are kept; None to keep none.
     """
-    if subject(snapshot) is None:
+    row = _winner(snapshot)
+    if row is None:
         return _nothing(snapshot)
     from orchestrator.analysis.evaluation import data_of, evaluate_on
 
-    key = lookup.best_job(snapshot.manifest.name, snapshot.jobs, snapshot.rows)
     try:
-        job = lookup.with_weights(snapshot.folder, snapshot.manifest, snapshot.jobs[key], snapshot.rows[key])
+        job = lookup.with_weights(snapshot.folder, snapshot.manifest, snapshot.jobs[row.job], row)
     except WeightsError as error:
         return _without_weights(snapshot, error)
     try:
