@@ -71,6 +71,18 @@ def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends
     for row in rows.values():
         assert times(row) == sorted(times(row))
     assert rows[jobs[0]]["attempts"] == 4
+    # And so does the report, from the folder alone.
+    command_line.run("report", "a")
+    page = (command_line.sweep("a") / "report.html").read_text()
+    section = page[page.index('id="accounting"') : page.index('id="network"')]
+    assert 'id="chart-timeline"' in section
+    for said in (
+        "seed 0, learning rate 0.01: child lost after ",
+        "seed 0, learning rate 0.01, attempt 2 (child lost): worker lost after ",
+        "seed 0, learning rate 0.01, attempt 3 (worker lost): given back after ",
+        "seed 0, learning rate 0.01, attempt 4 (given back): finished after ",
+    ):
+        assert said in section, said
 
 
 @pytest.mark.slow(reason="trains until a job hung")
