@@ -10,6 +10,8 @@ import contextlib
 import itertools
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,17 +51,13 @@ _ENVIRONMENT = {
 
 
 def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
-    """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids.
-
-    Raises:
-        InvalidInputError: the path has a character that an address of a database cannot have.
-    """
-    path = str(paths[0].absolute())
-    if "?" in path:
-        raise InvalidInputError("--file", path, "for mlflow, a path without a question mark")
-    with _unsafe_and_fast():
+    """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
+    # Not at once in its place: the address of a database cannot have every character that a path can.
+    with tempfile.TemporaryDirectory(prefix="seedsweep-") as folder, _unsafe_and_fast():
+        made = Path(folder, "export.db")
         # Artifacts belong to whoever serves the file, not to a folder of this machine.
-        _record(sweep, f"sqlite:///{path}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+        _record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+        shutil.copyfile(made, paths[0])
     return ()
 
 
@@ -82,28 +80,40 @@ def record(sweep: ExportedSweep, uri: str, on_progress: OnProgress) -> int:
 def check(uri: str) -> None:
     """Raise `InvalidInputError` if an address is none of a tracking server or a database."""
     try:
-        scheme = urlsplit(uri).scheme
+        parts = urlsplit(uri)
+        scheme = parts.scheme.partition("+")[0]
     except ValueError:
         scheme = ""
-    if scheme.partition("+")[0] not in SCHEMES:
+    if scheme not in SCHEMES:
         allowed = f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
         raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
+    if scheme == "sqlite" and not Path(parts.path.removeprefix("/")).parent.is_dir():
+        # MLflow would try for minutes to make it.
+        raise InvalidInputError("--tracking-uri", uri, "a database in a folder that exists")
 
 
 def _record(sweep: ExportedSweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
     with _quiet_environment():
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
+        from sqlalchemy.exc import SQLAlchemyError
 
-        # Its own log of migrations is of no use to whoever exports.
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        # Their own logs are of no use to whoever exports.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             return _Recorder(sweep, client, artifacts).record(on_progress)
-        except MlflowException as error:
-            reason = one_line(str(error).replace(uri, without_password(uri)))[:300]
-            raise OutputError(f"MLflow at {without_password(uri)} cannot be written: {reason}") from None
+        except (MlflowException, SQLAlchemyError, ImportError) as error:
+            # An ImportError is about the driver of a database, which Seedsweep does not bring.
+            raise OutputError(f"MLflow at {without_password(uri)} cannot be written: {_reason(error, uri)}") from None
+
+
+def _reason(error: Exception, uri: str) -> str:
+    """Return the first line of an error of others, without the password of the address."""
+    text = str(error).replace(uri, without_password(uri))
+    password = urlsplit(uri).password
+    return one_line((text.replace(password, "...") if password else text).strip().partition("\n")[0])[:300]
 
 
 def without_password(uri: str) -> str:

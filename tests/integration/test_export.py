@@ -217,6 +217,29 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert all("\x1b" not in text and "\n" not in text for run in runs.values() for text in run.data.tags.values())
 
 
+def test_mlflows_file_may_have_any_path(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    folder = here / "odd #x%41?é'"
+    folder.mkdir()
+
+    said("export", "odd", "--to", "mlflow", "--file", str(folder / "a b?.db"))
+
+    assert names_in(folder) == ["a b?.db"]
+    (folder / "a b?.db").rename(here / "plain.db")
+    assert len(runs_of(f"sqlite:///{here / 'plain.db'}", "odd")) == 8
+
+
+def test_a_database_that_cannot_be_written_is_one_sentence(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    (here / "text.db").write_text("This is not a database, but it is long enough to look like one. " * 20)
+
+    printed = said("export", "odd", "--to", "mlflow", "--tracking-uri", f"sqlite:///{here / 'text.db'}", status=2)
+
+    assert "cannot be written: " in printed
+    assert "Traceback" not in printed
+    assert (here / "text.db").read_text().startswith("This is not a database")
+
+
 def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: Say) -> None:
     folder = odd_sweep(here / "runs", running=True)
     uri = f"sqlite:///{here / 'mlflow.db'}"
@@ -393,7 +416,10 @@ BAD_INPUT = [
     (["odd", "--to", "csv", "--file", ""], "--file is ''; allowed: the path of a file or folder to make"),
     (["odd", "--to", "csv", "--file", "a\0b"], "--file is 'a\\x00b'; allowed"),
     (["odd", "--to", "csv", "--file", ".."], ".. exists: choose another --file"),
-    (["odd", "--to", "mlflow", "--file", "what?.db"], "for mlflow, a path without a question mark"),
+    (
+        ["odd", "--to", "mlflow", "--tracking-uri", "sqlite:///no/such/a.db"],
+        "allowed: a database in a folder that exis",
+    ),
     (["odd", "--to", "mlflow", "--tracking-uri", "./mlruns"], "--tracking-uri is './mlruns'; allowed: an address that"),
     (["odd", "--to", "mlflow", "--tracking-uri", "http://[x"], "--tracking-uri is 'http://[x'; allowed"),
     (["odd", "--to", "csv", "--tracking-uri", "http://a"], "--tracking-uri is given; allowed: nothing together with"),
