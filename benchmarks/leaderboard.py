@@ -29,7 +29,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.job import Result
+from worker.job import Job, Result
 from worker.records.answers import pack
 
 #: Configurations and seeds of each size.
@@ -38,13 +38,23 @@ SAMPLES = 10_000
 EPOCHS = 10
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(arguments: list[str], description: str | None = __doc__) -> argparse.Namespace:
+    """Parse the command line of this benchmark, or of another one of the same sizes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is timed (default: %(default)s)")
     parser.add_argument("--largest", type=int, default=10_000, metavar="JOBS", help="skip sizes beyond it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
     return parser.parse_args(arguments)
+
+
+def begun(output: Path, name: str, specification: SweepSpecification) -> tuple[SweepFolder, dict[str, Job]]:
+    """Make the folder of a sweep without results, and return it with its jobs by key."""
+    jobs = specification.jobs_by_key(MNIST_DIGEST)
+    folder = SweepFolder(output, name)
+    folder.create(
+        Manifest(name=name, specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance())
+    )
+    return folder, jobs
 
 
 def made(output: Path, name: str, configurations: int, seeds: int) -> SweepFolder:
@@ -53,11 +63,7 @@ def made(output: Path, name: str, configurations: int, seeds: int) -> SweepFolde
     specification = SweepSpecification(
         seeds=tuple(range(seeds)), options={"epochs": EPOCHS}, grid={"learning_rate": rates}
     )
-    jobs = specification.jobs_by_key(MNIST_DIGEST)
-    folder = SweepFolder(output, name)
-    folder.create(
-        Manifest(name=name, specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance())
-    )
+    folder, jobs = begun(output, name, specification)
     rng = np.random.default_rng(0)
     # Packed once for each of a few: packing them all would take longer than what is measured.
     known = [(float(bits.mean()), pack(bits)) for bits in rng.random((50, SAMPLES)) < 0.97]

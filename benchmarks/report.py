@@ -12,7 +12,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -25,17 +24,15 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 import numpy as np
+from leaderboard import begun, parse
 from report_packages import EXTRAS, brought
 
-from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.export import to_json
 from orchestrator.commands.answers.leaderboard import leaderboard
 from orchestrator.commands.publishing.report import report
 from orchestrator.folder.rows import AttemptRecord, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job, Result
 from worker.records.answers import pack
@@ -53,15 +50,6 @@ WORKERS = 8
 EMPTY = "<!doctype html><title>empty</title><p>empty"
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is timed (default: %(default)s)")
-    parser.add_argument("--largest", type=int, default=10_000, metavar="JOBS", help="skip sizes beyond it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
-    return parser.parse_args(arguments)
-
-
 def made(output: Path, rates: int, scales: int, seeds: int) -> SweepFolder:
     """Make a sweep folder of learning rates and initial scales, of which those in the middle are best."""
     grid = {
@@ -71,12 +59,7 @@ def made(output: Path, rates: int, scales: int, seeds: int) -> SweepFolder:
     varying = {name: values for name, values in grid.items() if len(values) > 1}
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
     specification = SweepSpecification(seeds=tuple(range(seeds)), options={"epochs": EPOCHS, **fixed}, grid=varying)
-    jobs = specification.jobs_by_key(MNIST_DIGEST)
-    name = f"jobs-{len(jobs)}"
-    folder = SweepFolder(output, name)
-    folder.create(
-        Manifest(name=name, specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance())
-    )
+    folder, jobs = begun(output, f"jobs-{rates * scales * seeds}", specification)
     weights = to_safetensors(initial_weights((784, 128, 64, 10), np.random.RandomState(0), "float32"))
     with folder.exclusive():
         folder.keep_weights(digest(weights), weights)
@@ -203,7 +186,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure, and print the tables."""
-    options = parse(arguments)
+    options = parse(arguments, __doc__)
     figures: dict[str, object] = {}
     print(
         f"{'sweep':14}{'size, MB':>10}{'leaderboard, s':>16}{'report, s':>11}{'ratio':>8}"
