@@ -382,6 +382,17 @@ def test_a_folder_that_no_export_made_is_never_replaced(to: str, here: Path, sai
     assert names_in(precious) == ["file"]
 
 
+@pytest.mark.parametrize("file", ["results.jsonl", "sweep.json", "weights"])
+def test_the_files_of_the_sweep_itself_are_never_replaced(file: str, here: Path, said: Say) -> None:
+    folder = odd_sweep(here / "runs")
+    before = contents(folder.path)
+
+    printed = said("export", "odd", "--to", "csv", "--file", f"runs/odd/{file}", "--force", status=2)
+
+    assert f"runs/odd/{file} is in the folder of the sweep, where nothing is replaced: choose another" in printed
+    assert contents(folder.path) == before
+
+
 @pytest.mark.parametrize("to", MADE)
 def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     odd_sweep(here / "runs")
