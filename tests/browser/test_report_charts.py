@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,38 +26,50 @@ return [...document.querySelectorAll('figure.chart svg')].map(svg => {
     const frame = svg.getBoundingClientRect();
     return [svg.closest('figure').id, [frame.left, frame.top, frame.right, frame.bottom],
         [...svg.querySelectorAll('text')].filter(text => text.textContent.trim()).map(text => {
-            const box = text.getBoundingClientRect();
-            const matrix = text.getScreenCTM();
-            const height = Math.hypot(matrix.a, matrix.b) * parseFloat(getComputedStyle(text).fontSize);
-            return [text.textContent, height, [box.left, box.top, box.right, box.bottom]];
+            const box = text.getBBox(), matrix = text.getScreenCTM();
+            const right = box.x + box.width, low = box.y + box.height;
+            const corners = [[box.x, box.y], [right, box.y], [right, low], [box.x, low]].map(([x, y]) => {
+                const point = new DOMPoint(x, y).matrixTransform(matrix);
+                return [point.x, point.y];
+            });
+            const size = Math.hypot(matrix.a, matrix.b) * parseFloat(getComputedStyle(text).fontSize);
+            return [text.textContent, size, corners];
         })];
 })
 """
 Box = list[float]
+#: The corners of a rectangle, which may be turned.
+Corners = list[tuple[float, float]]
+Text = tuple[str, float, Corners]
 
 
-def charts(page: Page) -> dict[str, tuple[Box, list[tuple[str, float, Box]]]]:
-    """Return the frame of every chart, and its texts with their height and their box, all in pixels of the screen."""
+def charts(page: Page) -> dict[str, tuple[Box, list[Text]]]:
+    """Return the frame of every chart, and its texts with their size and their corners, all in pixels of the screen."""
     found: list[list[Any]] = page.run(TEXTS)
     assert found
     return {name: (frame, texts) for name, frame, texts in found}
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Return by how many pixels two boxes overlap, in the direction in which they overlap least."""
-    return min(a[2] - b[0], b[2] - a[0], a[3] - b[1], b[3] - a[1])
+def overlap(a: Corners, b: Corners) -> float:
+    """Return by how many pixels two rectangles overlap, in the direction of a side in which they overlap least."""
+    least = math.inf
+    for (x0, y0), (x1, y1) in (a[:2], a[1:3], b[:2], b[1:3]):
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
+        across = [[(x * (x1 - x0) + y * (y1 - y0)) / length for x, y in corners] for corners in (a, b)]
+        least = min(least, min(map(max, across)) - max(map(min, across)))
+    return least
 
 
-def unreadable(name: str, frame: Box, texts: list[tuple[str, float, Box]]) -> Iterator[str]:
+def unreadable(name: str, frame: Box, texts: list[Text]) -> Iterator[str]:
     """Yield what is wrong with the texts of a chart."""
-    for number, (text, height, box) in enumerate(texts):
-        if height < SMALLEST_TEXT:
-            yield f"{name}: {text!r} is {height:.1f} pixels high"
-        out = max(frame[0] - box[0], frame[1] - box[1], box[2] - frame[2], box[3] - frame[3])
+    for number, (text, size, corners) in enumerate(texts):
+        if size < SMALLEST_TEXT:
+            yield f"{name}: {text!r} is {size:.1f} pixels high"
+        out = max(max(frame[0] - x, frame[1] - y, x - frame[2], y - frame[3]) for x, y in corners)
         if out > 2:
             yield f"{name}: {text!r} is cut off by {out:.0f} pixels"
-        for other, _, its_box in texts[number + 1 :]:
-            if overlap(box, its_box) > TOUCHING:
+        for other, _, its_corners in texts[number + 1 :]:
+            if overlap(corners, its_corners) > TOUCHING:
                 yield f"{name}: {text!r} lies on {other!r}"
 
 

@@ -197,12 +197,19 @@ def test_a_mark_says_its_job_under_a_finger(page: Page, report: Report) -> None:
     page.show(report("rates"), PHONE)
     mark = element(page, "figure.chart circle[data-seed]")
     page.run("arguments[0].scrollIntoView({block: 'center', inline: 'center'})", mark)
+    # The screen follows a frame later.
+    page.driver.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
+    )
     x, y = page.run(
         "const box = arguments[0].getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]", mark
     )
     page.command("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
     page.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-    wait_for(lambda: f"seed {mark.get_attribute('data-seed')}" in tip(page), "the tip", timeout=10)
+    # Of marks that lie on each other, a finger may mean any.
+    said = wait_for(lambda: tip(page), "the tip", timeout=10)
+    (seeds,) = set(map(tuple, lit(page).values()))
+    assert said.startswith(f"seed {seeds[0]},")
     assert tip_is_on_screen(page)
     assert page.run("return document.documentElement.scrollWidth") == PHONE.width
 
