@@ -167,6 +167,19 @@ def test_an_undecided_verdict_names_what_would_decide(tmp_path: Path) -> None:
     assert f"{2 * (seeds or 0):,} jobs" in facts["What would decide"].text
 
 
+def test_a_verdict_says_what_went_wrong(tmp_path: Path) -> None:
+    def ended(job: Job) -> Row:
+        return lost_row(job, "failed", "it broke") if job.seed == 1 else trained(job, 0.5)
+
+    fine = snapshot_of(tmp_path / "fine", rates(2, 0.1, 0.2), scored(lambda _: 0.5))
+    broken = snapshot_of(tmp_path / "broken", rates(2, 0.1, 0.2), ended)
+
+    said = [verdict.content(each).facts[-1].text for each in (fine, broken)]
+
+    assert said[0] == "No job failed, diverged or was cancelled"
+    assert said[1] == "Of 4 jobs, 2 failed; the accounting has each with its reason"
+
+
 @pytest.mark.parametrize("score", [lambda _: None, lambda job: 0.5 if job.seed == 0 else None])
 def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, score: Callable[[Job], float | None]) -> None:
     snapshot = snapshot_of(tmp_path, rates(2, 0.1, 0.2), scored(score))

@@ -12,7 +12,7 @@ from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
 from orchestrator.report.snapshot import Snapshot
-from orchestrator.text import counted
+from orchestrator.text import counted, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
@@ -26,7 +26,7 @@ class VerdictContent:
 
     Attributes:
         sentence: The verdict in words.
-        state: Whether the sweep is complete, in a word: `decided`, `undecided` or `nothing`.
+        state: `decided`, `undecided`, or `nothing` where no configuration can be recommended.
         facts: What it rests on.
         in_common: What all configurations share.
     """
@@ -43,8 +43,10 @@ def content(snapshot: Snapshot) -> VerdictContent:
     verdict = board.verdict
     leader = board.standings[0] if verdict.leader is not None else None
     state = "nothing" if leader is None else "decided" if verdict.decided else "undecided"
-    facts = () if leader is None else tuple(_facts(snapshot, leader))
-    return VerdictContent(verdict.sentence, state, facts, board.in_common)
+    facts = [] if leader is None else _facts(snapshot, leader)
+    return VerdictContent(
+        verdict.sentence, state, (*facts, Fact("What went wrong", _trouble(snapshot))), board.in_common
+    )
 
 
 def _facts(snapshot: Snapshot, leader: Standing) -> list[Fact]:
@@ -121,3 +123,21 @@ def _forecast(snapshot: Snapshot) -> Fact:
         return Fact(term, f"{text}; orchestrator decide spends them only where they decide something")
     words = ("orchestrator", "confirm", snapshot.folder.name, "--top", str(top), "--seeds", str(seeds))
     return Fact(term, f"{text}: {seeds * top:,} jobs", shell(*words))
+
+
+def _trouble(snapshot: Snapshot) -> str:
+    accounting = snapshot.accounting
+    counts = {
+        "failed": accounting.failed,
+        "cancelled": accounting.cancelled,
+        "diverged": accounting.diverged,
+        "ended with other weights in two executions": accounting.mismatches,
+    }
+    found = [f"{count:,} {word}" for word, count in counts.items() if count]
+    repeated = sum(accounting.repeated.values())
+    tries = f"; {counted(repeated, 'attempt')} had to be repeated" if repeated else ""
+    if found:
+        jobs = counted(accounting.jobs, "job")
+        return f"Of {jobs}, {listed(found, 'and')}{tries}; the accounting has each with its reason"
+    so_far = "" if snapshot.finished else " so far"
+    return f"No job failed, diverged or was cancelled{so_far}{tries}"
