@@ -257,7 +257,7 @@ class TestHostileText:
             swept = odd_snapshot(tmp_path, lambda job: [0.5, 0.1 * job.seed], text=texts)
             every = configurations.drawn(swept)
             assert len({each.label for each in every}) == len(texts)
-            assert max(len(each.label) for each in every) <= 40
+            assert max(len(each.label) for each in every) <= 30
             svg = drawing.svg(catalogue.named(swept, "intervals"))
         found = "\n".join(each.get("aria-label", "") for each in parsed(svg).iter())
         for text in texts:

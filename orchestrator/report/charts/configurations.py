@@ -46,6 +46,8 @@ class Drawn:
 ALL = "all jobs"
 #: Stands between the values of a label; a comma may be part of one.
 BETWEEN = " · "
+#: Characters of the title of labels.
+MOST_HEADING = 30
 
 
 def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
@@ -69,7 +71,10 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
 def axis_title(snapshot: Snapshot) -> str:
     """Return the title of an axis with configurations: what their labels are the values of."""
     names = snapshot.leaderboard.names
-    return labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying)) or "configuration"
+    return (
+        labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying), MOST_HEADING)
+        or "configuration"
+    )
 
 
 #: Why a chart is absent.

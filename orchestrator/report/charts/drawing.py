@@ -14,7 +14,7 @@ from orchestrator.report.charts.inlining import inlined
 #: Pixels of a PNG for each of the chart's.
 SCALE = 2.0
 #: Characters of a line of the caption.
-CAPTION_WIDTH = 100
+CAPTION_WIDTH = 85
 
 
 def svg(chart: Chart) -> str:

@@ -9,7 +9,7 @@ from worker.text import one_line
 from worker.trainers.protocol import Metric
 
 #: A longer label is cut.
-MOST = 32
+MOST = 22
 #: Begins the description of a mark, and ends the seed in it. A text that is drawn has none: `plain` replaces it.
 MARK = "\ue000"
 #: Characters that XML 1.0 forbids, besides those that `one_line` escapes, and `MARK`.

@@ -116,7 +116,7 @@ def config() -> dict[str, Any]:
     return {
         "background": LIGHT["ground"],
         # Room for labels at both sides in a font that is wider than the one they are measured with.
-        "padding": {"left": 18, "top": 5, "right": 28, "bottom": 5},
+        "padding": {"left": 26, "top": 5, "right": 28, "bottom": 5},
         "font": FONT,
         "aria": True,
         "axis": axis,

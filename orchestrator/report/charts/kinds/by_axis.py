@@ -30,7 +30,7 @@ MOST_ROWS = 60
 MOST_LISTED = 500
 #: Bins of each axis in a large sweep.
 BINS = 40
-WIDTH, HEIGHT = 520, 280
+WIDTH, HEIGHT = 430, 260
 #: Pixels over which the seeds of a configuration are spread, and the share of the distance of two values that they may
 #: take at most.
 SPREAD, SHARE = 14.0, 0.5

@@ -26,8 +26,8 @@ MOST_POINTS = 200
 MOST_POINTS_OF_JOBS = 20_000
 #: Rows of the table.
 MOST_ROWS = 500
-WIDTH, HEIGHT = 460, 300
-MOST_TICKS = 12
+WIDTH, HEIGHT = 350, 270
+MOST_TICKS = 10
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ MOST_LABEL = 20
 #: Rows of the table.
 MOST_LISTED = 500
 #: Pixels of a cell: its height, and its width by the number of columns.
-HEIGHT, WIDTH, LEAST_WIDTH, MOST_WIDTH = 34, 520, 26, 74
+HEIGHT, WIDTH, LEAST_WIDTH, MOST_WIDTH = 34, 420, 26, 70
 #: Pixels of a character of the number in a cell, with some to spare for a wider font.
 CHARACTER_WIDTH = 7.5
 
@@ -99,9 +99,10 @@ class Side:
 
 
 def sides(snapshot: Snapshot) -> tuple[Side, Side]:
-    """Return the two options that vary: the one across, and the one up."""
-    across, up = (Side.of(snapshot, name) for name in snapshot.leaderboard.names.varying)
-    return across, up
+    """Return the two options that vary: the one across, and the one up, which is that with the longer labels."""
+    first, second = (Side.of(snapshot, name) for name in snapshot.leaderboard.names.varying)
+    is_long = [max(map(len, side.levels)) * CHARACTER_WIDTH > _width(side) for side in (first, second)]
+    return (second, first) if is_long == [True, False] else (first, second)
 
 
 def cells(snapshot: Snapshot) -> tuple[Cell, ...]:
@@ -210,7 +211,7 @@ def _fits(found: Sequence[Cell], across: Side, metric: Metric) -> bool:
 def _specification(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> dict[str, Any]:
     canvas = Canvas()
     longest = max(map(len, across.levels))
-    angle = 0 if longest * 7 <= _width(across) else -45
+    angle = 0 if longest * CHARACTER_WIDTH <= _width(across) else -45
     x = canvas.alt.X(
         "x:N",
         title=across.title,

@@ -25,7 +25,7 @@ MOST_ROWS = 500
 MOST_FAULTS, MOST_LABELLED = 300, 12
 #: Where attempts are drawn together, the time is divided into so many parts.
 BINS = 60
-WIDTH, STEP = 560, 18
+WIDTH, STEP = 380, 18
 
 #: The mark of each end that is a fault: its shape, and the words for it.
 _FAULTS: Mapping[str, tuple[str, str]] = {

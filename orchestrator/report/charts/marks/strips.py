@@ -11,7 +11,10 @@ from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale
 
-WIDTH = 380
+#: Pixels of the whole: on a phone, its text can then still be read; and of the least and the most between the labels.
+WHOLE, LEAST_WIDTH, MOST_WIDTH = 540, 260, 400
+#: Pixels around labels and notes, and of a character.
+AROUND, CHARACTER_WIDTH = 80, 6.3
 #: Pixels from row to row, and where there are many rows.
 STEP, NARROW_STEP, MANY = 28, 20, 40
 #: Pixels below a row's middle at which its seeds are, so that they do not hide its interval.
@@ -91,24 +94,31 @@ def specification(
         rule: Where to draw a vertical line; None for none.
     """
     canvas = Canvas()
+    width = _width(strips, rows)
     y = canvas.alt.Y(
         "row:N",
         title=rows,
         scale=canvas.alt.Scale(domain=[strip.label for strip in strips]),
         axis=canvas.alt.Axis(
             ticks=False, domain=False, labelColor=style.LIGHT["ink"], titleColor=style.LIGHT["quiet"], titleAngle=0,
-            titleAlign="right", titleAnchor="start", titleX=-8, titleY=-8,
+            titleAlign="right", titleAnchor="start", titleX=12, titleY=-8,
         ),
     )  # fmt: skip
     x = canvas.channel("X", title, scale)
     layers = [
         *_rule(canvas, rule, scale),
-        *_seeds(canvas, strips, x, y, scale.across(worse, WIDTH)),
+        *_seeds(canvas, strips, x, y, scale.across(worse, width), inwards=1 if worse == scale.low else -1),
         *_whiskers(canvas, strips, scale, x, y),
     ]
-    layers += [*_means(canvas, strips, x, y), *_notes(canvas, strips, y)]
+    layers += [*_means(canvas, strips, x, y), *_notes(canvas, strips, y, width)]
     step = STEP if len(strips) < MANY else NARROW_STEP
-    return canvas.layered(layers, width=WIDTH, height=canvas.alt.Step(step))
+    return canvas.layered(layers, width=width, height=canvas.alt.Step(step))
+
+
+def _width(strips: Sequence[Strip], rows: str) -> float:
+    """Return the pixels between labels and notes."""
+    characters = max(len(rows), *(len(strip.label) for strip in strips)) + max(len(strip.note) for strip in strips)
+    return min(max(WHOLE - AROUND - CHARACTER_WIDTH * characters, LEAST_WIDTH), MOST_WIDTH)
 
 
 def _rule(canvas: Canvas, at: float | None, scale: Scale) -> list[Any]:
@@ -118,7 +128,7 @@ def _rule(canvas: Canvas, at: float | None, scale: Scale) -> list[Any]:
     return [mark.encode(x=canvas.alt.X("x:Q"))]
 
 
-def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float) -> list[Any]:
+def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float, *, inwards: int) -> list[Any]:
     """Return the layers of the dots, of the crosses of jobs that diverged, and of bars instead of dots."""
     layers = []
     bars = [
@@ -144,7 +154,7 @@ def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float) -
     crosses = [
         {"row": strip.label, "x": place, "said": labels.description(dot.said, dot.seed)}
         for strip in strips
-        for dot, place in zip((dot for dot in strip.dots if dot.value is None), _beside(at), strict=False)
+        for dot, place in zip((dot for dot in strip.dots if dot.value is None), _beside(at, inwards), strict=False)
     ]
     if crosses:
         mark = canvas.chart(crosses).mark_point(**CROSS, yOffset=BELOW)
@@ -152,10 +162,9 @@ def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float) -
     return layers
 
 
-def _beside(at: float) -> Iterator[float]:
+def _beside(at: float, inwards: int) -> Iterator[float]:
     """Yield the pixels of crosses side by side, from an end of the scale inwards, and all others on the last one."""
-    inwards = 9 if at < WIDTH / 2 else -9
-    yield from (at + inwards * (min(place, 12) + 0.7) for place in count())
+    yield from (at + inwards * 9 * (min(place, 12) + 0.7) for place in count())
 
 
 #: How a job that diverged is drawn.
@@ -195,13 +204,13 @@ def _means(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]
         if values:
             fill = style.LIGHT["1" if is_strong else "ground"]
             mark = canvas.chart(values).mark_point(
-                filled=True, fill=fill, stroke=style.LIGHT["1"], strokeWidth=2, size=70, opacity=1
+                filled=True, fill=fill, stroke=style.LIGHT["1"], strokeWidth=2, size=50, opacity=1
             )
             layers.append(mark.encode(x=x, y=y, description="said:N"))
     return layers
 
 
-def _notes(canvas: Canvas, strips: Sequence[Strip], y: Any) -> list[Any]:
+def _notes(canvas: Canvas, strips: Sequence[Strip], y: Any, width: float) -> list[Any]:
     values = [{"row": strip.label, "note": labels.plain(strip.note)} for strip in strips if strip.note]
     mark = canvas.chart(values).mark_text(align="left", color=style.LIGHT["quiet"], aria=False)
-    return [mark.encode(x=canvas.alt.XValue(WIDTH + 12), y=y, text="note:N")] if values else []
+    return [mark.encode(x=canvas.alt.XValue(width + 12), y=y, text="note:N")] if values else []
