@@ -29,6 +29,8 @@ from orchestrator.live.sweeps import Sweeps
 #: Seconds that a page may take: ten times what one of 10,000 jobs takes.
 PATIENCE = 300.0
 _NICENESS = 19
+#: Characters of a message.
+_LONGEST = 1000
 
 
 class Renderer:
@@ -122,10 +124,10 @@ def _answer(answers: BinaryIO, make: Callable[[], Page]) -> None:
         body = told.pop("body")
         told["bytes"] = len(body)
     except SeedsweepError as error:
-        told, body = {"error": str(error)}, b""
+        told, body = {"error": str(error)[:_LONGEST]}, b""
     except Exception as error:
         # A defect of ours, or a folder that no test has thought of: other sweeps go on.
-        told, body = {"error": f"The page cannot be made: {type(error).__name__}: {error}"}, b""
+        told, body = {"error": f"The page cannot be made: {type(error).__name__}: {error}"[:_LONGEST]}, b""
     answers.write(json.dumps(told).encode() + b"\n" + body)
     answers.flush()
 

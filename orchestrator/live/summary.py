@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from nn.errors import SeedsweepError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.live.sweeps import changed_at, held, is_quiet
+from orchestrator.live.sweeps import changed_at, held, is_quiet, locks
 from orchestrator.report.snapshot import Snapshot, take
 from orchestrator.sweeps.manifest import Manifest
 
@@ -73,7 +73,7 @@ def of_snapshot(snapshot: Snapshot) -> Summary:
 
 def _state(snapshot: Snapshot) -> str:
     folder, is_complete = snapshot.folder.path, snapshot.finished
-    works = held(folder)
+    works = held(folder, locks())
     if works or (not works and not _is_told(snapshot.manifest, works) and _goes_on(snapshot)):
         return "running"
     if is_complete:

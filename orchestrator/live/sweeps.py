@@ -76,29 +76,46 @@ class Sweeps:
 
     def version(self, name: str) -> Hashable:
         """Return what is another value after each change of a sweep: of its files, its lock, or that it grew quiet."""
-        folder = self.output / name
-        return (_stats(folder), held(folder), is_quiet(folder))
+        return _version(self.output / name, locks())
 
     def versions(self) -> Hashable:
         """Return what is another value after each change of any sweep; None if the output folder cannot be read."""
         try:
-            return tuple((name, self.version(name)) for name in sorted(self.names()))
+            taken = locks()
+            return tuple((name, _version(self.output / name, taken)) for name in sorted(self.names()))
         except SweepUnreadableError:
             return None
 
 
-def held(folder: Path) -> bool | None:
+def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
+    return (_stats(folder), held(folder, taken), is_quiet(folder))
+
+
+def locks() -> frozenset[str] | None:
+    """Return the files and folders that processes of this host have locked; None where that is not told."""
+    try:
+        lines = _LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    fields = (line.split() for line in lines)
+    return frozenset(field[5] for field in fields if len(field) > 5 and field[1] == "FLOCK")
+
+
+def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
     """Return whether a process of this host works on a sweep: it holds the folder's lock. None where that is not told.
 
     The lock is not tried: for a moment, that would keep the sweep's own process out.
+
+    Args:
+        folder: The sweep's folder.
+        taken: From `locks`.
     """
     try:
-        found, locks = folder.stat(), _LOCKS.read_text()
+        found = folder.stat()
     except OSError:
         return None
-    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    fields = (line.split() for line in locks.splitlines())
-    return any(len(field) > 5 and field[1] == "FLOCK" and field[5] == wanted for field in fields)
+    name = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    return None if taken is None else name in taken
 
 
 def is_quiet(folder: Path) -> bool:

@@ -104,9 +104,8 @@ def _own_names(host: str, *, is_local: bool) -> list[str]:
 
 def _origin(host: str, sockets: Sequence[socket.socket]) -> str:
     """Return the address for a browser. One that listens everywhere is reached by this machine's name."""
-    with contextlib.suppress(ValueError):
-        if ip_address(host).is_unspecified:
-            host = socket.gethostname()
+    if ip_address(sockets[0].getsockname()[0].partition("%")[0]).is_unspecified:
+        host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{sockets[0].getsockname()[1]}"
 

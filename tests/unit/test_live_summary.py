@@ -1,0 +1,126 @@
+"""How a sweep stands, as the index of `orchestrator serve` says it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.folder.rows import lost_row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.live.summary import summary
+from orchestrator.live.sweeps import QUIET_SECONDS, Sweeps
+from tests.support.sweep_folders import JOBS, made, row
+
+
+def elsewhere(folder: SweepFolder) -> None:
+    """Let the sweep be one of another host, whose processes cannot be seen."""
+    manifest = folder.manifest()
+    began = manifest.provenance.model_copy(update={"host": "another-host"})
+    folder.write_manifest(manifest.model_copy(update={"provenance": began}))
+
+
+def age(folder: SweepFolder, seconds: float) -> None:
+    """Let every file be older."""
+    for path in folder.path.iterdir():
+        os.utime(path, (time.time() - seconds,) * 2)
+
+
+def close(folder: SweepFolder) -> None:
+    """Write what a session writes at its end."""
+    (folder.path / "leaderboard.json").write_text("{}")
+
+
+def state(folder: SweepFolder) -> str:
+    return summary(folder).state
+
+
+def test_a_sweep_runs_while_its_lock_is_held(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    with folder.exclusive():
+        assert state(folder) == "running"
+        for job in JOBS:
+            folder.append(row(job))
+        # It may add jobs, as a race does
+        assert state(folder) == "running"
+    assert state(folder) == "finished"
+
+
+def test_looking_keeps_nobody_out(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for _ in range(20):
+        summary(folder)
+        with folder.exclusive():
+            pass
+
+
+def test_a_sweep_of_this_host_that_nobody_holds_is_interrupted(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    stands = summary(folder)
+    assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
+
+
+def test_a_cancelled_sweep(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
+    stands = summary(folder)
+    assert (stands.state, stands.done, stands.over) == ("cancelled", 2, True)
+
+
+@pytest.mark.parametrize("lock_is_told", [True, False])
+def test_a_sweep_of_another_host_runs_while_something_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock_is_told: bool
+) -> None:
+    if not lock_is_told:
+        monkeypatch.setattr("orchestrator.live.sweeps._LOCKS", tmp_path / "none")
+    folder = made(tmp_path)
+    elsewhere(folder)
+    folder.append(row(JOBS[0]))
+    assert state(folder) == "running"
+    age(folder, QUIET_SECONDS + 60)
+    assert state(folder) == "quiet"
+
+    # All rows are there, and its session has not ended: it may add jobs
+    folder.append(row(JOBS[1]))
+    assert state(folder) == "running"
+    close(folder)
+    assert state(folder) == "finished"
+
+
+def test_a_folder_without_a_readable_sweep_is_damaged(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    (folder.path / "sweep.json").write_text("{}")
+    stands = summary(folder)
+    assert stands.state == "damaged"
+    assert "does not describe a sweep" in stands.sentence
+
+
+def test_a_version_changes_with_rows_lock_and_silence_and_with_nothing_else(tmp_path: Path) -> None:
+    folder, sweeps = made(tmp_path), Sweeps(tmp_path)
+    seen = [sweeps.version("a")]
+
+    def changes() -> bool:
+        seen.append(sweeps.version("a"))
+        return seen[-1] not in seen[:-1]
+
+    (folder.path / "report.html").write_text("a page that somebody wrote")
+    assert not changes()
+    folder.append(row(JOBS[0]))
+    assert changes()
+    with folder.exclusive():
+        assert changes()
+    age(folder, QUIET_SECONDS + 60)
+    assert changes()
+
+
+def test_the_sweeps_that_changed_last_come_first(tmp_path: Path) -> None:
+    for name, seconds in (("old", 300.0), ("new", 0.0), ("older", 400.0)):
+        age(made(tmp_path, name), seconds)
+    (tmp_path / "no-sweep").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    assert Sweeps(tmp_path).names() == ["new", "old", "older"]
+    assert Sweeps(tmp_path, "old").names() == ["old"]
