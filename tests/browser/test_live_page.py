@@ -11,7 +11,7 @@ import pytest
 from tests.support.axe import violations
 from tests.support.chromium import DESKTOP, PHONE, Page, Screen
 from tests.support.command_line import QUICK, CommandLine, small
-from tests.support.live_server import LiveServer
+from tests.support.live_server import LiveServer, put
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(600)]
@@ -221,9 +221,11 @@ def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
 def test_the_index_is_for_everybody(
-    page: Page, serve: Serve, growing: Growing, command_line: CommandLine, screen: Screen, theme: str
+    page: Page, serve: Serve, growing: Growing, command_line: CommandLine, tmp_path: Path, screen: Screen, theme: str
 ) -> None:
-    command_line.finished("a-sweep-with-quite-a-long-name-as-people-give-them-to-what-they-do-at-night", *QUICK)
+    growing.folder.rename(tmp_path / "aside")
+    put(command_line, "a-sweep-with-quite-a-long-name-as-people-give-them-to-what-they-do-at-night", QUICK)
+    (tmp_path / "aside").rename(growing.folder)
     (command_line.folder / "runs" / "broken").mkdir()
     (command_line.folder / "runs" / "broken" / "sweep.json").write_text("{}")
     server = serve()

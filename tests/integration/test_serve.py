@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
-from tests.support.live_server import LiveServer, released, wait_until_gone
+from tests.support.live_server import LiveServer, put, released, wait_until_gone
 from tests.support.waiting import wait_for
 
 #: Jobs of some seconds together, so that there is something to see between the first and the last one.
@@ -39,8 +39,8 @@ def serve(command_line: CommandLine) -> Iterator[Serve]:
 
 
 def test_the_index_lists_every_sweep_with_its_state(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("done", *SMALL)
-    command_line.finished("cut", *SMALL)
+    put(command_line, "done", SMALL)
+    put(command_line, "cut", SMALL)
     lines = (command_line.sweep("cut") / "results.jsonl").read_text().splitlines(keepends=True)
     (command_line.sweep("cut") / "results.jsonl").write_text("".join(lines[:3]))
     command_line.sweep("broken").mkdir()
@@ -88,7 +88,7 @@ def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: S
 
 def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: Serve) -> None:
     # Given a sweep of which only the first row is there
-    command_line.finished("s", *small(seeds="0-29"))
+    command_line.finished("s", *small(seeds="0-9"))
     results = command_line.sweep("s") / "results.jsonl"
     lines = results.read_text().splitlines(keepends=True)
     results.write_text(lines[0])
@@ -109,7 +109,7 @@ def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: 
 
 
 def test_nothing_is_made_while_nobody_looks(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", QUICK)
     server = serve()
     # Not even the process that makes pages is there
     assert server.children() == []
@@ -127,8 +127,8 @@ def test_nothing_is_made_while_nobody_looks(command_line: CommandLine, serve: Se
 
 
 def test_a_sweep_is_deleted_and_comes_back(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
-    command_line.finished("other", *QUICK)
+    put(command_line, "other", QUICK)
+    put(command_line, "s", SMALL)
     aside = command_line.folder / "aside"
     server = serve()
     with server.news("/s/events") as news, server.news("/other/events") as others:
@@ -147,7 +147,7 @@ def test_a_sweep_is_deleted_and_comes_back(command_line: CommandLine, serve: Ser
 
         # Another sweep takes its name
         shutil.rmtree(command_line.sweep("s"))
-        command_line.finished("s", *SMALL[:-2], "--limit", "900")
+        put(command_line, "s", QUICK)
         while (told := news.next())["version"] in (known, None):
             pass
         assert f'data-version="{told["version"]}"' in server.get("/s").text
@@ -156,7 +156,7 @@ def test_a_sweep_is_deleted_and_comes_back(command_line: CommandLine, serve: Ser
 
 
 def test_a_damaged_row_costs_that_row_only(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", SMALL)
     results = command_line.sweep("s") / "results.jsonl"
     lines = results.read_text().splitlines(keepends=True)
     results.write_text("".join([lines[0], '{"job": 1}\n', "\0\0\n", lines[1][:40]]))
@@ -167,8 +167,8 @@ def test_a_damaged_row_costs_that_row_only(command_line: CommandLine, serve: Ser
 
 
 def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("a", *SMALL)
-    command_line.finished("b", *QUICK)
+    put(command_line, "a", SMALL)
+    put(command_line, "b", QUICK)
     server = serve("runs/a")
 
     assert server.said["address"].endswith("/a")
@@ -180,7 +180,7 @@ def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once(command_line: CommandLine, serve: Serve, number: int) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", QUICK)
     server = serve()
     server.get("/s")
     processes = server.children()
@@ -199,7 +199,7 @@ def test_it_ends_at_once(command_line: CommandLine, serve: Serve, number: int) -
 
 
 def test_a_browser_finds_it_again_after_a_restart(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", QUICK)
     server = serve()
     with server.news("/s/events") as news:
         before = news.next()
@@ -211,7 +211,7 @@ def test_a_browser_finds_it_again_after_a_restart(command_line: CommandLine, ser
 
 
 def test_the_process_that_makes_pages_may_die(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", QUICK)
     server = serve()
     assert server.get("/s").status == 200
     (maker,) = server.children()
@@ -282,7 +282,7 @@ def test_people_are_told_where_it_is(command_line: CommandLine) -> None:
 
 
 def test_nothing_is_written(command_line: CommandLine, serve: Serve) -> None:
-    command_line.finished("s", *SMALL)
+    put(command_line, "s", QUICK)
 
     def state() -> list[tuple[str, int]]:
         return sorted((str(path), path.stat().st_mtime_ns) for path in Path(command_line.folder).rglob("*"))

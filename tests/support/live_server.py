@@ -83,6 +83,13 @@ class LiveServer:
         return status
 
 
+def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
+    """Put a finished sweep into the folder, under a name of its own; sweeps of the same words are trained once."""
+    command_line.finished("s", *words)
+    if name != "s":
+        command_line.sweep("s").rename(command_line.sweep(name))
+
+
 class Answer:
     """What came back."""
 
