@@ -167,6 +167,20 @@ def test_an_undecided_verdict_names_what_would_decide(tmp_path: Path) -> None:
     assert f"{2 * (seeds or 0):,} jobs" in facts["What would decide"].text
 
 
+def test_a_verdict_is_not_surer_than_it_may_be(tmp_path: Path) -> None:
+    # Given two configurations, of which each is the better one under some seed
+    alike = snapshot_of(
+        tmp_path, rates(4, 0.1, 0.2), scored(lambda job: 0.5 + (job.seed * job.options.learning_rate) % 0.3)
+    )
+
+    facts = {fact.term: fact.text for fact in verdict.content(alike).facts}
+
+    assert facts["How sure"] == "Not at all: each of the 2 configurations may be the best"
+    leader = alike.leaderboard.standings[0]
+    assert (leader.mean or 0.0) > (leader.honest_mean or 0.0)
+    assert "flattered" in facts["What to expect of it"]
+
+
 def test_a_verdict_says_what_went_wrong(tmp_path: Path) -> None:
     def ended(job: Job) -> Row:
         return lost_row(job, "failed", "it broke") if job.seed == 1 else trained(job, 0.5)

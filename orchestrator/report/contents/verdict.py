@@ -84,6 +84,8 @@ def _how_sure(board: Leaderboard) -> str:
         return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
     if max(each.n for each in board.standings) < 2:
         return "Not at all: one seed each cannot tell configurations apart"
+    if len(contenders) == len(board.standings):
+        return f"Not at all: each of the {len(contenders)} configurations may be the best"
     which = f"one of {len(contenders)} contenders of {counted(len(board.standings), 'configuration')}"
     sure = f"The best is {which}, with a probability of at least {100 * (1 - ALPHA):.0f} %"
     if len(contenders) > MOST_NAMED:
@@ -106,8 +108,13 @@ def _probability(leader: Standing) -> str:
 
 
 def _expected(board: Leaderboard, leader: Standing) -> str:
-    expected = board.metric.shown(leader.honest_mean or 0.0)
-    return f"{expected} of a further seed (honest mean); its own mean is flattered, because it was chosen for it"
+    metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
+    text = f"{metric.shown(honest)} of a further seed (honest mean)"
+    if metric.shown(honest) == metric.shown(mean):
+        return f"{text}, as its own mean says: being chosen did not flatter it"
+    if (mean > honest) == metric.higher_is_better:
+        return f"{text}; its own mean is flattered, because it was chosen for it"
+    return text
 
 
 def _forecast(snapshot: Snapshot) -> Fact:
