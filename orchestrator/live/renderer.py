@@ -1,8 +1,8 @@
 """The process that reads sweeps and makes pages, and the handle by which the server asks it.
 
-It has the lowest claim on the processor, so that pages never slow a sweep down. If it takes too long or dies, as a
-hostile folder may make it, it is ended and started again for the next page. A request is a line with the name of a
-sweep, or an empty one for the index; the answer is a line of JSON, and the page's body.
+It has less claim on the processor than a process that trains, so that pages hardly slow a sweep down. If it takes too
+long or dies, as a hostile folder may make it, it is ended and started again for the next page. A request is a line with
+the name of a sweep, or an empty one for the index; the answer is a line of JSON, and the page's body.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from orchestrator.live.sweeps import Sweeps
 
 #: Seconds that a page may take: ten times what one of 10,000 jobs takes.
 PATIENCE = 300.0
-_NICENESS = 19
+#: Beside a process that trains, it gets about a quarter of a core; at the lowest priority it would get a hundredth, and
+#: a page would take minutes.
+_NICENESS = 5
 #: Characters of a message.
 _LONGEST = 1000
 

@@ -218,6 +218,31 @@ def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
     assert page.complaints() == []
 
 
+def hide(page: Page, hidden: bool) -> None:
+    """Let the page believe that its tab is in the background, or in front again."""
+    page.run(
+        """
+        Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});
+        document.dispatchEvent(new Event('visibilitychange'));
+        """,
+        hidden,
+    )
+
+
+def test_a_tab_in_the_background_is_no_reader(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve()
+    open_page(page, server, "/s")
+    known = version(page)
+
+    hide(page, True)
+    wait_for(lambda: "GET /s/events 200" in server.log, "the end of the news")
+    growing.add(1)
+
+    hide(page, False)
+    wait_for_change(page, known)
+    assert page.run("return window.sameDocument")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
 def test_the_index_is_for_everybody(
