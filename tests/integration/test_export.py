@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -420,6 +421,16 @@ def test_without_its_package_a_format_says_how_to_install_it(
     )
     assert printed.endswith(" in a checkout\n")
     assert names_in(here) == ["runs"]
+
+
+def test_the_packages_of_formats_are_imported_only_where_they_are_needed() -> None:
+    code = (
+        "import sys, orchestrator.commands.publishing.export; "
+        "print(*{'mlflow', 'pyarrow', 'sqlalchemy', 'tensorboard'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "\n"
 
 
 BAD_INPUT = [
