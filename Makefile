@@ -7,7 +7,7 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-unit test-slow test-queue chaos chaos-report compose-test audit lint format lock bench clean
+.PHONY: help setup sweep test test-unit test-slow test-queue chaos chaos-report compose-test audit lint format lock bench screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ audit: $(VENV)/.dev ## check the pinned packages for known vulnerabilities
 
 bench: $(VENV)/.dev ## run the benchmarks one after another (on an idle machine)
 	for name in kernel draws sweep lease redis_memory durability gate bounded_reads trainers coverage leaderboard report; do $(BIN)/python benchmarks/$$name.py || exit; done
+
+screenshots: $(VENV)/.dev ## take the pictures of the report for the documents (needs Chromium)
+	$(BIN)/python -m tests.support.screenshots
 
 lint: $(VENV)/.dev ## check with ruff, mypy --strict and import-linter
 	$(BIN)/ruff format --check .

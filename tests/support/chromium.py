@@ -131,6 +131,6 @@ class Page:
         printed = self.command("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=False)
         return base64.b64decode(printed["data"])
 
-    def photograph(self, path: Path) -> None:
-        """Save what the screen shows."""
-        path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
+    def photograph(self) -> bytes:
+        """Return what the screen shows, as PNG."""
+        return base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"])
