@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import zipfile
@@ -28,6 +29,7 @@ from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
 from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, made, names_in, row
+from tests.support.waiting import wait_for
 
 #: The formats, with the files or the folder that each makes of a sweep `odd` by default.
 MADE = {
@@ -405,6 +407,20 @@ def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, mon
     monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
     assert "No job of the sweep odd has ended yet" in said("export", "odd", "--to", to, status=2)
     assert names_in(here) == ["runs"]
+
+
+def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+    running = command_line.start("export", "a", "--to", "mlflow")
+    wait_for(lambda: list(command_line.folder.glob(".a.mlflow.db.*.tmp")), "the export's temporary folder")
+
+    running.send_signal(signal.SIGINT)
+
+    printed = running.communicate(timeout=60)[0]
+    assert running.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert names_in(command_line.folder) == ["runs"]
+    assert command_line.nothing_is_left()
 
 
 @pytest.mark.parametrize(("to", "package"), [(to, each) for to, packages in PACKAGES.items() for each in packages])
