@@ -216,6 +216,10 @@ UNUSUAL: dict[str, tuple[Callable[[Job], list[float]], dict[str, Any]]] = {
     "nothing varies in the results": (lambda _: [0.0, 0.0], {"ratio": (0.1, 0.2)}),
     "the largest numbers": (lambda job: [-1e100, 1e100 * (job.seed - 1)], {"ratio": (0.1, 0.2)}),
     "decades": (lambda job: [1e4 * job.options.ratio, 1e3 * job.options.ratio], {"ratio": (1e-5, 1e-3, 0.1)}),
+    "the smallest numbers": (
+        lambda job: [1e100, job.options.ratio * (1 + job.seed)], {"ratio": (5e-324, 1e-300, 1e-90, 1e90)},
+    ),
+    "an option beyond axes": (lambda job: [1.0, job.seed / 10], {"ratio": (-1e308, 1e308), "depth": (1, 10**400)}),
     "negative": (lambda job: [-3.0, -2.0 - job.options.ratio], {"ratio": (-1.0, 0.0, 1.0)}),
     "a hundred configurations": (
         lambda job: [2.0, abs(job.options.ratio - 5) + job.seed], {"ratio": tuple((i + 1) / 7 for i in range(100))},

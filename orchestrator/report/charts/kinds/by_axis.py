@@ -20,7 +20,7 @@ from orchestrator.report.charts.marks.scales import Scale, is_in_ratios
 from orchestrator.report.charts.marks.strips import CROSS, Strip
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
-from worker.trainers.protocol import Metric
+from worker.trainers.protocol import MAX_SCORE, Metric
 
 #: What the names of the charts begin with.
 PREFIX = "metric-by-"
@@ -84,8 +84,11 @@ def values_of(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
-    """Return whether all values are numbers, and none of them true or false."""
-    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    """Return whether all values are numbers, none of them true or false, and none beyond what an axis can show."""
+    return all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_SCORE <= value <= MAX_SCORE
+        for value in values
+    )
 
 
 def absent(snapshot: Snapshot) -> str | None:

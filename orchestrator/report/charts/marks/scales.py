@@ -10,6 +10,8 @@ from itertools import pairwise
 
 #: Values above zero in at least such a ratio have a logarithmic axis.
 LEAST_RATIO = 50.0
+#: Below it, ratios leave the range of floating point.
+SMALLEST = 1e-100
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Scale:
         low, high = min(values), max(values)
         if is_log is None:
             is_log = not is_share and low > 0 and high / low >= LEAST_RATIO
-        if is_log:
+        if is_log and low >= SMALLEST:
             room = (high / low) ** 0.04 if high > low else 1.5
             return cls(low / room, high * room, is_log=True)
         room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
