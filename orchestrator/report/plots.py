@@ -147,7 +147,7 @@ def _by_axis(snapshot: Snapshot, name: str) -> Plot:
     across = labels.plain(heading(snapshot.leaderboard.names.model, axis))
     title, up = f"{labels.headline(metric)} by {across}", labels.axis_title(metric)
     if not by_axis.are_numbers([each.value for each in found]):
-        each_job = len(snapshot.jobs) <= configurations.MOST_JOBS
+        each_job = by_axis.shows_jobs(snapshot)
         rows = by_axis.rows(found, metric, across, each_job=each_job)
         scale = strips.scale_of(rows, is_share=metric.is_share)
         return Rows(name, title, up, across, scale, rows, len(found))

@@ -302,6 +302,14 @@ class TestLargeSweeps:
             assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
 
 
+def test_many_options_have_no_dot_for_each_job_in_each_of_their_charts(
+    mixed: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_axis, "MOST_DOTS", len(mixed.jobs) - 1)
+    assert "data-seed" not in drawing.svg(catalogue.named(mixed, "metric-by-learning_rate"))
+    assert "data-seed" in drawing.svg(catalogue.named(mixed, "intervals"))
+
+
 class TestColours:
     @pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=["light", "dark"])
     def test_marks_and_text_have_enough_contrast(self, theme: Mapping[str, str]) -> None:

@@ -28,6 +28,8 @@ PREFIX = "metric-by-"
 MOST_ROWS = 60
 #: Rows of the table.
 MOST_LISTED = 500
+#: Of more dots in all charts of options together, there are bins instead.
+MOST_DOTS = 10_000
 #: Bins of each axis in a large sweep.
 BINS = 40
 WIDTH, HEIGHT = 430, 260
@@ -109,6 +111,12 @@ def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     return tuple(_chart(snapshot, axis) for axis in snapshot.leaderboard.names.varying)
 
 
+def shows_jobs(snapshot: Snapshot) -> bool:
+    """Return whether each job has a dot: it has one in the chart of every option that varies."""
+    jobs = len(snapshot.jobs)
+    return jobs <= MOST_JOBS and jobs * len(snapshot.leaderboard.names.varying) <= MOST_DOTS
+
+
 def names(snapshot: Snapshot) -> list[str]:
     """Return the names of the charts of a sweep."""
     return [f"{PREFIX}{axis}" for axis in snapshot.leaderboard.names.varying]
@@ -119,7 +127,7 @@ def _chart(snapshot: Snapshot, axis: str) -> Chart:
     found = values_of(snapshot, axis)
     title = labels.plain(heading(snapshot.leaderboard.names.model, axis))
     numbers = are_numbers([each.value for each in found])
-    each_job = len(snapshot.jobs) <= MOST_JOBS
+    each_job = shows_jobs(snapshot)
     if numbers:
         specification = _plot(snapshot, found, title) if each_job else _bins(snapshot, found, title)
     else:
