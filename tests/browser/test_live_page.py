@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,18 @@ import pytest
 from tests.support.axe import violations
 from tests.support.chromium import DESKTOP, PHONE, Page, Screen
 from tests.support.command_line import QUICK, CommandLine, small
-from tests.support.live_server import LiveServer, put
+from tests.support.live_server import LiveServer, Serve, put, servers
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(600)]
 
 WORDS = small(seeds="0-5", epochs="3")
-Serve = Callable[..., LiveServer]
 
 
 @pytest.fixture
 def serve(command_line: CommandLine) -> Iterator[Serve]:
-    """Starts servers, and ends those that still run."""
-    started: list[LiveServer] = []
-
-    def start(*arguments: str, port: int = 0) -> LiveServer:
-        started.append(LiveServer(command_line, *arguments, port=port))
-        return started[-1]
-
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+    with servers(command_line) as start:
+        yield start
 
 
 class Growing:

@@ -8,34 +8,23 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
-from tests.support.live_server import LiveServer, put, released, wait_until_gone
+from tests.support.live_server import Serve, put, released, servers, wait_until_gone
 from tests.support.waiting import wait_for
 
 #: Jobs of some seconds together, so that there is something to see between the first and the last one.
 LASTING = small(seeds="0-7", epochs="12", limit="4000")
 
-Serve = Callable[..., LiveServer]
-
 
 @pytest.fixture
 def serve(command_line: CommandLine) -> Iterator[Serve]:
-    """Starts servers, and ends those that still run."""
-    started: list[LiveServer] = []
-
-    def start(*arguments: str, port: int = 0) -> LiveServer:
-        started.append(LiveServer(command_line, *arguments, port=port))
-        return started[-1]
-
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+    with servers(command_line) as start:
+        yield start
 
 
 def test_the_index_lists_every_sweep_with_its_state(command_line: CommandLine, serve: Serve) -> None:

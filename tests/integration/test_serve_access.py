@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,9 @@ import pytest
 from orchestrator.live.feed import MOST_VIEWERS
 from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS
 from tests.support.command_line import QUICK, CommandLine
-from tests.support.live_server import LiveServer
+from tests.support.live_server import LiveServer, Serve, servers
 from tests.support.waiting import wait_for
 
-Serve = Callable[..., LiveServer]
 TOKEN = "a-token-of-our-own-0123456789"
 #: What every answer has, also one that refuses.
 HEADERS = {
@@ -32,17 +31,10 @@ HEADERS = {
 
 @pytest.fixture
 def serve(command_line: CommandLine) -> Iterator[Serve]:
-    """Starts servers of one finished sweep, `s`, and ends those that still run."""
+    """Starts servers of one finished sweep, `s`."""
     command_line.finished("s", *QUICK)
-    started: list[LiveServer] = []
-
-    def start(*arguments: str) -> LiveServer:
-        started.append(LiveServer(command_line, *arguments))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop()
+    with servers(command_line) as start:
+        yield start
 
 
 def test_requests_are_refused_by_name_origin_method_and_path(serve: Serve) -> None:

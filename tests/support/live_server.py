@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,6 +81,27 @@ class LiveServer:
         status = self.process.wait(timeout=30)
         self._reader.join(timeout=30)
         return status
+
+
+#: Starts a server with these words.
+Serve = Callable[..., LiveServer]
+
+
+@contextlib.contextmanager
+def servers(command_line: CommandLine) -> Iterator[Serve]:
+    """Yield what starts servers; at the end, those that still run are ended."""
+    started: list[LiveServer] = []
+
+    def start(*arguments: str, port: int = 0) -> LiveServer:
+        started.append(LiveServer(command_line, *arguments, port=port))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for server in started:
+            if server.process.poll() is None:
+                server.stop()
 
 
 def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
