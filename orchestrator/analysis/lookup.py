@@ -119,7 +119,9 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
     if fault is not None:
         raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
     try:
-        return read_weights(cast("NetworkOptions", job.options), read_regular(path, MAX_BYTES))
+        # Not more than the job's network needs: the folder may be a stranger's.
+        most = min(job.trained_by.max_bytes(job.options, job.dataset), MAX_BYTES)
+        return read_weights(cast("NetworkOptions", job.options), read_regular(path, most))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except OSError as error:

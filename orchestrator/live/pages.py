@@ -9,16 +9,21 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from nn.errors import SeedsweepError
 from orchestrator.live.page import Page
 from orchestrator.live.summary import STATES, Summary, damaged, of_snapshot, summary
 from orchestrator.live.sweeps import Sweeps
+from orchestrator.report.contents import network
+from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.page.render import document, environment, policy, render_main
-from orchestrator.report.snapshot import take
+from orchestrator.report.snapshot import Snapshot, take
 
 #: Seconds that an index may take; sweeps that are not read by then are read for the next one.
 INDEX_SECONDS = 2.0
+#: So many best networks are remembered, each in 100 kB or so.
+MOST_PORTRAITS = 100
 #: A page is made every few seconds and sent over a short way: the level that is fastest.
 _LEVEL = 1
 
@@ -45,15 +50,18 @@ class Bar:
 
 
 class Pages:
-    """Makes pages of an output folder, and remembers how the sweeps of its index stood.
+    """Makes pages of an output folder, and remembers how the sweeps of its index stood, and their best networks.
 
     Args:
         sweeps: The sweeps of the folder.
+        cache_dir: Where prepared data sets are kept; None to keep none.
     """
 
-    def __init__(self, sweeps: Sweeps) -> None:
+    def __init__(self, sweeps: Sweeps, cache_dir: Path | None = None) -> None:
         self._sweeps = sweeps
+        self._cache_dir = cache_dir
         self._known: dict[str, tuple[Hashable, Summary]] = {}
+        self._portraits: dict[str, tuple[str | None, NetworkContent]] = {}
 
     def sweep(self, name: str) -> Page:
         """Return a sweep's page.
@@ -67,7 +75,25 @@ class Pages:
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
         bar = Bar(f"/{name}/events", told, stands.state, stands.over, stands.changed, self._sweeps.only is None)
-        return _page(f"{name}: {stands.state}", render_main(snapshot), bar)
+        return _page(f"{name}: {stands.state}", render_main(snapshot, self._portrait(snapshot)), bar)
+
+    def _portrait(self, snapshot: Snapshot) -> NetworkContent:
+        """Return what a page says of a sweep's best network: while it runs, where to see it.
+
+        To look at a network takes a second, and while jobs end, another one is soon the best.
+        """
+        if not snapshot.finished:
+            return network.without(snapshot)
+        name, best = snapshot.manifest.name, network.subject(snapshot)
+        known = self._portraits.get(name)
+        if known is None or known[0] != best:
+            found = network.content(snapshot, self._cache_dir)
+            # What could not be shown may be there the next time.
+            known = (best if found.confusion else None, found)
+            self._portraits[name] = known
+            while len(self._portraits) > MOST_PORTRAITS:
+                del self._portraits[next(iter(self._portraits))]
+        return known[1]
 
     def index(self) -> Page:
         """Return the index of all sweeps.

@@ -108,8 +108,13 @@ def main(output: str, only: str | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICENESS)
     from orchestrator.live.pages import Pages
+    from worker.settings import load_settings
 
-    pages = Pages(Sweeps(Path(output), only))
+    cache_dir = None
+    # What a worker needs may be set wrongly here: pages need the cache alone.
+    with contextlib.suppress(SeedsweepError):
+        cache_dir = load_settings().cache_dir
+    pages = Pages(Sweeps(Path(output), only), cache_dir)
     # Nothing else may write into the pipe.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -51,6 +51,23 @@ def test_the_index_lists_every_sweep_with_its_state(command_line: CommandLine, s
     assert "does not describe a sweep" in rows["broken"]
 
 
+def test_a_page_shows_the_best_network_and_looks_again_when_its_weights_are_back(
+    command_line: CommandLine, serve: Serve
+) -> None:
+    # Given a sweep whose weights are elsewhere
+    command_line.finished("s", *SMALL)
+    weights = command_line.sweep("s") / "weights"
+    weights.rename(command_line.folder / "elsewhere")
+    server = serve()
+    # Then its page says how to get them
+    assert "4 jobs whose weights are missing" in server.get("/s").text
+    # And when they are back, and something has changed, it has the network
+    (command_line.folder / "elsewhere").rename(weights)
+    results = command_line.sweep("s") / "results.jsonl"
+    results.write_bytes(results.read_bytes())
+    wait_for(lambda: 'class="confusion"' in server.get("/s").text, "the confusion matrix")
+
+
 def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: Serve) -> None:
     (command_line.folder / "runs").mkdir()
     server = serve()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nn.errors import DatasetError, SeedsweepError, WeightsError
+from nn.errors import DatasetError, WeightsError
 from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.folder.rows import Row
@@ -151,18 +151,21 @@ def content(snapshot: Snapshot, cache_dir: Path | None) -> NetworkContent:
         return _nothing(snapshot)
     from orchestrator.analysis.evaluation import data_of, evaluate_on
 
+    sha256 = str(row.weights_sha256)
+    fault = snapshot.folder.weights_fault(sha256)
+    if fault is not None:
+        return _without_weights(snapshot, f"its weights {sha256[:12]} are {fault}")
     try:
         job = lookup.with_weights(snapshot.folder, snapshot.manifest, snapshot.jobs[row.job], row)
-    except WeightsError as error:
-        return _without_weights(snapshot, error)
-    try:
         dataset = data_of(snapshot.manifest, cache_dir)
         return _portrait(snapshot, job, dataset, evaluate_on(job, dataset))
     except DatasetError as error:
         said = f"The winner's network cannot be shown without its data set: {error}. Once it is there, write the report"
         return NetworkContent(f"{said} again", _report(snapshot))
-    except SeedsweepError as error:
-        return NetworkContent(f"The winner's network cannot be shown: {error}")
+    except WeightsError as error:
+        # Where the folder is on this machine is nobody's business.
+        path = snapshot.folder.weights_path(sha256)
+        return NetworkContent(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")
 
 
 def _nothing(snapshot: Snapshot) -> NetworkContent:
@@ -177,9 +180,9 @@ def _report(snapshot: Snapshot) -> str:
     return commands.shell("orchestrator", "report", snapshot.manifest.name)
 
 
-def _without_weights(snapshot: Snapshot, error: WeightsError) -> NetworkContent:
+def _without_weights(snapshot: Snapshot, why: str) -> NetworkContent:
     """Return how to get the weights: an exact trainer makes the same ones again."""
-    said = f"The winner's network cannot be shown: {error}"
+    said = f"The winner's network cannot be shown: {why}"
     if not all(job.is_current for job in snapshot.jobs.values()):
         return NetworkContent(said)
     missing = _missing_weights(snapshot)
