@@ -227,7 +227,7 @@ class TestTimeline:
         # Two processes of w1 trained for 12 s, one for 18 s more, and then none.
         assert _shares(said, "w1@h") == 20 * [100] + 1 * [79] + 30 * [50] + [21]
         assert sum("worker lost" in each for each in said) == 2
-        assert "The darker, the larger the share" in chart.caption
+        assert "The stronger the colour, the larger the share" in chart.caption
 
     def test_the_same_rows_give_the_same_chart(self, snapshot: Snapshot) -> None:
         first, second = timeline.chart(snapshot), timeline.chart(snapshot)

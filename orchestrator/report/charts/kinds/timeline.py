@@ -109,7 +109,7 @@ def _workers(made: Attempts) -> list[Lane]:
 
 def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *, together: bool) -> str:
     if together:
-        said = ["The darker, the larger the share of its processes' time that a worker trained"]
+        said = ["The stronger the colour, the larger the share of its processes' time that a worker trained"]
     else:
         said = ["Bar: an attempt at a job, in a row for each process of a worker"]
     ends = dict.fromkeys(span.end for lane in shown for span in lane.spans if span.is_fault)
