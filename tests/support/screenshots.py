@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 IMAGES = ROOT / "docs" / "images"
 NAME = "first"
 #: Colours of a picture: text, two themes and a few hues need no more.
-COLOURS = 96
+COLOURS = 128
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Shot:
 
 
 #: High enough for the verdict, the leaderboard and the first chart.
-TALL = Screen("tall", DESKTOP.width, 1300)
+TALL = Screen("tall", DESKTOP.width, 1480)
 SHOTS = (
     Shot("report-desktop-light.png", TALL, "light"),
     Shot("report-desktop-dark.png", DESKTOP, "dark", "#curves", seed="3"),

@@ -8,11 +8,29 @@ from itertools import compress
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.table import TextTable
 from orchestrator.report.contents.commands import shell
-from orchestrator.report.contents.parts import DataTable
+from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.report.snapshot import Snapshot
 
 #: How many configurations the table shows, the first by rank.
 MOST_ROWS = 500
+#: What a column means, by its heading.
+_MEANINGS = {
+    "rank": "the place by the mean; in brackets, from which to which it may belong",
+    "n": "jobs that trained, of all jobs",
+    "mean": "the mean over the jobs that trained",
+    "interval": "where the mean over all seeds is",
+    "best?": "whether the configuration can be the best",
+    "P(best)": "the probability that it is the best",
+    "on new samples": "the interval for new samples, too: the other one is for these validation samples",
+    "diverged": "jobs that diverged",
+    "rate of divergence": "which share of all seeds may diverge, at 95 %",
+    "failed": "jobs without a result, because training failed",
+    "cancelled": "jobs without a result, because they were cancelled",
+    "honest": "what the first row is worth, had no seed had a part in choosing it",
+    "sd": "the standard deviation over the seeds",
+    "best seed": "the best result of a seed",
+    "worst seed": "the worst result of a seed",
+}
 
 
 @dataclass(frozen=True)
@@ -21,11 +39,13 @@ class StandingsContent:
 
     Attributes:
         notes: What the numbers are.
+        meanings: What each column means, without the options.
         table: A row for each configuration.
         every: The command that prints all rows, where some are left out; else empty.
     """
 
     notes: tuple[str, ...]
+    meanings: tuple[Fact, ...]
     table: DataTable
     every: str
 
@@ -40,7 +60,10 @@ def content(snapshot: Snapshot) -> StandingsContent:
     rows = [tuple(compress(row, told)) for row in shown.rows]
     configurations = DataTable("Configurations by rank", tuple(compress(shown.headings, told)), rows)
     every = shell("orchestrator", "leaderboard", snapshot.folder.name, "--csv")
-    return StandingsContent(shown.notes, configurations, every if len(board.standings) > MOST_ROWS else "")
+    # Behind the rank, the options have headings of their own.
+    own = (configurations.headings[0], *configurations.headings[1 + len(board.names.varying) :])
+    meanings = tuple(Fact(heading, _MEANINGS[heading]) for heading in own)
+    return StandingsContent(shown.notes, meanings, configurations, every if len(board.standings) > MOST_ROWS else "")
 
 
 def _tells(shown: TextTable, column: int) -> bool:
