@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import CommandLine
+from tests.support.live_server import servers
 from tests.support.paths import ROOT
 from tests.support.secured_server import make_secrets
 
@@ -31,13 +32,18 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
         words for line in block.split("\n") if (words := shlex.split(line, comments=True))[:1] == ["orchestrator"]
     ]
     assert [words[1] for words in commands] == [
-        "sweep", "sweep", "leaderboard", "report", "show", "predict", "verify", *LATER,
+        "sweep", "sweep", "leaderboard", "report", "serve", "show", "predict", "verify", *LATER,
     ]  # fmt: skip
 
     # When the commands are run, the first with less to train on
     outputs = []
     for words in commands:
         first = ["--limit", "4000"] if not outputs else []
+        if words[1] == "serve":  # It does not end by itself.
+            assert words[2:] == []
+            with servers(command_line) as serve:
+                assert "finished</td>" in serve().get("/").text
+            continue
         outputs.append(command_line.run(*words[1:], *first).stdout)
 
     # Then each does what its comment says: the picture is a three
