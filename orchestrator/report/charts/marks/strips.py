@@ -163,8 +163,11 @@ def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float, *
 
 
 def _beside(at: float, inwards: int) -> Iterator[float]:
-    """Yield the pixels of crosses side by side, from an end of the scale inwards, and all others on the last one."""
-    yield from (at + inwards * 9 * (min(place, 12) + 0.7) for place in count())
+    """Yield the pixels of crosses from an end of the scale inwards: four side by side, then on each other.
+
+    More would lie among the dots, as if they had a value.
+    """
+    yield from (at + inwards * 9 * (min(place, 3) + 0.7) for place in count())
 
 
 #: How a job that diverged is drawn.
