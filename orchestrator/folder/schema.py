@@ -27,7 +27,7 @@ def row_schema() -> dict[str, Any]:
     schema = Row.model_json_schema()
     del schema["$defs"]
     definitions = {model.__name__: _written(model) for model in (AttemptRecord, Mismatch)}
-    definitions["NetworkOptions"] = _written(registry.trainer(DEFAULT).Options)
+    definitions["NetworkOptions"] = _options(registry.trainer(DEFAULT).Options)
     properties = {name: _plain(each) for name, each in schema["properties"].items()}
     properties["options"] = {"description": properties["options"]["description"], "type": "object"}
     properties["others"]["additionalProperties"] = False
@@ -71,6 +71,15 @@ def _conditions() -> list[dict[str, Any]]:
         {"if": reused, "then": {"properties": {"history": False}}},
         {"if": network, "then": {"properties": {"options": {"$ref": "#/$defs/NetworkOptions"}}}},
     ]
+
+
+def _options(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a trainer's options: a row from before an option existed lacks it, and means its default."""
+    schema, whole = _written(model), model.model_json_schema()
+    defaults = {name: each["default"] for name, each in whole["properties"].items() if "default" in each}
+    for name, default in defaults.items():
+        schema["properties"][name]["default"] = default
+    return schema | {"required": [name for name in schema["required"] if name not in defaults]}
 
 
 def _written(model: type[BaseModel]) -> dict[str, Any]:

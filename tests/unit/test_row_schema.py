@@ -81,6 +81,14 @@ def test_rows_match(row: Row) -> None:
     VALIDATOR.validate(line(row))
 
 
+def test_a_row_from_before_an_option_existed_matches_and_the_schema_says_what_it_means() -> None:
+    older = line(WHOLE)
+    del older["options"]["test_size"]
+    VALIDATOR.validate(older)
+    read = Row.model_validate(older).options.model_dump()
+    assert SCHEMA["$defs"]["NetworkOptions"]["properties"]["test_size"]["default"] == read["test_size"] == 0
+
+
 @pytest.mark.parametrize("harm", BROKEN)
 def test_a_broken_row_does_not_match(harm: str) -> None:
     row, change = BROKEN[harm]
