@@ -31,6 +31,7 @@ class Rows:
         scale: The scale across.
         rows: The rows, from top to bottom.
         known: How many rows there would be, were none left out.
+        sequential: Whether the intervals stay valid however often one looks.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rows:
     scale: Scale
     rows: Sequence[Strip]
     known: int
+    sequential: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -137,6 +139,7 @@ def _intervals(snapshot: Snapshot) -> Rows:
         scale=strips.scale_of(rows, is_share=metric.is_share),
         rows=rows,
         known=len(every),
+        sequential=any(each.method == "confidence sequence" for each in snapshot.leaderboard.standings),
     )
 
 

@@ -14,7 +14,9 @@ from rich.cells import cell_len
 from orchestrator.cli.main import run
 from orchestrator.cli.publishing.text_plot import ASCII, BLOCKS, drawn
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import plots, snapshot
+from orchestrator.sweeps.rounds import Look, Round
 from tests.support.boards import ended, trained
 from tests.support.command_line import CommandLine
 from tests.support.snapshots import folder_of
@@ -55,6 +57,19 @@ def test_the_intervals_are_the_leaderboards(runs: Path, capsys: pytest.CaptureFi
         assert row["interval"] == pytest.approx([100 * standing["low"], 100 * standing["high"]])
         assert row["contender"] == standing["contender"]
         assert [seed for seed, _ in row["seeds"]] == [job["seed"] for job in standing["jobs"]]
+
+
+def test_the_legend_says_when_intervals_stay_valid_however_often_one_looks(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "├─┤ interval at 95 %; " in printed(capsys, "a")
+    # Once the sweep was extended by somebody who had seen results
+    folder = SweepFolder(runs / "runs", "a")
+    longer = folder.manifest().with_round(
+        Round(kind="extend", seeds=(5,)), Look(command="extend", seeds=5, rows=15)
+    )  # fmt: skip
+    folder.write_manifest(longer)
+    assert "├─┤ interval at 95 % however often one looks; " in printed(capsys, "a")
 
 
 def test_a_row_has_its_mean_at_its_place_on_the_axis(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,8 @@ def _track(row: Strip, scale: Scale, width: int, at: Callable[[float], int], sym
 def _legend(plot: Rows, symbols: Symbols) -> list[str]:
     parts = [f"{symbols.strong} mean of a contender, which may be the best", f"{symbols.weak} of another one"]
     if any(row.ends for row in plot.rows):
-        parts.append(f"{symbols.left}{symbols.line}{symbols.right} interval at 95 %")
+        often = " however often one looks" if plot.sequential else ""
+        parts.append(f"{symbols.left}{symbols.line}{symbols.right} interval at 95 %{often}")
     if any(row.dots for row in plot.rows):
         parts.append(f"{symbols.seed} one seed")
     if any(row.middle for row in plot.rows):
