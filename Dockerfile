@@ -11,7 +11,8 @@ RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-d
 
 FROM python:3.13-slim AS packages
 COPY requirements-report.txt .
-# With those of the report, 96 MB, so that one image serves all. The packages' tests are not needed in an image.
+# With those of the report, 96 MB (benchmarks/report.py), so that one image serves all. The packages' tests are not needed
+# in an image.
 RUN python -m venv /opt/seedsweep \
  && /opt/seedsweep/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements-report.txt \
  && find /opt/seedsweep -type d -name tests -prune -exec rm -rf {} +

@@ -139,6 +139,24 @@ def test_a_table_is_sorted_by_the_keyboard(page: Page, report: Report) -> None:
     assert page.run("return document.activeElement === arguments[0]", button)
 
 
+def test_numbers_with_signs_are_sorted_by_their_size(page: Page, report: Report) -> None:
+    page.show(report("rates"))
+    signed = ["~<0.01", "-", "~0.40", "~>0.99", "~0.05"]
+    found = page.run(
+        "const [signed] = arguments, table = document.querySelector('#table .sortable');"
+        "const rows = [...table.tBodies[0].rows];"
+        "while (rows.length < signed.length) rows.push(table.tBodies[0].appendChild(rows[0].cloneNode(true)));"
+        "while (rows.length > signed.length) rows.pop().remove();"
+        "rows.forEach((row, place) => { row.cells[0].textContent = signed[place]; });"
+        "table.querySelector('th button').click();"
+        "return [...table.tBodies[0].rows].map(row => row.cells[0].textContent)",
+        signed,
+    )
+    assert found in (
+        [*order, "-"] for order in (["~<0.01", "~0.05", "~0.40", "~>0.99"], ["~>0.99", "~0.40", "~0.05", "~<0.01"])
+    )
+
+
 @pytest.mark.parametrize("kind", ["rates", "axes"])
 def test_every_mark_is_reached_by_arrow_keys_and_says_its_job(page: Page, report: Report, kind: str) -> None:
     page.show(report(kind))

@@ -59,7 +59,7 @@ def report(
 def serve(
     sweep_folder: Annotated[
         str | None,
-        typer.Argument(metavar="[SWEEP]", help="The only sweep to show: its folder, or its name in the folder runs."),
+        typer.Argument(metavar="SWEEP", help="The only sweep to show: its folder, or its name in the folder runs."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     port: Annotated[str, typer.Option(help="The port to listen at; 0 for any that is free.")] = "5556",
