@@ -35,6 +35,7 @@ class Interruption:
     def __init__(self) -> None:
         self._shields = 0
         self._waiting: int | None = None
+        self._asked: int | None = None
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
@@ -62,7 +63,13 @@ class Interruption:
                 waiting, self._waiting = self._waiting, None
                 self._interrupt(waiting)
 
+    def check(self) -> None:
+        """Raise `Interrupted` if there was a signal: a library may have swallowed the exception."""
+        if self._asked is not None:
+            self._interrupt(self._asked)
+
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        self._asked = signum
         if self._shields:
             self._waiting = signum
         else:

@@ -33,16 +33,24 @@ def _write(sweep: ExportedSweep, table: Table, path: Path, on_progress: OnProgre
         writer.writerow(table.headings)
         for done, each in enumerate(sweep.ended, 1):
             for row in table.rows_of(each):
-                writer.writerow(map(_cell, table.columns, row))
+                writer.writerow(map(cell, table.columns, row))
             on_progress(done, len(sweep.ended))
 
 
-def _cell(column: Column, value: Any) -> Any:
+def cell(column: Column, value: Any) -> Any:
+    """Return what a table writes for a value."""
     if value is ABSENT:
         return ""
     if column.kind == "option" and not isinstance(value, str):
-        return as_text(value)
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        return _safe(as_text(value)) if _has_text(value) else as_text(value)
+    return _safe(value) if isinstance(value, str) else value
+
+
+def _has_text(value: Any) -> bool:
+    """Return whether a list has a text in it, which a stranger may have written."""
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(map(_has_text, value)))
+
+
+def _safe(text: str) -> str:
+    shown = one_line(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -15,13 +15,12 @@ from orchestrator.errors import OutputError
 MARK = "seedsweep-export.json"
 
 
-def refuse_taken(targets: Sequence[Path], *, replace: bool, kept: Path | None = None) -> None:
+def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
     """Check that an export may be put there.
 
     Args:
         targets: What it consists of: files, or one folder.
-        replace: Whether earlier exports may be replaced.
-        kept: A folder in which nothing is replaced.
+        replace: Whether files and earlier exports may be replaced; in the folder of a sweep, nothing is.
 
     Raises:
         OutputError: something is there, and may not be replaced.
@@ -31,10 +30,9 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, kept: Path | None = 
             continue
         if not replace:
             raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
-        if kept is not None and target.parent.resolve().is_relative_to(kept.resolve()):
-            raise OutputError(
-                f"{target} is in the folder of the sweep, where nothing is replaced: choose another --file"
-            )
+        folder = target.parent.resolve()
+        if any((each / "sweep.json").exists() for each in (folder, *folder.parents)):
+            raise OutputError(f"{target} is in the folder of a sweep, where nothing is replaced: choose another --file")
         if target.is_dir() and not target.is_symlink() and not (target / MARK).is_file():
             raise OutputError(
                 f"{target} is a folder that no export has made, and is not replaced: choose another --file"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Standing, leaderboard
@@ -87,9 +87,16 @@ def check(uri: str) -> None:
     if scheme not in SCHEMES:
         allowed = f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
         raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
-    if scheme == "sqlite" and not Path(parts.path.removeprefix("/")).parent.is_dir():
-        # MLflow would try for minutes to make it.
-        raise InvalidInputError("--tracking-uri", uri, "a database in a folder that exists")
+    if scheme in ("http", "https") and not parts.hostname:
+        raise InvalidInputError("--tracking-uri", without_password(uri), f"{scheme}:// and the name of a host")
+    if scheme == "sqlite":
+        database = parts.path.removeprefix("/")
+        # One without a name, or of this one, is in memory: it would be gone at once.
+        if not database or database.startswith(":memory:") or "mode=memory" in parts.query:
+            raise InvalidInputError("--tracking-uri", without_password(uri), "sqlite:/// and the path of a file")
+        if not Path(database).parent.is_dir():
+            # MLflow would try for minutes to make it.
+            raise InvalidInputError("--tracking-uri", without_password(uri), "a database in a folder that exists")
 
 
 def _record(sweep: ExportedSweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
@@ -112,15 +119,20 @@ def _record(sweep: ExportedSweep, uri: str, on_progress: OnProgress, artifacts: 
 def _reason(error: Exception, uri: str) -> str:
     """Return the first line of an error of others, without the password of the address."""
     text = str(error).replace(uri, without_password(uri))
-    password = urlsplit(uri).password
-    return one_line((text.replace(password, "...") if password else text).strip().partition("\n")[0])[:300]
+    parts = urlsplit(uri)
+    secrets = [parts.password, parts.query, *(value for _, value in parse_qsl(parts.query))]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "...")
+    return one_line(text.strip().partition("\n")[0])[:300]
 
 
 def without_password(uri: str) -> str:
-    """Return an address as it can be shown: without user and password."""
+    """Return an address as it can be shown: without user, password and query, which may hold a password, too."""
     scheme, found, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{found}{'...@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"
+    place, question, _ = rest.partition("?")
+    host, slash, path = place.partition("/")
+    query = "?..." if question else ""
+    return f"{scheme}{found}{'...@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}{query}"
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -24,8 +25,10 @@ from tensorboard.backend.event_processing.event_multiplexer import EventMultiple
 from tensorboard.plugins.hparams import metadata
 
 from orchestrator.cli.main import run
+from orchestrator.export import csv_files
+from orchestrator.export.tables import Column
 from orchestrator.folder.sweep_folder import SweepFolder
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
 from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, made, names_in, row
@@ -392,8 +395,19 @@ def test_the_files_of_the_sweep_itself_are_never_replaced(file: str, here: Path,
 
     printed = said("export", "odd", "--to", "csv", "--file", f"runs/odd/{file}", "--force", status=2)
 
-    assert f"runs/odd/{file} is in the folder of the sweep, where nothing is replaced: choose another" in printed
+    assert f"runs/odd/{file} is in the folder of a sweep, where nothing is replaced: choose another" in printed
     assert contents(folder.path) == before
+
+
+def test_the_files_of_another_sweep_are_never_replaced(here: Path, said: Say) -> None:
+    odd_sweep(here / "runs")
+    other = odd_sweep(here / "runs", "other")
+    before = contents(other.path)
+
+    printed = said("export", "odd", "--to", "csv", "--file", "runs/other/results.jsonl", "--force", status=2)
+
+    assert "is in the folder of a sweep, where nothing is replaced" in printed
+    assert contents(other.path) == before
 
 
 @pytest.mark.parametrize("to", MADE)
@@ -409,8 +423,15 @@ def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, mon
     assert names_in(here) == ["runs"]
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"), [(["=1+1", "b"], "'=1+1,b"), (["a\x1b[31m"], "a\\x1b[31m"), ([-3, 2], "-3,2"), (-0.1, "-0.1")]
+)
+def test_a_list_of_texts_is_no_formula_either(value: Any, cell: str) -> None:
+    assert csv_files.cell(Column("words", "option"), value) == cell
+
+
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
-    command_line.finished("a", *SMALL)
+    command_line.finished("a", *small(seeds="0-19"))
     running = command_line.start("export", "a", "--to", "mlflow")
     wait_for(lambda: list(command_line.folder.glob(".a.mlflow.db.*.tmp")), "the export's temporary folder")
 
@@ -458,6 +479,10 @@ BAD_INPUT = [
         ["odd", "--to", "mlflow", "--tracking-uri", "sqlite:///no/such/a.db"],
         "allowed: a database in a folder that exis",
     ),
+    (["odd", "--to", "mlflow", "--tracking-uri", "sqlite://"], "is 'sqlite://'; allowed: sqlite:/// and the path of"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "sqlite:///:memory:"], "allowed: sqlite:/// and the path of a file"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "http://"], "allowed: http:// and the name of a host"),
+    (["odd", "--to", "mlflow", "--tracking-uri", "ftp://h/?token=secret"], "--tracking-uri is 'ftp://h/?...'; allowed"),
     (["odd", "--to", "mlflow", "--tracking-uri", "./mlruns"], "--tracking-uri is './mlruns'; allowed: an address that"),
     (["odd", "--to", "mlflow", "--tracking-uri", "http://[x"], "--tracking-uri is 'http://[x'; allowed"),
     (["odd", "--to", "csv", "--tracking-uri", "http://a"], "--tracking-uri is given; allowed: nothing together with"),

@@ -94,6 +94,8 @@ BAD = {
     ("--chart", "heatmap"): f"--chart is 'heatmap'; {ALLOWED}; {NONE} it needs exactly two options that vary, not 1\n",
     ("--chart", "timeline"): f"--chart is 'timeline'; {ALLOWED}; {NONE} no attempt at one of its jobs has times\n",
     ("--chart", "curves", "--format", "gif"): "--format is 'gif'; allowed: png, svg or pdf\n",
+    ("--chart", "curves", "--to", "x.gif"): "--to is 'x.gif'; allowed: a name that ends in .png, .svg or .pdf\n",
+    ("--chart", "curves", "--to", "x.svg", "--format", "png"): "--to is 'x.svg'; allowed: a name that ends in .png\n",
     ("--format", "png"): "--chart is missing; allowed: the name of a chart, of which --format is the format\n",
     ("--chart", "curves", "--to", ""): "--to is ''; allowed: the path of a file\n",
     ("--chart", "curves", "--to", "no/x.png"): "The chart no/x.png cannot be written: No such file or directory",

@@ -128,7 +128,7 @@ def export(
         str | None,
         typer.Option(metavar="URI", help="With mlflow: add to this server or database instead of writing a file."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
     output: Output = DEFAULT_OUTPUT,
     json: Json = False,
 ) -> int:

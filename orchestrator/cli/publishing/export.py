@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.outcome import interruptible
 from orchestrator.cli.output import complain, say
 from orchestrator.cli.publishing.counting import counting
 from orchestrator.cli.words.arguments import output_folder
@@ -40,7 +41,13 @@ def run_export(name: str, options: Options) -> int:
     """
     _check(options)
     folder = open_sweep(name, output_folder(options.output))
-    with counting("exported") as on_progress:
+    with interruptible() as interruption, counting("exported") as show:
+
+        def on_progress(done: int, total: int) -> None:
+            # MLflow and SQLAlchemy swallow what is raised while they are imported or roll back.
+            interruption.check()
+            show(done, total)
+
         if options.tracking_uri is None:
             file = None if options.file is None else Path(options.file)
             result = export(folder, options.to, file=file, replace=options.force, on_progress=on_progress)

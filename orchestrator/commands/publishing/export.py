@@ -57,7 +57,7 @@ def export(
     """
     chosen = format_named(to)
     targets = chosen.targets(folder.name, file)
-    destination.refuse_taken(targets, replace=replace, kept=folder.path)
+    destination.refuse_taken(targets, replace=replace)
     chosen.check()
     sweep = ExportedSweep.read(folder)
     with destination.staged(targets, replace=replace) as paths:

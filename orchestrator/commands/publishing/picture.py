@@ -59,7 +59,7 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
         to: The file; None for one in the working folder that is called after the sweep and the chart.
 
     Raises:
-        InvalidInputError: there is no such format, or the sweep has no such chart.
+        InvalidInputError: there is no such format, the file is named like another one, or the sweep has no such chart.
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
@@ -77,9 +77,10 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
 
 
 def _format(form: str | None, to: Path | None) -> str:
-    if form is None:
-        ending = "" if to is None else to.suffix[1:].lower()
-        return ending if ending in FORMATS else "png"
-    if form not in FORMATS:
+    if form is not None and form not in FORMATS:
         raise InvalidInputError("--format", form, listed(list(FORMATS), "or"))
-    return form
+    ending = "" if to is None else to.suffix[1:].lower()
+    if ending and ending not in ((form,) if form else FORMATS):
+        endings = listed([f".{each}" for each in ((form,) if form else FORMATS)], "or")
+        raise InvalidInputError("--to", str(to), f"a name that ends in {endings}")
+    return form or ending or "png"
