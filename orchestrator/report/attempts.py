@@ -96,23 +96,27 @@ def of(snapshot: Snapshot) -> Attempts:
 def _timed(row: Row) -> Iterable[tuple[int, AttemptRecord, float]]:
     """Yield the attempts at a job whose begin and end are known, each with its number and its end."""
     first = max(row.attempts - len(row.history), 0) + 1
-    for place, record in enumerate(row.history):
+    for place, (record, epochs) in enumerate(contributions(row)):
         if record.started is None:
             continue
         until = record.ended
         if until is None and record.end == "finished":
             # The sweep was interrupted before the worker recorded the end: it trained at least for so long.
-            until = record.started + sum(epoch_seconds(row, place))
+            until = record.started + sum(epochs)
         if until is not None:
             # Clocks are not to be trusted in a foreign folder.
             yield first + place, record, max(until, record.started)
 
 
-def epoch_seconds(row: Row, place: int) -> Sequence[float]:
-    """Return the seconds of each epoch of a row that an attempt in its history contributed to the result."""
-    begins = [record.epochs_before for record in row.history]
-    # What a later attempt trained again counts for that one.
-    return row.epoch_seconds[begins[place] : min(begins[place + 1 :], default=len(row.epoch_seconds))]
+def contributions(row: Row) -> list[tuple[AttemptRecord, Sequence[float]]]:
+    """Return each attempt in a row's history with the seconds of each epoch that it contributed to the result."""
+    found: list[tuple[AttemptRecord, Sequence[float]]] = []
+    end = len(row.epoch_seconds)
+    for record in reversed(row.history):
+        found.append((record, row.epoch_seconds[record.epochs_before : end]))
+        # What a later attempt trained again counts for that one.
+        end = min(end, record.epochs_before)
+    return found[::-1]
 
 
 def lanes(spans: Sequence[Span]) -> list[int]:

@@ -117,9 +117,16 @@ class TestAttempts:
         made = [attempt(1, "a@h", 0, 1, "hung"), attempt(2, "b@h", 1, 2, "hung", epochs_before=1)]
         # The third attempt found no checkpoint.
         row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=0)])
-        assert [len(attempts.epoch_seconds(row, place)) for place in range(3)] == [0, 0, 2]
+        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [0, 0, 2]
         row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=1)])
-        assert [len(attempts.epoch_seconds(row, place)) for place in range(3)] == [1, 0, 1]
+        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [1, 0, 1]
+
+    def test_an_attempt_that_ended_before_its_checkpoint_contributes_nothing(self) -> None:
+        (job,) = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2).jobs_by_key("d" * 64).values()
+        begins = (0, 1, 0, 1)
+        made = [attempt(n, "a@h", n, n + 1, "hung", epochs_before=begin) for n, begin in enumerate(begins, 1)]
+        row = trained(job, 0.9).with_history(made)
+        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [0, 0, 1, 1]
 
     def test_a_night_between_two_sessions_is_left_out(self, snapshot: Snapshot) -> None:
         spans = attempts.of(snapshot).spans

@@ -181,8 +181,8 @@ def _contributions(row: Row) -> Iterable[tuple[str, Sequence[float]]]:
     if row.worker is not None and not any(record.worker for record in row.history):
         yield row.worker, row.epoch_seconds
         return
-    for place, record in enumerate(row.history):
-        yield record.worker or UNKNOWN, attempts.epoch_seconds(row, place)
+    for record, epochs in attempts.contributions(row):
+        yield record.worker or UNKNOWN, epochs
 
 
 def _worker(name: str, work: _Work, active: float) -> tuple[str, ...]:
