@@ -102,7 +102,7 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
 
 
 def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
-    """Return the data set that a sweep of the trainer `network` was trained on.
+    """Return the data set that a sweep of the trainer `network` was trained on. Nothing is fetched.
 
     Args:
         manifest: The sweep.
@@ -113,6 +113,11 @@ def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
     """
     # The same content by any way: nothing has to be fetched again, and a folder may have moved.
     source = "bundled" if manifest.dataset == MNIST_DIGEST else manifest.specification.data
+    if source == "openml":
+        # OpenML's copy is taken only if it is MNIST: nothing that can be fetched is this one.
+        raise DatasetError(
+            f"The sweep was trained on {manifest.dataset[:12]}, and OpenML's MNIST is {MNIST_DIGEST[:12]}"
+        )
     dataset = load_mnist(source, cache_dir=cache_dir)
     if dataset.digest != manifest.dataset:
         raise DatasetError(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from nn.errors import DatasetError
+from orchestrator.analysis.evaluation import data_of
 from orchestrator.report.contents import network
 from tests.support.boards import ended, trained
 from tests.support.snapshots import folder_of, snapshot_of
@@ -62,3 +66,12 @@ def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) ->
     (weights / f"{best}.safetensors").rmdir()
     (weights / f"{best}.safetensors").symlink_to(folder.path / "sweep.json")
     assert "cannot be shown" in network.content(snapshot, None).sentence
+
+
+def test_no_data_set_is_fetched_because_a_folder_says_so(tmp_path: Path) -> None:
+    # Given a stranger's folder, which names a data set of OpenML that is not MNIST
+    sweep = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, data="openml")
+    folder = folder_of(tmp_path, sweep, lambda job: trained(job, score(job)), dataset="0" * 64)
+    with pytest.raises(DatasetError, match="was trained on 000000000000, and OpenML's MNIST is 06ad231b5cb2"):
+        data_of(folder.manifest(), tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()

@@ -159,9 +159,13 @@ def content(snapshot: Snapshot, cache_dir: Path | None) -> NetworkContent:
         job = lookup.with_weights(snapshot.folder, snapshot.manifest, snapshot.jobs[row.job], row)
         dataset = data_of(snapshot.manifest, cache_dir)
         return _portrait(snapshot, job, dataset, evaluate_on(job, dataset))
-    except DatasetError as error:
-        said = f"The winner's network cannot be shown without its data set: {error}. Once it is there, write the report"
-        return NetworkContent(f"{said} again", _report(snapshot))
+    except DatasetError:
+        # Where the data set should be is the folder's word: why it is not there would tell of this machine's files.
+        said = (
+            f"The winner's network cannot be shown without its data set, {snapshot.manifest.dataset[:12]}, "
+            "which is not where the sweep's sweep.json says. Once it is there, write the report again"
+        )
+        return NetworkContent(said, _report(snapshot))
     except WeightsError as error:
         # Where the folder is on this machine is nobody's business.
         path = snapshot.folder.weights_path(sha256)
