@@ -84,7 +84,10 @@ class Pages:
         """
         if not snapshot.finished:
             return network.without(snapshot)
-        name, best = snapshot.manifest.name, network.subject(snapshot)
+        # The folder's name: the one in a copy's `sweep.json` is another folder's, too.
+        name, best = snapshot.folder.name, network.subject(snapshot)
+        if best is not None:
+            self._sweeps.check_inside(snapshot.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(snapshot, self._cache_dir)

@@ -61,11 +61,8 @@ class Sweeps:
         if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
             raise SweepNotFoundError(f"There is no sweep {name!r} in {self.output}")
         folder = SweepFolder(self.output, name)
-        inside = self.output.resolve()
         for path in (folder.path, *(folder.path / part for part in (*_FILES, "weights"))):
-            # A folder from somebody else must not show what its writer cannot read and this process can.
-            if not path.resolve().is_relative_to(inside):
-                raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
+            self.check_inside(path)
         with contextlib.suppress(OSError):
             size = (folder.path / _RESULTS).stat().st_size
             if size > MAX_RESULTS_BYTES:
@@ -73,6 +70,17 @@ class Sweeps:
                     f"The sweep {name} has {size} bytes of results; a page shows at most {MAX_RESULTS_BYTES}"
                 )
         return folder
+
+    def check_inside(self, path: Path) -> None:
+        """Check that a path of a sweep stays in the output folder: it may be a link.
+
+        A folder from somebody else must not show what its writer cannot read and this process can.
+
+        Raises:
+            SweepNotFoundError: it leads out.
+        """
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.output)):
+            raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 
     def version(self, name: str) -> Hashable:
         """Return what is another value after each change of a sweep: of its files, its lock, or that it grew quiet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import signal
@@ -72,6 +73,21 @@ def test_a_page_shows_the_best_network_and_looks_again_when_its_weights_are_back
     results = command_line.sweep("s") / "results.jsonl"
     results.write_bytes(results.read_bytes())
     wait_for(lambda: 'class="confusion"' in server.get("/s").text, "the confusion matrix")
+
+
+def test_the_page_of_a_copy_shows_the_network_against_the_rows_of_the_copy(
+    command_line: CommandLine, serve: Serve
+) -> None:
+    command_line.finished("s", *SMALL)
+    shutil.copytree(command_line.sweep("s"), command_line.sweep("copy"))
+    results = command_line.sweep("copy") / "results.jsonl"
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    max(rows, key=lambda row: row["validation_score"][-1])["validation_score"][-1] = 0.999
+    results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server = serve()
+    assert "Against its row" not in server.get("/s").text
+    assert "Against its row" in server.get("/copy").text
+    assert "Against its row" not in server.get("/s").text
 
 
 @pytest.mark.slow(reason="follows a sweep to its end")

@@ -245,6 +245,21 @@ def test_a_token_of_ones_own_is_not_printed(serve: Serve, command_line: CommandL
     assert TOKEN not in server.log
 
 
+def test_no_token_is_given_to_a_browser(serve: Serve, command_line: CommandLine) -> None:
+    (command_line.folder / "token").write_text(f"{TOKEN}\n")
+    opened = command_line.folder / "opened"
+    browser = command_line.folder / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    browser.chmod(0o755)
+    command_line.environment |= {"BROWSER": str(browser)}
+    for words in (["--token-file", "token"], ["--host", "0.0.0.0"]):  # noqa: S104 - that is what is tested
+        server = serve("--open", *words)
+        wait_for(lambda log=server: "--open opens no page that wants a token" in log.log, "why no page is opened")
+    # Without a token, it is opened.
+    server = serve("--open")
+    wait_for(lambda: opened.exists() and opened.read_text() == server.said["address"], "the browser")
+
+
 def test_links_do_not_lead_out_of_the_folder(serve: Serve, command_line: CommandLine) -> None:
     outside = command_line.folder / "outside"
     runs = command_line.folder / "runs"
@@ -255,18 +270,25 @@ def test_links_do_not_lead_out_of_the_folder(serve: Serve, command_line: Command
         shutil.copytree(runs / "s", runs / name)
         shutil.rmtree(runs / name / part) if part == "weights" else (runs / name / part).unlink()
         (runs / name / part).symlink_to(outside / "private" / part)
+    shutil.copytree(runs / "s", runs / "single-weights")
+    for file in (runs / "single-weights" / "weights").iterdir():
+        file.unlink()
+        file.symlink_to(outside / "private" / "weights" / file.name)
     # Within the folder, a link is what it seems
     (runs / "same").symlink_to("s")
     server = serve()
 
     assert server.get("/same").status == 200
-    for name in ("linked", "partly-sweep", "partly-results", "partly-weights"):
+    for name in ("linked", "partly-sweep", "partly-results", "partly-weights", "single-weights"):
         refused = server.get(f"/{name}")
         assert refused.status == 404, name
         assert "leads out of runs, where no page looks" in refused.text
+    # On a busy machine, the first index has not read every sweep.
+    wait_for(lambda: "are being read" not in server.get("/").text, "the whole index")
     index = server.get("/").text
     assert index.count("leads out of runs") == 4
-    assert index.count("finished</td>") == 2
+    # A single file of weights is looked at for the page of its sweep only.
+    assert index.count("finished</td>") == 3
 
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'\u202egnp.exe\x1b[2J</script><script>alert(2)</script>"

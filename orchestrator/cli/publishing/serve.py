@@ -94,5 +94,10 @@ def _say(plan: ServePlan, options: Options) -> None:
 
 
 def _open(plan: ServePlan) -> None:
-    if not webbrowser.open(plan.address):
+    if plan.access.token is not None:
+        complain(
+            "--open opens no page that wants a token: every user of this machine can read the arguments of a browser. "
+            "Open the address yourself"
+        )
+    elif not webbrowser.open(plan.bare_address):
         complain(f"There is no browser to open; the address is {plan.bare_address}")
