@@ -261,3 +261,12 @@ def test_a_token_leaves_the_address(page: Page, serve: Serve, growing: Growing) 
     known = version(page)
     growing.add(1)
     wait_for_change(page, known)
+
+
+def test_after_a_restart_with_another_token_it_says_so(page: Page, serve: Serve, growing: Growing) -> None:
+    server = serve("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
+    open_page(page, server, f"/s?token={server.token}")
+    wait_for(lambda: page.run("return document.querySelectorAll('#verdict').length") == 1, "the sweep's page")
+    server.stop()
+    serve("--host", "0.0.0.0", port=server.port)  # noqa: S104 - that is what is tested
+    wait_for(lambda: "wants another token: open its new address" in news(page), "word of the new token")

@@ -4,6 +4,8 @@
 // `seedsweep:updated` on the document when parts of the page were replaced.
 (() => {
   const SOON = 3000, LATER = 10000, MOST_PAIRS = 4e6;
+  const AWAY = "The server does not answer: this is what was last seen.";
+  const REFUSED = "The server was started again and wants another token: open its new address. This is what was last seen.";
   let before = document.getElementById("report").cloneNode(true);
   let source = null, fetching = false, again = false;
 
@@ -19,10 +21,24 @@
     source.onmessage = (message) => hear(JSON.parse(message.data));
     source.onopen = () => tell("");
     source.onerror = () => {
-      tell("The server does not answer: this is what was last seen.");
-      // After an answer that is no stream of events, a browser does not ask again by itself.
-      if (source && source.readyState === EventSource.CLOSED) disconnect(LATER);
+      if (!source || source.readyState !== EventSource.CLOSED) {
+        tell(AWAY);
+        return;
+      }
+      // After an answer that is no stream of events, a browser does not ask again by itself, nor tell what it was.
+      disconnect(LATER);
+      refused();
     };
+  }
+
+  async function refused() {
+    let text = AWAY;
+    try {
+      if ((await fetch(location.pathname, {method: "HEAD", cache: "no-store"})).status === 401) text = REFUSED;
+    } catch {
+      // No answer at all.
+    }
+    if (!source) tell(text);
   }
 
   function disconnect(retry) {
