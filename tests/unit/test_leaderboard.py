@@ -306,6 +306,21 @@ def test_the_honest_mean_of_the_best_epoch_has_no_luck_in_it() -> None:
     assert (only.mean, only.honest_mean) == (0.75, 0.5)
 
 
+def test_the_honest_mean_chooses_as_the_rank_does() -> None:
+    # Given a configuration with a better mean that ranks second, because one of its jobs diverged
+    outcomes = {0.1: [0.90, 0.91, 0.92, 0.905, 0.915], 0.2: [0.95, 0.96, 0.955, 0.95, "diverged"]}
+    first = board_of(outcomes).standings[0]
+    # Then it is chosen only without the job that diverged, from which nothing is taken.
+    assert first.options == {"learning_rate": 0.1}
+    assert first.honest_mean == pytest.approx((0.90 + 0.91 + 0.92 + 0.905) / 4)
+
+
+def test_a_leader_with_one_seed_has_no_honest_mean() -> None:
+    board = board_of({0.1: [0.9, None, None], 0.2: [0.8, 0.7, 0.8]})
+    assert board.standings[0].options == {"learning_rate": 0.1}
+    assert board.standings[0].honest_mean is None
+
+
 def test_the_honest_mean_is_the_first_ones_only() -> None:
     board = board_of({0.1: [0.9, 0.8, 0.9], 0.2: [0.8, 0.9, 0.8]})
     # Without seed 0 or 2, 0.1 and 0.2 tie at 0.85, and the first counts; without seed 1, 0.1 leads by far.

@@ -406,6 +406,16 @@ class TestHonestMean:
     def test_one_configuration_is_worth_its_mean(self) -> None:
         assert honest_mean([by_seed(*VALUES)]) == pytest.approx(np.mean(VALUES))
 
+    def test_what_every_part_chooses_is_worth_its_mean(self) -> None:
+        # Parts of 2, 2 and 1 seeds: the mean of their means would be 8.25.
+        assert honest_mean([by_seed(9.0, 9.0, 7.0, 8.0, 8.0), by_seed(1.0, 2.0, 3.0)]) == 8.2
+
+    def test_the_choice_may_go_by_merits_and_takes_scores(self) -> None:
+        # B diverged under seed 2, which counts as 0. Only without that seed, it is chosen, and nothing is taken.
+        a, b = by_seed(5.0, 6.0, 9.0), by_seed(8.0, 8.0)
+        assert honest_mean([a, b], [a, {**b, 2: 0.0}]) == (5 + 6) / 2
+        assert honest_mean([{}, {}], [by_seed(1.0, 2.0), by_seed(0.0, 0.0)]) is None
+
     def test_equal_means_go_to_the_first(self) -> None:
         a, b = by_seed(1.0, 5.0), by_seed(2.0, 5.0)
         assert honest_mean([a, b]) == (1 + 5) / 2

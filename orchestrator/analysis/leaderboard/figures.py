@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.leaderboard.ranking import is_candidate
+from orchestrator.analysis.leaderboard.ranking import is_candidate, worst_of
 from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.analysis.statistics.best import p_best
@@ -111,16 +111,23 @@ def honest_leader(
 ) -> float | None:
     """Return what the first configuration is worth, had each seed had no part in choosing it; None if unknown.
 
-    With the scoring `best`, the choice of the epoch is part of the procedure, too.
+    The choice goes by the ranking's mean, in which a job that diverged counts as the worst score of the sweep. With the
+    scoring `best`, the choice of the epoch is part of the procedure, too. A leader with one seed has no such estimate:
+    without that seed, it cannot be chosen.
     """
     candidates = [each for each in configurations[:MOST_IN_MODEL] if is_candidate(each)]
-    if not candidates:
+    worst = worst_of(configurations)
+    if not candidates or worst is None or len(candidates[0].trained) + candidates[0].diverged < 2:
         return None
     sign = 1.0 if metric.higher_is_better else -1.0
-    chosen = [oriented(each) for each in candidates]
+    chosen = [(each, oriented(each)) for each in candidates]
     if scoring.kind == "best":
-        chosen = [by_epoch for each in candidates for by_epoch in _by_epoch(each, rows, sign)]
-    value = honest_mean(chosen)
+        chosen = [(each, by_epoch) for each in candidates for by_epoch in _by_epoch(each, rows, sign)]
+    merits = [
+        scores | {entry.seed: sign * worst for entry in each.entries if entry.status == "diverged"}
+        for each, scores in chosen
+    ]
+    value = honest_mean([scores for _, scores in chosen], merits)
     return None if value is None else sign * value
 
 

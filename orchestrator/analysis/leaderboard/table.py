@@ -236,8 +236,7 @@ def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
 
 def _flattered(board: Leaderboard) -> str:
     """Say that the best of many jobs owes its place to luck, and what to expect instead."""
-    first = board.standings[0]
-    expected = first.mean if first.honest_mean is None else first.honest_mean
+    expected = board.standings[0].honest_mean
     if expected is None:
         return "The best of many jobs owes its place to its seed, too"
     value = board.metric.shown(expected)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from orchestrator.analysis.statistics.pairs import Scores
 
 
-def honest_mean(scores: Sequence[Scores]) -> float | None:
+def honest_mean(scores: Sequence[Scores], merits: Sequence[Scores] | None = None) -> float | None:
     """Return the leave-one-seed-out estimate for the procedure that picks the configuration with the highest mean.
 
     For each seed, the leader is chosen by the means over the other seeds, and its score at that seed is taken, which
@@ -18,23 +18,39 @@ def honest_mean(scores: Sequence[Scores]) -> float | None:
 
     With unequal numbers of seeds, every configuration must have something to leave out each time, or else the choice
     would decide what counts. So the seeds of each are dealt, in order, into as many parts as the fewest seeds that a
-    configuration has, and a part is left out and taken at a time. Configurations with one seed cannot be chosen.
+    configuration has, and a part is left out and taken at a time. Configurations with one seed cannot be chosen. Where
+    one configuration is chosen each time, the choice played no part, and the estimate is the mean of all its scores.
+
+    Args:
+        scores: The scores of each configuration.
+        merits: What the choice goes by, where that is not the scores: at each seed of a configuration, and also at
+            seeds without a score, from which nothing is taken.
 
     Returns:
-        The estimate; None if no configuration has two seeds.
+        The estimate; None if no configuration has two seeds, or if nothing could be taken.
     """
-    several = [[each[seed] for seed in sorted(each)] for each in scores if len(each) > 1]
-    if not several:
+    both = [
+        (score, [(seed, Fraction(merit[seed])) for seed in sorted(merit)])
+        for score, merit in zip(scores, scores if merits is None else merits, strict=True)
+        if len(merit) > 1
+    ]
+    if not both:
         return None
-    n_parts = min(len(values) for values in several)
-    totals = [sum(map(Fraction, values)) for values in several]
-    taken = []
+    n_parts = min(len(merit) for _, merit in both)
+    totals = [sum(value for _, value in merit) for _, merit in both]
+    chosen, taken = set(), []
     for part in range(n_parts):
-        parts = [values[part::n_parts] for values in several]
+        parts = [merit[part::n_parts] for _, merit in both]
         # Exact, so that equal means are equal whatever the order of their sum.
         means = [
-            (total - sum(map(Fraction, left_out))) / (len(values) - len(left_out))
-            for values, total, left_out in zip(several, totals, parts, strict=True)
+            (total - sum(value for _, value in left_out)) / (len(merit) - len(left_out))
+            for total, (_, merit), left_out in zip(totals, both, parts, strict=True)
         ]
-        taken.append(statistics.mean(parts[means.index(max(means))]))
-    return statistics.mean(taken)
+        first = means.index(max(means))
+        chosen.add(first)
+        score = both[first][0]
+        found = [score[seed] for seed, _ in parts[first] if seed in score]
+        taken += [statistics.mean(found)] if found else []
+    if len(chosen) == 1:
+        taken = list(both[chosen.pop()][0].values())
+    return statistics.mean(taken) if taken else None
