@@ -106,6 +106,17 @@ class TestIntervals:
         assert [dot.seed for dot in lost.dots if dot.value is None] == [3]
         assert "1 diverged" in lost.note
 
+    def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Snapshot) -> None:
+        swept = snapshot_of(
+            tmp_path / "diverged",
+            sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=1),
+            lambda job: row(job, [0.5], "diverged" if job.seed and job.options.learning_rate == 0.2 else "succeeded"),
+        )
+        chart = catalogue.named(swept, "intervals")
+        assert "hollow: another one beats it, or most of its jobs diverged" in chart.caption
+        assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
+        assert "most of its jobs" not in catalogue.named(mixed, "intervals").caption
+
     def test_the_table_has_every_configuration(self, mixed: Snapshot) -> None:
         table = catalogue.named(mixed, "intervals").table
         first = mixed.leaderboard.standings[0]
@@ -131,6 +142,17 @@ class TestByAxis:
         assert catalogue.names(swept) == (
             "intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "heatmap", "differences",
         )  # fmt: skip
+
+    def test_no_job_hides_another_one_at_its_value(self, tmp_path: Path) -> None:
+        # Given two configurations at each value, of which every second job diverged, and the others are equal
+        swept = snapshot_of(
+            tmp_path,
+            sweep_of(seeds=(0, 1, 2, 3), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
+            lambda job: row(job, [0.5], "diverged" if job.seed % 2 else "succeeded"),
+        )
+        found = by_axis.charts(swept)[0].specification["datasets"].values()
+        places = [(each["x"], each["y"]) for values in found for each in values if "said" in each and "x2" not in each]
+        assert len(places) == len(set(places)) == len(swept.jobs)
 
     @pytest.mark.parametrize(
         ("values", "expected"),
@@ -182,6 +204,22 @@ class TestDifferences:
         assert gap.difference.mean == pytest.approx(verdict.beaten.difference)
         assert gap.difference.interval is not None
         assert gap.difference.interval.half_width == pytest.approx(verdict.beaten.margin, abs=1e-12)
+
+    def test_only_what_the_leader_beats_is_beaten_by_it(self, tmp_path: Path) -> None:
+        # Given a leader with two seeds that beats nothing, and a second one that beats the third
+        def ended(job: Job) -> Row | None:
+            if job.options.learning_rate == 0.1:
+                return row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else None
+            return row(job, [0.95 - 0.05 * (job.options.learning_rate == 0.01) + job.seed / 1e4])
+
+        swept = snapshot_of(tmp_path, sweep_of(seeds=tuple(range(8)), learning_rates=RATES, epochs=1), ended)
+        chart = catalogue.named(swept, "differences")
+        said = json.dumps(chart.specification)
+        assert [each.options["learning_rate"] for each in swept.leaderboard.standings] == [0.1, 0.03, 0.01]
+        assert swept.leaderboard.verdict.beaten is None
+        assert "another one beats it" in said
+        assert "; beaten" not in said
+        assert "hollow: one that is beaten, by the leader or another one" in chart.caption
 
     def test_every_common_seed_is_a_dot(self, mixed: Snapshot) -> None:
         first, *others = mixed.leaderboard.standings

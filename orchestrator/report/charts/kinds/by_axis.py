@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from nn.options.describe import heading
@@ -239,15 +239,21 @@ def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, A
     layers = (
         _line(canvas, found, x, y, metric) if len(snapshot.leaderboard.names.varying) == 1 else [_nothing(canvas, x, y)]
     )
+    placed = [
+        (across.across(float(each.value), WIDTH), first, member)
+        for each in found
+        for first, member in _numbered(each.members)
+    ]
     for is_contender in (False, True):
-        placed = [
-            (across.across(float(each.value), WIDTH), member)
-            for each in found
-            for member in each.members
-            if member.standing.contender is is_contender
-        ]
-        layers += _marks(canvas, placed, spread, scale, y, metric, is_contender=is_contender)
+        these = [each for each in placed if each[2].standing.contender is is_contender]
+        layers += _marks(canvas, these, spread, scale, y, metric, is_contender=is_contender)
     return canvas.layered(layers, width=WIDTH, height=HEIGHT)
+
+
+def _numbered(members: Sequence[Drawn]) -> list[tuple[int, Drawn]]:
+    """Return each configuration at a value with the number of jobs that the ones before it have."""
+    counts = accumulate((len(each.standing.jobs) for each in members), initial=0)
+    return list(zip(counts, members, strict=False))
 
 
 def scales(found: Sequence[Value], metric: Metric) -> tuple[Scale, Scale]:
@@ -293,7 +299,7 @@ def _line(canvas: Canvas, found: Sequence[Value], x: Any, y: Any, metric: Metric
 
 def _marks(
     canvas: Canvas,
-    placed: Sequence[tuple[float, Drawn]],
+    placed: Sequence[tuple[float, int, Drawn]],
     spread: float,
     scale: Scale,
     y: Any,
@@ -301,15 +307,18 @@ def _marks(
     *,
     is_contender: bool,
 ) -> list[Any]:
-    """Return the layers of some configurations: a dot for each seed, a cross if it diverged, a bar for the mean."""
+    """Return the layers of some configurations: a dot for each seed, a cross if it diverged, a bar for the mean.
+
+    Each is placed at a value, beside so many jobs there before its own.
+    """
     colour = style.LIGHT["1" if is_contender else "other"]
     half = min(max(spread, 2.0), SPREAD / 2 + (5 if is_contender else 2))
     dots: list[dict[str, Any]] = []
     crosses: list[dict[str, Any]] = []
     bars: list[dict[str, Any]] = []
     worse = scale.low if metric.higher_is_better else scale.high
-    for x, member in placed:
-        for place, dot in enumerate(intervals.dots(member, metric)):
+    for x, first, member in placed:
+        for place, dot in enumerate(intervals.dots(member, metric), first):
             group, value = (crosses, worse) if dot.value is None else (dots, dot.value)
             beside = min(spread, SPREAD) * (place * GOLDEN % 1 - 0.5)
             group.append({"x": x + beside, "y": value, "said": labels.description(dot.said, dot.seed)})

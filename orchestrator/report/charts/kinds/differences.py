@@ -18,7 +18,7 @@ from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: So many contenders are drawn, and of those that the leader beats, the first ones up to so many rows in all.
+#: So many contenders are drawn, and of those that are beaten, the first ones up to so many rows in all.
 MOST_CONTENDERS = 40
 LEAST_ROWS = 6
 #: Characters of the leader's name in the title.
@@ -41,7 +41,7 @@ class Gap:
 
 
 def gaps(snapshot: Snapshot) -> tuple[Gap, ...]:
-    """Return the leader's differences: to the other contenders by rank, and then to the first ones that it beats.
+    """Return the leader's differences: to the other contenders by rank, and then to the first ones that are beaten.
 
     They are compared as the verdict compares them; nothing is new here.
     """
@@ -136,11 +136,20 @@ def _said(gap: Gap, leader: Drawn, metric: Metric) -> str:
         low, high = difference.interval.low, difference.interval.high
         said += f", interval {_amount(metric, low)} to {_amount(metric, high)}"
     pairs = f"{counted(difference.n, 'pair')} of seeds" if difference.paired else "seeds that are not the same"
-    return f"{said}, {pairs}; {'cannot be told apart' if gap.other.standing.contender else 'beaten'}"
+    return f"{said}, {pairs}; {_outcome(gap)}"
+
+
+def _outcome(gap: Gap) -> str:
+    if gap.other.standing.contender:
+        return "cannot be told apart"
+    interval = gap.difference.interval
+    return "beaten" if interval is not None and interval.low > 0 else "another one beats it"
 
 
 def _caption(found: Sequence[Gap], snapshot: Snapshot, *, each_job: bool) -> str:
-    said = ["Filled: a contender, which may be as good or better; hollow: one that is beaten"]
+    said = [
+        "Filled: a contender, which may be as good or better; hollow: one that is beaten, by the leader or another one"
+    ]
     if any(gap.difference.interval for gap in found):
         often = " however often one looks" if snapshot.manifest.looks else ""
         said.append(f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}")

@@ -102,7 +102,10 @@ def _said(each: Drawn, metric: Metric) -> str:
     parts = [f"{each.name}: mean {metric.shown(standing.mean)} of {counted(standing.n, 'seed')}"]
     if standing.low is not None and standing.high is not None:
         parts.append(f"interval {metric.number(standing.low)} to {metric.shown(standing.high)}")
-    parts.append("may be the best" if standing.contender else "not the best")
+    if standing.rank_low is None:
+        parts.append("no candidate, as most of its jobs diverged")
+    else:
+        parts.append("may be the best" if standing.contender else "not the best")
     if standing.diverged:
         parts.append(f"{standing.diverged} diverged")
     return ", ".join(parts)
@@ -117,8 +120,11 @@ def _note(each: Drawn, metric: Metric) -> str:
 
 
 def _caption(snapshot: Snapshot, shown: Sequence[Strip], known: int) -> str:
-    methods = {each.method for each in snapshot.leaderboard.standings}
-    said = ["Filled: may be the best (a contender); hollow: another one beats it"]
+    standings = snapshot.leaderboard.standings
+    methods = {each.method for each in standings}
+    unfit = any(each.n and each.rank_low is None for each in standings)
+    why = ", or most of its jobs diverged" if unfit else ""
+    said = [f"Filled: may be the best (a contender); hollow: another one beats it{why}"]
     if "t" in methods:
         said.append("whiskers: where the mean over all seeds is, at 95 %")
     if "confidence sequence" in methods:
