@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from orchestrator.report.snapshot import Snapshot, take
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import trained
+from tests.support.boards import Outcome, ended, trained
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
 from tests.support.snapshots import folder_of, snapshot_of
 from tests.support.sweeps import sweep_of
@@ -179,6 +179,62 @@ def test_a_verdict_is_not_surer_than_it_may_be(tmp_path: Path) -> None:
     leader = alike.leaderboard.standings[0]
     assert (leader.mean or 0.0) > (leader.honest_mean or 0.0)
     assert "flattered" in facts["What to expect of it"]
+
+
+def facts_of(output: Path, outcomes: Mapping[float, Sequence[Outcome]]) -> dict[str, str]:
+    """Return what the verdict rests on, of learning rates whose jobs ended so, seed by seed."""
+    specification = rates(len(next(iter(outcomes.values()))), *outcomes)
+    snapshot = snapshot_of(output, specification, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed]))
+    return {fact.term: fact.text for fact in verdict.content(snapshot).facts}
+
+
+def test_a_choice_flatters_only_where_it_played_a_part(tmp_path: Path) -> None:
+    # Given a leader that is better under each seed, with seeds that make parts of unequal sizes
+    ahead = facts_of(tmp_path / "ahead", {0.1: [0.9, 0.91, 0.92, 0.93, 0.99], 0.2: [0.5, 0.5, 0.5, None, None]})
+    alone = facts_of(tmp_path / "alone", {0.1: [0.9, 0.92]})
+
+    assert ahead["What to expect of it"] == (
+        "93.00 % of a further seed (honest mean), as its own mean says: being chosen did not flatter it"
+    )
+    assert alone["What to expect of it"] == "91.00 % of a further seed (honest mean)"
+
+
+def test_a_verdict_says_why_there_is_no_other_candidate(tmp_path: Path) -> None:
+    diverged = {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]}
+
+    decided = facts_of(tmp_path / "decided", diverged)
+    waiting = facts_of(tmp_path / "waiting", diverged | {0.3: [None, None, None]})
+
+    assert decided["How sure"] == "It is the only candidate: the others have no mean, or most of their jobs diverged"
+    assert waiting["How sure"] == "Not at all yet: 1 other configuration has no result so far"
+
+
+def test_a_comparison_is_said_to_be_on_common_seeds_only_where_it_is(tmp_path: Path) -> None:
+    same = facts_of(tmp_path / "same", {0.1: [0.9, 0.91, 0.92], 0.2: [0.5, 0.51, 0.52]})
+    others = facts_of(
+        tmp_path / "others",
+        {0.1: [0.9, 0.91, 0.92, None, None, None], 0.2: [None, None, None, 0.5, 0.51, 0.52]},
+    )
+
+    assert same["What it beats"].endswith(", on the seeds that both have")
+    assert others["What it beats"].startswith("It beats learning rate 0.2 by 40.00 ± ")
+    assert "seeds" not in others["What it beats"]
+
+
+def test_a_small_probability_is_not_nothing(tmp_path: Path) -> None:
+    # Given a leader by its rank that is most probably not the best: a job of the better one diverged
+    noise = (0.0, 0.01, 0.02, 0.005, 0.015, 0.01)
+    better: list[Outcome] = [0.95 + each / 10 for each in noise]
+    facts = facts_of(tmp_path, {0.1: [0.9 + each / 10 for each in noise], 0.2: [*better[:5], "diverged"]})
+
+    assert facts["Probability that it is the best"].startswith("less than 1 %")
+    # Each has five seeds already.
+    assert facts["What would decide"] == "It cannot be told how many more seeds would"
+
+
+def test_a_page_says_why_it_has_no_differences(tmp_path: Path) -> None:
+    page = Skeleton(render(snapshot_of(tmp_path, rates(2, 0.1), scored(lambda _: 0.5)))).text
+    assert "There is no such chart: there are no two configurations of which most jobs trained." in page
 
 
 def test_a_verdict_says_what_went_wrong(tmp_path: Path) -> None:

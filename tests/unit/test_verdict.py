@@ -155,6 +155,16 @@ def test_a_sweep_that_runs_decides_nothing_about_what_has_no_result() -> None:
     assert not alone.decided
 
 
+def test_what_mostly_diverged_is_not_said_to_have_no_mean() -> None:
+    for others, said in (
+        ({0.1: [0.99, "diverged", "diverged"]}, "the 1 other has no mean, or most of its jobs diverged"),
+        ({0.1: [0.99, "diverged", "diverged"], 0.2: ["failed"] * 3},
+         "the 2 others have no mean, or most of their jobs diverged"),
+    ):  # fmt: skip
+        verdict = board_of({0.03: BEST[:3], **others}).verdict
+        assert verdict.sentence.startswith(f"Only learning rate 0.03 can be recommended; {said}.")
+
+
 def test_numbers_of_seeds_may_differ() -> None:
     board = board_of({0.03: BEST, 0.01: [WORST[0], None, WORST[2], None, None], 0.1: [0.9, None, None, None, None]})
     first, second, third = board.standings

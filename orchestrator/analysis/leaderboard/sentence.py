@@ -51,6 +51,9 @@ def _conclusion(finding: Finding, names: JobNames) -> list[str]:
     if not finding.contenders:
         others = counted(len(finding.configurations) - 1, "other")
         verb = "has" if len(finding.configurations) == 2 else "have"
+        if any(each.trained for each in finding.configurations if each is not leader):
+            jobs = "its jobs" if verb == "has" else "their jobs"
+            return [f"Only {name} can be recommended; the {others} {verb} no mean, or most of {jobs} diverged"]
         return [f"Only {name} has a mean so far; the {others} {verb} none"]
     ahead = f"Undecided: {name} ranks first with a mean of {names.metric.shown(leader.mean or 0.0)}"
     if max(len(each.trained) for each in (leader, *finding.contenders)) < 2:

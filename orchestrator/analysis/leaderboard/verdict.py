@@ -26,7 +26,7 @@ class Beaten(BaseModel):
 
     Attributes:
         options: The options that vary.
-        difference: By how much the leader is better, on the seeds that both have.
+        difference: By how much the leader is better: on the seeds that both have, if the two are paired.
         margin: The half-width of the difference's interval at the level of the comparison: less than `difference`.
     """
 

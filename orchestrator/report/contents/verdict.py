@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.leaderboard.figures import ALPHA
+from orchestrator.analysis.leaderboard.figures import ALPHA, oriented
 from orchestrator.analysis.leaderboard.sentence import by_margin
 from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
+from orchestrator.analysis.statistics.comparison import compare
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
@@ -18,6 +19,8 @@ from orchestrator.text import counted, listed
 MOST_NAMED = 5
 #: The command that trains further seeds is told for so many configurations; a race does better for more.
 MOST_CONFIRMED = 10
+#: Fewer seeds are too few for a forecast.
+FEW = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def _facts(snapshot: Snapshot, leader: Standing) -> list[Fact]:
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
     if board.verdict.beaten is not None:
-        facts.append(Fact("What it beats", _what_it_beats(board)))
+        facts.append(Fact("What it beats", _what_it_beats(snapshot)))
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
@@ -79,7 +82,9 @@ def _how_sure(board: Leaderboard) -> str:
     contenders = board.verdict.contenders
     if len(contenders) < 2:
         if not board.verdict.decided:
-            return "Not at all yet: the others have no mean"
+            return _how_many_wait(board)
+        if board.verdict.beaten is None:
+            return "It is the only candidate: the others have no mean, or most of their jobs diverged"
         drops = f"{100 * ALPHA:.0f} %"
         return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
     if max(each.n for each in board.standings) < 2:
@@ -94,22 +99,38 @@ def _how_sure(board: Leaderboard) -> str:
     return f"{sure}: {'; '.join(configuration(board, options) for options in contenders)}"
 
 
-def _what_it_beats(board: Leaderboard) -> str:
-    beaten = board.verdict.beaten
+def _how_many_wait(board: Leaderboard) -> str:
+    """Say that configurations without any result may yet be the best."""
+    waiting = sum(
+        not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
+        for each in board.standings
+    )
+    verb = "has" if waiting == 1 else "have"
+    return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
+
+
+def _what_it_beats(snapshot: Snapshot) -> str:
+    board, beaten = snapshot.leaderboard, snapshot.leaderboard.verdict.beaten
     assert beaten is not None  # noqa: S101 (checked by the caller)
     by = by_margin(board.metric, beaten.difference, beaten.margin)
-    return f"It beats {configuration(board, beaten.options)} by {by}, on the seeds that both have"
+    text = f"It beats {configuration(board, beaten.options)} by {by}"
+    pairs = zip(board.standings, snapshot.scored, strict=True)
+    other = next(scored for standing, scored in pairs if standing.options == beaten.options)
+    paired = compare(oriented(snapshot.scored[0]), oriented(other)).paired
+    return f"{text}, on the seeds that both have" if paired else text
 
 
 def _probability(leader: Standing) -> str:
     chance = leader.p_best or 0.0
-    text = "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
+    text = "more than 99 %" if chance > 0.99 else "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
     return f"{text}{'' if leader.n >= 10 else ', roughly: it has fewer than 10 seeds'}"
 
 
 def _expected(board: Leaderboard, leader: Standing) -> str:
     metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
+    if sum(each.rank_low is not None for each in board.standings) < 2:
+        return text  # Nothing was chosen.
     if metric.shown(honest) == metric.shown(mean):
         return f"{text}, as its own mean says: being chosen did not flatter it"
     if (mean > honest) == metric.higher_is_better:
@@ -121,7 +142,9 @@ def _forecast(snapshot: Snapshot) -> Fact:
     board, term = snapshot.leaderboard, "What would decide"
     seeds = board.verdict.seeds_to_decide
     if seeds is None:
-        return Fact(term, "It cannot be told how many more seeds would; five of each configuration are a start")
+        few = min(each.n for each in board.standings if each.contender) < FEW
+        start = f"; {FEW} of each configuration are a start" if few else ""
+        return Fact(term, f"It cannot be told how many more seeds would{start}")
     if seeds > MOST_SEEDS:
         return Fact(term, f"Nothing that is worth it: {MOST_SEEDS:,} more seeds each would not tell them apart")
     text = f"About {counted(seeds, 'more seed')} each, if the differences are what they seem"

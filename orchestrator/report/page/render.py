@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Table
 from orchestrator.report.charts.drawing import svg
+from orchestrator.report.charts.kinds import differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.page import contents
@@ -80,7 +81,12 @@ def render(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
 def render_main(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
     """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
     template = environment(_PACKAGE).get_template("main.html")
-    return template.render(page=contents(snapshot, portrait), figures=_figures(snapshot), sections=SECTIONS)
+    return template.render(
+        page=contents(snapshot, portrait),
+        figures=_figures(snapshot),
+        sections=SECTIONS,
+        no_differences=differences.absent(snapshot),
+    )
 
 
 def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool = False) -> str:
