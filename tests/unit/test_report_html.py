@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.folder.rows import Row, lost_row
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import reproduce, standings, verdict
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.page.render import BEGINNING, document, render
@@ -299,3 +300,27 @@ def test_provenance_names_how_a_sweep_was_extended(tmp_path: Path) -> None:
     assert "Extended by extend" in page
     assert "seeds 5-6" in page
     assert "the same bits on every CPU" in page
+
+
+def test_a_renamed_folder_has_its_own_name_in_commands_and_both_in_the_heading(tmp_path: Path) -> None:
+    # Given a sweep whose folder was renamed, and another one that has its name now
+    elsewhere = tmp_path / "elsewhere"
+    folder = folder_of(elsewhere, rates(2, 0.1, 0.2), scored(lambda job: 0.5 + job.options.learning_rate))
+    folder.path.rename(elsewhere / "theirs")
+
+    markup = render(take(SweepFolder(elsewhere, "theirs")))
+
+    page = Skeleton(markup)
+    assert "<title>theirs: report</title>" in markup
+    assert "theirs, which began as a" in page.text
+    assert "orchestrator verify theirs " in page.text
+    assert "orchestrator report theirs" in page.text
+    assert not re.search(r"orchestrator (verify|report|leaderboard) a\b", page.text)
+    # And the page says what to add to its commands, but not where the folder is
+    assert "add --output" in page.text
+    assert str(elsewhere) not in markup
+
+
+def test_a_folder_that_has_its_first_name_has_one_in_the_heading(tmp_path: Path) -> None:
+    page = render(take(folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))))
+    assert "<h1><bdi>a</bdi></h1>" in page

@@ -8,7 +8,9 @@ import pytest
 
 from nn.errors import DatasetError
 from orchestrator.analysis.evaluation import data_of
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import network
+from orchestrator.report.snapshot import take
 from tests.support.boards import ended, trained
 from tests.support.snapshots import folder_of, snapshot_of
 from tests.support.sweeps import sweep_of
@@ -52,6 +54,10 @@ def test_without_weights_it_counts_the_jobs_that_are_trained_again(tmp_path: Pat
     )
     assert content.command == "orchestrator sweep --resume --name a"
     assert not content.confusion
+    # By the name that the folder has now
+    snapshot.folder.path.rename(tmp_path / "theirs")
+    renamed = network.content(take(SweepFolder(tmp_path, "theirs")), None)
+    assert renamed.command == "orchestrator sweep --resume --name theirs"
 
 
 def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) -> None:

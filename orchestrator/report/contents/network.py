@@ -181,7 +181,7 @@ def _nothing(snapshot: Snapshot) -> NetworkContent:
 
 
 def _report(snapshot: Snapshot) -> str:
-    return commands.shell("orchestrator", "report", snapshot.manifest.name)
+    return commands.shell("orchestrator", "report", snapshot.folder.name)
 
 
 def _without_weights(snapshot: Snapshot, why: str) -> NetworkContent:
@@ -195,7 +195,7 @@ def _without_weights(snapshot: Snapshot, why: str) -> NetworkContent:
     )
     return NetworkContent(
         f"{said}. {which}".strip(". "),
-        commands.shell("orchestrator", "sweep", "--resume", "--name", snapshot.manifest.name),
+        commands.shell("orchestrator", "sweep", "--resume", "--name", snapshot.folder.name),
     )
 
 

@@ -19,11 +19,13 @@ class Page:
     """What a page says.
 
     Attributes:
-        name: The sweep's name.
+        name: The name of the sweep's folder, by which commands find the sweep.
+        began_as: The name with which the sweep began, where its folder has been renamed; empty otherwise.
         running: What to say while jobs are missing: how many have ended; empty once all have.
     """
 
     name: str
+    began_as: str
     running: str
     verdict: VerdictContent
     standings: StandingsContent
@@ -40,8 +42,10 @@ def contents(snapshot: Snapshot, portrait: NetworkContent | None = None) -> Page
         snapshot: The sweep.
         portrait: What it says of the winner's network (`network.content`); None where nobody has looked at it.
     """
+    name, began_as = snapshot.folder.name, snapshot.manifest.name
     return Page(
-        name=snapshot.manifest.name,
+        name=name,
+        began_as="" if began_as == name else began_as,
         running=_running(snapshot),
         verdict=verdict.content(snapshot),
         standings=standings.content(snapshot),

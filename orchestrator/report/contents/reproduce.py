@@ -17,6 +17,11 @@ from worker.trainers.protocol import Metric
 
 #: How many jobs are listed, the best first.
 MOST_JOBS = 200
+#: The page does not say where the folder is: whoever reads it may have it elsewhere, and it is nobody else's business.
+PLACE = (
+    "The commands of this page look for the sweep's folder in the folder runs of the working folder. If it is in "
+    "another one, add --output with the path of that one."
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class ReproduceContent:
 
     Attributes:
         promise: What the commands do, and whether the bits will be the same.
+        place: Where the commands of the page look for the sweep.
         why_not: Why a row may have no command, as a clause.
         rows: The configurations of the table.
         rows_in_all: How many configurations there are.
@@ -70,6 +76,7 @@ class ReproduceContent:
     """
 
     promise: str
+    place: str
     why_not: str
     rows: tuple[ReproducedRow, ...]
     rows_in_all: int
@@ -99,6 +106,7 @@ def content(snapshot: Snapshot) -> ReproduceContent:
         )
     return ReproduceContent(
         promise=_promise(snapshot),
+        place=PLACE,
         why_not=_why_not(snapshot),
         rows=rows,
         rows_in_all=len(board.standings),

@@ -75,7 +75,7 @@ def render(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
     Raises:
         ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
     """
-    return document(f"{snapshot.manifest.name}: report", render_main(snapshot, portrait))
+    return document(f"{snapshot.folder.name}: report", render_main(snapshot, portrait))
 
 
 def render_main(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
