@@ -98,7 +98,7 @@ def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: S
     command_line.wait_for_rows("s", 1, sweep)
     first = server.get("/s")
     assert "Running" in first.text
-    assert "running</td>" in server.get("/").text
+    assert "running</td>" in wait_for(lambda: whole_index(server), "the whole index").text
 
     with server.news("/s/events") as one, server.news("/s/events") as two:
         for news in (one, two):
@@ -112,7 +112,7 @@ def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: S
     page = server.get("/s").text
     assert "Finished. This page does not change any more." in page
     assert f'data-version="{last["version"]}"' in page
-    assert "finished</td>" in server.get("/").text
+    assert "finished</td>" in wait_for(lambda: whole_index(server), "the whole index").text
 
 
 def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: Serve) -> None:
