@@ -29,6 +29,13 @@ from tests.support.waiting import wait_for
 STEADY = ("--seeds", "0-1", "--learning-rates", "0.01,0.03", "--epochs", "40", "--limit", "1000", "--workers", "1")
 
 
+@pytest.fixture
+def command_line(command_line: CommandLine) -> CommandLine:
+    """The command line whose processes Python starts, as outside of tests."""
+    command_line.forks = False
+    return command_line
+
+
 def hashes(command_line: CommandLine, name: str) -> list[str]:
     return [row["weights_sha256"] for row in command_line.rows(name)]
 
@@ -99,7 +106,7 @@ def test_a_killed_orchestrator_takes_its_cluster_with_it(command_line: CommandLi
     [
         ("valkey-server", "The embedded server was ended by SIGKILL"),
         ("celery", "The embedded worker was ended by SIGKILL"),
-        ("reaper.py", "The embedded cluster ended"),
+        ("reaper", "The embedded cluster ended"),
     ],
 )
 def test_a_part_that_dies_ends_the_sweep_with_a_clear_message(

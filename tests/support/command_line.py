@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from tests.support import launcher
 from tests.support.waiting import wait_for
 
 #: One job of a hundredth of a second.
@@ -50,6 +52,8 @@ class CommandLine:
             "COLUMNS": "120",
             "PYTHONUNBUFFERED": "1",
         }
+        #: Whether a command is forked, and not started by Python.
+        self.forks = True
         self._started: list[subprocess.Popen[str]] = []
 
     def command(self, *arguments: str) -> list[str]:
@@ -57,15 +61,9 @@ class CommandLine:
 
     def run(self, *arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, and check its exit status."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        process = self._popen(arguments, environment, stderr=subprocess.PIPE)
+        output, errors = process.communicate(timeout=120)
+        done = subprocess.CompletedProcess(process.args, process.returncode, output, errors)
         assert done.returncode == status, f"status {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -82,13 +80,17 @@ class CommandLine:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command, with both outputs in one pipe."""
-        process = subprocess.Popen(
+        return self._popen(arguments, environment, stderr=subprocess.STDOUT)
+
+    def _popen(self, arguments: tuple[str, ...], environment: dict[str, str], *, stderr: int) -> launcher.Popen:
+        process = launcher.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment | environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
+            forks=self.forks,
         )
         self._started.append(process)
         return process
@@ -118,16 +120,17 @@ class CommandLine:
         """Return the processes of embedded clusters in this temporary folder whose command names a part."""
         found = []
         for process in psutil.process_iter():
-            try:
-                command = " ".join(process.cmdline())
-                ours = str(self.temporary) in command or process.environ().get("TMPDIR", "").startswith(
-                    f"{self.temporary}/"
-                )
-            except psutil.Error:
-                continue
-            if ours and part in command and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+            with contextlib.suppress(psutil.Error):
+                command = " ".join([*process.cmdline(), process.name()])
+                if part in command and self._is_ours(process) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
         return found
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        # A forked process shows the launcher's command and environment, but its own folder and files.
+        places = [*process.cmdline(), process.environ().get("TMPDIR", "") + "/", process.cwd() + "/"]
+        places += [file.path for file in process.open_files()]
+        return any(f"{self.temporary}/" in place for place in places)
 
     def nothing_is_left(self) -> bool:
         """Whether no process and no temporary file of any command remains."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support import launcher
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
@@ -45,7 +46,7 @@ class WorkerProcess:
             # A worker looks for its neighbours for a second when it starts; few tests need that.
             options += ["--without-mingle", "--without-gossip"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = launcher.Popen(
                 [*command, *options, *arguments],
                 cwd=ROOT,
                 env=os.environ | environment,

