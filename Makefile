@@ -7,7 +7,7 @@ ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-unit test-slow test-queue chaos chaos-report compose-test audit lint format lock bench screenshots clean
+.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +44,14 @@ sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs, say whic
 
 # Two test processes per core, because many tests wait for a process or a lease to end.
 PROCESSES ?= $$(( $$(nproc) * 2 ))
-PYTEST := $(BIN)/python -m pytest
+# The server under test is the Valkey of the embedded cluster, or another program: `make test SERVER=redis-server`.
+PYTEST := $(if $(SERVER),SEEDSWEEP_TEST_SERVER=$(SERVER)) $(BIN)/python -m pytest
 PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
-test: $(VENV)/.dev ## run the tests (twelve minutes on two cores)
+test: $(VENV)/.dev ## run the tests (four minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
-test-unit: $(VENV)/.dev ## run the tests that need no server, start no process and compile nothing (20 seconds)
-	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow and not process and not compiles" tests/unit $(ARGS)
+test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (20 seconds)
+	$(PYTEST) -n $$(nproc) --dist worksteal tests/unit $(ARGS)
 
 # The tests of pages use axe-core; without npm, those that do skip.
 AXE := tests/browser/node_modules/.package-lock.json
@@ -60,11 +61,6 @@ $(AXE): tests/browser/package-lock.json
 
 test-slow: $(VENV)/.dev $(AXE) ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
-
-# Tests use the embedded cluster's Valkey unless SEEDSWEEP_TEST_SERVER names another server program.
-SERVER ?= redis-server
-test-queue: $(VENV)/.dev ## run the tests that use a server against redis-server (or SERVER=...)
-	SEEDSWEEP_TEST_SERVER=$(SERVER) $(PARALLEL) -m "queue and not slow" $(ARGS)
 
 # `make chaos SEEDS=300` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one. The runs are
 # shared by SHARDS processes. A run waits for leases and restarts half of its time, hence one more than cores.

@@ -12,25 +12,28 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
+from tests.support.launcher import Launcher
 from tests.support.redis_server import RedisServer
 
 # The same examples in every run, so that a failure is one for everybody; no deadline, because machines are shared.
-hypothesis.settings.register_profile("seedsweep", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("seedsweep")
+hypothesis.settings.register_profile("everyday", derandomize=True, deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=200)
+hypothesis.settings.load_profile("thorough" if os.environ.get("CI") == "true" else "everyday")
 
-#: The fixtures that start the server under test.
-SERVERS = {"redis_server", "persistent_redis_server", "secured_server", "server", "hosts"}
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the launcher, once for all test processes, which begin after this. Unit tests start nothing."""
+    units = all("tests/unit" in argument for argument in session.config.args)
+    if not units and Launcher.VARIABLE not in os.environ:
+        session.config.add_cleanup(Launcher().close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses the server under test, and refuse a slow one that does not say why it is slow."""
+    """Refuse a slow test that does not say why it is slow."""
     for item in items:
         for mark in item.iter_markers("slow"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
-        if isinstance(item, pytest.Function) and SERVERS.intersection(item.fixturenames):
-            item.add_marker("queue")
-            item.add_marker("process")
     # The longest first, so that no test process is left with it at the end.
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 

@@ -19,6 +19,7 @@ import json
 import os
 import pkgutil
 import random
+import secrets
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 #: Packages of which every module is imported before the first fork.
 PACKAGES = ("worker", "orchestrator")
@@ -124,19 +126,44 @@ class Popen(subprocess.Popen[Any]):
         return self.returncode
 
 
-class _Launcher:
-    """The process that forks, seen from the tests' process."""
+class Launcher:
+    """The process that imports everything, and forks a process of its own for each test process that connects.
+
+    pytest's first process starts it; the others find its address in their environment.
+    """
+
+    #: The environment variable with the name of its socket.
+    VARIABLE = "SEEDSWEEP_TEST_LAUNCHER"
 
     def __init__(self) -> None:
-        self._connection, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.launcher", str(theirs.fileno())],
-                cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True,
-            )  # fmt: skip
+        name = f"seedsweep-tests-{secrets.token_hex(8)}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.launcher", name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        os.environ[self.VARIABLE] = name
+
+    def close(self) -> None:
+        """End it. What it has started goes on."""
+        os.environ.pop(self.VARIABLE, None)
+        self._process.communicate()
+
+
+class _Connection:
+    """A test process's own process that forks."""
+
+    def __init__(self) -> None:
+        self._connection = socket.socket(socket.AF_UNIX)
+        wait_for(self._connects, "the launcher")
         self._unread = b""
         self._statuses: dict[int, int] = {}
         self._lock = threading.RLock()
+
+    def _connects(self) -> bool:
+        return not self._connection.connect_ex("\0" + os.environ[Launcher.VARIABLE])
 
     def fork(self, process: dict[str, Any], streams: list[int]) -> int:
         """Fork a process, and return its id; 0 if it would not be what Python starts."""
@@ -160,11 +187,6 @@ class _Launcher:
                     return self._statuses.get(pid)
             self._has_news(0.05)
 
-    def close(self) -> None:
-        """End the launcher. What it started goes on."""
-        self._connection.close()
-        self._process.wait()
-
     def _has_news(self, seconds: float) -> bool:
         return b"\n" in self._unread or bool(select.select([self._connection], [], [], seconds)[0])
 
@@ -180,8 +202,8 @@ class _Launcher:
         return int(pid), status
 
 
-#: The launcher, once the tests have started a program; in what it forked, None.
-_launcher: _Launcher | None = None
+#: The connection to the launcher, once a test has started a program; in what was forked, None.
+_launcher: _Connection | None = None
 #: Whether this process is one that was forked.
 _is_forked = False
 
@@ -191,8 +213,7 @@ def _fork(process: dict[str, Any], streams: list[int]) -> int:
     global _launcher
     if not _is_forked:
         if _launcher is None:
-            _launcher = _Launcher()
-            atexit.register(_launcher.close)
+            _launcher = _Connection()
         return _launcher.fork(process, streams)
     if threading.active_count() > 1 or not _hides_nothing(process["environment"]):
         return 0
@@ -321,12 +342,26 @@ def _import_everything() -> None:
 
 
 def main() -> NoReturn:
-    """Run the launcher, which is given a socket."""
+    """Run the launcher, which is given the name of its socket, until its standard input closes."""
     from worker.training.process import use_one_thread
 
     use_one_thread()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"\0{sys.argv[1]}")
+    listener.listen(64)
     _import_everything()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    while listener in select.select([listener, sys.stdin], [], [])[0]:
+        connection, _ = listener.accept()
+        # A process between the two keeps this one from having to wait for the other.
+        between = os.fork()
+        if not between:
+            if os.fork():
+                os._exit(0)
+            listener.close()
+            _serve(connection)
+        os.waitpid(between, 0)
+        connection.close()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,36 @@
-"""MNIST, read once for all unit tests, and a small data set beside it."""
+"""Keeps unit tests to this process, and reads MNIST once for all of them."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
 from tests.support.idx_files import write_idx_folder
+
+#: What a unit test does not do: it belongs into tests/integration/ if it starts a process or a server.
+REFUSED = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "socket.bind"}
+#: The unit test that runs now.
+_running: list[str] = []
+
+
+def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
+    if event in REFUSED and _running:
+        raise RuntimeError(f"{_running[0]} is a unit test and causes {event}; move it to tests/integration/")
+
+
+# A hook stays for good, so there is one, which looks at what runs.
+sys.addaudithook(_refuse)
+
+
+@pytest.fixture(autouse=True)
+def _stays_in_this_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    _running.append(request.node.nodeid)
+    yield
+    _running.clear()
 
 
 @pytest.fixture(scope="session")
