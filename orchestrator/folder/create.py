@@ -33,7 +33,9 @@ def make(path: Path, description: str) -> None:
     above = _make_missing(path.parent)
     try:
         _remove_stale(path.parent)
-        made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent))
+        # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long where the given one is not.
+        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)
+        made = path.with_name(Path(name).name)
         try:
             (made / "weights").mkdir()
             write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
