@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -97,7 +98,8 @@ def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:
     try:
         if not given or "\0" in given:
             raise ValueError
-        path = str(Path(given).expanduser().resolve())
+        # Not `Path.resolve`, which rejects a loop of links up to Python 3.12 only; the trainer says what is wrong.
+        path = os.path.realpath(Path(given).expanduser())
         # A path of bytes that are not text cannot be written to `sweep.json`.
         path.encode()
     except (ValueError, OSError, RuntimeError):
