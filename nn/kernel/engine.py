@@ -98,7 +98,8 @@ class CompiledEngine:
         n1, n2, n3 = self._sizes
         W1, W2, W3 = self._W
         public = Weights(
-            np.ascontiguousarray(W1.reshape(self._n_features, -1)[:, :n1].T),
+            # `ascontiguousarray` copies nothing for a single feature.
+            np.array(W1.reshape(self._n_features, -1)[:, :n1].T, order="C"),
             W2.reshape(-1, padded(n1))[:n2, :n1].copy(),
             W3.reshape(-1, padded(n2))[:n3, :n2].copy(),
             *(None if b is None else b[:size].copy() for b, size in zip(self._b, self._sizes, strict=True)),
