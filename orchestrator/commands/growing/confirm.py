@@ -24,6 +24,7 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
+from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
 from worker.settings import Settings
 
@@ -159,8 +160,10 @@ def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
     used = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
     if isinstance(seeds, int):
         first = max(used) + 1
-        if not 1 <= seeds <= MAX_SEED + 1 - first:
-            allowed = f"an integer from 1 to {MAX_SEED + 1 - first}, or seeds such as 100-119"
+        # More seeds than jobs are refused before they are listed.
+        most = min(MAX_SEED + 1 - first, MAX_JOBS)
+        if not 1 <= seeds <= most:
+            allowed = f"an integer from 1 to {most}, or seeds such as 100-119"
             raise InvalidInputError("seeds", seeds, allowed)
         return tuple(range(first, first + seeds))
     known = [seed for seed in seeds if seed in used]
