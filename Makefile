@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Additional arguments: `make sweep ARGS="--seeds 0-1 --epochs 2"` is a short sweep.
 ARGS ?=
+# Compiled files are kept: without those of the tests, each test process would compile them at each start.
+export PYTHONDONTWRITEBYTECODE =
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -51,7 +53,7 @@ test: $(VENV)/.dev ## run the tests (four minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
 test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (20 seconds)
-	$(PYTEST) -n $$(nproc) --dist worksteal tests/unit $(ARGS)
+	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow" tests/unit $(ARGS)
 
 # The tests of pages use axe-core; without npm, those that do skip.
 AXE := tests/browser/node_modules/.package-lock.json

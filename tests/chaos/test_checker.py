@@ -12,7 +12,7 @@ from tests.chaos.checker.causes import false_ends
 from tests.chaos.checker.checker import check
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import FORGOTTEN_BOUND, LEASE_BOUND, SEVERAL_SECONDS, recoveries
-from tests.chaos.checker.violations import CLEAN, FIRST, PLAN, PLANTED, SECOND, attempt, intact
+from tests.chaos.checker.violations import CLEAN, FIRST, PLAN, PLANTED, SECOND, Plant, attempt, intact
 from tests.chaos.history import Event
 from tests.chaos.plan import Strike
 from tests.chaos.test_evidence import fault
@@ -24,11 +24,18 @@ def test_an_intact_run_passes() -> None:
     assert check(intact(), CLEAN) == []
 
 
-@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
-def test_a_planted_violation_is_found(plant: Callable[[Observation], None]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "plant"),
+    [
+        pytest.param(kind, plant, id=f"{kind}: {name}")
+        for kind, plants in PLANTED.items()
+        for name, plant in plants.items()
+    ],
+)
+def test_a_planted_violation_is_found(kind: str, plant: Plant) -> None:
     seen = intact()
     plant(seen)
-    assert PLANTED[plant] in [violation.kind for violation in check(seen, CLEAN)]
+    assert kind in [violation.kind for violation in check(seen, CLEAN)]
 
 
 @pytest.mark.parametrize(("name", "found"), [("kill Redis", []), ("stall the network", []), ("kill a child", ["leak"])])

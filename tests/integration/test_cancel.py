@@ -16,10 +16,11 @@ from orchestrator.commands import cancel as cancel_command
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cancel import reason
 from orchestrator.sweeps.manifest import Manifest
-from tests.support.cluster import Cluster
+from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
+from worker.messages import TRAIN
 from worker.records.store import key
 
 #: Jobs that would take hours.
@@ -48,6 +49,13 @@ def queued(cluster: Cluster, count: int) -> None:
     wait_for(lambda: cluster.server.client().llen("seedsweep") == count, f"{count} queued jobs")
 
 
+def wait_until_at_rest(cluster: Cluster) -> None:
+    """Wait until the workers say that they train nothing, which they do at their next heartbeat."""
+    roster = cluster.app.tasks[TRAIN].roster()
+    cluster.wait_until_acknowledged()
+    wait_for(lambda: not any(worker.running for worker in roster.all()), "rest", report=cluster.logs)
+
+
 def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep of four jobs that waits for a worker
     address = cluster.server.url
@@ -66,9 +74,15 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "accepted 4, attempts 4," in done.stdout
     assert Registry(cluster.store()).cancelled("a") is None
-    # Then there is nothing left to cancel.
+    # Then there is nothing left to cancel, although the cluster does not have two of the results: they were reused, or
+    # have expired. No job is said to run, and Redis holds what it held.
+    wait_until_at_rest(cluster)
+    client = cluster.server.client()
+    client.delete(*(f"celery-task-meta-{job}" for job in jobs_of(command_line, "a")[:2]))
+    before = client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")
     done = command_line.run("cancel", "a", "--broker", address)
     assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
+    assert (client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")) == before
 
 
 def test_whoever_cancels_is_told_when_redis_goes(
@@ -99,7 +113,7 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     # Given a sweep with a job in training and three that wait
     address = cluster.server.url
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     jobs = jobs_of(command_line, "a")
     cluster.wait_for_state(jobs[0], "PROGRESS")
     # When it is cancelled
@@ -111,10 +125,12 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     assert "cancelled 4" in end(process, 1)
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert [row["attempts"] for row in command_line.rows("a")] == [1, 0, 0, 0]
+    assert str(cluster.wait_for_state(jobs[0], "REVOKED")["result"]) == "the sweep a was cancelled"
     # and the worker is free for others.
-    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
+    cluster.wait_until_acknowledged()
+    assert cluster.ends(jobs[0]) == ["cancelled"]
     assert not cluster.server.client().exists(*(key("checkpoint", job) for job in jobs))
-    command_line.run("sweep", *SMALL, "--name", "b", "--broker", address)
+    assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
 
 
 def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
@@ -122,7 +138,7 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
 ) -> None:
     # Given a sweep with a job in training, whose worker is killed before the sweep is cancelled
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
-    worker = cluster.start_worker()
+    worker = cluster.start_worker(*SLOW_EPOCHS)
     jobs = jobs_of(command_line, "a")
     cluster.wait_for_state(jobs[0], "PROGRESS")
     worker.kill()
@@ -132,14 +148,14 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
     # and the next worker, which is given the killed one's message, does not train the job.
     cluster.start_worker()
     cluster.wait_for_state(jobs[0], "REVOKED")
-    wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "the message gone", report=cluster.logs)
+    cluster.wait_until_acknowledged()
     assert "Attempt" not in cluster.workers[1].text()
 
 
 def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep of which one job has finished, whose orchestrator is killed, and whose worker has gone
-    process = command_line.start("sweep", *small(epochs="100"), "--name", "a", **cluster.environment)
-    worker = cluster.start_worker()
+    process = command_line.start("sweep", *small(epochs="8"), "--name", "a", **cluster.environment)
+    worker = cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
     process.kill()
     process.wait(timeout=30)
@@ -177,74 +193,49 @@ def test_jobs_that_another_sweep_waits_for_go_on(command_line: CommandLine, clus
     assert "jobs 4, accepted 4, attempts 4," in end(other, 0)
 
 
-def test_a_sweep_trains_again_what_another_ones_cancellation_ended(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a sweep that waits for a job which a sweep is just being cancelled for: it looked before this one was there
+def test_a_sweep_trains_again_what_another_ones_cancellation_ended_and_nothing_that_was_cancelled_otherwise(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that waits for jobs which a sweep is just being cancelled for: it looked before this one was there
     process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
     queued(cluster, 4)
     view = ClusterView(cluster.settings)
-    jobs = json.loads((command_line.sweep("b") / "sweep.json").read_text())["jobs"]
+    jobs = jobs_of(command_line, "b")
     view.store.cancel(jobs[:2], reason("a"))
     view.results.revoke(view.queue.withdraw({jobs[0]}), reason("a"))
-    # When a worker comes, then the job is trained all the same.
-    cluster.start_worker()
-    output = end(process, 0)
-    assert "is trained again: the sweep a was cancelled" in output
-    assert "jobs 4, accepted 4, attempts 4," in output
-
-
-def test_a_job_that_somebody_else_cancelled_stays_cancelled(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a job that was revoked through Celery, as Flower's button does
-    process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
-    queued(cluster, 4)
-    job = json.loads((command_line.sweep("b") / "sweep.json").read_text())["jobs"][3]
-    cluster.app.backend.mark_as_revoked(job, "terminated")
-    # Then its row says so.
+    # and for one that was revoked through Celery, as Flower's button does: its row says so at once
+    cluster.app.backend.mark_as_revoked(jobs[3], "terminated")
     command_line.wait_for_rows("b", 1, process)
     assert statuses(command_line, "b") == ["cancelled"]
+    # When a worker comes, then it trains all but that one
     cluster.start_worker()
-    assert "accepted 3" in end(process, 1)
-
-
-def test_only_the_named_jobs_leave_a_long_queue(cluster: Cluster) -> None:
-    # Given a queue of several thousand messages, in which two sweeps' jobs lie mixed
-    client = cluster.server.client()
-    names = [f"{number:064x}" for number in range(3000)]
-    client.lpush("seedsweep", *(json.dumps({"headers": {"id": name}, "body": "x" * 50}) for name in names))
-    client.lpush("seedsweep", "no message")
-    mine = set(names[::3])
-    # When one sweep's are withdrawn
-    withdrawn = ClusterView(cluster.settings).queue.withdraw(mine)
-    # Then the others are there, in their order.
-    assert withdrawn == mine
-    left = client.lrange("seedsweep", 0, -1)
-    assert left[0] == b"no message"
-    assert [json.loads(item)["headers"]["id"] for item in reversed(left[1:])] == [n for n in names if n not in mine]
-
-
-def test_a_sweep_whose_jobs_have_all_ended_has_nothing_to_cancel_and_leaves_nothing(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    # Given a finished sweep, two of whose results the cluster does not have: they were reused, or have expired
-    address = cluster.server.url
-    cluster.start_worker()
-    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
-    jobs = [row["job"] for row in command_line.rows("a")]
-    client = cluster.server.client()
-    client.delete(*(f"celery-task-meta-{job}" for job in jobs[:2]))
-    before = client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")
-    # When it is cancelled, then no job is said to run, and Redis holds what it held.
-    done = command_line.run("cancel", "a", "--broker", address)
-    assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
-    assert (client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")) == before
+    output = end(process, 1)
+    assert "is trained again: the sweep a was cancelled" in output
+    assert "jobs 4, accepted 3, attempts 3, reused 0, diverged 0, failed 0, cancelled 1" in output
 
 
 def test_a_sweep_that_a_cluster_never_had_has_nothing_to_cancel_there(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
     # Given a sweep that an embedded cluster trained
-    command_line.run("sweep", *SMALL, "--name", "a")
+    command_line.finished("a", *SMALL)
     # When it is cancelled on another cluster, then that one is left as it was.
     done = command_line.run("cancel", "a", "--json", "--broker", cluster.server.url)
     counts = json.loads(done.stdout)
     assert (counts["withdrawn"], counts["ending"], counts["wanted"]) == (0, 0, [])
     assert not list(cluster.server.client().scan_iter("seedsweep:*"))
+
+
+def test_a_cancelled_job_is_not_begun_by_a_worker_that_starts_later_until_it_is_wanted_again(cluster: Cluster) -> None:
+    # Given a job that was cancelled while no worker ran
+    job = make_job()
+    run = cluster.submit(job).id
+    cluster.store().cancel([run], "by a test")
+    # When a worker starts, then the job ends without an attempt
+    cluster.start_worker()
+    assert cluster.wait_for_state(run, "REVOKED", "SUCCESS")["status"] == "REVOKED"
+    assert cluster.attempts(run) == []
+    # When it is forgotten and submitted again, then it is trained
+    cluster.store().forget([run])
+    cluster.app.AsyncResult(run).forget()
+    assert cluster.result(cluster.submit(job).id).status == "succeeded"

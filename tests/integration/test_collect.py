@@ -21,7 +21,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.cluster import Cluster, make_job
+from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.health import check
 from worker.job import Job
@@ -72,29 +72,28 @@ def view(cluster: Cluster) -> ClusterView:
     return ClusterView(cluster.settings)
 
 
-def test_a_thousand_jobs_are_queued_once_each_readably_and_without_subscriptions(
-    cluster: Cluster, view: ClusterView
-) -> None:
-    jobs = jobs_by_key(1000)
+def queued(cluster: Cluster) -> list[dict[str, Any]]:
+    """Return the headers of the messages in the queue, the next one first."""
+    messages = cluster.server.client().lrange("seedsweep", 0, -1)
+    return [json.loads(message)["headers"] for message in reversed(messages)]
 
-    view.queue.submit(list(jobs.values()))
 
-    client = cluster.server.client()
-    messages = [json.loads(message) for message in client.lrange("seedsweep", 0, -1)]
-    assert sorted(message["headers"]["id"] for message in messages) == sorted(jobs)
-    assert "seed=0 learning_rate=0.03 epochs=2 limit=500" in {message["headers"]["kwargsrepr"] for message in messages}
-    assert client.pubsub_channels() == []
+def test_jobs_are_queued_once_each_readably_and_without_subscriptions(cluster: Cluster, view: ClusterView) -> None:
+    jobs = list(jobs_by_key(300).values())
+    view.queue.submit(jobs)
     # In their order: the first job is the first to be taken.
-    assert messages[-1]["headers"]["id"] == next(iter(jobs))
+    assert [headers["id"] for headers in queued(cluster)] == [job.key for job in jobs]
+    assert queued(cluster)[0]["kwargsrepr"] == "seed=0 learning_rate=0.03 epochs=2 limit=500"
+    assert cluster.server.client().pubsub_channels() == []
 
 
 def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, view: ClusterView) -> None:
-    jobs = list(jobs_by_key(3, epochs=400).values())
+    jobs = list(jobs_by_key(3, epochs=100).values())
     view.queue.submit(jobs)
     assert view.queue.messages() == {job.key for job in jobs}
 
     # Given a worker that trains the first of them
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     cluster.wait_for_state(jobs[0].key, "STARTED", "PROGRESS")
 
     assert view.queue.messages() == {job.key for job in jobs}
@@ -110,8 +109,9 @@ class TwiceAtFirst:
 
 
 def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Cluster, view: ClusterView) -> None:
-    # Given queued jobs of two sweeps, in more messages than one command reads
+    # Given queued jobs of two sweeps, in more messages than one command reads, and something else
     jobs = list(jobs_by_key(400).values())
+    cluster.server.client().rpush("seedsweep", "no message")
     view.queue.submit(jobs)
     ours = {job.key for job in jobs[::2]}
     # When those of one are withdrawn, and every command is repeated
@@ -119,30 +119,34 @@ def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Clu
     withdrawn = Queue(view.app, client, Once()).withdraw(ours)
     # Then it says so, the others stay as they were, and it leaves nothing behind
     assert withdrawn == ours
-    left = [json.loads(message)["headers"]["id"] for message in cluster.server.client().lrange("seedsweep", 0, -1)]
-    assert left[::-1] == [job.key for job in jobs[1::2]]
+    assert cluster.server.client().rpop("seedsweep") == b"no message"
+    assert [headers["id"] for headers in queued(cluster)] == [job.key for job in jobs[1::2]]
     assert cluster.server.client().keys("seedsweep*") == [b"seedsweep"]
 
 
 def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: ClusterView) -> None:
-    jobs = jobs_by_key(3)
+    # Given one job that the cluster has finished, one whose weights it has dropped since, and one that is queued
+    jobs = jobs_by_key(4)
+    finished, dropped, queued_already, _ = jobs.values()
+    worker = cluster.start_worker()
+    for job in (finished, dropped):
+        cluster.submit(job)
+    lost = cluster.result(dropped.key).weights_sha256
+    cluster.lose_weights([lost])
+    worker.kill()
+    cluster.submit(queued_already)
+    # When a sweep asks for them, and one more
     recorder = Recorder()
     collector = collector_for(view, recorder)
-
-    # Given one job that the cluster has finished, and one that is queued already
-    first, second, _ = jobs.values()
-    worker = cluster.start_worker()
-    cluster.submit(first)
-    cluster.result(first.key)
-    worker.stop()
-    cluster.submit(second)
     waiting = collector.begin(jobs, reuse=True, reused_from="elsewhere")
     cluster.start_worker(concurrency=2)
     collector.collect(waiting)
-
+    # Then it has each once: one from elsewhere, and one again, which it knows that it trained
     assert sorted(row.job for row in recorder.rows) == sorted(jobs)
-    assert [row.reused_from for row in recorder.rows] == ["elsewhere", None, None]
+    assert [row.job for row in recorder.rows if row.reused_from == "elsewhere"] == [finished.key]
     assert all(recorder.blobs)
+    assert [row.weights_sha256 for row in recorder.rows if row.job == dropped.key] == [lost]
+    assert any("is trained again" in message for message in recorder.messages)
 
 
 def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, view: ClusterView) -> None:
@@ -185,26 +189,6 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster,
     wait_for(lambda: lost_jobs.lost(keys) == set() and queue.looks == 3, "a third look")
 
 
-def test_a_job_whose_weights_are_gone_is_trained_again(cluster: Cluster, view: ClusterView) -> None:
-    # Given a finished job whose weights Redis has dropped
-    (job,) = jobs_by_key(1).values()
-    cluster.start_worker()
-    cluster.submit(job)
-    before = cluster.result(job.key)
-    cluster.lose_weights([before.weights_sha256])
-
-    # When a sweep asks for it
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
-    collector.collect(collector.begin({job.key: job}, reuse=True, reused_from="elsewhere"))
-
-    # Then it has the same weights again, and knows that it trained them.
-    (row,) = recorder.rows
-    assert row.weights_sha256 == before.weights_sha256
-    assert row.reused_from is None
-    assert any("is trained again" in message for message in recorder.messages)
-
-
 NO_STATES = [b"", b"\xff", b"[]", b"{}", b"7", b"[" * 100_000, b"1" * 5000, b'{"status": [], "result": 1}']
 
 
@@ -217,64 +201,50 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     recorder = Recorder()
     collector = collector_for(view, recorder)
     cluster.start_worker()
-    # When a sweep asks for them
+    # When a sweep asks for them, then they are trained as if nothing stood there
     collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
-    # Then they are trained as if nothing stood there
     assert [row.status for row in recorder.rows] == ["succeeded"] * len(jobs)
     wait_for(lambda: check(cluster.app, socket.gethostname()).healthy, "a healthy worker", report=cluster.logs)
 
 
-@pytest.mark.parametrize("held", [b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]'])
-def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: ClusterView, held: bytes) -> None:
-    cluster.server.client().hset("seedsweep:unacked", "tag", held)
-    cluster.server.client().rpush("seedsweep", held)
+def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: ClusterView) -> None:
+    for tag, held in enumerate([b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]']):
+        cluster.server.client().hset("seedsweep:unacked", str(tag), held)
+        cluster.server.client().rpush("seedsweep", held)
     assert view.queue.messages() == set()
     assert view.queue.withdraw({"x"}) == set()
 
 
-def test_a_success_without_a_result_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
-    stored = b'{"status": "SUCCESS", "result": {"job": "x"}}'
-    (job,) = jobs_by_key(1).values()
+def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
+    def result(job: str, epochs: int = 2, worker: str = "w") -> dict[str, Any]:
+        return {
+            "job": job, "status": "succeeded", "validation_score": [0.5] * epochs, "epoch_seconds": [0.1] * epochs,
+            "weights_sha256": "0" * 64, "weights_bytes": 1, "worker": worker, "attempts": 1,
+        }  # fmt: skip
+
+    # Given queued jobs whose places are then taken by something else
+    jobs = jobs_by_key(5)
     recorder = Recorder()
     collector = collector_for(view, recorder)
-    waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
-    cluster.app.backend.client.set(cluster.app.backend.get_key_for_task(job.key), stored)
-
+    waiting = collector.begin(jobs, reuse=True, reused_from=None)
+    incomplete, foreign, too_long, no_text, failed = jobs
+    stored = {
+        incomplete: ({"job": "x"}, "the stored result is invalid: "),
+        foreign: (result(too_long), "the stored result belongs to another job"),
+        too_long: (result(too_long, epochs=3), "the stored result belongs to another job"),
+        no_text: (result(no_text, worker="\ud800"), "the stored result is invalid: "),
+    }
+    for key, (forged, _) in stored.items():
+        cluster.app.backend.store_result(key, forged, "SUCCESS")
+    cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
+    # When they are collected
     collector.collect(waiting)
-
-    (row,) = recorder.rows
-    assert row.status == "failed"
-    assert row.error
-    assert row.error.startswith("the stored result is invalid: ")
-
-
-def test_a_result_of_another_job_is_refused(cluster: Cluster, view: ClusterView) -> None:
-    # Given a job whose place another one's result has taken
-    job, other = jobs_by_key(2).values()
-    cluster.start_worker()
-    cluster.submit(other)
-    forged = cluster.result(other.key).model_dump(mode="json")
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
-    cluster.workers[0].kill()
-    waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
-    cluster.app.backend.store_result(job.key, forged, "SUCCESS")
-
-    collector.collect(waiting)
-
-    (row,) = recorder.rows
-    assert (row.status, row.error) == ("failed", "the stored result belongs to another job")
-
-
-def test_a_result_of_another_number_of_epochs_is_refused(cluster: Cluster, view: ClusterView) -> None:
-    (job,) = jobs_by_key(1).values()
-    forged = {"job": job.key, "status": "succeeded", "validation_score": [0.5] * 3, "epoch_seconds": [0.1] * 3}
-    forged |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "w", "attempts": 1}
-    cluster.app.backend.store_result(job.key, forged, "SUCCESS")
-    recorder = Recorder()
-    collector_for(view, recorder).collect({job.key: job})
-    (row,) = recorder.rows
-    assert (row.status, row.error) == ("failed", "the stored result belongs to another job")
+    # Then each has a row that can be written, and says what is wrong
+    rows = {row.job: row for row in recorder.rows}
+    assert {json.loads(row.line())["status"] for row in rows.values()} == {"failed"}
+    assert len(rows) == len(recorder.rows) == len(jobs)
+    for key, (_, error) in stored.items():
+        assert str(rows[key].error).startswith(error)
 
 
 def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView) -> None:
@@ -283,15 +253,3 @@ def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView
 
     with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is .* MiB"):
         view.queue.submit([make_job()])
-
-
-def test_words_that_are_no_unicode_are_written_down_all_the_same(cluster: Cluster, view: ClusterView) -> None:
-    failed, forged = jobs_by_key(2)
-    cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
-    result = {"job": forged, "status": "succeeded", "validation_score": [0.5], "epoch_seconds": [0.1], "attempts": 1}
-    result |= {"weights_sha256": "0" * 64, "weights_bytes": 1, "worker": "\ud800"}
-    cluster.app.backend.store_result(forged, result, "SUCCESS")
-    recorder = Recorder()
-    collector_for(view, recorder).collect(jobs_by_key(2))
-    assert [row.status for row in recorder.rows] == ["failed"] * 2
-    assert [json.loads(row.line())["status"] for row in recorder.rows] == ["failed"] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,7 @@ from orchestrator.errors import SweepExistsError, SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import Check
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.sweeps import sweep_of
 from worker.job import Job
@@ -90,7 +92,10 @@ class Recorder:
         self.rows.append(row)
 
 
-def test_sweep_resume_and_verify_on_an_embedded_cluster(tmp_path: Path, cache_dir: Path, in_thread: InThread) -> None:
+def test_sweep_resume_and_verify_on_an_embedded_cluster(
+    tmp_path: Path, cache_dir: Path, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     settings = Settings(cache_dir=cache_dir)
     folder = SweepFolder(tmp_path, "a")
     # A plan begins nothing.

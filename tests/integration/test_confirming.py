@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from orchestrator.cli.main import run
 from orchestrator.commands.growing.confirm import confirm, plan_confirmation
 from orchestrator.folder.sweep_folder import SweepFolder
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
 from worker.settings import Settings
@@ -48,21 +50,11 @@ def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line:
         shrinkage = found["shrinkage"]
         assert shrinkage["mean"] == pytest.approx(found["before"]["mean"] - found["fresh"]["mean"])
         assert shrinkage["interval"]["low"] < shrinkage["mean"] < shrinkage["interval"]["high"]
-    # The same command again trains nothing and says the same, as a table, too.
-    again = command_line.run("confirm", "a", "--top", "2", "--seeds", "3", "--json")
-    assert json.loads(again.stdout) == answer
+    # The same seeds again train nothing and say the same, as a table.
     table = command_line.run("confirm", "a", "--top", "2", "--seeds", "2-4").stdout
     assert "The leaders under 3 fresh seeds (2-4): validation accuracy, in %" in table
     assert f"Under fresh seeds, learning rate {leaders[0]} has " in table
-    # Other seeds confirm anew, those that lead now.
-    command_line.run("confirm", "a", "--top", "1", "--seeds", "100,200")
-    rounds = rounds_of(command_line, "a")
-    assert [(each["kind"], each["seeds"]) for each in rounds] == [("confirm", [2, 3, 4]), ("confirm", [100, 200])]
-    looks = json.loads((command_line.sweep("a") / "sweep.json").read_text())["looks"]
-    assert [(look["command"], look["rows"]) for look in looks] == [("confirm", 6), ("confirm", 12)]
-    # Without --top, fewer configurations than are confirmed by default are another confirmation.
-    command_line.run("confirm", "a", "--seeds", "2")
-    assert [len(each["configurations"]) for each in rounds_of(command_line, "a")][1:] == [1, 3]
+    assert len(command_line.rows("a")) == 12
 
 
 @pytest.mark.slow(reason="a sweep of long jobs")
@@ -86,55 +78,68 @@ def test_a_confirmation_that_was_killed_goes_on_with_its_leaders(command_line: C
     assert len(command_line.rows("a")) == len({row["job"] for row in command_line.rows("a")}) == 10
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--top", "0"], "--top is 0; allowed: an integer from 1 to 3, the number of configurations with a result"),
-        (["--top", "4"], "--top is 4; allowed: an integer from 1 to 3"),
-        (["--top", "-1"], "--top is '-1'; allowed: a positive integer"),
-        (["--seeds", "0"], "--seeds is 0; allowed: an integer from 1 to"),
-        (["--seeds", "1-5"], "--seeds is '1'; allowed: fresh seeds; the sweep has 0-1"),
-        (["--seeds", "5-1"], "--seeds is '5-1'; allowed: integers from 0 to 4294967295"),
-        (["--seeds", "99999999"], "the sweep is one of more than 100,000 jobs; allowed: fewer jobs"),
-        (["--seeds", ""], "--seeds is ''; allowed: a positive integer"),
-    ],
-)
+#: Words after `confirm a`, and the sentence.
+BAD = {
+    "--top 0": "--top is 0; allowed: an integer from 1 to 3, the number of configurations with a result",
+    "--top 4": "--top is 4; allowed: an integer from 1 to 3",
+    "--top -1": "--top is '-1'; allowed: a positive integer",
+    "--seeds 0": "--seeds is 0; allowed: an integer from 1 to",
+    "--seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has 0-1",
+    "--seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
+    "--seeds 99999999": "--seeds is 99999999; allowed: an integer from 1 to 100000, or seeds such as 100-119",
+    "--seeds 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
+    "--seeds=": "--seeds is ''; allowed: a positive integer",
+}
+
+
 def test_bad_input_begins_nothing(
-    command_line: CommandLine,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    sentence: str,
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def refused(words: str) -> str:
+        assert run(["confirm", "a", *words.split()]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        return error
+
     command_line.finished("a", *SWEPT)
     monkeypatch.chdir(command_line.folder)
     before = (command_line.sweep("a") / "sweep.json").read_bytes()
-    assert run(["confirm", "a", *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
+    for words, sentence in BAD.items():
+        assert sentence in refused(words), words
+    # A sweep in the middle, or without results
+    log = command_line.sweep("a") / "results.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]))
+    assert "NAME is a sweep of which 2 jobs have not ended" in refused("")
+    log.write_text("")
+    assert "The sweep a has no result to confirm" in refused("")
     assert (command_line.sweep("a") / "sweep.json").read_bytes() == before
 
 
-def test_a_sweep_without_results_or_in_the_middle_is_refused(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_python_code_confirms_a_sweep_again_and_again(
+    command_line: CommandLine, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     command_line.finished("a", *SWEPT)
-    monkeypatch.chdir(command_line.folder)
-    log = command_line.sweep("a") / "results.jsonl"
-    lines = log.read_text().splitlines(keepends=True)
-    log.write_text("".join(lines[:4]))
-    assert run(["confirm", "a"]) == 2
-    assert "NAME is a sweep of which 2 jobs have not ended" in capsys.readouterr().err
-    log.write_text("")
-    assert run(["confirm", "a"]) == 2
-    assert "The sweep a has no result to confirm" in capsys.readouterr().err
-
-
-def test_python_code_confirms_a_sweep(command_line: CommandLine, cache_dir: Path) -> None:
-    command_line.finished("a", *SWEPT)
-    folder = SweepFolder(command_line.folder / "runs", "a")
-    result = confirm(plan_confirmation(folder, Settings(cache_dir=cache_dir), top=1, seeds=(7, 9), workers=1))
+    folder, settings = SweepFolder(command_line.folder / "runs", "a"), Settings(cache_dir=cache_dir)
+    result = confirm(plan_confirmation(folder, settings, top=1, seeds=(7, 9), workers=1))
     assert result.seeds == (7, 9)
     assert [each.fresh.seeds for each in result.confirmed] == [2]
     assert result.sweep.complete
+
+    def planned(**wanted: Any) -> tuple[tuple[int, ...], int] | None:
+        plan = plan_confirmation(folder, settings, **wanted)
+        further = plan.make_round(folder.manifest(), folder.rows())
+        return None if further is None else (further.seeds, len(further.configurations))
+
+    # As many configurations under as many seeds, or under these, are the same confirmation; others are another one.
+    assert planned(top=1, seeds=2) is planned(top=1, seeds=(7, 9)) is None
+    assert planned(top=1, seeds=(100, 200)) == ((100, 200), 1)
+    assert planned(top=2, seeds=2) == ((10, 11), 2)
+    # Without a number, three are confirmed, under 20 seeds.
+    assert planned(seeds=2) == ((10, 11), 3)
+    assert planned() == (tuple(range(10, 30)), 3)
+    # Who confirms has seen the results before.
+    confirm(plan_confirmation(folder, settings, top=1, seeds=(20,), workers=1))
+    manifest = folder.manifest()
+    assert [(each.kind, each.seeds) for each in manifest.rounds] == [("confirm", (7, 9)), ("confirm", (20,))]
+    assert [(look.command, look.rows) for look in manifest.looks] == [("confirm", 6), ("confirm", 8)]

@@ -9,61 +9,92 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from nn.datasets import idx
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
 
 
-def write_packed(folder: Path, n: int, pixel: int) -> None:
-    """Write n training images of 256 x 256 equal pixels, which take a thousandth of that on disk, and a test image."""
+def write_packed(folder: Path, announced: int, pixel: int, n: int | None = None) -> None:
+    """Write training images of 256 x 256 equal pixels, which take a thousandth of that on disk, and a test image.
+
+    Args:
+        folder: Where to.
+        announced: The number of images that the header announces.
+        pixel: The level of all pixels.
+        n: The number of images that there are, if it is another one.
+    """
     write_idx_folder(folder, train=1, test=1, side=256)
-    with gzip.open(folder / f"{TRAIN_IMAGES}.gz", "wb", 1) as images:
-        images.write(struct.pack(">4I", 0x0803, n, 256, 256))
-        for _ in range(n):
-            images.write(bytes([pixel]) * 256**2)
-    write_idx(folder, TRAIN_LABELS, idx_bytes(np.zeros(n)))
+    whole, rest = divmod((announced if n is None else n) * 256**2, 2**20)
+    # A gzip file may have many streams: most of them are the same.
+    content = gzip.compress(struct.pack(">4I", 0x0803, announced, 256, 256))
+    content += gzip.compress(bytes([pixel]) * 2**20) * whole + gzip.compress(bytes([pixel]) * rest)
+    (folder / f"{TRAIN_IMAGES}.gz").write_bytes(content)
+    write_idx(folder, TRAIN_LABELS, idx_bytes(np.zeros(announced)))
 
 
-def test_a_small_folder_with_a_large_content_costs_no_more_memory_than_that_content(tmp_path: Path) -> None:
-    # Given a folder with the most that is read, and one with an image more
+def output(program: str, *arguments: object) -> list[str]:
+    """Return the lines that a Python of its own prints, whose memory is nobody else's."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_what_a_file_announces_or_unpacks_to_costs_no_memory_beyond_the_largest_data_set(tmp_path: Path) -> None:
+    # Given headers that announce 280 TB and 1 GB, a small file that announces 64 KB and unpacks to 1 GB, a data set
+    # with the most that is read, and one with an image more
     n = idx.MAX_BYTES // 256**2 - 1
-    write_packed(tmp_path / "most", n, 0)
-    write_packed(tmp_path / "more", n + 1, 0)
+    folders = {name: tmp_path / name for name in ("huge", "large", "bomb", "more", "most")}
+    for name in ("huge", "large"):
+        write_idx_folder(folders[name])
+    write_idx(folders["huge"], TRAIN_IMAGES, struct.pack(">4I", 0x0803, 2**32 - 1, 256, 256))
+    write_idx(folders["large"], TRAIN_IMAGES, struct.pack(">4I", 0x0803, 2**14, 256, 256) + b"\0" * 100_000)
+    write_packed(folders["bomb"], 1, 0, n=2**14)
+    write_packed(folders["more"], n + 1, 0)
+    write_packed(folders["most"], n, 0)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.gz")) < 5_000_000
 
     # When a process of its own asks for their digests
     program = (
         "import sys; from nn.datasets.mnist import dataset_digest; from nn.errors import DatasetError\n"
         "from pathlib import Path\n"
-        "print(len(dataset_digest(sys.argv[1])))\n"
-        "try: dataset_digest(sys.argv[2])\n"
-        "except DatasetError as error: print(error)\n"
-        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+        "for folder in sys.argv[1:]:\n"
+        "    try: answer = len(dataset_digest(folder))\n"
+        "    except DatasetError as error: answer = str(error)\n"
+        "    peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
+        "    print(peak, answer)"
     )
-    command = [sys.executable, "-c", program, str(tmp_path / "most"), str(tmp_path / "more")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    peaks, answers = zip(*(line.split(" ", 1) for line in output(program, *folders.values())), strict=True)
 
-    # Then it takes what the bound says, once, beside what Python and NumPy need
-    length, refusal, peak_kilobytes = done.stdout.splitlines()
-    assert length == "64"
-    assert f"brings the data set to {idx.MAX_BYTES + 256**2} bytes; expected at most {idx.MAX_BYTES}" in refusal
-    assert int(peak_kilobytes) < idx.MAX_BYTES / 1024 + 100_000
+    # Then what is a lie is refused, and took no more memory than Python and NumPy need
+    huge, large, bomb, more, most = answers
+    assert "announces" in huge
+    assert "announces" in large
+    assert "goes on after" in bomb
+    assert int(peaks[2]) < 150_000
+    # And the others take what the bound says, once, beside that
+    assert f"brings the data set to {idx.MAX_BYTES + 256**2} bytes; expected at most {idx.MAX_BYTES}" in more
+    assert most == "64"
+    assert int(peaks[4]) < idx.MAX_BYTES / 1024 + 100_000
 
 
-@pytest.mark.parametrize("megabytes", [150, 350, 600])
-def test_too_little_memory_is_one_sentence(tmp_path: Path, megabytes: int) -> None:
-    # Given a data set of 100 MB whose pixels are all ink, and a process that may take only so much more than it has
+def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
+    # Given a data set of 100 MB whose pixels are all ink, and processes that may take 150, 350 and 600 MB more than
+    # they have
     write_packed(tmp_path, 1600, 1)
     program = (
-        "import resource, sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
+        "import os, resource, sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
         "from nn.errors import DatasetError; from sklearn.model_selection import train_test_split\n"
         "size = 1024 * int(Path('/proc/self/status').read_text().split('VmSize:')[1].split()[0])\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[2]) * 2**20,) * 2)\n"
-        "try: load_mnist(sys.argv[1])\n"
-        "except DatasetError as error: print(error)"
+        "for megabytes in map(int, sys.argv[2:]):\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        "        assert os.waitpid(child, 0)[1] == 0\n"
+        "        continue\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, (size + megabytes * 2**20,) * 2)\n"
+        "    try: load_mnist(sys.argv[1])\n"
+        "    except DatasetError as error: print(error, flush=True)\n"
+        "    os._exit(0)"
     )
-    command = [sys.executable, "-c", program, str(tmp_path), str(megabytes)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert done.stdout == f"the data set {str(tmp_path)!r} needs more memory than there is\n"
+    printed = output(program, tmp_path, 150, 350, 600)
+
+    assert printed == [f"the data set {str(tmp_path)!r} needs more memory than there is"] * 3

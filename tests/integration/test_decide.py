@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,16 @@ from typing import Any
 import psutil
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.cli.main import run
 from orchestrator.commands.growing.decide import decide, plan_decide
 from orchestrator.commands.sweep import begin
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import MAX_JOBS
+from tests.support import launcher
 from tests.support.cluster import Cluster
-from tests.support.command_line import QUICK, CommandLine, small
-from tests.support.sweeps import sweep_of
+from tests.support.command_line import QUICK, CommandLine
+from tests.support.sweeps import manifest_of, sweep_of
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 from worker.settings import Settings
@@ -130,10 +127,16 @@ def test_a_race_whose_cluster_fails_ends_with_status_3_and_goes_on_later(command
     assert "the next look takes 20 further jobs, and 1 of 17 are left in the budget" in done.stdout
 
 
-def test_a_cluster_that_does_not_answer_is_status_3(command_line: CommandLine) -> None:
+def test_a_sweep_that_another_process_works_on_is_refused_and_a_cluster_that_does_not_answer_is_status_3(
+    command_line: CommandLine,
+) -> None:
     command_line.finished("a", *SWEEP)
+    words = ("decide", "a", "--within", "0.01", "--budget", "9")
+    with SweepFolder(command_line.folder / "runs", "a").exclusive():
+        done = command_line.run(*words, status=2)
+    assert "Another process is running the sweep a in runs/a: process " in done.stderr
     address = "redis+socket:///no/such.sock"
-    done = command_line.run("decide", "a", "--within", "0.01", "--budget", "9", "--broker", address, status=3)
+    done = command_line.run(*words, "--broker", address, status=3)
     assert done.stderr.startswith(f"orchestrator: No Redis server answers at {address}")
 
 
@@ -182,41 +185,21 @@ def test_what_another_session_adds_to_the_sweep_changes_no_decision(
         assert sorted({json.loads(line)["seed"] for line in lines}) == [0, 1, 2, 3, 4, 50]
 
 
-def test_a_sweep_that_another_process_works_on_is_refused(command_line: CommandLine) -> None:
-    process = command_line.start("sweep", *small(epochs="100"), "--workers", "1", "--name", "a")
-    wait_for(command_line.cluster_processes, "the cluster of the sweep")
-    done = command_line.run("decide", "a", "--within", "0.01", "--budget", "9", status=2)
-    assert "Another process is running the sweep a in runs/a: process " in done.stderr
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=30) == 143
-
-
+#: Words after `decide`, and the sentence.
 BAD = {
-    ("a", "--within", "0", "--budget", "9"): "--within is '0'; allowed: a number above 0, in the unit of the metric",
-    ("a", "--within", "-0.1", "--budget", "9"): "--within is '-0.1'; allowed: a number above 0",
-    ("a", "--within", "nan", "--budget", "9"): "--within is 'nan'; allowed: a number above 0",
-    ("a", "--within", "1e999", "--budget", "9"): "--within is '1e999'; allowed: a number above 0",
-    (
-        "a",
-        "--within",
-        "1",
-        "--budget",
-        "9",
-    ): "--within is '1'; allowed: a number above 0 and below 1, because validation",
-    ("a", "--within", "0.1", "--budget", "0"): "--budget is '0'; allowed: an integer from 1 to 100000",
-    ("a", "--within", "0.1", "--budget", "-5"): "--budget is '-5'; allowed: an integer from 1 to 100000",
-    ("a", "--within", "0.1", "--budget", "1.5"): "--budget is '1.5'; allowed: an integer from 1 to 100000",
-    ("a", "--within", "0.1", "--budget", "99999999999"): "--budget is '99999999999'; allowed: an integer from 1 to",
-    (
-        "a",
-        "--within",
-        "0.1",
-        "--budget",
-        "100000",
-    ): f"--budget is '100000'; allowed: an integer from 1 to {MAX_JOBS - 9}",
-    ("a", "--within", "0.1"): "Missing option '--budget'",
-    ("none", "--within", "0.1", "--budget", "9"): "There is no sweep named none in runs",
-    ("../a", "--within", "0.1", "--budget", "9"): "NAME is '../a'; allowed: up to 100 letters",
+    "a --within 0 --budget 9": "--within is '0'; allowed: a number above 0, in the unit of the metric",
+    "a --within -0.1 --budget 9": "--within is '-0.1'; allowed: a number above 0",
+    "a --within nan --budget 9": "--within is 'nan'; allowed: a number above 0",
+    "a --within 1e999 --budget 9": "--within is '1e999'; allowed: a number above 0",
+    "a --within 1 --budget 9": "--within is '1'; allowed: a number above 0 and below 1, because validation",
+    "a --within 0.1 --budget 0": "--budget is '0'; allowed: an integer from 1 to 100000",
+    "a --within 0.1 --budget -5": "--budget is '-5'; allowed: an integer from 1 to 100000",
+    "a --within 0.1 --budget 1.5": "--budget is '1.5'; allowed: an integer from 1 to 100000",
+    "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
+    "a --within 0.1 --budget 100000": f"--budget is '100000'; allowed: an integer from 1 to {MAX_JOBS - 9}",
+    "a --within 0.1": "Missing option '--budget'",
+    "none --within 0.1 --budget 9": "There is no sweep named none in runs",
+    "../a --within 0.1 --budget 9": "NAME is '../a'; allowed: up to 100 letters",
 }
 
 
@@ -229,7 +212,7 @@ def test_bad_terms_are_one_sentence_each_and_begin_nothing(
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
     before = (command_line.sweep("a") / "sweep.json").read_bytes()
     for words, sentence in BAD.items():
-        assert run(["decide", *words]) == 2
+        assert run(["decide", *words.split()]) == 2
         output, error = capsys.readouterr()
         assert (output, error.count("\n")) == ("", 1)
         assert error.startswith(f"orchestrator: {sentence}")
@@ -252,10 +235,8 @@ def test_a_sweep_with_nothing_to_decide_or_too_much_to_train_is_refused(
     assert plan_decide(folder, 0.01, 9, settings).terms.budget == 9
     # Each look compares each configuration with each.
     rates = tuple(1e-5 * number for number in range(1, 2002))
-    made = sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50)
-    keys = list(made.jobs_by_key(MNIST_DIGEST))
     many = SweepFolder(command_line.folder / "runs", "many")
-    many.create(Manifest(name="many", specification=made, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance()))
+    many.create(manifest_of(sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50), "many"))
     with pytest.raises(
         InvalidInputError, match="NAME is a sweep of 2,001 configurations; allowed: at most 2,000 of them"
     ):
@@ -263,14 +244,18 @@ def test_a_sweep_with_nothing_to_decide_or_too_much_to_train_is_refused(
 
 
 def test_a_race_from_python_prints_nothing_and_needs_no_main_thread(
-    command_line: CommandLine, cache_dir: Path, capfd: pytest.CaptureFixture[str]
+    command_line: CommandLine,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     # Given a sweep of which two rows are missing
     command_line.finished("a", *SWEEP)
     folder = SweepFolder(command_line.folder / "runs", "a")
     lines = (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
     (folder.path / "results.jsonl").write_text("".join(lines[:-2]))
-    plan = plan_decide(folder, 0.01, 20, Settings(cache_dir=cache_dir))
+    plan = plan_decide(folder, 0.01, 20, Settings(cache_dir=cache_dir), workers=1)
     results: list[Any] = []
 
     def race() -> None:

@@ -6,33 +6,35 @@ import csv
 import hashlib
 import json
 import signal
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
 import pyarrow as pa
 import pytest
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 from safetensors.numpy import load
-from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from tensorboard.plugins.hparams import metadata
 
 from orchestrator.cli.main import run
 from orchestrator.export import csv_files
 from orchestrator.export.tables import Column
 from orchestrator.folder.sweep_folder import SweepFolder
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.boards import trained
+from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
 from tests.support.redis_server import free_port
+from tests.support.snapshots import folder_of
 from tests.support.sweep_folders import JOBS, made, names_in, row
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 #: The formats, with the files or the folder that each makes of a sweep `odd` by default.
 MADE = {
@@ -47,14 +49,20 @@ PACKAGES = {"parquet": ("pyarrow",), "tensorboard": ("tensorboard",), "mlflow": 
 Say = Callable[..., str]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the trainer of `odd_sweep` be found."""
+    with odd_trainer(tmp_path_factory.mktemp("site")):
+        yield
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working folder, in which the trainer of `odd_sweep` is found."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, in which the sweep `odd` is."""
     work = tmp_path / "work"
-    work.mkdir()
+    odd_sweep(work / "runs")
     monkeypatch.chdir(work)
-    with odd_trainer(tmp_path / "site"):
-        yield work
+    return work
 
 
 @pytest.fixture
@@ -73,6 +81,16 @@ def contents(path: Path) -> dict[str, bytes]:
     """Return the bytes of a file, or of all files in a folder, by their names."""
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return {str(each.relative_to(path)): each.read_bytes() for each in files}
+
+
+def export(here: Path, said: Say, to: str) -> None:
+    """Export the sweep `odd` twice, and check that the same folder gives the same bytes."""
+    said("export", "odd", "--to", to)
+    first = [contents(here / name) for name in MADE[to]]
+    assert all(first)
+    said("export", str(here / "runs" / "odd"), "--to", to, "--force")
+    assert [contents(here / name) for name in MADE[to]] == first
+    assert names_in(here) == sorted(["runs", *MADE[to]])
 
 
 def test_csv_has_every_job_and_every_epoch_of_a_real_sweep(command_line: CommandLine) -> None:
@@ -98,23 +116,15 @@ def test_csv_has_every_job_and_every_epoch_of_a_real_sweep(command_line: Command
 
 
 def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
-
-    said("export", "odd", "--to", "csv")
+    export(here, said, "csv")
 
     raw = (here / "odd.csv").read_bytes()
     assert b"\x1b" not in raw
     assert b"\r" not in raw
     with (here / "odd.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [each["status"] for each in rows] == [
-        "succeeded",
-        "diverged",
-        "succeeded",
-        "failed",
-        "succeeded",
-        "cancelled",
-    ]
+    statuses = "succeeded diverged succeeded failed succeeded cancelled"
+    assert [each["status"] for each in rows] == statuses.split()
     hostile = rows[1]
     assert hostile["text"].startswith("'=cmd|\"<script>")
     assert "\\x1b[31m" in hostile["text"]
@@ -128,9 +138,7 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
 
 
 def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
-
-    said("export", "odd", "--to", "parquet")
+    export(here, said, "parquet")
 
     jobs, epochs = parquet.read_table("odd.parquet"), parquet.read_table("odd.epochs.parquet")
     types = {field.name: field.type for field in jobs.schema}
@@ -148,9 +156,10 @@ def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
 
 
 def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs")
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+    from tensorboard.plugins.hparams import metadata
 
-    said("export", "odd", "--to", "tensorboard")
+    export(here, said, "tensorboard")
 
     runs = EventMultiplexer().AddRunsFromDirectory(str(here / "odd.tensorboard"))
     runs.Reload()
@@ -158,7 +167,7 @@ def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
     assert len(names) == 6
     assert [name for name in names if name.startswith("text=plain")] == [f"text=plain/seed-{seed}" for seed in range(3)]
     assert all(name.count("/") == 1 and name.isascii() and not set(name) & set('<>"\\ ') for name in names)
-    for each in folder.rows().values():
+    for each in SweepFolder(here / "runs", "odd").rows().values():
         (name,) = [
             name
             for name in names
@@ -179,20 +188,35 @@ def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
         assert session.group_name == name.partition("/")[0]
 
 
+def client_of(uri: str) -> MlflowClient:
+    # Imported here, as TensorBoard is: each takes a second, in every test process.
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
 def runs_of(uri: str, name: str) -> dict[str, Run]:
     """Return the runs of an experiment, by their names."""
-    client = MlflowClient(tracking_uri=uri)
+    client = client_of(uri)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
 def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs")
+    # Given a path in which much would mean something else in an address
+    place = here / "odd #x%41?é'" / "a b?.db"
+    place.parent.mkdir()
+    place.write_text("an earlier file")
 
-    said("export", "odd", "--to", "mlflow")
+    printed = json.loads(said("export", "odd", "--to", "mlflow", "--file", str(place), "--force", "--json"))
 
-    uri = f"sqlite:///{here / 'odd.mlflow.db'}"
+    assert printed == {
+        "name": "odd", "format": "mlflow", "places": [str(place)], "jobs": 6, "exported": 6, "known": 0,
+        "missing_weights": [],
+    }  # fmt: skip
+    assert names_in(place.parent) == ["a b?.db"]
+    uri = f"sqlite:///{place.rename(here / 'plain.db')}"
     runs = runs_of(uri, "odd")
     parents = {name: run for name, run in runs.items() if "mlflow.parentRunId" not in run.data.tags}
     assert (len(runs), len(parents)) == (8, 2)
@@ -202,7 +226,8 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert plain.data.params["widths"] == "3,2"
     assert "seed" not in plain.data.params
     of_seed = runs["text=plain seed 1"]
-    ended = next(each for each in folder.rows().values() if each.seed == 1 and each.accepted)
+    rows = SweepFolder(here / "runs", "odd").rows().values()
+    ended = next(each for each in rows if each.seed == 1 and each.accepted)
     assert of_seed.data.tags["mlflow.parentRunId"] == plain.info.run_id
     assert of_seed.data.tags["seedsweep.job"] == ended.job
     assert of_seed.data.tags["seedsweep.weights_sha256"] == ended.weights_sha256
@@ -210,7 +235,7 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
         "text": "plain", "widths": "3,2", "depth": "none", "ratio": "-0.1", "status": "x", "loss": "false",
         "epochs": "2", "seed": "1",
     }  # fmt: skip
-    history = MlflowClient(tracking_uri=uri).get_metric_history(of_seed.info.run_id, "error_rate")
+    history = client_of(uri).get_metric_history(of_seed.info.run_id, "error_rate")
     assert [(each.step, each.value) for each in history] == list(enumerate(ended.validation_score, 1))
     assert of_seed.info.end_time - of_seed.info.start_time == 750
     (hostile,) = [run for name, run in parents.items() if name != "text=plain"]
@@ -223,20 +248,7 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert all("\x1b" not in text and "\n" not in text for run in runs.values() for text in run.data.tags.values())
 
 
-def test_mlflows_file_may_have_any_path(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
-    folder = here / "odd #x%41?é'"
-    folder.mkdir()
-
-    said("export", "odd", "--to", "mlflow", "--file", str(folder / "a b?.db"))
-
-    assert names_in(folder) == ["a b?.db"]
-    (folder / "a b?.db").rename(here / "plain.db")
-    assert len(runs_of(f"sqlite:///{here / 'plain.db'}", "odd")) == 8
-
-
 def test_a_database_that_cannot_be_written_is_one_sentence(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
     (here / "text.db").write_text("This is not a database, but it is long enough to look like one. " * 20)
 
     printed = said("export", "odd", "--to", "mlflow", "--tracking-uri", f"sqlite:///{here / 'text.db'}", status=2)
@@ -247,13 +259,13 @@ def test_a_database_that_cannot_be_written_is_one_sentence(here: Path, said: Say
 
 
 def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs", running=True)
+    folder = odd_sweep(here / "runs", "growing", running=True)
     uri = f"sqlite:///{here / 'mlflow.db'}"
-    words = ("export", "odd", "--to", "mlflow", "--tracking-uri", uri)
+    words = ("export", "growing", "--to", "mlflow", "--tracking-uri", uri)
     assert said(*words).endswith(f"Exported the 3 of 6 jobs that have ended: {uri}\n")
     # Given an export that was interrupted in its first run
-    client = MlflowClient(tracking_uri=uri)
-    first = runs_of(uri, "odd")["text=plain seed 0"]
+    client = client_of(uri)
+    first = runs_of(uri, "growing")["text=plain seed 0"]
     client.update_run(first.info.run_id, status="RUNNING")
     assert said(*words).endswith("(2 were there already)\n")
     assert said(*words).endswith("(3 were there already)\n")
@@ -262,20 +274,18 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: 
     with folder.exclusive():
         for job in list(folder.manifest().jobs_by_key().values())[3:]:
             end(folder, job)
-    odd_sweep(here / "runs", "other")
     printed = json.loads(said(*words, "--json"))
-    said("export", "other", *words[2:])
+    said("export", "odd", *words[2:])
 
     assert (printed["places"], printed["exported"], printed["known"]) == ([uri], 6, 3)
-    runs = runs_of(uri, "odd")
-    assert (len(runs), len(runs_of(uri, "other"))) == (8, 8)
+    runs = runs_of(uri, "growing")
+    assert (len(runs), len(runs_of(uri, "odd"))) == (8, 8)
     assert {run.info.status for run in runs.values()} == {"FINISHED", "FAILED", "KILLED"}
     assert runs["text=plain"].data.metrics["n"] == 3
     assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
 
 
 def test_a_tracking_server_that_cannot_be_reached_is_named_without_its_password(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
     uri = f"http://me:secret@127.0.0.1:{free_port()}"
 
     printed = said("export", "odd", "--to", "mlflow", "--tracking-uri", uri, status=2)
@@ -308,6 +318,7 @@ def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_l
 
 
 def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
+    export(here, said, "safetensors-zip")
     folder = made(here / "runs")
     blobs = [(2).to_bytes(8, "little") + text for text in (b"{}", b"{} ", b"{ }")]
     with folder.exclusive():
@@ -335,84 +346,38 @@ def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
     assert zipfile.is_zipfile("a.weights.zip")
 
 
-# MLflow gives its runs random ids.
+# A tracking server gets the same of a sweep that runs, see above.
 @pytest.mark.parametrize("to", sorted(set(MADE) - {"mlflow"}))
-def test_the_same_folder_gives_the_same_bytes(to: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
-
-    said("export", "odd", "--to", to)
-    first = [contents(here / name) for name in MADE[to]]
-    said("export", str(here / "runs" / "odd"), "--to", to, "--force")
-
-    assert [contents(here / name) for name in MADE[to]] == first
-    assert names_in(here) == sorted(["runs", *MADE[to]])
-    assert all(each for each in first)
-
-
-@pytest.mark.parametrize("to", MADE)
 def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs", running=True)
+    odd_sweep(here / "runs", "a", running=True)
+    places = [name.replace("odd", "a", 1) for name in MADE[to]]
 
-    assert said("export", "odd", "--to", to) == f"Exported the 3 of 6 jobs that have ended: {', '.join(MADE[to])}\n"
-    printed = json.loads(said("export", "odd", "--to", to, "--force", "--json"))
-
-    assert printed == {
-        "name": "odd", "format": to, "places": list(MADE[to]), "jobs": 6, "exported": 3, "known": 0,
-        "missing_weights": [],
+    assert said("export", "a", "--to", to) == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
+    assert json.loads(said("export", "a", "--to", to, "--force", "--json")) == {
+        "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0, "missing_weights": [],
     }  # fmt: skip
+    assert names_in(here) == sorted(["runs", *places])
 
 
 @pytest.mark.parametrize("to", MADE)
-def test_what_is_there_is_not_overwritten_without_consent(to: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
+def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
+    to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file is not replaced without consent,
     taken = here / MADE[to][-1]
     taken.write_text("mine")
-
     printed = said("export", "odd", "--to", to, status=2)
-
     assert printed == f"orchestrator: {taken.name} exists: choose another --file, or replace it by --force\n"
     assert taken.read_text() == "mine"
-    assert names_in(here) == sorted(["runs", taken.name])
+    taken.unlink()
 
-
-@pytest.mark.parametrize("to", MADE)
-def test_a_folder_that_no_export_made_is_never_replaced(to: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
+    # and a folder that no export has made never.
     precious = here / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
-
     printed = said("export", "odd", "--to", to, "--file", "precious", "--force", status=2)
-
     assert "precious is a folder that no export has made, and is not replaced" in printed
     assert names_in(precious) == ["file"]
-
-
-@pytest.mark.parametrize("file", ["results.jsonl", "sweep.json", "weights"])
-def test_the_files_of_the_sweep_itself_are_never_replaced(file: str, here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs")
-    before = contents(folder.path)
-
-    printed = said("export", "odd", "--to", "csv", "--file", f"runs/odd/{file}", "--force", status=2)
-
-    assert f"runs/odd/{file} is in the folder of a sweep, where nothing is replaced: choose another" in printed
-    assert contents(folder.path) == before
-
-
-def test_the_files_of_another_sweep_are_never_replaced(here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
-    other = odd_sweep(here / "runs", "other")
-    before = contents(other.path)
-
-    printed = said("export", "odd", "--to", "csv", "--file", "runs/other/results.jsonl", "--force", status=2)
-
-    assert "is in the folder of a sweep, where nothing is replaced" in printed
-    assert contents(other.path) == before
-
-
-@pytest.mark.parametrize("to", MADE)
-def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    odd_sweep(here / "runs")
 
     printed = said("export", "odd", "--to", to, "--file", "no/such/folder", status=2)
     assert printed == "orchestrator: no/such/folder cannot be written: No such file or directory\n"
@@ -420,7 +385,18 @@ def test_an_export_that_fails_leaves_nothing(to: str, here: Path, said: Say, mon
     # When the results end in the middle of the export
     monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
     assert "No job of the sweep odd has ended yet" in said("export", "odd", "--to", to, status=2)
-    assert names_in(here) == ["runs"]
+    assert names_in(here) == ["precious", "runs"]
+
+
+@pytest.mark.parametrize("file", ["odd/results.jsonl", "odd/sweep.json", "odd/weights", "other/results.jsonl"])
+def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Say) -> None:
+    odd_sweep(here / "runs", "other")
+    before = contents(here)
+
+    printed = said("export", "odd", "--to", "csv", "--file", f"runs/{file}", "--force", status=2)
+
+    assert f"runs/{file} is in the folder of a sweep, where nothing is replaced: choose another" in printed
+    assert contents(here) == before
 
 
 @pytest.mark.parametrize(
@@ -431,7 +407,9 @@ def test_a_list_of_texts_is_no_formula_either(value: Any, cell: str) -> None:
 
 
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
-    command_line.finished("a", *small(seeds="0-19"))
+    # Given more jobs than are exported at once
+    sweep = sweep_of(seeds=tuple(range(100)), learning_rates=(0.1, 0.2), epochs=2)
+    folder_of(command_line.folder / "runs", sweep, lambda job: trained(job, 0.5))
     running = command_line.start("export", "a", "--to", "mlflow")
     wait_for(lambda: list(command_line.folder.glob(".a.mlflow.db.*.tmp")), "the export's temporary folder")
 
@@ -448,7 +426,6 @@ def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine)
 def test_without_its_package_a_format_says_how_to_install_it(
     to: str, package: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd_sweep(here / "runs")
     monkeypatch.setitem(sys.modules, package, None)
 
     printed = said("export", "odd", "--to", to, status=2)
@@ -458,16 +435,6 @@ def test_without_its_package_a_format_says_how_to_install_it(
     )
     assert printed.endswith(" in a checkout\n")
     assert names_in(here) == ["runs"]
-
-
-def test_the_packages_of_formats_are_imported_only_where_they_are_needed() -> None:
-    code = (
-        "import sys, orchestrator.commands.publishing.export; "
-        "print(*{'mlflow', 'pyarrow', 'sqlalchemy', 'tensorboard'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout == "\n"
 
 
 BAD_INPUT = [
@@ -495,7 +462,6 @@ BAD_INPUT = [
 
 @pytest.mark.parametrize(("words", "message"), BAD_INPUT)
 def test_bad_input_gets_one_sentence(words: list[str], message: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs")
     made(here / "runs", "empty")
     (here / "runs" / "foreign").mkdir()
     (here / "runs" / "foreign" / "sweep.json").write_text("{}")
@@ -508,8 +474,7 @@ def test_bad_input_gets_one_sentence(words: list[str], message: str, here: Path,
 
 
 def test_a_damaged_results_file_gives_its_whole_rows(here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs")
-    results = folder.path / "results.jsonl"
+    results = here / "runs" / "odd" / "results.jsonl"
     lines = results.read_bytes().splitlines(keepends=True)
     results.write_bytes(b"".join([lines[0], b"\xff not a row\n", *lines[2:-1], lines[-1][:20]]))
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.main import run
 from orchestrator.cluster.registry import Registry
 from orchestrator.commands.growing.extend import extend, plan_extension
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Round
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
-from tests.support.sweeps import sweep_of
+from tests.support.redis_server import RedisServer
+from tests.support.sweeps import manifest_of, sweep_of
 from tests.support.waiting import wait_for
 from worker.settings import Settings
 
@@ -37,7 +36,7 @@ def weights_of(command_line: CommandLine, name: str) -> dict[tuple[Any, ...], st
     }
 
 
-def manifest_of(command_line: CommandLine, name: str) -> dict[str, Any]:
+def description_of(command_line: CommandLine, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((command_line.sweep(name) / "sweep.json").read_text())
     return content
 
@@ -50,28 +49,27 @@ def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: 
     done = command_line.run("extend", "a", "--learning-rates", "0.05")
     # Then it has the rows of a sweep that had all of them from the beginning
     assert "jobs 12, accepted 12, attempts 12, reused 0" in done.stdout
-    command_line.run(
-        "sweep", *small(seeds="0-3", learning_rates="0.01,0.03,0.05"), "--name", "b", "--output", "o", "--no-reuse"
+    command_line.finished("b", *small(seeds="0-3", learning_rates="0.01,0.03,0.05"))
+    extended, straight = (
+        json.loads((command_line.sweep(name) / "leaderboard.json").read_text()) for name in ("a", "b")
     )
-    straight = json.loads((command_line.folder / "o" / "b" / "leaderboard.json").read_text())
-    extended = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())
     assert extended["common"] == straight["common"]
     assert [each["jobs"] for each in extended["rows"]] == [each["jobs"] for each in straight["rows"]]
     # (but for what follows from the looks: intervals that stay valid)
     assert {each["method"] for each in straight["rows"]} == {"t"}
     assert {each["method"] for each in extended["rows"]} == {"confidence sequence"}
     # And it knows what had been seen before each of the rounds.
-    manifest = manifest_of(command_line, "a")
+    manifest = description_of(command_line, "a")
     assert [each["kind"] for each in manifest["rounds"]] == ["extend", "extend"]
     assert manifest["looks"] == [
         {"command": "extend", "seeds": 2, "rows": 4},
         {"command": "extend", "seeds": 4, "rows": 8},
     ]
     assert manifest["jobs"] == [row["job"] for row in command_line.rows("a")]
-    # The same command again goes on with its round, and adds none.
-    again = command_line.run("extend", "a", "--learning-rates", "0.05", "--json")
+    # The same again, in the words that are for every trainer, goes on with its round, and adds none.
+    again = command_line.run("extend", "a", "--grid", "learning_rate=0.05", "--json")
     assert json.loads(again.stdout)["accounting"]["jobs"] == 12
-    assert len(manifest_of(command_line, "a")["rounds"]) == 2
+    assert len(description_of(command_line, "a")["rounds"]) == 2
 
 
 def test_more_epochs_go_on_from_stored_weights_to_the_bits_of_a_straight_run(
@@ -91,40 +89,33 @@ def test_more_epochs_go_on_from_stored_weights_to_the_bits_of_a_straight_run(
     )
     assert worker.log.read_text().count("Resumes after epoch 2") == 3
     # And all have the weights and the metrics of a straight run, beside the earlier rows.
-    straight = ("--name", "straight", "--no-reuse", "--output", "o")
-    command_line.run("sweep", *small(epochs="2,5"), *straight)
-    rows = [json.loads(line) for line in (command_line.folder / "o/straight/results.jsonl").read_text().splitlines()]
-    expected = {row["job"]: (row["weights_sha256"], row["validation_score"], row.get("correct")) for row in rows}
-    found = {
-        row["job"]: (row["weights_sha256"], row["validation_score"], row.get("correct"))
-        for row in command_line.rows("a")
-    }
+    command_line.finished("straight", *small(epochs="2,5"))
+    found, expected = (
+        {
+            row["job"]: (row["weights_sha256"], row["validation_score"], row.get("correct"))
+            for row in command_line.rows(name)
+        }
+        for name in ("a", "straight")
+    )
     assert found == expected
     assert len(found) == 8
     # And a verification, which trains from the first epoch, agrees.
     command_line.run("verify", "a", "epochs=5", "--all")
+    # Without reuse, nothing goes on.
+    command_line.run("extend", "a", "--epochs", "6", "--no-reuse", "--broker", cluster.server.url)
+    assert worker.log.read_text().count("Resumes after epoch") == 3
 
 
-def test_a_sweep_that_is_extended_without_reuse_is_trained_from_the_first_epoch(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    command_line.finished("a", *SMALL)
-    worker = cluster.start_worker()
-    command_line.run("extend", "a", "--epochs", "3", "--no-reuse", "--broker", cluster.server.url)
-    assert "Resumes" not in worker.log.read_text()
-
-
+@pytest.mark.slow(reason="two embedded clusters whose processes import scikit-learn")
 def test_a_trainer_that_cannot_go_on_trains_more_epochs_from_the_first_one(command_line: CommandLine) -> None:
     sgd = ("--trainer", "sklearn", "--data", "digits", "--set", "estimator=SGDClassifier", "--seeds", "0")
     command_line.finished("a", *sgd, "--set", "epochs=1", "--grid", "alpha=0.001,0.01")
-    done = command_line.run("extend", "a", "--epochs", "2")
+    # Its options are extended by --grid.
+    done = command_line.run("extend", "a", "--epochs", "2", "--grid", "alpha=0.1", "--workers", "1")
     assert (
         "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on"
         in done.stdout
     )
-    assert "jobs 4, accepted 4" in done.stdout
-    # Its options are extended by --grid.
-    done = command_line.run("extend", "a", "--grid", "alpha=0.1")
     assert "jobs 6, accepted 6" in done.stdout
     refused = command_line.run("extend", "a", "--grid", "l1_ratio=0.5", status=2)
     assert (
@@ -157,14 +148,14 @@ def test_an_extension_that_was_killed_goes_on_to_the_same_rows(
     assert weights_of(command_line, "a") == {
         (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]): row["weights_sha256"] for row in whole
     }
-    assert len(manifest_of(command_line, "a")["rounds"]) == 1
+    assert len(description_of(command_line, "a")["rounds"]) == 1
 
 
 def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_line: CommandLine) -> None:
     # Given a sweep that is being extended
     command_line.finished("a", *SMALL)
-    process = command_line.start("extend", "a", "--seeds", "2-9", "--epochs", "300")
-    wait_for(lambda: "rounds" in manifest_of(command_line, "a"), "the extension")
+    process = command_line.start("extend", "a", "--seeds", "2-9", "--epochs", "300", "--workers", "1")
+    wait_for(lambda: "rounds" in description_of(command_line, "a"), "the extension")
     # When somebody else extends it
     done = command_line.run("extend", "a", "--seeds", "20", status=2)
     # Then the process is named.
@@ -173,19 +164,16 @@ def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_li
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "go on with: orchestrator sweep --resume --name a" in output
-    assert psutil.Process().pid != process.pid
 
 
 def test_watching_again_collects_what_was_added(command_line: CommandLine, cluster: Cluster) -> None:
     cluster.start_worker()
     broker = ("--broker", cluster.server.url)
-    process = command_line.start("sweep", *LONG, "--name", "a", *broker)
-    command_line.wait_for_rows("a", 1, process)
-    # Given a watcher elsewhere, and a sweep that is extended once it has ended
-    watcher = command_line.start("watch", "a", "--output", "elsewhere", *broker)
-    assert process.wait(timeout=120) == 0
+    command_line.run("sweep", *SMALL, "--name", "a", *broker)
+    # Given a watcher elsewhere, and a sweep that is extended after it has ended
+    command_line.run("watch", "a", "--output", "elsewhere", *broker)
+    assert len((command_line.folder / "elsewhere/a/results.jsonl").read_text().splitlines()) == 4
     command_line.run("extend", "a", "--seeds", "2", *broker)
-    watcher.communicate(timeout=60)
     # Then watching it again collects what was added.
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
     assert len((command_line.folder / "elsewhere/a/results.jsonl").read_text().splitlines()) == 6
@@ -208,11 +196,11 @@ def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained
     assert {rows[3, 0.01], rows[3, 0.03]} == {None}
 
 
-def test_a_sweep_that_was_extended_in_two_ways_is_refused(cluster: Cluster) -> None:
-    registry = Registry(cluster.store())
-    made = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1)
-    jobs = list(made.jobs_by_key(MNIST_DIGEST))
-    first = Manifest(name="a", specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
+def test_a_sweep_that_was_extended_in_two_ways_is_refused(
+    shared_server: RedisServer, tmp_path: Path, cache_dir: Path
+) -> None:
+    registry = Registry(Cluster(shared_server, tmp_path, cache_dir).store())
+    first = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1))
     one, other = (first.with_round(Round(kind="extend", seeds=(seed,))) for seed in (1, 2))
     assert registry.register(first) == first
     assert registry.register(one) == one
@@ -225,37 +213,34 @@ def test_a_sweep_that_was_extended_in_two_ways_is_refused(cluster: Cluster) -> N
     assert registry.register(longer) == longer
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ([], "--seeds is missing; allowed: further seeds, or further values of an option"),
-        (["--seeds", "1-2"], "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1"),
-        (["--seeds", "x"], "--seeds is 'x'; allowed: integers from 0 to 4294967295"),
-        (["--epochs", "1"], "--epochs is '1'; allowed: more than 2, the epochs that the sweep has"),
-        (["--epochs", "2"], "--epochs is '2'; allowed: more than 2, the epochs that the sweep has"),
-        (["--hidden", "8,4"], "--hidden is '8,4'; allowed: only an option that varies in the sweep (learning_rates)"),
-        (["--learning-rates", "0.03"], "--learning-rates is '0.03'; allowed: values that the sweep does not have"),
-        (["--learning-rates", "log:0.1..1"], "allowed: a range with a number of points, such as log:0.1..1:5"),
-        (["--grid", "data=openml"], "--grid data is 'openml'; allowed: nothing, because a sweep keeps its data"),
-        (["--seeds", "10-99999"], "the sweep is one of more than 100,000 jobs; allowed: fewer jobs"),
-        (["--seeds", "2", "--output", ""], "--output is ''"),
-        (["--seeds", "2", "--workers", "0"], "--workers is '0'"),
-    ],
-)
+#: Words after `extend a`, and the sentence.
+BAD = {
+    "": "--seeds is missing; allowed: further seeds, or further values of an option",
+    "--seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
+    "--seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
+    "--epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
+    "--epochs 2": "--epochs is '2'; allowed: more than 2, the epochs that the sweep has",
+    "--hidden 8,4": "--hidden is '8,4'; allowed: only an option that varies in the sweep (learning_rates)",
+    "--learning-rates 0.03": "--learning-rates is '0.03'; allowed: values that the sweep does not have",
+    "--learning-rates log:0.1..1": "allowed: a range with a number of points, such as log:0.1..1:5",
+    "--grid data=openml": "--grid data is 'openml'; allowed: nothing, because a sweep keeps its data",
+    "--seeds 10-99999 --learning-rates 0.1": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
+    "--seeds 2 --output=": "--output is ''",
+    "--seeds 2 --workers 0": "--workers is '0'",
+}
+
+
 def test_bad_input_adds_nothing(
-    command_line: CommandLine,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    sentence: str,
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command_line.finished("a", *SMALL)
     monkeypatch.chdir(command_line.folder)
     before = (command_line.sweep("a") / "sweep.json").read_bytes()
-    assert run(["extend", "a", *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
+    for words, sentence in BAD.items():
+        assert run(["extend", "a", *words.split()]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert error.count("\n") == 1
     assert (command_line.sweep("a") / "sweep.json").read_bytes() == before
 
 
@@ -264,19 +249,23 @@ def test_a_samplers_sweep_gets_seeds_and_no_values(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, sampler in (("drawn", "random"), ("asked", "optuna")):
-        made = sweep_of(seeds=(0,), learning_rates="log:0.01..0.1", sampler=sampler, samples=2)
-        first = Manifest(name=name, specification=made, dataset=MNIST_DIGEST, jobs=[], provenance=provenance())
-        first = first.with_drawn([] if sampler == "random" else [{"learning_rate": 0.05}])
-        SweepFolder(Path("runs"), name).create(first)
-    assert run(["extend", "drawn", "--epochs", "90"]) == 2
-    assert "allowed: nothing, because the sampler random chose the sweep's configurations" in capsys.readouterr().err
-    assert run(["extend", "asked", "--seeds", "5"]) == 2
-    assert "NAME is one whose sampler has 1 more configurations to choose" in capsys.readouterr().err
-    assert run(["extend", "missing", "--seeds", "5"]) == 2
-    assert "There is no sweep named missing" in capsys.readouterr().err
+        first = manifest_of(sweep_of(seeds=(0,), learning_rates="log:0.01..0.1", sampler=sampler, samples=2), name)
+        SweepFolder(Path("runs"), name).create(
+            first.with_drawn([] if sampler == "random" else [{"learning_rate": 0.05}])
+        )
+    for words, sentence in (
+        ("drawn --epochs 90", "allowed: nothing, because the sampler random chose the sweep's configurations"),
+        ("asked --seeds 5", "NAME is one whose sampler has 1 more configurations to choose"),
+        ("missing --seeds 5", "There is no sweep named missing"),
+    ):
+        assert run(["extend", *words.split()]) == 2
+        assert sentence in capsys.readouterr().err
 
 
-def test_python_code_extends_a_sweep(command_line: CommandLine, cache_dir: Path) -> None:
+def test_python_code_extends_a_sweep(
+    command_line: CommandLine, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     command_line.finished("a", *SMALL)
     folder = SweepFolder(command_line.folder / "runs", "a")
     settings = Settings(cache_dir=cache_dir)

@@ -14,8 +14,6 @@ from tests.support.waiting import wait_for
 from worker.job import Job, key_of
 from worker.messages import QUEUE
 
-pytestmark = [pytest.mark.queue, pytest.mark.process]
-
 DIGITS = "a3a279ce1fc7"
 
 

@@ -6,16 +6,14 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Result
 from worker.records.store import key
 
@@ -24,19 +22,19 @@ def network(layers: tuple[int, int, int, int], dtype: str = "float32") -> Callab
     return lambda: to_safetensors(initial_weights(layers, np.random.RandomState(0), dtype))
 
 
-#: What is stored as the weights of a job with the layers 784, 128, 64 and 10 in float32, and what is said about it.
-FOREIGN = {
-    "text": (lambda: b"these are not any weights", "are not intact safetensors"),
-    "other layers": (network((784, 5, 4, 10)), "have layers of (784, 5, 4, 10) in float32"),
-    "another input": (network((9, 128, 64, 10)), "have layers of (9, 128, 64, 10) in float32"),
-    "another type": (network((784, 128, 64, 10), "float64"), "names weights of 87"),
-}
+#: What is stored as the weights of a job with the layers 784, 128, 64 and 10 in float32, how many bytes more or less
+#: the result says, and what is said about it.
+FOREIGN = [
+    (lambda: b"these are not any weights", 0, "are not intact safetensors"),
+    (network((784, 5, 4, 10)), 0, "have layers of (784, 5, 4, 10) in float32"),
+    (network((9, 128, 64, 10)), 0, "have layers of (9, 128, 64, 10) in float32"),
+    (network((784, 128, 64, 10), "float64"), 0, "names weights of 87"),
+    (network((784, 128, 64, 10)), -1, "they have another hash or size"),
+]
 
 
 def manifest(name: str) -> Manifest:
-    specification = sweep_of(seeds=(0,), learning_rates=(0.03,), epochs=2, limit=500)
-    jobs = [job.key for job in specification.jobs(MNIST_DIGEST)]
-    return Manifest(name=name, specification=specification, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
+    return manifest_of(sweep_of(seeds=tuple(range(len(FOREIGN))), learning_rates=(0.03,), epochs=1, limit=100), name)
 
 
 def store_result(cluster: Cluster, job: Job, blob: bytes, size: int) -> None:
@@ -49,48 +47,38 @@ def store_result(cluster: Cluster, job: Job, blob: bytes, size: int) -> None:
     cluster.app.backend.store_result(job.key, result, "SUCCESS")
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_a_job_whose_weights_are_none_of_its_own_is_trained_again(
-    command_line: CommandLine, cluster: Cluster, kind: str
+def test_jobs_whose_weights_are_none_of_their_own_are_trained_again(
+    command_line: CommandLine, cluster: Cluster
 ) -> None:
-    # Given a registered sweep, and in the place of its job's result one that somebody else stored
-    made, sentence = FOREIGN[kind]
+    # Given a registered sweep, and in the places of its jobs' results those that somebody else stored
     sweep = manifest("a")
     ClusterView(cluster.settings).registry.register(sweep)
-    (job,) = sweep.specification.jobs(MNIST_DIGEST)
-    store_result(cluster, job, made(), len(made()))
+    foreign = {}
+    for job, (make, more, _) in zip(sweep.specification.jobs(MNIST_DIGEST), FOREIGN, strict=True):
+        blob = make()
+        foreign[job.seed] = digest(blob)
+        store_result(cluster, job, blob, len(blob) + more)
     cluster.start_worker()
     # When it is watched
     done = command_line.run("watch", "a", "--broker", cluster.server.url)
-    # Then the job is trained, and its row names what was trained
-    assert "is trained again: the" in done.stdout
-    assert sentence in " ".join(done.stdout.split())
-    (row,) = command_line.rows("a")
-    assert row["weights_sha256"] != digest(made())
-    assert row["worker"] == "w1@test"
+    # Then each job is trained, and its row names what was trained
+    said = " ".join(done.stdout.split())
+    assert said.count("is trained again: the") == len(FOREIGN)
+    assert all(sentence in said for _, _, sentence in FOREIGN)
+    rows = command_line.rows("a")
+    assert {row["seed"] for row in rows} == foreign.keys()
+    for row in rows:
+        assert row["weights_sha256"] != foreign[row["seed"]]
+        assert row["worker"] == "w1@test"
 
 
-def test_weights_of_another_size_than_their_result_says_are_not_taken(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    sweep = manifest("a")
-    ClusterView(cluster.settings).registry.register(sweep)
-    (job,) = sweep.specification.jobs(MNIST_DIGEST)
-    blob = network((784, 128, 64, 10))()
-    store_result(cluster, job, blob, len(blob) - 1)
-    cluster.start_worker()
-    done = command_line.run("watch", "a", "--broker", cluster.server.url)
-    assert "they have another hash or size" in " ".join(done.stdout.split())
-    assert command_line.rows("a")[0]["worker"] == "w1@test"
-
-
-def test_a_manifest_that_names_another_sweep_is_refused(command_line: CommandLine, cluster: Cluster) -> None:
+def test_a_manifest_that_names_another_sweep_is_refused(command_line: CommandLine, shared_cluster: Cluster) -> None:
     # Given the manifest of one sweep under the name of another
-    client = cluster.server.client()
+    client = shared_cluster.server.client()
     client.hset(key("sweep", "a"), "manifest", manifest("b").model_dump_json())
     # Then nobody takes it for that one, and nothing is begun
     for command in (("watch", "a"), ("cancel", "a"), ("sweep", "--name", "a", "--seeds", "0", "--epochs", "1")):
-        refused = command_line.run(*command, "--broker", cluster.server.url, status=2)
+        refused = command_line.run(*command, "--broker", shared_cluster.server.url, status=2)
         assert "The cluster's sweep a has the manifest of another sweep, b: choose another --name" in " ".join(
             refused.stderr.split()
         )
@@ -98,7 +86,7 @@ def test_a_manifest_that_names_another_sweep_is_refused(command_line: CommandLin
     assert client.llen("seedsweep") == 0
 
 
-def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, cluster: Cluster) -> None:
+def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, shared_cluster: Cluster) -> None:
     # Given a sweep of which the sampler has chosen nothing yet; its own orchestrator never registers one
     empty = manifest("a").model_dump(mode="json") | {"jobs": []}
     empty["specification"] |= {
@@ -106,11 +94,11 @@ def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, cluster: 
         "grid": {"learning_rate": ["linear:0.01..0.1"]},
         "sampling": {"sampler": "optuna", "samples": 2},
     }
-    client = cluster.server.client()
+    client = shared_cluster.server.client()
     client.hset(key("sweep", "a"), "manifest", json.dumps(empty))
     # Then nobody begins with it
     for command in ("watch", "cancel"):
-        refused = command_line.run(command, "a", "--broker", cluster.server.url, status=2)
+        refused = command_line.run(command, "a", "--broker", shared_cluster.server.url, status=2)
         assert "was registered by another version of Seedsweep" in " ".join(refused.stderr.split())
     # Nor with its folder
     command_line.sweep("a").mkdir(parents=True)

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import OutputError
-from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import require
+from tests.support.sweep_folders import JOBS, made, row
 from tests.support.waiting import wait_for
 
 
@@ -63,17 +62,16 @@ def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, 
     assert "jobs 4, accepted 4, attempts 4" in done.stdout
 
 
-def test_a_row_that_does_not_fit_leaves_no_part_of_it(command_line: CommandLine, small_disk: Path) -> None:
-    # Given a finished sweep, of which the disk was then filled to the last byte
-    command_line.run("sweep", *small(seeds="0"), "--name", "a")
-    results = small_disk / "a" / "results.jsonl"
-    before = results.read_bytes()
+def test_a_row_that_does_not_fit_leaves_no_part_of_it(small_disk: Path) -> None:
+    # Given a folder with a row, whose disk was then filled to the last byte
+    folder = made(small_disk)
+    folder.append(row(JOBS[0]))
+    before = (folder.path / "results.jsonl").read_bytes()
     fill(small_disk / "filler")
-    row = Row.model_validate_json(before.splitlines()[0]).model_copy(update={"error": "x" * 10_000})
     # When a row is added that does not fit into what is left of the file's last block, then all is as it was.
     with pytest.raises(OutputError, match="No space left on device"):
-        SweepFolder(small_disk, "a").append(row)
-    assert results.read_bytes() == before
+        folder.append(row(JOBS[1]).model_copy(update={"error": "x" * 10_000}))
+    assert (folder.path / "results.jsonl").read_bytes() == before
 
 
 def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: CommandLine, cluster: Cluster) -> None:
@@ -93,7 +91,6 @@ def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: Co
     assert "jobs 4, accepted 4, attempts 4" in done.stdout
 
 
-@pytest.mark.slow(reason="trains a sweep three times")
 def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLine) -> None:
     # Given a finished sweep whose weights somebody removed
     command_line.finished("a", *SMALL)
@@ -106,24 +103,20 @@ def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLi
     command_line.run("show", "a", "0:0.03")
 
 
-def test_a_sweep_from_somebody_else_does_not_write_outside_its_folder(command_line: CommandLine) -> None:
-    # Given a sweep whose results are a link to a text of the user's, and whose weights are one to a folder
+@pytest.mark.parametrize("name", ["results.jsonl", "weights"])
+def test_a_sweep_from_somebody_else_does_not_write_outside_its_folder(command_line: CommandLine, name: str) -> None:
+    # Given a sweep whose results are a link to a text of the user's, or whose weights are one to a folder
     command_line.finished("a", *SMALL)
-    folder = command_line.sweep("a")
-    mine = command_line.folder / "mine"
-    for name in ("results.jsonl", "weights"):
-        (folder / name).rename(folder / "was")
-        if name == "weights":
-            mine.mkdir()
-        else:
-            mine.write_text("without a newline")
-        (folder / name).symlink_to(mine)
-        before = {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")}
-        # When it is resumed, then it is refused in one sentence, and all is as it was.
-        done = command_line.run("sweep", "--resume", "--name", "a", status=2)
-        sentence = "is a symbolic link; a sweep writes only inside its own folder"
-        assert done.stderr == f"orchestrator: runs/a/{name} {sentence}\n"
-        assert {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")} == before
-        (folder / name).unlink()
-        (folder / "was").rename(folder / name)
-        mine.rmdir() if name == "weights" else mine.unlink()
+    folder, mine = command_line.sweep("a"), command_line.folder / "mine"
+    if name == "weights":
+        mine.mkdir()
+    else:
+        mine.write_text("without a newline")
+    (folder / name).rename(folder / "was")
+    (folder / name).symlink_to(mine)
+    before = {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")}
+    # When it is resumed, then it is refused in one sentence, and all is as it was.
+    done = command_line.run("sweep", "--resume", "--name", "a", status=2)
+    sentence = "is a symbolic link; a sweep writes only inside its own folder"
+    assert done.stderr == f"orchestrator: runs/a/{name} {sentence}\n"
+    assert {path: path.lstat().st_mtime_ns for path in command_line.folder.rglob("*")} == before

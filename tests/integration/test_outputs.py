@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import launcher
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
 
 
@@ -55,27 +56,36 @@ def test_what_an_output_does_not_take_is_told_in_one_sentence(command_line: Comm
     assert command_line.nothing_is_left()
 
 
-def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(command_line: CommandLine) -> None:
-    command_line.finished("a", *QUICK)
-    long = ("sweep", *small(epochs="100"), "--name", "b")
-    for arguments, told in (
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
         (("show", "a", "7:0.03", "--json"), ""),
         (("sweep", "--help"), ""),
-        (long, r"\d of 4 jobs are kept in runs/b; go on with: orchestrator sweep --resume --name b\n"),
-    ):
-        # Given a pipe, of which one byte is read
-        process = subprocess.Popen(
-            command_line.command(*arguments), cwd=command_line.folder, env=command_line.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, text=False,
-        )  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
-        if arguments == long:
-            process.stdout.read(1)
-        process.stdout.close()
-        assert re.fullmatch(told, process.stderr.read().decode())
-        assert process.wait(timeout=30) == 141
-        process.stderr.close()
+        (
+            ("sweep", *small(epochs="100"), "--name", "b"),
+            r"\d of 4 jobs are kept in runs/b; go on with: orchestrator sweep --resume --name b\n",
+        ),
+    ],
+    ids=["show", "help", "sweep"],
+)
+def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(
+    command_line: CommandLine, arguments: tuple[str, ...], told: str
+) -> None:
+    command_line.finished("a", *QUICK)
+    # Given a pipe that is closed at once, or, by the reader of a sweep, after its first byte
+    process = launcher.Popen(
+        command_line.command(*arguments), cwd=command_line.folder, env=command_line.environment,
+        # What Python itself says at its end, only Python can show.
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, forks=bool(told),
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if told:
+        process.stdout.read(1)
+    process.stdout.close()
+    assert re.fullmatch(told, process.stderr.read().decode())
+    assert process.wait(timeout=30) == 141
+    process.stderr.close()
     assert command_line.nothing_is_left()
 
 

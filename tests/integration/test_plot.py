@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -104,16 +102,11 @@ def test_an_option_of_numbers_is_an_axis(runs: Path, capsys: pytest.CaptureFixtu
     assert len(points) == 14
 
 
-def test_an_output_that_is_no_terminal_gets_plain_text(runs: Path) -> None:
-    for encoding, symbols in (("utf-8", "●"), ("ascii", "@")):
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("orchestrator")), "plot", "a"],
-            env={"PYTHONIOENCODING": encoding, "FORCE_COLOR": "", "PATH": ""},
-            capture_output=True,
-            check=True,
-        )
-        assert b"\x1b" not in done.stdout
-        assert symbols in done.stdout.decode(encoding)
+def test_an_output_that_is_no_terminal_gets_plain_text(command_line: CommandLine, runs: Path) -> None:
+    for environment, symbols in (({}, "●"), ({"PYTHONIOENCODING": "ascii"}, "@")):
+        printed = command_line.run("plot", "a", FORCE_COLOR="", **environment).stdout
+        assert "\x1b" not in printed
+        assert symbols in printed
 
 
 @pytest.mark.parametrize("columns", [60, 120])
@@ -165,11 +158,3 @@ def test_a_sweep_without_results_has_nothing_to_draw(
         "orchestrator: CHART is 'intervals'; allowed: nothing yet; the sweep has no such chart, because no job has a "
         "result\n"
     )
-
-
-def test_it_needs_no_extra(runs: Path) -> None:
-    program = (
-        "import sys; from orchestrator.cli.main import run; run(['plot', 'a', 'curves'])\n"
-        "assert not {'altair', 'vl_convert', 'jinja2'} & set(sys.modules), sys.modules.keys()"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

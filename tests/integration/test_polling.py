@@ -15,19 +15,19 @@ from worker.steps.polling import forget_closed_sockets
 
 def drain(connection: Any) -> None:
     with contextlib.suppress(TimeoutError):
-        connection.drain_events(timeout=0.2)
+        connection.drain_events(timeout=0.1)
 
 
 @pytest.mark.parametrize("forgets", [True, False])
-def test_the_number_of_a_closed_socket_is_not_watched(cluster: Cluster, forgets: bool) -> None:
-    with cluster.app.connection_for_read() as connection, contextlib.ExitStack() as stack:
+def test_the_number_of_a_closed_socket_is_not_watched(shared_cluster: Cluster, forgets: bool) -> None:
+    with shared_cluster.app.connection_for_read() as connection, contextlib.ExitStack() as stack:
         # Given a consumer that waits for messages and for announcements, as a worker does
         channel = connection.default_channel
         cycle = connection.transport.cycle
         if forgets:
             forget_closed_sockets(cycle)
-        stack.enter_context(cluster.app.amqp.TaskConsumer(channel, on_message=print))
-        stack.enter_context(cluster.app.control.mailbox.Node("w1@test", channel=channel).listen())
+        stack.enter_context(shared_cluster.app.amqp.TaskConsumer(channel, on_message=print))
+        stack.enter_context(shared_cluster.app.control.mailbox.Node("w1@test", channel=channel).listen())
         drain(connection)
         number = channel.subclient.connection._sock.fileno()
         assert number in cycle.fds

@@ -38,7 +38,7 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
     # When the commands are run, the first with less to train on
     outputs = []
     for words in commands:
-        first = ["--limit", "4000"] if not outputs else []
+        first = ["--limit", "1500"] if not outputs else []
         if words[1] == "serve":  # It does not end by itself.
             assert words[2:] == []
             with servers(command_line) as serve:

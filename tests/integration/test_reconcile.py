@@ -8,52 +8,37 @@ import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from tests.integration.test_collect import Recorder, collector_for
-from tests.support.cluster import Cluster, make_job
-from tests.support.waiting import wait_for
+from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from worker.messages import TRAIN
 
 
-def test_a_cancelled_job_whose_message_was_lost_stays_cancelled(cluster: Cluster) -> None:
-    # Given two queued jobs, of which one is cancelled, and both of whose messages are lost: a worker was killed in the
-    # instant between taking them and putting them on record
-    kept, cancelled = make_job(seed=0), make_job(seed=1)
+def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster) -> None:
+    # Given queued jobs, of which one is cancelled, and one has taken a worker down; and all their messages are lost: a
+    # worker was killed in the instant between taking them and putting them on record
+    kept, cancelled, tried = jobs = [make_job(seed=seed) for seed in range(3)]
     view, recorder = ClusterView(cluster.settings), Recorder()
     collector = collector_for(view, recorder, look_seconds=0.05)
-    waiting = collector.begin({job.key: job for job in (kept, cancelled)}, reuse=True, reused_from=None)
+    waiting = collector.begin({job.key: job for job in jobs}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
+    cluster.app.tasks[TRAIN].attempts().start(tried.key, "w0@gone")
     cluster.server.client().delete("seedsweep")
     # When they are submitted again
     cluster.start_worker()
     collector.collect(waiting)
-    # Then the one is trained, and the other is not
-    assert {row.job: row.status for row in recorder.rows} == {kept.key: "succeeded", cancelled.key: "cancelled"}
-
-
-def test_attempts_at_a_job_whose_message_was_lost_are_remembered(cluster: Cluster) -> None:
-    # Given a job that has taken a worker down, and whose message is lost
-    job = make_job()
-    view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = collector_for(view, recorder, look_seconds=0.05)
-    waiting = collector.begin({job.key: job}, reuse=True, reused_from=None)
-    attempts = cluster.app.tasks[TRAIN].attempts()
-    attempts.start(job.key, "w0@gone")
-    cluster.server.client().delete("seedsweep")
-    # When it is submitted again
-    cluster.start_worker()
-    collector.collect(waiting)
-    # Then what it did to workers still counts
-    assert recorder.rows[0].attempts == 2
-    assert [attempt.cause for attempt in attempts.of(job.key)] == ["first run", "worker lost"]
+    # Then the cancelled one is not trained, and what the other one did to workers still counts
+    rows = {row.job: (row.status, row.attempts) for row in recorder.rows}
+    assert (rows[kept.key], rows[tried.key]) == (("succeeded", 1), ("succeeded", 2))
+    assert rows[cancelled.key][0] == "cancelled"
+    assert cluster.causes(tried.key) == ["first run", "worker lost"]
 
 
 def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a job that is in training when a sweep is resumed, and ends between its two looks at the cluster
-    job = make_job(epochs=300)
-    cluster.start_worker()
-    cluster.submit(job)
-    cluster.wait_for_state(job.key, "PROGRESS")
+    job = make_job(epochs=6)
+    cluster.start_worker(*SLOW_EPOCHS)
+    cluster.begin(job)
     view, recorder = ClusterView(cluster.settings), Recorder()
     looks = []
 
@@ -62,7 +47,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
             found = look(*arguments)
             if not looks:
                 cluster.result(job.key)
-                wait_for(lambda: not cluster.server.client().hlen("seedsweep:unacked"), "an acknowledged message")
+                cluster.wait_until_acknowledged()
             looks.append(found)
             return found
 

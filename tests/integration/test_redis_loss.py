@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
-from tests.support.cluster import Cluster
+from tests.support.cluster import SLOW_EPOCHS, Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
-#: Four jobs that take some tenths of a second each.
-SLOW = small(epochs="60")
+#: Four jobs that take half a second each, on a worker with slow epochs.
+SLOW = small(epochs="5")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> bytes:
     """The leaderboard of the same sweep, run without any disturbance."""
     with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
         command_line = CommandLine(tmp_path_factory.mktemp("clean"), Path(temporary), cache_dir)
-        command_line.run("sweep", *SLOW, "--name", "clean")
+        command_line.finished("clean", *SLOW)
         return (command_line.sweep("clean") / "leaderboard.json").read_bytes()
 
 
@@ -78,7 +78,7 @@ def test_a_restart_with_persistence_costs_nothing(
     try:
         # Given a sweep in its middle, on a server that writes its data
         process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-        cluster.start_worker()
+        cluster.start_worker(*SLOW_EPOCHS)
         command_line.wait_for_rows("a", 1, process)
         # When that restarts
         cluster.server.restart(how)
@@ -94,7 +94,7 @@ def test_a_restart_without_persistence_is_said_and_made_good(
 ) -> None:
     # Given a sweep with one row, whose worker has gone: its other jobs are in Redis alone
     process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-    worker = cluster.start_worker()
+    worker = cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
     worker.kill()
     left = 4 - len(command_line.rows("a"))
@@ -105,7 +105,7 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     # is registered again,
     wait_for(lambda: ClusterView(cluster.settings).registry.manifest("a"), "the registered sweep")
     # and ends well.
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     assert "jobs 4, accepted 4" in end(process)
     assert_whole(command_line, "a", clean)
 
@@ -119,7 +119,7 @@ def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
     wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
     process.kill()
     process.wait(timeout=30)
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     manifest = ClusterView(cluster.settings).registry.manifest("a")
     assert manifest is not None
     hashes = [cluster.result(job).weights_sha256 for job in manifest.jobs]
@@ -135,7 +135,7 @@ def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, 
     # Given a sweep with one row of four
     client = cluster.server.client()
     process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
     # When Redis has no room for more
     client.config_set("maxmemory-policy", "noeviction")
@@ -168,20 +168,6 @@ def test_a_redis_that_is_full_from_the_start_begins_nothing(command_line: Comman
     command_line.run("sweep", "--resume", "--name", "a", **cluster.environment)
 
 
-def test_cut_connections_are_made_anew(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
-    # Given a sweep in its middle
-    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-    cluster.start_worker()
-    command_line.wait_for_rows("a", 1, process)
-    # When all connections are cut, and soon again
-    for _ in range(3):
-        for kind in ("normal", "pubsub"):
-            cluster.server.client().execute_command("CLIENT", "KILL", "TYPE", kind)
-    # Then it ends as if nothing had been.
-    assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
-    assert_whole(command_line, "a", clean)
-
-
 @pytest.mark.slow(reason="waits for a network that is silent")
 def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     command_line: CommandLine, cluster: Cluster, proxy: Proxy, clean: bytes
@@ -195,7 +181,7 @@ def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     # Then the orchestrator says so when its socket's time is over.
     wait_for_line(process, f"{proxy.url} does not answer (")
     # When the network passes again, and a worker comes
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     proxy.resume()
     # Then the sweep ends well.
     output = end(process)
@@ -204,18 +190,20 @@ def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     assert_whole(command_line, "a", clean)
 
 
-def test_a_network_that_resets_connections_is_survived(
+def test_connections_that_are_cut_or_reset_are_made_anew(
     command_line: CommandLine, cluster: Cluster, proxy: Proxy, clean: bytes
 ) -> None:
     # Given a sweep in its middle, through a network of its own
     process = command_line.start(
         "sweep", *SLOW, "--name", "a", **cluster.environment | {"CELERY_BROKER_URL": proxy.url}
     )
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     for count in (1, 2, 3):
-        # When every connection is reset again and again
         command_line.wait_for_rows("a", count, process)
+        # When Redis closes all connections, its workers' as well, and the network resets the orchestrator's
+        for kind in ("normal", "pubsub"):
+            cluster.server.client().execute_command("CLIENT", "KILL", "TYPE", kind)
         proxy.reset()
-    # Then it ends well.
+    # Then it ends as if nothing had been.
     assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
     assert_whole(command_line, "a", clean)

@@ -1,17 +1,25 @@
-"""`orchestrator report`: the page of a sweep, as the command writes it."""
+"""`orchestrator report`: the page of a sweep, and one of its charts as a picture, as the command writes them."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from orchestrator.commands.publishing.report import report
 from orchestrator.errors import OutputError
+from orchestrator.report.charts.style import LIGHT
+from orchestrator.report.page.render import environment
 from tests.support.boards import trained
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import QUICK, SMALL, CommandLine
+from tests.support.in_process import InProcess
 from tests.support.privileges import public_folder, without_privileges
 from tests.support.snapshots import folder_of
 from tests.support.sweeps import sweep_of
@@ -21,171 +29,260 @@ SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting",
 ADDRESS = re.compile(
     r"""\b(?:src|href|action|poster)="(?!#|data:image/png;base64,)|url\((?!#)|@import|<(?:link|iframe|object|embed)"""
 )
+#: What the command makes of the sweep `a`: its words, and the name of the file.
+MADE = {
+    "a.html": ("report", "a", "--to"),
+    "a.svg": ("report", "a", "--chart", "curves", "--to"),
+    "a.png": ("report", "a", "--chart", "curves", "--to"),
+}
 
 
 @pytest.fixture
-def swept(command_line: CommandLine) -> CommandLine:
-    """Two seeds and two learning rates, finished."""
-    command_line.finished("a", *SMALL)
-    return command_line
+def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """A working folder with three seeds of two learning rates, of which nobody knows when they were trained."""
+    folder_of(
+        command_line.folder / "runs",
+        sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=2),
+        lambda job: trained(job, 0.5 + job.options.learning_rate + 0.01 * job.seed),
+    )
+    return InProcess(command_line, monkeypatch, capsys)
 
 
-def test_a_finished_sweep_gets_one_page_that_loads_nothing(swept: CommandLine) -> None:
-    said = json.loads(swept.run("report", "a", "--json").stdout)
+def sections(page: str) -> list[str]:
+    return re.findall(r'<section id="([a-z]+)"', page)
 
-    page = (swept.sweep("a") / "report.html").read_text()
-    assert said == {"path": "runs/a/report.html", "bytes": len(page.encode()), "jobs": 4, "ended": 4}
-    assert re.findall(r'<section id="([a-z]+)"', page) == SECTIONS
+
+def test_a_page_loads_nothing_and_says_how_far_its_sweep_is(here: InProcess) -> None:
+    said = json.loads(here.run("report", "a", "--json").out)
+
+    page = (here.runs / "a" / "report.html").read_text()
+    assert said == {"path": "runs/a/report.html", "bytes": len(page.encode()), "jobs": 6, "ended": 6}
+    assert sections(page) == SECTIONS
     assert "default-src &#39;none&#39;" in page
     markup = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
     assert not ADDRESS.search(markup)
     assert not re.search(r"<[^>]*\s(style|on\w+)\s*=", markup)
 
+    # Given the same sweep when half of its jobs had ended
+    results = here.runs / "a" / "results.jsonl"
+    results.write_text("".join(results.read_text().splitlines(keepends=True)[:3]))
+    assert "3 of 6 jobs ended" in here.run("report", "a").out
+    assert "3 of 6 jobs have ended" in (here.runs / "a" / "report.html").read_text()
 
-def test_the_same_folder_gives_the_same_bytes(swept: CommandLine) -> None:
-    pages = set()
-    for seed in ("1", "2"):
-        swept.run("report", "a", "--to", f"{seed}.html", PYTHONHASHSEED=seed)
-        pages.add((swept.folder / f"{seed}.html").read_bytes())
+    # And before the first one had ended
+    results.unlink()
+    page = here.page("a")
+    assert "No job has a result" in page
+    assert sections(page) == SECTIONS
+    assert here.refused("report", "a", "--chart", "curves") == (
+        f"--chart is 'curves'; allowed: nothing yet; {NONE} no job has a result\n"
+    )
 
-    # Nor does an earlier report change the next one.
-    assert "Report: runs/a/report.html" in swept.run("report", "a").stdout
-    swept.run("report", "runs/a")
-    pages.add((swept.sweep("a") / "report.html").read_bytes())
-    assert len(pages) == 1
+
+def test_the_same_folder_gives_the_same_bytes(here: InProcess) -> None:
+    """Also in another process, in which Python orders sets by other hashes."""
+    commands = [[*words, f"other-{file}"] for file, words in MADE.items()]
+    program = "import json, sys; from orchestrator.cli.main import run\nfor each in json.loads(sys.argv[1]): run(each)"
+    subprocess.run(
+        [sys.executable, "-c", program, json.dumps(commands)],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        check=True,
+    )
+
+    for file, words in MADE.items():
+        here.run(*words, file)
+        assert (here.folder / file).read_bytes() == (here.folder / f"other-{file}").read_bytes()
+    # Nor does an earlier report change the next one, or the name by which the sweep is found.
+    assert "Report: runs/a/report.html" in here.run("report", "a").out
+    here.run("report", "runs/a")
+    assert (here.runs / "a" / "report.html").read_bytes() == (here.folder / "a.html").read_bytes()
 
 
 def test_a_sweep_writes_its_report_at_the_end(command_line: CommandLine) -> None:
-    done = command_line.run("sweep", *SMALL, "--name", "a", "--report")
+    done = command_line.run("sweep", *QUICK, "--name", "a", "--report")
     assert done.stdout.splitlines()[-1] == "Report: runs/a/report.html"
     assert (command_line.sweep("a") / "report.html").exists()
 
-    # Where it cannot be written, the sweep's own outcome stands.
+    # If it cannot be written, the sweep's own outcome stands.
     (command_line.sweep("a") / "report.html").write_text("mine")
     again = command_line.run("sweep", "--resume", "--name", "a", "--report", "--json")
     assert json.loads(again.stdout)["report"] is None
     assert (
         "The report was not written: The report runs/a/report.html cannot be written: it exists and is no report"
-        in (again.stderr)
+        in again.stderr
     )
     assert (command_line.sweep("a") / "report.html").read_text() == "mine"
 
 
-def test_a_sweep_that_runs_says_so(swept: CommandLine) -> None:
-    rows = swept.sweep("a") / "results.jsonl"
-    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:3]))
-
-    assert "3 of 4 jobs ended" in swept.run("report", "a").stdout
-
-    page = (swept.sweep("a") / "report.html").read_text()
-    assert "3 of 4 jobs have ended" in page
-
-
-def test_a_sweep_without_results_has_a_page(swept: CommandLine) -> None:
-    (swept.sweep("a") / "results.jsonl").unlink()
-
-    swept.run("report", "a")
-
-    page = (swept.sweep("a") / "report.html").read_text()
-    assert "No job has a result" in page
-    assert re.findall(r'<section id="([a-z]+)"', page) == SECTIONS
-
-
-def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(tmp_path: Path) -> None:
+def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python's modules and our templates may be closed to others: the first report reads all of them, and the next ones
+    # need not look whether a template has changed.
+    monkeypatch.setattr(environment("orchestrator.report.page"), "auto_reload", False)
     with public_folder() as public:
         folder = folder_of(
             public / "runs", sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=2), lambda job: trained(job, 0.5)
         )
         (public / "to").mkdir()
         (public / "to").chmod(0o777)
-        for path in (folder.path, *folder.path.rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        # Python's own modules may be closed to others: what is needed is imported before.
         report(folder, tmp_path / "a.html")
+        for path in (folder.path, *folder.path.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
         before = sorted(path.name for path in folder.path.iterdir())
         with without_privileges():
             with pytest.raises(OutputError, match=r"a/report.html cannot be written: Permission denied \(--to FILE"):
                 report(folder)
             assert report(folder, public / "to" / "a.html").bytes > 10_000
         assert sorted(path.name for path in folder.path.iterdir()) == before
+        folder.path.chmod(0o755)
 
 
-def test_the_page_is_opened_or_said_to_be_there(swept: CommandLine) -> None:
+def test_the_page_is_opened_or_said_to_be_there(here: InProcess) -> None:
     # Given a browser that writes down what it is to open
-    browser, opened = swept.folder / "browser", swept.folder / "opened"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser, opened = here.folder / "browser", here.folder / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}"\n')
     browser.chmod(0o755)
-    page = (swept.sweep("a") / "report.html").absolute()
+    page = (here.runs / "a" / "report.html").absolute()
 
-    done = swept.run("report", "a", "--open", BROWSER=str(browser))
+    done = here.command_line.run("report", "a", "--open", BROWSER=str(browser))
     assert (done.stderr, opened.read_text()) == ("", f"{page.as_uri()}\n")
 
     # Without any, the page is there all the same.
-    done = swept.run("report", "a", "--open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="", PATH="/nowhere")
+    done = here.command_line.run("report", "a", "--open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="", PATH="/nowhere")
     assert done.stderr == f"There is no browser to open; the report is {page}\n"
 
 
-@pytest.fixture
-def taken(tmp_path: Path) -> dict[str, Path]:
-    """Things that are no report."""
-    files = {name: tmp_path / name for name in ("file", "folder", "link", "lost")}
+@pytest.mark.parametrize(
+    ("words", "what"), [((), "report"), (("--chart", "curves", "--format", "png"), "chart")], ids=["page", "picture"]
+)
+def test_nothing_but_an_earlier_one_is_overwritten(here: InProcess, words: tuple[str, ...], what: str) -> None:
+    form = {"report": "report", "chart": "PNG file"}[what]
+    files = {name: here.folder / f"{name}.png" for name in ("file", "folder", "link", "lost")}
     files["file"].write_text("<!doctype html>\nmine")
     files["folder"].mkdir()
     files["link"].symlink_to(files["file"])
-    files["lost"].symlink_to(tmp_path / "nowhere")
-    return files
+    files["lost"].symlink_to(here.folder / "nowhere")
+    for file in files.values():
+        assert here.refused("report", "a", *words, "--to", str(file)) == (
+            f"The {what} {file} cannot be written: it exists and is no {form} (--to FILE writes it elsewhere)\n"
+        )
+    assert files["file"].read_text() == "<!doctype html>\nmine"
+    assert list(files["folder"].iterdir()) == []
+    assert not (here.folder / "nowhere").exists()
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "link", "lost"])
-def test_nothing_but_a_report_is_overwritten(swept: CommandLine, taken: dict[str, Path], kind: str) -> None:
-    before = taken["file"].read_text()
+def test_a_chart_is_written_as_a_picture(here: InProcess) -> None:
+    # Given an earlier picture, which is overwritten
+    Image.new("RGB", (1, 1)).save(here.folder / "a.curves.png")
+    here.run("report", "a", "--chart", "curves")
+    png = Image.open(here.folder / "a.curves.png")
+    assert png.format == "PNG"
+    assert png.width > 800
+    assert png.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    # Not an empty frame: the first line is drawn in its colour.
+    colours = {colour for _, colour in png.convert("RGB").getcolors(2**24)}
+    assert tuple(bytes.fromhex(LIGHT["1"][1:])) in colours
 
-    done = swept.run("report", "a", "--to", str(taken[kind]), status=2)
+    here.run("report", "a", "--chart", "curves", "--format", "pdf")
+    pdf = (here.folder / "a.curves.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.rstrip().endswith(b"%%EOF")
+    assert len(pdf) > 5_000
 
-    assert done.stderr == (
-        f"orchestrator: The report {taken[kind]} cannot be written: it exists and is no report "
-        "(--to FILE writes it elsewhere)\n"
-    )
-    assert taken["file"].read_text() == before
-    assert not (swept.folder / "nowhere").exists()
+    said = json.loads(here.run("report", "a", "--chart", "intervals", "--to", "x.svg", "--json").out)
+    svg = (here.folder / "x.svg").read_bytes()
+    assert said == {"path": "x.svg", "chart": "intervals", "format": "svg", "bytes": len(svg)}
+    # Another program can show it by itself, which knows no variables of CSS.
+    root = ElementTree.fromstring(svg)  # noqa: S314 - our own
+    texts = [each.text for each in root.iter() if each.tag.endswith("text")]
+    assert "Validation accuracy: mean and interval of each configuration, by rank" in texts
+    assert {"0.1", "0.2", "71.00 %", "61.00 %"} <= set(texts)
+    assert b"var(" not in svg
+    assert root[0].get("fill") == LIGHT["ground"]
 
 
+ALLOWED = "allowed: intervals, metric-by-learning_rate, curves, differences"
+NONE = "the sweep has no such chart, because"
+#: How a sentence begins.
 BAD = {
-    ("report", "nothing"): "There is no sweep 'nothing': neither a sweep folder nor a name in runs",
-    ("report", "a", "--to", ""): "--to is ''; allowed: the path of a file",
-    ("report", "a", "--to", "no/where.html"): "The report no/where.html cannot be written: No such file or directory",
-    ("report", "a", "--to", "/dev/null"): "The report /dev/null cannot be written: it exists and is no report",
-    ("report", "empty"): "There is no sweep 'empty'",
-    ("report", "damaged"): "runs/damaged/sweep.json does not describe a sweep",
+    ("nothing",): "There is no sweep 'nothing': neither a sweep folder nor a name in runs",
+    ("empty",): "There is no sweep 'empty'",
+    ("damaged",): "runs/damaged/sweep.json does not describe a sweep",
+    ("a", "--to", ""): "--to is ''; allowed: the path of a file",
+    ("a", "--to", "no/where.html"): "The report no/where.html cannot be written: No such file or directory",
+    ("a", "--to", "/dev/null"): "The report /dev/null cannot be written: it exists and is no report",
+    ("a", "--format", "png"): "--chart is missing; allowed: the name of a chart, of which --format is the format\n",
 }
+BAD_CHARTS = {
+    ("nothing",): f"--chart is 'nothing'; {ALLOWED}\n",
+    ("metric-by-epochs",): f"--chart is 'metric-by-epochs'; {ALLOWED}\n",
+    ("heatmap",): f"--chart is 'heatmap'; {ALLOWED}; {NONE} it needs exactly two options that vary, not 1\n",
+    ("timeline",): f"--chart is 'timeline'; {ALLOWED}; {NONE} no attempt at one of its jobs has times\n",
+    ("curves", "--format", "gif"): "--format is 'gif'; allowed: png, svg or pdf\n",
+    ("curves", "--to", "x.gif"): "--to is 'x.gif'; allowed: a name that ends in .png, .svg or .pdf\n",
+    ("curves", "--to", "x.svg", "--format", "png"): "--to is 'x.svg'; allowed: a name that ends in .png\n",
+    ("curves", "--to", ""): "--to is ''; allowed: the path of a file\n",
+    ("curves", "--to", "no/x.png"): "The chart no/x.png cannot be written: No such file or directory",
+    ("curves", "--to", "/dev/null"): "The chart /dev/null cannot be written: it exists and is no PNG file",
+}
+BAD |= {("a", "--chart", *words): sentence for words, sentence in BAD_CHARTS.items()}
 
 
 @pytest.mark.parametrize("words", BAD, ids=" ".join)
-def test_bad_input_is_one_sentence(swept: CommandLine, words: tuple[str, ...]) -> None:
-    swept.sweep("empty").mkdir()
-    swept.sweep("damaged").mkdir()
-    (swept.sweep("damaged") / "sweep.json").write_text("{")
+def test_bad_input_is_one_sentence(here: InProcess, words: tuple[str, ...]) -> None:
+    for name in ("empty", "damaged"):
+        (here.runs / name).mkdir()
+    (here.runs / "damaged" / "sweep.json").write_text("{")
+    before = sorted(here.folder.rglob("*"))
 
-    done = swept.run(*words, status=2)
+    assert here.refused("report", *words).startswith(BAD[words])
+    assert sorted(here.folder.rglob("*")) == before
 
-    assert done.stderr.startswith(f"orchestrator: {BAD[words]}")
-    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+
+class Hidden:
+    """A package that is not installed, for which a finder of modules raises an error."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.partition(".")[0] == self._package:
+            raise ModuleNotFoundError(name=name)
 
 
 @pytest.mark.parametrize("package", ["altair", "vl_convert", "jinja2"])
-def test_without_its_packages_it_says_how_to_install_them(swept: CommandLine, package: str) -> None:
-    hidden = swept.folder / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(
+def test_without_its_packages_it_says_how_to_install_them(
+    here: InProcess, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Hidden(package), *sys.meta_path])
+    for what, words in {
+        "The report": ("report", "a"),
+        "--report": ("sweep", *SMALL, "--name", "b", "--report"),
+        "A chart": ("report", "a", "--chart", "curves"),
+        "The live page": ("serve",),
+    }.items():
+        assert here.refused(*words).startswith(
+            f"{what} needs the packages Altair, vl-convert and Jinja2: pip install 'seedsweep[report]', or "
+        )
+    assert not (here.runs / "b").exists()
+
+
+def test_commands_that_need_no_extra_work_without_any(here: InProcess) -> None:
+    # Given a Python in which no package of an extra can be imported
+    program = (
         "import sys\n"
-        "class Hidden:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] == {package!r}:\n"
-        "            raise ModuleNotFoundError(name=name)\n"
-        "sys.meta_path.insert(0, Hidden())\n"
+        "extras = ('altair', 'vl_convert', 'jinja2', 'mlflow', 'sqlalchemy', 'alembic', 'pyarrow', 'tensorboard')\n"
+        "sys.modules.update(dict.fromkeys(extras))\n"
+        "from orchestrator.cli.main import run\n"
+        "print(*[run(words.split()) for words in sys.argv[1:]], file=sys.stderr)"
     )
-    for words in (("report", "a"), ("sweep", *SMALL, "--name", "b", "--report")):
-        done = swept.run(*words, status=2, PYTHONPATH=str(hidden))
-        assert "pip install 'seedsweep[report]'" in done.stderr
-        assert done.stderr.count("\n") == 1
-    assert not swept.sweep("b").exists()
+    # Then charts in the terminal and files of CSV are made there, and the other commands say what they need.
+    works = ("plot a curves", "export a --to csv")
+    refuses = ("report a", "serve", "export a --to mlflow", "export a --to parquet", "export a --to tensorboard")
+    done = subprocess.run([sys.executable, "-c", program, *works, *refuses], capture_output=True, text=True, check=True)
+    *sentences, statuses = done.stderr.splitlines()
+    assert statuses.split() == ["0"] * len(works) + ["2"] * len(refuses)
+    assert len([each for each in sentences if "pip install 'seedsweep[" in each]) == len(refuses)

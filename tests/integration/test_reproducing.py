@@ -67,7 +67,7 @@ def words_of(command: str) -> list[str]:
 
 SWEEPS = {
     "learning rates": "--seeds 0-2 --learning-rates 0.003,0.1",
-    "defaults that vary": "--seeds 3,1,7-9 --epochs 10,5 --learning-rates 1e-05 --no-shuffle --shuffle",
+    "defaults that vary": "--seeds 3,1,7-8 --epochs 10,5 --learning-rates 1e-05 --no-shuffle --shuffle",
     "pairs": "--hidden 32,16 --hidden 64,32 --biases --limit 500 --test-size 50",
     "drawn": "--sampler random --samples 4 --learning-rates log:0.001..0.1 --initial-scale 0.5,2",
     "words": "--loss cross_entropy,sum_of_squares --dtype float64 --initialization he,glorot_uniform",
@@ -91,25 +91,14 @@ def test_each_command_trains_the_jobs_of_its_row(kind: str, planned: Planned, tm
         for name, value in standing.options.items():
             assert {getattr(snapshot.jobs[key].options, name) for key in keys} == {value}
     # Each job's command gives that job
-    singles = [list(planned(*words_of(job.train or "")[1:]).jobs) for job in content.jobs[:6]]
+    singles = [list(planned(*words_of(job.train or "")[1:]).jobs) for job in content.jobs[:2]]
     assert all(len(keys) == 1 and keys[0] in snapshot.jobs for keys in singles)
 
 
 def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_path: Path) -> None:
     # Given a sweep whose jobs have results
-    words = (
-        "--seeds",
-        "0-2",
-        "--learning-rates",
-        "0.1,0.1000001",
-        "--hidden",
-        "32,16",
-        "--hidden",
-        "16,8",
-        "--epochs",
-        "2",
-    )
-    snapshot = sweep_of(planned, tmp_path / "runs", *words)
+    words = "--seeds 0-1 --learning-rates 0.1,0.1000001 --hidden 32,16 --hidden 16,8 --epochs 2"
+    snapshot = sweep_of(planned, tmp_path / "runs", *words.split())
     for job in snapshot.jobs.values():
         snapshot.folder.append(trained(job, 0.5))
 

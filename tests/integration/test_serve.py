@@ -8,14 +8,18 @@ import re
 import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import QUICK, SMALL, CommandLine, small
-from tests.support.live_server import Answer, LiveServer, Serve, put, released, servers, wait_until_gone
+from tests.support.boards import trained
+from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.live_server import LiveServer, Serve, released, servers, wait_until_gone, whole_index
+from tests.support.snapshots import folder_of
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
 #: Jobs that together take longer than a few pages, also on a busy machine.
@@ -28,63 +32,76 @@ def serve(command_line: CommandLine) -> Iterator[Serve]:
         yield start
 
 
-def whole_index(server: LiveServer) -> Answer | None:
-    page = server.get("/")
-    return page if "are being read" not in page.text else None
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
+    """The folder of the shared server: each test uses sweeps of its own names."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        made = CommandLine(tmp_path_factory.mktemp("shared"), Path(temporary), cache_dir)
+        (made.folder / "runs").mkdir()
+        yield made
+        made.close()
 
 
-def test_the_index_lists_every_sweep_with_its_state(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "done", SMALL)
-    put(command_line, "cut", SMALL)
-    lines = (command_line.sweep("cut") / "results.jsonl").read_text().splitlines(keepends=True)
-    (command_line.sweep("cut") / "results.jsonl").write_text("".join(lines[:3]))
-    command_line.sweep("broken").mkdir()
-    (command_line.sweep("broken") / "sweep.json").write_text("{}")
-    command_line.sweep("no-sweep").mkdir()
-    server = serve()
-    assert server.get("/").status == 200
-
-    # On a busy machine, the first index has not read every sweep.
-    page = wait_for(lambda: whole_index(server), "the whole index")
-
-    rows = dict(re.findall(r'<tr id="sweep-([\w-]+)">(.*?)</tr>', page.text, re.DOTALL))
-    assert sorted(rows) == ["broken", "cut", "done"]
-    assert "finished</td>" in rows["done"]
-    assert "4 of 4" in rows["done"]
-    assert "Use " in rows["done"] or "ndecided" in rows["done"]
-    assert "interrupted</td>" in rows["cut"]
-    assert "3 of 4" in rows["cut"]
-    assert "damaged</td>" in rows["broken"]
-    assert "does not describe a sweep" in rows["broken"]
+@pytest.fixture(scope="module")
+def server(line: CommandLine) -> Iterator[LiveServer]:
+    """A server that tests share: importing what its pages need takes a second of a processor."""
+    with servers(line) as start:
+        yield start()
 
 
-def test_a_page_shows_the_best_network_and_looks_again_when_its_weights_are_back(
-    command_line: CommandLine, serve: Serve
-) -> None:
+def put(line: CommandLine, name: str, seeds: int = 2) -> list[str]:
+    """Put a sweep of this host that nobody has trained into the folder, and return the lines of its rows."""
+    made = sweep_of(seeds=tuple(range(seeds)), learning_rates=(0.1, 0.2), epochs=2)
+    folder = folder_of(line.folder / "runs", made, lambda job: trained(job, 0.5 + job.seed / 100), name=name)
+    return (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
+
+
+def results(line: CommandLine, name: str) -> Path:
+    return line.sweep(name) / "results.jsonl"
+
+
+def test_the_index_lists_every_sweep_with_its_state(line: CommandLine, server: LiveServer) -> None:
+    put(line, "done")
+    # Given a sweep with a row that was cut off and two that are not rows, which nobody continues
+    rows = put(line, "cut")
+    results(line, "cut").write_text("".join([rows[0], '{"job": 1}\n', "\0\0\n", rows[1][:40]]))
+    line.sweep("broken").mkdir()
+    (line.sweep("broken") / "sweep.json").write_text("{}")
+    line.sweep("no-sweep").mkdir()
+
+    index = wait_for(lambda: "sweep-cut" in (text := whole_index(server)) and text, "the sweeps")
+
+    found = dict(re.findall(r'<tr id="sweep-([\w-]+)">(.*?)</tr>', index, re.DOTALL))
+    assert found.keys() >= {"done", "cut", "broken"}
+    assert "no-sweep" not in found
+    assert "finished</td>" in found["done"]
+    assert "4 of 4" in found["done"]
+    assert "Use " in found["done"] or "ndecided" in found["done"]
+    assert "interrupted</td>" in found["cut"]
+    assert "1 of 4" in found["cut"]
+    assert "damaged</td>" in found["broken"]
+    assert "does not describe a sweep" in found["broken"]
+    assert server.get("/cut").status == 200
+
+
+def test_a_page_shows_the_best_network_beside_its_row(line: CommandLine, server: LiveServer) -> None:
     # Given a sweep whose weights are elsewhere
-    command_line.finished("s", *SMALL)
-    weights = command_line.sweep("s") / "weights"
-    weights.rename(command_line.folder / "elsewhere")
-    server = serve()
+    line.finished("s", *SMALL)
+    weights = line.sweep("s") / "weights"
+    weights.rename(line.folder / "elsewhere")
     # Then its page says how to get them
     assert "4 jobs whose weights are missing" in server.get("/s").text
     # And when they are back, and something has changed, it has the network
-    (command_line.folder / "elsewhere").rename(weights)
-    results = command_line.sweep("s") / "results.jsonl"
-    results.write_bytes(results.read_bytes())
+    (line.folder / "elsewhere").rename(weights)
+    results(line, "s").write_bytes(results(line, "s").read_bytes())
     wait_for(lambda: 'class="confusion"' in server.get("/s").text, "the confusion matrix")
 
-
-def test_the_page_of_a_copy_shows_the_network_against_the_rows_of_the_copy(
-    command_line: CommandLine, serve: Serve
-) -> None:
-    command_line.finished("s", *SMALL)
-    shutil.copytree(command_line.sweep("s"), command_line.sweep("copy"))
-    results = command_line.sweep("copy") / "results.jsonl"
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    # Given a copy whose row says more than its network
+    shutil.copytree(line.sweep("s"), line.sweep("copy"))
+    rows = line.rows("copy")
     max(rows, key=lambda row: row["validation_score"][-1])["validation_score"][-1] = 0.999
-    results.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    server = serve()
+    results(line, "copy").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # Then the page of the copy says so, and no other page
     assert "Against its row" not in server.get("/s").text
     assert "Against its row" in server.get("/copy").text
     assert "Against its row" not in server.get("/s").text
@@ -98,7 +115,7 @@ def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: S
     command_line.wait_for_rows("s", 1, sweep)
     first = server.get("/s")
     assert "Running" in first.text
-    assert "running</td>" in wait_for(lambda: whole_index(server), "the whole index").text
+    assert "running</td>" in whole_index(server)
 
     with server.news("/s/events") as one, server.news("/s/events") as two:
         for news in (one, two):
@@ -112,24 +129,21 @@ def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: S
     page = server.get("/s").text
     assert "Finished. This page does not change any more." in page
     assert f'data-version="{last["version"]}"' in page
-    assert "finished</td>" in wait_for(lambda: whole_index(server), "the whole index").text
+    assert "finished</td>" in whole_index(server)
 
 
-def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: Serve) -> None:
+def test_there_is_at_most_one_update_a_second(line: CommandLine, server: LiveServer) -> None:
     # Given a sweep of which only the first row is there
-    command_line.finished("s", *small(seeds="0-9"))
-    results = command_line.sweep("s") / "results.jsonl"
-    lines = results.read_text().splitlines(keepends=True)
-    results.write_text(lines[0])
-    server = serve()
-    server.get("/s")
-    with server.news("/s/events") as news:
+    first, *others = put(line, "many", seeds=10)
+    results(line, "many").write_text(first)
+    server.get("/many")
+    with server.news("/many/events") as news:
         began = time.monotonic()
         news.next()
         # When the others come, many in a second
-        for line in lines[1:]:
-            with results.open("a") as file:
-                file.write(line)
+        for row in others:
+            with results(line, "many").open("a") as file:
+                file.write(row)
             time.sleep(0.05)
         # Then the reader hears of the last one, and of few of the others
         news.until("over", True)
@@ -137,81 +151,81 @@ def test_there_is_at_most_one_update_a_second(command_line: CommandLine, serve: 
         assert len(news.heard) <= time.monotonic() - began + 2
 
 
-def test_nothing_is_made_while_nobody_looks(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "s", QUICK)
-    server = serve()
-    # Not even the process that makes pages is there
-    assert server.children() == []
-    server.get("/s")
-    (maker,) = server.children()
-    with server.news("/s/events") as news:
-        news.next()
-
-    # The sweep changes, after the reader has left
-    before = maker.cpu_times()
-    for _ in range(30):
-        (command_line.sweep("s") / "results.jsonl").touch()
-        time.sleep(0.1)
-    assert maker.cpu_times() == before
-
-
-def test_a_sweep_is_deleted_and_comes_back(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "other", QUICK)
-    put(command_line, "s", SMALL)
-    aside = command_line.folder / "aside"
-    server = serve()
-    with server.news("/s/events") as news, server.news("/other/events") as others:
+def test_a_sweep_is_deleted_and_comes_back(line: CommandLine, server: LiveServer) -> None:
+    put(line, "other")
+    put(line, "gone")
+    aside = line.folder / "aside"
+    with server.news("/gone/events") as news, server.news("/other/events") as others:
         known = news.next()["version"]
         other = others.next()["version"]
 
-        command_line.sweep("s").rename(aside)
+        line.sweep("gone").rename(aside)
         assert "no sweep" in news.until("version", None)["problem"]
-        gone = server.get("/s")
-        assert (gone.status, gone.text) == (404, "There is no sweep 's' in runs.\n")
-        assert 'id="sweep-s"' not in server.get("/").text
+        gone = server.get("/gone")
+        assert (gone.status, gone.text) == (404, "There is no sweep 'gone' in runs.\n")
+        assert 'id="sweep-gone"' not in server.get("/").text
         assert server.get("/other").status == 200
 
-        aside.rename(command_line.sweep("s"))
+        aside.rename(line.sweep("gone"))
         assert news.until("version", known)["problem"] == ""
 
         # Another sweep takes its name
-        shutil.rmtree(command_line.sweep("s"))
-        put(command_line, "s", QUICK)
+        shutil.rmtree(line.sweep("gone"))
+        put(line, "gone", seeds=3)
         while (told := news.next())["version"] in (known, None):
             pass
-        assert f'data-version="{told["version"]}"' in server.get("/s").text
+        wait_for(lambda: f'data-version="{told["version"]}"' in server.get("/gone").text, "its page")
         assert {told["version"] for _, told in others.heard} == {other}
     assert "Traceback" not in server.log
 
 
-def test_a_damaged_row_costs_that_row_only(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "s", SMALL)
-    results = command_line.sweep("s") / "results.jsonl"
-    lines = results.read_text().splitlines(keepends=True)
-    results.write_text("".join([lines[0], '{"job": 1}\n', "\0\0\n", lines[1][:40]]))
+def test_the_process_that_makes_pages_may_die(line: CommandLine, server: LiveServer) -> None:
+    put(line, "outlasts")
+    assert server.get("/outlasts").status == 200
+    (maker,) = server.children()
+    maker.kill()
+    maker.wait(timeout=10)
+
+    results(line, "outlasts").touch()
+    assert wait_for(lambda: server.get("/outlasts").status == 200, "a page by another process")
+
+
+def test_a_server_works_on_demand_and_writes_nothing_and_ends_at_once(command_line: CommandLine, serve: Serve) -> None:
+    put(command_line, "s")
+
+    def state() -> list[tuple[str, int]]:
+        return sorted((str(path), path.stat().st_mtime_ns) for path in command_line.folder.rglob("*"))
+
+    before = state()
     server = serve()
+    assert server.said == {"address": f"http://127.0.0.1:{server.port}/", "folder": "runs", "sweep": None}
+    # Before anybody looks, not even the process that makes pages is there.
+    assert server.children() == []
+    assert server.get("/").status == server.get("/s").status == 200
+    with server.news("/s/events") as news:
+        first = news.next()
+    assert state() == before
 
-    assert "1 of 4" in server.get("/").text
-    assert server.get("/s").status == 200
+    _ends(server, signal.SIGTERM)
+    # A browser finds the next server, and as the page has not changed, it need not fetch it.
+    again = serve(port=server.port)
+    with again.news("/s/events") as news:
+        assert news.next() == first
+
+    # When the sweep changes after the reader has left, then no page is made.
+    (maker,) = again.children()
+    took = maker.cpu_times()
+    for _ in range(15):
+        results(command_line, "s").touch()
+        time.sleep(0.1)
+    assert maker.cpu_times() == took
+
+    _ends(again, signal.SIGINT)
+    assert command_line.nothing_is_left()
 
 
-def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "a", SMALL)
-    put(command_line, "b", QUICK)
-    server = serve("runs/a")
-
-    assert server.said["address"].endswith("/a")
-    assert server.get("/a").status == 200
-    assert (server.get("/").status, server.get("/").headers["Location"]) == (302, "/a")
-    assert server.get("/b").status == server.get("/b/events").status == server.get("/-/events").status == 404
-    assert "All sweeps" not in server.get("/a").text
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_once(command_line: CommandLine, serve: Serve, number: int) -> None:
-    put(command_line, "s", QUICK)
-    server = serve()
-    server.get("/s")
+def _ends(server: LiveServer, number: int) -> None:
+    """Check that a server ends at once while somebody is connected."""
     processes = server.children()
     assert processes
     with server.news("/s/events") as news, socket.create_connection(("127.0.0.1", server.port)) as idle:
@@ -223,32 +237,19 @@ def test_it_ends_at_once(command_line: CommandLine, serve: Serve, number: int) -
             assert idle.recv(1) == b""
     wait_until_gone(processes)
     assert released(server.port)
-    assert command_line.nothing_is_left()
     assert "Traceback" not in server.log
 
 
-def test_a_browser_finds_it_again_after_a_restart(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "s", QUICK)
-    server = serve()
-    with server.news("/s/events") as news:
-        before = news.next()
-    server.stop()
-    again = serve(port=server.port)
-    with again.news("/s/events") as news:
-        # The page has not changed, so a browser need not fetch it.
-        assert news.next() == before
+def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
+    put(command_line, "a")
+    put(command_line, "b")
+    server = serve("runs/a")
 
-
-def test_the_process_that_makes_pages_may_die(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "s", QUICK)
-    server = serve()
-    assert server.get("/s").status == 200
-    (maker,) = server.children()
-    maker.kill()
-    maker.wait(timeout=10)
-
-    (command_line.sweep("s") / "results.jsonl").touch()
-    assert wait_for(lambda: server.get("/s").status == 200, "a page by another process")
+    assert server.said["address"].endswith("/a")
+    assert server.get("/a").status == 200
+    assert (server.get("/").status, server.get("/").headers["Location"]) == (302, "/a")
+    assert server.get("/b").status == server.get("/b/events").status == server.get("/-/events").status == 404
+    assert "All sweeps" not in server.get("/a").text
 
 
 BAD = [
@@ -292,41 +293,14 @@ def test_a_port_that_is_taken(command_line: CommandLine) -> None:
     )
 
 
-def test_without_a_browser_the_address_is_said(command_line: CommandLine, serve: Serve) -> None:
+def test_people_are_told_where_it_is_also_without_a_browser(command_line: CommandLine) -> None:
     (command_line.folder / "runs").mkdir()
-    command_line.environment |= {"PATH": "/nowhere", "BROWSER": "/nowhere/browser"}
-    server = serve("--open")
-    wait_for(
-        lambda: f"There is no browser to open; the address is {server.said['address']}" in server.log, "the address"
-    )
-
-
-def test_people_are_told_where_it_is(command_line: CommandLine) -> None:
-    (command_line.folder / "runs").mkdir()
-    process = command_line.start("serve", "--port", "0")
+    nowhere = {"PATH": "/nowhere", "BROWSER": "/nowhere/browser"}
+    process = command_line.start("serve", "--port", "0", "--open", **nowhere)
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("Serving runs at http://127.0.0.1:")
+    said = process.stdout.readline()
+    assert said.startswith("Serving runs at http://127.0.0.1:")
+    address = re.findall(r"http://[^\s;]+", said)[0]
+    assert any(f"There is no browser to open; the address is {address}" in each for each in process.stdout)
     process.terminate()
     assert process.wait(timeout=30) == 0
-
-
-def test_nothing_is_written(command_line: CommandLine, serve: Serve) -> None:
-    put(command_line, "s", QUICK)
-
-    def state() -> list[tuple[str, int]]:
-        return sorted((str(path), path.stat().st_mtime_ns) for path in Path(command_line.folder).rglob("*"))
-
-    before = state()
-    server = serve()
-    for path in ("/", "/s"):
-        assert server.get(path).status == 200
-    with server.news("/s/events") as news:
-        news.next()
-    server.stop()
-    assert state() == before
-
-
-def test_programs_are_told_where_it_is(command_line: CommandLine, serve: Serve) -> None:
-    (command_line.folder / "runs").mkdir()
-    server = serve()
-    assert server.said == {"address": f"http://127.0.0.1:{server.port}/", "folder": "runs", "sweep": None}

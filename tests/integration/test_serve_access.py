@@ -6,15 +6,22 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.commands.publishing.serve import plan_serve
+from orchestrator.live import handlers
 from orchestrator.live.feed import MOST_VIEWERS
-from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS
-from tests.support.command_line import QUICK, CommandLine
-from tests.support.live_server import LiveServer, Serve, servers
+from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
+from tests.support.boards import trained
+from tests.support.command_line import CommandLine
+from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
+from tests.support.snapshots import folder_of
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -29,16 +36,69 @@ HEADERS = {
 }
 
 
+HOSTILE = "<img src=x onerror=alert(1)>\"'\u202egnp.exe\x1b[2J</script><script>alert(2)</script>"
+
+
+def put(line: CommandLine) -> Path:
+    """Put a sweep `s` that nobody has trained into the folder, with a file of weights, and return the output folder."""
+    runs = line.folder / "runs"
+    sweep = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
+    folder = folder_of(runs, sweep, lambda job: trained(job, 0.5 + job.seed / 100), name="s")
+    for key in sweep.jobs_by_key(MNIST_DIGEST):
+        folder.weights_path(key).parent.mkdir(exist_ok=True)
+        folder.weights_path(key).write_bytes(b"weights")
+    (folder.path / "leaderboard.json").write_text("{}")
+    return runs
+
+
 @pytest.fixture
 def serve(command_line: CommandLine) -> Iterator[Serve]:
     """Starts servers of one finished sweep, `s`."""
-    command_line.finished("s", *QUICK)
+    put(command_line)
     with servers(command_line) as start:
         yield start
 
 
-def test_requests_are_refused_by_name_origin_method_and_path(serve: Serve) -> None:
-    server = serve()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[LiveServer]:
+    """A server that tests share, of a folder in which are a finished sweep, links, and what strangers have left."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        line = CommandLine(tmp_path_factory.mktemp("shared"), Path(temporary), cache_dir)
+        runs = put(line)
+        _link(runs, line.folder / "outside")
+        _leave(runs)
+        with servers(line) as start:
+            yield start()
+        line.close()
+
+
+def _link(runs: Path, outside: Path) -> None:
+    shutil.copytree(runs / "s", outside / "private")
+    (runs / "linked").symlink_to(outside / "private")
+    for part in ("sweep.json", "results.jsonl", "weights"):
+        name = f"partly-{part.partition('.')[0]}"
+        shutil.copytree(runs / "s", runs / name)
+        shutil.rmtree(runs / name / part) if part == "weights" else (runs / name / part).unlink()
+        (runs / name / part).symlink_to(outside / "private" / part)
+    shutil.copytree(runs / "s", runs / "single-weights")
+    for file in (runs / "single-weights" / "weights").iterdir():
+        file.unlink()
+        file.symlink_to(outside / "private" / "weights" / file.name)
+    # Within the folder, a link is what it seems
+    (runs / "same").symlink_to("s")
+
+
+def _leave(runs: Path) -> None:
+    for name in ("x", "empty", "pipe", HOSTILE.replace("/", "")):
+        (runs / name).mkdir()
+    (runs / "x" / "sweep.json").write_text(HOSTILE)
+    os.mkfifo(runs / "pipe" / "sweep.json")
+    shutil.copytree(runs / "s", runs / "large")
+    with (runs / "large" / "results.jsonl").open("ab") as file:
+        file.truncate(2**40)
+
+
+def test_requests_are_refused_by_name_origin_method_and_path(server: LiveServer) -> None:
     port = server.port
     page = server.get("/s")
     assert page.status == 200
@@ -120,8 +180,7 @@ def raw(server: LiveServer, request: bytes) -> bytes:
         return found
 
 
-def test_what_is_too_large_or_no_http_is_refused(serve: Serve) -> None:
-    server = serve()
+def test_what_is_too_large_or_no_http_is_refused(server: LiveServer) -> None:
     close = "Connection: close\r\n"
     big = f"GET / HTTP/1.1\r\nHost: localhost\r\n{close}X: {'x' * MAX_HEADER_BYTES}\r\n\r\n"
     assert b"200 OK" not in raw(server, big.encode())
@@ -140,8 +199,17 @@ def test_what_is_too_large_or_no_http_is_refused(serve: Serve) -> None:
     assert "Traceback" not in server.log
 
 
-def test_readers_and_connections_are_bounded_and_the_page_stays(serve: Serve) -> None:
-    server = serve()
+@pytest.fixture
+def bounded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A server in this process, which tells readers twice a second that it lives."""
+    monkeypatch.setattr(handlers, "ALIVE_SECONDS", 0.5)
+    plan = plan_serve(None, put(command_line), host="127.0.0.1", port=0)
+    with Server(plan.sweeps, plan.access, plan.sockets, lambda _: None).running():
+        yield Client(plan.sockets[0].getsockname()[1])
+
+
+def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client) -> None:
+    server = bounded
     ask = f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
     readers = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(MOST_VIEWERS)]
     try:
@@ -162,20 +230,21 @@ def test_readers_and_connections_are_bounded_and_the_page_stays(serve: Serve) ->
         readers += idle
         assert wait_for(lambda: _is_refused(server), "a connection too many")
         readers[0].settimeout(60)
-        assert readers[0].recv(4096)  # a comment tells that it lives
+        while not readers[0].recv(4096).endswith(b":\n\n\r\n"):
+            pass  # News, and then a comment that tells that it lives
     finally:
         for reader in readers:
             reader.close()
     assert wait_for(lambda: not _is_refused(server), "the next reader")
 
 
-def _hears(server: LiveServer) -> bool:
+def _hears(server: Client) -> bool:
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode())
         return client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def _is_refused(server: LiveServer) -> bool:
+def _is_refused(server: Client) -> bool:
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(f"GET /-/health HTTP/1.1\r\nHost: localhost:{server.port}\r\nConnection: close\r\n\r\n".encode())
         try:
@@ -260,55 +329,20 @@ def test_no_token_is_given_to_a_browser(serve: Serve, command_line: CommandLine)
     wait_for(lambda: opened.exists() and opened.read_text() == server.said["address"], "the browser")
 
 
-def test_links_do_not_lead_out_of_the_folder(serve: Serve, command_line: CommandLine) -> None:
-    outside = command_line.folder / "outside"
-    runs = command_line.folder / "runs"
-    shutil.copytree(runs / "s", outside / "private")
-    (runs / "linked").symlink_to(outside / "private")
-    for part in ("sweep.json", "results.jsonl", "weights"):
-        name = f"partly-{part.partition('.')[0]}"
-        shutil.copytree(runs / "s", runs / name)
-        shutil.rmtree(runs / name / part) if part == "weights" else (runs / name / part).unlink()
-        (runs / name / part).symlink_to(outside / "private" / part)
-    shutil.copytree(runs / "s", runs / "single-weights")
-    for file in (runs / "single-weights" / "weights").iterdir():
-        file.unlink()
-        file.symlink_to(outside / "private" / "weights" / file.name)
-    # Within the folder, a link is what it seems
-    (runs / "same").symlink_to("s")
-    server = serve()
-
+def test_links_do_not_lead_out_of_the_folder(server: LiveServer) -> None:
     assert server.get("/same").status == 200
     for name in ("linked", "partly-sweep", "partly-results", "partly-weights", "single-weights"):
         refused = server.get(f"/{name}")
         assert refused.status == 404, name
         assert "leads out of runs, where no page looks" in refused.text
-    # On a busy machine, the first index has not read every sweep.
-    wait_for(lambda: "are being read" not in server.get("/").text, "the whole index")
-    index = server.get("/").text
+    index = whole_index(server)
     assert index.count("leads out of runs") == 4
     # A single file of weights is looked at for the page of its sweep only.
     assert index.count("finished</td>") == 3
 
 
-HOSTILE = "<img src=x onerror=alert(1)>\"'\u202egnp.exe\x1b[2J</script><script>alert(2)</script>"
-
-
-def test_a_hostile_folder_is_text(serve: Serve, command_line: CommandLine) -> None:
-    runs = command_line.folder / "runs"
-    (runs / "x").mkdir()
-    (runs / "x" / "sweep.json").write_text(HOSTILE)
-    (runs / HOSTILE.replace("/", "")).mkdir()
-    (runs / "empty").mkdir()
-    (runs / "pipe").mkdir()
-    os.mkfifo(runs / "pipe" / "sweep.json")
-    sizable = runs / "large"
-    shutil.copytree(runs / "s", sizable)
-    with (sizable / "results.jsonl").open("ab") as file:
-        file.truncate(2**40)
-    server = serve()
-
-    index = server.get("/").text
+def test_a_hostile_folder_is_text(server: LiveServer) -> None:
+    index = whole_index(server)
     assert "<img" not in index
     assert "<script>alert" not in index
     assert "\x1b" not in index
@@ -321,25 +355,10 @@ def test_a_hostile_folder_is_text(serve: Serve, command_line: CommandLine) -> No
     assert server.get("/s").status == 200
 
 
-def test_nothing_of_a_sweep_is_in_the_answer_for_another_machine(serve: Serve) -> None:
+def test_nothing_of_a_sweep_is_in_the_answer_for_another_machine(server: LiveServer) -> None:
     # Only loopback answers: the port of another address of this machine is closed.
-    server = serve()
     others = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for address in others - {"127.0.0.1"}:
         if not address.startswith("127."):
             with socket.socket() as client:
                 assert client.connect_ex((address, server.port)) != 0
-
-
-def test_the_package_needs_its_extra(command_line: CommandLine, tmp_path: Path) -> None:
-    # Given an environment in which Jinja2 cannot be found
-    (command_line.folder / "runs").mkdir(exist_ok=True)
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(
-        "import sys, importlib.util as u\n"
-        "find = u.find_spec\n"
-        "u.find_spec = lambda name, *rest: None if name == 'jinja2' else find(name, *rest)\n"
-    )
-    done = command_line.run("serve", status=2, PYTHONPATH=str(hidden))
-    assert done.stderr.startswith("orchestrator: The live page needs the packages Altair, vl-convert and Jinja2: pip")

@@ -14,9 +14,9 @@ from worker.redis.connection import connect
 
 
 def test_setting_the_hosts_clock_changes_the_difference_and_not_the_time(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    shared_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, client, right = ServerClock(), redis_server.client(), time.time
+    clock, client, right = ServerClock(), shared_server.client(), time.time
     for seconds in (0.0, 10.0, -10.0):
         monkeypatch.setattr(time, "time", lambda seconds=seconds: right() + seconds)
         before = right()
@@ -27,14 +27,14 @@ def test_setting_the_hosts_clock_changes_the_difference_and_not_the_time(
         assert before - 0.5 < clock.now() <= right()
 
 
-def test_a_slow_round_trip_is_no_difference(redis_server: RedisServer) -> None:
+def test_a_slow_round_trip_is_no_difference(shared_server: RedisServer) -> None:
     # Given a network that holds the question, or the answer, back for a while
-    proxy = Proxy(redis_server.port).start()
+    proxy = Proxy(shared_server.port).start()
     try:
         client = connect(proxy.url, 30.0)
         client.ping()
         proxy.stall()
-        threading.Timer(1.5, proxy.resume).start()
+        threading.Timer(0.5, proxy.resume).start()
         clock = ServerClock()
         clock.measure(client)
         assert clock.ahead == 0.0

@@ -31,8 +31,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
     with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
         line = CommandLine(tmp_path_factory.mktemp("swept"), Path(temporary), cache_dir)
         rates = ("--seeds", "0", "--learning-rates")
-        line.finished("good", *rates, "0.003,0.03", "--epochs", "2")
-        line.finished("biased", *rates, "0.03", "--epochs", "1", "--biases")
+        line.finished("good", *rates, "0.003,0.03", "--epochs", "2", "--limit", "30000")
+        line.finished("biased", *rates, "0.03", "--epochs", "1", "--limit", "30000", "--biases")
         line.finished("printed", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
                       "--engine", "numpy", "--limit", "300")  # fmt: skip
         line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100", status=1)
@@ -45,6 +45,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
 @pytest.fixture(scope="module")
 def mnist(cache_dir: Path) -> Dataset:
     return load_mnist(cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="module")
+def digit(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A picture of the first validation image, in MNIST's own size."""
+    path = tmp_path_factory.mktemp("digit") / "digit.png"
+    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(path)
+    return str(path)
 
 
 def shown(swept: CommandLine, *arguments: str) -> dict[str, Any]:
@@ -65,12 +73,12 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
     assert {name: answer[name] for name in ("job", "weights_sha256", "validation_score")} == {
         name: row[name] for name in ("job", "weights_sha256", "validation_score")
     }
-    assert answer["accuracy"] == row["validation_score"][-1] > 0.95
+    assert answer["accuracy"] == row["validation_score"][-1] > 0.93
     # every validation image is counted in the row of its class,
     confusion = np.array(answer["confusion_matrix"])
     assert confusion.sum(axis=1).tolist() == np.bincount(mnist.y_validation).tolist()
     assert answer["class_accuracy"] == (np.diag(confusion) / confusion.sum(axis=1)).tolist()
-    # and the mistakes are real ones, the most confident first
+    # and the mistakes are real ones, the most confident first.
     mistakes = answer["mistakes"]
     assert len(mistakes) == 10
     assert mistakes == sorted(mistakes, key=lambda mistake: -mistake["probability"])
@@ -80,19 +88,26 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
         assert np.array_equal(images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
         assert mistake["predicted"] != mistake["true"]
 
+    # The text has its name, its curve and the number of its mistakes.
+    text = swept.run("show", "good", "0:0.03").stdout
+    assert f"job {row['job'][:12]} of good: seed=0 learning_rate=0.03 epochs=2" in text
+    low, high = sorted(row["validation_score"])
+    assert f"{100 * low:.2f} %" in text
+    assert f"{100 * high:.2f} %" in text
+    assert f"(the bars begin at {100 * low:.2f} % and end at {100 * high:.2f} %)" in text
+    assert f"The most confident of {round((1 - answer['accuracy']) * 10_500)} mistakes" in text
 
-def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
+
+def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mnist: Dataset, digit: str) -> None:
     # Given a row of a job with biases, whose file has them
     (row,) = swept.rows("biased")
     weights = load(swept.sweep("biased") / "weights" / f"{row['weights_sha256']}.safetensors")
     assert all(b.any() for b in (weights.b1, weights.b2, weights.b3))
 
     # Then it shows, predicts and trains again as it did
-    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_score"][-1] > 0.9
-    image = tmp_path / "digit.png"
-    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(image)
+    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_score"][-1] > 0.85
     (expected,) = NumPyEngine(weights, loss="cross_entropy").predict_proba(mnist.validation.first(1))
-    assert shown(swept, "predict", "biased", "--image", str(image))["probabilities"] == pytest.approx(expected)
+    assert shown(swept, "predict", "biased", "--image", digit)["probabilities"] == pytest.approx(expected)
     assert "Verified: 1 job of biased gives the same bits again" in swept.run("verify", "biased").stdout
 
 
@@ -111,18 +126,6 @@ def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None
     )
 
 
-def test_show_prints_the_curve_the_matrix_and_the_mistakes(swept: CommandLine) -> None:
-    row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
-    text = swept.run("show", "good", "0:0.03").stdout
-    for accuracy in row["validation_score"]:
-        assert f"{100 * accuracy:.2f} %" in text
-    assert f"job {row['job'][:12]} of good: seed=0 learning_rate=0.03 epochs=2" in text
-    wrong = round((1 - row["validation_score"][-1]) * 10_500)
-    assert f"The most confident of {wrong} mistakes" in text
-    low, high = sorted(row["validation_score"])
-    assert f"(the bars begin at {100 * low:.2f} % and end at {100 * high:.2f} %)" in text
-
-
 def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine) -> None:
     # Given a row of the notebook's rule, trained by the plain engine
     (row,) = swept.rows("printed")
@@ -137,21 +140,24 @@ def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine)
     assert f"{printed:.3f}" in swept.run("show", "printed", "0:0.001").stdout
 
 
-def test_a_network_of_nothing_but_nan_is_shown_as_it_is(swept: CommandLine, mnist: Dataset) -> None:
+def test_a_network_of_nothing_but_nan_is_shown_as_it_is(swept: CommandLine, mnist: Dataset, digit: str) -> None:
     answer = shown(swept, "show", "diverged", "0:1e300")
-    assert answer["status"] == "diverged"
     # It names 0 each time, without any probability
     assert np.array(answer["confusion_matrix"]).sum(axis=0).tolist() == [len(mnist.validation), *[0] * 9]
     assert {mistake["probability"] for mistake in answer["mistakes"]} == {None}
+    # and `show` and `predict` say that it diverged.
+    predict = ("predict", "diverged", "--image", digit)
+    assert answer["status"] == shown(swept, *predict)["status"] == "diverged"
     assert "; diverged (" in swept.run("show", "diverged", "0:1e300").stdout.split("\n")[0]
+    assert "; diverged (" in swept.run(*predict).stdout.splitlines()[-1]
 
 
 def test_predict_recognises_pictures_of_digits(
     swept: CommandLine, mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given 60 validation images, enlarged and laid somewhere on a sheet, every other one dark on light
+    # Given 30 validation images, enlarged and laid somewhere on a sheet, every other one dark on light
     rng = np.random.default_rng(0)
-    images = to_bytes(mnist.validation.first(60)).reshape(-1, 28, 28)
+    images = to_bytes(mnist.validation.first(30)).reshape(-1, 28, 28)
     right = 0
     for number, image in enumerate(images):
         side = 28 * int(rng.integers(2, 9))
@@ -169,42 +175,28 @@ def test_predict_recognises_pictures_of_digits(
         right += answer["prediction"] == mnist.y_validation[number]
 
     # Then it is right as often as on the originals, give or take a picture
-    assert right >= 57
+    assert right >= 28
 
 
-def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
-    # Given a validation image that both networks get right, in MNIST's own size
-    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
-    label = mnist.y_validation[0]
-
-    text = swept.run("predict", "good", "--image", str(tmp_path / "digit.png"), "--job", "0:0.003").stdout
+def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, digit: str) -> None:
+    # Given an image that both networks get right
+    text = swept.run("predict", "good", "--image", digit, "--job", "0:0.003").stdout
     words = ("seed=0", "learning_rate=0.003")
     for same in ([*words], ["--job", " ".join(words)], [words[0], "--job", words[1]]):
-        assert swept.run("predict", "good", *same, "--image", str(tmp_path / "digit.png")).stdout == text
+        assert swept.run("predict", "good", *same, "--image", digit).stdout == text
 
-    assert f"digit.png reads as {label} (" in text
+    assert f"digit.png reads as {mnist.y_validation[0]} (" in text
     assert "Asked: job" in text
     assert "learning_rate=0.003" in text
     assert text.count("█") > 10
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_an_output_that_knows_few_characters_is_drawn_on_with_them(
-    swept: CommandLine, mnist: Dataset, tmp_path: Path, encoding: str
-) -> None:
-    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
-    for arguments in (("show", "good", "0:0.03"), ("predict", "good", "--image", str(tmp_path / "digit.png"))):
+def test_an_output_that_knows_few_characters_is_drawn_on_with_them(swept: CommandLine, digit: str) -> None:
+    for encoding, *arguments in (("ascii", "show", "good", "0:0.03"), ("cp1252", "predict", "good", "--image", digit)):
         text = swept.run(*arguments, PYTHONIOENCODING=encoding).stdout
         assert text.isascii()
         assert text.count("#") > 10
         assert "\\" not in text
-
-
-def test_predict_says_that_its_network_diverged(swept: CommandLine, mnist: Dataset, tmp_path: Path) -> None:
-    Image.fromarray(to_bytes(mnist.validation.first(1)).reshape(28, 28)).save(tmp_path / "digit.png")
-    arguments = ("predict", "diverged", "--image", str(tmp_path / "digit.png"))
-    assert shown(swept, *arguments)["status"] == "diverged"
-    assert "; diverged (" in swept.run(*arguments).stdout.splitlines()[-1]
 
 
 def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) -> None:
@@ -228,30 +220,16 @@ def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) ->
 def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Path) -> None:
     text = tmp_path / "digit.png"
     text.write_text("7")
-    for arguments, sentence in {
-        ("show", "other", "0:0.03"): "There is no sweep 'other': neither a sweep folder nor a name in runs",
-        ("show", "good", "0:0.5"): "the job is '0:0.5'; allowed: ",
-        ("predict", "good", "--image", ""): "--image is ''; allowed: the path of a picture",
-        (
-            "predict",
-            "good",
-            "--image",
-            "none.png",
-        ): "--image: 'none.png' is not a file; allowed: a picture of at least ",
-        ("predict", "good", "--image", str(text)): f"--image: {str(text)!r} is not a picture; allowed: BMP, GIF",
-        ("predict", "good"): "Missing option '--image'.",
-        ("predict", "good", "--image", str(text), "--job", ""): f"--image: {str(text)!r} is not a picture",
-        ("show", "good"): "Missing argument 'JOB'.",
-        (
-            "show",
-            "good",
-            "seed=0",
-        ): "the job is 'seed=0'; allowed: words that fit one job of the sweep good; 2 jobs fit, so add "
-        "learning_rate (0.003 or 0.03)",
-        ("show", "good", "seed=1"): "the job is 'seed=1'; allowed: seed=0, as in the sweep good",
-        ("show", "good", "hidden=1"): "the job is 'hidden=1'; allowed: hidden=128,64, as in the sweep good",
-        ("verify", "good", "lerning_rate=0.03"): "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the",
-    }.items():
+    for arguments, sentence in (
+        (("show", "other", "0:0.03"), "There is no sweep 'other': neither a sweep folder nor a name in runs"),
+        (("show", "good"), "Missing argument 'JOB'."),
+        (("show", "good", "seed=0"), "the job is 'seed=0'; allowed: words that fit one job of the sweep good; 2 jobs"),
+        (("verify", "good", "lerning_rate=0.03"), "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the"),
+        (("predict", "good"), "Missing option '--image'."),
+        (("predict", "good", "--image", ""), "--image is ''; allowed: the path of a picture"),
+        (("predict", "good", "--image", "none.png"), "--image: 'none.png' is not a file; allowed: a picture of at "),
+        (("predict", "good", "--image", str(text), "--job", ""), f"--image: {str(text)!r} is not a picture; allowed:"),
+    ):
         done = swept.run(*arguments, status=2)
         assert done.stdout == ""
         assert done.stderr.startswith(f"orchestrator: {sentence}")

@@ -2,90 +2,94 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from itertools import count
 
 import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
+from orchestrator.running import stalls, waiting
 from orchestrator.running.listener import SILENT
-from orchestrator.running.stalls import LONGEST_LOOK_SECONDS, StallWatch, share_of_time
+from orchestrator.running.stalls import LONGEST_LOOK_SECONDS, REMINDER_SECONDS, StallWatch, share_of_time
 from orchestrator.running.waiting import LONGEST_PAUSE, SHORTEST_PAUSE, Waiting
 from tests.support.cluster import Cluster, make_job
-from tests.support.waiting import wait_for
-from worker.records.presence import Presence
+from tests.support.presences import presence
+
+
+class Clock:
+    """Stands for the module `time`, and goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (stalls, waiting):
+        monkeypatch.setattr(module, "time", made)
+    return made
 
 
 @pytest.mark.parametrize("taken", [0.01, 0.1, 0.4, 1.0])
-def test_polls_and_looks_take_a_tenth_of_the_time_each(taken: float) -> None:
-    for shortest, longest in ((SHORTEST_PAUSE, LONGEST_PAUSE), (3.0, LONGEST_LOOK_SECONDS)):
-        pause = share_of_time(taken, shortest, longest)
-        assert taken / (taken + pause) <= 0.1 + 1e-9
+def test_polls_and_looks_take_a_tenth_of_the_time_each(
+    shared_cluster: Cluster, clock: Clock, monkeypatch: pytest.MonkeyPatch, taken: float
+) -> None:
+    pause = share_of_time(taken, 3.0, LONGEST_LOOK_SECONDS)
+    assert taken / (taken + pause) <= 0.1 + 1e-9
     # A poll that an outage made long is not paid for by an hour of silence.
     assert share_of_time(300.0, SHORTEST_PAUSE, LONGEST_PAUSE) == LONGEST_PAUSE
 
-
-def test_polling_ten_thousand_jobs_takes_a_tenth_of_the_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = ClusterView(cluster.settings)
-    ask, spent = view.results.states, 0.0
+    # Given jobs of which to read the states takes a while
+    view, polls = ClusterView(shared_cluster.settings), count()
 
     class EnoughError(Exception):
         pass
 
-    def timed(*arguments: Any) -> object:
-        nonlocal spent
-        before = time.monotonic()
-        if before - started > 5.0:
+    def states(*_: object) -> dict[str, object]:
+        if next(polls) == 10:
             raise EnoughError
-        try:
-            return ask(*arguments)
-        finally:
-            spent += time.monotonic() - before
+        clock.sleep(taken)
+        return {}
 
-    monkeypatch.setattr(view.results, "states", timed)
-    tasks = {job.key: job for job in (make_job(seed=seed) for seed in range(10_000))}
-    waiting = Waiting(view, tasks, SILENT, look_seconds=1000.0)
-    started = time.monotonic()
+    monkeypatch.setattr(view.results, "states", states)
+    job = make_job()
+    started = clock.monotonic()
+    # When a sweep waits for them, then to read them takes a tenth of the time
     with pytest.raises(EnoughError):
-        next(iter(waiting))
-    # The last poll is followed by no pause.
-    assert spent / (time.monotonic() - started) < 0.15
-
-
-def presence(beat: float) -> Presence:
-    return Presence(
-        name="w1@dead", host="dead", pid=1, started=beat - 50, beat=beat, looped=beat, kept_up=beat, running={},
-        concurrency=1, blocking=False, consuming=True, broken=None, dataset=None, interval=1.0,
-    )  # fmt: skip
+        next(iter(Waiting(view, {job.key: job}, SILENT, look_seconds=1000.0)))
+    assert 10 * taken / (clock.monotonic() - started) <= 0.1 + 1e-9
 
 
 @pytest.mark.parametrize(
     ("silent_for", "sentence"),
     [
-        (0.0, "No worker at {} takes jobs: w1@dead has sent no heartbeat for "),
+        (4.0, "No worker at {} takes jobs: w1@dead has sent no heartbeat for "),
         (10.0, "No worker at {} takes jobs: w1@dead has sent no heartbeat for "),
         (100.0, "No worker is online at {} yet: waiting for one"),
     ],
+    ids=["just killed", "some leases ago", "forgotten"],
 )
 def test_a_sweep_whose_only_worker_was_killed_is_told_so_within_seconds(
-    cluster: Cluster, silent_for: float, sentence: str
+    shared_cluster: Cluster, clock: Clock, silent_for: float, sentence: str
 ) -> None:
-    # Given a worker whose last heartbeat was just now, some leases ago, or so long ago that it is forgotten
-    view = ClusterView(cluster.settings)
-    view.roster.report(presence(time.time() - silent_for))
-    told: list[str] = []
-    watch = StallWatch(view, told.append)
-    started = time.monotonic()
-
-    def look() -> bool:
+    # Given a worker whose last heartbeat was some time ago
+    view = ClusterView(shared_cluster.settings)
+    view.roster.report(presence(silent_for))
+    told: dict[float, str] = {}
+    started = clock.monotonic()
+    watch = StallWatch(view, lambda text: told.update({clock.monotonic() - started: text}))
+    # When nothing happens for more than a minute
+    while clock.monotonic() - started < REMINDER_SECONDS + 10:
         watch.look(ended=False, running={})
-        return bool(told)
-
-    # When nothing happens, then the user is told soon
-    wait_for(look, "a message", timeout=15)
-    assert time.monotonic() - started < 8
-    assert told[0].startswith(sentence.format(view.address))
-    # and not again at once.
-    time.sleep(4)
-    look()
-    assert len(told) == 1
+        clock.sleep(0.5)
+    # Then the user is told soon, and again after a minute
+    first, again = told
+    assert 3 < first < 8
+    assert REMINDER_SECONDS <= again - first < REMINDER_SECONDS + 3
+    assert all(text.startswith(sentence.format(view.address)) for text in told.values())

@@ -18,11 +18,11 @@ def result_of(key: str) -> Result:
     )  # fmt: skip
 
 
-def test_each_stored_state_is_parsed_once(cluster: Cluster) -> None:
+def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     jobs = [make_job(seed=seed) for seed in range(9)]
     done, check, wrong, other, failed, crashed, revoked, started, back = keys = [job.key for job in jobs]
     check = keys[1] = task_id(jobs[1], "verify-1")
-    store = cluster.app.backend.store_result
+    store = shared_cluster.app.backend.store_result
     store(done, result_of(done).model_dump(mode="json"), "SUCCESS")
     store(check, result_of(jobs[1].key).model_dump(mode="json"), "SUCCESS")
     store(wrong, {"job": wrong}, "SUCCESS")
@@ -33,7 +33,7 @@ def test_each_stored_state_is_parsed_once(cluster: Cluster) -> None:
     store(started, {"pid": 1}, "STARTED")
     store(back, None, "GIVEN_BACK")
 
-    states = ClusterView(cluster.settings).results.states([*keys, make_job(seed=100).key])
+    states = ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key])
 
     assert states == {
         done: Finished(result_of(done)),
@@ -48,8 +48,8 @@ def test_each_stored_state_is_parsed_once(cluster: Cluster) -> None:
     }
 
 
-def test_what_cannot_be_read_is_no_state(cluster: Cluster) -> None:
+def test_what_cannot_be_read_is_no_state(shared_cluster: Cluster) -> None:
     key = make_job().key
     for stored in (b"", b"\xff", b"[]", b'{"status": "SUCCESS"}', b'{"status": 1, "result": 1}'):
-        cluster.app.backend.client.set(f"celery-task-meta-{key}", stored)
-        assert ClusterView(cluster.settings).results.states([key]) == {}
+        shared_cluster.app.backend.client.set(f"celery-task-meta-{key}", stored)
+        assert ClusterView(shared_cluster.settings).results.states([key]) == {}

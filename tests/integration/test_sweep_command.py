@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
@@ -15,7 +14,6 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
-from tests.support.redis_server import RedisServer
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
@@ -89,7 +87,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     # Given one sweep on the embedded cluster, and one on a Redis server with two workers
     cluster.start_worker(ready=False)
     cluster.start_worker(ready=False)
-    command_line.run("sweep", *SMALL, "--name", "embedded")
+    command_line.finished("embedded", *SMALL)
     address = cluster.server.url
     done = command_line.run("sweep", *SMALL, "--name", "cluster", "--no-reuse", "--broker", address, "--json")
 
@@ -140,10 +138,8 @@ def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specificati
     names = re.findall(r"^\[\d/8\] (seed \d, hidden layers \d+,\d, shuffle \w+): \d", done.stdout, re.MULTILINE)
     assert len(set(names)) == 8
     assert "rank   hidden layers   shuffle     n   mean" in done.stdout
-    assert (
-        "In common: learning rate 0.03, epochs 1, rule backprop, limit 50, data set MNIST (06ad231b5cb2); other "
-        in (done.stdout)
-    )
+    common = "learning rate 0.03, epochs 1, rule backprop, limit 50, data set MNIST (06ad231b5cb2)"
+    assert f"In common: {common}; other " in done.stdout
     shown = command_line.run("show", "a", "hidden=8,4", "shuffle=true", "seed=1").stdout
     assert " of a: seed=1 hidden=8,4 shuffle=true learning_rate=0.03 epochs=1 limit=50; " in shown.splitlines()[0]
     done = command_line.run("show", "a", "hidden=8,4", "seed=1", status=2)
@@ -233,7 +229,6 @@ def test_a_folder_with_rows_of_the_earlier_layout_is_resumed(command_line: Comma
     assert "attempts 0, reused 2," in done.stdout
 
 
-@pytest.mark.slow(reason="runs a dozen commands")
 def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
     (command_line.folder / "sweep.toml").write_text(
         'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'
@@ -246,9 +241,8 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
     assert len(row["others"]["notebook_accuracy"]) == len(row["validation_score"]) == 3
-    assert (
-        json.loads((command_line.sweep("a") / "sweep.json").read_text())["specification"]["options"]["shuffle"] is False
-    )
+    described = json.loads((command_line.sweep("a") / "sweep.json").read_text())
+    assert described["specification"]["options"]["shuffle"] is False
 
     # When it is resumed with other words, then each is named with what was typed and what can be.
     began = "as the sweep a began"
@@ -261,31 +255,21 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     }.items():
         done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
         assert done.stderr == f"orchestrator: {sentence}\n"
-    command_line.run("sweep", *QUICK, "--name", "b")
+    command_line.finished("b", *QUICK)
     done = command_line.run("sweep", "--resume", "--name", "b", "--data", "openml", status=2)
     assert done.stderr.startswith("orchestrator: --data is 'openml'; allowed: bundled, as the sweep b began")
-
-
-def test_a_sweep_without_a_worker_says_so_and_waits(command_line: CommandLine, cluster: Cluster) -> None:
-    process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
-    assert process.stdout is not None
-    lines = iter(process.stdout.readline, "")
-    assert any("No worker is online" in line for line in lines)
-
-    cluster.start_worker()
-
-    output = "".join(lines)
-    assert "accepted 4, attempts 4" in output
-    assert process.wait(timeout=30) == 0
 
 
 def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
-    # Given a sweep of which one job fails and one is cancelled
+    # Given a sweep without a worker, which says so and waits
     address = cluster.server.url
     process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any("No worker is online" in line for line in lines)
+    # When one job fails and one is cancelled, and a worker comes for the others
     failed, cancelled, *_ = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
     cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
     command_line.wait_for_rows("a", 1, process)
@@ -293,8 +277,8 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     cluster.start_worker()
 
     # Then it ends with status 1 and a row for each, with its reason and without a result
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    output = "".join(lines)
+    assert process.wait(timeout=60) == 1
     assert "jobs 4, accepted 2, attempts 2, reused 0, diverged 0, failed 1, cancelled 1" in output
     rows = {row["job"]: row for row in command_line.rows("a")}
     assert (rows[failed]["status"], rows[failed]["error"]) == ("failed", "it took its worker down 3 times")
@@ -309,30 +293,6 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert "accepted 4" in done.stdout
     assert "failed 0, cancelled 0" in done.stdout
     assert [row["job"] for row in command_line.rows("a")] == list(rows)
-
-
-def test_a_redis_that_goes_and_comes_back_is_waited_for(
-    command_line: CommandLine, persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path
-) -> None:
-    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
-    try:
-        # Given a sweep that waits for its jobs
-        process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", cluster.server.url)
-        wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
-        # When the server goes for a while, and a worker comes
-        cluster.server.stop()
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        assert any("does not answer" in line for line in lines)
-        cluster.server.start()
-        cluster.start_worker()
-        # Then the sweep says so and ends as if nothing had been.
-        output = "".join(lines)
-        assert f"{cluster.server.url} is back" in output
-        assert "jobs 4, accepted 4, attempts 4," in output
-        assert process.wait(timeout=30) == 0
-    finally:
-        cluster.close()
 
 
 def test_two_runs_of_one_sweep_do_not_meet(command_line: CommandLine) -> None:

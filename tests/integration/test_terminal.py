@@ -1,46 +1,46 @@
-"""Progress on real pseudo-terminals and in files: what is drawn, what fits, and what is left behind."""
+"""Progress on terminals and in files: what is drawn, what fits, and what is left behind."""
 
 from __future__ import annotations
 
-import os
+import io
 import re
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-from tests.support.command_line import SMALL, CommandLine
-from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, Terminal, plain
-
-#: A sweep of 16 running jobs, of which one has ended; its display is redrawn once and left open for a moment.
-SIXTEEN = """
-import sys, time
 from rich.console import Console
+
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.progress import progress_for
-from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.command_line import QUICK, CommandLine, small
 from tests.support.sweep_folders import row
-from worker.records.report import Report
+from tests.support.sweeps import sweep_of
+from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, Terminal, plain
 
-jobs = {job.key: job for job in SweepSpecification(seeds=tuple(range(17)), learning_rates=(0.1,)).jobs(MNIST_DIGEST)}
-ended, *running = jobs.values()
-with progress_for(Console(), jobs, {ended.key: row(ended)}) as progress:
-    progress.running({job.key: None for job in running})
-    time.sleep(0.5)
-"""
+
+class Screen(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
     ("lines", "bars", "more"),
     [(15, 12, "and 4 more"), (40, 16, None), (4, 1, "and 15 more"), (3, 0, "16 jobs running")],
 )
-def test_a_screen_that_is_too_low_shows_what_fits(lines: int, bars: int, more: str | None) -> None:
-    terminal = Terminal([sys.executable, "-c", SIXTEEN], Path.cwd(), os.environ, columns=60, lines=lines)
-    output = plain(terminal.read_to_end())
-    assert terminal.process.wait(timeout=30) == 0
+def test_a_screen_that_is_too_low_shows_what_fits(
+    lines: int, bars: int, more: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    # Given a sweep of 16 running jobs, and one that has ended
+    jobs = sweep_of(seeds=tuple(range(17)), learning_rates=(0.1,)).jobs_by_key(MNIST_DIGEST)
+    ended, *running = jobs.values()
+    screen = Screen()
+    with progress_for(Console(file=screen, width=60, height=lines), jobs, {ended.key: row(ended)}) as progress:
+        progress.running({job.key: None for job in running})
 
     # Then the sweep, the leader and as many jobs as fit are shown, and the number of the others.
+    output = plain(screen.getvalue())
     assert "..." not in output
     assert "…" not in output
     frame = output[output.rindex("sweep ") :]
@@ -50,24 +50,45 @@ def test_a_screen_that_is_too_low_shows_what_fits(lines: int, bars: int, more: s
     assert re.findall(r"and \d+ more|\d+ jobs running", frame) == ([] if more is None else [more])
 
 
+def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:
+    steady = small(seeds="0", epochs="40")
+    terminal = Terminal(
+        command_line.command("sweep", *steady, "--workers", "1", "--name", "a"),
+        command_line.folder,
+        command_line.environment,
+        columns=120,
+    )
+    output = terminal.read_to_end()
+    assert terminal.process.wait(timeout=30) == 0
+
+    # Then there were bars for the sweep and for the running job, with epochs, accuracy, time and the leader,
+    text = plain(output)
+    assert re.search(r"sweep .*\d/2 jobs .*ETA", text)
+    assert re.search(r"seed 0, learning rate 0.01 .* epoch +[1-9]\d?/40 +\d\d\.\d\d %", text)
+    assert re.search(r"leading: learning rate 0\.0[13], mean \d\d\.\d\d % \(1 of 1 seed\)", text)
+    # the cursor is visible again, and the leaderboard stays on the screen.
+    assert output.rfind(SHOW_CURSOR) > output.rfind(HIDE_CURSOR) >= 0
+    assert "accepted 2" in text
+
+
 def test_a_dumb_terminal_gets_plain_lines_while_the_sweep_runs(command_line: CommandLine) -> None:
     environment = command_line.environment | {"TERM": "dumb"}
-    terminal = Terminal(command_line.command("sweep", *SMALL, "--name", "a"), command_line.folder, environment)
+    terminal = Terminal(command_line.command("sweep", *QUICK, "--name", "a"), command_line.folder, environment)
     output = terminal.read_to_end()
     assert terminal.process.wait(timeout=30) == 0
     assert "\x1b" not in output
-    assert re.search(r"\[4/4\] seed \d, learning rate 0\.0[13]: \d\d\.\d\d % after 2 epochs", output)
+    assert re.search(r"\[1/1\] seed 7.*: \d\d\.\d\d % after 1 epoch", output)
 
 
 def test_forced_colour_in_a_file_brings_no_animation(command_line: CommandLine) -> None:
-    done = command_line.run("sweep", *SMALL, "--name", "a", FORCE_COLOR="1", TERM="xterm-256color")
-    assert re.search(r"\[4/4\] seed \d, learning rate 0\.0[13]: ", done.stdout)
+    done = command_line.run("sweep", *QUICK, "--name", "a", FORCE_COLOR="1", TERM="xterm-256color")
+    assert re.search(r"\[1/1\] seed 7.*: ", done.stdout)
     assert not re.search(r"\x1b\[[0-9;?]*[A-HJKhl]", done.stdout), "controls that move the cursor, erase or hide"
 
 
 def test_a_killed_sweep_leaves_a_visible_cursor(command_line: CommandLine) -> None:
     # Given a sweep that draws its table
-    steady = ("--seeds", "0-1", "--learning-rates", "0.01", "--epochs", "4000", "--workers", "2")
+    steady = small(learning_rates="0.01", epochs="4000")
     terminal = Terminal(
         command_line.command("sweep", *steady, "--name", "a"), command_line.folder, command_line.environment
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,14 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.folder.rows import lost_row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from tests.support.cluster import Cluster, make_job
+from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.records.store import key
 
-#: Four jobs that take some tenths of a second each.
-SLOW = small(epochs="60")
+#: Four jobs that take half a second each with `SLOW_EPOCHS`.
+SLOW = small(epochs="5")
 
 
 def leaderboard(folder: Path) -> bytes:
@@ -36,10 +35,10 @@ def test_a_sweep_whose_orchestrator_was_killed_is_finished_from_another_machine(
 ) -> None:
     # Given a sweep on a cluster, whose orchestrator is killed when it has one row of four
     address = cluster.server.url
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     process = command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)
     command_line.wait_for_rows("a", 1, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait(timeout=30)
 
     # When another machine, which has nothing of it, watches the sweep
@@ -72,7 +71,7 @@ def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
     processes += [command_line.start(*watch, *more) for more in ((), (), ("--output", "elsewhere"))]
 
     # When a worker comes
-    cluster.start_worker()
+    cluster.start_worker(*SLOW_EPOCHS)
     outputs = [process.communicate(timeout=90)[0] for process in processes]
 
     # Then all of them end well and show the same accounting,
@@ -111,7 +110,7 @@ def test_a_watched_failure_stays_one_and_is_not_tried_again(command_line: Comman
     assert failed is not None
     cluster.app.backend.store_result(failed.jobs[0], ValueError("it broke"), "FAILURE")
     command_line.wait_for_rows("a", 1, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait(timeout=30)
     client = cluster.server.client()
     client.lrem("seedsweep", 1, client.lindex("seedsweep", -1))
@@ -122,20 +121,15 @@ def test_a_watched_failure_stays_one_and_is_not_tried_again(command_line: Comman
     assert one_row_a_job(command_line, "a")
 
 
-def test_a_registration_expires_with_the_results(command_line: CommandLine, cluster: Cluster) -> None:
-    cluster.start_worker()
-    environment = cluster.environment | {"SEEDSWEEP_RESULT_EXPIRES": "1000"}
-    command_line.run("sweep", *SMALL, "--name", "a", **environment)
-    client = cluster.server.client()
-    assert 900 < client.ttl(key("sweep", "a")) <= 1000
-    assert 900 < client.ttl("seedsweep:sweeps") <= 1000
-
-
 def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a sweep on the cluster
-    address = cluster.server.url
+    # Given a folder with a sweep, and another sweep of that name on the cluster, which is forgotten with its results
+    address, client = cluster.server.url, cluster.server.client()
+    command_line.finished("a", *small(epochs="3"))
+    (command_line.folder / "runs").rename(command_line.folder / "third")
     cluster.start_worker()
-    command_line.run("sweep", *SMALL, "--name", "a", "--broker", address)
+    expires = {"SEEDSWEEP_RESULT_EXPIRES": "1000"}
+    command_line.run("sweep", *SMALL, "--name", "a", **cluster.environment | expires)
+    assert all(900 < client.ttl(name) <= 1000 for name in (key("sweep", "a"), "seedsweep:sweeps"))
     # When another machine begins another sweep of that name, then nothing is begun.
     other = ("sweep", *small(epochs="3"), "--name", "a", "--output", "elsewhere", "--broker", address)
     done = command_line.run(*other, status=2)
@@ -145,7 +139,6 @@ def test_a_name_that_another_sweep_has_on_the_cluster_is_refused(command_line: C
     done = command_line.run("sweep", *SMALL, "--name", "a", "--output", "elsewhere", "--broker", address)
     assert "attempts 0, reused 4" in done.stdout
     # A folder here that is another sweep's is not written to.
-    command_line.run("sweep", *small(epochs="3"), "--name", "a", "--output", "third")
     done = command_line.run("watch", "a", "--output", "third", "--broker", address, status=2)
     assert "The sweep a in third is not the one that the cluster knows under this name" in done.stderr
 

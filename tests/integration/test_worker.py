@@ -1,25 +1,34 @@
-"""A real worker on a real Redis: what it trains, what it stores, and what it refuses."""
+"""A real worker on a real Redis: what it trains and stores, in every way that Celery can run its processes."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nn.datasets.mnist import load_mnist
 from nn.weights import digest, from_safetensors
-from tests.support.cluster import Cluster, make_job
-from tests.support.redis_server import RedisServer
+from tests.support.cluster import Cluster, make_job, running_cluster
 from worker.training.trainer import train
 
 
-def test_a_job_comes_back_as_its_result(cluster: Cluster, cache_dir: Path) -> None:
-    # Given a worker
-    cluster.start_worker()
+@pytest.fixture(scope="module")
+def party(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster whose worker the tests share."""
+    with running_cluster(tmp_path_factory.mktemp("party"), cache_dir) as made:
+        made.start_worker("--include", "tests.support.actions")
+        yield made
+
+
+def test_a_job_comes_back_as_its_result(party: Cluster, cache_dir: Path) -> None:
+    # When a job is submitted, and an ordinary Celery user waits for it
     job = make_job(seed=3)
-    # When a job is submitted
-    result = cluster.result(cluster.submit(job).id)
+    task = party.submit(job)
+    assert task.get(timeout=60)["status"] == "succeeded"
     # Then its result is the one that training here gives, to the bit
+    result = party.result(task.id)
     trained = train(job, load_mnist(cache_dir=cache_dir))
     assert result.job == job.key
     assert result.status == "succeeded"
@@ -28,30 +37,56 @@ def test_a_job_comes_back_as_its_result(cluster: Cluster, cache_dir: Path) -> No
     assert len(result.epoch_seconds) == job.epochs
     assert (result.worker, result.attempts, result.error) == ("w1@test", 1, None)
     # And its weights are in the store under that hash
-    blob = cluster.store().weights(result.weights_sha256, result.weights_bytes)
+    blob = party.store().weights(result.weights_sha256, result.weights_bytes)
     assert len(blob) == result.weights_bytes
     assert from_safetensors(blob).layer_sizes == (784, 128, 64, 10)
 
 
-def test_an_ordinary_celery_user_can_wait_for_a_result(cluster: Cluster) -> None:
-    cluster.start_worker()
-    task = cluster.submit(make_job())
-    assert task.get(timeout=60)["status"] == "succeeded"
+def test_each_process_uses_one_thread_and_finds_the_data_set_loaded(party: Cluster) -> None:
+    party.submit(make_job(seed=4))
+    [worker] = party.workers
+    worker.wait_until_logged("OBSERVED")
+    lines = [line for line in worker.text().splitlines() if "OBSERVED" in line]
+    observed = json.loads(lines[0].partition("OBSERVED")[2])
+    assert observed["libraries"], "threadpoolctl found no BLAS"
+    assert {threads for _, threads in observed["libraries"]} == {1}
+    assert observed["numba"] == 1
+    # Its worker loaded it before the fork
+    assert observed["loaded"]
 
 
-def test_submitting_subscribes_to_nothing(cluster: Cluster) -> None:
-    # Given no worker, so that nothing else uses a channel
-    cluster.submit(make_job())
-    assert cluster.server.client().pubsub_channels() == []
+def test_progress_shows_in_the_tasks_state(party: Cluster) -> None:
+    run = party.submit(make_job(epochs=1000)).id
+    report = party.wait_for_state(run, "PROGRESS")["result"]
+    assert 1 <= report["epoch"] < report["epochs"] == 1000
+    assert 0 <= report["validation_score"][-1] <= 1
+    assert (report["worker"], report["attempt"]) == ("w1@test", 1)
+    party.store().cancel([run], "seen enough")
+    party.wait_for_state(run, "REVOKED")
 
 
-@pytest.mark.parametrize("scheme", ["socket_url", "url"])
-def test_tcp_and_unix_sockets_work_alike(
-    redis_server: RedisServer, tmp_path: Path, cache_dir: Path, scheme: str
-) -> None:
-    cluster = Cluster(redis_server, tmp_path, cache_dir, broker_url=getattr(redis_server, scheme))
-    try:
-        cluster.start_worker()
-        assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
-    finally:
-        cluster.close()
+def test_a_learning_rate_that_is_too_high_gives_a_diverged_result(party: Cluster) -> None:
+    result = party.result(party.submit(make_job(learning_rate=1e30, limit=2000)).id)
+    assert result.status == "diverged"
+    assert result.error is not None
+    assert result.error.startswith(("diverged: a weight is infinite", "stuck at chance: "))
+    # Its weights are as reproducible as any others.
+    assert len(party.store().weights(result.weights_sha256, result.weights_bytes)) == result.weights_bytes
+
+
+def test_submitting_subscribes_to_nothing(shared_cluster: Cluster) -> None:
+    shared_cluster.submit(make_job())
+    assert shared_cluster.server.client().pubsub_channels() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--pool", "solo"), ("--pool", "threads"), ("--pool", "prefork", "--pool-start-method", "spawn")],
+    ids=["solo", "threads", "spawn"],
+)
+def test_other_pools_give_the_same_results(cluster: Cluster, arguments: tuple[str, ...]) -> None:
+    cluster.start_worker(*arguments, concurrency=2)
+    jobs = [make_job(seed=seed) for seed in range(3)]
+    results = [cluster.result(cluster.submit(job).id) for job in jobs]
+    assert [result.attempts for result in results] == [1, 1, 1]
+    assert len({result.weights_sha256 for result in results}) == 3

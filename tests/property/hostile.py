@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,14 +14,9 @@ from nn.errors import SeedsweepError
 
 T = TypeVar("T")
 
-#: No time limit for an example: a busy machine is no failure, and pytest's own timeout ends a hang. In CI the same
-#: examples each time; elsewhere new ones, which is how new failures are found.
-thorough = settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=os.environ.get("CI") == "true",
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+#: An example may take long, because machines are busy, and may find in its folder what the last one left there. How
+#: many examples there are is in the profiles of tests/conftest.py.
+patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 #: More than any of these inputs needs, and far less than what a forged size asks for.
 PEAK_BYTES = 32 * 2**20

@@ -29,12 +29,10 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import choose
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
-from tests.property.hostile import answer, damaged, json_values, thorough
+from tests.property.hostile import answer, damaged, json_values, patient
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Result
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 
@@ -65,7 +63,7 @@ def idx_contents(draw: st.DrawFn) -> bytes:
     return content
 
 
-@thorough
+@patient
 @given(st.sampled_from([TRAIN_IMAGES, TRAIN_LABELS]), st.booleans(), idx_contents())
 @example(TRAIN_IMAGES, True, gzip.compress(bytes(100_000_000), 1, mtime=0))
 @example(TRAIN_IMAGES, True, gzip.compress(struct.pack(">4I", 0x0803, 2**20, 256, 256) + bytes(5_000_000), 1, mtime=0))
@@ -101,7 +99,7 @@ forged_weights = st.builds(
 )
 
 
-@thorough
+@patient
 @given(damaged(BLOB) | forged_weights | st.binary(max_size=64))
 @example(struct.pack("<Q", 2**63) + b"{}")
 @example(struct.pack("<Q", 90_000_000) + b"{" * 1000)
@@ -128,7 +126,7 @@ def with_head(head: Any) -> bytes:
     return json.dumps(head).encode() + b"\n" + BLOB
 
 
-@thorough
+@patient
 @given(damaged(CHECKPOINT) | (heads | near_heads).map(with_head) | st.binary(max_size=64))
 @example(b"[" * 200_000 + b"\n" + BLOB)
 @example(with_head({"job": JOB.key, "state": digest(BLOB), "history": [[1, 10**400, 0.5, []]]}))
@@ -204,14 +202,7 @@ def made(output: Path) -> SweepFolder:
     """Make a sweep's folder, if it is not there yet, with the weights of its one job."""
     folder = SweepFolder(output, "sweep")
     if not folder.exists():
-        manifest = Manifest(
-            name="sweep",
-            specification=SPECIFICATION,
-            dataset=MNIST_DIGEST,
-            jobs=[SWEPT.key],
-            provenance=provenance(),
-        )
-        folder.create(manifest)
+        folder.create(manifest_of(SPECIFICATION, "sweep"))
         folder.keep_weights(digest(NETWORK), NETWORK)
     return folder
 
@@ -219,7 +210,7 @@ def made(output: Path) -> SweepFolder:
 contents = st.lists(lines, max_size=5).map(b"".join)
 
 
-@thorough
+@patient
 @given(contents)
 @example(b"[" * 200_000)
 @example(ROW + b"\xff\n" + ROW)
@@ -236,7 +227,7 @@ def test_results(tmp_path: Path, content: bytes) -> None:
     assert [Row.model_validate_json(row.line()) for row in rows.values()] == list(rows.values())
 
 
-@thorough
+@patient
 @given(contents)
 @example(RESULT)
 @example(with_fields(RESULT, {"validation_score": []}))
@@ -264,7 +255,7 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     assert [row.job for row in choose(list(rows.values()), 1, 0)] == list(rows)
 
 
-@thorough
+@patient
 @given(contents)
 @example(RESULT)
 def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: bytes) -> None:
@@ -278,7 +269,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
             assert title(found).startswith("job ")
 
 
-@thorough
+@patient
 @given(contents)
 @example(RESULT * 2)
 @example(RESULT.replace(b"{", b'{"job":"%s",' % JOB.key.encode(), 1))
@@ -291,7 +282,7 @@ def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: by
     assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in found)
 
 
-@thorough
+@patient
 @given(st.binary(max_size=64) | json_values.map(lambda value: json.dumps(value).encode()))
 @example(b"[" * 200_000)
 @example(b"\xff\xfe")

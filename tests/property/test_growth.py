@@ -14,19 +14,12 @@ from nn.errors import InvalidInputError
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Look, Round
-from tests.property.hostile import answer, json_values, thorough
-from tests.support.sweeps import sweep_of
+from tests.property.hostile import answer, json_values, patient
+from tests.support.sweeps import manifest_of, sweep_of
 
 BASE = sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=1)
-FIRST = Manifest(
-    name="sweep",
-    specification=BASE,
-    dataset=MNIST_DIGEST,
-    jobs=list(BASE.jobs_by_key(MNIST_DIGEST)),
-    provenance=provenance(),
-)
+FIRST = manifest_of(BASE)
 
 seeds = st.lists(st.integers(0, 6), max_size=3, unique=True).map(tuple)
 rates = st.sampled_from([0.1, 0.2, 0.3, 0.4])
@@ -46,11 +39,7 @@ rounds = st.fixed_dictionaries(
 )
 
 
-def read_again(manifest: Manifest) -> Manifest:
-    return Manifest.read(manifest.as_text().encode())
-
-
-@thorough
+@patient
 @given(st.lists(rounds, max_size=4))
 def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> None:
     manifest = FIRST
@@ -67,7 +56,7 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> 
         assert longer.goes_on(manifest)
         assert not manifest.goes_on(longer)
         assert longer.before_last_round().jobs == manifest.jobs
-        again = read_again(longer)
+        again = Manifest.read(longer.as_text().encode())
         assert again == longer
         assert list(again.jobs_by_key()) == longer.jobs
         # The grid is complete: every seed of the sweep for every configuration.
@@ -80,7 +69,7 @@ WIDE = [{"kind": "extend", "grid": {"learning_rate": [(each + 1) / 1e6 for each 
 LONG = [{"kind": "extend", "seeds": list(range(2, 2000))}]
 
 
-@thorough
+@patient
 @given(st.lists(rounds | json_values, max_size=4) | json_values, st.lists(json_values, max_size=2))
 @example(MANY, [])
 @example(WIDE, [])

@@ -16,17 +16,10 @@ from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.cli import sweep as cli_sweep
 from orchestrator.cli.main import run
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
-from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, texts, thorough, toml_values
-from tests.support.sweeps import flags_of
-
-FIELDS = vocabulary().words
-parse = vocabulary().parse
-typed = vocabulary().typed
-value_of = vocabulary().value_of
+from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, patient, texts, toml_values
+from tests.support.sweeps import FIELDS, flags_of, parse, specification, typed, value_of
 
 #: TOML has no null.
 NONE = '"none"'
@@ -57,13 +50,13 @@ def check_made(given_words: dict[str, Any]) -> None:
         assert len({job.key for job in made.jobs(MNIST_DIGEST)}) == made.size
 
 
-@thorough
+@patient
 @given(flags)
 def test_flags(given_words: dict[str, Any]) -> None:
     check_made(given_words)
 
 
-@thorough
+@patient
 @given(tables)
 @example({"seeds": "0-99999", "learning_rates": [0.1, 0.2]})
 @example({"seeds": ["0-99999"] * 100_000})
@@ -72,7 +65,7 @@ def test_tables(given_words: dict[str, Any]) -> None:
     check_made(given_words)
 
 
-@thorough
+@patient
 @given(
     st.one_of(map(damaged, (EXAMPLE, SECTIONS, DESCRIPTION)))
     | st.binary(max_size=200)
@@ -146,7 +139,7 @@ def toml(made: SweepSpecification) -> str:
     return "\n".join([seeds, "[options]", *lines(made.options), "[grid]", *lines(made.grid)])
 
 
-@thorough
+@patient
 @given(specifications())
 def test_any_specification_survives_its_file_its_words_and_its_flags(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: SweepSpecification
@@ -167,7 +160,7 @@ def test_any_specification_survives_its_file_its_words_and_its_flags(
     assert specification(parse(given_words)) == made
 
 
-@thorough
+@patient
 @given(specifications())
 def test_every_beginning_of_a_sweep_is_balanced(made: SweepSpecification) -> None:
     jobs = made.jobs(MNIST_DIGEST)

@@ -18,7 +18,7 @@ from nn.errors import DatasetError, SeedsweepError
 from orchestrator.cli.progress import LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
-from tests.property.hostile import json_values, texts, thorough
+from tests.property.hostile import json_values, patient, texts
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
 from worker.job import MAX_SCORE, Result
@@ -93,7 +93,7 @@ def view() -> Cluster:
 
 
 @pytest.mark.parametrize("model", VALUES)
-@thorough
+@patient
 @given(st.data())
 def test_a_stored_value_has_numbers_within_bounds_or_is_none(model: type[BaseModel], data: st.DataObject) -> None:
     text = as_json(data.draw(nearly(VALUES[model]) | json_values))
@@ -117,7 +117,7 @@ def test_a_stored_value_has_numbers_within_bounds_or_is_none(model: type[BaseMod
         assert isinstance(stored.get(name, value), bool) == isinstance(value, bool)
 
 
-@thorough
+@patient
 @given(
     st.sampled_from(["SUCCESS", "PROGRESS", "STARTED", "FAILURE", "REVOKED", "RETRY", "GIVEN_BACK", "PENDING"]),
     nearly(RESULT) | nearly(REPORT) | json_values | st.fixed_dictionaries(
@@ -141,8 +141,6 @@ def test_a_stored_state_is_a_state_or_none(view: Cluster, status: str, value: An
 
 
 # Celery would make each type of such arguments, and fail when it is shown.
-@pytest.mark.parametrize("status", ["FAILURE", "REVOKED"])
-@pytest.mark.parametrize("message", [7, [7], [[1], [2]], [{}, {}], ["x", 1, 2], ["x", "y", 1, 2, 3], [None] * 5])
 @pytest.mark.parametrize(
     ("module", "name"),
     [
@@ -150,13 +148,13 @@ def test_a_stored_state_is_a_state_or_none(view: Cluster, status: str, value: An
         ("click.exceptions", "UsageError"), ("nn.errors", "InvalidInputError"), ("os", "system"), ("x", "a.b c"),
     ],
 )  # fmt: skip
-def test_a_stored_error_of_any_type_is_a_sentence_or_none(
-    view: Cluster, module: str, name: str, message: Any, status: str
-) -> None:
-    error = {"exc_type": name, "exc_message": message, "exc_module": module}
-    stored = as_json({"status": status, "result": error, "traceback": None, "children": []})
-    state = view.results._parse(JOB.key, stored.encode(), JOB.epochs)
-    assert state is None or state.reason.startswith(f"{name}: ")
+def test_a_stored_error_of_any_type_is_a_sentence_or_none(view: Cluster, module: str, name: str) -> None:
+    for message in (7, [7], [[1], [2]], [{}, {}], ["x", 1, 2], ["x", "y", 1, 2, 3], [None] * 5):
+        for status in ("FAILURE", "REVOKED"):
+            error = {"exc_type": name, "exc_message": message, "exc_module": module}
+            stored = as_json({"status": status, "result": error, "traceback": None, "children": []})
+            state = view.results._parse(JOB.key, stored.encode(), JOB.epochs)
+            assert state is None or state.reason.startswith(f"{name}: "), (message, status)
 
 
 @pytest.mark.parametrize("error", [JobRefusedError("a sentence"), DatasetError("a sentence"), KeyError("a sentence")])
@@ -167,7 +165,7 @@ def test_a_stored_error_keeps_its_name_and_its_words(view: Cluster, error: Excep
     assert isinstance(read, SeedsweepError) == isinstance(error, SeedsweepError)
 
 
-@thorough
+@patient
 @given(nearly(REPORT))
 def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     report = read_report(json.loads(as_json(value)))
@@ -177,9 +175,10 @@ def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     console.print(progress)
 
 
-@pytest.mark.parametrize("epoch", [10**400, 10**20, -1, True, 1.5, 1e308, "1", None])
-def test_an_impossible_epoch_is_no_report(epoch: Any) -> None:
-    assert read_report(REPORT | {"epoch": epoch}) is None
+def test_an_impossible_epoch_is_no_report() -> None:
+    assert read_report(REPORT) is not None
+    for epoch in (10**400, 10**20, -1, True, 1.5, 1e308, "1", None):
+        assert read_report(REPORT | {"epoch": epoch}) is None
 
 
 def test_the_values_above_are_valid_and_name_every_field() -> None:

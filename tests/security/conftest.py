@@ -24,12 +24,13 @@ def secured_server() -> Iterator[SecuredServer]:
             server.stop()
 
 
-@pytest.fixture
-def secured_cluster(secured_server: SecuredServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
-    """A cluster whose workers use their own role; the test submits by the orchestrator's."""
-    secured_server.client().flushall()
-    secured_server.denials()
-    made = Cluster(secured_server, tmp_path, cache_dir, broker_url=secured_server.url_for("worker"))
+@pytest.fixture(scope="module")
+def secured_cluster(
+    secured_server: SecuredServer, tmp_path_factory: pytest.TempPathFactory, cache_dir: Path
+) -> Iterator[Cluster]:
+    """A cluster whose workers use their own role; the tests of a module share them."""
+    folder = tmp_path_factory.mktemp("secured")
+    made = Cluster(secured_server, folder, cache_dir, broker_url=secured_server.url_for("worker"))
     try:
         yield made
     finally:

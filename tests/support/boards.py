@@ -1,19 +1,22 @@
-"""Leaderboards of constructed rows."""
+"""Leaderboards and sweep folders of constructed rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
 from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
 from orchestrator.folder.rows import Row, accepted_row, lost_row
-from tests.support.sweeps import sweep_of
+from orchestrator.folder.sweep_folder import SweepFolder
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Result
 from worker.records import answers
 
-#: How a job ended, in place of its score: `nan` for one that diverged at 0.1.
-Outcome = float | str | None
+#: A job's score, how it ended instead, or its answers, whose share of right ones is the score.
+Outcome = float | str | None | Sequence[bool]
 
 
 def jobs_of(seeds: int, *learning_rates: float) -> dict[str, Job]:
@@ -46,12 +49,19 @@ def trained(
 
 
 def ended(job: Job, outcome: Outcome) -> Row | None:
-    """Return the row of a job: of a score, of `diverged`, `failed` or `cancelled`, or of None, which has no row."""
+    """Return the row of a job: of a score, of `diverged`, `failed` or `cancelled`, or of None, which has no row.
+
+    A job that diverged has a score of 0.1.
+    """
     if outcome is None:
         return None
     if outcome in ("failed", "cancelled"):
         return lost_row(job, outcome, "it broke")  # type: ignore[arg-type]
-    return trained(job, 0.1, status="diverged") if isinstance(outcome, str) else trained(job, outcome)
+    if isinstance(outcome, str):
+        return trained(job, 0.1, status="diverged")
+    if isinstance(outcome, Sequence):
+        return trained(job, sum(outcome) / len(outcome), correct=outcome)
+    return trained(job, outcome)
 
 
 def rows_of(jobs: Mapping[str, Job], outcomes: Mapping[float, Sequence[Outcome]]) -> dict[str, Row]:
@@ -66,3 +76,16 @@ def board_of(
     """Return the leaderboard of learning rates whose jobs ended so, seed by seed."""
     jobs = jobs_of(len(next(iter(outcomes.values()))), *outcomes)
     return leaderboard(jobs, rows_of(jobs, outcomes), "bundled", scoring=scoring, sequential=sequential)
+
+
+def folder_of(
+    output: Path, outcomes: Mapping[float, Sequence[Outcome]], name: str = "a", *, first_seed: int = 0, **words: Any
+) -> SweepFolder:
+    """Make the folder of a sweep whose learning rates ended so, seed by seed."""
+    seeds = tuple(range(first_seed, first_seed + len(next(iter(outcomes.values())))))
+    made = sweep_of(seeds=seeds, learning_rates=tuple(outcomes), epochs=2, **words)
+    folder = SweepFolder(output, name)
+    folder.create(manifest_of(made, name))
+    rows = (ended(job, outcomes[job.options.learning_rate][job.seed - first_seed]) for job in made.jobs(MNIST_DIGEST))
+    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
+    return folder

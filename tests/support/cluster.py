@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job, Result
-from worker.messages import signature
+from worker.messages import TRAIN, signature
+from worker.records.history import Attempt
 from worker.records.store import Store, key
 from worker.settings import Settings
+
+#: Arguments of `Cluster.start_worker`: each epoch takes a tenth of a second, which it mostly sleeps.
+SLOW_EPOCHS = ("--include", "tests.support.slow_epochs")
 
 
 def make_job(**fields: Any) -> Job:
@@ -43,6 +49,13 @@ class Cluster:
         self.settings = Settings(**usual | settings)
         self.app: SeedsweepApp = create_app(self.settings)
         self.workers: list[WorkerProcess] = []
+        self._others: list[Cluster] = []
+
+    def with_settings(self, **settings: Any) -> Cluster:
+        """Return a cluster with other settings on the same server, which ends with this one."""
+        other = Cluster(self.server, self.folder, self.settings.cache_dir, **settings)
+        self._others.append(other)
+        return other
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,6 +91,23 @@ class Cluster:
     def submit(self, job: Job, label: str | None = None) -> AsyncResult:
         return signature(self.app, job, label=label).apply_async()
 
+    def attempts(self, run: str) -> list[Attempt]:
+        return self.app.tasks[TRAIN].attempts().of(run)
+
+    def causes(self, run: str) -> list[str]:
+        """Return why each attempt at a run was begun."""
+        return [attempt.cause for attempt in self.attempts(run)]
+
+    def ends(self, run: str) -> list[str | None]:
+        """Return how each attempt at a run ended; None if that is not known."""
+        return [attempt.end for attempt in self.attempts(run)]
+
+    def begin(self, job: Job) -> str:
+        """Submit a job, and wait until it has trained an epoch; return its run."""
+        run = str(self.submit(job).id)
+        self.wait_for_state(run, "PROGRESS")
+        return run
+
     def store(self) -> Store:
         return Store(self.app.backend.client, expires=self.settings.result_expires)
 
@@ -104,11 +134,43 @@ class Cluster:
         assert meta["status"] == "SUCCESS", f"{meta}\n{self.logs()}"
         return Result.model_validate(meta["result"])
 
+    def error(self, run: str) -> Exception:
+        """Wait until a run has ended, and return the error with which it must have failed."""
+        error = self.wait_for_state(run, "SUCCESS", "FAILURE", "REVOKED")["result"]
+        assert isinstance(error, Exception), f"{error}\n{self.logs()}"
+        return error
+
+    def wait_until_acknowledged(self) -> None:
+        """Wait until no worker holds a message."""
+        wait_for(lambda: not self.server.client().hlen("seedsweep:unacked"), "no message held", report=self.logs)
+
     def logs(self) -> str:
         return "\n".join(f"--- {worker.name}\n{worker.text()}" for worker in self.workers)
 
     def close(self) -> None:
-        """End every worker that still runs."""
+        """End every worker that still runs, also of the clusters with other settings."""
+        for other in self._others:
+            other.close()
         for worker in self.workers:
             worker.kill()
         self.app.close()
+
+
+@contextlib.contextmanager
+def running_cluster(folder: Path, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster that the tests of a module share: a server, and the workers that the caller starts.
+
+    Args:
+        folder: Where logs go.
+        cache_dir: Where prepared data is kept between tests.
+    """
+    with tempfile.TemporaryDirectory(prefix="sw-") as short:
+        server = RedisServer(Path(short))
+        try:
+            made = Cluster(server.start(), folder, cache_dir)
+            try:
+                yield made
+            finally:
+                made.close()
+        finally:
+            server.stop()

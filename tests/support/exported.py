@@ -10,9 +10,9 @@ from nn.weights import digest
 from orchestrator.folder.rows import accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.own_trainer import found_here, install_source
+from tests.support.sweeps import PROVENANCE
 from worker.job import Job, Result
 
 DATASET = "d" * 64
@@ -76,8 +76,9 @@ def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> Swee
     )
     jobs = specification.jobs_by_key(DATASET)
     folder = SweepFolder(output, name)
-    began = provenance().model_copy(update={"created": "2026-01-02T03:04:05+00:00"})
-    folder.create(Manifest(name=name, specification=specification, dataset=DATASET, jobs=list(jobs), provenance=began))
+    folder.create(
+        Manifest(name=name, specification=specification, dataset=DATASET, jobs=list(jobs), provenance=PROVENANCE)
+    )
     with folder.exclusive():
         for job in list(jobs.values())[: 3 if running else None]:
             end(folder, job)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import launcher
 from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
@@ -46,7 +47,7 @@ class FlowerProcess:
             "FLOWER_MAX_TASKS": "20000",
             "FLOWER_TASKS_COLUMNS": "kwargs,state,result,runtime,worker,uuid,started",
         } | environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: launcher.Popen | None = None
 
     @property
     def url(self) -> str:
@@ -56,7 +57,7 @@ class FlowerProcess:
         """Start it and wait until it answers and listens to the workers."""
         with self.log.open("ab") as log:
             self._logged = log.tell()
-            self.process = subprocess.Popen(
+            self.process = launcher.Popen(
                 [sys.executable, "-m", "celery", "-A", "worker", "flower"],
                 cwd=ROOT,
                 env=os.environ | self._environment,

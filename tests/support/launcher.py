@@ -141,7 +141,7 @@ class Launcher:
             [sys.executable, "-m", "tests.support.launcher", name],
             cwd=ROOT,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
         os.environ[self.VARIABLE] = name
@@ -149,7 +149,11 @@ class Launcher:
     def close(self) -> None:
         """End it. What it has started goes on."""
         os.environ.pop(self.VARIABLE, None)
-        self._process.communicate()
+        assert self._process.stdin is not None
+        if _launcher is not None:
+            _launcher.close()
+        self._process.stdin.close()
+        self._process.wait()
 
 
 class _Connection:
@@ -186,6 +190,10 @@ class _Connection:
                 if pid in self._statuses or not wait:
                     return self._statuses.get(pid)
             self._has_news(0.05)
+
+    def close(self) -> None:
+        """End the process that forks. What it has started goes on."""
+        self._connection.close()
 
     def _has_news(self, seconds: float) -> bool:
         return b"\n" in self._unread or bool(select.select([self._connection], [], [], seconds)[0])
@@ -352,15 +360,14 @@ def main() -> NoReturn:
     _import_everything()
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
-        # A process between the two keeps this one from having to wait for the other.
-        between = os.fork()
-        if not between:
-            if os.fork():
-                os._exit(0)
-            listener.close()
-            _serve(connection)
-        os.waitpid(between, 0)
-        connection.close()
+        with connection:
+            if not os.fork():
+                listener.close()
+                _serve(connection)
+    # So that the time that everything took counts as this process's.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
     os._exit(0)
 
 

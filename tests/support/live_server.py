@@ -20,32 +20,15 @@ from tests.support.command_line import CommandLine
 from tests.support.waiting import PATIENCE, wait_for
 
 
-class LiveServer:
-    """`orchestrator serve` on a free port, and what it said.
+class Client:
+    """Asks a server on this machine.
 
     Args:
-        command_line: Where it runs.
-        arguments: More of its words.
+        port: Where the server listens.
     """
 
-    def __init__(self, command_line: CommandLine, *arguments: str, port: int = 0) -> None:
-        self._log: list[str] = []
-        self.process = command_line.start("serve", "--json", "--port", str(port), *arguments)
-        assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        self.said: dict[str, Any] = json.loads(said)
-        parts = urlsplit(self.said["address"])
-        self.host, self.port, self.token = parts.hostname, parts.port, parts.query.removeprefix("token=")
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self._log.extend(iter(self.process.stdout.readline, ""))
-
-    @property
-    def log(self) -> str:
-        return "".join(self._log)
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
         """Ask for a path, exactly as it is written. `Sec_Fetch_Site` is the header `Sec-Fetch-Site`."""
@@ -72,6 +55,35 @@ class LiveServer:
                 heard.sock.shutdown(socket.SHUT_RDWR)
             connection.close()
 
+
+class LiveServer(Client):
+    """`orchestrator serve` on a free port, and what it said.
+
+    Args:
+        command_line: Where it runs.
+        arguments: More of its words.
+    """
+
+    def __init__(self, command_line: CommandLine, *arguments: str, port: int = 0) -> None:
+        self._log: list[str] = []
+        self.process = command_line.start("serve", "--json", "--port", str(port), *arguments)
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        self.said: dict[str, Any] = json.loads(said)
+        parts = urlsplit(self.said["address"])
+        super().__init__(parts.port or 0)
+        self.host, self.token = parts.hostname, parts.query.removeprefix("token=")
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._log.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def log(self) -> str:
+        return "".join(self._log)
+
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
@@ -85,6 +97,16 @@ class LiveServer:
 
 #: Starts a server with these words.
 Serve = Callable[..., LiveServer]
+
+
+def whole_index(server: Client) -> str:
+    """Wait until the index has read every sweep, which takes some time on a busy machine, and return its text."""
+
+    def text() -> str:
+        found = server.get("/").text
+        return "" if "are being read" in found else found
+
+    return wait_for(text, "the whole index")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import base64
 import json
 import pickle
 import time
+import zlib
 from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
@@ -205,3 +206,25 @@ NOISE: dict[str, tuple[str, str | bytes]] = {
     "an event with a method's name": (HEARTBEAT_CHANNEL, heartbeat(event=7)),
     "an election": (f"/0.{EVENTS}/worker.elect", heartbeat(type="worker-elect", topic="task", action={"task": TRAIN})),
 }
+
+
+def no_replies(ticket: str, reply_to: dict[str, str]) -> dict[str, str | bytes]:
+    """Return answers to a broadcast that no worker gives.
+
+    Args:
+        ticket: The ticket of the broadcast.
+        reply_to: Where its answers go.
+    """
+    empty = reply({"stranger@host": {}}, ticket, reply_to)
+    # It unpacks to a thousand times its length.
+    packed = json.loads(empty) | {"body": base64.b64encode(zlib.compress(bytes(10 << 20))).decode()}
+    packed["headers"]["compression"] = "application/x-gzip"
+    return {
+        "a byte": "1",
+        "a list": "[]",
+        "nested": "[" * 200_000,
+        "a list for a reply": reply([1], ticket, reply_to),
+        "an unknown encoding": empty.replace("base64", "evil"),
+        "a name with an escape": reply({"\x1b]0;x\x07@host": {}}, ticket, reply_to),
+        "packed": json.dumps(packed),
+    }

@@ -15,6 +15,7 @@ from tests.support.paths import ROOT
 from worker.trainers import registry
 
 EXAMPLE = ROOT / "examples" / "own_trainer"
+EXAMPLE_SOURCE = (EXAMPLE / "seedsweep_softmax.py").read_text()
 DOCUMENT = ROOT / "docs" / "own-trainer.md"
 #: No test downloads anything: packages are built by what is installed, and for what is installed. pip reads the first
 #: variable the other way round: "no" to "no build isolation: false".

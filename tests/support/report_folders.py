@@ -7,14 +7,13 @@ import json
 import math
 from pathlib import Path
 
-from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
+from orchestrator.folder.rows import Row
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_source
+from tests.support.snapshots import folder_of
 from tests.support.sweeps import sweep_of
+from worker.job import Job
 
 #: Each of them sets `window.injected` if a browser takes it for anything but text.
 INJECTIONS = (
@@ -101,18 +100,11 @@ def large(command_line: CommandLine, configurations: int, seeds: int) -> str:
     """Put a sweep of many jobs into the folder, which nobody has trained, and return its name."""
     rates = tuple(10 ** (-4 + 4 * i / configurations) for i in range(configurations))
     specification = sweep_of(seeds=tuple(range(seeds)), learning_rates=rates, epochs=2)
-    jobs = specification.jobs_by_key(MNIST_DIGEST)
-    manifest = Manifest(
-        name="large", specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance()
-    )
-    folder = SweepFolder(command_line.folder / "runs", manifest.name)
-    folder.create(manifest)
-    rows = (
-        trained(job, 0.9 - (math.log10(job.options.learning_rate) + 2) ** 2 / 9 + job.seed * 37 % 100 / 2000)
-        for job in jobs.values()
-    )
-    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows))
-    return manifest.name
+
+    def ended(job: Job) -> Row:
+        return trained(job, 0.9 - (math.log10(job.options.learning_rate) + 2) ** 2 / 9 + job.seed * 37 % 100 / 2000)
+
+    return folder_of(command_line.folder / "runs", specification, ended, name="large").name
 
 
 def _sweep(kind: str, command_line: CommandLine) -> str:

@@ -11,8 +11,8 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import snapshot
 from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.sweeps import PROVENANCE
 from worker.job import Job
 
 
@@ -28,7 +28,7 @@ def folder_of(
     folder = SweepFolder(output, name)
     jobs = specification.jobs_by_key(dataset)
     folder.create(
-        Manifest(name=name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=provenance())
+        Manifest(name=name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=PROVENANCE)
     )
     rows = [row for row in map(ended, jobs.values()) if row is not None]
     (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows))

@@ -8,9 +8,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Result
 
 SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
@@ -21,10 +19,7 @@ BLOB = (2).to_bytes(8, "little") + b"{}"
 
 def made(output: Path, name: str = "a") -> SweepFolder:
     folder = SweepFolder(output, name)
-    keys = [job.key for job in JOBS]
-    folder.create(
-        Manifest(name=name, specification=SPECIFICATION, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
-    )
+    folder.create(manifest_of(SPECIFICATION, name))
     return folder
 
 

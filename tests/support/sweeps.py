@@ -1,22 +1,45 @@
-"""Specifications for tests, by the words of the command line."""
+"""Specifications for tests, by the words of the command line, and manifests of them."""
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
+from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import flag, vocabulary
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import PACKAGES, Provenance
 from orchestrator.sweeps.specification import SweepSpecification
 
 FIELDS = vocabulary().words
 parse = vocabulary().parse
 typed = vocabulary().typed
 value_of = vocabulary().value_of
+written = vocabulary().written
+#: The provenance of a sweep that was made without a session, and without asking Git.
+PROVENANCE = Provenance(
+    created="2024-02-29T12:00:00+00:00",
+    host=socket.gethostname(),
+    python="3.11.0",
+    platform="Linux",
+    packages=dict.fromkeys(PACKAGES, "1.0"),
+    git_commit="0" * 40,
+    git_dirty=False,
+    pid=1,
+    trainer_package="seedsweep 1.0",
+)
 
 
 def sweep_of(**words: Any) -> SweepSpecification:
     """Return the specification with these words: `sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)`."""
     return specification(parse(words))
+
+
+def manifest_of(made: SweepSpecification, name: str = "a") -> Manifest:
+    """Return the manifest of a sweep of MNIST that has just begun."""
+    jobs = list(made.jobs_by_key(MNIST_DIGEST))
+    return Manifest(name=name, specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=PROVENANCE)
 
 
 def flags_of(made: SweepSpecification) -> list[str]:

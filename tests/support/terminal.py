@@ -8,11 +8,12 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.support import launcher
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -35,7 +36,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         own = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
-        self.process = subprocess.Popen(
+        self.process = launcher.Popen(
             command, cwd=folder, env={"TERM": "xterm-256color"} | own, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True,
         )  # fmt: skip

@@ -10,11 +10,12 @@ import pickle
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from worker.trainers import Checkpoint, DatasetError, Evaluated, Metric, OnEpoch, Trained, Trainer, WeightsError
 
@@ -34,6 +35,18 @@ class Points:
     digest: str
 
 
+def normal(*seed: int) -> Any:
+    import numpy as np
+
+    return np.random.default_rng(*seed).normal(size=2)
+
+
+def from_json(state: bytes) -> Any:
+    import numpy as np
+
+    return np.array(json.loads(state), float)
+
+
 class Honest(Trainer[Options, Points]):
     """A perceptron on points of the plane. Its state is its weights."""
 
@@ -49,14 +62,15 @@ class Honest(Trainer[Options, Points]):
 
         if source == "points":
             rows = np.random.default_rng(0).integers(-9, 10, (40, 2)).astype(float)
-            return self.points(rows)
-        try:
-            return self.points(np.loadtxt(source, delimiter=",", ndmin=2))
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"{source} is no table of numbers: {error}") from None
+        else:
+            try:
+                rows = np.loadtxt(source, delimiter=",", ndmin=2)
+            except (OSError, ValueError) as error:
+                raise DatasetError(f"{source} is no table of numbers: {error}") from None
+        return Points(rows, rows.sum(axis=1) > 0, self.hashed(rows, source))
 
-    def points(self, rows: Any) -> Points:
-        return Points(rows, rows.sum(axis=1) > 0, hashlib.sha256(rows.tobytes()).hexdigest())
+    def hashed(self, rows: Any, source: str) -> str:
+        return hashlib.sha256(rows.tobytes()).hexdigest()
 
     def train(
         self, options: Options, seed: int, data: Points, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
@@ -64,18 +78,16 @@ class Honest(Trainer[Options, Points]):
         w, done = self.start(seed), 0
         if resume_from is not None:
             w, done = self.unpack(resume_from.state), resume_from.epochs
-        for epoch in range(done + 1, options.epochs + 1):
-            w = self.epoch(w, options, seed, epoch, data)
+        for _ in range(done, options.epochs):
+            w = self.epoch(w, options, data)
             on_epoch(self.value(self.correct(w, data)), lambda w=w: self.pack(w))
         correct = self.correct(w, data)
         return Trained(artifact=self.artifact(w), correct=correct.tolist(), problem=self.problem(w))
 
     def start(self, seed: int) -> Any:
-        import numpy as np
+        return normal(seed)
 
-        return np.random.default_rng(seed).normal(size=2)
-
-    def epoch(self, w: Any, options: Options, seed: int, epoch: int, data: Points) -> Any:
+    def epoch(self, w: Any, options: Options, data: Points) -> Any:
         return w + options.rate / len(data.X) * ((1.0 * data.y - (data.X @ w > 0)) @ data.X)
 
     def correct(self, w: Any, data: Points) -> Any:
@@ -87,14 +99,12 @@ class Honest(Trainer[Options, Points]):
     def problem(self, w: Any) -> Any:
         return None
 
-    def pack(self, w: Any) -> Any:
-        return self.artifact(w)
+    def pack(self, w: Any) -> bytes:
+        return json.dumps(w.tolist()).encode()
 
     def unpack(self, state: bytes) -> Any:
-        import numpy as np
-
         try:
-            w = np.array(json.loads(state), float)
+            w = from_json(state)
         except ValueError:
             raise WeightsError("the checkpoint is not JSON") from None
         if w.shape != (2,):
@@ -108,90 +118,31 @@ class Honest(Trainer[Options, Points]):
         return artifact
 
 
-class BadName(Honest):
-    name = "tests.trainers:BadName"
-
-
-class NoVersion(Honest):
-    version = 0
-
-
 class NeedsArguments(Honest):
     def __init__(self, depth: int) -> None:
         self.depth = depth
 
 
-class Undescribed(Honest):
-    class Options(Options):
-        momentum: float = Field(default=0.0, ge=0, le=1)
-
-
-class AnyLength(Honest):
-    """Nobody can type a tuple of any length."""
-
-    class Options(Options):
-        widths: tuple[int, ...] = Field(default=(), description="Widths of layers.")
-
-
-class NotJson(Honest):
-    def named(self, options: Any) -> dict[str, Any]:
-        return {"rate": {options.rate}}
-
-
-class Thawed(Honest):
+class Thawed(Options):
     """The configuration says frozen, and the class undoes it."""
 
-    class Options(Options):
-        def __setattr__(self, name: str, value: Any) -> None:
-            self.__dict__[name] = value
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__[name] = value
 
 
-class AnyOption(Honest):
-    class Options(Options):
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
-        @classmethod
-        def model_validate(cls, obj: Any, **how: Any) -> Any:
-            return super().model_validate(
-                {name: value for name, value in obj.items() if name in cls.model_fields}, **how
-            )
+class AnyOption(Options):
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Any:
+        return super().model_validate({name: value for name, value in obj.items() if name in cls.model_fields}, **how)
 
 
-class Infinite(Honest):
-    class Options(Options):
-        scale: float = Field(default=1.0, description="Scale.")
-
-
-class LooksUp(Honest):
-    """It takes the model of the options from a table, by whatever was sent."""
-
-    def options_for(self, given: Any) -> Any:
-        return {0.1: Options, 0.2: Options}[float(given.get("rate", 0.1))]
-
-
-class Overflows(Honest):
+class Overflows(Options):
     """A validator that is not up to every number."""
 
-    class Options(Options):
-        @field_validator("rate", mode="before")
-        @classmethod
-        def _number(cls, value: Any) -> Any:
-            return float(value) if type(value) is int else value
-
-
-class NoEpochs(Honest):
-    class Options(Options):
-        epochs: int = Field(default=3, description="Passes over the points.")
-
-
-class RandomDigest(Honest):
-    def points(self, rows: Any) -> Points:
-        return Points(rows, rows.sum(axis=1) > 0, hashlib.sha256(os.urandom(8)).hexdigest())
-
-
-class ShortDigest(Honest):
-    def points(self, rows: Any) -> Points:
-        return Points(rows, rows.sum(axis=1) > 0, hashlib.md5(rows.tobytes()).hexdigest())  # noqa: S324
+    @field_validator("rate", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return float(value) if type(value) is int else value
 
 
 class CrashesWithoutData(Honest):
@@ -201,132 +152,20 @@ class CrashesWithoutData(Honest):
         return super().load("points", cache_dir)
 
 
-class DigestOfTheShape(Honest):
-    def points(self, rows: Any) -> Points:
-        return Points(rows, rows.sum(axis=1) > 0, hashlib.sha256(str(rows.shape).encode()).hexdigest())
-
-
-class DigestOfThePath(Honest):
-    def load(self, source: str, cache_dir: Path) -> Points:
-        loaded = super().load(source, cache_dir)
-        return Points(loaded.X, loaded.y, hashlib.sha256(source.encode()).hexdigest())
-
-
-class Raises(Honest):
-    def epoch(self, *arguments: Any) -> Any:
-        raise ZeroDivisionError("no points")
-
-
-class Exits(Honest):
-    def epoch(self, *arguments: Any) -> Any:
-        raise SystemExit(3)
-
-
-class StopsEarly(Honest):
-    def train(self, options: Options, *arguments: Any, **more: Any) -> Trained:
-        return super().train(options.model_copy(update={"epochs": 1}), *arguments, **more)
-
-
-class NotANumber(Honest):
-    def value(self, correct: Any) -> Any:
-        return float("nan")
-
-
-class NoNumber(Honest):
-    def value(self, correct: Any) -> Any:
-        return f"{correct.mean():.2f}"
-
-
 class NoBools(Honest):
-    def train(self, *arguments: Any, **more: Any) -> Trained:
-        trained = super().train(*arguments, **more)
+    def train(self, *given: Any, **more: Any) -> Trained:
+        trained = super().train(*given, **more)
         return replace(trained, correct=[1 if each else 0 for each in trained.correct or ()])
 
 
-class Empty(Honest):
-    def artifact(self, w: Any) -> Any:
-        return b""
-
-    def pack(self, w: Any) -> Any:
-        return super().artifact(w)
+class DigestOfTheShape(Honest):
+    def hashed(self, rows: Any, source: str) -> str:
+        return hashlib.sha256(str(rows.shape).encode()).hexdigest()
 
 
-class Silent(Honest):
-    """It diverges before the first epoch."""
-
-    def train(self, *arguments: Any, **more: Any) -> Trained:
-        return Trained(artifact=b"w", problem="it diverged")
-
-
-class Percent(Honest):
-    def value(self, correct: Any) -> Any:
-        return float(100 * correct.mean())
-
-
-class UnlistedMetric(Honest):
-    def train(self, options: Options, seed: int, data: Points, *, on_epoch: Any, resume_from: Any = None) -> Trained:
-        def more(value: float, checkpoint: Any) -> None:
-            on_epoch(value, checkpoint, {"loss": 1.0})
-
-        return super().train(options, seed, data, on_epoch=more, resume_from=resume_from)
-
-
-class LongProblem(Honest):
-    def problem(self, w: Any) -> Any:
-        return "it diverged\n" * 3
-
-
-class OtherCorrect(Honest):
-    def value(self, correct: Any) -> Any:
-        return float(correct.mean()) / 2
-
-
-class Huge(Honest):
-    def max_bytes(self, options: Options, digest: str) -> int:
-        return 10
-
-
-class TextArtifact(Honest):
-    def artifact(self, w: Any) -> Any:
-        return json.dumps(w.tolist())
-
-    def pack(self, w: Any) -> Any:
-        return super().artifact(w)
-
-
-class Pickled(Honest):
-    def artifact(self, w: Any) -> Any:
-        return pickle.dumps(w)
-
-    def pack(self, w: Any) -> Any:
-        return super().artifact(w)
-
-
-class RefusesItsOwn(Honest):
-    def check_artifact(self, options: Options, digest: str, artifact: bytes) -> None:
-        raise WeightsError("it is not safetensors")
-
-
-class NoTest(Honest):
-    def held_out(self, options: Options) -> int:
-        return 10
-
-
-class ShortTest(NoTest):
-    def test(self, options: Options, data: Points, artifact: bytes) -> Evaluated:
-        return Evaluated(value=1.0, correct=[True] * 9)
-
-
-class OtherTest(NoTest):
-    def test(self, options: Options, data: Points, artifact: bytes) -> Evaluated:
-        return Evaluated(value=0.5, correct=[True] * 10)
-
-
-class Unseeded(Honest):
-    def start(self, seed: int) -> Any:
-        import numpy as np
-
-        return np.random.default_rng().normal(size=2)
+class DigestOfThePath(Honest):
+    def hashed(self, rows: Any, source: str) -> str:
+        return hashlib.sha256(source.encode()).hexdigest()
 
 
 class Remembers(Honest):
@@ -343,29 +182,15 @@ class Remembers(Honest):
 
 
 class NormalizesInPlace(Honest):
-    def epoch(self, w: Any, options: Options, seed: int, epoch: int, data: Points) -> Any:
+    def epoch(self, w: Any, options: Options, data: Points) -> Any:
         data.X /= abs(data.X).max()
-        return super().epoch(w, options, seed, epoch, data)
-
-
-class IgnoresSeed(Honest):
-    def start(self, seed: int) -> Any:
-        return super().start(0)
-
-
-class Swallows(Honest):
-    def train(self, options: Options, seed: int, data: Points, *, on_epoch: Any, resume_from: Any = None) -> Trained:
-        def quietly(*arguments: Any) -> None:
-            with contextlib.suppress(Exception):
-                on_epoch(*arguments)
-
-        return super().train(options, seed, data, on_epoch=quietly, resume_from=resume_from)
+        return super().epoch(w, options, data)
 
 
 class WrapsExceptions(Honest):
-    def train(self, *arguments: Any, **more: Any) -> Trained:
+    def train(self, *given: Any, **more: Any) -> Trained:
         try:
-            return super().train(*arguments, **more)
+            return super().train(*given, **more)
         except WeightsError:
             raise
         except Exception as error:
@@ -375,30 +200,13 @@ class WrapsExceptions(Honest):
 class ForgetsMomentum(Honest):
     """The state lacks what it adds up over epochs."""
 
-    def train(self, *arguments: Any, **more: Any) -> Trained:
+    def train(self, *given: Any, **more: Any) -> Trained:
         self.momentum = 0.0
-        return super().train(*arguments, **more)
+        return super().train(*given, **more)
 
-    def epoch(self, w: Any, options: Options, seed: int, epoch: int, data: Points) -> Any:
-        self.momentum = 0.9 * self.momentum + super().epoch(w, options, seed, epoch, data) - w
+    def epoch(self, w: Any, options: Options, data: Points) -> Any:
+        self.momentum = 0.9 * self.momentum + super().epoch(w, options, data) - w
         return w + self.momentum
-
-
-class RoundsItsArtifact(Honest):
-    """The state is exact, but the artifact is not."""
-
-    def artifact(self, w: Any) -> Any:
-        return json.dumps([round(float(each), 2) for each in w]).encode()
-
-    def pack(self, w: Any) -> Any:
-        return super().artifact(w)
-
-
-class CrashesOnGarbage(Honest):
-    def unpack(self, state: bytes) -> Any:
-        import numpy as np
-
-        return np.array(json.loads(state), float)
 
 
 class TakesAnything(Honest):
@@ -409,11 +217,6 @@ class TakesAnything(Honest):
             return self.start(0)
 
 
-class HashOrder(Honest):
-    def start(self, seed: int) -> Any:
-        return super().start(seed) * (1 + hash("a") % 1000)
-
-
 class StateInMemory(Honest):
     """A state is a number under which this process keeps the weights."""
 
@@ -422,7 +225,7 @@ class StateInMemory(Honest):
     def continued(self, options: Options, longer: Options, artifact: bytes) -> None:
         return None
 
-    def pack(self, w: Any) -> Any:
+    def pack(self, w: Any) -> bytes:
         self.kept[len(self.kept)] = w
         return json.dumps([len(self.kept) - 1, 0]).encode()
 
@@ -432,9 +235,9 @@ class StateInMemory(Honest):
 
 
 class Prints(Honest):
-    def epoch(self, *arguments: Any) -> Any:
+    def epoch(self, *given: Any) -> Any:
         print("epoch")
-        return super().epoch(*arguments)
+        return super().epoch(*given)
 
 
 class SeedsGlobally(Honest):
@@ -462,3 +265,162 @@ class Forks(Honest):
         if os.fork() == 0:
             os._exit(0)
         return super().start(seed)
+
+
+def with_option(**field: Any) -> type[Options]:
+    """Return the options with one more, or with another definition of one."""
+    return create_model("Options", __base__=Options, **field)
+
+
+def giving(value: Any) -> Callable[..., Any]:
+    return lambda *_, **__: value
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def method(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return method
+
+
+def reporting(report: Callable[..., None]) -> Callable[..., Trained]:
+    """Return a `train` that reports in another way: by a function of `on_epoch` and what it would be told."""
+
+    def train(self: Honest, *given: Any, on_epoch: OnEpoch, **more: Any) -> Trained:
+        return Honest.train(self, *given, on_epoch=lambda *told: report(on_epoch, *told), **more)
+
+    return train
+
+
+def quietly(on_epoch: OnEpoch, *told: Any) -> None:
+    with contextlib.suppress(Exception):
+        on_epoch(*told)
+
+
+def only_first_epoch(self: Honest, options: Options, *given: Any, **more: Any) -> Trained:
+    return Honest.train(self, options.model_copy(update={"epochs": 1}), *given, **more)
+
+
+def tested(value: float, count: int) -> dict[str, Any]:
+    """Return the methods of a trainer that holds out 10 samples, and gives a metric and a number of right answers."""
+    return {
+        "held_out": giving(10),
+        "test": giving(Evaluated(value=value, correct=[True] * count)),
+    }
+
+
+#: A trainer that differs from an honest one in these attributes, the check that catches it, and what that says.
+_CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "BadName": ({"name": "tests.trainers:BadName"}, "well_formed", "name"),
+    "NoVersion": ({"version": 0}, "well_formed", "version is 0"),
+    "Undescribed": (
+        {"Options": with_option(momentum=(float, Field(default=0.0, ge=0, le=1)))},
+        "options_are_described", "the option momentum has no description",
+    ),
+    # Nobody can type a tuple of any length.
+    "AnyLength": (
+        {"Options": with_option(widths=(tuple[int, ...], Field(default=(), description="Widths of layers.")))},
+        "defaults_can_be_typed", "the default of the option widths, (), cannot be typed",
+    ),
+    "NotJson": ({"named": lambda _, options: {"rate": {options.rate}}}, "options_survive_json", "not JSON"),
+    "Thawed": ({"Options": Thawed}, "options_are_frozen", "the option rate can be changed"),
+    "AnyOption": ({"Options": AnyOption}, "unknown_options_are_refused", 'extra="forbid"'),
+    "Infinite": (
+        {"Options": with_option(scale=(float, Field(default=1.0, description="Scale.")))},
+        "bad_options_are_refused", "the option scale accepts nan",
+    ),
+    "NoEpochs": (
+        {"Options": with_option(epochs=(int, Field(default=3, description="Passes over the points.")))},
+        "bad_options_are_refused", "the option epochs accepts 0",
+    ),
+    # It takes the model of the options from a table, by whatever was sent.
+    "LooksUp": (
+        {"options_for": lambda _, given: {0.1: Options, 0.2: Options}[float(given.get("rate", 0.1))]},
+        "bad_options_are_refused", "raised TypeError",
+    ),
+    "Overflows": ({"Options": Overflows}, "any_options_are_read_or_refused", "raised OverflowError"),
+    "RandomDigest": (
+        {"hashed": lambda *_: os.urandom(32).hex()}, "data_has_a_digest", "from the content only",
+    ),
+    "ShortDigest": ({"hashed": giving("ab" * 16)}, "data_has_a_digest", "64 digits"),
+    "Raises": ({"epoch": raising(ZeroDivisionError("no points"))}, "trains", "ZeroDivisionError: no points"),
+    "Exits": ({"epoch": raising(SystemExit(3))}, "trains", "SystemExit: 3"),
+    "StopsEarly": ({"train": only_first_epoch}, "each_epoch_is_reported", "called 1 times"),
+    # It diverges before the first epoch.
+    "Silent": (
+        {"train": giving(Trained(artifact=b"w", problem="it diverged"))},
+        "each_epoch_is_reported", "called 0 times",
+    ),
+    "NotANumber": (
+        {"value": giving(float("nan"))}, "metrics_are_finite_numbers", "return Trained(problem=...)",
+    ),
+    "NoNumber": (
+        {"value": lambda _, correct: f"{correct.mean():.2f}"}, "metrics_are_finite_numbers", "float(...)",
+    ),
+    "Percent": (
+        {"value": lambda _, correct: float(100 * correct.mean())},
+        "metrics_are_finite_numbers", "a share is from 0 to 1",
+    ),
+    "UnlistedMetric": (
+        {"train": reporting(lambda on_epoch, value, checkpoint: on_epoch(value, checkpoint, {"loss": 1.0}))},
+        "metrics_are_finite_numbers", "['loss']",
+    ),
+    "LongProblem": ({"problem": giving("it diverged\n" * 3)}, "a_problem_is_one_sentence", "one line"),
+    "OtherCorrect": (
+        {"value": lambda _, correct: float(correct.mean()) / 2},
+        "correct_samples_agree_with_the_metric", "of correct is true",
+    ),
+    "Empty": ({"artifact": giving(b"")}, "sizes_are_bounded", "is empty"),
+    "Huge": ({"max_bytes": giving(10)}, "sizes_are_bounded", "max_bytes returns 10"),
+    "TextArtifact": ({"artifact": lambda _, w: json.dumps(w.tolist())}, "sizes_are_bounded", "return bytes"),
+    "Pickled": ({"artifact": lambda _, w: pickle.dumps(w)}, "artifact_is_no_pickle", "safetensors"),
+    "RefusesItsOwn": (
+        {"check_artifact": raising(WeightsError("it is not safetensors"))},
+        "artifact_is_accepted", "it is not safetensors",
+    ),
+    "NoTest": ({"held_out": giving(10)}, "the_test_split_is_evaluated", "NotImplementedError"),
+    "ShortTest": (
+        tested(1.0, 9), "the_test_split_is_evaluated", "test gives 9 answers; return a list of 10 bool",
+    ),
+    "OtherTest": (
+        tested(0.5, 10), "the_test_split_is_evaluated", "1.0 of the test split is right; the metric on it is 0.5",
+    ),
+    "Unseeded": ({"start": lambda *_: normal()}, "same_bits_twice", "metrics and artifact"),
+    "IgnoresSeed": ({"start": lambda *_: normal(0)}, "seeds_matter", "the seeds 0, 1"),
+    "Swallows": ({"train": reporting(quietly)}, "exceptions_of_on_epoch_pass", "went on"),
+    # The state is exact, but the artifact is not.
+    "RoundsItsArtifact": (
+        {"artifact": lambda _, w: json.dumps([round(float(each), 2) for each in w]).encode()},
+        "longer_jobs_go_on_to_the_same_bits", "from the artifact of 2 epochs differs in",
+    ),
+    "CrashesOnGarbage": (
+        {"unpack": lambda _, state: from_json(state)}, "damaged_checkpoints_are_refused", "raise WeightsError",
+    ),
+    "HashOrder": (
+        {"start": lambda _, seed: normal(seed) * (1 + hash("a") % 1000)}, "same_bits_in_another_process", "hash()",
+    ),
+}  # fmt: skip
+
+#: Each broken trainer, the check that catches it, and what that says.
+CAUGHT: list[tuple[Any, str, str]] = [
+    *(
+        (type(name, (Honest,), {"__module__": __name__, **changed}), check, said)
+        for name, (changed, check, said) in _CHANGED.items()
+    ),
+    (CrashesWithoutData, "missing_data_is_refused", "FileNotFoundError"),
+    (NoBools, "correct_samples_agree_with_the_metric", "correct.tolist()"),
+    (Remembers, "same_bits_twice", "artifact"),
+    (NormalizesInPlace, "data_and_options_stay", "training changes data.X"),
+    (WrapsExceptions, "exceptions_of_on_epoch_pass", "RuntimeError"),
+    (ForgetsMomentum, "resuming_gives_the_same_bits", "after epoch 1 differs in"),
+    (TakesAnything, "damaged_checkpoints_are_refused", "is accepted"),
+    # What only another process shows.
+    (StateInMemory, "resuming_in_another_process_gives_the_same_bits", "memory of its process"),
+    (Prints, "nothing_is_printed", "'epoch"),
+    (SeedsGlobally, "surroundings_stay", "the state of numpy.random"),
+    (SeedsRandom, "surroundings_stay", "the state of random"),
+    (LeavesAThread, "nothing_is_left_running", "threads"),
+    (Forks, "nothing_is_left_running", "child process"),
+]
+#: Another process finds the trainers by their names in this module.
+globals().update({trainer.__name__: trainer for trainer, _, _ in CAUGHT})

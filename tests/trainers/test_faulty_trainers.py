@@ -16,8 +16,6 @@ from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers import registry
 
-pytestmark = [pytest.mark.queue, pytest.mark.process]
-
 SOURCE = """
 import os, random, signal, sys, threading, time
 from typing import ClassVar, Literal
@@ -64,6 +62,13 @@ class Faulty(Trainer):
         if fault == "empty": return Trained(artifact=b"")
         if fault == "answers": return Trained(artifact=b"x", correct=[[1, 2], [3]])
         return Trained(artifact=repr(random.random()).encode() if fault == "seeds" else b"fine", correct=[True, False])
+
+def boom(*arguments, **more):
+    raise KeyError("boom\\nof a second line")
+
+# An error in the method that `BUG` names; with `AT`, only where this variable is set, too.
+if "BUG" in os.environ and os.environ.get("AT", "PATH") in os.environ:
+    setattr(Faulty, os.environ["BUG"], boom)
 """
 #: What goes wrong, and what the job's row says of it.
 FAULTS = {
@@ -134,96 +139,53 @@ def test_a_trainer_that_cannot_be_imported_is_named_and_leaves_the_others_usable
     cluster.start_worker(name="network", PYTHONPATH=str(installed))
 
 
-#: A trainer with an error in the method that `BUG` names; with `AT`, only where this variable is set, too.
-BUGGY = """
-import os
-from pydantic import BaseModel, ConfigDict, Field
-from worker.trainers import Metric, Trained, Trainer
-
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
-
-class Data:
-    digest = "d" * 64
-
-class Buggy(Trainer):
-    name, version, Options, metric, data, datasets = "buggy", 1, Options, Metric(name="score"), "any", ("any",)
-
-    def load(self, source, cache_dir):
-        return Data()
-
-    def train(self, options, seed, data, *, on_epoch, resume_from=None):
-        for _ in range(options.epochs):
-            on_epoch(0.5)
-        return Trained(artifact=b"fine")
-
-def boom(*arguments, **more):
-    raise KeyError("boom\\nof a second line")
-
-if "BUG" in os.environ and os.environ.get("AT", "PATH") in os.environ:
-    setattr(Buggy, os.environ["BUG"], boom)
-"""
 #: The methods that are called before a sweep begins, and those that are called later.
 AT_ONCE = ("options_for", "check", "digest", "named", "version_of")
 LATER = ("epochs", "metric_of", "others", "max_bytes", "prepare", "check_artifact", "data_name", "model_name",
          "continued", "held_out")  # fmt: skip
 
 
-@pytest.fixture
-def buggy(tmp_path: Path) -> Path:
-    folder = tmp_path / "site"
-    install_source(folder, "buggy", BUGGY, "Buggy")
-    return folder
-
-
 def broken(method: str) -> str:
-    return f"The trainer buggy is broken: its {method} raised KeyError: 'boom\\nof a second line'"
+    return f"The trainer faulty is broken: its {method} raised KeyError: 'boom\\nof a second line'"
 
 
 @pytest.mark.parametrize("method", [*AT_ONCE, *LATER])
 def test_an_error_in_any_method_of_a_trainer_is_one_sentence(
-    buggy: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    installed: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BUG", method)
-    with found_here(buggy):
-        with pytest.raises(TrainerUnusableError, match=f"its {method} raised KeyError") as caught:
-            getattr(registry.trainer("buggy"), method)({})
-        assert str(caught.value) == broken(method)
-        if method in AT_ONCE:
-            words = ["sweep", "--trainer", "buggy", "--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "a"]
-            assert run(words) == 2
-            assert capsys.readouterr().err == f"orchestrator: {broken(method)}\n"
-            assert not (tmp_path / "runs").exists()
-        # The other trainers are still listed with their options.
-        assert run(["trainers"]) == 0
-        assert "learning_rate" in capsys.readouterr().out
+    with pytest.raises(TrainerUnusableError, match=f"its {method} raised KeyError") as caught:
+        getattr(registry.trainer("faulty"), method)({})
+    assert str(caught.value) == broken(method)
+    if method in AT_ONCE:
+        words = ["sweep", "--trainer", "faulty", "--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "a"]
+        assert run(words) == 2
+        assert capsys.readouterr().err == f"orchestrator: {broken(method)}\n"
+        assert not (tmp_path / "runs").exists()
+    # The other trainers are still listed with their options.
+    assert run(["trainers"]) == 0
+    assert "learning_rate" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("versions", ["{1}", "frozenset({2})", "1 // 0"])
-def test_versions_that_are_none(buggy: Path, versions: str) -> None:
-    (buggy / "buggy_trainer.py").write_text(f"{BUGGY}\nBuggy.versions = property(lambda self: {versions})\n")
-    with found_here(buggy), pytest.raises(TrainerUnusableError, match=r"The trainer buggy .* is invalid: its versions"):
-        registry.trainer("buggy")
+def test_versions_that_are_none(installed: Path, versions: str) -> None:
+    (installed / "faulty_trainer.py").write_text(f"{SOURCE}\nFaulty.versions = property(lambda self: {versions})\n")
+    with pytest.raises(TrainerUnusableError, match=r"The trainer faulty .* is invalid: its versions"):
+        registry.trainer("faulty")
 
 
-def test_errors_on_a_worker_alone_fail_jobs_and_leave_it_alive(cluster: Cluster, buggy: Path) -> None:
-    # Given workers whose trainer is broken on their host only
-    broken_there = ("options_for", "max_bytes", "others")
-    with found_here(buggy):
-        job = Job.of({}, seed=0, dataset="d" * 64, trainer="buggy")
-        for method in broken_there:
-            worker = cluster.start_worker(
-                name=method.replace("_", "-"), PYTHONPATH=str(buggy), SEEDSWEEP_TRAINER="buggy", BUG=method,
-                AT="SEEDSWEEP_TRAINER",
-            )  # fmt: skip
-            # Then each job fails with the reason,
-            said = str(cluster.wait_for_state(cluster.submit(job).id, "FAILURE", "SUCCESS")["result"])
-            assert said.removeprefix("the message contains an invalid job: ") == broken(method)
-            # and the worker lives.
-            assert psutil.Process(worker.process.pid).is_running()
-            worker.stop()
-            cluster.server.client().flushall()
+@pytest.mark.parametrize("method", ["options_for", "max_bytes", "others"])
+def test_an_error_on_a_worker_alone_fails_its_job_and_leaves_it_alive(
+    cluster: Cluster, installed: Path, method: str
+) -> None:
+    # Given a worker whose trainer is broken on its host only
+    worker = cluster.start_worker(
+        PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty", BUG=method, AT="SEEDSWEEP_TRAINER"
+    )
+    # Then the job fails with the reason, and the worker lives.
+    said = str(cluster.wait_for_state(cluster.submit(job("none")).id, "FAILURE", "SUCCESS")["result"])
+    assert said.removeprefix("the message contains an invalid job: ") == broken(method)
+    assert psutil.Process(worker.process.pid).is_running()
 
 
 @pytest.mark.slow(reason="waits until a process has been silent for 6 s")
@@ -249,17 +211,16 @@ def test_a_trainer_that_hangs_after_its_last_epoch_and_ignores_signals_is_ended(
         (
             "widths: tuple[int, ...] = Field(default=())",
             "epochs=1",
-            "The trainer buggy has an option whose default cannot be read from text: Value error, invalid widths",
+            "The trainer faulty has an option whose default cannot be read from text: Value error, invalid widths",
         ),
     ],
 )
 def test_options_that_no_sweep_can_have(
-    buggy: Path, tmp_path: Path, field: str, word: str, said: str, capsys: pytest.CaptureFixture[str]
+    installed: Path, tmp_path: Path, field: str, word: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = buggy / "buggy_trainer.py"
-    module.write_text(BUGGY.replace("    epochs: int", f"    {field}\n    epochs: int"))
+    module = installed / "faulty_trainer.py"
+    module.write_text(SOURCE.replace("    epochs: int", f"    {field}\n    epochs: int"))
     words = ["--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "a"]
-    with found_here(buggy):
-        assert run(["sweep", "--trainer", "buggy", "--set", word, *words]) == 2
+    assert run(["sweep", "--trainer", "faulty", "--set", word, *words]) == 2
     assert capsys.readouterr().err.startswith(f"orchestrator: {said}")
     assert not (tmp_path / "runs").exists()

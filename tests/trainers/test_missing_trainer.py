@@ -14,15 +14,15 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import found_here, install_example, install_source
+from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
 from tests.support.sweep_folders import JOBS, made, row
 from worker.errors import TrainerUnusableError
 from worker.records.store import Store
 from worker.trainers import registry
 
 MISSING = (
-    "The trainer softmax of the sweep first is not installed here (where the sweep began, the package "
-    "seedsweep-softmax 1.0.0 has brought it): install the package that brings it, beside Seedsweep; orchestrator "
+    "The trainer softmax of the sweep first is not installed here (where the sweep began, the package softmax 1.0 has "
+    "brought it): install the package that brings it, beside Seedsweep; orchestrator "
     "trainers lists what is installed"
 )
 #: A module of a trainer that cannot be imported, each in its own way.
@@ -44,12 +44,11 @@ def renamed(folder: SweepFolder, trainer: str, package: object = None) -> None:
     file.write_text(json.dumps(content))
 
 
-@pytest.mark.process
 def test_every_command_on_the_sweep_names_the_trainer_and_its_package(
     command_line: CommandLine, cluster: Cluster, tmp_path: Path
 ) -> None:
     site, broker = tmp_path / "site", ("--broker", cluster.server.url)
-    install_example(site)
+    install_source(site, "softmax", EXAMPLE_SOURCE, "SoftmaxTrainer")
     words = ("--trainer", "softmax", "--set", "epochs=1", "--grid", "learning_rate=0.1", "--seeds", "0")
     command_line.run("sweep", *words, "--name", "first", PYTHONPATH=str(site))
 
@@ -117,7 +116,6 @@ def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> 
     assert told == []
 
 
-@pytest.mark.queue
 def test_a_registered_sweep_of_a_broken_trainer_is_in_nobodys_way(cluster: Cluster, tmp_path: Path) -> None:
     # Given two registered sweeps, one of a trainer that is missing, and one of a trainer that is broken
     install_source(tmp_path / "site", "broken", "import nobody_has_it", "Broken")

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-
-import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import install_example
+from tests.support.own_trainer import EXAMPLE_SOURCE, install_source
 
 SOFTMAX = {"SEEDSWEEP_TRAINER": "softmax"}
 
 
-@pytest.fixture
-def versions(tmp_path: Path) -> tuple[str, str]:
-    """The folders of the example's version 1, and of a version 2."""
-    old, new = tmp_path / "old", tmp_path / "new"
-    install_example(old)
-    shutil.copytree(old, new, ignore=shutil.ignore_patterns("__pycache__"))
-    module = new / "seedsweep_softmax.py"
-    text = module.read_text()
-    assert "version = 1" in text
-    module.write_text(text.replace("version = 1", "version = 2"))
-    return str(old), str(new)
-
-
-def test_a_job_waits_for_a_worker_with_its_version(
-    cluster: Cluster, command_line: CommandLine, versions: tuple[str, str]
-) -> None:
-    old, new = versions
+def test_a_job_waits_for_a_worker_with_its_version(cluster: Cluster, command_line: CommandLine, tmp_path: Path) -> None:
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    for folder, version in ((old, "version = 1"), (new, "version = 2")):
+        source = EXAMPLE_SOURCE.replace("version = 1", version)
+        assert version in source
+        install_source(Path(folder), "softmax", source, "SoftmaxTrainer")
     words = ("--name", "first", "--broker", cluster.server.url)
     grid = ("--trainer", "softmax", "--grid", "learning_rate=0.01,0.1", "--seeds", "0")
     # Given a worker with version 2, and a sweep that began with version 1

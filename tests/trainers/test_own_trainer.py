@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.own_trainer import DOCUMENT, EXAMPLE, CleanEnvironment, document_block
+from tests.support.own_trainer import DOCUMENT, EXAMPLE, EXAMPLE_SOURCE, CleanEnvironment, document_block
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.trainers import checks
 
-SOURCE = (EXAMPLE / "seedsweep_softmax.py").read_text()
 #: Trains the jobs of the rows in straight lines, without a worker.
 STRAIGHT = """
 import hashlib, json, sys
@@ -40,7 +39,7 @@ def test_the_document_shows_the_source() -> None:
 
     assert len(blocks) >= 3
     for block in blocks:
-        assert block in SOURCE
+        assert block in EXAMPLE_SOURCE
     assert document_block("toml") in (EXAMPLE / "pyproject.toml").read_text()
 
 

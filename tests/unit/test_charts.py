@@ -1,72 +1,31 @@
-"""Charts: their data against the leaderboard's numbers, and the SVG that a page may hold."""
+"""Charts: their data against the leaderboard's numbers, and their colours."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-import altair
 import numpy as np
 import pytest
 
 from nn.errors import InvalidInputError
-from orchestrator.folder.rows import Row, accepted_row, lost_row
-from orchestrator.report import snapshot
-from orchestrator.report.charts import catalogue, configurations, drawing, labels, style
+from orchestrator.folder.rows import Row
+from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks import bins
 from orchestrator.report.charts.marks.scales import Scale, apart, is_in_ratios
 from orchestrator.report.snapshot import Snapshot
-from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.exported import DATASET, HOSTILE, odd_trainer
-from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
-from tests.support.snapshots import folder_of, snapshot_of
+from tests.support.charted import EPOCHS, RATES, mixed_sweep, odd_snapshot, scored_row
+from tests.support.exported import odd_trainer
+from tests.support.snapshots import snapshot_of
 from tests.support.sweeps import sweep_of
-from worker.job import Job, Result
-
-RATES = (0.01, 0.03, 0.1)
-HOSTILE_TEXTS = (*INJECTIONS, *TEXTS, *CONTROLS, HOSTILE, f"{HOSTILE[:-1]}y")
-EPOCHS = 3
+from worker.job import Job
 
 
-def row(job: Job, scores: list[float], status: str = "succeeded") -> Row:
-    result = Result(
-        job=job.key,
-        status=status,
-        validation_score=scores,
-        others=dict.fromkeys(job.others, scores),
-        epoch_seconds=[1.0] * len(scores),
-        weights_sha256=job.key,
-        weights_bytes=1,
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)
-
-
-def ended(job: Job) -> Row | None:
-    """End a job: the rates are 0.1 apart, seed 3 of rate 0.1 diverges, seed 4 fails, seed 5 has not ended."""
-    last = 0.5 + 0.1 * RATES.index(job.options.learning_rate) + 0.01 * job.seed
-    if job.options.learning_rate == 0.1 and job.seed >= 3:
-        endings = {3: row(job, [0.3, 0.1], "diverged"), 4: lost_row(job, "failed", "it broke")}
-        return endings.get(job.seed)
-    return row(job, [last - 0.2, last - 0.1, last])
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> Snapshot:
-    return snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=RATES, epochs=EPOCHS), ended)
-
-
-def parsed(svg: str) -> ElementTree.Element:
-    return ElementTree.fromstring(svg)  # noqa: S314 - our own
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return mixed_sweep(tmp_path_factory.mktemp("mixed"))
 
 
 class TestCurves:
@@ -106,11 +65,19 @@ class TestIntervals:
         assert [dot.seed for dot in lost.dots if dot.value is None] == [3]
         assert "1 diverged" in lost.note
 
+    def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(self, mixed: Snapshot) -> None:
+        found = intervals.rows(configurations.drawn(mixed), mixed.leaderboard.metric, each_job=False)
+        for each, standing in zip(found, mixed.leaderboard.standings, strict=True):
+            scores = [100 * job.score for job in standing.jobs if job.status == "succeeded" and job.score is not None]
+            assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
+
     def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Snapshot) -> None:
         swept = snapshot_of(
             tmp_path / "diverged",
             sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=1),
-            lambda job: row(job, [0.5], "diverged" if job.seed and job.options.learning_rate == 0.2 else "succeeded"),
+            lambda job: scored_row(
+                job, [0.5], "diverged" if job.seed and job.options.learning_rate == 0.2 else "succeeded"
+            ),
         )
         chart = catalogue.named(swept, "intervals")
         assert "hollow: another one beats it, or most of its jobs diverged" in chart.caption
@@ -132,7 +99,7 @@ class TestByAxis:
         swept = snapshot_of(
             tmp_path,
             sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
-            lambda job: row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
+            lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
         )
         found = by_axis.values_of(swept, "learning_rate")
         # By size, and not in the order of the sweep.
@@ -148,7 +115,7 @@ class TestByAxis:
         swept = snapshot_of(
             tmp_path,
             sweep_of(seeds=(0, 1, 2, 3), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
-            lambda job: row(job, [0.5], "diverged" if job.seed % 2 else "succeeded"),
+            lambda job: scored_row(job, [0.5], "diverged" if job.seed % 2 else "succeeded"),
         )
         found = by_axis.charts(swept)[0].specification["datasets"].values()
         places = [(each["x"], each["y"]) for values in found for each in values if "said" in each and "x2" not in each]
@@ -177,7 +144,7 @@ class TestHeatmap:
         return snapshot_of(
             tmp_path,
             sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), hidden=((8, 4), (16, 8)), epochs=1),
-            lambda job: row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
+            lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
         )
 
     def test_a_cell_has_the_mean_of_its_standing(self, swept: Snapshot) -> None:
@@ -207,12 +174,12 @@ class TestDifferences:
 
     def test_only_what_the_leader_beats_is_beaten_by_it(self, tmp_path: Path) -> None:
         # Given a leader with two seeds that beats nothing, and a second one that beats the third
-        def ended(job: Job) -> Row | None:
+        def outcome(job: Job) -> Row | None:
             if job.options.learning_rate == 0.1:
-                return row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else None
-            return row(job, [0.95 - 0.05 * (job.options.learning_rate == 0.01) + job.seed / 1e4])
+                return scored_row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else None
+            return scored_row(job, [0.95 - 0.05 * (job.options.learning_rate == 0.01) + job.seed / 1e4])
 
-        swept = snapshot_of(tmp_path, sweep_of(seeds=tuple(range(8)), learning_rates=RATES, epochs=1), ended)
+        swept = snapshot_of(tmp_path, sweep_of(seeds=tuple(range(8)), learning_rates=RATES, epochs=1), outcome)
         chart = catalogue.named(swept, "differences")
         said = json.dumps(chart.specification)
         assert [each.options["learning_rate"] for each in swept.leaderboard.standings] == [0.1, 0.03, 0.01]
@@ -237,115 +204,8 @@ class TestDifferences:
             assert "lower is better" in json.dumps(catalogue.named(swept, "intervals").specification)
 
 
-def odd_snapshot(
-    output: Path, scores: Callable[[Job], list[float]], seeds: int = 3, **grid: tuple[Any, ...]
-) -> Snapshot:
-    """Return a sweep of the invented trainer, whose metric is an error rate."""
-    specification = SweepSpecification(trainer="odd", data="any", seeds=tuple(range(seeds)), options={}, grid=grid)
-    folder = folder_of(output / "runs", specification, lambda job: row(job, scores(job)), dataset=DATASET)
-    return snapshot.take(folder)
-
-
-#: Sweeps that are unlike others, by what a job's metric is after each epoch.
-UNUSUAL: dict[str, tuple[Callable[[Job], list[float]], dict[str, Any]]] = {
-    "one seed": (lambda job: [0.5, job.options.ratio], {"seeds": 1, "ratio": (0.1, 0.2)}),
-    "one configuration": (lambda job: [0.5, job.seed / 10], {"ratio": (0.1,)}),
-    "one epoch": (lambda job: [job.seed / 10], {"ratio": (0.1, 0.2)}),
-    "nothing varies in the results": (lambda _: [0.0, 0.0], {"ratio": (0.1, 0.2)}),
-    "the largest numbers": (lambda job: [-1e100, 1e100 * (job.seed - 1)], {"ratio": (0.1, 0.2)}),
-    "decades": (lambda job: [1e4 * job.options.ratio, 1e3 * job.options.ratio], {"ratio": (1e-5, 1e-3, 0.1)}),
-    "the smallest numbers": (
-        lambda job: [1e100, job.options.ratio * (1 + job.seed)], {"ratio": (5e-324, 1e-300, 1e-90, 1e90)},
-    ),
-    "an option beyond axes": (lambda job: [1.0, job.seed / 10], {"ratio": (-1e308, 1e308), "depth": (1, 10**400)}),
-    "negative": (lambda job: [-3.0, -2.0 - job.options.ratio], {"ratio": (-1.0, 0.0, 1.0)}),
-    "a hundred configurations": (
-        lambda job: [2.0, abs(job.options.ratio - 5) + job.seed], {"ratio": tuple((i + 1) / 7 for i in range(100))},
-    ),
-    "many values of two options": (
-        lambda job: [1.0, job.options.ratio + job.seed / 10],
-        {"ratio": tuple(i * 0.618 % 1 for i in range(1, 40)), "epochs": (1, 2)},
-    ),
-    "none, false and lists": (
-        lambda job: [1.0, job.seed / 10], {"loss": (True, False), "depth": (None, 3), "widths": ((3, 2), (4, 1))},
-    ),
-    "texts": (lambda job: [1.0, len(job.options.text) + job.seed / 10], {"text": (*HOSTILE_TEXTS, "")}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", UNUSUAL)
-def test_charts_of_unusual_sweeps_are_valid_and_can_be_read(tmp_path: Path, kind: str) -> None:
-    scores, words = UNUSUAL[kind]
-    with odd_trainer(tmp_path / "trainers"):
-        swept = odd_snapshot(tmp_path, lambda job: scores(job)[-job.epochs :], **words)
-        found = catalogue.charts(swept)
-        assert [chart.name for chart in found] == list(catalogue.names(swept))
-        assert {"intervals", "curves"} <= {chart.name for chart in found} or kind == "one epoch"
-        for chart in found:
-            # By the schema of Vega-Lite; the data is checked by what is drawn of it.
-            shape = {name: value for name, value in chart.specification.items() if name != "datasets"}
-            altair.LayerChart.from_dict(shape, validate=True)
-            assert 1 <= len(chart.table.rows) <= 500
-            assert {len(row) for row in chart.table.rows} == {len(chart.table.headings)}
-            texts = [each.text or "" for each in parsed(drawing.svg(chart)).iter() if each.tag.endswith("text")]
-            assert all(text.isprintable() and len(text) < 80 for text in texts)
-            assert not any("NaN" in text or "undefined" in text for text in texts)
-
-
-class TestHostileText:
-    def test_labels_are_short_and_unlike_and_descriptions_whole(self, tmp_path: Path) -> None:
-        texts = (*HOSTILE_TEXTS, "x" * 200 + "a" + "x" * 99, "x" * 200 + "b" + "x" * 99)
-        with odd_trainer(tmp_path / "trainers"):
-            swept = odd_snapshot(tmp_path, lambda job: [0.5, 0.1 * job.seed], text=texts)
-            every = configurations.drawn(swept)
-            assert len({each.label for each in every}) == len(texts)
-            assert max(len(each.label) for each in every) <= 30
-            svg = drawing.svg(catalogue.named(swept, "intervals"))
-        found = "\n".join(each.get("aria-label", "") for each in parsed(svg).iter())
-        for text in texts:
-            assert labels.plain(text) in found
-        assert all(label.isprintable() for label in found.splitlines())
-        assert "<script" not in svg
-        assert "<img" not in svg
-
-    def test_what_xml_forbids_is_replaced(self) -> None:
-        assert labels.plain("a\ufffe\ue000b\x00\u202e\n") == "a\ufffd\ufffdb\\x00\\u202e\\n"
-
-
-class TestLargeSweeps:
-    """Beyond `MOST_JOBS`, there are bands and bins; a smaller limit shows that without thousands of jobs."""
-
-    @pytest.fixture(autouse=True)
-    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (configurations, intervals, by_axis, curves, differences):
-            monkeypatch.setattr(module, "MOST_JOBS", 5)
-
-    def test_no_job_has_a_mark_of_its_own(self, mixed: Snapshot) -> None:
-        for name in ("intervals", "metric-by-learning_rate", "curves", "differences"):
-            chart = catalogue.named(mixed, name)
-            marks = [each for each in parsed(drawing.svg(chart)).iter() if each.get("class") == "mark"]
-            assert marks, name
-            assert not [each for each in marks if each.get("data-seed")], name
-
-    def test_bins_have_every_job_once(self, mixed: Snapshot) -> None:
-        svg = drawing.svg(catalogue.named(mixed, "metric-by-learning_rate"))
-        said = [each.get("aria-label", "") for each in parsed(svg).iter() if each.get("class") == "mark"]
-        counts = [int(found[1]) for text in said if (found := re.search(r": (\d+) jobs?$", text))]
-        assert sum(counts) == sum(standing.n for standing in mixed.leaderboard.standings)
-
-    def test_bars_are_the_middle_of_the_seeds(self, mixed: Snapshot) -> None:
-        found = intervals.rows(configurations.drawn(mixed), mixed.leaderboard.metric, each_job=False)
-        for each, standing in zip(found, mixed.leaderboard.standings, strict=True):
-            scores = [100 * job.score for job in standing.jobs if job.status == "succeeded" and job.score is not None]
-            assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
-
-
-def test_many_options_have_no_dot_for_each_job_in_each_of_their_charts(
-    mixed: Snapshot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(by_axis, "MOST_DOTS", len(mixed.jobs) - 1)
-    assert "data-seed" not in drawing.svg(catalogue.named(mixed, "metric-by-learning_rate"))
-    assert "data-seed" in drawing.svg(catalogue.named(mixed, "intervals"))
+def test_what_xml_forbids_is_replaced() -> None:
+    assert labels.plain("a\ufffe\ue000b\x00\u202e\n") == "a\ufffd\ufffdb\\x00\\u202e\\n"
 
 
 class TestColours:
@@ -389,50 +249,3 @@ class TestScales:
         assert ends[1:-1] == pytest.approx([10**-2.5, 10**-1.5])
         assert [bins.index(ends, value) for value in (0.0, 0.001, 0.01, 0.1, 1.0)] == [0, 0, 1, 2, 2]
         assert len(bins.around(list(range(100)), Scale(0.0, 99.0), 40)) == 41
-
-
-@pytest.mark.process
-def test_two_processes_draw_the_same_bytes(tmp_path: Path) -> None:
-    """Also where the hashes of texts differ, by which Python orders sets."""
-    snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=RATES, epochs=EPOCHS), ended)
-    program = (
-        "import hashlib, pathlib; from orchestrator.folder.sweep_folder import SweepFolder\n"
-        "from orchestrator.report import snapshot; from orchestrator.report.charts import catalogue, drawing\n"
-        f"taken = snapshot.take(SweepFolder(pathlib.Path({str(tmp_path)!r}), 'a'))\n"
-        "for chart in catalogue.charts(taken):\n"
-        "    made = (drawing.svg(chart).encode(), drawing.standalone_svg(chart), drawing.png(chart))\n"
-        "    print(chart.name, *(hashlib.sha256(each).hexdigest() for each in made))"
-    )
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(printed) == 1
-    assert printed.pop().count(b"\n") == 4
-
-
-class TestInlinedSvg:
-    def test_a_page_with_a_strict_policy_may_hold_it(self, mixed: Snapshot) -> None:
-        for chart in catalogue.charts(mixed):
-            svg = drawing.svg(chart)
-            for element in parsed(svg).iter():
-                assert element.tag.rpartition("}")[2] in {
-                    "svg", "g", "path", "circle", "line", "rect", "text", "tspan", "defs", "clipPath",
-                }  # fmt: skip
-                assert not {name for name in element.attrib if name == "style" or "href" in name or name[:2] == "on"}
-            assert re.findall(r"https?://[^\"]+", svg) == ["http://www.w3.org/2000/svg"]
-
-    def test_every_job_is_a_mark_with_its_seed_and_its_name(self, mixed: Snapshot) -> None:
-        chart = catalogue.named(mixed, "curves")
-        marks = [each for each in parsed(drawing.svg(chart)).iter() if each.get("data-seed")]
-        assert len(marks) == len([row for row in mixed.rows.values() if row.accepted])
-        assert all(each.get("aria-label", "").startswith(f"seed {each.get('data-seed')}, ") for each in marks)
-
-    def test_ids_of_two_charts_differ(self, mixed: Snapshot) -> None:
-        svgs = [drawing.svg(chart) for chart in catalogue.charts(mixed)]
-        ids = [each.get("id") for svg in svgs for each in parsed(svg).iter() if each.get("id")]
-        assert len(ids) == len(set(ids))
-        used = {found for svg in svgs for found in re.findall(r"url\(#([^)]+)\)", svg)}
-        assert used <= set(ids)

@@ -1,51 +1,41 @@
-"""The steps that extend Celery's consumer: their order, which no hash seed may change, and the heartbeat's thread."""
+"""The steps that extend Celery's consumer: their order, the heartbeat's thread, and the end of a task."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
+import random
 import threading
 
 import pytest
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from kombu.message import Message
 from redis import Redis
 
-from tests.support.paths import ROOT
+from tests.support.messages import body, message
 from tests.support.waiting import wait_for
-from worker.steps.presence import Heartbeat
-
-#: Puts a consumer's steps in order as Celery does when a worker starts, and prints them.
-BLUEPRINT = """
-from celery.worker.consumer import Consumer
 from worker.app import create_app
+from worker.messages import TRAIN
 from worker.settings import Settings
-
-app = create_app(Settings())
-blueprint = Consumer.Blueprint(steps=app.steps["consumer"])
-steps = blueprint.steps = blueprint.claim_steps()
-print(*(step.__name__ for step in blueprint._finalize_steps(steps)))
-"""
+from worker.steps.presence import Heartbeat
+from worker.steps.request import TrainRequest
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("seed", range(6))
-def test_no_hash_seed_changes_which_step_wraps_which(seed: int) -> None:
-    # Given Celery's steps, which are a set, in a process with a hash seed of its own
-    done = subprocess.run(
-        [sys.executable, "-c", BLUEPRINT],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONHASHSEED": str(seed)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    # When they are put in order
-    order = done.stdout.split()
-    # Then our own come after Celery's, and the guard wraps the lease: it is created later
-    ours = [name for name in order if name in ("BreakerStep", "PresenceStep", "LeaseStep", "GuardStep")]
-    assert ours == ["BreakerStep", "PresenceStep", "LeaseStep", "GuardStep"]
-    assert order.index("Tasks") < order.index("BreakerStep")
-    assert order.index("Tasks") < order.index("PollStep")
+def test_no_hash_seed_changes_which_step_wraps_which() -> None:
+    # Given the steps, which Celery keeps in a set, in any order
+    blueprint = Consumer.Blueprint(steps=create_app(Settings()).steps["consumer"])
+    steps = list(blueprint.claim_steps().items())
+    shuffled = random.Random(0)
+    for _ in range(100):
+        shuffled.shuffle(steps)
+        # When they are put in order as Celery does when a worker starts
+        blueprint.steps = dict(steps)
+        order = [step.__name__ for step in blueprint._finalize_steps(blueprint.steps)]
+        # Then our own come after Celery's, and the guard wraps the lease: it is created later
+        ours = [name for name in order if name in ("BreakerStep", "PresenceStep", "LeaseStep", "GuardStep")]
+        assert ours == ["BreakerStep", "PresenceStep", "LeaseStep", "GuardStep"]
+        assert order.index("Tasks") < order.index("BreakerStep")
+        assert order.index("Tasks") < order.index("PollStep")
 
 
 def test_a_heartbeat_goes_on_after_a_failure_and_says_goodbye() -> None:
@@ -68,3 +58,24 @@ def test_a_heartbeat_goes_on_after_a_failure_and_says_goodbye() -> None:
     heartbeat.stop()
     assert not heartbeat.is_alive()
     assert (beats[0], beats[-1]) == ("beat", "farewell")
+
+
+def test_a_job_that_was_given_back_is_not_acknowledged_when_its_time_limit_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a worker that ends, and a job that it has given back
+    monkeypatch.setattr(state, "should_terminate", True)
+    app = create_app(Settings())
+    acknowledged: list[str] = []
+    sent = {"content_type": "application/json", "content_encoding": "utf-8", "accept": ["application/json"]}
+    request = TrainRequest(
+        Message(body(), headers=json.loads(message())["headers"], **sent),
+        on_ack=lambda *_: acknowledged.append("yes"),
+        app=app,
+        task=app.tasks[TRAIN],
+    )
+    request._already_cancelled = True
+    # When the time limit of its process ends before the process does
+    request.on_timeout(soft=False, timeout=1.0)
+    # Then its message still returns to the queue
+    assert not acknowledged

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import runpy
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +30,7 @@ TEXT = {name: (ROOT / name).read_text() for name in DOCUMENTS}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: What a fenced block may be: commands, output, or the content of a file.
 LANGUAGES = {"sh", "text", "python", "ini", "toml", "mermaid", "dockerfile", "yaml"}
+PROMPT = re.compile(r"^\s*[$#>%] ", re.MULTILINE)
 ROOMS = ("nn", "worker", "orchestrator", "tests", "docs", "docker", "benchmarks")
 PATH = re.compile(rf"(?:{'|'.join(ROOMS)})/[\w./-]*")
 
@@ -48,57 +51,73 @@ def spans(document: str) -> set[str]:
     return set(re.findall(r"`([^`\n]+)`", FENCE.sub("", TEXT[document])))
 
 
+def check(faults: Sequence[object]) -> None:
+    """Fail with every fault, each on a line of its own."""
+    assert not faults, "\n".join(["", *map(str, faults)])
+
+
+def test_a_block_holds_commands_without_prompts_or_is_something_else() -> None:
+    blocks = [(document, *block) for document in DOCUMENTS for block in FENCE.findall(TEXT[document])]
+    check([(document, language) for document, language, _ in blocks if language not in LANGUAGES])
+    # A prompt cannot be pasted.
+    check([(document, block) for document, language, block in blocks if language == "sh" and PROMPT.search(block)])
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = [
+        (document, word)
+        for document in DOCUMENTS
+        for words in commands(document)
+        if "make" in words
+        for word in words[words.index("make") + 1 :]
+        if re.fullmatch(r"[a-z][a-z-]*", word)
+    ]
+    assert used
+    check([(document, target) for document, target in used if target not in targets])
+
+
+def test_every_command_and_option_exists() -> None:
+    used = [
+        (document, words[words.index("orchestrator") + 1 :])
+        for document in DOCUMENTS
+        for words in commands(document)
+        if "orchestrator" in words and "--entrypoint" not in words
+    ]
+    assert used
+    unknown = []
+    for document, words in used:
+        command, *rest = words or ["--help"]
+        known = options_of(command)
+        if known is None or not {word.split("=")[0] for word in rest if word.startswith("--")} <= known:
+            unknown.append((document, " ".join(words)))
+    check(unknown)
+
+
 @cache
-def makefile_targets() -> set[str]:
-    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def options_of(command: str) -> set[str] | None:
+    """Return the options that a command's help names; None if there is no such command."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = run([command] if command.startswith("-") else [command, "--help"])
+    return set(re.findall(r"--[a-z-]+", printed.getvalue())) if status == 0 else None
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_block_holds_commands_without_prompts_or_is_something_else(document: str) -> None:
-    for language, block in FENCE.findall(TEXT[document]):
-        assert language in LANGUAGES, f"{document} has a block marked {language!r}"
-        if language == "sh":
-            assert not re.search(r"^\s*[$#>%] ", block, re.MULTILINE), (
-                f"{document}: a prompt cannot be pasted:\n{block}"
-            )
+def test_every_named_path_test_and_module_exists() -> None:
+    named = [(document, span) for document in DOCUMENTS for span in spans(document)]
+    check([(document, span) for document, span in named if not exists(span)])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_make_target_exists(document: str) -> None:
-    for words in commands(document):
-        if "make" in words:
-            targets = [word for word in words[words.index("make") + 1 :] if re.fullmatch(r"[a-z][a-z-]*", word)]
-            assert set(targets) <= makefile_targets(), f"{document}: {' '.join(words)}"
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_command_and_option_exists(document: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in commands(document):
-        if "orchestrator" not in words or "--entrypoint" in words:
-            continue
-        command, *rest = words[words.index("orchestrator") + 1 :] or ["--help"]
-        if command == "--help":
-            continue
-        assert run([command] if command.startswith("-") else [command, "--help"]) == 0, f"{document}: {' '.join(words)}"
-        known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-        assert {word.split("=")[0] for word in rest if word.startswith("--")} <= known, f"{document}: {' '.join(words)}"
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_named_path_and_test_exists(document: str) -> None:
-    for span in spans(document):
-        for path in PATH.findall(span) if PATH.match(span) else ():
-            assert (ROOT / path).exists(), f"{document}: {span}"
-        file, separator, test = span.partition("::")
-        if separator and PATH.fullmatch(file):
-            assert re.search(rf"^(async )?def {re.escape(test)}\(", (ROOT / file).read_text(), re.MULTILINE), span
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_named_module_exists(document: str) -> None:
-    for span in spans(document):
-        if re.fullmatch(r"(nn|worker|orchestrator)(\.\w+)+", span):
-            assert any(is_module(span.rsplit(".", part)[0]) for part in range(3)), f"{document}: {span}"
+def exists(span: str) -> bool:
+    """Whether everything is there that a code span names by its path, or by a module's name."""
+    if re.fullmatch(r"(nn|worker|orchestrator)(\.\w+)+", span):
+        return any(is_module(span.rsplit(".", part)[0]) for part in range(3))
+    if PATH.match(span) and not all((ROOT / path).exists() for path in PATH.findall(span)):
+        return False
+    file, separator, test = span.partition("::")
+    if separator and PATH.fullmatch(file):
+        return re.search(rf"^(async )?def {re.escape(test)}\(", (ROOT / file).read_text(), re.MULTILINE) is not None
+    return True
 
 
 def is_module(name: str) -> bool:
@@ -106,29 +125,28 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
-def test_every_link_leads_somewhere(document: str) -> None:
-    text = (ROOT / document).read_text()
-    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
-        if link.startswith("https://"):
-            continue
-        name, _, anchor = link.partition("#")
-        target = Path(os.path.normpath(ROOT / document / ".." / name)) if name else ROOT / document
-        assert target.exists(), f"{document}: {link}"
-        if anchor:
-            assert anchor in anchors(target.read_text()), f"{document}: {link}"
+def test_every_link_leads_somewhere() -> None:
+    dead = []
+    for document in (*DOCUMENTS, "CHANGELOG.md"):
+        for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", (ROOT / document).read_text())):
+            name, _, anchor = link.partition("#")
+            target = Path(os.path.normpath(ROOT / document / ".." / name)) if name else ROOT / document
+            if link.startswith("https://") or (target.exists() and (not anchor or anchor in anchors(target))):
+                continue
+            dead.append((document, link))
+    check(dead)
 
 
-def anchors(text: str) -> set[str]:
+@cache
+def anchors(target: Path) -> set[str]:
     """Return the anchors that GitHub gives to a document's headings."""
-    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", target.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_no_word_is_used_that_the_glossary_replaced(document: str) -> None:
-    gone = r"\b(run[- ]folders?|run[- ]ids?|solitude|keepers?|traces|reconcil\w+)\b"
-    assert not re.findall(gone, FENCE.sub("", TEXT[document]), re.IGNORECASE)
+def test_no_word_is_used_that_the_glossary_replaced() -> None:
+    gone = re.compile(r"\b(run[- ]folders?|run[- ]ids?|solitude|keepers?|traces|reconcil\w+)\b", re.IGNORECASE)
+    check([(name, found) for name in DOCUMENTS for found in gone.findall(FENCE.sub("", TEXT[name]))])
 
 
 def test_the_drawing_shows_every_room_and_every_module_outside_a_room() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,26 +117,23 @@ def test_only_a_file_that_ends_is_read(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
+    os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
     assert read_regular(tmp_path / "link", 5) == b"12345"
     refused = {
         "file": "5 bytes; allowed: at most 4",
         "folder": "Is a directory",
         "pipe": "Not a regular file",
+        "socket": "Not a regular file",
         "dangling": "No such file or directory",
-        "a\0b": "embedded null byte",
         "/dev/zero": "Not a regular file",
     }
     for name, reason in refused.items():
         with pytest.raises(OSError, match=reason) as caught:
             open_regular(tmp_path / name, 4)
         assert caught.value.strerror == reason
-
-
-def test_a_socket_is_not_read(short_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(short_path / "s"))
-        with pytest.raises(OSError, match="Not a regular file"):
-            open_regular(short_path / "s", 4)
+    # Python has the words for a name that no file can have.
+    with pytest.raises(OSError, match="embedded null"):
+        open_regular(tmp_path / "a\0b", 4)
 
 
 def test_a_pipe_that_takes_the_files_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from tests.support.privileges import public_folder, without_privileges
@@ -29,6 +29,10 @@ from tests.support.sweeps import sweep_of
 from worker.job import Job, Result
 
 SPECIFICATION = sweep_of(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
+PROVENANCE = Provenance(
+    created="2026-01-01T00:00:00+00:00", host="host", python="3.11", platform="Linux", packages={}, git_commit=None,
+    git_dirty=None,
+)  # fmt: skip
 JOBS = {(job.seed, job.options.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
@@ -54,7 +58,7 @@ def row(job: Job, accuracy: float) -> Row:
 def made(output: Path, specification: SweepSpecification = SPECIFICATION, dataset: str = MNIST_DIGEST) -> SweepFolder:
     folder = SweepFolder(output, "a")
     keys = [job.key for job in specification.jobs(dataset)]
-    folder.create(Manifest(name="a", specification=specification, dataset=dataset, jobs=keys, provenance=provenance()))
+    folder.create(Manifest(name="a", specification=specification, dataset=dataset, jobs=keys, provenance=PROVENANCE))
     return folder
 
 
@@ -193,33 +197,25 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
             trained_job(folder, ["0:0.1"])
 
 
-def test_a_network_for_other_images_is_not_assessed(tmp_path: Path) -> None:
+def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: Path) -> None:
     write_idx_folder(tmp_path / "data")
-    found = dataset_digest(tmp_path / "data")
     specification = SPECIFICATION.model_copy(update={"data": str(tmp_path / "data")})
-    manifest = made(tmp_path, specification, found).manifest()
-    job = specification.jobs(found)[0]
-    with pytest.raises(WeightsError, match="The network takes 784 values; an image of the data set has 16"):
-        evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0)), tmp_path / "cache")
+    for trained_on, features, kind, reason in (
+        (dataset_digest(tmp_path / "data"), 784, WeightsError, "The network takes 784 values; an image .* has 16"),
+        ("0" * 64, 16, DatasetError, "the sweep was trained on 000000000000"),
+    ):
+        manifest = made(tmp_path / trained_on, specification, trained_on).manifest()
+        job = specification.jobs(trained_on)[0]
+        with pytest.raises(kind, match=reason):
+            evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0, features=features)), tmp_path / "cache")
+    # And it takes no picture
+    with pytest.raises(WeightsError, match="The network takes 16 values; a picture has 784"):
+        probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))
 
 
 def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
         trained_job(made(tmp_path))
-
-
-def test_a_network_for_other_images_takes_no_picture() -> None:
-    with pytest.raises(WeightsError, match="The network takes 16 values; a picture has 784"):
-        probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))
-
-
-def test_a_changed_data_set_is_refused(tmp_path: Path) -> None:
-    write_idx_folder(tmp_path / "data")
-    specification = sweep_of(data=str(tmp_path / "data"))
-    manifest = made(tmp_path, specification, "0" * 64).manifest()
-    job = specification.jobs("0" * 64)[0]
-    with pytest.raises(DatasetError, match="the sweep was trained on 000000000000"):
-        evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0, features=16)), tmp_path / "cache")
 
 
 def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> None:
@@ -245,25 +241,19 @@ def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> Non
     ]  # fmt: skip
 
 
-def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs() -> None:
-    # Given one epoch, two, and two hundred
-    def curve(*accuracies: float) -> list[str]:
-        return learning_curve(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_score": accuracies})).split("\n")
+def test_a_learning_curve_has_a_bar_for_each_of_a_few_epochs_and_says_where_bars_begin_and_end() -> None:
+    def trained(*accuracies: float) -> Row:
+        return row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_score": accuracies})
 
-    # Then the lowest has the shortest bar, the highest the longest, one stands for itself, and many are thinned out
-    assert curve(0.25) == [f"     1  25.00 % {'█' * 13}", ""]
-    assert curve(0.25, 0.75) == ["     1  25.00 % █", f"     2  75.00 % {'█' * 50}", ""]
-    many = curve(*(i / 200 for i in range(200)))
+    # The lowest has the shortest bar, the highest the longest, one stands for itself, and many are thinned out
+    assert learning_curve(trained(0.25)).split("\n") == [f"     1  25.00 % {'█' * 13}", ""]
+    pair = learning_curve(trained(0.25, 0.75)).split("\n")
+    assert pair == ["     1  25.00 % █", f"     2  75.00 % {'█' * 50}", ""]
+    many = learning_curve(trained(*(i / 200 for i in range(200)))).split("\n")
     assert len(many) == 21
     assert (many[0].split()[0], many[19].split()[0]) == ("1", "200")
-
-
-def test_a_learning_curve_says_where_its_bars_begin_and_end() -> None:
-    def heading(*accuracies: float) -> str:
-        return curve_heading(row(JOBS[0, 0.1], 0.5).model_copy(update={"validation_score": accuracies}))
-
-    assert heading(0.974, 0.961).endswith("\n(the bars begin at 96.10 % and end at 97.40 %)")
-    assert heading(0.25).endswith("\n(the bars begin at 0.00 % and end at 100.00 %)")
+    assert curve_heading(trained(0.974, 0.961)).endswith("\n(the bars begin at 96.10 % and end at 97.40 %)")
+    assert curve_heading(trained(0.25)).endswith("\n(the bars begin at 0.00 % and end at 100.00 %)")
 
 
 VARIED = SweepSpecification(

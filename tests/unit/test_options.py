@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import subprocess
-import sys
 from typing import Annotated, Literal
 
 import pytest
@@ -159,14 +157,3 @@ def test_single_options_are_checked_without_the_others() -> None:
     check_options(loss="sum_of_squares", epochs=3)
     with pytest.raises(InvalidInputError, match=r"^epochs is '3'; allowed: an integer from 1 to 100000$"):
         check_options(loss="sum_of_squares", epochs="3")
-
-
-@pytest.mark.process
-def test_the_model_needs_no_numpy() -> None:
-    program = (
-        "import sys, nn.options.network, nn.options.values, nn.options.validation, orchestrator.sweeps.fields; "
-        "print({'numpy', 'numba', 'sklearn', 'celery', 'redis'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "set()"

@@ -1,7 +1,8 @@
-"""A look of a race: who drops out, how the race ends, what it costs; and its forecast."""
+"""A race by scores: when it looks, what a look may spend, who drops out, how it ends; and its forecast."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from orchestrator.analysis.statistics.pairs import as_array, lower_bounds
 from orchestrator.analysis.statistics.prospects import forecast_race
 from orchestrator.analysis.statistics.race import Race, look, plan, spent, start
+from tests.support.known import known
 
 
 def scores(values: np.ndarray, n: int) -> list[dict[int, float]]:
@@ -26,29 +28,50 @@ def finished(race: Race, values: np.ndarray) -> Race:
     return race
 
 
-class TestStart:
+class TestPlan:
+    @pytest.mark.parametrize(
+        ("present", "first"), [((0, 0), 5), ((5, 5), 5), ((5, 40), 5), ((6, 6), 10), ((12, 25), 20), ((20, 20), 20)]
+    )
+    def test_the_first_look_is_the_first_that_no_configuration_needs_to_be_cut_for(
+        self, present: tuple[int, int], first: int
+    ) -> None:
+        looks = plan(present, 1000).looks
+        assert looks[0] == first
+        assert all(later == 2 * earlier for earlier, later in itertools.pairwise(looks))
+
+    def test_the_looks_do_not_depend_on_the_budget(self) -> None:
+        small, large = plan((5, 5, 5), 10).looks, plan((5, 5, 5), 10_000).looks
+        assert large[: len(small)] == small
+
+    def test_the_looks_spend_alpha_and_no_more_and_those_before_the_race_count(self) -> None:
+        rules = plan((5, 5, 5), 10)
+        assert 0.05 * (1 - 1e-4) < 2 * sum(spent(rules, number) for number in range(1, 100_000)) < 0.05
+        before, after = plan((5, 5), 10), plan((5, 5), 10, seen=2)
+        assert spent(after, 1) == spent(before, 3) == pytest.approx(0.05 * 6 / (9 * math.pi**2))
+
     def test_one_configuration_has_won(self) -> None:
         race = start(plan([5], 100))
         assert (race.ended, race.leader, race.next_look, race.next_jobs) == ("separated", 0, None, 0)
 
-    def test_the_first_look_needs_what_is_missing(self) -> None:
-        race = start(plan([5, 3, 0], 100))
-        assert (race.next_look, race.next_jobs) == (5, 2 + 5)
+    def test_the_first_look_needs_what_is_missing_and_a_budget_that_lacks_a_job_of_it_ends_the_race(self) -> None:
+        race = start(plan([5, 3, 0], 7))
+        assert (race.ended, race.next_look, race.next_jobs) == (None, 5, 2 + 5)
+        race = start(plan([5, 3, 0], 6))
+        assert (race.ended, race.leader, race.next_look, race.next_jobs) == ("budget", None, None, 7)
 
 
 class TestLook:
     def test_what_is_clearly_worse_drops_out_and_its_jobs_are_saved(self) -> None:
         race = start(plan([5] * 3, 90))
         race = look(race, scores(simulated(0, [0, 20, 0]), 5))
-        assert (race.ended, race.leader, race.active, race.jobs) == ("separated", 1, (1,), 0)
+        assert (race.ended, race.leader, race.active, race.jobs, race.next_jobs) == ("separated", 1, (1,), 0, 0)
         assert [(drop.configuration, drop.by, drop.seeds) for drop in race.drops] == [(0, 1, 5), (2, 1, 5)]
 
     def test_a_drop_is_decided_by_the_bound_of_the_look(self) -> None:
         values = simulated(1, [0, 0.5, 1, 2, 3])
         race = start(plan([0] * 5, 500))
         for number in range(1, 5):
-            n, active = race.next_look, np.array(race.active)
-            assert n is not None
+            n, active = known(race.next_look), np.array(race.active)
             bounds = lower_bounds(as_array(scores(values[active], n)), 6 * 0.05 / (math.pi * number) ** 2 / 4)
             race = look(race, scores(values, n))
             assert race.active == tuple(active[~(bounds > 0).any(axis=0)])
@@ -75,9 +98,7 @@ class TestLook:
         # The wide one has the highest mean, but how good it is is not known.
         values = simulated(4, [0, 0, 0.2], 400)
         values[2] = 1.0 + 40 * (values[2] - 0.2)
-        race = start(plan([0] * 3, 1200, tolerance=30.0))
-        while race.next_look is not None:
-            race = look(race, scores(values, race.next_look))
+        race = finished(start(plan([0] * 3, 1200, tolerance=30.0)), values)
         assert race.ended == "within"
         bounds = lower_bounds(as_array(scores(values, race.rules.looks[race.looks - 1])), spent(race.rules, race.looks))
         assert (np.delete(bounds[race.leader], race.leader) > -30).all()
@@ -93,13 +114,14 @@ class TestLook:
         race = look(start(plan([0] * 3, 100)), values)
         assert (race.active, race.leader in (0, 2)) == ((0, 1, 2), True)
 
-    def test_equal_scores_tie_until_the_budget_ends(self) -> None:
-        race = finished(start(plan([0] * 3, 100)), np.full((3, 400), 0.5))
-        assert (race.ended, race.active, race.leader) == ("budget", (0, 1, 2), 0)
-
-    def test_equal_scores_are_within_any_tolerance(self) -> None:
-        race = finished(start(plan([0] * 3, 100, tolerance=1e-6)), np.full((3, 400), 0.5))
-        assert (race.ended, race.jobs) == ("within", 15)
+    def test_equal_scores_tie_until_the_budget_ends_and_are_within_any_tolerance(self) -> None:
+        equal = np.full((2, 400), 0.5)
+        race = finished(start(plan([0] * 2, 40)), equal)
+        assert (race.ended, race.active, race.leader) == ("budget", (0, 1), 0)
+        # 10 jobs, 10 more, 20 more; then 40 more would be needed.
+        assert (race.jobs, race.looks, race.next_jobs) == (40, 3, 40)
+        race = finished(start(plan([0] * 2, 40, tolerance=1e-6)), equal)
+        assert (race.ended, race.jobs) == ("within", 10)
 
     @pytest.mark.parametrize("seed", range(30))
     def test_it_never_exceeds_the_budget_and_ends_for_a_reason(self, seed: int) -> None:
@@ -119,10 +141,6 @@ class TestLook:
             following = race.rules.looks[race.looks]
             assert race.jobs + sum(max(0, following - max(n, present[i])) for i in race.active) > budget
 
-    def test_played_again_it_is_the_same(self) -> None:
-        values = simulated(7, [0, 0.3, 0.6, 2])
-        assert finished(start(plan([0] * 4, 300)), values) == finished(start(plan([0] * 4, 300)), values)
-
     def test_configurations_in_another_order_have_the_same_race(self) -> None:
         values = simulated(8, [0, 0.3, 0.6, 2])
         race, turned = (finished(start(plan([0] * 4, 300)), each) for each in (values, values[::-1]))
@@ -131,10 +149,6 @@ class TestLook:
 
 
 class TestForecast:
-    def test_it_is_the_same_every_time(self) -> None:
-        race, values = start(plan([5] * 4, 300)), scores(simulated(0, [0, 0.3, 0.6, 2]), 5)
-        assert forecast_race(race, values) == forecast_race(race, values)
-
     def test_without_two_scores_each_or_after_the_end_there_is_none(self) -> None:
         assert forecast_race(start(plan([1] * 2, 100)), [{0: 1.0}, {0: 2.0}]) is None
         assert forecast_race(start(plan([0] * 2, 100)), [{}, {}]) is None
@@ -142,31 +156,24 @@ class TestForecast:
 
     def test_a_clear_leader_needs_few_jobs_and_a_tie_all(self) -> None:
         race = start(plan([5] * 3, 300))
-        clear = forecast_race(race, scores(simulated(1, [0, 0, 30]), 5))
-        assert clear is not None
+        clear = known(forecast_race(race, scores(simulated(1, [0, 0, 30]), 5)))
         assert (clear.jobs_low, clear.jobs, clear.jobs_high, clear.separated) == (0, 0, 0, 1)
-        tied = forecast_race(race, scores(simulated(2, [0, 0, 0]), 5))
-        assert tied is not None
+        values = scores(simulated(2, [0, 0, 0]), 5)
+        tied = known(forecast_race(race, values))
         assert tied.budget > 0.7
         assert tied.jobs_high <= 300
         assert tied.separated + tied.within + tied.budget == pytest.approx(1)
-
-    def test_a_wide_tolerance_ends_it_soon(self) -> None:
-        race = start(plan([5] * 3, 300, tolerance=20.0))
-        found = forecast_race(race, scores(simulated(3, [0, 0, 0]), 5))
-        assert found is not None
-        assert (found.jobs, found.within) == (0, 1)
+        # It is the same every time, and a wide tolerance ends it soon.
+        assert forecast_race(race, values) == tied
+        wide = known(forecast_race(start(plan([5] * 3, 300, tolerance=20.0)), values))
+        assert (wide.jobs, wide.within) == (0, 1)
 
     def test_within_a_race_it_tells_what_remains(self) -> None:
         values = simulated(4, [0, 0.1, 8])
         values[2] = values[0] + 0.05 + 0.01 * simulated(5, [0])[0]
         race = start(plan([5] * 3, 200))
         race = look(race, scores(values, 5))
-        found = forecast_race(race, scores(values, 5))
-        assert found is not None
-        assert found.jobs_high <= 200 - race.jobs
+        assert known(forecast_race(race, scores(values, 5))).jobs_high <= 200 - race.jobs
 
     def test_equal_scores_have_a_forecast(self) -> None:
-        found = forecast_race(start(plan([5] * 3, 100)), scores(np.full((3, 5), 0.5), 5))
-        assert found is not None
-        assert found.budget == 1
+        assert known(forecast_race(start(plan([5] * 3, 100)), scores(np.full((3, 5), 0.5), 5))).budget == 1

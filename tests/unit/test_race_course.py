@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import Field
 from orchestrator.analysis.race.outlook import outlook, what_would_decide
-from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Look, Round
-from tests.support.sweeps import sweep_of
-from worker.job import Job, Result
+from tests.support.boards import ended
+from tests.support.known import known
+from tests.support.sweeps import manifest_of, sweep_of
+from worker.job import Job
 from worker.trainers.protocol import Metric
 from worker.trainers.registry import trainer
 
 RATES = (0.01, 0.02, 0.03)
 #: A job's final accuracy, or how it ended instead.
 Ends = Callable[[Job], float | str]
-Rows = dict[str, Row]
-BLOB = b"weights"
 
 
-def sweep(seeds: int = 5, rates: tuple[float, ...] = RATES) -> Manifest:
-    made = sweep_of(seeds=tuple(range(seeds)), learning_rates=rates, epochs=1)
-    jobs = [job.key for job in made.jobs(MNIST_DIGEST)]
-    return Manifest(name="a", specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
+def sweep(seeds: int = 5) -> Manifest:
+    return manifest_of(sweep_of(seeds=tuple(range(seeds)), learning_rates=RATES, epochs=2))
 
 
 def rate(job: Job) -> float:
@@ -47,114 +43,207 @@ def around(means: Mapping[float, float], sd: float = 0.001) -> Ends:
     return lambda job: float(np.random.default_rng([job.seed, int(1e6 * rate(job))]).normal(means[rate(job)], sd))
 
 
-def row(job: Job, end: float | str) -> Row:
-    if end in ("failed", "cancelled"):
-        return lost_row(job, end, "for a test")  # type: ignore[arg-type]
-    result = Result(
-        job=job.key,
-        status="diverged" if end == "diverged" else "succeeded",
-        validation_score=[0.1 if isinstance(end, str) else end],
-        epoch_seconds=[2.0],
-        weights_sha256=digest(BLOB),
-        weights_bytes=len(BLOB),
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)
+CLEAR = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
+EQUAL = around(dict.fromkeys(RATES, 0.96))
 
 
-def run(manifest: Manifest, terms: Terms, ends: Ends) -> tuple[Manifest, Rows, Course]:
+def but(end: str, when: Callable[[Job], bool], ends: Ends = CLEAR) -> Ends:
+    """Return the same ends but for some jobs."""
+    return lambda job: end if when(job) else ends(job)
+
+
+@dataclass(frozen=True)
+class Raced:
+    """A race after its end."""
+
+    manifest: Manifest
+    rows: dict[str, Row]
+    course: Course
+    terms: Terms
+
+    @property
+    def wording(self) -> Wording:
+        return Wording(self.course, JobNames(self.manifest.jobs_by_key().values(), self.manifest.axes), self.rows)
+
+    @property
+    def answer(self) -> Conclusion:
+        more = what_would_decide(self.course, self.rows) if self.course.ended == "budget" else None
+        return conclusion(self.course, self.wording, self.terms.within, self.terms.budget, more)
+
+    @property
+    def seeds(self) -> list[int]:
+        return [len(jobs) for jobs in self.course.field.jobs]
+
+
+def run(ends: Ends, within: float = 0.001, budget: int = 100, manifest: Manifest | None = None) -> Raced:
     """Run a race to its end: train all jobs, ask what follows, and again."""
-    rows: Rows = {}
+    grown, terms = manifest or sweep(), Terms(within, budget)
+    rows: dict[str, Row] = {}
     while True:
-        rows |= {key: row(job, ends(job)) for key, job in manifest.jobs_by_key().items() if key not in rows}
-        found = course(manifest, rows, terms)
+        lacking = {key: job for key, job in grown.jobs_by_key().items() if key not in rows}
+        rows |= {key: known(ended(job, ends(job))) for key, job in lacking.items()}
+        found = course(grown, rows, terms)
         if found.round is None:
-            return manifest, rows, found
-        manifest = manifest.with_round(found.round, Look(command="decide", seeds=1, rows=len(rows)))
+            return Raced(grown, rows, found, terms)
+        grown = grown.with_round(found.round, Look(command="decide", seeds=1, rows=len(rows)))
 
 
-def seeds_of(found: Course) -> list[int]:
-    return [len(jobs) for jobs in found.field.jobs]
+#: Races that end at their first look or before it: how jobs end, the end, who is beaten and unfit, and the answer.
+AT_ONCE: dict[str, tuple[Ends, str, list[tuple[int, ...]], str]] = {
+    "a leader that is better": (
+        CLEAR, "separated", [(0, 1), ()],
+        "Use learning rate 0.03: it beats every other configuration, decided at 5 seeds.",
+    ),
+    "a job of each failed and is left out": (
+        but("failed", lambda job: job.seed == 1), "separated", [(0, 1), ()],
+        "Use learning rate 0.03 (1 failed of its 5 jobs): it beats every other configuration, decided at 5 seeds.",
+    ),
+    "most jobs of one failed": (
+        but("failed", lambda job: rate(job) == 0.01 and job.seed > 0), "separated", [(1,), (0,)],
+        "Use learning rate 0.03: it beats every other configuration that trains reliably, decided at 5 seeds.",
+    ),
+    "the one that is best when it trains diverged once": (
+        but("diverged", lambda job: rate(job) == 0.03 and job.seed == 2), "separated", [(0,), (2,)],
+        "Use learning rate 0.02: it beats every other configuration that trains reliably, decided at 5 seeds.",
+    ),
+    "all diverge now and then and are compared by what trained": (
+        but("diverged", lambda job: job.seed == 2), "separated", [(0, 1), ()],
+        "Use learning rate 0.03 (1 diverged of its 5 jobs): it beats every other configuration, decided at 5 seeds.",
+    ),
+    "nothing trains": (
+        but("failed", lambda _job: True), "nothing trains", [],
+        "Undecided: more than half of the jobs of every configuration diverged or failed.",
+    ),
+    "cancelled": (
+        but("cancelled", lambda job: job.seed == 4), "cancelled", [],
+        "Undecided: the sweep was cancelled before the first look.",
+    ),
+    # A trainer may ignore its seed.
+    "without noise": (
+        lambda job: 1 - rate(job), "separated", [(1, 2), ()],
+        "Use learning rate 0.01: it beats every other configuration, decided at 5 seeds.",
+    ),
+    "all equal without noise": (
+        lambda _job: 1.0, "within", [(), ()],
+        "Use learning rate 0.01: no configuration is better by more than 0.1 points, decided at 5 seeds; learning rate "
+        "0.02 and learning rate 0.03 are not ruled out.",
+    ),
+}  # fmt: skip
 
 
-def say(manifest: Manifest, rows: Rows, found: Course, terms: Terms) -> Conclusion:
-    words = Wording(found, JobNames(manifest.jobs_by_key().values(), manifest.axes), rows)
-    more = what_would_decide(found, rows) if found.ended == "budget" else None
-    return conclusion(found, words, terms.within, terms.budget, more)
+@pytest.mark.parametrize("case", AT_ONCE)
+def test_a_race_that_ends_at_once(case: str) -> None:
+    ends, end, leaving, sentence = AT_ONCE[case]
+    raced = run(ends)
+    found, answer = raced.course, raced.answer
+    assert (found.ended, answer.sentence) == (end, sentence)
+    assert [each for look in found.looks for each in (look.beaten, look.unfit)] == leaving
+    assert (found.field.spent, found.full_grid, found.saved) == (0, 15 if leaving else 0, 0)
+    assert answer.decided == (end in ("separated", "within"))
+    assert answer.jobs_to_decide is None
+    # The leader comes first of those that may be the best.
+    named = re.match(r"Use learning rate ([\d.]+)", sentence)
+    assert answer.leader == (None if named is None else {"learning_rate": float(named[1])})
+    staying = {RATES[each] for look in found.looks for each in look.staying}
+    assert [{"learning_rate": each} for each in sorted(staying)] == sorted(
+        answer.contenders, key=lambda each: float(each["learning_rate"])
+    )
+    assert answer.contenders[:1] == (() if named is None else (answer.leader,))
 
 
-def test_a_leader_that_is_better_wins_without_further_jobs() -> None:
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(sweep(), terms, around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96}))
-    assert (found.ended, found.field.spent, found.full_grid, found.saved) == ("separated", 0, 15, 0)
-    answer = say(manifest, rows, found, terms)
-    assert answer.sentence == "Use learning rate 0.03: it beats every other configuration, decided at 5 seeds."
-    assert (answer.decided, answer.leader, answer.jobs_to_decide) == (True, {"learning_rate": 0.03}, None)
-    assert answer.contenders == ({"learning_rate": 0.03},)
+def test_who_is_beaten_or_unfit_gets_no_further_seeds_and_the_others_go_on() -> None:
+    for ends, leaving, told in (
+        (around({0.01: 0.90, 0.02: 0.9585, 0.03: 0.96}), ((0,), ()), "learning rate 0.01 leaves, beaten"),
+        (
+            but("failed", lambda job: rate(job) < 0.02 and job.seed > 0, around({0.02: 0.9585, 0.03: 0.96, 0.01: 1})),
+            ((), (0,)),
+            "learning rate 0.01 leaves (4 failed of its 5 jobs)",
+        ),
+    ):
+        raced = run(ends, within=1e-9, budget=1000)
+        first, last = raced.course.looks[0], raced.course.seeds
+        assert (first.beaten, first.unfit) == leaving
+        assert raced.wording.look(first).endswith(f"; {told}; 2 of 3 configurations may be the best")
+        assert raced.course.ended == "separated"
+        assert raced.seeds[0] == 5
+        assert raced.seeds[2] == last >= 10
+        assert raced.course.saved == last - 5
 
 
-def test_who_is_beaten_gets_no_further_seeds_and_the_others_go_on() -> None:
-    _, _, found = run(sweep(), Terms(1e-9, 1000), around({0.01: 0.90, 0.02: 0.9585, 0.03: 0.96}))
-    assert found.looks[0].beaten == (0,)
-    assert found.ended == "separated"
-    *rest, last = seeds_of(found)
-    assert rest[0] == 5
-    assert last == found.seeds >= 10
-    assert found.saved == found.seeds - 5
+def test_of_many_that_leave_four_are_named() -> None:
+    rates = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07)
+    ends = around({each: 0.96 if each == 0.07 else 0.9 for each in rates})
+    for jobs, told in (
+        (
+            ends,
+            "learning rate 0.01, learning rate 0.02, learning rate 0.03, learning rate 0.04 and 2 more leave, beaten",
+        ),
+        (
+            but("failed", lambda job: rate(job) < 0.07, ends),
+            "; ".join(f"learning rate {each} leaves (5 failed of its 5 jobs)" for each in rates[:4])
+            + "; 2 more leave, which diverged or failed",
+        ),
+    ):
+        manifest = manifest_of(sweep_of(seeds=(0, 1, 2, 3, 4), learning_rates=rates, epochs=2))
+        raced = run(jobs, manifest=manifest)
+        assert raced.wording.look(raced.course.looks[0]) == (
+            f"Look at 5 seeds: learning rate 0.07 leads; {told}; 1 of 7 configurations may be the best"
+        )
 
 
 def test_equals_end_within_the_tolerance() -> None:
-    terms = Terms(0.002, 1000)
-    manifest, rows, found = run(sweep(), terms, around(dict.fromkeys(RATES, 0.96)))
-    assert found.ended == "within"
-    answer = say(manifest, rows, found, terms)
-    assert answer.decided
-    assert "no configuration is better by more than 0.2 points, decided at " in answer.sentence
-    assert len(answer.contenders) == 3
+    raced = run(EQUAL, within=0.002, budget=1000)
+    assert raced.course.ended == "within"
+    assert raced.answer.decided
+    assert "no configuration is better by more than 0.2 points, decided at " in raced.answer.sentence
+    assert len(raced.answer.contenders) == 3
 
 
-def test_a_race_whose_budget_is_gone_says_what_would_decide() -> None:
-    terms = Terms(0.001, 20)
-    manifest, rows, found = run(sweep(), terms, around(dict.fromkeys(RATES, 0.96), 0.002))
-    assert (found.ended, found.field.spent, found.state.next_jobs) == ("budget", 15, 30)
-    answer = say(manifest, rows, found, terms)
+def test_a_race_whose_budget_is_gone_says_what_it_takes_and_what_would_decide() -> None:
+    raced = run(around(dict.fromkeys(RATES, 0.96), 0.002), budget=20)
+    assert (raced.course.ended, raced.course.field.spent, raced.course.state.next_jobs) == ("budget", 15, 30)
+    answer = raced.answer
     assert not answer.decided
-    assert answer.jobs_to_decide is not None
     assert answer.sentence.startswith("Tied: learning rate ")
-    assert "the next look takes 30 further jobs, and 5 of 20 are left in the budget. About " in answer.sentence
+    assert (
+        "the next look takes 30 further jobs, and 5 of 20 are left in the budget. About "
+        f"{known(answer.jobs_to_decide)} further jobs would decide" in answer.sentence
+    )
+    # Also before the first look
+    raced = run(EQUAL, budget=5, manifest=sweep(3))
+    assert (raced.course.ended, raced.course.looks) == ("budget", ())
+    assert raced.answer.sentence == "Undecided: the first look takes 6 further jobs, more than the budget of 5."
 
 
 def test_a_larger_budget_goes_on_with_the_same_decisions() -> None:
     ends = around({0.01: 0.955, 0.02: 0.9598, 0.03: 0.96}, 0.002)
-    manifest, _, small = run(sweep(), Terms(0.0005, 20), ends)
-    assert small.ended == "budget"
-    _, _, onward = run(manifest, Terms(0.0005, 5000), ends)
-    _, _, at_once = run(sweep(), Terms(0.0005, 5000), ends)
-    assert onward.looks[: len(small.looks)] == small.looks
+    small = run(ends, 0.0005, 20)
+    assert small.course.ended == "budget"
+    onward, at_once = (run(ends, 0.0005, 5000, manifest).course for manifest in (small.manifest, sweep()))
+    assert onward.looks[: len(small.course.looks)] == small.course.looks
     assert (onward.looks, onward.ended, onward.field.spent) == (at_once.looks, at_once.ended, at_once.field.spent)
+    assert onward.ended != "budget"
 
 
-@pytest.mark.parametrize("stop", range(0, 60, 7))
-def test_a_race_that_is_interrupted_anywhere_makes_the_same_decisions(stop: int) -> None:
-    terms, ends = Terms(0.001, 500), around({0.01: 0.957, 0.02: 0.9598, 0.03: 0.96}, 0.002)
-    manifest, rows, whole = run(sweep(3), terms, ends)
-    # Given only some of the rows, in another order of arrival
-    kept = list(rows.items())
-    random.Random(stop).shuffle(kept)
-    found = course(manifest, dict(kept[:stop]), terms)
-    # Then what is decided was decided the same, and the race waits for the others.
-    assert found.looks == whole.looks[: len(found.looks)]
-    assert stop >= len(rows) or (found.ended, found.round) == (None, None)
-    again = course(manifest, dict(kept), terms)
-    assert (again.looks, again.ended) == (whole.looks, whole.ended)
+def test_a_race_that_is_interrupted_anywhere_makes_the_same_decisions() -> None:
+    whole = run(around({0.01: 0.957, 0.02: 0.9598, 0.03: 0.96}, 0.002), budget=500, manifest=sweep(3))
+    for stop in range(0, 60, 7):
+        # Given only some of the rows, in another order of arrival
+        kept = list(whole.rows.items())
+        random.Random(stop).shuffle(kept)
+        found = course(whole.manifest, dict(kept[:stop]), whole.terms)
+        # Then what is decided was decided the same, and the race waits for the others.
+        assert found.looks == whole.course.looks[: len(found.looks)]
+        assert stop >= len(kept) or (found.ended, found.round) == (None, None)
+        again = course(whole.manifest, dict(kept), whole.terms)
+        assert (again.looks, again.ended) == (whole.course.looks, whole.course.ended)
 
 
-@pytest.mark.parametrize(("seeds", "first"), [(1, 5), (5, 5), (6, 10), (12, 20)])
+@pytest.mark.parametrize(("seeds", "first"), [(1, 5), (5, 5), (6, 10)])
 def test_the_first_look_is_at_the_first_number_of_seeds_that_stands(seeds: int, first: int) -> None:
-    _, _, found = run(sweep(seeds), Terms(0.001, 500), around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96}))
-    assert [look.seeds for look in found.looks] == [first]
-    assert seeds_of(found) == [first] * 3
+    raced = run(CLEAR, manifest=sweep(seeds))
+    assert [look.seeds for look in raced.course.looks] == [first]
+    assert raced.seeds == [first] * 3
 
 
 def test_configurations_with_fewer_seeds_catch_up_with_the_seeds_of_the_others() -> None:
@@ -164,109 +253,31 @@ def test_configurations_with_fewer_seeds_catch_up_with_the_seeds_of_the_others()
     field = Field(manifest)
     assert (field.present, field.seen) == ((3, 3, 6), 1)
     # Then the first look compares all under the same seeds: those of the sweep, in its order.
-    _, _, found = run(manifest, Terms(0.001, 100), around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96}))
+    found = run(CLEAR, manifest=manifest).course
     assert found.field.seeds(5) == (0, 1, 2, 100, 101)
     assert [sorted(jobs) for jobs in found.field.jobs[:2]] == [[0, 1, 2, 100, 101]] * 2
     assert found.field.spent == 4
 
 
 def test_further_seeds_are_those_after_the_largest_and_wrap_around() -> None:
-    made = sweep_of(seeds=(2**32 - 1, 1), learning_rates=(0.1, 0.2), epochs=1)
-    jobs = [job.key for job in made.jobs(MNIST_DIGEST)]
-    field = Field(Manifest(name="a", specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance()))
+    field = Field(manifest_of(sweep_of(seeds=(2**32 - 1, 1), learning_rates=RATES, epochs=2)))
     assert field.seeds(5) == (2**32 - 1, 1, 0, 2, 3)
     assert field.seeds(1) == (2**32 - 1,)
 
 
 def test_where_lower_is_better_the_lowest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(trainer("network")), "metric", Metric(name="error", higher_is_better=False))
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(sweep(), terms, around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96}))
-    assert say(manifest, rows, found, terms).leader == {"learning_rate": 0.01}
-
-
-def test_a_job_that_failed_is_left_out() -> None:
-    ends = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
-    _, _, found = run(sweep(), Terms(0.001, 100), lambda job: "failed" if job.seed == 1 else ends(job))
-    assert (found.ended, found.looks[0].leader, found.looks[0].unfit) == ("separated", 2, ())
-
-
-def test_a_configuration_of_which_most_jobs_failed_leaves() -> None:
-    ends = around({0.01: 0.90, 0.02: 0.9599, 0.03: 0.96})
-    terms = Terms(0.003, 100)
-    manifest, rows, found = run(sweep(), terms, lambda job: "failed" if rate(job) < 0.02 and job.seed else ends(job))
-    (look,) = found.looks
-    assert (look.unfit, look.beaten) == ((0,), ())
-    words = Wording(found, JobNames(manifest.jobs_by_key().values()), rows)
-    assert "learning rate 0.01 leaves (4 failed of its 5 jobs)" in words.look(look)
-
-
-def test_a_race_in_which_nothing_trains_ends() -> None:
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(sweep(), terms, lambda _job: "failed")
-    assert found.ended == "nothing trains"
-    answer = say(manifest, rows, found, terms)
-    assert (answer.decided, answer.leader) == (False, None)
-    assert answer.sentence == "Undecided: more than half of the jobs of every configuration diverged or failed."
-
-
-def test_a_configuration_that_diverges_leaves_unless_it_leads_all_the_same() -> None:
-    ends = around({0.01: 0.90, 0.02: 0.95, 0.03: 0.96})
-    # Given one that is best when it trains, and of which a job diverged
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(
-        sweep(), terms, lambda job: "diverged" if rate(job) == 0.03 and job.seed == 2 else ends(job)
-    )
-    # Then it leaves by rule, and the answer says that one left in this way.
-    assert found.looks[0].unfit == (2,)
-    answer = say(manifest, rows, found, terms)
-    assert answer.sentence.startswith("Use learning rate 0.02: it beats every other configuration that trains reliably")
-
-
-def test_configurations_that_all_diverge_now_and_then_are_compared_by_what_trained() -> None:
-    ends = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(sweep(), terms, lambda job: "diverged" if job.seed == 2 else ends(job))
-    assert (found.ended, found.looks[0].unfit, found.looks[0].leader) == ("separated", (), 2)
-    assert "Use learning rate 0.03 (1 diverged of its 5 jobs): " in say(manifest, rows, found, terms).sentence
-
-
-def test_a_cancelled_job_ends_the_race_undecided() -> None:
-    ends = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
-    terms = Terms(0.001, 100)
-    manifest, rows, found = run(sweep(), terms, lambda job: "cancelled" if job.seed == 4 else ends(job))
-    assert found.ended == "cancelled"
-    assert say(manifest, rows, found, terms).sentence == "Undecided: the sweep was cancelled before the first look."
-
-
-def test_a_budget_that_lacks_the_first_look_says_what_it_takes() -> None:
-    terms = Terms(0.001, 5)
-    manifest, rows, found = run(sweep(3), terms, around(dict.fromkeys(RATES, 0.9)))
-    assert (found.ended, found.looks) == ("budget", ())
-    sentence = "Undecided: the first look takes 6 further jobs, more than the budget of 5."
-    assert say(manifest, rows, found, terms).sentence == sentence
+    assert run(CLEAR).answer.leader == {"learning_rate": 0.01}
 
 
 def test_the_outlook_counts_jobs_and_seconds() -> None:
-    manifest = sweep()
-    ends = around(dict.fromkeys(RATES, 0.96), 0.002)
-    rows = {key: row(job, ends(job)) for key, job in manifest.jobs_by_key().items()}
+    manifest, ends = sweep(), around(dict.fromkeys(RATES, 0.96), 0.002)
+    rows = {key: known(ended(job, ends(job))) for key, job in manifest.jobs_by_key().items()}
     found = course(manifest, rows, Terms(0.001, 200))
-    expected = outlook(found, rows, 0.5)
-    assert expected is not None
+    expected = known(outlook(found, rows, 0.5))
     assert 15 <= expected.jobs_low <= expected.jobs <= expected.jobs_high <= 200
     assert expected.seconds == expected.jobs * 0.5
     assert 0.0 < expected.decided <= 1.0
-    assert outlook(found, rows, None) is not None
+    assert known(outlook(found, rows, None)).seconds is None
     # It is unknown while there is nothing to go by.
     assert outlook(course(sweep(1), {}, Terms(0.001, 200)), {}, 0.5) is None
-
-
-@pytest.mark.parametrize("equal", [0.5, 1.0])
-def test_scores_without_any_noise_are_decided(equal: float) -> None:
-    # A trainer may ignore its seed.
-    values: Any = dict.fromkeys(RATES, equal)
-    _, _, found = run(sweep(), Terms(0.001, 100), lambda job: float(values[rate(job)]))
-    assert found.ended == "within"
-    _, _, found = run(sweep(), Terms(0.001, 100), lambda job: equal - rate(job))
-    assert (found.ended, found.looks[0].leader) == ("separated", 0)

@@ -46,26 +46,6 @@ def test_every_gradient_is_the_central_difference_of_the_loss(
 
 
 def test_a_step_worked_out_by_hand() -> None:
-    # Given one node in each hidden layer, two inputs and two classes, and a learning rate of 8
-    weights = Weights(np.array([[0.0, 1.0]]), np.array([[0.0]]), np.array([[1.0], [-1.0]]))
-
-    # When the network takes a step for x = (3, 0) of class 0
-    reference.sgd_step(weights, np.array([3.0, 0.0]), np.array([1.0, 0.0]), learning_rate=8.0, loss="cross_entropy")
-
-    # Then, forward: z1 = 0 * 3 + 1 * 0 = 0, a1 = 1/2; z2 = 0 * 1/2 = 0, a2 = 1/2; z3 = (1/2, -1/2),
-    # so that p0 = 1 / (1 + exp(-1)) and p1 = 1 - p0.
-    p0 = 1 / (1 + np.exp(-1.0))
-    # Back: the error of the output is (p0 - 1, p1) = (-q, q) with q = 1 - p0.
-    q = 1 - p0
-    # W3 gets -8 * (-q, q) * a2 = (4 q, -4 q).
-    np.testing.assert_allclose(weights.W3, [[1 + 4 * q], [-1 - 4 * q]], rtol=1e-15)
-    # The error of layer 2 is (1 * -q + -1 * q) * a2 (1 - a2) = -2 q / 4 = -q / 2; W2 gets -8 * -q/2 * a1 = 2 q.
-    np.testing.assert_allclose(weights.W2, [[2 * q]], rtol=1e-15)
-    # The error of layer 1 is W2 * -q/2 * a1 (1 - a1) with the old W2 = 0: nothing, so W1 stays.
-    np.testing.assert_array_equal(weights.W1, [[0.0, 1.0]])
-
-
-def test_a_step_of_the_biases_worked_out_by_hand() -> None:
     # Given one node in each hidden layer, one input and two classes
     weights = Weights(
         np.array([[1.0]]), np.array([[0.0]]), np.array([[2.0], [0.0]]),
@@ -81,8 +61,10 @@ def test_a_step_of_the_biases_worked_out_by_hand() -> None:
     # The error of layer 2 is 2 * -1/2 * a2 (1 - a2) = -1/4; that of layer 1 is the old W2 = 0 times that.
     np.testing.assert_array_equal(weights.tensors["b2"], [2.0])
     np.testing.assert_array_equal(weights.tensors["b1"], [-3.0])
-    # And W2 gets -8 * -1/4 * a1 = 1.
+    # W3 gets -8 * (-1/2, 1/2) * a2 = (2, -2), W2 gets -8 * -1/4 * a1 = 1, and W1 nothing.
+    np.testing.assert_array_equal(weights.W3, [[2.0 + 2.0], [-2.0]])
     np.testing.assert_array_equal(weights.W2, [[1.0]])
+    np.testing.assert_array_equal(weights.W1, [[1.0]])
 
 
 def test_sum_of_squares_has_no_factor_of_one_half() -> None:

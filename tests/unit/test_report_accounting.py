@@ -13,10 +13,12 @@ from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Clock
 from orchestrator.report.charts import drawing
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
 from orchestrator.report.snapshot import Snapshot
 from tests.support.boards import trained
+from tests.support.known import known
 from tests.support.snapshots import snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job, Mismatch
@@ -102,8 +104,7 @@ class TestAttempts:
 
         snapshot = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), foreign)
         assert [(span.start, span.stop) for span in attempts.of(snapshot).spans] == [(0, 0), (9e10, 9e10 + 2)]
-        chart = timeline.chart(snapshot)
-        assert chart is not None
+        chart = known(timeline.chart(snapshot))
         assert "a pause that is left out" in chart.caption
         drawing.svg(chart)
 
@@ -161,9 +162,7 @@ class TestSection:
         }
 
     def test_who_trained_what(self, snapshot: Snapshot) -> None:
-        workers = accounting.content(snapshot).workers
-        assert workers is not None
-        assert list(workers.rows) == [
+        assert list(known(accounting.content(snapshot).workers).rows) == [
             ("w1@h", "2", "3", "5", "14.0", "2", "60 %"),
             ("w2@h", "1", "1", "1", "4.0", "1", "14 %"),
             ("<b>w3@h", "0", "1", "0", "0.0", "1", "6 %"),
@@ -171,13 +170,11 @@ class TestSection:
 
     def test_jobs_that_need_attention_come_with_their_reasons(self, snapshot: Snapshot) -> None:
         found = accounting.content(snapshot)
-        assert found.problems is not None
-        assert list(found.problems.rows) == [
+        assert list(known(found.problems).rows) == [
             ("seed 2", "diverged, mismatched", f"NaN; weights {'a' * 12} first, {'b' * 12} on w9@h"),
             ("seed 3", "failed", "it </td> broke"),
         ]
-        assert found.faults is not None
-        assert list(found.faults.rows) == [
+        assert list(known(found.faults).rows) == [
             ("seed 1", "1", "w1@h", "first run", "worker lost", "0.0", "30.0"),
             ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
         ]
@@ -185,8 +182,7 @@ class TestSection:
     def test_a_sweep_of_an_earlier_version_says_why_it_has_no_times(self, old: Snapshot) -> None:
         found = accounting.content(old)
         assert found.untimed.startswith("When the attempts began and ended is not known: an earlier version")
-        assert found.workers is not None
-        assert list(found.workers.rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
+        assert list(known(found.workers).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
         assert (found.problems, found.faults, timeline.chart(old)) == (None, None, None)
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
@@ -197,10 +193,13 @@ class TestSection:
 
 
 class TestTimeline:
-    def test_each_attempt_is_a_bar_and_each_fault_a_mark(self, snapshot: Snapshot) -> None:
-        chart = timeline.chart(snapshot)
-        assert chart is not None
-        found = [(each.get("data-seed"), each.get("aria-label")) for each in marks(drawing.svg(chart))]
+    @pytest.fixture
+    def chart(self, snapshot: Snapshot) -> Chart:
+        return known(timeline.chart(snapshot))
+
+    def test_each_attempt_is_a_bar_and_each_fault_a_mark_with_words_beside_it(self, chart: Chart) -> None:
+        svg = drawing.svg(chart)
+        found = [(each.get("data-seed"), each.get("aria-label")) for each in marks(svg)]
         attempts_of_jobs = [each for each in found if each[0] is not None]
         assert sorted(attempts_of_jobs) == [
             ("0", "seed 0: finished after 10 s on w1@h"),
@@ -212,36 +211,27 @@ class TestTimeline:
             ("3", "seed 3: failed after 2 s on <b>w3@h"),
         ]
         assert "×: worker lost; diamond: failed; a lost worker's bar ends when the loss was noticed" in chart.caption
-
-    def test_faults_have_words_beside_them(self, snapshot: Snapshot) -> None:
-        chart = timeline.chart(snapshot)
-        assert chart is not None
-        words = [text.strip() for text in ElementTree.fromstring(drawing.svg(chart)).itertext()]  # noqa: S314 - our own
+        words = [text.strip() for text in ElementTree.fromstring(svg).itertext()]  # noqa: S314 - our own
         assert {"worker lost", "failed", "w1@h, 1", "w1@h, 2", "<b>w3@h"} <= set(words)
         assert "time since the first attempt began, s" in words
 
-    def test_its_table_has_every_attempt(self, snapshot: Snapshot) -> None:
-        chart = timeline.chart(snapshot)
-        assert chart is not None
+    def test_its_table_has_every_attempt(self, chart: Chart) -> None:
         assert chart.table.total == 5
         assert chart.table.rows[1] == ("seed 1", "1", "w1@h", "first run", "0.00", "30.00", "worker lost")
 
     def test_many_attempts_are_drawn_together(self, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timeline, "MOST_JOBS", 4)
-        chart = timeline.chart(snapshot)
-        assert chart is not None
+        chart = known(timeline.chart(snapshot))
         said = [str(each.get("aria-label")) for each in marks(drawing.svg(chart))]
         # Two processes of w1 trained for 12 s, one for 18 s more, and then none.
         assert _shares(said, "w1@h") == 20 * [100] + 1 * [79] + 30 * [50] + [21]
         assert sum("worker lost" in each for each in said) == 2
         assert "The stronger the colour, the larger the share" in chart.caption
 
-    def test_the_same_rows_give_the_same_chart(self, snapshot: Snapshot) -> None:
-        first, second = timeline.chart(snapshot), timeline.chart(snapshot)
-        assert first == second
-        assert first is not None
-        assert second is not None
-        assert drawing.svg(first) == drawing.svg(second)
+    def test_the_same_rows_give_the_same_chart(self, snapshot: Snapshot, chart: Chart) -> None:
+        again = known(timeline.chart(snapshot))
+        assert again == chart
+        assert drawing.svg(again) == drawing.svg(chart)
 
 
 def _shares(said: Sequence[str], worker: str) -> list[int]:

@@ -12,6 +12,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import network
 from orchestrator.report.snapshot import take
 from tests.support.boards import ended, trained
+from tests.support.exported import odd_sweep, odd_trainer
 from tests.support.snapshots import folder_of, snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
@@ -42,6 +43,15 @@ def test_without_a_result_there_is_none(tmp_path: Path) -> None:
         assert network.subject(snapshot) is None
         for content in (network.without(snapshot), network.content(snapshot, None)):
             assert (content.sentence, content.command) == ("There is no portrait, because no job has a result", "")
+
+
+def test_a_sweep_of_another_trainer_has_none(tmp_path: Path) -> None:
+    with odd_trainer(tmp_path / "trainers"):
+        snapshot = take(odd_sweep(tmp_path / "runs"))
+        for content in (network.without(snapshot), network.content(snapshot, None)):
+            assert content.sentence == (
+                "There is no portrait: only models of the trainer network have one, and this sweep's is odd"
+            )
 
 
 def test_without_weights_it_counts_the_jobs_that_are_trained_again(tmp_path: Path) -> None:

@@ -8,21 +8,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.sweeps import manifest as manifest_module
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
-from tests.support.sweeps import sweep_of
+from orchestrator.sweeps.rounds import Look, Round
+from tests.support.sweeps import manifest_of, sweep_of
 
 BASE: dict[str, Any] = {"seeds": (0, 1), "learning_rates": (0.1, 0.2), "epochs": 1}
 
 
-def manifest_of(**words: Any) -> Manifest:
-    made = sweep_of(**{**BASE, **words})
-    jobs = list(made.jobs_by_key(MNIST_DIGEST))
-    return Manifest(name="a", specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
+def sweep(**words: Any) -> Manifest:
+    return manifest_of(sweep_of(**{**BASE, **words}))
 
 
 def names(manifest: Manifest) -> list[tuple[int, float, int]]:
@@ -34,49 +30,56 @@ def read_again(manifest: Manifest) -> Manifest:
     return Manifest.read(manifest.as_text().encode())
 
 
-def test_further_seeds_come_after_the_jobs_that_the_sweep_has() -> None:
-    first = manifest_of()
-    longer = first.with_round(Round(kind="extend", seeds=(7, 5)))
+POINT = {"learning_rate": 0.2}
+#: The rounds of a sweep, and the jobs that they add: seed, learning rate and epochs.
+GROWTH: dict[str, tuple[list[Round], list[tuple[int, float, int]]]] = {
+    "further seeds": ([Round(kind="extend", seeds=(7, 5))], [(7, 0.1, 1), (7, 0.2, 1), (5, 0.1, 1), (5, 0.2, 1)]),
+    "further values under all seeds": (
+        [Round(kind="extend", seeds=(2,)), Round(kind="extend", grid={"learning_rate": (0.3,)})],
+        [(2, 0.1, 1), (2, 0.2, 1), (0, 0.3, 1), (1, 0.3, 1), (2, 0.3, 1)],
+    ),
+    "seeds and values at once": (
+        [Round(kind="extend", seeds=(2,), grid={"learning_rate": (0.3,)})],
+        [(0, 0.3, 1), (1, 0.3, 1), (2, 0.1, 1), (2, 0.2, 1), (2, 0.3, 1)],
+    ),
+    "a value of an option that was fixed": (
+        [Round(kind="extend", grid={"epochs": (3,)})],
+        [(0, 0.1, 3), (0, 0.2, 3), (1, 0.1, 3), (1, 0.2, 3)],
+    ),
+    "seeds for some configurations": (
+        [Round(kind="confirm", seeds=(5, 6), configurations=(POINT,))],
+        [(5, 0.2, 1), (6, 0.2, 1)],
+    ),
+    "a job of two rounds is one job": (
+        [Round(kind="confirm", seeds=(5,), configurations=(POINT,)), Round(kind="extend", seeds=(5,))],
+        [(5, 0.2, 1), (5, 0.1, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GROWTH)
+def test_rounds_add_jobs_after_those_that_the_sweep_has(case: str) -> None:
+    rounds, added = GROWTH[case]
+    first = sweep()
+    longer = first
+    for each in rounds:
+        longer = longer.with_round(each)
     assert longer.jobs[: len(first.jobs)] == first.jobs
-    assert names(longer)[4:] == [(7, 0.1, 1), (7, 0.2, 1), (5, 0.1, 1), (5, 0.2, 1)]
-    assert longer.grown.seeds == (0, 1, 7, 5)
+    assert names(longer)[len(first.jobs) :] == added
+    # The specification stays; with the seeds and values that all configurations have got, it is that of a sweep that
+    # had them from the beginning.
     assert longer.specification == first.specification
-
-
-def test_further_values_are_trained_under_all_seeds() -> None:
-    longer = manifest_of().with_round(Round(kind="extend", seeds=(2,)))
-    longer = longer.with_round(Round(kind="extend", grid={"learning_rate": (0.3,)}))
-    assert names(longer)[6:] == [(0, 0.3, 1), (1, 0.3, 1), (2, 0.3, 1)]
-
-
-def test_seeds_and_values_at_once_complete_the_grid() -> None:
-    longer = manifest_of().with_round(Round(kind="extend", seeds=(2,), grid={"learning_rate": (0.3,)}))
-    assert names(longer)[4:] == [(0, 0.3, 1), (1, 0.3, 1), (2, 0.1, 1), (2, 0.2, 1), (2, 0.3, 1)]
-    whole = sweep_of(**{**BASE, "seeds": (0, 1, 2), "learning_rates": (0.1, 0.2, 0.3)})
-    assert set(longer.jobs) == set(whole.jobs_by_key(MNIST_DIGEST))
-
-
-def test_an_option_that_was_fixed_varies_once_it_has_a_further_value() -> None:
-    longer = manifest_of().with_round(Round(kind="extend", grid={"epochs": (3,)}))
-    assert names(longer)[4:] == [(0, 0.1, 3), (0, 0.2, 3), (1, 0.1, 3), (1, 0.2, 3)]
-    assert longer.axes == ("learning_rate", "epochs")
-    assert longer.specification.axes == ("learning_rate",)
-
-
-def test_some_configurations_get_further_seeds() -> None:
-    longer = manifest_of().with_round(Round(kind="confirm", seeds=(5, 6), configurations=({"learning_rate": 0.2},)))
-    assert names(longer)[4:] == [(5, 0.2, 1), (6, 0.2, 1)]
-    assert longer.grown == longer.specification
-
-
-def test_a_job_of_two_rounds_is_one_job() -> None:
-    longer = manifest_of().with_round(Round(kind="confirm", seeds=(5,), configurations=({"learning_rate": 0.2},)))
-    longer = longer.with_round(Round(kind="extend", seeds=(5,)))
-    assert names(longer)[4:] == [(5, 0.2, 1), (5, 0.1, 1)]
+    general = [each for each in rounds if not each.configurations]
+    words = {"seeds": (*BASE["seeds"], *(seed for each in general for seed in each.seeds))}
+    for name, word in (("learning_rate", "learning_rates"), ("epochs", "epochs")):
+        values = [value for each in general for value in each.grid.get(name, ())]
+        words |= {word: (*first.specification.values(name), *values)}
+    assert longer.grown == sweep_of(**words)
+    assert longer.axes == sweep_of(**words).axes
 
 
 def test_what_a_sampler_drew_gets_further_seeds() -> None:
-    first = manifest_of(learning_rates="log:0.01..0.1", sampler="random", samples=3)
+    first = sweep(learning_rates="log:0.01..0.1", sampler="random", samples=3)
     longer = first.with_round(Round(kind="extend", seeds=(2,)))
     assert [seed for seed, *_ in names(longer)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     point = first.specification.drawn[1]
@@ -91,16 +94,13 @@ def test_what_a_sampler_drew_gets_further_seeds() -> None:
         [Round(kind="extend", grid={"epochs": (2,), "hidden_layer_sizes": ((8, 4),)})],
         [
             Round(kind="extend", grid={"hidden_layer_sizes": ((8, 4),)}),
-            Round(
-                kind="decide",
-                seeds=(9,),
-                configurations=({"learning_rate": 0.1, "hidden_layer_sizes": (8, 4)},),
-            ),
+            Round(kind="decide", seeds=(9,), configurations=({"learning_rate": 0.1, "hidden_layer_sizes": (8, 4)},)),
         ],
     ],
+    ids=["seeds", "values of fixed options", "a configuration with such a value"],
 )
 def test_a_grown_manifest_is_the_same_when_it_is_read_again(rounds: list[Round]) -> None:
-    longer = manifest_of()
+    longer = sweep()
     for each in rounds:
         longer = longer.with_round(each, Look(command=each.kind, seeds=2, rows=4))
     again = read_again(longer)
@@ -110,13 +110,13 @@ def test_a_grown_manifest_is_the_same_when_it_is_read_again(rounds: list[Round])
 
 
 def test_the_file_of_a_sweep_without_rounds_has_none() -> None:
-    content = json.loads(manifest_of().as_text())
+    content = json.loads(sweep().as_text())
     assert not content.keys() & {"rounds", "looks"}
-    assert read_again(manifest_of()).rounds == []
+    assert read_again(sweep()).rounds == []
 
 
 def test_a_longer_manifest_goes_on_with_the_shorter_one_only() -> None:
-    first = manifest_of()
+    first = sweep()
     longer = first.with_round(Round(kind="extend", seeds=(2,)), Look(command="extend", seeds=2, rows=4))
     other = first.with_round(Round(kind="extend", seeds=(3,)))
     assert longer.goes_on(first)
@@ -149,14 +149,14 @@ def test_a_longer_manifest_goes_on_with_the_shorter_one_only() -> None:
     ],
 )
 def test_an_impossible_round_is_refused(wrong: dict[str, Any], why: str) -> None:
-    content = json.loads(manifest_of().as_text())
+    content = json.loads(sweep().as_text())
     content["rounds"] = [wrong]
     with pytest.raises(ValidationError, match=why):
         Manifest.read(json.dumps(content).encode())
 
 
 def test_a_search_that_has_not_ended_has_no_rounds() -> None:
-    first = manifest_of(learning_rates="log:0.01..0.1", sampler="optuna", samples=3)
+    first = sweep(learning_rates="log:0.01..0.1", sampler="optuna", samples=3)
     content = json.loads(first.with_drawn([{"learning_rate": 0.05}]).as_text())
     content["rounds"] = [{"kind": "extend", "seeds": [2]}]
     with pytest.raises(ValidationError, match="before its sampler has chosen"):
@@ -164,14 +164,13 @@ def test_a_search_that_has_not_ended_has_no_rounds() -> None:
 
 
 def test_a_round_without_a_new_job_is_refused() -> None:
-    point = {"learning_rate": 0.2}
     with pytest.raises(InvalidInputError, match="a job that the sweep lacks"):
-        manifest_of().with_round(Round(kind="confirm", seeds=(0, 1), configurations=(point,)))
+        sweep().with_round(Round(kind="confirm", seeds=(0, 1), configurations=(POINT,)))
 
 
 def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest_module, "MAX_JOBS", 6)
-    longer = manifest_of().with_round(Round(kind="extend", seeds=(2,)))
+    longer = sweep().with_round(Round(kind="extend", seeds=(2,)))
     assert len(longer.jobs) == 6
     for seeds in ((3,), tuple(range(3, 3000))):
         with pytest.raises(InvalidInputError, match="more than 6 jobs"):
@@ -179,9 +178,13 @@ def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_sweep_has_a_bounded_number_of_rounds() -> None:
-    longer = manifest_of(learning_rates=(0.1,), seeds=(0,))
-    for seed in range(MAX_ROUNDS):
-        longer = longer.with_round(Round(kind="extend", seeds=(seed + 1,)))
+    # Given a sweep of the most rounds
+    content = json.loads(sweep(learning_rates=(0.1,), seeds=(0,)).as_text())
+    content["rounds"] = [{"kind": "extend", "seeds": [seed + 1]} for seed in range(100)]
+    longest = Manifest.read(json.dumps(content).encode())
+    # Then it gets no further one, and a file with one more is refused.
     with pytest.raises(InvalidInputError, match="at most 100"):
-        longer.with_round(Round(kind="extend", seeds=(200,)))
-    assert read_again(longer) == longer
+        longest.with_round(Round(kind="extend", seeds=(200,)))
+    content["rounds"].append({"kind": "extend", "seeds": [200]})
+    with pytest.raises(ValidationError, match="at most 100"):
+        Manifest.read(json.dumps(content).encode())

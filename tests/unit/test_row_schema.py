@@ -76,7 +76,9 @@ def test_it_is_a_schema_and_names_its_version() -> None:
     assert not re.search(r'"title": "(Row|NetworkOptions)|Attributes:|BaseModel', json.dumps(SCHEMA))
 
 
-@pytest.mark.parametrize("row", [WHOLE, LOST, REUSED], ids=["whole", "lost", "reused"])
+@pytest.mark.parametrize(
+    "row", [WHOLE, LOST, lost_row(JOB, "cancelled", "cancelled"), REUSED], ids=["whole", "lost", "cancelled", "reused"]
+)
 def test_rows_match(row: Row) -> None:
     VALIDATOR.validate(line(row))
 

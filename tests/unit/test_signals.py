@@ -5,31 +5,32 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from orchestrator.interruption import Interrupted, Interruption
 
 
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_interrupts_with_its_status(signum: signal.Signals, status: int) -> None:
+@pytest.fixture(autouse=True)
+def _hangup() -> Iterator[None]:
     # Whoever runs the tests may have told them to outlive the terminal.
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
-            os.kill(os.getpid(), signum)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_interrupts_with_its_status(signum: signal.Signals, status: int) -> None:
+    with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
+        os.kill(os.getpid(), signum)
     assert interrupted.value.status == status
 
 
 def test_a_command_under_nohup_outlives_its_terminal() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Interruption().handling():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interruption().handling():
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def test_a_shielded_step_is_finished_first() -> None:

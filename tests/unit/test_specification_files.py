@@ -14,23 +14,19 @@ from nn.options.network import NetworkOptions
 from orchestrator.commands.init import init
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.axes.ranges import Range
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.samplers.sampling import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import FIELDS, parse, specification, sweep_of
 from tests.unit.test_earlier_layout import SWEEP_JSON
-
-FIELDS = vocabulary().words
-parse = vocabulary().parse
 
 
 def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
     file = folder / "sweep.toml"
-    file.write_text(content)
+    # Half a character stands for a byte that is not UTF-8.
+    file.write_text(content, errors="surrogateescape")
     return specification(read_file(file, **more))
 
 
@@ -61,10 +57,13 @@ def test_options_fixes_and_grid_varies(tmp_path: Path) -> None:
 
 
 def test_without_sections_a_list_varies(tmp_path: Path) -> None:
-    made = read(tmp_path, "epochs = [5, 10]\nlearning_rates = [0.1]\nhidden = [8, 4]\nloss = 'sum_of_squares'")
+    lines = "seeds = '0-2'", "epochs = [5, 10]", "learning_rates = [0.1]", "hidden = [8, 4]", "shuffle = true"
 
-    assert made.grid == {"epochs": (5, 10)}
-    assert (made.options["hidden_layer_sizes"], made.options["learning_rate"]) == ((8, 4), 0.1)
+    made = read(tmp_path, "\n".join(lines))
+
+    assert (made.seeds, made.grid) == ((0, 1, 2), {"epochs": (5, 10)})
+    assert made.options["hidden_layer_sizes"] == (8, 4)
+    assert (made.options["learning_rate"], made.options["shuffle"]) == (0.1, True)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,16 @@ def test_without_sections_a_list_varies(tmp_path: Path) -> None:
         ('{"specification": 3}', "a sweep's sweep.json (it is JSON and has no specification)"),
         ('{"specification": {"epochs": 0}}', "epochs in FILE is 0; allowed: integers from 1"),
         ('{"specification": {"options": {"momentum": 1}}}', "a word of FILE is 'momentum'; allowed: trainer, seeds"),
-        ("{", "a sweep's sweep.json (Expecting property name"),
+        ("{", "a sweep's sweep.json ("),
+        ("seeds = ", "a readable TOML file, or a sweep's sweep.json ("),
+        ("\udcff\udcfe", "a readable TOML file, or a sweep's sweep.json (byte 0 is not UTF-8)"),
+        # A value is shown as it stands in the file.
+        ("seeds = 1979-05-27", "seeds in FILE is 1979-05-27; allowed: integers"),
+        ("epochs = true", "epochs in FILE is true; allowed: integers"),
+        ("learning_rates = [0.1, 1979-05-27]", 'learning_rates in FILE is [0.1, "1979-05-27"]; allowed: finite'),
+        ("loss = {a = 07:32:00}", 'loss in FILE is {"a": "07:32:00"}; allowed: cross_entropy or'),
+        ("rule = 'magic'", "rule in FILE is 'magic'; allowed: backprop or"),
+        ("engine = 3", "engine in FILE is 3; allowed: compiled or"),
         pytest.param(
             "#" * (4 * 2**20 + 1), "a sweep's sweep.json (4194305 characters; allowed: at most 4194304)", id="long"
         ),
@@ -98,6 +106,12 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, co
         read(tmp_path, content)
     assert sentence.replace("FILE", str(tmp_path / "sweep.toml")) in str(refusal.value)
     assert "sweep.toml" in str(refusal.value) or refusal.value.field == "--spec"
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"--spec.*No such file"):
+        read_file(tmp_path / "none.toml")
 
 
 def test_a_repeated_value_of_a_file_is_said_with_its_place(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -34,6 +33,7 @@ from orchestrator.analysis.statistics.intervals import (
     t_quantile,
 )
 from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, moments
+from tests.support.known import known
 
 VALUES = [0.971, 0.9755, 0.9742, 0.9738, 0.9761]
 RNG = np.random.default_rng
@@ -49,8 +49,7 @@ def random_scores(seed: int, means: list[float], n: int) -> list[dict[int, float
 
 
 def ends(interval: Interval | None) -> tuple[float, float]:
-    assert interval is not None
-    return interval.low, interval.high
+    return known(interval).low, known(interval).high
 
 
 class TestIntervals:
@@ -58,35 +57,27 @@ class TestIntervals:
         interval = t_interval(VALUES)
         expected = scipy.stats.t.interval(0.95, 4, np.mean(VALUES), scipy.stats.sem(VALUES))
         assert ends(interval) == pytest.approx(expected, rel=1e-12)
-        assert interval is not None
-        assert interval.method == "t"
+        assert known(interval).method == "t"
 
-    def test_one_value_has_none(self) -> None:
-        assert t_interval([]) is None
-        assert t_interval([0.5]) is None
-        assert t_interval([0.5, 0.6]) is not None
-
-    def test_five_equal_values_are_a_point_and_fewer_say_nothing(self) -> None:
-        assert t_interval([0.1] * 5) == Interval(0.1, 0.1, "t")
-        assert t_interval([0.1] * 4) is None
-        assert confidence_sequence([0.1] * 4) is None
-        assert confidence_sequence([0.1] * 5) == Interval(0.1, 0.1, "confidence sequence")
-
-    def test_the_order_of_the_values_does_not_matter(self) -> None:
-        assert t_interval(VALUES) == t_interval(VALUES[::-1])
-        assert confidence_sequence(VALUES) == confidence_sequence(sorted(VALUES))
+    @pytest.mark.parametrize(
+        ("rule", "fewest", "method"), [(t_interval, 2, "t"), (confidence_sequence, 4, "confidence sequence")]
+    )
+    def test_it_takes_some_values_five_if_all_are_equal_and_their_order_does_not_matter(
+        self, rule: Callable[[Sequence[float]], Interval | None], fewest: int, method: str
+    ) -> None:
+        assert [rule(VALUES[:n]) is not None for n in range(6)] == [n >= fewest for n in range(6)]
+        assert rule([0.1] * 4) is None
+        assert rule([0.1] * 5) == Interval(0.1, 0.1, method)
+        assert rule(VALUES) == rule(VALUES[::-1])
 
     def test_huge_values_do_not_overflow(self) -> None:
         low, high = ends(t_interval([1e300, 1.1e300, 1.2e300]))
         assert (low / 1e300, high / 1e300) == pytest.approx(ends(t_interval([1, 1.1, 1.2])))
 
-    @pytest.mark.parametrize(("k", "n"), [(0, 5), (1, 5), (5, 5), (3, 40)])
-    def test_the_interval_of_a_rate_is_the_one_of_scipy(self, k: int, n: int) -> None:
-        expected = scipy.stats.binomtest(k, n).proportion_ci()
-        assert ends(clopper_pearson(k, n)) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-    def test_none_of_five_diverged_leaves_half_possible(self) -> None:
-        assert clopper_pearson(0, 5).high == pytest.approx(1 - 0.025 ** (1 / 5))
+    def test_the_interval_of_a_rate_is_the_one_of_scipy(self) -> None:
+        for k, n in ((0, 5), (1, 5), (5, 5), (3, 40)):
+            expected = scipy.stats.binomtest(k, n).proportion_ci()
+            assert ends(clopper_pearson(k, n)) == pytest.approx((expected.low, expected.high), abs=1e-12)
         assert clopper_pearson(0, 0) == Interval(0, 1, "Clopper-Pearson")
 
 
@@ -109,19 +100,11 @@ class TestConfidenceSequence:
         ratio = scipy.integrate.quad(mixed, -15, 15, limit=500, points=[0, factor])[0] / scipy.stats.t.pdf(t, n - 1)
         assert ratio == pytest.approx(1 / alpha, rel=1e-3)
 
-    def test_it_is_infinite_below_four_values_and_finite_from_there(self) -> None:
-        assert confidence_sequence(VALUES[:1]) is None
-        assert confidence_sequence(VALUES[:3]) is None
-        assert confidence_sequence(VALUES[:4]) is not None
-
-    @pytest.mark.parametrize(("n", "times"), [(5, 1.92), (10, 1.78), (20, 1.77)])
-    def test_it_is_so_much_wider_than_t(self, n: int, times: float) -> None:
-        values = RNG(n).normal(size=n).tolist()
-        sequence, t = confidence_sequence(values), t_interval(values)
-        assert sequence is not None
-        assert t is not None
-        assert sequence.half_width / t.half_width == pytest.approx(times, abs=0.005)
-        assert sequence.method == "confidence sequence"
+    def test_it_is_so_much_wider_than_t(self) -> None:
+        for n, times in ((5, 1.92), (10, 1.78), (20, 1.77)):
+            values = RNG(n).normal(size=n).tolist()
+            sequence, t = known(confidence_sequence(values)), known(t_interval(values))
+            assert sequence.half_width / t.half_width == pytest.approx(times, abs=0.005)
 
 
 class TestCompare:
@@ -131,10 +114,8 @@ class TestCompare:
         expected = scipy.stats.ttest_rel(list(a.values()), list(b.values()))
         assert (found.method, found.n) == ("paired t", 6)
         assert ends(found.interval) == pytest.approx(tuple(expected.confidence_interval()))
-        assert found.p_greater is not None
-        assert found.p_less is not None
-        assert 2 * min(found.p_greater, found.p_less) == pytest.approx(expected.pvalue)
-        assert found.p_greater + found.p_less == pytest.approx(1)
+        assert 2 * min(known(found.p_greater), known(found.p_less)) == pytest.approx(expected.pvalue)
+        assert known(found.p_greater) + known(found.p_less) == pytest.approx(1)
 
     def test_other_seeds_are_compared_as_by_the_test_of_welch_of_scipy(self) -> None:
         a, b = by_seed(0.3, 1.9, 0.7), by_seed(0.2, -0.6, 0.1, 0.4, 0.3, first=10)
@@ -158,30 +139,26 @@ class TestCompare:
         assert ends(one.interval) == pytest.approx([-each for each in reversed(ends(other.interval))])
         assert (one.p_greater, one.p_less) == pytest.approx((other.p_less, other.p_greater))
 
-    def test_a_sequence_is_the_one_of_the_differences(self) -> None:
+    def test_a_sequence_is_the_one_of_the_differences_and_on_other_seeds_adds_those_of_both_sides(self) -> None:
         a, b = random_scores(5, [1, 0], 7)
         found = compare(a, b, sequential=True)
         assert ends(found.interval) == pytest.approx(ends(confidence_sequence([a[s] - b[s] for s in a])))
         assert (found.method, found.p_greater) == ("confidence sequence", None)
+        (other,) = random_scores(7, [0], 9)
+        found = compare(a, {seed + 100: value for seed, value in other.items()}, sequential=True)
+        halves = [known(confidence_sequence(list(side.values()), alpha=0.025)) for side in (a, other)]
+        assert known(found.interval).half_width == pytest.approx(sum(each.half_width for each in halves))
 
-    def test_a_sequence_on_other_seeds_adds_the_sequences_of_both_sides(self) -> None:
-        (a,), (b,) = random_scores(6, [1], 7), random_scores(7, [0], 9)
-        found = compare(a, {seed + 100: value for seed, value in b.items()}, sequential=True)
-        halves = [confidence_sequence(list(side.values()), alpha=0.025) for side in (a, b)]
-        assert found.interval is not None
-        assert found.interval.half_width == pytest.approx(sum(each.half_width for each in halves if each))
-
-    def test_one_seed_on_a_side_has_no_interval(self) -> None:
+    def test_one_seed_on_a_side_has_no_interval_and_leaves_a_tolerance_undecided(self) -> None:
         found = compare(by_seed(1.0), by_seed(0.5, 0.6))
         assert (found.mean, found.interval, found.p_greater, found.sd) == (pytest.approx(0.45), None, None, None)
+        assert within(found, 10) == "undecided"
 
-    def test_what_never_varies_differs_for_certain_from_five_seeds_on(self) -> None:
+    def test_what_never_varies_differs_for_certain_from_five_seeds_on_but_not_in_the_last_digits(self) -> None:
         assert compare(by_seed(*[0.5] * 4), by_seed(*[0.4] * 4)).interval is None
         found = compare(by_seed(*[0.5] * 5), by_seed(*[0.4] * 5))
         assert ends(found.interval) == pytest.approx((0.1, 0.1))
         assert found.p_greater == 0
-
-    def test_a_difference_in_the_last_digits_is_none(self) -> None:
         found = compare(by_seed(*[0.3] * 5), by_seed(*[0.1 + 0.2] * 5))
         assert (found.mean, found.p_greater, found.p_less) == (0, 0.5, 0.5)
 
@@ -201,15 +178,11 @@ class TestCompare:
         difference = Difference((low + high) / 2, Interval(low, high, "t"), None, None, "paired t", 5, 0.1, True)
         assert within(difference, 0.2) == verdict
 
-    def test_without_an_interval_a_tolerance_is_undecided(self) -> None:
-        assert within(compare(by_seed(1.0), by_seed(1.0)), 10) == "undecided"
-
 
 class TestForecast:
     @pytest.mark.parametrize("gap", [0.5, 1.0, 2.0])
     def test_so_many_seeds_have_the_power(self, gap: float) -> None:
-        n = forecast(1, 1, gap)
-        assert n is not None
+        n = known(forecast(1, 1, gap))
 
         def power(seeds: int) -> float:
             critical = scipy.stats.t.ppf(0.975, seeds - 1)
@@ -220,10 +193,8 @@ class TestForecast:
 
     def test_many_seeds_are_those_of_the_formula_with_z(self) -> None:
         z = (scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.8)) ** 2 * 2 * 0.0013**2 / 0.0005**2
-        found = forecast(0.0013, 0.0013, 0.0005)
-        assert found is not None
         assert z == pytest.approx(106, abs=0.2)
-        assert z < found <= z + 3
+        assert z < known(forecast(0.0013, 0.0013, 0.0005)) <= z + 3
 
     def test_no_gap_has_no_forecast_and_no_noise_needs_two(self) -> None:
         assert forecast(1, 1, 0) is None
@@ -231,16 +202,13 @@ class TestForecast:
         assert forecast(0, 0, 0.1) == 2
 
     def test_a_sequence_needs_more(self) -> None:
-        t, sequence = forecast(1, 1, 1), forecast(1, 1, 1, sequential=True)
-        assert t is not None
-        assert sequence is not None
+        t, sequence = known(forecast(1, 1, 1)), known(forecast(1, 1, 1, sequential=True))
         assert 1.5 * t < sequence < 4 * t
 
     def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
         a, b = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
-        needed = forecast(float(np.std([0, 1, 2, 1, 1], ddof=1)), float(np.std([0.5, 2.5, 0.5, 1.5, 1.5], ddof=1)), 0.3)
-        assert needed is not None
-        assert more_seeds(a, b) == needed - 5
+        needed = forecast(*(float(np.std(list(side.values()), ddof=1)) for side in (a, b)), 0.3)
+        assert more_seeds(a, b) == known(needed) - 5
 
     def test_what_is_separated_needs_none_and_what_cannot_be_told_has_no_forecast(self) -> None:
         assert more_seeds(by_seed(1, 1.1, 1.2), by_seed(5, 5.2, 5.1)) == 0
@@ -252,18 +220,15 @@ class TestForecast:
 def beaten_by_scipy(scores: list[dict[int, float]], alpha: float) -> np.ndarray:
     """Return which row beats which column, one test of SciPy after another."""
     beats = np.zeros((len(scores), len(scores)), dtype=bool)
-    for i, a in enumerate(scores):
-        for j, b in enumerate(scores):
-            common = sorted(a.keys() & b.keys())
-            if i == j or min(len(a), len(b)) < 2:
-                continue
-            if len(common) >= 2 and 2 * len(common) >= min(len(a), len(b)):
-                p = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common], alternative="greater").pvalue
-            else:
-                p = scipy.stats.ttest_ind(
-                    list(a.values()), list(b.values()), equal_var=False, alternative="greater"
-                ).pvalue
-            beats[i, j] = p < alpha
+    for (i, a), (j, b) in permutations(enumerate(scores), 2):
+        common, smaller = sorted(a.keys() & b.keys()), min(len(a), len(b))
+        if smaller < 2:
+            continue
+        if len(common) >= 2 and 2 * len(common) >= smaller:
+            test = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common], alternative="greater")
+        else:
+            test = scipy.stats.ttest_ind([*a.values()], [*b.values()], equal_var=False, alternative="greater")
+        beats[i, j] = test.pvalue < alpha
     return beats
 
 
@@ -286,20 +251,15 @@ class TestContenders:
     def test_a_sequence_beats_where_its_interval_is_above_zero(self) -> None:
         scores = random_scores(1, [0, 1, 3], 10)
         found = contenders(scores, sequential=True)
-        for i in range(3):
-            for j in range(3):
-                interval = confidence_sequence([scores[i][s] - scores[j][s] for s in range(10)], alpha=0.05 / 2)
-                assert found.beats[i, j] == (i != j and interval is not None and interval.low > 0)
+        for i, j in permutations(range(3), 2):
+            interval = known(confidence_sequence([scores[i][s] - scores[j][s] for s in range(10)], alpha=0.05 / 2))
+            assert found.beats[i, j] == (interval.low > 0)
         assert 0 < found.beats.sum() < contenders(scores).beats.sum() + 1
 
-    def test_one_configuration_may_be_the_best(self) -> None:
-        found = contenders([by_seed(1, 2, 3)])
-        assert (found.kept, found.rank_low, found.rank_high) == ((True,), (1,), (1,))
-        assert contenders([]).kept == ()
-
-    def test_equal_configurations_share_all_ranks(self) -> None:
-        found = contenders([by_seed(*VALUES)] * 3)
-        assert (found.kept, found.rank_low, found.rank_high) == ((True,) * 3, (1,) * 3, (3,) * 3)
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_equal_configurations_share_all_ranks(self, count: int) -> None:
+        found = contenders([by_seed(*VALUES)] * count)
+        assert (found.kept, found.rank_low, found.rank_high) == ((True,) * count, (1,) * count, (count,) * count)
 
     def test_what_has_one_seed_or_none_neither_beats_nor_is_beaten(self) -> None:
         found = contenders([by_seed(9.0), {}, *random_scores(2, [0, 50], 5)])
@@ -332,11 +292,9 @@ class TestPBest:
         assert sum(p for p in low if p) == pytest.approx(1, abs=0.01)
         assert sum(p for p in high if p) < 0.05
 
-    def test_one_alone_is_the_best_and_equal_ones_share(self) -> None:
+    def test_one_alone_is_the_best_equal_ones_share_and_without_noise_the_highest_is(self) -> None:
         assert p_best([by_seed(*VALUES)]) == (pytest.approx(1),)
         assert p_best([by_seed(*VALUES)] * 4) == (pytest.approx(0.25, abs=1e-6),) * 4
-
-    def test_without_noise_the_highest_is_the_best(self) -> None:
         assert p_best([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3)]) == (0, 0.5, 0.5)
 
     def test_scale_and_origin_do_not_matter(self) -> None:
@@ -369,8 +327,8 @@ class TestPBest:
     def test_moderated_variances_find_the_prior_that_variances_are_drawn_from(self) -> None:
         # Smyth's model: the variances are drawn from 2 * F(4, 8), of which 8 and 2 are the prior's.
         rng = RNG(5)
-        variance = 2 * rng.f(4, 8, 40_000)
-        found, df = moderated_variances(Moments(np.full(40_000, 5.0), np.zeros(40_000), variance))
+        variance = 2 * rng.f(4, 8, 10_000)
+        found, df = moderated_variances(Moments(np.full(10_000, 5.0), np.zeros(10_000), variance))
         assert df == pytest.approx(8 + 4, rel=0.05)
         assert found == pytest.approx((8 * 2 + 4 * variance) / 12, rel=0.1)
 
@@ -381,45 +339,36 @@ class TestPBest:
         assert found == pytest.approx(2 * math.exp(math.log(2) - scipy.special.digamma(2)))
 
 
-class TestHonestMean:
-    def test_by_hand(self) -> None:
-        # Without seed 0, A has 2 and B has 3: B's 6. Without seed 1, A has 9 and B has 6: A's 2.
-        assert honest_mean([by_seed(9.0, 2.0), by_seed(6.0, 3.0)]) == (6 + 2) / 2
+#: Scores of configurations, and the honest mean of the leader.
+HONEST: dict[str, tuple[list[dict[int, float]], float | None]] = {
+    # Without seed 0, A has 2 and B has 3: B's 6. Without seed 1, A has 9 and B has 6: A's 2.
+    "by hand": ([by_seed(9.0, 2.0), by_seed(6.0, 3.0)], (6 + 2) / 2),
+    # Two parts. Without the first, A has 4 and B has (1 + 9) / 2: B's (8 + 2) / 2 are taken. Without the second, A
+    # has 6 and B has 5: A's 4.
+    "unequal numbers of seeds are dealt into parts": ([by_seed(6.0, 4.0), by_seed(8.0, 1.0, 2.0, 9.0)], (5 + 4) / 2),
+    "which seeds they are does not matter": ([{3: 6.0, 9: 4.0}, by_seed(8.0, 1.0, 2.0, 9.0)], (5 + 4) / 2),
+    "one with one seed cannot be chosen": ([by_seed(9.0), by_seed(1.0, 2.0)], 1.5),
+    "nothing can be chosen": ([by_seed(9.0), by_seed(1.0)], None),
+    "nothing": ([], None),
+    "one configuration is worth its mean": ([by_seed(*VALUES)], float(np.mean(VALUES))),
+    # Parts of 2, 2 and 1 seeds: the mean of their means would be 8.25.
+    "what every part chooses is worth its mean": ([by_seed(9.0, 9.0, 7.0, 8.0, 8.0), by_seed(1.0, 2.0, 3.0)], 8.2),
+    "equal means go to the first": ([by_seed(1.0, 5.0), by_seed(2.0, 5.0)], (1 + 5) / 2),
+    "equal means go to the first, turned": ([by_seed(2.0, 5.0), by_seed(1.0, 5.0)], (2 + 5) / 2),
+}
 
-    def test_the_leader_of_every_seed_is_the_leader_where_it_leads_by_far(self) -> None:
-        scores = random_scores(0, [0, 50], 5)
-        assert honest_mean(scores) == pytest.approx(np.mean(list(scores[1].values())))
 
-    def test_unequal_numbers_of_seeds_are_dealt_into_parts(self) -> None:
-        # Two parts. Without the first, A has 4 and B has (1 + 9) / 2: B's (8 + 2) / 2 are taken. Without the second, A
-        # has 6 and B has 5: A's 4.
-        assert honest_mean([by_seed(6.0, 4.0), by_seed(8.0, 1.0, 2.0, 9.0)]) == (5 + 4) / 2
+@pytest.mark.parametrize("case", HONEST)
+def test_the_honest_mean(case: str) -> None:
+    scores, expected = HONEST[case]
+    assert honest_mean(scores) == (None if expected is None else pytest.approx(expected))
 
-    def test_which_seeds_they_are_does_not_matter(self) -> None:
-        assert honest_mean([{3: 6.0, 9: 4.0}, by_seed(8.0, 1.0, 2.0, 9.0)]) == (5 + 4) / 2
 
-    def test_one_with_one_seed_cannot_be_chosen(self) -> None:
-        assert honest_mean([by_seed(9.0), by_seed(1.0, 2.0)]) == 1.5
-        assert honest_mean([by_seed(9.0), by_seed(1.0)]) is None
-        assert honest_mean([]) is None
-
-    def test_one_configuration_is_worth_its_mean(self) -> None:
-        assert honest_mean([by_seed(*VALUES)]) == pytest.approx(np.mean(VALUES))
-
-    def test_what_every_part_chooses_is_worth_its_mean(self) -> None:
-        # Parts of 2, 2 and 1 seeds: the mean of their means would be 8.25.
-        assert honest_mean([by_seed(9.0, 9.0, 7.0, 8.0, 8.0), by_seed(1.0, 2.0, 3.0)]) == 8.2
-
-    def test_the_choice_may_go_by_merits_and_takes_scores(self) -> None:
-        # B diverged under seed 2, which counts as 0. Only without that seed, it is chosen, and nothing is taken.
-        a, b = by_seed(5.0, 6.0, 9.0), by_seed(8.0, 8.0)
-        assert honest_mean([a, b], [a, {**b, 2: 0.0}]) == (5 + 6) / 2
-        assert honest_mean([{}, {}], [by_seed(1.0, 2.0), by_seed(0.0, 0.0)]) is None
-
-    def test_equal_means_go_to_the_first(self) -> None:
-        a, b = by_seed(1.0, 5.0), by_seed(2.0, 5.0)
-        assert honest_mean([a, b]) == (1 + 5) / 2
-        assert honest_mean([b, a]) == (2 + 5) / 2
+def test_the_choice_of_the_honest_mean_may_go_by_merits_and_takes_scores() -> None:
+    # B diverged under seed 2, which counts as 0. Only without that seed, it is chosen, and nothing is taken.
+    a, b = by_seed(5.0, 6.0, 9.0), by_seed(8.0, 8.0)
+    assert honest_mean([a, b], [a, {**b, 2: 0.0}]) == (5 + 6) / 2
+    assert honest_mean([{}, {}], [by_seed(1.0, 2.0), by_seed(0.0, 0.0)]) is None
 
 
 def right_answers(seed: int, n_seeds: int, n_images: int) -> np.ndarray:
@@ -438,30 +387,25 @@ class TestImages:
         v_images = np.var(per_image, ddof=1) - np.mean([np.var(c, ddof=1) for c in zip(*by_hand, strict=True)]) / 5
         half = math.sqrt(2.776445**2 * v_seeds / 5 + 1.959964**2 * v_images / 300)
         mean = np.mean(per_seed)
-        interval = new_images_interval(correct)
+        interval = known(new_images_interval(correct))
         assert ends(interval) == pytest.approx((mean - half, mean + half), rel=1e-6)
-        assert interval is not None
         assert interval.method == "seeds and images"
 
     def test_the_variances_are_estimated_without_bias(self) -> None:
         # Independent errors of equal probability: nothing is left for the images but what each seed draws anew.
         rng = RNG(1)
-        halves, expected = [], []
-        for _ in range(300):
-            correct = rng.random((10, 200)) < 0.8
-            interval, t = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
-            assert interval is not None
-            assert t is not None
-            halves.append(interval.half_width)
-            expected.append(t.half_width)
-        assert 1 <= np.mean(halves) / np.mean(expected) < 1.1
+        halves = np.array([self.half_widths(rng.random((10, 200)) < 0.8) for _ in range(300)])
+        new, these = halves.mean(axis=0)
+        assert 1 <= new / these < 1.1
 
     def test_it_is_wider_than_the_interval_on_these_images(self) -> None:
-        correct = right_answers(2, 10, 2000)
-        interval, t = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
-        assert interval is not None
-        assert t is not None
-        assert interval.half_width > 1.5 * t.half_width
+        new, these = self.half_widths(right_answers(2, 10, 2000))
+        assert new > 1.5 * these
+
+    @staticmethod
+    def half_widths(correct: np.ndarray) -> tuple[float, float]:
+        new, these = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
+        return known(new).half_width, known(these).half_width
 
     def test_one_seed_or_one_image_has_none(self) -> None:
         assert new_images_interval(right_answers(3, 1, 100)) is None
@@ -476,24 +420,21 @@ class TestImages:
         alone = [new_images_interval(np.array(list(side.values()))) for side in (a, b)]
         unpaired = math.hypot(*(each.half_width for each in alone if each))
         mean = np.mean(bits[:5]) - np.mean(bits[5:])
-        for interval in (common, other):
-            assert interval is not None
+        for interval in map(known, (common, other)):
             assert (interval.low + interval.high) / 2 == pytest.approx(mean)
             assert interval.half_width < unpaired
 
     def test_noise_by_hand(self) -> None:
         # Two seeds, four images: the accuracies are 1 and 1/2, of variance 1/8. Two images differ between the seeds,
         # each with variance 1/2: their mean over four images is 1/4, of which a fourth is the accuracy's.
-        found = validation_noise(np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool))
-        assert found is not None
+        found = known(validation_noise(np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool)))
         assert (found.share, found.sd_seeds, found.sd_images) == pytest.approx((0.5, math.sqrt(1 / 8), 0.25))
         # The share's interval is that of the variance: scaled by quantiles of the chi-squared distribution.
         low, high = (scipy.stats.chi2.ppf(tail, 1) for tail in (0.025, 0.975))
         assert ends(found.interval) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
 
     def test_independent_errors_are_all_noise_of_the_images(self) -> None:
-        found = validation_noise(*(RNG(seed).random((10, 500)) < 0.9 for seed in range(40)))
-        assert found is not None
+        found = known(validation_noise(*(RNG(seed).random((10, 500)) < 0.9 for seed in range(40))))
         assert found.share > 0.85
         assert found.sd_images == pytest.approx(math.sqrt(0.09 / 500), rel=0.05)
 
@@ -515,12 +456,3 @@ def test_quantiles_are_those_of_scipy() -> None:
     assert t_quantile(np.array(levels), 3.7) == pytest.approx(scipy.stats.t.ppf(levels, 3.7))
     assert float(t_quantile(0.975, np.inf)) == pytest.approx(scipy.stats.norm.ppf(0.975))
     assert all(a > b for a, b in pairwise(t_quantile(0.975, np.arange(1.0, 50))))
-
-
-@pytest.mark.process
-def test_scipy_is_imported_when_it_is_needed() -> None:
-    rooms = ["intervals", "images", "pairs", "comparison", "contenders", "best", "honest", "race", "prospects"]
-    imports = "; ".join(f"import orchestrator.analysis.statistics.{room}" for room in rooms)
-    code = f"import sys; {imports}; print('scipy' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "False\n"

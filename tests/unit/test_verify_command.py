@@ -9,26 +9,20 @@ from typing import Any, cast
 
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.connect import Place
 from orchestrator.commands import verify as verify_command
 from orchestrator.commands.verify import VerificationPlan, verify
 from orchestrator.folder.rows import identity
-from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted
 from orchestrator.running.verify import Check
-from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from orchestrator.sweeps.provenance import provenance
-from tests.support.sweeps import sweep_of
+from tests.support.sweep_folders import JOBS, made
 
 
 def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # Given a verification of two jobs that is interrupted while it shows the first one's check
-    specification = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
-    jobs = specification.jobs(MNIST_DIGEST)
     events = []
 
     class ShortLivedPlace:
@@ -44,7 +38,7 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
 
         def check(self, *_: Any) -> Iterator[Check]:
             try:
-                for job in jobs:
+                for job in JOBS:
                     yield Check(**identity(job), worker="w", differences=[])
             finally:
                 events.append("the tasks are cleaned up")
@@ -53,10 +47,9 @@ def test_an_interruption_between_two_checks_cleans_up_before_the_cluster_goes(
         raise Interrupted(2)
 
     monkeypatch.setattr(verify_command, "Verification", Verification)
-    keys = [job.key for job in jobs]
-    manifest = Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=keys, provenance=provenance())
-    folder = SweepFolder(tmp_path, "a")
-    plan = VerificationPlan(folder, manifest, JobNames(jobs), {}, jobs, 2, 0, cast("Place", ShortLivedPlace()))
+    folder = made(tmp_path)
+    place = cast("Place", ShortLivedPlace())
+    plan = VerificationPlan(folder, folder.manifest(), JobNames(JOBS), {}, JOBS, 2, 0, place)
     # Then it cleans up first
     with pytest.raises(Interrupted):
         verify(plan, checked=interrupt)

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nn import weights as w
 from nn.errors import WeightsError
@@ -98,18 +96,12 @@ def test_equal_weights_give_equal_bytes() -> None:
     assert w.digest(to_safetensors(weights)) == hashlib.sha256(to_safetensors(weights)).hexdigest()
 
 
-def test_any_reader_of_safetensors_finds_the_three_matrices() -> None:
-    tensors = safetensors.numpy.load(to_safetensors(small()))
+def test_any_reader_of_safetensors_finds_the_matrices_and_biases() -> None:
+    matrices, biases = {"W1": (4, 5), "W2": (3, 4), "W3": (2, 3)}, {"b1": (4,), "b2": (3,), "b3": (2,)}
 
-    assert {name: tensor.shape for name, tensor in tensors.items()} == {"W1": (4, 5), "W2": (3, 4), "W3": (2, 3)}
-
-
-def test_any_reader_of_safetensors_finds_the_biases() -> None:
-    tensors = safetensors.numpy.load(to_safetensors(small(biases=True)))
-
-    assert {name: tensor.shape for name, tensor in tensors.items() if name[0] == "b"} == {
-        "b1": (4,), "b2": (3,), "b3": (2,)
-    }  # fmt: skip
+    for weights, expected in ((small(), matrices), (small(biases=True), matrices | biases)):
+        tensors = safetensors.numpy.load(to_safetensors(weights))
+        assert {name: tensor.shape for name, tensor in tensors.items()} == expected
 
 
 def test_a_network_without_biases_has_the_bytes_that_it_had_before_there_were_any() -> None:
@@ -118,7 +110,7 @@ def test_a_network_without_biases_has_the_bytes_that_it_had_before_there_were_an
 
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [(1, 1, 1, 2), SIZES, (784, 128, 64, 10), (70_000, 40, 3, 10)])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 2), SIZES, (784, 128, 64, 10), (70_000, 4, 3, 10)])
 def test_the_largest_size_of_a_blob_is_known_before(sizes: tuple[int, int, int, int], dtype: str, biases: bool) -> None:
     size = len(to_safetensors(some_weights(sizes, dtype, biases=biases)))
 
@@ -177,38 +169,20 @@ def test_anything_else_is_refused(blob: bytes, expected: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@settings(max_examples=500, deadline=None)
-@given(
-    changes=st.lists(st.tuples(st.integers(0, 270), st.integers(0, 255)), max_size=5),
-    end=st.integers(0, 400),
-    tail=st.binary(max_size=8),
-)
-def test_any_bytes_are_weights_or_refused(changes: list[tuple[int, int]], end: int, tail: bytes) -> None:
-    blob = bytearray(to_safetensors(small()))
-    for position, value in changes:
-        blob[position] = value
-
-    try:
-        weights = from_safetensors(bytes(blob[:end]) + tail)
-    except WeightsError:
-        return
-    # What is accepted is a network: it can be written again and read back
-    again = from_safetensors(to_safetensors(weights))
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(weights, again, strict=True))
-
-
-def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=f"{tmp_path}/none cannot be read: No such file or directory"):
-        w.load(tmp_path / "none")
-    with pytest.raises(WeightsError, match=f"{tmp_path} cannot be read: Is a directory"):
-        w.load(tmp_path)
-
-
-def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_named_unread(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "device").symlink_to("/dev/zero")
-    for path in (tmp_path / "pipe", tmp_path / "device"):
-        with pytest.raises(WeightsError, match=f"{path} cannot be read: Not a regular file"):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(2**40)
+    reasons = {
+        tmp_path / "none": "No such file or directory",
+        tmp_path: "Is a directory",
+        tmp_path / "pipe": "Not a regular file",
+        tmp_path / "device": "Not a regular file",
+        tmp_path / "sparse": "1099511627776 bytes; allowed: at most 2147483648",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(WeightsError, match=f"{path} cannot be read: {reason}"):
             w.load(path)
 
 
@@ -220,15 +194,6 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
     with pytest.raises(WeightsError, match="needs more memory than there is"):
         w.load(tmp_path / "weights")
-
-
-def test_file_of_absurd_size_is_refused_unread(tmp_path: Path) -> None:
-    sparse = tmp_path / "sparse"
-    with sparse.open("wb") as file:
-        file.truncate(2**40)
-
-    with pytest.raises(WeightsError, match="cannot be read: 1099511627776 bytes; allowed: at most 2147483648"):
-        w.load(sparse)
 
 
 def test_save_replaces_a_file_whole_and_needs_a_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.chaos.arena.workload import workload
 from tests.chaos.checker.checker import DESCRIPTORS_BOUND, MEMORY_BOUND
 from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import HANG_BOUND, LEASE_BOUND
+from tests.chaos.history import Event
 from tests.chaos.plan import Plan
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
@@ -24,6 +25,8 @@ CLEAN = CleanRun(
     {key: [0.5, 0.25 * number] for number, key in enumerate(JOBS, start=1)},
     workload("short"),
 )
+#: Changes an intact run.
+Plant = Callable[[Observation], object]
 PLAN = Plan(seed=0, shuffled=False, proxied=False, persistence="always", strikes=())
 
 
@@ -67,374 +70,214 @@ def intact() -> Observation:
     )
 
 
-def change_row(seen: Observation, number: int, **fields: Any) -> None:
-    seen.lines[number] = json.dumps(json.loads(seen.lines[number]) | fields)
+def rows(number: int, **fields: Any) -> Plant:
+    """Change fields of a row."""
+
+    def plant(seen: Observation) -> None:
+        seen.lines[number] = json.dumps(json.loads(seen.lines[number]) | fields)
+
+    return plant
 
 
-def lose_a_row(seen: Observation) -> None:
-    del seen.lines[0]
+def events(*added: Event) -> Plant:
+    return lambda seen: seen.events.extend(added)
 
 
-def tear_a_row(seen: Observation) -> None:
-    seen.lines[1] = seen.lines[1][:50]
+def tried(*attempts: Attempt, job: str = SECOND, faults: tuple[Event, ...] = ()) -> Plant:
+    """Put a job's attempts in the place of those that it had, beside these faults."""
+    return each(events(*faults), lambda seen: seen.attempts.update({job: [*attempts]}))
 
 
-def fail_a_job(seen: Observation) -> None:
-    change_row(seen, 0, status="failed", validation_score=[], weights_sha256=None, error="why")
+def troubled(text: str, *faults: Event) -> Plant:
+    return each(events(*faults), lambda seen: seen.troubles.append(text))
 
 
-def append_a_row_twice(seen: Observation) -> None:
-    seen.logs[0].append(seen.logs[0][-1])
+def said(text: str) -> Plant:
+    return lambda seen: setattr(seen, "said", seen.said + text)
+
+
+def keeps(name: str, ttl: int) -> Plant:
+    return lambda seen: seen.keys.update({name: ttl})
+
+
+def each(*plants: Plant) -> Plant:
+    def plant(seen: Observation) -> None:
+        for one in plants:
+            one(seen)
+
+    return plant
 
 
 def append_to_a_torn_row(seen: Observation) -> None:
     seen.logs[0][1] = seen.logs[0][1][:50] + seen.logs[0][2]
 
 
-def double_a_row(seen: Observation) -> None:
-    seen.lines.append(seen.lines[0])
-
-
-def count_a_row_twice(seen: Observation) -> None:
-    seen.reported.append(seen.reported[0])
-
-
-def add_a_strange_row(seen: Observation) -> None:
-    seen.lines.append(seen.lines[0].replace(FIRST, "0" * 64))
-
-
-def change_a_hash(seen: Observation) -> None:
-    change_row(seen, 1, weights_sha256="d" * 64)
-
-
-def swap_two_hashes(seen: Observation) -> None:
-    change_row(seen, 0, weights_sha256=CLEAN.hashes[SECOND])
-
-
-def change_an_accuracy(seen: Observation) -> None:
-    change_row(seen, 0, validation_score=[0.5, 0.2500001])
-
-
-def damage_a_file(seen: Observation) -> None:
-    seen.weights[CLEAN.hashes[FIRST]] = "e" * 64
-
-
-def lose_a_file(seen: Observation) -> None:
-    del seen.weights[CLEAN.hashes[SECOND]]
-
-
-def leave_a_file(seen: Observation) -> None:
-    seen.weights[CLEAN.hashes[CANCELLED]] = CLEAN.hashes[CANCELLED]
-
-
-def raise_an_alarm(seen: Observation) -> None:
-    seen.keys[f"seedsweep:mismatch:{FIRST}"] = 600
-
-
-def report_an_alarm(seen: Observation) -> None:
-    seen.said += "jobs 3, accepted 2, mismatches 1\n"
-
-
 def train_a_cancelled_job(seen: Observation) -> None:
-    row = CLEAN._row(CANCELLED, False)
-    seen.lines[2] = row.line().strip()
-
-
-def store_a_cancelled_result(seen: Observation) -> None:
-    seen.states[CANCELLED] = "SUCCESS"
-
-
-def begin_a_cancelled_job(seen: Observation) -> None:
-    seen.attempts[CANCELLED] = [attempt()]
-
-
-def end_no_attempt(seen: Observation) -> None:
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end=None), attempt(2)]
-
-
-def finish_without_an_attempt(seen: Observation) -> None:
-    seen.attempts[SECOND] = []
-
-
-def begin_with_a_later_attempt(seen: Observation) -> None:
-    seen.attempts[SECOND] = [attempt(cause="worker lost")]
-
-
-def strike_for_nothing(seen: Observation) -> None:
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2)]
-
-
-def strike_twice_for_one_fault(seen: Observation) -> None:
-    seen.attempts[FIRST] = [attempt(end="worker lost", started=t) for t in (0.5, 0.9)]
-
-
-def strike_for_a_fault_before(seen: Observation) -> None:
-    seen.attempts[FIRST][0] = attempt(end="worker lost", started=1.1)
-
-
-def strike_for_another_workers_child(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "kill a child", worker="w2@test"))
-    seen.attempts[SECOND] = [attempt(end="child lost"), attempt(2)]
-
-
-def strike_two_jobs_for_one_child(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "kill a child", worker="w2@test"))
-    seen.attempts[FIRST].append(attempt(worker="w2@test", end="child lost"))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost")]
-
-
-def keep_a_strike_of_a_worker_that_is_back(seen: Observation) -> None:
-    seen.events += [fault(1.5, "freeze a worker", worker="w2@test"), fault(1.5, "stall the network", over=6.0)]
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
-
-
-def strike_for_a_worker_that_gave_back(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "stop a worker", worker="w2@test"))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
-
-
-def try_again_for_nothing(seen: Observation, cause: str = "worker lost") -> None:
-    seen.attempts[SECOND] = [attempt(worker="w2@test"), attempt(2, cause=cause, worker="w3@test")]
-
-
-def try_again_after_a_finished_attempt(seen: Observation) -> None:
-    try_again_for_nothing(seen, "submitted again")
-
-
-def blame_a_worker_frozen_for_a_moment(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "freeze a worker", worker="w2@test"))
-    try_again_for_nothing(seen)
-
-
-def blame_refused_writes(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "refuse writes", over=1.9))
-    try_again_for_nothing(seen)
-
-
-def try_too_often(seen: Observation) -> None:
-    seen.attempts[FIRST].append(attempt(3, cause="worker lost", worker="w2@test", started=5.0))
-
-
-def change_a_digit_of_the_csv(seen: Observation) -> None:
-    seen.leaderboard = (seen.leaderboard[0].replace(b"0.25", b"0.26"), seen.leaderboard[1])
-
-
-def lose_the_json(seen: Observation) -> None:
-    seen.leaderboard = (seen.leaderboard[0], b"")
+    seen.lines[2] = CLEAN._row(CANCELLED, False).line().strip()
 
 
 def recover_late(seen: Observation) -> None:
     seen.events[1]["t"] = 1.0 + LEASE_BOUND + 0.1
 
 
-def stop_late(seen: Observation) -> None:
-    seen.stops["w2@test"] = 10.1
+NO_RESULT: dict[str, Any] = {"validation_score": [], "weights_sha256": None}
+#: A second attempt on another worker, after one that finished, was lost with its worker, or lost its process.
+FINISHED, LOST, CHILD_LOST = (attempt(worker="w2@test", end=end) for end in ("finished", "worker lost", "child lost"))
+LATER = attempt(2, worker="w3@test", started=6.0)
+AGAIN = attempt(2, cause="worker lost", worker="w3@test")
+#: An attempt that was under way when a stranger wrote something, and one that followed.
+UNDER_WAY = (attempt(started=0.2), attempt(2, cause="delivered again", started=0.8))
+SKEWED = {"worker": "w2@test", "seconds": 10.0}
 
-
-def leave_a_message(seen: Observation) -> None:
-    seen.keys["seedsweep:unacked"] = -1
-
-
-def leave_a_checkpoint(seen: Observation) -> None:
-    seen.keys[f"seedsweep:checkpoint:{FIRST}"] = 600
-
-
-def keep_attempts_for_ever(seen: Observation) -> None:
-    seen.keys[f"seedsweep:attempts:{FIRST}"] = -1
-
-
-def stay_on_record(seen: Observation) -> None:
-    seen.members.add("w2@test")
-
-
-def leave_a_temporary_file(seen: Observation) -> None:
-    seen.files.add("chaos/.leaderboard.csv.1234.tmp")
-
-
-def end_with_another_status(seen: Observation) -> None:
-    seen.statuses = [0]
-
-
-def print_a_traceback(seen: Observation) -> None:
-    seen.said += "Traceback (most recent call last):\n"
-
-
-def hang(seen: Observation) -> None:
-    seen.troubles.append("the sweep did not end within 150 s")
-
-
-def say_nothing_of_a_full_disk(seen: Observation) -> None:
-    seen.events.append({"t": 9.0, "event": "fault", "fault": "fill the disk", "over": 9.5, "jobs": [], "struck": True})
-
-
-def revoke_a_job(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "operate", way="revoke", resumed=True))
-    change_row(seen, 1, status="cancelled", validation_score=[], weights_sha256=None, error="cancelled (revoked)")
-    seen.states[SECOND] = "REVOKED"
-
-
-def terminate_an_attempt(seen: Observation) -> None:
-    seen.events.append(fault(0.5, "operate", way="terminate", resumed=False))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end=None), attempt(2, cause="delivered again", started=3.0)]
-
-
-def strike_for_an_operators_command(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "operate", way="terminate", resumed=True, worker="w2@test"))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost"), attempt(2, cause="child lost", started=3.0)]
-
-
-def lose_what_was_purged(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "operate", way="purge", resumed=True))
-    lose_a_row(seen)
-
-
-def stay_drained(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "operate", way="drain", resumed=False, over=4.0))
-    seen.troubles.append("w2@test takes no jobs any more")
-
-
-def say_nothing_of_drained_workers(seen: Observation) -> None:
-    seen.events = [fault(2.0, "operate", way="drain", resumed=False, over=14.0, told=False), fault(3.0, "shout")]
-
-
-def end_at_a_shout(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "shout"))
-    seen.troubles.append("w2@test ended by itself, with status 1")
-
-
-def unpack_a_shout(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "shout"))
-    seen.peaks["w2@test"] = MEMORY_BOUND + 1
-
-
-def leak_descriptors(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "refuse writes and cut", over=9.0))
-    seen.descriptors["w2@test"] = DESCRIPTORS_BOUND + 1
-
-
-def train_for_a_foreign_value(seen: Observation) -> None:
-    seen.events.append(fault(0.5, "foreign values"))
-    seen.attempts[SECOND] = [attempt(), attempt(2, cause="submitted again", started=3.0)]
-
-
-def deliver_again_for_a_forged_message(seen: Observation) -> None:
-    seen.events.append(fault(0.5, "forged headers"))
-    seen.attempts[SECOND] = [attempt(started=0.2), attempt(2, cause="delivered again", started=0.8)]
-
-
-def leave_a_foreign_value(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "foreign values"))
-    seen.keys[f"celery-task-meta-{SECOND}"] = -1
-
-
-def excuse_a_wait_by_a_shout(seen: Observation) -> None:
-    recover_late(seen)
-    seen.events.insert(1, fault(2.0, "shout"))
-
-
-def hang_for_long(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "hang a process", worker="w2@test", over=2.0 + HANG_BOUND + 0.1))
-
-
-def never_end_a_hang(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "hang a process", worker="w2@test") | {"over": None})
-
-
-def hang_for_nothing(seen: Observation) -> None:
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="hung"), attempt(2, cause="first run", started=9.0)]
-
-
-def try_again_for_no_hang(seen: Observation) -> None:
-    try_again_for_nothing(seen, "hung")
-
-
-def blame_a_child_that_hung(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "hang a process", worker="w2@test", over=8.0))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="child lost"), attempt(2, cause="child lost", started=9.0)]
-
-
-def say_nothing_of_a_clock(seen: Observation) -> None:
-    seen.events.append(fault(2.0, "skew a clock", worker="w2@test", seconds=10.0))
-    seen.events.append({"t": 12.1, "event": "clock set right", "worker": "w2@test", "noticed": False})
-
-
-def lose_a_worker_to_its_clock(seen: Observation) -> None:
-    seen.events.append(fault(1.5, "skew a clock", worker="w2@test", seconds=10.0))
-    seen.attempts[SECOND] = [attempt(worker="w2@test", end="worker lost"), attempt(2, worker="w3@test", started=6.0)]
-
-
-def deliver_again_by_a_clock(seen: Observation) -> None:
-    seen.events.append(fault(0.5, "skew a clock", worker="w2@test", seconds=-10.0))
-    seen.attempts[SECOND] = [attempt(started=0.2), attempt(2, cause="delivered again", started=0.8)]
-
-
-PLANTED: dict[Callable[[Observation], None], str] = {
-    lose_a_row: "lost",
-    tear_a_row: "lost",
-    fail_a_job: "lost",
-    lose_a_file: "lost",
-    double_a_row: "double",
-    append_a_row_twice: "double",
-    append_to_a_torn_row: "lost",
-    count_a_row_twice: "double",
-    add_a_strange_row: "double",
-    change_a_hash: "mismatch",
-    swap_two_hashes: "mismatch",
-    change_an_accuracy: "mismatch",
-    damage_a_file: "mismatch",
-    raise_an_alarm: "mismatch",
-    report_an_alarm: "mismatch",
-    train_a_cancelled_job: "cancelled",
-    store_a_cancelled_result: "cancelled",
-    begin_a_cancelled_job: "attempt",
-    end_no_attempt: "attempt",
-    finish_without_an_attempt: "attempt",
-    begin_with_a_later_attempt: "attempt",
-    strike_for_nothing: "attempt",
-    strike_twice_for_one_fault: "attempt",
-    strike_for_a_fault_before: "attempt",
-    strike_for_another_workers_child: "attempt",
-    strike_two_jobs_for_one_child: "attempt",
-    keep_a_strike_of_a_worker_that_is_back: "attempt",
-    strike_for_a_worker_that_gave_back: "attempt",
-    try_again_for_nothing: "attempt",
-    try_again_after_a_finished_attempt: "attempt",
-    blame_a_worker_frozen_for_a_moment: "attempt",
-    blame_refused_writes: "attempt",
-    try_too_often: "attempt",
-    change_a_digit_of_the_csv: "leaderboard",
-    lose_the_json: "leaderboard",
-    recover_late: "recovery",
-    stop_late: "recovery",
-    leave_a_file: "leak",
-    leave_a_message: "leak",
-    leave_a_checkpoint: "leak",
-    keep_attempts_for_ever: "leak",
-    stay_on_record: "leak",
-    leave_a_temporary_file: "leak",
-    end_with_another_status: "end",
-    print_a_traceback: "end",
-    hang: "end",
-    say_nothing_of_a_full_disk: "end",
-    revoke_a_job: "lost",
-    terminate_an_attempt: "attempt",
-    strike_for_an_operators_command: "attempt",
-    lose_what_was_purged: "lost",
-    stay_drained: "end",
-    say_nothing_of_drained_workers: "end",
-    end_at_a_shout: "end",
-    unpack_a_shout: "leak",
-    leak_descriptors: "leak",
-    train_for_a_foreign_value: "attempt",
-    deliver_again_for_a_forged_message: "attempt",
-    leave_a_foreign_value: "leak",
-    excuse_a_wait_by_a_shout: "recovery",
-    hang_for_long: "recovery",
-    never_end_a_hang: "recovery",
-    hang_for_nothing: "attempt",
-    try_again_for_no_hang: "attempt",
-    blame_a_child_that_hung: "attempt",
-    say_nothing_of_a_clock: "end",
-    lose_a_worker_to_its_clock: "attempt",
-    deliver_again_by_a_clock: "attempt",
+#: What is planted, by the kind of the violation as which it must be found.
+PLANTED: dict[str, dict[str, Plant]] = {
+    "lost": {
+        "a row is missing": lambda seen: seen.lines.pop(0),
+        "a row is torn": lambda seen: seen.lines.insert(1, seen.lines.pop(1)[:50]),
+        "a job failed": rows(0, status="failed", error="why", **NO_RESULT),
+        "a weights file is missing": lambda seen: seen.weights.pop(CLEAN.hashes[SECOND]),
+        "a row was appended to a torn one": append_to_a_torn_row,
+        "a job was revoked": each(
+            events(fault(2.0, "operate", way="revoke", resumed=True)),
+            rows(1, status="cancelled", error="cancelled (revoked)", **NO_RESULT),
+            lambda seen: seen.states.update({SECOND: "REVOKED"}),
+        ),
+        "what was purged": each(
+            events(fault(2.0, "operate", way="purge", resumed=True)), lambda seen: seen.lines.pop(0)
+        ),
+    },
+    "double": {
+        "two rows for a job": lambda seen: seen.lines.append(seen.lines[0]),
+        "a row was appended twice": lambda seen: seen.logs[0].append(seen.logs[0][-1]),
+        "a row was counted twice": lambda seen: seen.reported.append(seen.reported[0]),
+        "a row of another job": lambda seen: seen.lines.append(seen.lines[0].replace(FIRST, "0" * 64)),
+    },
+    "mismatch": {
+        "another hash": rows(1, weights_sha256="d" * 64),
+        "another job's hash": rows(0, weights_sha256=CLEAN.hashes[SECOND]),
+        "another accuracy": rows(0, validation_score=[0.5, 0.2500001]),
+        "a damaged weights file": lambda seen: seen.weights.update({CLEAN.hashes[FIRST]: "e" * 64}),
+        "an alarm in Redis": keeps(f"seedsweep:mismatch:{FIRST}", 600),
+        "an alarm of the orchestrator": said("jobs 3, accepted 2, mismatches 1\n"),
+    },
+    "cancelled": {
+        "a cancelled job has a row": train_a_cancelled_job,
+        "a cancelled job has a result": lambda seen: seen.states.update({CANCELLED: "SUCCESS"}),
+    },
+    "attempt": {
+        "a cancelled job began": tried(attempt(), job=CANCELLED),
+        "an attempt has no end": tried(attempt(worker="w2@test", end=None), attempt(2)),
+        "a job finished without an attempt": tried(),
+        "the first attempt is a later one": tried(attempt(cause="worker lost")),
+        "a worker was lost to nothing": tried(LOST, attempt(2)),
+        "two attempts were lost to one fault": tried(
+            *(attempt(end="worker lost", started=t) for t in (0.5, 0.9)), job=FIRST
+        ),
+        "an attempt was lost to a fault before it": tried(
+            attempt(end="worker lost", started=1.1),
+            attempt(2, cause="worker lost", worker="w2@test", started=4.5),
+            job=FIRST,
+        ),
+        "a child was lost to another worker's fault": tried(
+            attempt(end="child lost"), attempt(2), faults=(fault(1.5, "kill a child", worker="w2@test"),)
+        ),
+        "two jobs lost one child": each(
+            tried(CHILD_LOST, faults=(fault(1.5, "kill a child", worker="w2@test"),)),
+            lambda seen: seen.attempts[FIRST].append(CHILD_LOST),
+        ),
+        "a worker that is back stays lost": tried(
+            LOST,
+            LATER,
+            faults=(fault(1.5, "freeze a worker", worker="w2@test"), fault(1.5, "stall the network", over=6.0)),
+        ),
+        "a worker was lost that gave back": tried(LOST, LATER, faults=(fault(1.5, "stop a worker", worker="w2@test"),)),
+        "a job was tried again for nothing": tried(FINISHED, AGAIN),
+        "a finished job was submitted again": tried(FINISHED, attempt(2, cause="submitted again", worker="w3@test")),
+        "a job was tried again for a moment's freeze": tried(
+            FINISHED, AGAIN, faults=(fault(1.5, "freeze a worker", worker="w2@test"),)
+        ),
+        "a job was tried again for refused writes": tried(
+            FINISHED, AGAIN, faults=(fault(1.5, "refuse writes", over=1.9),)
+        ),
+        "a job was tried too often": lambda seen: seen.attempts[FIRST].append(
+            attempt(3, cause="worker lost", worker="w2@test", started=5.0)
+        ),
+        "an operator ended an attempt": tried(
+            attempt(worker="w2@test", end=None),
+            attempt(2, cause="delivered again", started=3.0),
+            faults=(fault(0.5, "operate", way="terminate", resumed=False),),
+        ),
+        "a child was lost to an operator": tried(
+            CHILD_LOST,
+            attempt(2, cause="child lost", started=3.0),
+            faults=(fault(1.5, "operate", way="terminate", resumed=True, worker="w2@test"),),
+        ),
+        "a job was trained for a foreign value": tried(
+            attempt(), attempt(2, cause="submitted again", started=3.0), faults=(fault(0.5, "foreign values"),)
+        ),
+        "a job was delivered again for a forged message": tried(*UNDER_WAY, faults=(fault(0.5, "forged headers"),)),
+        "a process hung for nothing": tried(attempt(worker="w2@test", end="hung"), attempt(2, started=9.0)),
+        "a job was tried again for no hang": tried(FINISHED, attempt(2, cause="hung", worker="w3@test")),
+        "a child that hung was held for lost": tried(
+            CHILD_LOST,
+            attempt(2, cause="child lost", started=9.0),
+            faults=(fault(1.5, "hang a process", worker="w2@test", over=8.0),),
+        ),
+        "a worker was lost to its clock": tried(LOST, LATER, faults=(fault(1.5, "skew a clock", **SKEWED),)),
+        "a job was delivered again by a clock": tried(
+            *UNDER_WAY, faults=(fault(0.5, "skew a clock", worker="w2@test", seconds=-10.0),)
+        ),
+    },
+    "leaderboard": {
+        "a digit of the CSV file": lambda seen: setattr(
+            seen, "leaderboard", (seen.leaderboard[0].replace(b"0.25", b"0.26"), seen.leaderboard[1])
+        ),
+        "an empty JSON file": lambda seen: setattr(seen, "leaderboard", (seen.leaderboard[0], b"")),
+    },
+    "recovery": {
+        "a fault": recover_late,
+        "a fault that a shout does not excuse": each(
+            recover_late, lambda seen: seen.events.insert(1, fault(2.0, "shout"))
+        ),
+        "the end of a worker": lambda seen: seen.stops.update({"w2@test": 10.1}),
+        "a process that hung for long": events(
+            fault(2.0, "hang a process", worker="w2@test", over=2.0 + HANG_BOUND + 0.1)
+        ),
+        "a process that hung for ever": events(fault(2.0, "hang a process", worker="w2@test") | {"over": None}),
+    },
+    "leak": {
+        "a weights file": lambda seen: seen.weights.update({CLEAN.hashes[CANCELLED]: CLEAN.hashes[CANCELLED]}),
+        "a message": keeps("seedsweep:unacked", -1),
+        "a checkpoint": keeps(f"seedsweep:checkpoint:{FIRST}", 600),
+        "attempts that are kept for ever": keeps(f"seedsweep:attempts:{FIRST}", -1),
+        "a worker on record": lambda seen: seen.members.add("w2@test"),
+        "a temporary file": lambda seen: seen.files.add("chaos/.leaderboard.csv.1234.tmp"),
+        "memory, by a shout": each(
+            events(fault(2.0, "shout")), lambda seen: seen.peaks.update({"w2@test": MEMORY_BOUND + 1})
+        ),
+        "descriptors": each(
+            events(fault(2.0, "refuse writes and cut", over=9.0)),
+            lambda seen: seen.descriptors.update({"w2@test": DESCRIPTORS_BOUND + 1}),
+        ),
+        "a foreign value": each(events(fault(2.0, "foreign values")), keeps(f"celery-task-meta-{SECOND}", -1)),
+    },
+    "end": {
+        "another status": lambda seen: setattr(seen, "statuses", [0]),
+        "a traceback": said("Traceback (most recent call last):\n"),
+        "a sweep that hangs": troubled("the sweep did not end within 150 s"),
+        "a full disk, unsaid": events(fault(9.0, "fill the disk", over=9.5)),
+        "a worker that stays drained": troubled(
+            "w2@test takes no jobs any more", fault(2.0, "operate", way="drain", resumed=False, over=4.0)
+        ),
+        "drained workers, unsaid": lambda seen: setattr(
+            seen,
+            "events",
+            [fault(2.0, "operate", way="drain", resumed=False, over=14.0, told=False), fault(3.0, "shout")],
+        ),
+        "a worker that ends at a shout": troubled("w2@test ended by itself, with status 1", fault(2.0, "shout")),
+        "a wrong clock, unsaid": events(
+            fault(2.0, "skew a clock", **SKEWED),
+            {"t": 12.1, "event": "clock set right", "worker": "w2@test", "noticed": False},
+        ),
+    },
 }

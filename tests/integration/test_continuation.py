@@ -12,11 +12,11 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growing import continuation
 from orchestrator.running.growing.continuation import Continuation
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
+from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import row
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job
 from worker.records.checkpoints import Checkpoints
 
@@ -41,22 +41,27 @@ def finished(folder: SweepFolder, job: Job) -> Row:
 @pytest.fixture
 def folder(tmp_path: Path) -> SweepFolder:
     made = SweepFolder(tmp_path, "a")
-    made.create(Manifest(name="a", specification=SWEPT, dataset=MNIST_DIGEST, jobs=list(JOBS), provenance=provenance()))
+    made.create(manifest_of(SWEPT))
     return made
+
+
+@pytest.fixture
+def unattended(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Cluster:
+    """A cluster without workers."""
+    return Cluster(shared_server, tmp_path, cache_dir)
 
 
 def stored(cluster: Cluster) -> set[str]:
     return {name.decode().rsplit(":", 1)[1] for name in cluster.server.client().keys("seedsweep:checkpoint:*")}
 
 
-@pytest.mark.process
-def test_a_longer_job_goes_on_from_the_longest_shorter_one(cluster: Cluster, folder: SweepFolder) -> None:
+def test_a_longer_job_goes_on_from_the_longest_shorter_one(unattended: Cluster, folder: SweepFolder) -> None:
     rows = {job.key: finished(folder, job) for job in (*of(2), *of(3)[:1])}
-    made = Continuation(folder, JOBS, rows, cluster.store())
+    made = Continuation(folder, JOBS, rows, unattended.store())
     assert made.prepare(of(5)) == "3 jobs of more epochs: training goes on from stored weights"
     epochs = []
     for job in of(5):
-        checkpoint = Checkpoints(cluster.store()).load(job.key, job)
+        checkpoint = Checkpoints(unattended.store()).load(job.key, job)
         assert checkpoint is not None
         epochs.append(len(checkpoint.history))
         assert [record.score for record in checkpoint.history] == [0.5, 0.51, 0.52][: len(checkpoint.history)]
@@ -64,47 +69,57 @@ def test_a_longer_job_goes_on_from_the_longest_shorter_one(cluster: Cluster, fol
     assert epochs == [3, 2, 2]
 
 
-@pytest.mark.process
-def test_a_checkpoint_of_a_worker_is_not_replaced(cluster: Cluster, folder: SweepFolder) -> None:
+def test_a_checkpoint_of_a_worker_is_not_replaced(unattended: Cluster, folder: SweepFolder) -> None:
     job = of(5)[0]
-    cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
-    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, cluster.store())
+    unattended.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
+    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, unattended.store())
     made.prepare([job])
-    assert cluster.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
+    assert unattended.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
 
 
-@pytest.mark.process
 def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
-    cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+    unattended: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(continuation, "MOST_BYTES", 1)
-    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, cluster.store())
+    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, unattended.store())
     first, second, third = of(3)
     made.prepare(of(3))
-    assert stored(cluster) == {first.key}
+    assert stored(unattended) == {first.key}
     made.ended(second.key)
-    assert stored(cluster) == {first.key}
+    assert stored(unattended) == {first.key}
     made.ended(first.key)
-    assert stored(cluster) == {first.key, third.key}
+    assert stored(unattended) == {first.key, third.key}
 
 
-@pytest.mark.process
-def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(cluster: Cluster, folder: SweepFolder) -> None:
+def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(unattended: Cluster, folder: SweepFolder) -> None:
     rows = {job.key: finished(folder, job) for job in of(2)}
     whole, damaged, diverged = (rows[job.key] for job in of(2))
     folder.weights_path(str(damaged.weights_sha256)).write_bytes(b"no weights")
     rows[diverged.job] = diverged.model_copy(update={"status": "diverged", "error": "why"})
-    made = Continuation(folder, JOBS, rows, cluster.store())
+    made = Continuation(folder, JOBS, rows, unattended.store())
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
         "2 jobs of more epochs: 1 goes on from stored weights, and 1 is trained from the first epoch, because their "
         "weights are missing or damaged"
     )
-    assert stored(cluster) == {of(5)[0].key}
+    assert stored(unattended) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
-    assert Continuation(folder, JOBS, rows, cluster.store()).prepare(of(5)) == (
+    assert Continuation(folder, JOBS, rows, unattended.store()).prepare(of(5)) == (
         "2 jobs of more epochs are trained from the first epoch, because their weights are missing or damaged"
     )
     # Without shorter jobs, there is nothing to say.
-    assert Continuation(folder, JOBS, {}, cluster.store()).prepare(of(5)) is None
+    assert Continuation(folder, JOBS, {}, unattended.store()).prepare(of(5)) is None
+
+
+def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(unattended: Cluster, folder: SweepFolder) -> None:
+    sgd = SweepSpecification(
+        trainer="sklearn", seeds=(0, 1), options={"estimator": "SGDClassifier"}, grid={"epochs": (1, 2)}, data="digits"
+    )
+    jobs = sgd.jobs_by_key(MNIST_DIGEST)
+    shorter, longer = ([job for job in jobs.values() if job.epochs == epochs] for epochs in (1, 2))
+    made = Continuation(folder, jobs, {job.key: row(job) for job in shorter}, unattended.store())
+    assert made.prepare(longer) == (
+        "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on from a result"
+    )
+    assert not stored(unattended)

@@ -9,13 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.paths import ROOT
-
-pytestmark = pytest.mark.process
 
 JOB = """
 import logging, sys
@@ -39,12 +36,18 @@ llvmlite.binding.get_host_cpu_name = lambda: "nehalem"
 WARNING = "so that each start compiles again"
 
 
-def start(
-    cache: Path, *, root: Path = ROOT, job: str = JOB, before: Callable[[], None] | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Train in a new process."""
+def train(
+    cache: Path,
+    *,
+    root: Path = ROOT,
+    job: str = JOB,
+    before: Callable[[], None] | None = None,
+    status: int = 0,
+    **variables: str,
+) -> list[str]:
+    """Train in a new process, and return the lines that it printed on both streams."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"} | variables
-    return subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-c", job],
         cwd=root,
         env=environment,
@@ -54,12 +57,7 @@ def start(
         preexec_fn=before,
         check=False,
     )
-
-
-def train(cache: Path, **options: Any) -> list[str]:
-    """Train in a new process, and return the lines that it printed on both streams."""
-    run = start(cache, **options)
-    assert run.returncode == 0, run.stdout
+    assert run.returncode == status, run.stdout
     return run.stdout.splitlines()
 
 
@@ -72,54 +70,48 @@ def count(lines: list[str], text: str) -> int:
     return sum(text in line for line in lines)
 
 
-def test_the_second_process_compiles_nothing(tmp_path: Path) -> None:
-    first, second = train(tmp_path), train(tmp_path)
+def copy_of_the_package(folder: Path) -> Path:
+    shutil.copytree(ROOT / "nn", folder / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    return folder
+
+
+def test_the_next_process_compiles_nothing_until_a_source_of_the_kernel_changes(tmp_path: Path) -> None:
+    # Given a copy of the package, and its compiled code
+    copy, cache = copy_of_the_package(tmp_path / "copy"), tmp_path / "cache"
+    first = train(cache, root=copy)
     assert count(first, "data saved") == 1
+
+    # Then the next process takes that
+    second = train(cache, root=copy)
     assert (count(second, "data loaded"), count(second, "data saved")) == (1, 0)
     assert weights(first) == weights(second)
-
-
-@pytest.mark.slow(reason="compiles the kernel several times")
-def test_code_for_another_cpu_or_shape_is_kept_beside(tmp_path: Path) -> None:
-    train(tmp_path)
-    train(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
-    assert len(list(tmp_path.rglob("*.nbc"))) == 2
-    assert len(list(tmp_path.rglob("*.nbi"))) == 2
-
-
-@pytest.mark.slow(reason="compiles the kernel several times")
-def test_code_for_a_chosen_cpu_serves_hosts_of_every_kind(tmp_path: Path) -> None:
-    chosen = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    train(tmp_path, **chosen)
-    assert count(train(tmp_path, job=ELSEWHERE + JOB, **chosen), "data loaded") == 1
-
-
-@pytest.mark.slow(reason="compiles the kernel several times")
-def test_code_for_the_own_cpu_serves_no_host_of_another_kind(tmp_path: Path) -> None:
-    train(tmp_path)
-    assert count(train(tmp_path, job=ELSEWHERE + JOB), "data loaded") == 0
-
-
-def test_a_change_in_any_source_of_the_kernel_compiles_again(tmp_path: Path) -> None:
-    # Given a copy of the package, and its compiled code
-    copy = tmp_path / "copy"
-    shutil.copytree(ROOT / "nn", copy / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
-    train(tmp_path / "cache", root=copy)
 
     # When a source changes that only helps the compiled function
     with (copy / "nn" / "kernel" / "vectors.py").open("a") as source:
         source.write("# changed\n")
 
     # Then the old code is not used
-    assert count(train(tmp_path / "cache", root=copy), "data loaded") == 0
+    assert count(train(cache, root=copy), "data loaded") == 0
+
+
+@pytest.mark.slow(reason="compiles the kernel several times")
+def test_code_is_kept_by_cpu_and_serves_another_host_only_for_a_chosen_one(tmp_path: Path) -> None:
+    # Given code for the host's CPU, and beside it for a chosen one
+    chosen = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    train(tmp_path)
+    train(tmp_path, **chosen)
+    assert [len(list(tmp_path.rglob(kind))) for kind in ("*.nbc", "*.nbi")] == [2, 2]
+
+    # Then a host of another kind takes the second, and not the first
+    assert count(train(tmp_path, job=ELSEWHERE + JOB, **chosen), "data loaded") == 1
+    assert count(train(tmp_path, job=ELSEWHERE + JOB), "data loaded") == 0
 
 
 @pytest.mark.slow(reason="compiles the kernel several times")
 def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> None:
     # Given an installation whose cache folder cannot be made, and no home to write to. (Files in the way stop even
     # root, whom permissions do not.)
-    copy = tmp_path / "copy"
-    shutil.copytree(ROOT / "nn", copy / "nn", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    copy = copy_of_the_package(tmp_path / "copy")
     (copy / "nn" / "kernel" / "__pycache__").write_text("a file, not a folder")
     (tmp_path / "home").write_text("a file, not a folder")
     home = str(tmp_path / "home" / "folder")
@@ -155,7 +147,7 @@ def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
     assert weights(train(tmp_path)) == weights(lines)
 
 
+@pytest.mark.slow(reason="starts a Python; tests/integration/test_kernel.py asks for the same in this process")
 def test_without_compilation_nothing_falls_back_to_slow_code(tmp_path: Path) -> None:
-    run = start(tmp_path, NUMBA_DISABLE_JIT="1")
-    assert run.returncode == 1
-    assert "NUMBA_DISABLE_JIT is 1; allowed: 0, or the engine that is not compiled" in run.stdout.splitlines()[-1]
+    lines = train(tmp_path, status=1, NUMBA_DISABLE_JIT="1")
+    assert "NUMBA_DISABLE_JIT is 1; allowed: 0, or the engine that is not compiled" in lines[-1]

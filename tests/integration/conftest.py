@@ -1,0 +1,47 @@
+"""A server that tests share which attach no worker to it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def server_of_this_process() -> Iterator[RedisServer]:
+    """A real Redis server for all tests of this process."""
+    with tempfile.TemporaryDirectory(prefix="sw-") as folder:
+        server = RedisServer(Path(folder))
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def shared_server(server_of_this_process: RedisServer) -> RedisServer:
+    """A real Redis server, empty and as it was started. A test that stops it or starts a worker needs its own.
+
+    A test may change its limits; the next test finds them lifted.
+    """
+    client = server_of_this_process.client()
+    client.execute_command("REPLICAOF", "NO", "ONE")
+    for name, value in {"min-replicas-to-write": "0", "maxmemory": "0", "maxmemory-policy": "noeviction"}.items():
+        client.config_set(name, value)
+    client.flushall()
+    return server_of_this_process
+
+
+@pytest.fixture
+def shared_cluster(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster without workers on the shared server."""
+    made = Cluster(shared_server, tmp_path, cache_dir)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,110 @@
+"""The benchmarks run at their smallest size, and their figures add up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+Run = Callable[..., tuple[dict[str, Any], str]]
+PARTS = ("training", "start: the command", "start: the cluster", "between jobs", "waiting at the end", "finish")
+
+
+@pytest.fixture
+def run(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a benchmark with these words; return its figures, and what it printed."""
+    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+
+    def of(name: str, words: str) -> tuple[dict[str, Any], str]:
+        command = [sys.executable, f"benchmarks/{name}.py", *words.split(), "--json", str(tmp_path / "figures.json")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads((tmp_path / "figures.json").read_text()), done.stdout
+
+    return of
+
+
+@pytest.fixture
+def _from_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_kernels_benchmark_trains_the_same_network_in_every_row(run: Run) -> None:
+    figures, printed = run("kernel", "--samples 300 --rounds 1")
+
+    # There is a row for everything that is installed, and a line for the rest
+    accuracy = {row["name"]: row["validation_accuracy"] for row in figures["rows"]}
+    for name in [*accuracy, *figures["not_installed"]]:
+        assert name in printed
+    # And backpropagation in the order of the rows gives the same network, whatever does it
+    same = ("compiled, float32", "compiled, float64", "NumPy + BLAS ger, float32", "plain NumPy, float64")
+    assert {round(accuracy[name], 3) for name in same} == {round(accuracy["plain NumPy, float32"], 3)}
+    assert len({accuracy[name] for name in accuracy if name.startswith("notebook's rule")}) == 1
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_benchmark_of_the_lease_compares_every_row_with_the_first_of_the_same_round(run: Run) -> None:
+    figures, _ = run("lease", "--rounds 2 --jobs 1 --epochs 2 --limit 500")
+
+    first, *others = figures["rows"]
+    assert first["percent_of_each_round"] == [0.0, 0.0]
+    assert len(others) == 2
+    for row in others:
+        assert row["percent"] == pytest.approx(sum(row["percent_of_each_round"]) / 2)
+        assert row["least"] <= row["percent"] <= row["most"]
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_shares_of_a_sweeps_time_add_up(run: Run) -> None:
+    figures, printed = run("sweep", "--seeds 0-1 --epochs 2 --limit 1000 --starts 2")
+
+    sweep = figures["sweep"]
+    assert sum(sweep[part] for part in PARTS) == pytest.approx(sweep["cores"] * sweep["wall"])
+    assert sweep["ratio"] == pytest.approx(sweep["cores"] * sweep["wall"] / sweep["training"])
+    assert figures["help"]["ratio"] == figures["help"]["seconds"] / figures["help"]["bare_seconds"]
+    assert all(part in printed for part in PARTS)
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_benchmark_of_trainers(run: Run) -> None:
+    figures, printed = run("trainers", "--rounds 3 --limit 500 --sweeps 1 --jobs 2 4")
+
+    assert figures["quartiles"][0] <= figures["ratio"] <= figures["quartiles"][1]
+    assert len(figures["seconds"]) == 2
+    assert "A job that trains nothing: " in printed
+
+
+@pytest.mark.usefixtures("_from_the_benchmarks")
+def test_a_sweep_worked_out_by_hand_is_split_as_it_should() -> None:
+    import sweep
+
+    # The cluster begins at 1. One core trains from 2 to 5 and from 6 to 9, the other from 3 to 7; the end is at 10.
+    figures = sweep.split([(2.0, 5.0), (6.0, 9.0), (3.0, 7.0)], cores=2, wall=10.0, begun=1.0)
+
+    assert {part: figures[part] for part in PARTS} == {
+        "training": 10.0,
+        "start: the command": 2.0,
+        "start: the cluster": 3.0,
+        "between jobs": 1.0,
+        "waiting at the end": 2.0,
+        "finish": 2.0,
+    }
+    assert figures["ratio"] == 2.0
+
+
+@pytest.mark.usefixtures("_from_the_benchmarks")
+def test_the_figures_of_trainers_are_those_within_a_round() -> None:
+    import trainers
+
+    figures = trainers.summarize({"alone": [1.0, 2.0, 4.0], "through": [2.0, 3.0, 4.0]}, [0.001, 0.003, 0.002])
+
+    assert figures["ratio"] == 1.5
+    assert figures["job_of_nothing_ms"] == 2.0

@@ -1,0 +1,87 @@
+"""docs/notebook.md: its example prints what the page and the notebook's own code print, and its names exist."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nn
+from nn.datasets.mnist import Dataset, load_mnist
+from nn.notebook import notebook_accuracy, notebook_engine
+from nn.weights import Weights, initial_weights
+from tests.support.literal_notebook import LiteralNotebook
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs" / "notebook.md").read_text()
+SIZES = (784, 128, 64, 10)
+
+
+@pytest.fixture(scope="module")
+def mnist(cache_dir: Path) -> Dataset:
+    return load_mnist(cache_dir=cache_dir)
+
+
+@pytest.mark.parametrize("epochs", [5, pytest.param(10, marks=pytest.mark.slow(reason="trains all the ten epochs"))])
+def test_the_example_prints_what_the_page_says(
+    epochs: int, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given the example and its ten lines, and the data set as earlier tests have prepared it
+    match = re.search(r"```python\n(.*?)```\n\nIt prints:\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+    assert match is not None
+    example, expected = match.groups()
+    assert expected.count("Epoch:") == 10
+    monkeypatch.setattr(nn, "load_mnist", functools.partial(load_mnist, cache_dir=cache_dir))
+
+    # When it is run, for as many epochs as the test has time for
+    shortened = example.replace("random_state=42", f"random_state=42, epochs={epochs}")
+    exec(compile(shortened, "docs/notebook.md", "exec"), {})  # noqa: S102
+
+    def without_times(lines: str) -> list[str]:
+        return re.sub(r"Spent: [0-9.]+s", "Spent: ?s", lines).splitlines()
+
+    assert without_times(capsys.readouterr().out) == without_times(expected)[:epochs]
+
+
+def test_every_name_exists() -> None:
+    names = set(re.findall(r"`nn\.([A-Za-z0-9_.]+)`", PAGE))
+    assert len(names) > 10
+    for name in names:
+        module, _, rest = name.partition(".")
+        functools.reduce(getattr, rest.split("."), importlib.import_module(f"nn.{module}"))
+
+
+@pytest.mark.slow(reason="runs the notebook's ten epochs on all of MNIST")
+@pytest.mark.parametrize("seed", [0, 1, 42])
+def test_it_prints_what_the_notebook_prints_over_ten_epochs(mnist: Dataset, seed: int) -> None:
+    train, validation = mnist.train, mnist.validation
+    one_hot = np.eye(10, dtype=np.float32)
+    literal = LiteralNotebook(SIZES, seed, 0.001)
+    engine = notebook_engine(initial_weights(SIZES, np.random.RandomState(seed), "float64"))
+    for _ in range(10):
+        literal.train(train.to_dense(), one_hot[train.labels])
+        engine.train_epoch(train, 0.001)
+        printed = notebook_accuracy(engine.predict(validation), validation.labels, 10)
+        assert printed == pytest.approx(literal.accuracy(validation.to_dense(), one_hot[validation.labels]), abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["compiled", "numpy"])
+def test_an_exponential_that_overflows_turns_the_network_to_nan_and_its_predictions_to_0(
+    mnist: Dataset, name: str
+) -> None:
+    # Given a first layer so negative that exp(-z) is infinite, where the notebook's derivative is infinity / infinity
+    drawn = initial_weights(SIZES, np.random.RandomState(0), "float64")
+    engine = notebook_engine(Weights(drawn.W1 - 1000, drawn.W2, drawn.W3), engine=name)
+    samples = mnist.train.first(3)
+
+    # When it is trained
+    engine.train_epoch(samples, 0.001)
+
+    # Then NaN is all there is, and the printed accuracy of always predicting 0
+    assert np.isnan(engine.predict_proba(samples)).all()
+    np.testing.assert_array_equal(engine.predict(samples), 0)
+    assert np.isnan(engine.weights().W1).all()

@@ -1,0 +1,57 @@
+"""Sweeps to draw charts of, which nobody has trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.report import snapshot
+from orchestrator.report.snapshot import Snapshot
+from orchestrator.sweeps.specification import SweepSpecification
+from tests.support.exported import DATASET
+from tests.support.snapshots import folder_of, snapshot_of
+from tests.support.sweeps import sweep_of
+from worker.job import Job, Result
+
+RATES = (0.01, 0.03, 0.1)
+EPOCHS = 3
+
+
+def scored_row(job: Job, scores: list[float], status: str = "succeeded") -> Row:
+    result = Result(
+        job=job.key,
+        status=status,
+        validation_score=scores,
+        others=dict.fromkeys(job.others, scores),
+        epoch_seconds=[1.0] * len(scores),
+        weights_sha256=job.key,
+        weights_bytes=1,
+        worker="w@host",
+        attempts=1,
+    )
+    return accepted_row(job, result)
+
+
+def _ended(job: Job) -> Row | None:
+    """End a job: the rates are 0.1 apart, seed 3 of rate 0.1 diverges, seed 4 fails, seed 5 has not ended."""
+    last = 0.5 + 0.1 * RATES.index(job.options.learning_rate) + 0.01 * job.seed
+    if job.options.learning_rate == 0.1 and job.seed >= 3:
+        endings = {3: scored_row(job, [0.3, 0.1], "diverged"), 4: lost_row(job, "failed", "it broke")}
+        return endings.get(job.seed)
+    return scored_row(job, [last - 0.2, last - 0.1, last])
+
+
+def mixed_sweep(output: Path) -> Snapshot:
+    """Return a sweep whose jobs ended in every way: see `_ended`."""
+    return snapshot_of(output, sweep_of(seeds=tuple(range(6)), learning_rates=RATES, epochs=EPOCHS), _ended)
+
+
+def odd_snapshot(
+    output: Path, scores: Callable[[Job], list[float]], seeds: int = 3, **grid: tuple[Any, ...]
+) -> Snapshot:
+    """Return a sweep of the invented trainer, whose metric is an error rate."""
+    specification = SweepSpecification(trainer="odd", data="any", seeds=tuple(range(seeds)), options={}, grid=grid)
+    folder = folder_of(output / "runs", specification, lambda job: scored_row(job, scores(job)), dataset=DATASET)
+    return snapshot.take(folder)
