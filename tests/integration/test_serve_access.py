@@ -230,8 +230,9 @@ def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client)
         readers += idle
         assert wait_for(lambda: _is_refused(server), "a connection too many")
         readers[0].settimeout(60)
-        while not readers[0].recv(4096).endswith(b":\n\n\r\n"):
-            pass  # News, and then a comment that tells that it lives
+        # News, and then a comment that tells that it lives
+        while not (heard := readers[0].recv(4096)).endswith(b":\n\n\r\n"):
+            assert heard, "a reader was sent away"
     finally:
         for reader in readers:
             reader.close()
