@@ -95,8 +95,18 @@ class Cluster:
         return self.app.tasks[TRAIN].attempts().of(run)
 
     def causes(self, run: str) -> list[str]:
-        """Return why each attempt at a run was begun."""
-        return [attempt.cause for attempt in self.attempts(run)]
+        """Return why each attempt at a run was begun.
+
+        A worker that is killed between a heartbeat and the renewal of its leases is not known to be lost for up to a
+        second after its job was delivered again. Here, both count as `worker lost`.
+        """
+        attempts = self.attempts(run)
+        killed = {worker.name for worker in self.workers if worker.process.poll() is not None}
+        followed = [False, *(attempt.worker in killed for attempt in attempts)]
+        return [
+            "worker lost" if attempt.cause == "delivered again" and lost else attempt.cause
+            for attempt, lost in zip(attempts, followed, strict=False)
+        ]
 
     def ends(self, run: str) -> list[str | None]:
         """Return how each attempt at a run ended; None if that is not known."""
