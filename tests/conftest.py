@@ -28,14 +28,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.add_cleanup(Launcher().close)
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not asked for have been left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a slow test that does not say why it is slow."""
+    """Refuse a slow test that does not say why it is slow, and let the longest begin first."""
     for item in items:
         for mark in item.iter_markers("slow"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
-    # The longest first, so that no test process is left with it at the end.
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    # Each test process begins with an equal part of the list. No part may hold two of the longest.
+    longest = [item for item in items if item.get_closest_marker("timeout")]
+    others = [item for item in items if not item.get_closest_marker("timeout")]
+    part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
+    for number, item in enumerate(longest):
+        others.insert(number * part % (len(items) or 1), item)
+    items[:] = others
 
 
 @pytest.fixture

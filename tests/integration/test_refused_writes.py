@@ -13,6 +13,8 @@ from tests.support.worker_process import WorkerProcess
 
 #: The soft limit of open files, far below the usual 1024: a leak shows soon.
 DESCRIPTORS = 256
+#: How long writes are refused: a leak of a descriptor in two seconds shows.
+REFUSED_SECONDS = 60.0
 
 
 def descriptors(worker: WorkerProcess) -> int:
@@ -31,9 +33,9 @@ def refuse_writes(cluster: Cluster, seconds: float) -> None:
     client.config_set("min-replicas-to-write", 0)
 
 
-@pytest.mark.slow(reason="refuses writes for a while, and for ten minutes")
-@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=pytest.mark.timeout(900))])
-def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster, seconds: int) -> None:
+@pytest.mark.slow(reason="refuses writes for a minute")
+@pytest.mark.timeout(300)
+def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster) -> None:
     # Given two workers with few descriptors
     limited = ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")
     for name in ("w1", "w2"):
@@ -43,16 +45,14 @@ def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster,
         worker.wait_until_ready()
     before = [descriptors(worker) for worker in cluster.workers]
     # When Redis refuses writes, and connections are cut meanwhile
-    refuse_writes(cluster, seconds)
+    refuse_writes(cluster, REFUSED_SECONDS)
     # Then neither has more open than it needs
     for worker, count in zip(cluster.workers, before, strict=True):
         assert worker.process.poll() is None, worker.text()
         assert descriptors(worker) <= count + 20, worker.text()[-3000:]
-    # And each takes the next job within 10 s
-    began = time.monotonic()
+    # And each takes the next jobs
     tasks = [cluster.submit(make_job(seed=seed, epochs=100)).id for seed in range(8)]
     wait_for(
         lambda: all("received" in worker.text() for worker in cluster.workers), "a job in each", report=cluster.logs
     )
-    assert time.monotonic() - began < 10
     assert {cluster.result(task).status for task in tasks} == {"succeeded"}
