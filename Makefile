@@ -52,7 +52,7 @@ PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
 test: $(VENV)/.dev ## run the tests (four minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
-test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (20 seconds)
+test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (about 20 seconds)
 	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow" tests/unit $(ARGS)
 
 # The tests of pages use axe-core; without npm, those that do skip.
