@@ -94,7 +94,7 @@ def test_a_job_whose_processes_hang_again_and_again_fails_with_the_reason_unless
 ) -> None:
     # Given two jobs whose processes hang in the first epoch, one of which is cancelled meanwhile
     soon = cluster.with_settings(**SOON, max_attempts=2)
-    worker = soon.start_worker(*SLOW_EPOCHS, EPOCH_TENTHS="10", SEEDSWEEP_BREAKER_FAILURES="1", concurrency=2)
+    worker = soon.start_worker(*SLOW_EPOCHS, EPOCH_TENTHS="40", SEEDSWEEP_BREAKER_FAILURES="1", concurrency=2)
     bad, cancelled = (begin_slowly(soon, worker, seed=seed) for seed in range(2))
     for child in worker.children():
         child.suspend()
@@ -111,7 +111,7 @@ def test_a_job_whose_processes_hang_again_and_again_fails_with_the_reason_unless
         "the job hung or took its worker down 2 times (hung on w1@test, hung on w1@test) and is given up"
     )
     # And the worker, which is not to blame, goes on
-    assert soon.result(soon.submit(make_job(seed=2)).id).status == "succeeded"
+    assert soon.result(soon.submit(make_job(seed=2, epochs=1)).id).status == "succeeded"
 
 
 @pytest.mark.slow(reason="lets a process stand still for longer than the setting")
