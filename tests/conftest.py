@@ -21,6 +21,10 @@ hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None
 hypothesis.settings.load_profile("thorough" if os.environ.get("CI") == "true" else "everyday")
 
 
+#: The time limit of a test that is among the longest.
+LONG_SECONDS = 900.0
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the launcher, once for all test processes, which begin after this. Unit tests start nothing."""
     units = all("tests/unit" in argument for argument in session.config.args)
@@ -35,13 +39,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("slow"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
-    # Each test process begins with an equal part of the list. No part may hold two of the longest.
-    longest = [item for item in items if item.get_closest_marker("timeout")]
-    others = [item for item in items if not item.get_closest_marker("timeout")]
-    part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
-    for number, item in enumerate(longest):
-        others.insert(number * part % (len(items) or 1), item)
-    items[:] = others
+    # Each of several test processes begins with an equal part of the list: no part may hold two of the longest.
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes > 1:
+        longest = [item for item in items if _seconds(item) >= LONG_SECONDS]
+        others = [item for item in items if _seconds(item) < LONG_SECONDS]
+        part = len(items) // processes
+        for number, item in enumerate(longest):
+            others.insert(number % processes * part, item)
+        items[:] = others
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Return a test's own time limit; 0 if it has none."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
 
 
 @pytest.fixture
