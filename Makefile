@@ -7,6 +7,8 @@ ARGS ?=
 # Compiled files are kept: without those of the tests, each test process would compile them at each start.
 export PYTHONDONTWRITEBYTECODE =
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv installs in seconds what takes pip a minute. It does not know pip's settings, a mirror for example: then pip does it.
+install = $(BIN)/uv pip install --quiet --no-cache --compile-bytecode --python $(BIN)/python $(1) || $(PIP_INSTALL) $(1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench screenshots clean
@@ -22,15 +24,16 @@ $(VENV)/bin/python:
 	@echo "Creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Cannot create a virtual environment with $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
 
-$(VENV)/.runtime: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Installing the pinned packages (about a minute, once)"
-	@$(PIP_INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt
-	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+$(VENV)/.runtime: requirements.txt requirements-build.txt requirements-uv.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the pinned packages (once)"
+	@$(PIP_INSTALL) --require-hashes -r requirements-uv.txt
+	@$(call install,--require-hashes -r requirements.txt -r requirements-build.txt)
+	@$(call install,--no-build-isolation --no-deps --editable .)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing the pinned development packages"
-	@$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	@$(call install,--require-hashes -r requirements-dev.txt)
 	@touch $@
 
 setup: $(VENV)/.dev ## create .venv with the runtime and development packages
@@ -38,7 +41,7 @@ setup: $(VENV)/.dev ## create .venv with the runtime and development packages
 # What `orchestrator report` needs besides.
 $(VENV)/.report: requirements-report.txt $(VENV)/.runtime
 	@echo "Installing the pinned packages of the report"
-	@$(PIP_INSTALL) --require-hashes -r requirements-report.txt
+	@$(call install,--require-hashes -r requirements-report.txt)
 	@touch $@
 
 sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs, say which rate to use, and write a report
@@ -112,8 +115,9 @@ lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --extra optuna --constraint requirements.txt --output-file requirements-optuna.txt
 	$(COMPILE) pyproject.toml --extra report --constraint requirements-optuna.txt --output-file requirements-report.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
+	$(COMPILE) --group install --output-file requirements-uv.txt
 	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-report.txt \
-	  --constraint requirements-build.txt --output-file requirements-dev.txt
+	  --constraint requirements-build.txt --constraint requirements-uv.txt --output-file requirements-dev.txt
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -16,8 +16,8 @@ from tests.support.paths import ROOT
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone in which nothing was made yet."""
-    for name in ("Makefile", "requirements.txt", "requirements-build.txt", "requirements-dev.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in (ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("requirements*.txt")):
+        shutil.copy(path, tmp_path)
     return tmp_path
 
 
