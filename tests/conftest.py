@@ -17,7 +17,7 @@ from tests.support.redis_server import RedisServer
 
 # The same examples in every run, so that a failure is one for everybody; no deadline, because machines are shared.
 hypothesis.settings.register_profile("everyday", derandomize=True, deadline=None, max_examples=25)
-hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=200)
+hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=100)
 hypothesis.settings.load_profile("thorough" if os.environ.get("CI") == "true" else "everyday")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from tests.chaos.arena.other import OtherSweep
 from tests.chaos.arena.screen import Screen
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.proxy import Proxy
@@ -99,7 +99,7 @@ class Arena:
         self.filler: Path | None = None
         #: Set where the orchestrators draw on a terminal: the last one's.
         self._screen: Screen | None = None
-        self.orchestrator: subprocess.Popen[bytes] | None = None
+        self.orchestrator: launcher.Popen | None = None
         self.statuses: list[int] = []
         self._commands = CommandLine(folder, folder, cache_dir)
         self._log = folder / "orchestrator.log"
@@ -217,7 +217,7 @@ class Arena:
             self.orchestrator = self._screen.process
         else:
             with self._log.open("ab") as log:
-                self.orchestrator = subprocess.Popen(
+                self.orchestrator = launcher.Popen(
                     command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
                 )
         self.history.add("orchestrator started", command=words[0])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import redis
 
 from orchestrator.cli.main import BAD_INPUT
 from tests.chaos.arena.workload import Workload
+from tests.support import launcher
 from tests.support.command_line import CommandLine
 
 NAME = "other"
@@ -33,8 +33,8 @@ class OtherSweep:
         self._output = folder / "output"
         self._log = folder / "other.log"
         self._url = url
-        self._collector: subprocess.Popen[bytes] | None = None
-        self._command: subprocess.Popen[bytes] | None = None
+        self._collector: launcher.Popen | None = None
+        self._command: launcher.Popen | None = None
 
     def start(self) -> None:
         """Start the sweep."""
@@ -83,9 +83,9 @@ class OtherSweep:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _run(self, *words: str) -> subprocess.Popen[bytes]:
+    def _run(self, *words: str) -> launcher.Popen:
         command = self._commands.command(*words, "--output", str(self._output), "--broker", self._url)
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            return launcher.Popen(
                 command, stdout=log, stderr=log, env=self._commands.environment, start_new_session=True
             )
