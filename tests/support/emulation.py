@@ -15,8 +15,6 @@ from tests.support.paths import ROOT
 
 #: The platforms of the wheels that Debian's ARM64 can run, newest first.
 _WHEELS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
-#: The longest of all tests goes before the others, which would else wait for its end, where the system permits that.
-_FIRST = ("nice", "-n", "-10") if os.geteuid() == 0 else ()
 #: What the packages need besides Debian's smallest system.
 _DEBIAN_PACKAGES = "python3,libstdc++6,libgomp1"
 
@@ -81,7 +79,7 @@ class Arm64:
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
     done = subprocess.run(
-        [*_FIRST, *command], cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, (
         f"{command[0]} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
