@@ -115,8 +115,8 @@ def main(output: str, only: str | None = None) -> None:
     with contextlib.suppress(SeedsweepError):
         cache_dir = load_settings().cache_dir
     pages = Pages(Sweeps(Path(output), only), cache_dir)
-    # Nothing else may write into the pipe.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+    # Nothing else may write into the pipe, which breaks if the server ends while a page is made.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         for line in sys.stdin:
             name = line.rstrip("\n")

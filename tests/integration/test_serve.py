@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -304,3 +307,12 @@ def test_people_are_told_where_it_is_also_without_a_browser(command_line: Comman
     assert any(f"There is no browser to open; the address is {address}" in each for each in process.stdout)
     process.terminate()
     assert process.wait(timeout=30) == 0
+
+
+def test_a_server_that_ends_while_a_page_is_made_leaves_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "orchestrator.live.renderer", str(tmp_path)]
+    read, write = os.pipe()
+    os.close(read)
+    with contextlib.closing(os.fdopen(write, "wb")) as answers:
+        ended = subprocess.run(command, input=b"\n", stdout=answers, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
