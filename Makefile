@@ -47,8 +47,8 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.runtime
 sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs, say which rate to use, and write a report
 	@$(BIN)/orchestrator sweep --report $(ARGS)
 
-# Four test processes per core, because many tests wait for a process or a lease to end.
-PROCESSES ?= $$(( $$(nproc) * 4 ))
+# Three test processes per core, because many tests wait for a process or a lease to end.
+PROCESSES ?= $$(( $$(nproc) * 3 ))
 # The server under test is the Valkey of the embedded cluster, or another program: `make test SERVER=redis-server`.
 PYTEST := $(if $(SERVER),SEEDSWEEP_TEST_SERVER=$(SERVER)) $(BIN)/python -m pytest
 PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal

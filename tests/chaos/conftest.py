@@ -70,7 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _has_run(config: pytest.Config) -> bool:
     """Return whether this process reports on runs: of several processes, the one that started the others."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(config, "workerinput"):
+    if reporter is None or hasattr(config, "workerinput") or config.option.collectonly:
         return False
     return any(_RUN in getattr(report, "nodeid", "") for found in reporter.stats.values() for report in found)
 

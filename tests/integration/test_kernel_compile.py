@@ -75,6 +75,7 @@ def copy_of_the_package(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow(reason="compiles the kernel twice")
 def test_the_next_process_compiles_nothing_until_a_source_of_the_kernel_changes(tmp_path: Path) -> None:
     # Given a copy of the package, and its compiled code
     copy, cache = copy_of_the_package(tmp_path / "copy"), tmp_path / "cache"
