@@ -87,8 +87,9 @@ def executing(coverage: Path) -> dict[tuple[str, int], set[str]]:
             "select file.path, abs(arc.tono), context.context from arc join file on file.id = arc.file_id "
             "join context on context.id = arc.context_id where context.context like '%::%'"
         )
-        for path, line, test in rows:
-            found.setdefault((path, line), set()).add(test)
+        for path, line, context in rows:
+            # A process that was started for a test, and one that was forked for it, name it in two ways.
+            found.setdefault((path, line), set()).add(context.rpartition("|")[2])
     return found
 
 
@@ -130,6 +131,14 @@ def verdict(mutant: Mutant, tests: list[str], root: Path, seconds: float) -> str
     return "survived" if done.returncode == 0 else "caught"
 
 
+def _check(tests: set[str], root: Path) -> None:
+    """Refuse names of tests that the clone does not have: pytest would fail on every mutant."""
+    command = [str(root / ".venv/bin/python"), "-m", "pytest", "--collect-only", "-qq", *tests]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"The clone does not have all tests of the coverage file: {done.stdout[-1000:]}{done.stderr}")
+
+
 def main() -> None:
     """Draw the mutants, run them, and print one line for each and the count."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -144,6 +153,7 @@ def main() -> None:
     paths = sorted({path for pattern in DRAWN_FROM for path in given.root.glob(pattern)})
     places = [mutant for path in paths for mutant in mutants_of(path, given.root)]
     drawn = random.Random(given.seed).sample(places, given.count)
+    _check(set().union(*by_line.values()), given.root)
     first, step = map(int, given.part.split("/"))
     counted = {"caught": 0, "survived": 0, "not executed": 0, "not finished": 0}
     for mutant in drawn[first::step]:
