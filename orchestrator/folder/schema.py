@@ -11,8 +11,7 @@ from worker.job import Mismatch
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
-#: Raised when rows of the version before no longer match the schema, or a field changes its meaning. Rows of version 1
-#: had the network's options beside the seed, `validation_accuracy`, `notebook_accuracy` and `attempt_causes`.
+#: Raised when rows of the version before no longer match the schema, or a field changes its meaning.
 VERSION = 2
 #: Fields with a default that every row has nevertheless.
 _ALWAYS = ("reused_from",)
@@ -21,8 +20,7 @@ _ALWAYS = ("reused_from",)
 def row_schema() -> dict[str, Any]:
     """Return the schema of a line of `results.jsonl` as this version writes it, in JSON Schema's version 2020-12.
 
-    It is stricter than what is read: rows of earlier versions are read, too, and written in this form when their sweep
-    is resumed. What a schema cannot say: each list of a result has a value for each epoch.
+    What it cannot say: each list of a result has a value for each epoch.
     """
     schema = Row.model_json_schema()
     del schema["$defs"]

@@ -11,7 +11,7 @@ from orchestrator.report.snapshot import Snapshot
 from worker.job import Job
 from worker.records.history import Cause, End
 
-#: What is not known of an attempt in a row of an earlier version.
+#: What is not known of an attempt that has no history.
 UNKNOWN = "unknown"
 #: A time without any attempt that is not longer is no pause, in seconds.
 LEAST_PAUSE = 60.0

@@ -13,8 +13,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nn import weights
-from nn.errors import WeightsError
 from nn.options.describe import label, written
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
@@ -53,7 +51,6 @@ class Check(JobIdentity):
         differences: The differences.
         trained_epochs: The number of epochs trained again, which were compared; None if there were none. A job that
             diverges has fewer than its options say.
-        weights_compared: Whether the weights' hashes were compared (`outlasts`).
         noted: Differences that prove nothing: the trainer is not exact, and the job was trained in another environment.
         environments: Where it was trained, then where it was trained again, if the trainer is not exact.
     """
@@ -63,7 +60,6 @@ class Check(JobIdentity):
     worker: str | None
     differences: list[Difference]
     trained_epochs: int | None = None
-    weights_compared: bool = True
     noted: list[Difference] = Field(default_factory=list)
     environments: tuple[str | None, str | None] | None = None
 
@@ -74,23 +70,9 @@ def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     return [rows[i] for i in sorted(chosen)]
 
 
-def outlasts(row: Row, result: Result) -> bool:
-    """Return whether a row of a diverged job has more epochs than the job made again.
-
-    Earlier versions trained such a job on, to all its epochs; which of its weights are NaN may have changed meanwhile.
-    """
-    return row.status == result.status == "diverged" and len(row.epoch_seconds) > len(result.epoch_seconds)
-
-
 def compare(job: Job, row: Row, result: Result) -> list[Difference]:
-    """Return the differences between a row and the result of training its job again.
-
-    The weights of a row that outlasts the result are not compared. Its further accuracies must be the last one of the
-    result: a network with a NaN has the same outputs from then on. Nothing else may pass for a job of an earlier
-    version.
-    """
+    """Return the differences between a row and the result of training its job again."""
     found: list[Difference] = []
-    further = len(row.epoch_seconds) - len(result.epoch_seconds) if outlasts(row, result) else 0
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
     metrics = [(job.metric.name, row.validation_score, result.validation_score)]
@@ -99,10 +81,10 @@ def compare(job: Job, row: Row, result: Result) -> list[Difference]:
         for name in dict.fromkeys((*row.others, *result.others))
     ]
     for what, kept, again in metrics:
-        for epoch, (before, now) in enumerate(zip_longest(kept, again + further * again[-1:]), 1):
+        for epoch, (before, now) in enumerate(zip_longest(kept, again), 1):
             if before != now:
                 found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
-    if row.weights_sha256 != result.weights_sha256 and not outlasts(row, result):
+    if row.weights_sha256 != result.weights_sha256:
         found.append(Difference(what="weights_sha256", kept=row.weights_sha256, again=result.weights_sha256))
     return found
 
@@ -124,16 +106,6 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     if fault is not None:
         found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
     return found
-
-
-def _check_diverged(row: Row, folder: SweepFolder) -> list[Difference]:
-    """Return a difference if the weights of a row that outlasts its result are those of a network that works."""
-    try:
-        works = weights.load(folder.weights_path(str(row.weights_sha256))).is_finite
-    except WeightsError:
-        # Damaged or missing: `examine` says so.
-        works = False
-    return [Difference(what="weights", kept="all finite", again="infinite or not a number")] if works else []
 
 
 def _plain(value: Any) -> str | int | float | None:
@@ -186,8 +158,6 @@ class Verification:
         match state:
             case Finished(again):
                 differences = compare(job, row, again)
-                if outlasts(row, again):
-                    differences += _check_diverged(row, self._folder)
                 if not job.trained_by.exact:
                     environments = row.environment, again.environment
                     if row.environment != again.environment:
@@ -201,7 +171,6 @@ class Verification:
             worker=None if again is None else again.worker,
             differences=[*differences, *examine(job, row, self._folder)],
             trained_epochs=None if again is None else len(again.epoch_seconds),
-            weights_compared=again is None or not outlasts(row, again),
             noted=noted,
             environments=environments,
         )

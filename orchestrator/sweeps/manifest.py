@@ -83,15 +83,19 @@ class Manifest(BaseModel):
         return read
 
     def jobs_by_key(self) -> dict[str, Job]:
-        """Return the sweep's jobs by their keys: as this version names them, or as version 0.1.0 did, if it made them.
+        """Return the sweep's jobs by their keys: as this version of the trainer names them, or as an earlier one did.
 
         If neither are the jobs that the manifest lists, they are as this version names them.
         """
         jobs = {job.key: job for job in self._jobs()}
         if list(jobs) == self.jobs:
             return jobs
-        earlier = {job.before.key: job.before for job in jobs.values()}
-        return earlier if list(earlier) == self.jobs else jobs
+        first, listed = next(iter(jobs.values())), self.jobs[0]
+        for version in range(first.version - 1, 0, -1):
+            if first.at(version).key == listed:
+                earlier = {job.at(version).key: job.at(version) for job in jobs.values()}
+                return earlier if list(earlier) == self.jobs else jobs
+        return jobs
 
     def _jobs(self) -> Iterator[Job]:
         """Yield the jobs of the specification, then those of each round; a job may come again."""

@@ -22,12 +22,6 @@ from worker.trainers import registry
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
 MAX_JOBS = 100_000
 
-#: The network's options in the layout that `sweep.json` had before `options` and `grid`, by the words that it used.
-_FLAT = {
-    "epochs": "epochs", "hidden": "hidden_layer_sizes", "loss": "loss", "rule": "rule", "engine": "engine",
-    "dtype": "dtype", "shuffle": "shuffle", "limit": "limit",
-}  # fmt: skip
-
 
 class SweepSpecification(BaseModel):
     """A sweep as its user describes it; `orchestrator.sweeps.builder` makes one from flags or a TOML file.
@@ -60,10 +54,9 @@ class SweepSpecification(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, fields: Any) -> Any:
-        """Upgrade the layout of earlier versions, and add the defaults."""
+        """Add the defaults."""
         if not isinstance(fields, Mapping):
             return fields
-        fields = _upgraded(fields)
         options, grid = fields.get("options", {}), fields.get("grid", {})
         if not (isinstance(options, Mapping) and isinstance(grid, Mapping)):
             return fields
@@ -282,15 +275,6 @@ class SweepSpecification(BaseModel):
     def jobs_by_key(self, dataset: str) -> dict[str, Job]:
         """Return the jobs as `jobs` does, by their keys."""
         return {job.key: job for job in self.jobs(dataset)}
-
-
-def _upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the layout that had all words at its top level in the present layout."""
-    if "learning_rates" not in fields or fields.keys() & {"options", "grid"}:
-        return dict(fields)
-    options = {name: fields[word] for word, name in _FLAT.items() if word in fields}
-    rest = {word: value for word, value in fields.items() if word not in _FLAT and word != "learning_rates"}
-    return {**rest, "options": options, "grid": {"learning_rate": fields["learning_rates"]}}
 
 
 def _is_single(values: object) -> bool:

@@ -117,7 +117,7 @@ def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_pa
 
 def test_jobs_of_another_version_get_no_command(planned: Planned, tmp_path: Path) -> None:
     snapshot = sweep_of(planned, tmp_path / "runs", "--seeds", "0", "--learning-rates", "0.1", "--dtype", "float64")
-    before = {job.before.key: job.before for job in snapshot.jobs.values()}
+    before = {job.at(1).key: job.at(1) for job in snapshot.jobs.values()}
 
     content = reproduce.content(replace(snapshot, jobs=before))
 

@@ -187,47 +187,6 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     assert "the same weights, and the same validation accuracy after its epoch" in verified
     assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b", status=1).stdout
 
-    # And a row of an earlier version, which trained on, is compared by that epoch, and says so
-    longer = {name: row[name] * 5 for name in ("validation_score", "epoch_seconds")}
-    weights = command_line.sweep("a") / "weights"
-    other = json.dumps(row | longer) + "\n"
-    (command_line.sweep("a") / "results.jsonl").write_text(other)
-    verified = command_line.run("verify", "a").stdout
-    assert "the weights were not compared, because an earlier version trained it on" in verified
-    assert "Verified: 1 job of a gives the same bits again; the weights of 1 diverged job were not compared" in verified
-    assert len(list(weights.iterdir())) == 1
-
-
-def test_a_folder_with_rows_of_the_earlier_layout_is_resumed(command_line: CommandLine) -> None:
-    # Given a sweep that was stopped by an earlier version, whose rows had two of the options, and beside them
-    rest = ("--learning-rates", "0.03,0.1", "--epochs", "1", "--limit", "3000", "--hidden", "8,4")
-    command_line.run("sweep", "--seeds", "0-1", *rest, "--name", "a")
-    rows = command_line.rows("a")
-    leaderboard = (command_line.sweep("a") / "leaderboard.json").read_bytes()
-    flat = []
-    for row in rows[:2]:
-        options = {name: row["options"][name] for name in ("learning_rate", "epochs")}
-        flat.append({"job": row["job"], "seed": row["seed"], **options} | {
-            name: value for name, value in row.items() if name not in ("job", "seed", "options")
-        })  # fmt: skip
-    results = command_line.sweep("a") / "results.jsonl"
-    results.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in flat))
-
-    # When it is resumed, then only the missing jobs are trained, and all rows get the present layout.
-    done = command_line.run("sweep", "--resume", "--name", "a")
-    assert "2 were finished in an earlier session of this sweep" in done.stdout
-    assert "jobs 4, accepted 4, attempts 4, reused 0," in done.stdout
-    ours = ("epoch_seconds", "worker", "history")
-    assert [{name: row[name] for name in row if name not in ours} for row in command_line.rows("a")] == [
-        {name: row[name] for name in row if name not in ours} for row in rows
-    ]
-    assert (command_line.sweep("a") / "leaderboard.json").read_bytes() == leaderboard
-
-    # And rows of that layout are reused by another sweep.
-    results.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in flat))
-    done = command_line.run("sweep", "--seeds", "0", *rest, "--name", "b")
-    assert "attempts 0, reused 2," in done.stdout
-
 
 def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
     (command_line.folder / "sweep.toml").write_text(

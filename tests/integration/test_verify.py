@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from nn.weights import digest, initial_weights, to_safetensors
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder
@@ -32,27 +30,18 @@ def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None
 DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limit", "500")
 
 
-def train_on(row: dict[str, Any], accuracy: float | None = None) -> None:
-    """Give the row of a job that diverged in its first epoch the five that earlier versions trained."""
-    row["validation_score"] += 4 * [row["validation_score"][0] if accuracy is None else accuracy]
-    row["epoch_seconds"] *= 5
-
-
-def test_a_cheat_does_not_pass_for_a_diverged_job_of_an_earlier_version(command_line: CommandLine) -> None:
+def test_a_cheat_does_not_pass_for_a_diverged_job(command_line: CommandLine) -> None:
     # Given a row that became good after it diverged
     command_line.finished("a", *DIVERGES, status=1)
-    before = change_row(command_line.sweep("a"), 0, lambda row: train_on(row, 0.99))
-    # Then it is different,
+
+    def go_on(row: dict[str, Any]) -> None:
+        row["validation_score"] += 4 * [0.99]
+        row["epoch_seconds"] *= 5
+
+    change_row(command_line.sweep("a"), 0, go_on)
+    # Then it is different.
     done = command_line.run("verify", "a", status=1)
     assert "DIFFERENT: validation accuracy, epoch 2 was 0.99" in done.stdout
-
-    # and so is one whose weights work although it diverged.
-    blob = to_safetensors(initial_weights((784, 128, 64, 10), np.random.RandomState(0), "float32"))
-    (command_line.sweep("a") / "weights" / f"{digest(blob)}.safetensors").write_bytes(blob)
-    train_on(before)
-    change_row(command_line.sweep("a"), 0, lambda row: row.update(before, weights_sha256=digest(blob)))
-    done = command_line.run("verify", "a", status=1)
-    assert "DIFFERENT: weights was all finite, and is infinite or not a number" in done.stdout
 
 
 def durable_keys(cluster: Cluster) -> set[bytes]:

@@ -55,7 +55,7 @@ def test_keys_are_pinned(fields: dict[str, Any], key: str) -> None:
 
 
 def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
-    earlier = Job.parse(FLOAT64).before
+    earlier = Job.parse(FLOAT64).at(1)
 
     assert earlier.key == "2d95e68f27df78063d3c918dd498fae3866952dc1ea00762f1d70c426437823d"
     assert not earlier.is_current
@@ -65,7 +65,7 @@ def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
 
 def test_the_version_follows_from_the_dtype() -> None:
     assert [Job.parse(FIELDS | {"dtype": dtype}).version for dtype in ("float32", "float64")] == [1, 2]
-    assert Job.parse(FIELDS).before == Job.parse(FIELDS)
+    assert Job.parse(FIELDS).at(1) == Job.parse(FIELDS)
     assert Job.parse(FLOAT64).configuration.version == 2
 
 

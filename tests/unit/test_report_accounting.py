@@ -179,9 +179,9 @@ class TestSection:
             ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
         ]
 
-    def test_a_sweep_of_an_earlier_version_says_why_it_has_no_times(self, old: Snapshot) -> None:
+    def test_a_sweep_without_histories_says_why_it_has_no_times(self, old: Snapshot) -> None:
         found = accounting.content(old)
-        assert found.untimed.startswith("When the attempts began and ended is not known: an earlier version")
+        assert found.untimed.startswith("When the attempts began and ended is not known: their cluster was gone")
         assert list(known(found.workers).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
         assert (found.problems, found.faults, timeline.chart(old)) == (None, None, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
 from tests.support.sweeps import FIELDS, parse, specification, sweep_of
-from tests.unit.test_earlier_layout import SWEEP_JSON
 
 
 def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
@@ -123,14 +121,11 @@ def test_a_repeated_value_of_a_file_is_said_with_its_place(tmp_path: Path) -> No
 
 def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:
     folder = made_folder(tmp_path)
-    (tmp_path / "old.json").write_text(SWEEP_JSON)
 
     assert specification(read_file(folder.path / "sweep.json")) == folder.manifest().specification
-    # The same, but with other epochs; and one in the layout of version 0.1.0.
+    # The same, but with other epochs
     changed = specification(read_file(folder.path / "sweep.json") | parse({"epochs": "1,2"}))
     assert (changed.axes, changed.seeds) == (("epochs",), folder.manifest().specification.seeds)
-    earlier = json.loads(SWEEP_JSON)["specification"]
-    assert specification(read_file(tmp_path / "old.json")) == SweepSpecification.model_validate(earlier)
 
 
 def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> None:

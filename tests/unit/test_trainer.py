@@ -43,7 +43,7 @@ def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pyt
     assert saved[1] is None
     resumed = train(job, dataset, resume_from=saved[0])
     assert (resumed.weights, resumed.problem, len(resumed.history)) == (trained.weights, trained.problem, 2)
-    # while a checkpoint of version 0.1.0, which trained on, is not gone on from.
+    # while a checkpoint that trained on is not gone on from.
     forged = SavedCheckpoint((Epoch(0.1, 0.1), Epoch(0.1, 0.1)), trained.weights)
     afresh = train(job, dataset, resume_from=forged)
     assert (afresh.weights, len(afresh.history)) == (trained.weights, 2)

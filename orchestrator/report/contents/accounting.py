@@ -57,10 +57,7 @@ def untimed(made: Attempts) -> str:
     if not made.untimed:
         return ""
     which = counted(made.untimed, "attempt") if made.spans else "the attempts"
-    return (
-        f"When {which} began and ended is not known: an earlier version of Seedsweep, which kept no times, trained "
-        "these jobs, or their cluster was gone before it could be asked"
-    )
+    return f"When {which} began and ended is not known: their cluster was gone before it could be asked"
 
 
 # In a few words

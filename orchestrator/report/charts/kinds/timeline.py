@@ -64,7 +64,7 @@ def absent(snapshot: Snapshot) -> str | None:
 
 
 def chart(snapshot: Snapshot) -> Chart | None:
-    """Return the timeline; None if no attempt has times, as in the folders of earlier versions.
+    """Return the timeline; None if no attempt has times.
 
     Raises:
         MissingPackageError: Altair is not installed.
