@@ -23,7 +23,7 @@ import numpy as np
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.export import to_json
-from orchestrator.commands.answers.leaderboard import leaderboard
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
@@ -89,7 +89,7 @@ def measure(folder: SweepFolder, rounds: int) -> dict[str, float]:
     """Return the median seconds of reading and of the whole, and the median of their ratios."""
     functions: dict[str, Callable[[], object]] = {
         "rows": lambda: folder.rows_of(folder.manifest().jobs_by_key()),
-        "leaderboard": lambda: to_json(leaderboard(folder).leaderboard),
+        "leaderboard": lambda: to_json(Sweep.read(folder).leaderboard),
     }
     functions["leaderboard"]()  # The first one imports SciPy.
     times: dict[str, list[float]] = {name: [] for name in functions}

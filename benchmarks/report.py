@@ -29,7 +29,7 @@ from report_packages import EXTRAS, brought
 
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.export import to_json
-from orchestrator.commands.answers.leaderboard import leaderboard
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.publishing.report import report
 from orchestrator.folder.rows import AttemptRecord, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -160,7 +160,7 @@ def measure(folder: SweepFolder, browser: Chrome | None, empty: Path, rounds: in
     """Return the size of the report of a sweep, and how long it takes to make and to show."""
     cache_dir = load_settings().cache_dir
     functions: dict[str, Callable[[], object]] = {
-        "leaderboard": lambda: to_json(leaderboard(folder).leaderboard),
+        "leaderboard": lambda: to_json(Sweep.read(folder).leaderboard),
         "report": lambda: report(folder, cache_dir=cache_dir),
     }
     functions["report"]()  # The first one imports what it needs, and compiles templates.

@@ -12,7 +12,7 @@ from orchestrator.analysis.race.conclusion import Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.outlook import what_would_decide
 from orchestrator.analysis.statistics.images import validation_noise
-from orchestrator.commands.answers.leaderboard import leaderboard
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames
@@ -35,7 +35,7 @@ def checked(path: Path) -> SweepFolder:
 
 def verdict(folder: SweepFolder) -> str:
     """Return what `orchestrator leaderboard NAME --markdown --wide` prints."""
-    board = leaderboard(folder).leaderboard
+    board = Sweep.read(folder).leaderboard
     return export.to_markdown(board, table.by_configuration(board, board.standings, wide=True))
 
 

@@ -116,13 +116,13 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         second: The configuration b.
         tolerance: How large a difference does not matter, in the metric's unit; at least 0.
     """
-    sequential = first.was_looked_at or second.was_looked_at
+    sequential = first.sweep.was_looked_at or second.sweep.was_looked_at
     names = _names(first, second)
     a, b = (
-        Side(each, name, mean_interval(each.scored, sequential=each.was_looked_at))
+        Side(each, name, mean_interval(each.scored, sequential=each.sweep.was_looked_at))
         for each, name in zip((first, second), names, strict=True)
     )
-    metric = first.results.names.metric
+    metric = first.sweep.names.metric
     if not a.scores or not b.scores:
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     sign = 1 if metric.higher_is_better else -1
@@ -144,10 +144,10 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
 
 def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
     """Return names that tell the two apart: the options that vary, and the sweep where there are two."""
-    if first.results.path == second.results.path:
+    if first.sweep is second.sweep:
         return first.name, second.name
-    same = first.results.sweep == second.results.sweep
-    sweeps = [str(each.results.path) if same else each.results.sweep for each in (first, second)]
+    same = first.sweep.name == second.sweep.name
+    sweeps = [str(each.sweep.folder.path.resolve()) if same else each.sweep.name for each in (first, second)]
     a, b = (
         f"{each.name} of {sweep}" if each.words else sweep for each, sweep in zip((first, second), sweeps, strict=True)
     )
@@ -170,7 +170,7 @@ def _reversed(found: Difference) -> Difference:
 
 
 def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
-    answers = [answers_of(each.scored, each.results.rows) for each in (first, second)]
+    answers = [answers_of(each.scored, each.sweep.rows) for each in (first, second)]
     if answers[0] is None or answers[1] is None:
         return None
     sizes = {bits.shape for side in answers if side is not None for bits in side.values()}
@@ -269,7 +269,7 @@ def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None
 def _side_as_dict(side: Side) -> dict[str, Any]:
     chosen, scored = side.chosen, side.chosen.scored
     return {
-        "sweep": chosen.results.sweep,
+        "sweep": chosen.sweep.name,
         "name": side.name,
         "leader": chosen.is_leader,
         "options": chosen.configuration.options.model_dump(mode="json"),

@@ -38,9 +38,9 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         WeightsError: the weights of a job are missing or damaged.
         HeldOutError: the trainer cannot evaluate a model.
     """
-    results = chosen.results
-    rows = {key: results.rows[key] for key in chosen.scored.keys if key in results.rows}
-    jobs = [(results.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
+    sweep = chosen.sweep
+    rows = {key: sweep.rows[key] for key in chosen.scored.keys if key in sweep.rows}
+    jobs = [(sweep.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
     blobs = [_weights(folder, job, row) for job, row in jobs]
     data = _data(chosen, cache_dir)
     found = [_evaluated(job, data, blob) for (job, _), blob in zip(jobs, blobs, strict=True)]
@@ -52,11 +52,11 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         options=options.model_dump(mode="json"),
         test_size=chosen.configuration.trained_by.held_out(options),
         dataset=chosen.configuration.dataset,
-        metric=results.names.metric.name,
+        metric=sweep.names.metric.name,
         validation=_estimate(
             list(chosen.scored.trained.values()),
-            mean_interval(chosen.scored, sequential=chosen.was_looked_at),
-            None if chosen.was_looked_at else on_new_images(chosen.scored, results.rows),
+            mean_interval(chosen.scored, sequential=chosen.sweep.was_looked_at),
+            None if chosen.sweep.was_looked_at else on_new_images(chosen.scored, sweep.rows),
         ),
         test=_test_estimate(found),
         diverged=chosen.scored.diverged,
@@ -85,7 +85,7 @@ def _weights(folder: SweepFolder, job: Job, row: Row) -> bytes:
 
 
 def _data(chosen: Chosen, cache_dir: Path) -> Data:
-    source, digest = chosen.results.manifest.specification.data, chosen.configuration.dataset
+    source, digest = chosen.sweep.manifest.specification.data, chosen.configuration.dataset
     data = load(chosen.configuration.trained_by, source, cache_dir)
     if data.digest != digest:
         raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")

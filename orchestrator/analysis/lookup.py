@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,9 +13,8 @@ from nn.errors import Described, InvalidInputError, WeightsError
 from nn.files import read_regular
 from nn.options.network import NetworkOptions
 from nn.weights import MAX_BYTES, Weights
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import scores_of
 from orchestrator.analysis.selection import pick_one
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -90,15 +89,13 @@ def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
         InvalidInputError: the words name no job of the sweep, or more than one.
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
-    manifest = folder.manifest()
-    trainer = manifest.specification.trainer
+    sweep = Sweep.read(folder)
+    trainer = sweep.manifest.specification.trainer
     if trainer != NetworkTrainer.name:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
-    jobs = manifest.jobs_by_key()
-    rows = folder.rows_of(jobs)
-    key = pick_one(folder.name, jobs, words) if words else _best(folder.name, jobs, rows)
-    return with_weights(folder, manifest, jobs[key], rows.get(key))
+    key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
+    return with_weights(folder, sweep.manifest, sweep.jobs[key], sweep.rows.get(key))
 
 
 def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | None) -> TrainedJob:
@@ -134,14 +131,14 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
-def _best(name: str, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> str:
+def best_job(sweep: Sweep) -> str:
     """Return the key of the best job of the first configuration; where all diverged, of its first one.
 
     Raises:
         SweepNotFoundError: the sweep has no result yet.
     """
-    first = ranked(scores_of(jobs, rows, next(iter(jobs.values())).metric))[0]
+    first = sweep.scored[0]
     best = first.best or next((each for each in first.entries if each.score is not None), None)
     if best is None:
-        raise SweepNotFoundError(f"The sweep {name} has no result yet")
+        raise SweepNotFoundError(f"The sweep {sweep.name} has no result yet")
     return first.keys[first.entries.index(best)]

@@ -50,6 +50,31 @@ def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> list[str]
     return [key for key in jobs if key in fitting]
 
 
+def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[str, Job]:
+    """Return the jobs that have, of each option that is named, one of the values that are given.
+
+    Args:
+        sweep: The sweep's name, for messages.
+        jobs: The sweep's jobs, by key.
+        where: Words such as `learning_rate=0.03`.
+
+    Raises:
+        InvalidInputError: a word is invalid, or no job fits.
+    """
+    fitting: dict[str, set[str]] = {}
+    for given in where:
+        option = given.partition("=")[0].replace("-", "_")
+        try:
+            fitting.setdefault(option, set()).update(pick(sweep, jobs, [given]))
+        except InvalidInputError as error:
+            raise InvalidInputError("--where", error.value, error.allowed) from None
+    kept = set(jobs).intersection(*fitting.values())
+    if not kept:
+        allowed = f"words that fit a job of the sweep {sweep} together; each fits some"
+        raise InvalidInputError("--where", " ".join(where), allowed)
+    return {key: job for key, job in jobs.items() if key in kept}
+
+
 def pick_one(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> str:
     """Return the key of the job that fits all words. Arguments: as for `pick`.
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress, as_text
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.export.jobs import Missing, OnProgress, as_text
 from orchestrator.export.tables import ABSENT, Column, Table, epochs_table, jobs_table
 from worker.text import one_line
 
@@ -15,7 +16,7 @@ from worker.text import one_line
 _FORMULA = ("=", "+", "-", "@")
 
 
-def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write the jobs and the epochs to two files. The same results give the same bytes.
 
     Whoever opens the file in a spreadsheet or prints it must not run what a stranger wrote: control characters of texts
@@ -27,7 +28,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     return ()
 
 
-def _write(sweep: ExportedSweep, table: Table, path: Path, on_progress: OnProgress) -> None:
+def _write(sweep: Sweep, table: Table, path: Path, on_progress: OnProgress) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.headings)

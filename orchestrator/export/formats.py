@@ -8,12 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError
 from orchestrator.export import csv_files, mlflow_runs, parquet_files, tensorboard_events, weights_zip
-from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress
+from orchestrator.export.jobs import Missing, OnProgress
 
 #: Writes a sweep to new files, or to one new folder; returns the weights that it lacks.
-Write = Callable[[ExportedSweep, Sequence[Path], OnProgress], Sequence[Missing]]
+Write = Callable[[Sweep, Sequence[Path], OnProgress], Sequence[Missing]]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.board import Standing, leaderboard
+from orchestrator.analysis.leaderboard.board import Standing
+from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import OutputError
-from orchestrator.export.sweep import Ended, ExportedSweep, Missing, OnProgress, as_text, options_of
+from orchestrator.export.jobs import Missing, OnProgress, as_text, metric_of, options_of, start_of
 from orchestrator.text import listed
 from worker.job import Job, key_of
 from worker.text import one_line
@@ -50,7 +51,7 @@ _ENVIRONMENT = {
 }
 
 
-def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
     # Not at once in its place: the address of a database cannot have every character that a path can.
     with tempfile.TemporaryDirectory(prefix="seedsweep-") as folder, _unsafe_and_fast():
@@ -61,7 +62,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     return ()
 
 
-def record(sweep: ExportedSweep, uri: str, on_progress: OnProgress) -> int:
+def record(sweep: Sweep, uri: str, on_progress: OnProgress) -> int:
     """Add a sweep to a tracking server or a database; return the number of jobs that were not there already.
 
     A job that is there with the same result stays as it is, and so an export that was interrupted can be repeated.
@@ -99,7 +100,7 @@ def check(uri: str) -> None:
             raise InvalidInputError("--tracking-uri", without_password(uri), "a database in a folder that exists")
 
 
-def _record(sweep: ExportedSweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
+def _record(sweep: Sweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
     with _quiet_environment():
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
@@ -167,7 +168,7 @@ def _unsafe_and_fast() -> Iterator[None]:
 class _Recorder:
     """Writes one sweep by a client."""
 
-    sweep: ExportedSweep
+    sweep: Sweep
     client: MlflowClient
     artifacts: str | None
 
@@ -186,13 +187,7 @@ class _Recorder:
     def _configurations(self) -> Iterator[tuple[Standing, list[Ended]]]:
         """Yield the configurations by rank, each with its jobs that have ended, unless it has none."""
         sweep = self.sweep
-        board = leaderboard(
-            sweep.jobs,
-            sweep.rows,
-            sweep.manifest.specification.data,
-            sweep.manifest.axes,
-            sequential=bool(sweep.manifest.looks),
-        )
+        board = sweep.leaderboard
         groups: dict[tuple[Any, ...], list[Ended]] = {}
         for each in sweep.ended:
             values = tuple(getattr(each.job.options, name) for name in board.names.varying)
@@ -227,7 +222,7 @@ class _Recorder:
         run = there.get(key)
         tags = {CONFIGURATION: key, "seedsweep.sweep": self.sweep.name}
         run_id = self._create(experiment, name, self.sweep.start, tags) if run is None else run.info.run_id
-        metric = self.sweep.metric
+        metric = metric_of(self.sweep)
         figures = {
             **{f"{metric}.{name}": getattr(standing, name) for name in ("mean", "low", "high", "std", "best", "worst")},
             **{name: getattr(standing, name) for name in ("rank", "n", "planned", "diverged", "failed", "cancelled")},
@@ -259,9 +254,9 @@ class _Recorder:
         known = {name: one_line(value) for name, value in tags.items() if value is not None}
         name = one_line(f"{self._name(each.job)} seed {row.seed}")
         # The tag by which a run is found again comes with the run, so that one that was begun is completed.
-        start = self.sweep.start_of(each)
+        start = start_of(self.sweep, each)
         run_id = self._create(experiment, name, start, {JOB: each.key, **known}) if run is None else run.info.run_id
-        scores = {self.sweep.metric: row.validation_score, **row.others}
+        scores = {metric_of(self.sweep): row.validation_score, **row.others}
         series = {name: dict(enumerate(values, 1)) for name, values in scores.items()}
         parameters = {**self._parameters(each.job), "seed": str(row.seed)}
         self._log(run_id, series, parameters, start, row.epoch_seconds)
@@ -305,7 +300,7 @@ class _Recorder:
         return {name: as_text(value) for name, value in options_of(job).items()}
 
     def _end(self, each: Ended) -> float:
-        return self.sweep.start_of(each) + sum(each.row.epoch_seconds)
+        return start_of(self.sweep, each) + sum(each.row.epoch_seconds)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress, as_text
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.export.jobs import Missing, OnProgress, as_text
 from orchestrator.export.tables import ABSENT, Table, epochs_table, in_batches, jobs_table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ BATCH = 1000
 _INT64, _EXACT = 2**63, 2**53
 
 
-def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write the jobs and the epochs to two files. The same results give the same bytes under one version of pyarrow.
 
     A text is as the sweep has it, also one with control characters.
@@ -29,7 +30,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     return ()
 
 
-def _write(sweep: ExportedSweep, table: Table, path: Path, on_progress: OnProgress) -> None:
+def _write(sweep: Sweep, table: Table, path: Path, on_progress: OnProgress) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
@@ -48,7 +49,7 @@ def _write(sweep: ExportedSweep, table: Table, path: Path, on_progress: OnProgre
             on_progress(done, len(sweep.ended))
 
 
-def _values(sweep: ExportedSweep, table: Table, i: int) -> list[Any]:
+def _values(sweep: Sweep, table: Table, i: int) -> list[Any]:
     """Return all cells of a column."""
     return [row[i] for each in sweep.ended for row in table.rows_of(each)]
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator.export.sweep import Ended, ExportedSweep, options_of
+from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.export.jobs import options_of
 
-#: What a column holds, besides None. `option` is any value that `orchestrator.export.sweep.plain` returns.
+#: What a column holds, besides None. `option` is any value that `orchestrator.export.jobs.plain` returns.
 Kind = Literal["text", "int", "float", "option"]
 #: The cell of an option that a job does not have: the jobs of a sweep may have several models of options.
 ABSENT = object()
@@ -60,7 +61,7 @@ _REST = (
 _FIXED = frozenset(column.heading for column in (*_NAMES, *_RESULT, *_REST))
 
 
-def jobs_table(sweep: ExportedSweep) -> Table:
+def jobs_table(sweep: Sweep) -> Table:
     """Return the table with a row for each job: its options, how it ended, and its last metrics.
 
     An option that is named like another column gets a prefix: `options.status`. So does a further metric that is named
@@ -83,7 +84,7 @@ def jobs_table(sweep: ExportedSweep) -> Table:
     return Table((*_NAMES, *options, *_RESULT, *others, *_REST), lambda each: (row(each),))
 
 
-def epochs_table(sweep: ExportedSweep) -> Table:
+def epochs_table(sweep: Sweep) -> Table:
     """Return the table with a row for each epoch of each job, from 1 on: the metrics after it, and its seconds."""
     fixed = (Column("job", "text"), Column("seed", "int"), Column("epoch", "int"), Column("score", "float"))
     taken = frozenset(column.heading for column in fixed) | {"seconds"}
@@ -102,13 +103,13 @@ def epochs_table(sweep: ExportedSweep) -> Table:
     return Table((*fixed, *_others(sweep, taken), Column("seconds", "float")), rows)
 
 
-def in_batches(sweep: ExportedSweep, table: Table, size: int) -> Iterator[list[Sequence[Any]]]:
+def in_batches(sweep: Sweep, table: Table, size: int) -> Iterator[list[Sequence[Any]]]:
     """Yield the rows of a table in batches of the jobs: those of `size` jobs at a time."""
     for first in range(0, len(sweep.ended), size):
         yield [row for each in sweep.ended[first : first + size] for row in table.rows_of(each)]
 
 
-def _others(sweep: ExportedSweep, taken: frozenset[str]) -> tuple[Column, ...]:
+def _others(sweep: Sweep, taken: frozenset[str]) -> tuple[Column, ...]:
     return tuple(Column(f"metrics.{name}" if name in taken else name, "float") for name in sweep.others)
 
 

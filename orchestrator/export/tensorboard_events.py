@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.export.destination import MARK
-from orchestrator.export.sweep import Ended, ExportedSweep, Missing, OnProgress, as_text, options_of
+from orchestrator.export.jobs import Missing, OnProgress, as_text, metric_of, options_of, start_of
 from worker.job import Configuration, Job
 
 #: TensorBoard reads files whose name has `tfevents`.
@@ -21,7 +22,7 @@ LONGEST = 120
 _UNSAFE = re.compile(r"[^A-Za-z0-9.,=_-]+")
 
 
-def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write the folder. The same results give the same bytes under one version of the package `tensorboard`.
 
     A run has the metrics of each epoch as scalars, and its options for the tab "HParams". The time of an epoch
@@ -43,7 +44,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
 class _Names:
     """Names the configurations of a sweep as folders that no file system and no page takes for anything else."""
 
-    def __init__(self, sweep: ExportedSweep) -> None:
+    def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
         self._known: dict[Configuration, str] = {}
 
@@ -73,14 +74,14 @@ def _events(folder: Path) -> Iterator[Any]:
         yield add
 
 
-def _write_run(sweep: ExportedSweep, each: Ended, group: str, add: Any) -> None:
+def _write_run(sweep: Sweep, each: Ended, group: str, add: Any) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-    row, start = each.row, sweep.start_of(each)
+    row, start = each.row, start_of(sweep, each)
     # The seeds of a configuration are one group, of which the tab "HParams" shows the mean.
     add(start, hparams_pb(_parameters(each.job), trial_id=group, start_time_secs=start))
-    series = {sweep.metric: row.validation_score, **row.others}
+    series = {metric_of(sweep): row.validation_score, **row.others}
     time = start
     for i, seconds in enumerate(row.epoch_seconds):
         time += seconds

@@ -10,14 +10,15 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from nn.errors import WeightsError
+from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.export.sweep import Ended, ExportedSweep, Missing, OnProgress, as_text, options_of
+from orchestrator.export.jobs import Missing, OnProgress, as_text, options_of
 
 #: The list of the jobs.
 MANIFEST = "manifest.json"
 
 
-def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write the weights that the folder has, each once, as `weights/SHA-256.safetensors`, and `manifest.json`.
 
     The same results give the same bytes: entries are in the sweep's order, and without their times. One job's weights
@@ -42,7 +43,7 @@ def write(sweep: ExportedSweep, paths: Sequence[Path], on_progress: OnProgress) 
     return tuple(missing)
 
 
-def _add(sweep: ExportedSweep, each: Ended, archive: ZipFile, files: dict[str, str]) -> str | None:
+def _add(sweep: Sweep, each: Ended, archive: ZipFile, files: dict[str, str]) -> str | None:
     """Add the weights of a job, unless they are there; return why they cannot be added, or None."""
     sha256 = each.row.weights_sha256
     if sha256 is None or sha256 in files:
@@ -83,7 +84,7 @@ def _in_json(value: Any) -> Any:
     return as_text(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _manifest(sweep: ExportedSweep, jobs: Sequence[Mapping[str, Any]]) -> bytes:
+def _manifest(sweep: Sweep, jobs: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the content of `manifest.json`: a line for each job."""
     metric = sweep.names.metric
     head = {"sweep": sweep.name, "dataset": sweep.manifest.dataset, "metric": metric.name}
@@ -91,7 +92,7 @@ def _manifest(sweep: ExportedSweep, jobs: Sequence[Mapping[str, Any]]) -> bytes:
     return f'{json.dumps(head)[:-1]}, "jobs": [\n  {lines}\n]}}\n'.encode()
 
 
-def _nothing(sweep: ExportedSweep, missing: Sequence[Missing]) -> str:
+def _nothing(sweep: Sweep, missing: Sequence[Missing]) -> str:
     if not missing:
         return f"No job of the sweep {sweep.name} has weights: there is nothing to export"
     return (

@@ -12,13 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from nn.errors import SeedsweepError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.live.page import Page
-from orchestrator.live.summary import STATES, Summary, damaged, of_snapshot, summary
+from orchestrator.live.summary import STATES, Summary, damaged, of_sweep, summary
 from orchestrator.live.sweeps import Sweeps
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.page.render import document, environment, policy, render_main
-from orchestrator.report.snapshot import Snapshot, take
 
 #: Seconds that an index may take; sweeps that are not read by then are read for the next one.
 INDEX_SECONDS = 2.0
@@ -69,28 +69,28 @@ class Pages:
         Raises:
             SeedsweepError: there is no such sweep, or it cannot be read.
         """
-        snapshot = take(self._sweeps.folder(name))
-        stands = of_snapshot(snapshot)
+        sweep = Sweep.read(self._sweeps.folder(name))
+        stands = of_sweep(sweep)
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
         bar = Bar(f"/{name}/events", told, stands.state, stands.over, stands.changed, self._sweeps.only is None)
-        return _page(f"{name}: {stands.state}", render_main(snapshot, self._portrait(snapshot)), bar)
+        return _page(f"{name}: {stands.state}", render_main(sweep, self._portrait(sweep)), bar)
 
-    def _portrait(self, snapshot: Snapshot) -> NetworkContent:
+    def _portrait(self, sweep: Sweep) -> NetworkContent:
         """Return what a page says of a sweep's best network: while it runs, where to see it.
 
         To look at a network takes a second, and while jobs end, another one is soon the best.
         """
-        if not snapshot.finished:
-            return network.without(snapshot)
+        if not sweep.finished:
+            return network.without(sweep)
         # The folder's name: the one in a copy's `sweep.json` is another folder's, too.
-        name, best = snapshot.folder.name, network.subject(snapshot)
+        name, best = sweep.folder.name, network.subject(sweep)
         if best is not None:
-            self._sweeps.check_inside(snapshot.folder.weights_path(best))
+            self._sweeps.check_inside(sweep.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
-            found = network.content(snapshot, self._cache_dir)
+            found = network.content(sweep, self._cache_dir)
             # What could not be shown may be there the next time.
             known = (best if found.confusion else None, found)
             self._portraits[name] = known

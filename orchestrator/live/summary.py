@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nn.errors import SeedsweepError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.live.sweeps import changed_at, held, is_quiet, locks
-from orchestrator.report.snapshot import Snapshot, take
 from orchestrator.sweeps.manifest import Manifest
 
 #: How a sweep stands, and what that means.
@@ -52,7 +52,7 @@ class Summary:
 def summary(folder: SweepFolder) -> Summary:
     """Return how a sweep stands; never raises an error of ours."""
     try:
-        return of_snapshot(take(folder))
+        return of_sweep(Sweep.read(folder))
     except SeedsweepError as error:
         return damaged(folder.name, str(error), _time(folder))
 
@@ -62,23 +62,21 @@ def damaged(name: str, why: str, changed: str = "") -> Summary:
     return Summary(name, "damaged", why, 0, 0, changed)
 
 
-def of_snapshot(snapshot: Snapshot) -> Summary:
+def of_sweep(sweep: Sweep) -> Summary:
     """Return how a sweep stands."""
-    sentence = snapshot.leaderboard.verdict.sentence
-    state = _state(snapshot)
-    return Summary(
-        snapshot.folder.name, state, sentence, len(snapshot.rows), len(snapshot.jobs), _time(snapshot.folder)
-    )
+    sentence = sweep.leaderboard.verdict.sentence
+    state = _state(sweep)
+    return Summary(sweep.folder.name, state, sentence, len(sweep.rows), len(sweep.jobs), _time(sweep.folder))
 
 
-def _state(snapshot: Snapshot) -> str:
-    folder, is_complete = snapshot.folder.path, snapshot.finished
+def _state(sweep: Sweep) -> str:
+    folder, is_complete = sweep.folder.path, sweep.finished
     works = held(folder, locks())
-    if works or (not works and not _is_told(snapshot.manifest, works) and _goes_on(snapshot)):
+    if works or (not works and not _is_told(sweep.manifest, works) and _goes_on(sweep)):
         return "running"
     if is_complete:
-        return "cancelled" if snapshot.accounting.cancelled else "finished"
-    return "interrupted" if _is_told(snapshot.manifest, works) else "quiet"
+        return "cancelled" if sweep.accounting.cancelled else "finished"
+    return "interrupted" if _is_told(sweep.manifest, works) else "quiet"
 
 
 def _is_told(manifest: Manifest, works: bool | None) -> bool:
@@ -87,14 +85,14 @@ def _is_told(manifest: Manifest, works: bool | None) -> bool:
     return works is not None and last.host == socket.gethostname()
 
 
-def _goes_on(snapshot: Snapshot) -> bool:
+def _goes_on(sweep: Sweep) -> bool:
     """Return whether a sweep whose process cannot be seen seems to run.
 
     It wrote something lately, and its end is not written: a session writes the leaderboard last.
     """
-    folder = snapshot.folder.path
+    folder = sweep.folder.path
     ended, rows = changed_at(folder, "leaderboard.json"), changed_at(folder, "results.jsonl", "sweep.json")
-    is_closed = snapshot.finished and ended is not None and rows is not None and ended >= rows
+    is_closed = sweep.finished and ended is not None and rows is not None and ended >= rows
     return not is_closed and not is_quiet(folder)
 
 

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
-from orchestrator.report.snapshot import Snapshot
 from worker.job import Job
 from worker.records.history import Cause, End
 
@@ -70,11 +70,11 @@ class Attempts:
         return found
 
 
-def of(snapshot: Snapshot) -> Attempts:
+def of(sweep: Sweep) -> Attempts:
     """Return the attempts at a sweep's jobs that have ended; reused results have none."""
-    own = {key: row for key, row in snapshot.rows.items() if row.reused_from is None}
+    own = {key: row for key, row in sweep.rows.items() if row.reused_from is None}
     made = [
-        (snapshot.jobs[key], number, record, until) for key, row in own.items() for number, record, until in _timed(row)
+        (sweep.jobs[key], number, record, until) for key, row in own.items() for number, record, until in _timed(row)
     ]
     begin = min((record.started or 0.0 for _, _, record, _ in made), default=0.0)
     spans = [

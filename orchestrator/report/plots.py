@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nn.options.describe import heading
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue, configurations, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.scales import Scale
 from orchestrator.report.charts.marks.strips import Strip
-from orchestrator.report.snapshot import Snapshot
 
 #: The charts that text can show, and the one that is shown by default.
 KINDS = tuple(kind for kind in catalogue.KINDS if kind.name in ("intervals", by_axis.PREFIX, "curves"))
@@ -108,49 +108,49 @@ class Field:
 Plot = Rows | Field
 
 
-def plot(snapshot: Snapshot, name: str, field: str) -> Plot:
+def plot(sweep: Sweep, name: str, field: str) -> Plot:
     """Return the chart of a sweep with a name.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         name: The chart's name.
         field: What gives the name, for messages.
 
     Raises:
         InvalidInputError: the sweep has no such chart, or text cannot show it.
     """
-    kind = catalogue.check(snapshot, name, field, KINDS)
+    kind = catalogue.check(sweep, name, field, KINDS)
     if kind.name == by_axis.PREFIX:
-        return _by_axis(snapshot, name)
-    make: dict[str, Callable[[Snapshot], Plot]] = {"intervals": _intervals, "curves": _curves}
-    return make[name](snapshot)
+        return _by_axis(sweep, name)
+    make: dict[str, Callable[[Sweep], Plot]] = {"intervals": _intervals, "curves": _curves}
+    return make[name](sweep)
 
 
-def _intervals(snapshot: Snapshot) -> Rows:
-    metric = snapshot.leaderboard.metric
-    every = configurations.drawn(snapshot)
-    each_job = len(snapshot.jobs) <= configurations.MOST_JOBS
+def _intervals(sweep: Sweep) -> Rows:
+    metric = sweep.leaderboard.metric
+    every = configurations.drawn(sweep)
+    each_job = len(sweep.jobs) <= configurations.MOST_JOBS
     rows = intervals.rows(every[: intervals.MOST_ROWS], metric, each_job=each_job)
     return Rows(
         name="intervals",
         title=f"{labels.headline(metric)}: mean and interval of each configuration, by rank",
         axis=labels.axis_title(metric),
-        heading=configurations.axis_title(snapshot),
+        heading=configurations.axis_title(sweep),
         scale=strips.scale_of(rows, is_share=metric.is_share),
         rows=rows,
         known=len(every),
-        sequential=any(each.method == "confidence sequence" for each in snapshot.leaderboard.standings),
+        sequential=any(each.method == "confidence sequence" for each in sweep.leaderboard.standings),
     )
 
 
-def _by_axis(snapshot: Snapshot, name: str) -> Plot:
+def _by_axis(sweep: Sweep, name: str) -> Plot:
     axis = name.removeprefix(by_axis.PREFIX)
-    metric = snapshot.leaderboard.metric
-    found = by_axis.values_of(snapshot, axis)
-    across = labels.plain(heading(snapshot.leaderboard.names.model, axis))
+    metric = sweep.leaderboard.metric
+    found = by_axis.values_of(sweep, axis)
+    across = labels.plain(heading(sweep.leaderboard.names.model, axis))
     title, up = f"{labels.headline(metric)} by {across}", labels.axis_title(metric)
     if not by_axis.are_numbers([each.value for each in found]):
-        each_job = by_axis.shows_jobs(snapshot)
+        each_job = by_axis.shows_jobs(sweep)
         rows = by_axis.rows(found, metric, across, each_job=each_job)
         scale = strips.scale_of(rows, is_share=metric.is_share)
         return Rows(name, title, up, across, scale, rows, len(found))
@@ -163,9 +163,9 @@ def _by_axis(snapshot: Snapshot, name: str) -> Plot:
     return Field(name, title, across, up, (of_option, scale), ticks, series, are_lines=False, known=len(series))
 
 
-def _curves(snapshot: Snapshot) -> Field:
-    metric = snapshot.leaderboard.metric
-    found = curves.curves(snapshot)
+def _curves(sweep: Sweep) -> Field:
+    metric = sweep.leaderboard.metric
+    found = curves.curves(sweep)
     shown = [curve for curve in found[: curves.LABELLED] if curve.points]
     last = max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line)
     series = [

@@ -20,7 +20,6 @@ from orchestrator.running.stalls import LostJobs
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.health import check
@@ -54,7 +53,7 @@ class Recorder:
 
 def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Collector:
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
-    specification = SweepSpecification(seeds=(0,), learning_rates=(0.01,))
+    specification = sweep_of(seeds=(0,), learning_rates=(0.01,))
     listed = list(specification.jobs_by_key(MNIST_DIGEST))
     manifest = Manifest(
         name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()

@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 from altair.vegalite.schema import core
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue, configurations, drawing, labels
 from orchestrator.report.charts.kinds import by_axis, curves, differences, intervals
-from orchestrator.report.snapshot import Snapshot
 from tests.support.charted import mixed_sweep, odd_snapshot
 from tests.support.exported import HOSTILE, odd_trainer
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
@@ -34,12 +34,12 @@ def marks(svg: str) -> list[ElementTree.Element]:
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return mixed_sweep(tmp_path_factory.mktemp("mixed"))
 
 
 @pytest.fixture(scope="module")
-def drawn(mixed: Snapshot) -> Mapping[str, str]:
+def drawn(mixed: Sweep) -> Mapping[str, str]:
     """The SVG of every chart of a sweep, by the chart's name."""
     return {chart.name: drawing.svg(chart) for chart in catalogue.charts(mixed)}
 
@@ -89,7 +89,7 @@ def test_charts_of_unusual_sweeps_are_valid_and_can_be_read(tmp_path: Path, kind
             assert not any("NaN" in text or "undefined" in text for text in texts)
 
 
-def test_the_schema_refuses_what_is_no_specification(mixed: Snapshot) -> None:
+def test_the_schema_refuses_what_is_no_specification(mixed: Sweep) -> None:
     shape = dict(catalogue.named(mixed, "curves").specification)
     shape["layer"] = [{**layer, "mark": "line of no kind"} for layer in shape["layer"]]
     assert not VEGA_LITE.is_valid(shape)
@@ -111,7 +111,7 @@ def test_labels_are_short_and_unlike_and_descriptions_whole(tmp_path: Path) -> N
     assert "<img" not in svg
 
 
-def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a limit that is smaller than that of thousands
     for module in (configurations, intervals, by_axis, curves, differences):
         monkeypatch.setattr(module, "MOST_JOBS", 5)
@@ -127,7 +127,7 @@ def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Snapshot, mon
 
 
 def test_many_options_have_no_dot_for_each_job_in_each_of_their_charts(
-    mixed: Snapshot, drawn: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    mixed: Sweep, drawn: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(by_axis, "MOST_DOTS", len(mixed.jobs) - 1)
     assert "data-seed" not in drawing.svg(catalogue.named(mixed, "metric-by-learning_rate"))
@@ -151,7 +151,7 @@ def test_a_page_with_a_strict_policy_may_hold_every_chart(drawn: Mapping[str, st
     assert used <= set(ids)
 
 
-def test_every_job_is_a_mark_with_its_seed_and_its_name(mixed: Snapshot, drawn: Mapping[str, str]) -> None:
+def test_every_job_is_a_mark_with_its_seed_and_its_name(mixed: Sweep, drawn: Mapping[str, str]) -> None:
     found = [each for each in parsed(drawn["curves"]).iter() if each.get("data-seed")]
     assert len(found) == len([row for row in mixed.rows.values() if row.accepted])
     assert all(each.get("aria-label", "").startswith(f"seed {each.get('data-seed')}, ") for each in found)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.commands.answers.leaderboard import leaderboard
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.boards import ended, jobs_of
 from tests.support.command_line import CommandLine, small
@@ -79,7 +79,7 @@ def test_it_says_what_the_sweep_said_and_writes_nothing(swept: CommandLine) -> N
     assert content(swept.sweep("a")) == before
     assert json.loads(as_json.stdout)["verdict"]["sentence"] == verdict
     # So does the function.
-    result = leaderboard(SweepFolder(swept.folder / "runs", "a"))
+    result = Sweep.read(SweepFolder(swept.folder / "runs", "a"))
     assert (result.name, result.leaderboard.verdict.sentence, result.accounting.accepted) == ("a", verdict, 6)
 
 

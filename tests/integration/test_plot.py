@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.cli.publishing.text_plot import ASCII, BLOCKS, drawn
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report import plots, snapshot
+from orchestrator.report import plots
 from orchestrator.sweeps.rounds import Look, Round
 from tests.support.boards import ended, trained
 from tests.support.command_line import CommandLine
@@ -122,7 +123,7 @@ def test_it_fits_the_terminal(command_line: CommandLine, runs: Path, columns: in
 @pytest.mark.parametrize("symbols", [BLOCKS, ASCII], ids=["blocks", "ascii"])
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_asked_for(runs: Path, width: int, symbols: object) -> None:
-    taken = snapshot.take(folder_of(runs / "wide", sweep_of(
+    taken = Sweep.read(folder_of(runs / "wide", sweep_of(
         seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
     ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):

@@ -13,12 +13,12 @@ import pytest
 
 from nn.errors import SeedsweepError
 from orchestrator.analysis.selection import pick
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli import sweep as cli_sweep
 from orchestrator.cli.main import run
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import commands, reproduce
-from orchestrator.report.snapshot import Snapshot, take
 from tests.support.boards import trained
 from worker.text import printable
 
@@ -51,12 +51,12 @@ def planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
     return plan
 
 
-def sweep_of(planned: Planned, output: Path, *words: str) -> Snapshot:
+def sweep_of(planned: Planned, output: Path, *words: str) -> Sweep:
     """Return a sweep that was planned and not begun: its jobs have no results."""
     plan = planned(*words, "--name", "a")
     folder = SweepFolder(output, "a")
     folder.create(plan.manifest)
-    return take(folder)
+    return Sweep.read(folder)
 
 
 def words_of(command: str) -> list[str]:
@@ -102,7 +102,7 @@ def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_pa
     for job in snapshot.jobs.values():
         snapshot.folder.append(trained(job, 0.5))
 
-    content = reproduce.content(take(snapshot.folder))
+    content = reproduce.content(Sweep.read(snapshot.folder))
 
     # Then the words of a configuration pick its jobs, and those of a job it alone
     assert len(content.rows) == 4

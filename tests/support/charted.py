@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, accepted_row, lost_row
-from orchestrator.report import snapshot
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
 from tests.support.snapshots import folder_of, snapshot_of
@@ -43,15 +42,13 @@ def _ended(job: Job) -> Row | None:
     return scored_row(job, [last - 0.2, last - 0.1, last])
 
 
-def mixed_sweep(output: Path) -> Snapshot:
+def mixed_sweep(output: Path) -> Sweep:
     """Return a sweep whose jobs ended in every way: see `_ended`."""
     return snapshot_of(output, sweep_of(seeds=tuple(range(6)), learning_rates=RATES, epochs=EPOCHS), _ended)
 
 
-def odd_snapshot(
-    output: Path, scores: Callable[[Job], list[float]], seeds: int = 3, **grid: tuple[Any, ...]
-) -> Snapshot:
+def odd_snapshot(output: Path, scores: Callable[[Job], list[float]], seeds: int = 3, **grid: tuple[Any, ...]) -> Sweep:
     """Return a sweep of the invented trainer, whose metric is an error rate."""
     specification = SweepSpecification(trainer="odd", data="any", seeds=tuple(range(seeds)), options={}, grid=grid)
     folder = folder_of(output / "runs", specification, lambda job: scored_row(job, scores(job)), dataset=DATASET)
-    return snapshot.take(folder)
+    return Sweep.read(folder)

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report import snapshot
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweeps import PROVENANCE
@@ -35,6 +34,6 @@ def folder_of(
     return folder
 
 
-def snapshot_of(output: Path, specification: SweepSpecification, ended: Callable[[Job], Row | None]) -> Snapshot:
+def snapshot_of(output: Path, specification: SweepSpecification, ended: Callable[[Job], Row | None]) -> Sweep:
     """Return the snapshot of a sweep whose jobs ended so."""
-    return snapshot.take(folder_of(output, specification, ended))
+    return Sweep.read(folder_of(output, specification, ended))

@@ -57,21 +57,6 @@ def test_a_reused_row_has_no_attempts_of_its_own() -> None:
     assert reused.reused("third").reused_from == "another"
 
 
-def test_rows_of_earlier_versions_tell_causes_alone() -> None:
-    row = trained(JOB, 0.9).model_copy(update={"attempts": 3})
-    causes = ["first run", "hung", "given back"]
-    earlier = json.loads(row.line()) | {"attempt_causes": causes}
-    read = Row.model_validate(earlier)
-    assert [record.cause for record in read.history] == causes
-    assert all((record.worker, record.started, record.ended, record.end) == (None,) * 4 for record in read.history)
-    assert Accounting.of(1, [read]).repeated == {"hung": 1, "given back": 1}
-    # Written again, it says the same.
-    assert Row.model_validate_json(read.line()) == read
-    for nonsense in ("hung", [["hung"]], [None], ["unheard of"], {"hung": 1}):
-        with pytest.raises(ValidationError):
-            Row.model_validate(earlier | {"attempt_causes": nonsense})
-
-
 def test_an_attempt_after_the_one_that_made_the_result_is_no_repetition() -> None:
     late = trained(JOB, 0.9).with_history([attempt(end="finished"), attempt(2, cause="delivered again")])
     assert Accounting.of(1, [late]).repeated == {}

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks import bins
 from orchestrator.report.charts.marks.scales import Scale, apart, is_in_ratios
-from orchestrator.report.snapshot import Snapshot
 from tests.support.charted import EPOCHS, RATES, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
 from tests.support.snapshots import snapshot_of
@@ -24,12 +24,12 @@ from worker.job import Job
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return mixed_sweep(tmp_path_factory.mktemp("mixed"))
 
 
 class TestCurves:
-    def test_the_last_points_are_the_leaderboards_figures(self, mixed: Snapshot) -> None:
+    def test_the_last_points_are_the_leaderboards_figures(self, mixed: Sweep) -> None:
         found = curves.curves(mixed)
         assert len(found) == len(RATES)
         for curve, standing in zip(found, mixed.leaderboard.standings, strict=True):
@@ -38,7 +38,7 @@ class TestCurves:
             assert end.interval is not None
             assert (end.interval.low, end.interval.high) == pytest.approx((standing.low, standing.high))
 
-    def test_what_diverged_is_drawn_and_counted_by_no_mean(self, mixed: Snapshot) -> None:
+    def test_what_diverged_is_drawn_and_counted_by_no_mean(self, mixed: Sweep) -> None:
         first = next(each for each in curves.curves(mixed) if each.configuration.name == "learning rate 0.1")
         assert first.diverged == {3}
         assert first.jobs[3] == [(1, 0.3), (2, 0.1)]
@@ -51,7 +51,7 @@ class TestCurves:
 
 
 class TestIntervals:
-    def test_a_row_has_the_figures_of_its_standing(self, mixed: Snapshot) -> None:
+    def test_a_row_has_the_figures_of_its_standing(self, mixed: Sweep) -> None:
         every = configurations.drawn(mixed)
         rows = intervals.rows(every, mixed.leaderboard.metric, each_job=True)
         for row, standing in zip(rows, mixed.leaderboard.standings, strict=True):
@@ -65,13 +65,13 @@ class TestIntervals:
         assert [dot.seed for dot in lost.dots if dot.value is None] == [3]
         assert "1 diverged" in lost.note
 
-    def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(self, mixed: Snapshot) -> None:
+    def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(self, mixed: Sweep) -> None:
         found = intervals.rows(configurations.drawn(mixed), mixed.leaderboard.metric, each_job=False)
         for each, standing in zip(found, mixed.leaderboard.standings, strict=True):
             scores = [100 * job.score for job in standing.jobs if job.status == "succeeded" and job.score is not None]
             assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
 
-    def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Snapshot) -> None:
+    def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Sweep) -> None:
         swept = snapshot_of(
             tmp_path / "diverged",
             sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=1),
@@ -84,7 +84,7 @@ class TestIntervals:
         assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
         assert "most of its jobs" not in catalogue.named(mixed, "intervals").caption
 
-    def test_the_table_has_every_configuration(self, mixed: Snapshot) -> None:
+    def test_the_table_has_every_configuration(self, mixed: Sweep) -> None:
         table = catalogue.named(mixed, "intervals").table
         first = mixed.leaderboard.standings[0]
         assert table.total == len(table.rows) == len(RATES)
@@ -140,14 +140,14 @@ class TestByAxis:
 
 class TestHeatmap:
     @pytest.fixture
-    def swept(self, tmp_path: Path) -> Snapshot:
+    def swept(self, tmp_path: Path) -> Sweep:
         return snapshot_of(
             tmp_path,
             sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), hidden=((8, 4), (16, 8)), epochs=1),
             lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
         )
 
-    def test_a_cell_has_the_mean_of_its_standing(self, swept: Snapshot) -> None:
+    def test_a_cell_has_the_mean_of_its_standing(self, swept: Sweep) -> None:
         across, up = heatmap.sides(swept)
         found = {(across.levels[cell.across], up.levels[cell.up]): cell for cell in heatmap.cells(swept)}
         for standing in swept.leaderboard.standings:
@@ -155,14 +155,14 @@ class TestHeatmap:
             cell = found[str(rate), ",".join(map(str, hidden))]
             assert (cell.mean, cell.n, cell.is_contender) == (standing.mean, standing.n, standing.contender)
 
-    def test_another_number_of_options_has_none_and_says_why(self, mixed: Snapshot) -> None:
+    def test_another_number_of_options_has_none_and_says_why(self, mixed: Sweep) -> None:
         assert heatmap.chart(mixed) is None
         with pytest.raises(InvalidInputError, match="because it needs exactly two options that vary, not 1"):
             catalogue.named(mixed, "heatmap")
 
 
 class TestDifferences:
-    def test_a_row_has_the_verdicts_figures(self, mixed: Snapshot) -> None:
+    def test_a_row_has_the_verdicts_figures(self, mixed: Sweep) -> None:
         verdict = mixed.leaderboard.verdict
         assert verdict.beaten is not None
         gap = next(
@@ -188,7 +188,7 @@ class TestDifferences:
         assert "; beaten" not in said
         assert "hollow: one that is beaten, by the leader or another one" in chart.caption
 
-    def test_every_common_seed_is_a_dot(self, mixed: Snapshot) -> None:
+    def test_every_common_seed_is_a_dot(self, mixed: Sweep) -> None:
         first, *others = mixed.leaderboard.standings
         own = {job.seed: job.score for job in first.jobs}
         for gap, standing in zip(differences.gaps(mixed), others, strict=True):

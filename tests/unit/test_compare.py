@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -13,17 +12,15 @@ from scipy import stats
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.comparison import Comparison, comparison, sentence
-from orchestrator.analysis.configuration import Results
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import scores_of
+from orchestrator.analysis.configuration import choose
 from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import confidence_sequence
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.commands.answers.compare import compare
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, folder_of
@@ -100,12 +97,10 @@ def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
 def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:
     # The built-in network has no such metric.
     metric = Metric(name="loss", higher_is_better=False)
-    read = Results.read(folder_of(tmp_path, CLOSE))
-    names = JobNames(read.jobs.values())
-    names.metric = metric
-    read = dataclasses.replace(read, names=names, configurations=ranked(scores_of(read.jobs, read.rows, metric)))
+    read = Sweep.read(folder_of(tmp_path, CLOSE))
+    read.names.metric = metric
 
-    found = comparison(read.choose(FIRST), read.choose(SECOND), 0.0)
+    found = comparison(choose(read, FIRST), choose(read, SECOND), 0.0)
 
     assert known(found.difference).mean == pytest.approx(-0.01)
     low, high = interval_of(found.difference)
@@ -113,7 +108,7 @@ def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:
     assert found.better is found.a
     assert found.win_probability == pytest.approx(0.8)
     assert sentence(found) == "Decided: learning rate 0.01 is better than learning rate 0.03 by 0.0100 ± 0.0088."
-    assert comparison(read.choose(FIRST), read.choose(SECOND), 1.0).outcome == "within"
+    assert comparison(choose(read, FIRST), choose(read, SECOND), 1.0).outcome == "within"
 
 
 def test_two_sweeps_are_compared_by_their_leaders(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from worker.settings import Settings
 @pytest.fixture
 def earlier(tmp_path: Path) -> SweepFolder:
     """A sweep in float64, of which version 1 trained two of four jobs."""
-    made = sweep_of(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=1, dtypes=("float64",))
+    made = sweep_of(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=2, dtype="float64")
     jobs = {job.at(1).key: job.at(1) for job in made.jobs(MNIST_DIGEST)}
     folder = SweepFolder(tmp_path, "old")
     folder.create(manifest_of(made, "old").model_copy(update={"jobs": list(jobs)}))

@@ -12,11 +12,11 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli import progress
 from orchestrator.cli.progress import LiveProgress, PlainProgress
 from orchestrator.folder.rows import Row
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweep_folders import row
+from tests.support.sweeps import sweep_of
 from worker.records.report import Report
 
-SPECIFICATION = SweepSpecification(seeds=(0, 1), learning_rates=(0.1, 0.2, 1e300), epochs=1)
+SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2, 1e300), epochs=1)
 JOBS = {job.key: job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 

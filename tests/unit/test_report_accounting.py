@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Clock
@@ -16,7 +17,6 @@ from orchestrator.report.charts import drawing
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
-from orchestrator.report.snapshot import Snapshot
 from tests.support.boards import trained
 from tests.support.known import known
 from tests.support.snapshots import snapshot_of
@@ -60,12 +60,12 @@ def earlier(job: Job) -> Row | None:
 
 
 @pytest.fixture
-def snapshot(tmp_path: Path) -> Snapshot:
+def snapshot(tmp_path: Path) -> Sweep:
     return snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=(0.1,), epochs=2), eventful)
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Snapshot:
+def old(tmp_path: Path) -> Sweep:
     return snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), earlier)
 
 
@@ -74,7 +74,7 @@ def marks(svg: str) -> list[ElementTree.Element]:
 
 
 class TestAttempts:
-    def test_they_are_on_one_clock_from_the_first_one_on(self, snapshot: Snapshot) -> None:
+    def test_they_are_on_one_clock_from_the_first_one_on(self, snapshot: Sweep) -> None:
         made = attempts.of(snapshot)
         found = [(span.job.seed, span.number, span.worker, span.start, span.stop, span.end) for span in made.spans]
         assert found == [
@@ -108,7 +108,7 @@ class TestAttempts:
         assert "a pause that is left out" in chart.caption
         drawing.svg(chart)
 
-    def test_a_worker_has_a_lane_for_each_process(self, snapshot: Snapshot) -> None:
+    def test_a_worker_has_a_lane_for_each_process(self, snapshot: Sweep) -> None:
         by_worker = attempts.of(snapshot).by_worker()
         assert [attempts.lanes(spans) for spans in by_worker.values()] == [[0, 1, 0], [0], [0]]
 
@@ -129,7 +129,7 @@ class TestAttempts:
         row = trained(job, 0.9).with_history(made)
         assert [len(epochs) for _, epochs in attempts.contributions(row)] == [0, 0, 1, 1]
 
-    def test_a_night_between_two_sessions_is_left_out(self, snapshot: Snapshot) -> None:
+    def test_a_night_between_two_sessions_is_left_out(self, snapshot: Sweep) -> None:
         spans = attempts.of(snapshot).spans
         assert Clock.of(spans).pauses == []
         night = [*spans, *(_later(span, 36_000) for span in spans)]
@@ -137,7 +137,7 @@ class TestAttempts:
         assert clock.pauses == [(35, 36_000)]
         assert [clock.at(seconds) for seconds in (0, 35, 20_000, 36_000, 36_010)] == [0, 35, 35, 35, 45]
 
-    def test_a_gap_of_the_length_of_the_work_is_none(self, snapshot: Snapshot) -> None:
+    def test_a_gap_of_the_length_of_the_work_is_none(self, snapshot: Sweep) -> None:
         spans = attempts.of(snapshot).spans
         again = sorted([*spans, *(_later(span, 94) for span in spans)], key=lambda span: span.start)
         assert Clock.of(again).pauses == []
@@ -150,7 +150,7 @@ def _later(span: attempts.Span, seconds: float) -> attempts.Span:
 
 
 class TestSection:
-    def test_it_counts_jobs_and_attempts_by_cause(self, snapshot: Snapshot) -> None:
+    def test_it_counts_jobs_and_attempts_by_cause(self, snapshot: Sweep) -> None:
         facts = {fact.term: fact.text for fact in accounting.content(snapshot).facts}
         assert facts == {
             "Jobs": "4 of 6 have a result; 1 of these diverged; 1 failed; 1 has not ended",
@@ -161,14 +161,14 @@ class TestSection:
             "Training": "18 s in epochs that count, of 49 s in attempts",
         }
 
-    def test_who_trained_what(self, snapshot: Snapshot) -> None:
+    def test_who_trained_what(self, snapshot: Sweep) -> None:
         assert list(known(accounting.content(snapshot).workers).rows) == [
             ("w1@h", "2", "3", "5", "14.0", "2", "60 %"),
             ("w2@h", "1", "1", "1", "4.0", "1", "14 %"),
             ("<b>w3@h", "0", "1", "0", "0.0", "1", "6 %"),
         ]
 
-    def test_jobs_that_need_attention_come_with_their_reasons(self, snapshot: Snapshot) -> None:
+    def test_jobs_that_need_attention_come_with_their_reasons(self, snapshot: Sweep) -> None:
         found = accounting.content(snapshot)
         assert list(known(found.problems).rows) == [
             ("seed 2", "diverged, mismatched", f"NaN; weights {'a' * 12} first, {'b' * 12} on w9@h"),
@@ -179,7 +179,7 @@ class TestSection:
             ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
         ]
 
-    def test_a_sweep_without_histories_says_why_it_has_no_times(self, old: Snapshot) -> None:
+    def test_a_sweep_without_histories_says_why_it_has_no_times(self, old: Sweep) -> None:
         found = accounting.content(old)
         assert found.untimed.startswith("When the attempts began and ended is not known: their cluster was gone")
         assert list(known(found.workers).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
@@ -194,7 +194,7 @@ class TestSection:
 
 class TestTimeline:
     @pytest.fixture
-    def chart(self, snapshot: Snapshot) -> Chart:
+    def chart(self, snapshot: Sweep) -> Chart:
         return known(timeline.chart(snapshot))
 
     def test_each_attempt_is_a_bar_and_each_fault_a_mark_with_words_beside_it(self, chart: Chart) -> None:
@@ -219,7 +219,7 @@ class TestTimeline:
         assert chart.table.total == 5
         assert chart.table.rows[1] == ("seed 1", "1", "w1@h", "first run", "0.00", "30.00", "worker lost")
 
-    def test_many_attempts_are_drawn_together(self, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_many_attempts_are_drawn_together(self, snapshot: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timeline, "MOST_JOBS", 4)
         chart = known(timeline.chart(snapshot))
         said = [str(each.get("aria-label")) for each in marks(drawing.svg(chart))]
@@ -228,7 +228,7 @@ class TestTimeline:
         assert sum("worker lost" in each for each in said) == 2
         assert "The stronger the colour, the larger the share" in chart.caption
 
-    def test_the_same_rows_give_the_same_chart(self, snapshot: Snapshot, chart: Chart) -> None:
+    def test_the_same_rows_give_the_same_chart(self, snapshot: Sweep, chart: Chart) -> None:
         again = known(timeline.chart(snapshot))
         assert again == chart
         assert drawing.svg(again) == drawing.svg(chart)

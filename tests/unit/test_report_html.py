@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import reproduce, standings, verdict
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.page.render import BEGINNING, document, render
-from orchestrator.report.snapshot import Snapshot, take
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
@@ -45,7 +45,7 @@ class Skeleton(HTMLParser):
         self.text += data
 
 
-def sweep_with(output: Path, texts: tuple[str, ...]) -> Snapshot:
+def sweep_with(output: Path, texts: tuple[str, ...]) -> Sweep:
     """Return a sweep in which somebody else wrote these texts wherever a folder may have any."""
     specification = sweep_of(seeds=tuple(range(len(texts))), learning_rates=(0.1, 0.2), epochs=2)
 
@@ -66,7 +66,7 @@ def sweep_with(output: Path, texts: tuple[str, ...]) -> Snapshot:
         for text in texts
     ]  # fmt: skip
     folder.write_manifest(manifest.model_copy(update={"provenance": sessions[0], "resumed": sessions[1:]}))
-    return take(folder)
+    return Sweep.read(folder)
 
 
 def test_text_of_strangers_is_text_everywhere(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_provenance_names_how_a_sweep_was_extended(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))
     folder.write_manifest(folder.manifest().with_round(Round(kind="extend", seeds=(5, 6))))
 
-    page = Skeleton(render(take(folder))).text
+    page = Skeleton(render(Sweep.read(folder))).text
 
     assert "Extended by extend" in page
     assert "seeds 5-6" in page
@@ -308,7 +308,7 @@ def test_a_renamed_folder_has_its_own_name_in_commands_and_both_in_the_heading(t
     folder = folder_of(elsewhere, rates(2, 0.1, 0.2), scored(lambda job: 0.5 + job.options.learning_rate))
     folder.path.rename(elsewhere / "theirs")
 
-    markup = render(take(SweepFolder(elsewhere, "theirs")))
+    markup = render(Sweep.read(SweepFolder(elsewhere, "theirs")))
 
     page = Skeleton(markup)
     assert "<title>theirs: report</title>" in markup
@@ -322,5 +322,5 @@ def test_a_renamed_folder_has_its_own_name_in_commands_and_both_in_the_heading(t
 
 
 def test_a_folder_that_has_its_first_name_has_one_in_the_heading(tmp_path: Path) -> None:
-    page = render(take(folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))))
+    page = render(Sweep.read(folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))))
     assert "<h1><bdi>a</bdi></h1>" in page

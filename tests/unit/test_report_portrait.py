@@ -8,9 +8,9 @@ import pytest
 
 from nn.errors import DatasetError
 from orchestrator.analysis.evaluation import data_of
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import network
-from orchestrator.report.snapshot import take
 from tests.support.boards import ended, trained
 from tests.support.exported import odd_sweep, odd_trainer
 from tests.support.snapshots import folder_of, snapshot_of
@@ -47,7 +47,7 @@ def test_without_a_result_there_is_none(tmp_path: Path) -> None:
 
 def test_a_sweep_of_another_trainer_has_none(tmp_path: Path) -> None:
     with odd_trainer(tmp_path / "trainers"):
-        snapshot = take(odd_sweep(tmp_path / "runs"))
+        snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
         for content in (network.without(snapshot), network.content(snapshot, None)):
             assert content.sentence == (
                 "There is no portrait: only models of the trainer network have one, and this sweep's is odd"
@@ -66,7 +66,7 @@ def test_without_weights_it_counts_the_jobs_that_are_trained_again(tmp_path: Pat
     assert not content.confusion
     # By the name that the folder has now
     snapshot.folder.path.rename(tmp_path / "theirs")
-    renamed = network.content(take(SweepFolder(tmp_path, "theirs")), None)
+    renamed = network.content(Sweep.read(SweepFolder(tmp_path, "theirs")), None)
     assert renamed.command == "orchestrator sweep --resume --name theirs"
 
 

@@ -15,7 +15,6 @@ from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.schema import VERSION, row_schema
 from tests.support.boards import jobs_of, trained
 from tests.support.paths import ROOT
-from tests.unit.test_earlier_layout import RESULTS
 from worker.job import Mismatch
 from worker.records.history import Attempt
 
@@ -98,14 +97,6 @@ def test_a_broken_row_does_not_match(harm: str) -> None:
     change(broken)
     with pytest.raises(ValidationError):
         VALIDATOR.validate(broken)
-
-
-def test_a_row_of_version_1_does_not_match_until_it_is_written_again() -> None:
-    for text in RESULTS.splitlines():
-        assert not VALIDATOR.is_valid(json.loads(text))
-        row = Row.model_validate_json(text)
-        whole = row.model_copy(update={"options": JOB.options})
-        VALIDATOR.validate(line(whole))
 
 
 def test_the_document_names_every_field() -> None:

@@ -133,6 +133,7 @@ def leaderboard(
     *,
     scoring: Scoring = LAST,
     sequential: bool = False,
+    configurations: Sequence[Scored] | None = None,
 ) -> Leaderboard:
     """Rank the configurations of a sweep, and draw the conclusion.
 
@@ -144,10 +145,12 @@ def leaderboard(
         scoring: Which number of a job counts.
         sequential: Whether somebody saw results before the sweep was extended: intervals and comparisons are then
             those that stay valid however often one looks.
+        configurations: The scores of the configurations, by rank, where they are known already.
     """
     names = JobNames(jobs.values(), axes)
     metric = names.metric
-    configurations = ranked(scores_of(jobs, rows, metric, scoring))
+    if configurations is None:
+        configurations = ranked(scores_of(jobs, rows, metric, scoring))
     found = figures.places(configurations, sequential=sequential)
     honest = figures.honest_leader(configurations, rows, metric, scoring)
     standings: list[Standing] = []

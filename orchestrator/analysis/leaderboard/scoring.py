@@ -48,6 +48,19 @@ class Scoring:
         """Return the text that `parse` reads."""
         return f"mean-{self.epochs}" if self.kind == "mean" else self.kind
 
+    def check(self, fewest: int) -> None:
+        """Refuse to average over more epochs than a job has.
+
+        Args:
+            fewest: The epochs of the job with the fewest.
+
+        Raises:
+            InvalidInputError: it averages over more.
+        """
+        if self.kind == "mean" and self.epochs > fewest:
+            allowed = f"at most mean-{fewest}: a job of the sweep has {fewest} epoch{'' if fewest == 1 else 's'}"
+            raise InvalidInputError("--metric", str(self), allowed)
+
     @property
     def phrase(self) -> str:
         """Say which epochs count, as tables and sentences do."""

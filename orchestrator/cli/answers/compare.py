@@ -126,7 +126,7 @@ def _signed(found: Comparison, mean: float | None, low: float, high: float) -> s
 def _differing(found: Comparison) -> list[str]:
     """Name the options in which configurations of two sweeps differ."""
     first, second = (side.chosen.configuration for side in (found.a, found.b))
-    if found.a.chosen.results is found.b.chosen.results:
+    if found.a.chosen.sweep is found.b.chosen.sweep:
         return []
     if first.trainer != second.trainer:
         return [f"Their trainers are {first.trainer} and {second.trainer}"]

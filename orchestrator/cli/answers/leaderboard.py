@@ -1,4 +1,4 @@
-"""`orchestrator leaderboard`: reads its arguments, calls the command, shows its result."""
+"""`orchestrator leaderboard`: reads its arguments, calls the command, shows its sweep."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.analysis.leaderboard.table import TextTable
 from orchestrator.analysis.lookup import open_sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.output import print_leaderboard, say
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.answers.leaderboard import LeaderboardResult, leaderboard
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
 
@@ -48,13 +48,12 @@ def run_leaderboard(name: str, options: Options) -> int:
     _check(options)
     top = None if options.top is None else _count(options.top)
     scoring = Scoring.parse(options.metric, "--metric")
-    folder = open_sweep(name, output_folder(options.output))
-    result = leaderboard(folder, scoring=scoring, where=options.where)
+    sweep = Sweep.read(open_sweep(name, output_folder(options.output))).select(options.where, scoring)
     if options.by == "job":
-        _print_jobs(result.leaderboard, options, top)
+        _print_jobs(sweep.leaderboard, options, top)
     else:
-        _print_configurations(result, options, top)
-    return 0 if result.leaderboard.usable else 1
+        _print_configurations(sweep, options, top)
+    return 0 if sweep.leaderboard.usable else 1
 
 
 def _check(options: Options) -> None:
@@ -77,8 +76,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _print_configurations(result: LeaderboardResult, options: Options, top: int | None) -> None:
-    board = result.leaderboard
+def _print_configurations(sweep: Sweep, options: Options, top: int | None) -> None:
+    board = sweep.leaderboard
     standings = table.arranged(board, options.sort or "rank", top)
     if options.json:
         _print_json(export.as_dict(board, standings))
@@ -87,7 +86,7 @@ def _print_configurations(result: LeaderboardResult, options: Options, top: int 
     else:
         _print_table(board, table.by_configuration(board, standings, wide=options.wide), options)
         if not options.markdown:
-            say(Console(highlight=False), str(result.accounting))
+            say(Console(highlight=False), str(sweep.accounting))
 
 
 def _print_jobs(board: Leaderboard, options: Options, top: int | None) -> None:

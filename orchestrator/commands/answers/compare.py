@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.comparison import Comparison, comparison
-from orchestrator.analysis.configuration import FIELD, Chosen, Results
+from orchestrator.analysis.configuration import FIELD, Chosen, choose
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import IncomparableError
 from orchestrator.folder.sweep_folder import SweepFolder
 from worker.trainers.protocol import MAX_SCORE
@@ -37,20 +38,20 @@ def compare(
         InvalidInputError: words fit no configuration or several; both are the same configuration; or the tolerance is
             out of range.
     """
-    one = Results.read(first)
-    other = one if second.path.resolve() == one.path else Results.read(second)
+    one = Sweep.read(first)
+    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second)
     _check_sweeps(one, other)
-    a, b = one.choose(first_words), other.choose(second_words)
+    a, b = choose(one, first_words), choose(other, second_words)
     _check_tolerance(tolerance, a)
     if a.configuration == b.configuration:
         allowed = "two different ones: both are the same, of which any difference is chance"
-        raise InvalidInputError(FIELD, a.words or a.results.sweep, allowed)
+        raise InvalidInputError(FIELD, a.words or a.sweep.name, allowed)
     return comparison(a, b, tolerance)
 
 
-def _check_sweeps(a: Results, b: Results) -> None:
+def _check_sweeps(a: Sweep, b: Sweep) -> None:
     """Refuse two sweeps whose numbers mean different things."""
-    names = f"The sweeps {a.sweep} and {b.sweep} cannot be compared"
+    names = f"The sweeps {a.name} and {b.name} cannot be compared"
     manifests = (a.manifest, b.manifest)
     if a.manifest.dataset != b.manifest.dataset:
         sets = [f"{each.specification.data} ({each.dataset[:12]})" for each in manifests]
@@ -64,7 +65,7 @@ def _check_sweeps(a: Results, b: Results) -> None:
 
 
 def _check_tolerance(tolerance: float, chosen: Chosen) -> None:
-    is_share = chosen.results.names.metric.is_share
+    is_share = chosen.sweep.names.metric.is_share
     most = 1.0 if is_share else MAX_SCORE
     if not (math.isfinite(tolerance) and 0 <= tolerance < most):
         below = "less than 1, because the metric is a share" if is_share else f"less than {MAX_SCORE:g}"

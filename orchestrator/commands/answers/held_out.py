@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis import held_out
-from orchestrator.analysis.configuration import FIELD, Chosen, Results
+from orchestrator.analysis.configuration import FIELD, Chosen, choose
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import Reading
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -61,28 +62,28 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
             if record is None:
                 return _first(folder, words, cache_dir)
     if words:
-        _check_same(folder.name, Results.read(folder).choose(words), record)
+        _check_same(folder.name, choose(Sweep.read(folder), words), record)
     return HeldOut(folder.name, job.metric, record, repeated=True)
 
 
 def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOut:
-    results = Results.read(folder)
-    chosen = results.choose(words)
-    _check_ended(results)
+    sweep = Sweep.read(folder)
+    chosen = choose(sweep, words)
+    _check_ended(sweep)
     if not chosen.scored.trained:
         raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
     record = held_out.evaluate(folder, chosen, cache_dir)
     folder.keep_reading(record)
-    return HeldOut(folder.name, results.names.metric, record, repeated=False)
+    return HeldOut(folder.name, sweep.names.metric, record, repeated=False)
 
 
-def _check_ended(results: Results) -> None:
+def _check_ended(sweep: Sweep) -> None:
     """Refuse to spend the split on a configuration that further results may still replace."""
-    missing = len(results.jobs) - len(results.rows)
+    missing = len(sweep.jobs) - len(sweep.rows)
     if missing:
         raise HeldOutError(
-            f"{have(missing, 'job')} no row yet in the sweep {results.sweep}, and its test split is read once: "
-            f"first finish it by orchestrator sweep --resume --name {results.sweep}"
+            f"{have(missing, 'job')} no row yet in the sweep {sweep.name}, and its test split is read once: "
+            f"first finish it by orchestrator sweep --resume --name {sweep.name}"
         )
 
 

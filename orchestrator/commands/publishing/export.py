@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.errors import SweepNotFoundError
 from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.formats import format_named
-from orchestrator.export.sweep import ExportedSweep, Missing, OnProgress
+from orchestrator.export.jobs import Missing, OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
 
 
@@ -23,7 +25,7 @@ class Export:
         known: How many of the jobs were on the tracking server already, with the same results.
     """
 
-    sweep: ExportedSweep
+    sweep: Sweep
     format: str
     places: tuple[str, ...]
     missing: tuple[Missing, ...] = ()
@@ -59,7 +61,7 @@ def export(
     targets = chosen.targets(folder.name, file)
     destination.refuse_taken(targets, replace=replace)
     chosen.check()
-    sweep = ExportedSweep.read(folder)
+    sweep = _read(folder)
     with destination.staged(targets, replace=replace) as paths:
         missing = chosen.write(sweep, paths, on_progress)
     return Export(sweep, to, tuple(map(str, targets)), tuple(missing))
@@ -82,6 +84,13 @@ def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
     """
     mlflow_runs.check(uri)
     format_named("mlflow").check()
-    sweep = ExportedSweep.read(folder)
+    sweep = _read(folder)
     added = mlflow_runs.record(sweep, uri, on_progress)
     return Export(sweep, "mlflow", (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
+
+
+def _read(folder: SweepFolder) -> Sweep:
+    sweep = Sweep.read(folder)
+    if not sweep.rows:
+        raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
+    return sweep

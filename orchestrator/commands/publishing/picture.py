@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 from orchestrator.report.charts import catalogue, drawing
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.snapshot import take
 from orchestrator.report.target import Target
 from orchestrator.text import listed
 
@@ -67,12 +67,12 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
     """
     packages.require("A chart")
     chosen = _format(form, to)
-    snapshot = take(folder)
-    catalogue.check(snapshot, name, "--chart")
+    sweep = Sweep.read(folder)
+    catalogue.check(sweep, name, "--chart")
     path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
     made = FORMATS[chosen]
     made.target.check(path)
-    size = made.target.write(path, made.draw(catalogue.named(snapshot, name)))
+    size = made.target.write(path, made.draw(catalogue.named(sweep, name)))
     return PictureResult(path, name, chosen, size)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import plots
 from orchestrator.report.plots import Plot
-from orchestrator.report.snapshot import take
 
 
 def plot(folder: SweepFolder, name: str | None = None) -> Plot:
@@ -20,4 +20,4 @@ def plot(folder: SweepFolder, name: str | None = None) -> Plot:
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
     """
-    return plots.plot(take(folder), plots.DEFAULT if name is None else name, "CHART")
+    return plots.plot(Sweep.read(folder), plots.DEFAULT if name is None else name, "CHART")

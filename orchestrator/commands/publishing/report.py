@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 from orchestrator.report.contents import network
 from orchestrator.report.page import file
 from orchestrator.report.page.render import render
-from orchestrator.report.snapshot import take
 
 #: The name of the page in a sweep's folder.
 FILE = "report.html"
@@ -50,6 +50,6 @@ def report(folder: SweepFolder, to: Path | None = None, *, cache_dir: Path | Non
     packages.require("The report")
     path = folder.path / FILE if to is None else to
     file.check(path)
-    snapshot = take(folder)
-    size = file.write(path, render(snapshot, network.content(snapshot, cache_dir)))
-    return ReportResult(path, size, len(snapshot.jobs), len(snapshot.rows))
+    sweep = Sweep.read(folder)
+    size = file.write(path, render(sweep, network.content(sweep, cache_dir)))
+    return ReportResult(path, size, len(sweep.jobs), len(sweep.rows))

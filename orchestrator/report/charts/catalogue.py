@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals, timeline
-from orchestrator.report.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Kind:
     """
 
     name: str
-    charts: Callable[[Snapshot], Sequence[Chart]]
-    absent: Callable[[Snapshot], str | None]
+    charts: Callable[[Sweep], Sequence[Chart]]
+    absent: Callable[[Sweep], str | None]
 
 
-def _one(kind: Callable[[Snapshot], Chart | None]) -> Callable[[Snapshot], Sequence[Chart]]:
-    def charts(snapshot: Snapshot) -> Sequence[Chart]:
-        found = kind(snapshot)
+def _one(kind: Callable[[Sweep], Chart | None]) -> Callable[[Sweep], Sequence[Chart]]:
+    def charts(sweep: Sweep) -> Sequence[Chart]:
+        found = kind(sweep)
         return () if found is None else (found,)
 
     return charts
@@ -45,34 +45,34 @@ KINDS: Sequence[Kind] = (
 )
 
 
-def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
+def charts(sweep: Sweep) -> tuple[Chart, ...]:
     """Return the charts that make sense for a sweep.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    return tuple(chart for kind in KINDS for chart in kind.charts(snapshot))
+    return tuple(chart for kind in KINDS for chart in kind.charts(sweep))
 
 
-def names(snapshot: Snapshot, kinds: Sequence[Kind] = KINDS) -> tuple[str, ...]:
+def names(sweep: Sweep, kinds: Sequence[Kind] = KINDS) -> tuple[str, ...]:
     """Return the names of a sweep's charts, without drawing them.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         kinds: Only charts of these kinds.
     """
     found: list[str] = []
     for kind in kinds:
-        if kind.absent(snapshot) is None:
-            found += by_axis.names(snapshot) if kind.name == by_axis.PREFIX else [kind.name]
+        if kind.absent(sweep) is None:
+            found += by_axis.names(sweep) if kind.name == by_axis.PREFIX else [kind.name]
     return tuple(found)
 
 
-def check(snapshot: Snapshot, name: str, field: str, kinds: Sequence[Kind] = KINDS) -> Kind:
+def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) -> Kind:
     """Return the kind of the chart with a name.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         name: The chart's name.
         field: What gives the name, for the message.
         kinds: Only charts of these kinds.
@@ -80,23 +80,23 @@ def check(snapshot: Snapshot, name: str, field: str, kinds: Sequence[Kind] = KIN
     Raises:
         InvalidInputError: the sweep has no such chart; says which ones it has, and why it lacks this one.
     """
-    has = names(snapshot, kinds)
+    has = names(sweep, kinds)
     wanted = by_axis.PREFIX if name.startswith(by_axis.PREFIX) else name
     kind = next((each for each in kinds if each.name == wanted), None)
     if kind is not None and name in has:
         return kind
-    why = None if kind is None else kind.absent(snapshot)
+    why = None if kind is None else kind.absent(sweep)
     listed = ", ".join(has) or "nothing yet"
     raise InvalidInputError(
         field, name, listed if why is None else f"{listed}; the sweep has no such chart, because {why}"
     )
 
 
-def named(snapshot: Snapshot, name: str, field: str = "--chart") -> Chart:
+def named(sweep: Sweep, name: str, field: str = "--chart") -> Chart:
     """Return the chart with a name.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         name: The chart's name.
         field: What gives the name, for the message.
 
@@ -104,5 +104,5 @@ def named(snapshot: Snapshot, name: str, field: str = "--chart") -> Chart:
         InvalidInputError: the sweep has no such chart.
         MissingPackageError: Altair is not installed.
     """
-    kind = check(snapshot, name, field)
-    return next(chart for chart in kind.charts(snapshot) if chart.name == name)
+    kind = check(sweep, name, field)
+    return next(chart for chart in kind.charts(sweep) if chart.name == name)

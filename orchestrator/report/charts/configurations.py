@@ -1,4 +1,4 @@
-"""The configurations of a snapshot as charts show them: by rank, with their jobs and the text that names them."""
+"""The configurations of a sweep as charts show them: by rank, with their jobs and the text that names them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from nn.options.describe import heading
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.scores import Scored
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.charts import labels
-from orchestrator.report.snapshot import Snapshot
 
 #: Of larger sweeps, the jobs are drawn together: a mark of its own for each would make a page that no browser shows.
 MOST_JOBS = 2000
@@ -50,11 +50,11 @@ BETWEEN = " · "
 MOST_HEADING = 30
 
 
-def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
+def drawn(sweep: Sweep) -> Sequence[Drawn]:
     """Return the configurations of a sweep by rank."""
-    board = snapshot.leaderboard
+    board = sweep.leaderboard
     names = board.names
-    pairs = list(zip(board.standings, snapshot.scored, strict=True))
+    pairs = list(zip(board.standings, sweep.scored, strict=True))
     headings = {name: heading(names.model, name) for name in names.varying}
     told = [
         {headings[name]: labels.named(names.shown(name, value)) for name, value in standing.options.items()}
@@ -68,9 +68,9 @@ def drawn(snapshot: Snapshot) -> Sequence[Drawn]:
     ]
 
 
-def axis_title(snapshot: Snapshot) -> str:
+def axis_title(sweep: Sweep) -> str:
     """Return the title of an axis with configurations: what their labels are the values of."""
-    names = snapshot.leaderboard.names
+    names = sweep.leaderboard.names
     return (
         labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying), MOST_HEADING)
         or "configuration"
@@ -81,6 +81,6 @@ def axis_title(snapshot: Snapshot) -> str:
 NO_RESULT = "no job has a result"
 
 
-def has_results(snapshot: Snapshot) -> bool:
+def has_results(sweep: Sweep) -> bool:
     """Return whether any job has a result, be it that it diverged."""
-    return any(row.accepted for row in snapshot.rows.values())
+    return any(row.accepted for row in sweep.rows.values())

@@ -1,1 +1,1 @@
-"""What the sections of a report say, from a snapshot: text, numbers and tables, no markup."""
+"""What the sections of a report say, from a sweep: text, numbers and tables, no markup."""

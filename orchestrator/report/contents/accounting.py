@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import UNKNOWN, Attempts, Clock, Span
 from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 
@@ -39,14 +39,14 @@ class AccountingContent:
     untimed: str
 
 
-def content(snapshot: Snapshot) -> AccountingContent:
+def content(sweep: Sweep) -> AccountingContent:
     """Return what the section says."""
-    made = attempts.of(snapshot)
-    names = JobNames(snapshot.jobs.values(), snapshot.manifest.axes)
+    made = attempts.of(sweep)
+    names = JobNames(sweep.jobs.values(), sweep.manifest.axes)
     return AccountingContent(
-        facts=tuple(_facts(snapshot, made)),
-        workers=_workers(snapshot, made),
-        problems=_problems(snapshot, names),
+        facts=tuple(_facts(sweep, made)),
+        workers=_workers(sweep, made),
+        problems=_problems(sweep, names),
         faults=_faults(made, names),
         untimed=untimed(made),
     )
@@ -63,20 +63,20 @@ def untimed(made: Attempts) -> str:
 # In a few words
 
 
-def _facts(snapshot: Snapshot, made: Attempts) -> Iterable[Fact]:
-    accounting = snapshot.accounting
-    yield Fact("Jobs", _jobs(snapshot))
+def _facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
+    accounting = sweep.accounting
+    yield Fact("Jobs", _jobs(sweep))
     if accounting.attempts:
         repeated = ", ".join(f"{count} after {_AFTER[cause]}" for cause, count in sorted(accounting.repeated.items()))
         trained = counted(accounting.jobs - accounting.reused, "job")
         yield Fact("Attempts", f"{accounting.attempts} at {trained}; repeated: {repeated or 'none'}")
     if accounting.reused:
-        yield Fact("Reused", _reused(snapshot.rows.values()))
+        yield Fact("Reused", _reused(sweep.rows.values()))
     if accounting.mismatches:
         jobs = counted(accounting.mismatches, "job")
         yield Fact("Mismatches", f"{jobs} of which two executions ended with different weights: evidence of a fault")
     if made.spans:
-        yield from _times(snapshot, made)
+        yield from _times(sweep, made)
 
 
 #: A cause as the end of a sentence that begins with `after`.
@@ -91,8 +91,8 @@ _AFTER = {
 }
 
 
-def _jobs(snapshot: Snapshot) -> str:
-    accounting = snapshot.accounting
+def _jobs(sweep: Sweep) -> str:
+    accounting = sweep.accounting
     parts = [f"{accounting.accepted} of {accounting.jobs} {_have(accounting.accepted)} a result"]
     if accounting.diverged:
         parts.append(f"{accounting.diverged} of these diverged")
@@ -119,13 +119,13 @@ def _reused(rows: Iterable[Row]) -> str:
     return f"{counted(sum(origins.values()), 'result')}, not trained for this sweep: {', '.join(shown)}"
 
 
-def _times(snapshot: Snapshot, made: Attempts) -> Iterable[Fact]:
+def _times(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
     clock = Clock.of(made.spans)
     said = f"{duration(made.seconds - clock.paused)} from the first attempt to the end of the last one"
     if clock.pauses:
         said += f", without {counted(len(clock.pauses), 'pause')} of {duration(clock.paused)} in all"
     yield Fact("Time", said)
-    trained = sum(sum(row.epoch_seconds) for row in snapshot.rows.values() if row.reused_from is None)
+    trained = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
     busy = attempts.busy_seconds(made.spans)
     yield Fact("Training", f"{duration(trained)} in epochs that count, of {duration(busy)} in attempts")
 
@@ -152,9 +152,9 @@ class _Work:
     spans: list[Span] = field(default_factory=list)
 
 
-def _workers(snapshot: Snapshot, made: Attempts) -> DataTable | None:
+def _workers(sweep: Sweep, made: Attempts) -> DataTable | None:
     work = {worker: _Work(spans=spans) for worker, spans in made.by_worker().items()}
-    for row in snapshot.rows.values():
+    for row in sweep.rows.values():
         if row.reused_from is not None:
             continue
         if row.worker is not None:
@@ -199,11 +199,11 @@ def _worker(name: str, work: _Work, active: float) -> tuple[str, ...]:
 # What went wrong
 
 
-def _problems(snapshot: Snapshot, names: JobNames) -> DataTable | None:
+def _problems(sweep: Sweep, names: JobNames) -> DataTable | None:
     found = [
         (names.job(job.seed, job.options), ended, _reason(row))
-        for key, job in snapshot.jobs.items()
-        if (row := snapshot.rows.get(key)) is not None and (ended := _ended(row))
+        for key, job in sweep.jobs.items()
+        if (row := sweep.rows.get(key)) is not None and (ended := _ended(row))
     ]
     if not found:
         return None

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from nn.errors import DatasetError, WeightsError
 from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import Fact
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.trainers.network import NetworkTrainer
@@ -104,112 +104,112 @@ class NetworkContent:
     nodes_caption: str = ""
 
 
-def subject(snapshot: Snapshot) -> str | None:
+def subject(sweep: Sweep) -> str | None:
     """Return what decides a sweep's portrait: the SHA-256 of the winner's weights; None if there is nothing to show.
 
     Whoever renders a sweep again and again may keep the content until this changes.
     """
-    row = _winner(snapshot)
+    row = _winner(sweep)
     return None if row is None else row.weights_sha256
 
 
-def _winner(snapshot: Snapshot) -> Row | None:
+def _winner(sweep: Sweep) -> Row | None:
     """Return the row of the best job of the first configuration, as `lookup.trained_job` chooses it without words.
 
     The leaderboard has done the work: to rank 10,000 jobs once more would take longer than to look at the network.
     """
-    standings = snapshot.leaderboard.standings
-    if snapshot.manifest.specification.trainer != NetworkTrainer.name or not standings:
+    standings = sweep.leaderboard.standings
+    if sweep.manifest.specification.trainer != NetworkTrainer.name or not standings:
         return None
     first = standings[0]
     chosen = first.best_seed
     if chosen is None:
         chosen = next((entry.seed for entry in first.jobs if entry.score is not None), None)
-    for key, row in snapshot.rows.items():
-        options = snapshot.jobs[key].options
+    for key, row in sweep.rows.items():
+        options = sweep.jobs[key].options
         if row.seed == chosen and row.accepted and all(getattr(options, n) == v for n, v in first.options.items()):
             return row
     return None
 
 
-def without(snapshot: Snapshot) -> NetworkContent:
+def without(sweep: Sweep) -> NetworkContent:
     """Return what the section says where nobody has looked at the winner's network: at no cost."""
-    if subject(snapshot) is None:
-        return _nothing(snapshot)
-    return NetworkContent("The winner's network is shown in the sweep's report", _report(snapshot))
+    if subject(sweep) is None:
+        return _nothing(sweep)
+    return NetworkContent("The winner's network is shown in the sweep's report", _report(sweep))
 
 
-def content(snapshot: Snapshot, cache_dir: Path | None) -> NetworkContent:
+def content(sweep: Sweep, cache_dir: Path | None) -> NetworkContent:
     """Return what the section says. Reads the winner's weights and the data set, and predicts the validation samples.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         cache_dir: Where prepared data sets are kept; None to keep none.
     """
-    row = _winner(snapshot)
+    row = _winner(sweep)
     if row is None:
-        return _nothing(snapshot)
+        return _nothing(sweep)
     from orchestrator.analysis.evaluation import data_of, evaluate_on
 
     sha256 = str(row.weights_sha256)
-    fault = snapshot.folder.weights_fault(sha256)
+    fault = sweep.folder.weights_fault(sha256)
     if fault is not None:
-        return _without_weights(snapshot, f"its weights {sha256[:12]} are {fault}")
+        return _without_weights(sweep, f"its weights {sha256[:12]} are {fault}")
     try:
-        job = lookup.with_weights(snapshot.folder, snapshot.manifest, snapshot.jobs[row.job], row)
-        dataset = data_of(snapshot.manifest, cache_dir)
-        return _portrait(snapshot, job, dataset, evaluate_on(job, dataset))
+        job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
+        dataset = data_of(sweep.manifest, cache_dir)
+        return _portrait(sweep, job, dataset, evaluate_on(job, dataset))
     except DatasetError:
         # Where the data set should be is the folder's word: why it is not there would tell of this machine's files.
         said = (
-            f"The winner's network cannot be shown without its data set, {snapshot.manifest.dataset[:12]}, "
+            f"The winner's network cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
         )
-        return NetworkContent(said, _report(snapshot))
+        return NetworkContent(said, _report(sweep))
     except WeightsError as error:
         # Where the folder is on this machine is nobody's business.
-        path = snapshot.folder.weights_path(sha256)
+        path = sweep.folder.weights_path(sha256)
         return NetworkContent(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")
 
 
-def _nothing(snapshot: Snapshot) -> NetworkContent:
-    trainer = snapshot.manifest.specification.trainer
+def _nothing(sweep: Sweep) -> NetworkContent:
+    trainer = sweep.manifest.specification.trainer
     if trainer != NetworkTrainer.name:
         of = f"only models of the trainer {NetworkTrainer.name} have one, and this sweep's is {trainer}"
         return NetworkContent(f"There is no portrait: {of}")
     return NetworkContent("There is no portrait, because no job has a result")
 
 
-def _report(snapshot: Snapshot) -> str:
-    return commands.shell("orchestrator", "report", snapshot.folder.name)
+def _report(sweep: Sweep) -> str:
+    return commands.shell("orchestrator", "report", sweep.folder.name)
 
 
-def _without_weights(snapshot: Snapshot, why: str) -> NetworkContent:
+def _without_weights(sweep: Sweep, why: str) -> NetworkContent:
     """Return how to get the weights: an exact trainer makes the same ones again."""
     said = f"The winner's network cannot be shown: {why}"
-    if not all(job.is_current for job in snapshot.jobs.values()):
+    if not all(job.is_current for job in sweep.jobs.values()):
         return NetworkContent(said)
-    missing = _missing_weights(snapshot)
+    missing = _missing_weights(sweep)
     which = (
         f"This trains {counted(missing, 'job')} whose weights are missing again, to the same bits" if missing else ""
     )
     return NetworkContent(
         f"{said}. {which}".strip(". "),
-        commands.shell("orchestrator", "sweep", "--resume", "--name", snapshot.folder.name),
+        commands.shell("orchestrator", "sweep", "--resume", "--name", sweep.folder.name),
     )
 
 
-def _missing_weights(snapshot: Snapshot) -> int:
+def _missing_weights(sweep: Sweep) -> int:
     """Return how many rows have no weights file; the content of files is not read."""
-    hashes = (row.weights_sha256 for row in snapshot.rows.values())
-    return sum(not os.path.lexists(snapshot.folder.weights_path(sha256)) for sha256 in hashes if sha256 is not None)
+    hashes = (row.weights_sha256 for row in sweep.rows.values())
+    return sum(not os.path.lexists(sweep.folder.weights_path(sha256)) for sha256 in hashes if sha256 is not None)
 
 
 # The portrait
 
 
-def _portrait(snapshot: Snapshot, job: TrainedJob, dataset: Dataset, found: Evaluation) -> NetworkContent:
-    name = JobNames(snapshot.jobs.values(), snapshot.manifest.axes).job(job.job.seed, job.job.options)
+def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> NetworkContent:
+    name = JobNames(sweep.jobs.values(), sweep.manifest.axes).job(job.job.seed, job.job.options)
     nodes, caption = _nodes(job)
     return NetworkContent(
         sentence=f"The best seed of the first configuration ({name}), on the validation samples",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents import accounting, network, provenance, reproduce, standings, verdict
 from orchestrator.report.contents.accounting import AccountingContent
 from orchestrator.report.contents.network import NetworkContent
@@ -11,7 +12,6 @@ from orchestrator.report.contents.provenance import ProvenanceContent
 from orchestrator.report.contents.reproduce import ReproduceContent
 from orchestrator.report.contents.standings import StandingsContent
 from orchestrator.report.contents.verdict import VerdictContent
-from orchestrator.report.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,28 @@ class Page:
     provenance: ProvenanceContent
 
 
-def contents(snapshot: Snapshot, portrait: NetworkContent | None = None) -> Page:
+def contents(sweep: Sweep, portrait: NetworkContent | None = None) -> Page:
     """Return what the page of a sweep says.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         portrait: What it says of the winner's network (`network.content`); None where nobody has looked at it.
     """
-    name, began_as = snapshot.folder.name, snapshot.manifest.name
+    name, began_as = sweep.folder.name, sweep.manifest.name
     return Page(
         name=name,
         began_as="" if began_as == name else began_as,
-        running=_running(snapshot),
-        verdict=verdict.content(snapshot),
-        standings=standings.content(snapshot),
-        accounting=accounting.content(snapshot),
-        network=portrait or network.without(snapshot),
-        reproduce=reproduce.content(snapshot),
-        provenance=provenance.content(snapshot),
+        running=_running(sweep),
+        verdict=verdict.content(sweep),
+        standings=standings.content(sweep),
+        accounting=accounting.content(sweep),
+        network=portrait or network.without(sweep),
+        reproduce=reproduce.content(sweep),
+        provenance=provenance.content(sweep),
     )
 
 
-def _running(snapshot: Snapshot) -> str:
-    if snapshot.finished:
+def _running(sweep: Sweep) -> str:
+    if sweep.finished:
         return ""
-    return f"{len(snapshot.rows)} of {len(snapshot.jobs)} jobs have ended: the sweep runs, or was interrupted"
+    return f"{len(sweep.rows)} of {len(sweep.jobs)} jobs have ended: the sweep runs, or was interrupted"

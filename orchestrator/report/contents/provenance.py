@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nn.options.describe import written
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
@@ -35,26 +35,26 @@ class ProvenanceContent:
     sessions: DataTable
 
 
-def content(snapshot: Snapshot) -> ProvenanceContent:
+def content(sweep: Sweep) -> ProvenanceContent:
     """Return what the last section says."""
-    manifest = snapshot.manifest
+    manifest = sweep.manifest
     every = [manifest.provenance, *manifest.resumed]
     shown = every[:MOST_SESSIONS]
     note = f"{len(shown)} of {len(every)} sessions" if len(shown) < len(every) else ""
     headings = ("session began (UTC)", "host", "Python", "platform", "Git commit", "packages")
     return ProvenanceContent(
-        tuple(_facts(snapshot)), DataTable("Sessions", headings, [_session(each) for each in shown], note)
+        tuple(_facts(sweep)), DataTable("Sessions", headings, [_session(each) for each in shown], note)
     )
 
 
-def _facts(snapshot: Snapshot) -> Iterable[Fact]:
-    manifest, board = snapshot.manifest, snapshot.leaderboard
+def _facts(sweep: Sweep) -> Iterable[Fact]:
+    manifest, board = sweep.manifest, sweep.leaderboard
     common, metric = board.common, board.metric
-    seeds = {job.seed for job in snapshot.jobs.values()}
+    seeds = {job.seed for job in sweep.jobs.values()}
     yield Fact("Sweep", manifest.name)
     yield Fact(
         "Jobs",
-        f"{len(snapshot.jobs)}, of {counted(len(board.standings), 'configuration')} and {counted(len(seeds), 'seed')}",
+        f"{len(sweep.jobs)}, of {counted(len(board.standings), 'configuration')} and {counted(len(seeds), 'seed')}",
     )
     sampling = manifest.specification.sampling
     if sampling is not None:
@@ -64,13 +64,13 @@ def _facts(snapshot: Snapshot) -> Iterable[Fact]:
     if len(manifest.rounds) > MOST_ROUNDS:
         yield Fact("Extended", f"{len(manifest.rounds) - MOST_ROUNDS} times more")
     version = "several versions" if common.version is None else f"version {common.version}"
-    exact = next(iter(snapshot.jobs.values())).trained_by.exact
+    exact = next(iter(sweep.jobs.values())).trained_by.exact
     yield Fact(
         "Trainer", f"{common.trainer}, {version}; {'the same bits' if exact else 'not the same bits'} on every CPU"
     )
     yield Fact("Metric", f"{metric.name}; {'higher' if metric.higher_is_better else 'lower'} is better")
     yield Fact("Data set", f"{manifest.specification.data}, SHA-256 {manifest.dataset}")
-    environments = Counter(row.environment for row in snapshot.rows.values() if row.environment is not None)
+    environments = Counter(row.environment for row in sweep.rows.values() if row.environment is not None)
     for environment, jobs in environments.most_common(MOST_ENVIRONMENTS):
         yield Fact("Trained on", f"{environment} ({counted(jobs, 'job')})")
 

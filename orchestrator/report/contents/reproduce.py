@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.standings import MOST_ROWS
-from orchestrator.report.snapshot import Snapshot
 from worker.job import Job
 from worker.trainers.protocol import Metric
 
@@ -85,12 +85,12 @@ class ReproduceContent:
     all_jobs: str
 
 
-def content(snapshot: Snapshot) -> ReproduceContent:
+def content(sweep: Sweep) -> ReproduceContent:
     """Return what the section says."""
-    board, name = snapshot.leaderboard, snapshot.folder.name
-    by_options = _by_options(snapshot)
-    digits = commands.key_digits(list(snapshot.jobs))
-    rows = tuple(_row(snapshot, each, by_options[_identity(each.options)]) for each in board.standings[:MOST_ROWS])
+    board, name = sweep.leaderboard, sweep.folder.name
+    by_options = _by_options(sweep)
+    digits = commands.key_digits(list(sweep.jobs))
+    rows = tuple(_row(sweep, each, by_options[_identity(each.options)]) for each in board.standings[:MOST_ROWS])
     jobs = []
     for standing, entry in ranked_jobs(board)[:MOST_JOBS]:
         of_configuration = by_options[_identity(standing.options)].items()
@@ -100,24 +100,24 @@ def content(snapshot: Snapshot) -> ReproduceContent:
                 seed=job.seed,
                 name=board.names.job(job.seed, job.options),
                 score=_score(board.metric, entry),
-                train=_again(snapshot, {key: job}),
+                train=_again(sweep, {key: job}),
                 verify=commands.verify(name, key[:digits]) if entry.score is not None and job.is_current else None,
             )
         )
     return ReproduceContent(
-        promise=_promise(snapshot),
+        promise=_promise(sweep),
         place=PLACE,
-        why_not=_why_not(snapshot),
+        why_not=_why_not(sweep),
         rows=rows,
         rows_in_all=len(board.standings),
         jobs=tuple(jobs),
-        jobs_in_all=len(snapshot.jobs),
+        jobs_in_all=len(sweep.jobs),
         all_jobs=commands.shell("orchestrator", "leaderboard", name, "--by", "job", "--csv"),
     )
 
 
-def _promise(snapshot: Snapshot) -> str:
-    trainer = next(iter(snapshot.jobs.values())).trained_by
+def _promise(sweep: Sweep) -> str:
+    trainer = next(iter(sweep.jobs.values())).trained_by
     text = (
         "The first command trains the jobs of a row again, all of them and no others. The second one does so beside "
         "this sweep's folder, and says whether every bit is the same."
@@ -129,8 +129,8 @@ def _promise(snapshot: Snapshot) -> str:
     )
 
 
-def _why_not(snapshot: Snapshot) -> str:
-    if all(job.is_current for job in snapshot.jobs.values()):
+def _why_not(sweep: Sweep) -> str:
+    if all(job.is_current for job in sweep.jobs.values()):
         return "the command line has no words for its options"
     return "another version trained it, to other bits than the version that wrote this report"
 
@@ -141,25 +141,25 @@ def _score(metric: Metric, entry: Entry) -> str:
     return f"{metric.shown(entry.score)}{', diverged' if entry.status == 'diverged' else ''}"
 
 
-def _row(snapshot: Snapshot, standing: Standing, jobs: Mapping[str, Job]) -> ReproducedRow:
-    board = snapshot.leaderboard
+def _row(sweep: Sweep, standing: Standing, jobs: Mapping[str, Job]) -> ReproducedRow:
+    board = sweep.leaderboard
     first = next(iter(jobs.values()))
     verify = None
     if standing.n + standing.diverged and first.is_current:
-        verify = commands.verify(snapshot.folder.name, *commands.picking(board.names, first), "--all")
-    return ReproducedRow(standing.rank, configuration(board, standing.options), _again(snapshot, jobs), verify)
+        verify = commands.verify(sweep.folder.name, *commands.picking(board.names, first), "--all")
+    return ReproducedRow(standing.rank, configuration(board, standing.options), _again(sweep, jobs), verify)
 
 
-def _again(snapshot: Snapshot, jobs: Mapping[str, Job]) -> str | None:
-    manifest = snapshot.manifest
-    return commands.again(jobs, manifest.specification, manifest.dataset, snapshot.leaderboard.names.varying)
+def _again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
+    manifest = sweep.manifest
+    return commands.again(jobs, manifest.specification, manifest.dataset, sweep.leaderboard.names.varying)
 
 
-def _by_options(snapshot: Snapshot) -> dict[tuple[object, ...], dict[str, Job]]:
+def _by_options(sweep: Sweep) -> dict[tuple[object, ...], dict[str, Job]]:
     """Return the jobs of each configuration, by the values of the options that vary."""
-    names = tuple(snapshot.leaderboard.names.varying)
+    names = tuple(sweep.leaderboard.names.varying)
     found: dict[tuple[object, ...], dict[str, Job]] = {}
-    for key, job in snapshot.jobs.items():
+    for key, job in sweep.jobs.items():
         found.setdefault(tuple(getattr(job.options, name) for name in names), {})[key] = job
     return found
 

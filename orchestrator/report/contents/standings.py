@@ -7,9 +7,9 @@ from itertools import compress
 
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.table import TextTable
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.report.snapshot import Snapshot
 
 #: How many configurations the table shows, the first by rank.
 MOST_ROWS = 500
@@ -50,16 +50,16 @@ class StandingsContent:
     every: str
 
 
-def content(snapshot: Snapshot) -> StandingsContent:
+def content(sweep: Sweep) -> StandingsContent:
     """Return what the table shows."""
-    board = snapshot.leaderboard
+    board = sweep.leaderboard
     shown = table.by_configuration(board, board.standings[:MOST_ROWS], wide=True)
     # The rank, the options that vary, n, the mean and the interval are told anyway.
     always = len(board.names.varying) + 4
     told = [i < always or _tells(shown, i) for i in range(len(shown.headings))]
     rows = [tuple(compress(row, told)) for row in shown.rows]
     configurations = DataTable("Configurations by rank", tuple(compress(shown.headings, told)), rows)
-    every = shell("orchestrator", "leaderboard", snapshot.folder.name, "--csv")
+    every = shell("orchestrator", "leaderboard", sweep.folder.name, "--csv")
     # Behind the rank, the options have headings of their own.
     own = (configurations.headings[0], *configurations.headings[1 + len(board.names.varying) :])
     meanings = tuple(Fact(heading, _MEANINGS[heading]) for heading in own)

@@ -9,10 +9,10 @@ from orchestrator.analysis.leaderboard.figures import ALPHA, oriented
 from orchestrator.analysis.leaderboard.sentence import by_margin
 from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
 from orchestrator.analysis.statistics.comparison import compare
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted, listed
 
 #: How many contenders are named.
@@ -40,31 +40,29 @@ class VerdictContent:
     in_common: str
 
 
-def content(snapshot: Snapshot) -> VerdictContent:
+def content(sweep: Sweep) -> VerdictContent:
     """Return what the first section says."""
-    board = snapshot.leaderboard
+    board = sweep.leaderboard
     verdict = board.verdict
     leader = board.standings[0] if verdict.leader is not None else None
     state = "nothing" if leader is None else "decided" if verdict.decided else "undecided"
-    facts = [] if leader is None else _facts(snapshot, leader)
-    return VerdictContent(
-        verdict.sentence, state, (*facts, Fact("What went wrong", _trouble(snapshot))), board.in_common
-    )
+    facts = [] if leader is None else _facts(sweep, leader)
+    return VerdictContent(verdict.sentence, state, (*facts, Fact("What went wrong", _trouble(sweep))), board.in_common)
 
 
-def _facts(snapshot: Snapshot, leader: Standing) -> list[Fact]:
-    board = snapshot.leaderboard
+def _facts(sweep: Sweep, leader: Standing) -> list[Fact]:
+    board = sweep.leaderboard
     facts = [Fact("The leader", f"{configuration(board, leader.options)}: {_mean(board, leader)}")]
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
     if board.verdict.beaten is not None:
-        facts.append(Fact("What it beats", _what_it_beats(snapshot)))
+        facts.append(Fact("What it beats", _what_it_beats(sweep)))
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
         facts.append(Fact("What to expect of it", _expected(board, leader)))
     if len(board.verdict.contenders) > 1:
-        facts.append(_forecast(snapshot))
+        facts.append(_forecast(sweep))
     return facts
 
 
@@ -109,14 +107,14 @@ def _how_many_wait(board: Leaderboard) -> str:
     return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
 
 
-def _what_it_beats(snapshot: Snapshot) -> str:
-    board, beaten = snapshot.leaderboard, snapshot.leaderboard.verdict.beaten
+def _what_it_beats(sweep: Sweep) -> str:
+    board, beaten = sweep.leaderboard, sweep.leaderboard.verdict.beaten
     assert beaten is not None  # noqa: S101 (checked by the caller)
     by = by_margin(board.metric, beaten.difference, beaten.margin)
     text = f"It beats {configuration(board, beaten.options)} by {by}"
-    pairs = zip(board.standings, snapshot.scored, strict=True)
+    pairs = zip(board.standings, sweep.scored, strict=True)
     other = next(scored for standing, scored in pairs if standing.options == beaten.options)
-    paired = compare(oriented(snapshot.scored[0]), oriented(other)).paired
+    paired = compare(oriented(sweep.scored[0]), oriented(other)).paired
     return f"{text}, on the seeds that both have" if paired else text
 
 
@@ -138,8 +136,8 @@ def _expected(board: Leaderboard, leader: Standing) -> str:
     return text
 
 
-def _forecast(snapshot: Snapshot) -> Fact:
-    board, term = snapshot.leaderboard, "What would decide"
+def _forecast(sweep: Sweep) -> Fact:
+    board, term = sweep.leaderboard, "What would decide"
     seeds = board.verdict.seeds_to_decide
     if seeds is None:
         few = min(each.n for each in board.standings if each.contender) < FEW
@@ -151,12 +149,12 @@ def _forecast(snapshot: Snapshot) -> Fact:
     top = max(each.rank for each in board.standings if each.contender)
     if top > MOST_CONFIRMED:
         return Fact(term, f"{text}; orchestrator decide spends them only where they decide something")
-    words = ("orchestrator", "confirm", snapshot.folder.name, "--top", str(top), "--seeds", str(seeds))
+    words = ("orchestrator", "confirm", sweep.folder.name, "--top", str(top), "--seeds", str(seeds))
     return Fact(term, f"{text}: {seeds * top:,} jobs", shell(*words))
 
 
-def _trouble(snapshot: Snapshot) -> str:
-    accounting = snapshot.accounting
+def _trouble(sweep: Sweep) -> str:
+    accounting = sweep.accounting
     counts = {
         "failed": accounting.failed,
         "cancelled": accounting.cancelled,
@@ -169,5 +167,5 @@ def _trouble(snapshot: Snapshot) -> str:
     if found:
         jobs = counted(accounting.jobs, "job")
         return f"Of {jobs}, {listed(found, 'and')}{tries}; the accounting has each with its reason"
-    so_far = "" if snapshot.finished else " so far"
+    so_far = "" if sweep.finished else " so far"
     return f"No job failed, diverged or was cancelled{so_far}{tries}"

@@ -1,4 +1,4 @@
-"""Renders a snapshot as HTML: the whole page, and its changing part, which a live page replaces."""
+"""Renders a sweep as HTML: the whole page, and its changing part, which a live page replaces."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Table
 from orchestrator.report.charts.drawing import svg
@@ -18,7 +19,6 @@ from orchestrator.report.contents.network import NetworkContent
 from orchestrator.report.contents.page import contents
 from orchestrator.report.page.policy import content_security_policy
 from orchestrator.report.page.text import isolated, visible
-from orchestrator.report.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,28 +64,28 @@ class Figure:
     table: Table
 
 
-def render(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
+def render(sweep: Sweep, portrait: NetworkContent | None = None) -> str:
     """Return the page of a sweep, one HTML file that loads nothing. The same folder gives the same bytes.
 
     Args:
-        snapshot: The sweep.
+        sweep: The sweep.
         portrait: What it says of the winner's network (`orchestrator.report.contents.network.content`); None to leave
             that out, which saves reading the data set and predicting it.
 
     Raises:
         ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
     """
-    return document(f"{snapshot.folder.name}: report", render_main(snapshot, portrait))
+    return document(f"{sweep.folder.name}: report", render_main(sweep, portrait))
 
 
-def render_main(snapshot: Snapshot, portrait: NetworkContent | None = None) -> str:
+def render_main(sweep: Sweep, portrait: NetworkContent | None = None) -> str:
     """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
     template = environment(_PACKAGE).get_template("main.html")
     return template.render(
-        page=contents(snapshot, portrait),
-        figures=_figures(snapshot),
+        page=contents(sweep, portrait),
+        figures=_figures(sweep),
         sections=SECTIONS,
-        no_differences=differences.absent(snapshot),
+        no_differences=differences.absent(sweep),
     )
 
 
@@ -132,10 +132,10 @@ def asset(name: str) -> str:
     return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
+def _figures(sweep: Sweep) -> dict[str, list[Figure]]:
     """Return the charts of each section."""
     figures: dict[str, list[Figure]] = {section: [] for section, _ in SECTIONS}
-    for each in catalogue.charts(snapshot):
+    for each in catalogue.charts(sweep):
         figure = Figure(each.name, each.title, each.caption, svg(each), each.table)
         figures[_SECTION_OF.get(each.name, "metric")].append(figure)
     return figures

@@ -1,1 +1,1 @@
-"""The kinds of charts: each module has `chart` (or `charts`), which says what a snapshot gives to draw, or nothing."""
+"""The kinds of charts: each module has `chart` (or `charts`), which says what a sweep gives to draw, or nothing."""

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from nn.options.describe import heading
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
@@ -18,7 +19,6 @@ from orchestrator.report.charts.marks import bins, strips
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, is_in_ratios
 from orchestrator.report.charts.marks.strips import CROSS, Strip
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import MAX_SCORE, Metric
 
@@ -66,11 +66,11 @@ class Value:
         return statistics.mean(self.scores) if self.scores else None
 
 
-def values_of(snapshot: Snapshot, axis: str) -> tuple[Value, ...]:
+def values_of(sweep: Sweep, axis: str) -> tuple[Value, ...]:
     """Return the values of an option that varies: numbers by size, others in the sweep's order."""
-    names = snapshot.leaderboard.names
+    names = sweep.leaderboard.names
     groups: dict[Any, list[Drawn]] = {value: [] for value in names.varying[axis]}
-    for each in configurations.drawn(snapshot):
+    for each in configurations.drawn(sweep):
         groups[each.standing.options[axis]].append(each)
     listed = sorted(groups) if are_numbers(list(groups)) else list(groups)
     return tuple(
@@ -93,56 +93,56 @@ def are_numbers(values: Sequence[Any]) -> bool:
     )
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(snapshot):
+    if not configurations.has_results(sweep):
         return configurations.NO_RESULT
-    return None if snapshot.leaderboard.names.varying else "no option varies"
+    return None if sweep.leaderboard.names.varying else "no option varies"
 
 
-def charts(snapshot: Snapshot) -> tuple[Chart, ...]:
+def charts(sweep: Sweep) -> tuple[Chart, ...]:
     """Return a chart for each option that varies; none without a result.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return ()
-    return tuple(_chart(snapshot, axis) for axis in snapshot.leaderboard.names.varying)
+    return tuple(_chart(sweep, axis) for axis in sweep.leaderboard.names.varying)
 
 
-def shows_jobs(snapshot: Snapshot) -> bool:
+def shows_jobs(sweep: Sweep) -> bool:
     """Return whether each job has a dot: it has one in the chart of every option that varies."""
-    jobs = len(snapshot.jobs)
-    return jobs <= MOST_JOBS and jobs * len(snapshot.leaderboard.names.varying) <= MOST_DOTS
+    jobs = len(sweep.jobs)
+    return jobs <= MOST_JOBS and jobs * len(sweep.leaderboard.names.varying) <= MOST_DOTS
 
 
-def names(snapshot: Snapshot) -> list[str]:
+def names(sweep: Sweep) -> list[str]:
     """Return the names of the charts of a sweep."""
-    return [f"{PREFIX}{axis}" for axis in snapshot.leaderboard.names.varying]
+    return [f"{PREFIX}{axis}" for axis in sweep.leaderboard.names.varying]
 
 
-def _chart(snapshot: Snapshot, axis: str) -> Chart:
-    metric = snapshot.leaderboard.metric
-    found = values_of(snapshot, axis)
-    title = labels.plain(heading(snapshot.leaderboard.names.model, axis))
+def _chart(sweep: Sweep, axis: str) -> Chart:
+    metric = sweep.leaderboard.metric
+    found = values_of(sweep, axis)
+    title = labels.plain(heading(sweep.leaderboard.names.model, axis))
     numbers = are_numbers([each.value for each in found])
-    each_job = shows_jobs(snapshot)
+    each_job = shows_jobs(sweep)
     if numbers:
-        specification = _plot(snapshot, found, title) if each_job else _bins(snapshot, found, title)
+        specification = _plot(sweep, found, title) if each_job else _bins(sweep, found, title)
     else:
-        specification = _rows(snapshot, found, title, each_job=each_job)
+        specification = _rows(sweep, found, title, each_job=each_job)
     return Chart(
         name=f"{PREFIX}{axis}",
         title=f"{labels.headline(metric)} by {title}",
-        caption=_caption(snapshot, found, numbers=numbers, each_job=each_job),
+        caption=_caption(sweep, found, numbers=numbers, each_job=each_job),
         specification=specification,
         table=_table(found, metric, title),
     )
 
 
-def _caption(snapshot: Snapshot, found: Sequence[Value], *, numbers: bool, each_job: bool) -> str:
-    alone = len(snapshot.leaderboard.names.varying) == 1
+def _caption(sweep: Sweep, found: Sequence[Value], *, numbers: bool, each_job: bool) -> str:
+    alone = len(sweep.leaderboard.names.varying) == 1
     if not each_job:
         said = [
             "Darker: more jobs; line: their mean"
@@ -161,7 +161,7 @@ def _caption(snapshot: Snapshot, found: Sequence[Value], *, numbers: bool, each_
     if not numbers and len(found) > MOST_ROWS:
         said.append(f"the first {MOST_ROWS} of {len(found)} values")
     if not alone:
-        others = len(snapshot.leaderboard.names.varying) - 1
+        others = len(sweep.leaderboard.names.varying) - 1
         said.append(f"{counted(others, 'other option')} varied, too")
     return "; ".join(said)
 
@@ -188,8 +188,8 @@ def _table(found: Sequence[Value], metric: Metric, title: str) -> Table:
 # Values that are no numbers: rows
 
 
-def _rows(snapshot: Snapshot, found: Sequence[Value], title: str, *, each_job: bool) -> dict[str, Any]:
-    metric = snapshot.leaderboard.metric
+def _rows(sweep: Sweep, found: Sequence[Value], title: str, *, each_job: bool) -> dict[str, Any]:
+    metric = sweep.leaderboard.metric
     made = rows(found, metric, title, each_job=each_job)
     scale = strips.scale_of(made, is_share=metric.is_share)
     worse = scale.low if metric.higher_is_better else scale.high
@@ -229,15 +229,15 @@ def _row(each: Value, label: str, metric: Metric, title: str, *, each_job: bool)
 # Numbers: a plot
 
 
-def _plot(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, Any]:
+def _plot(sweep: Sweep, found: Sequence[Value], title: str) -> dict[str, Any]:
     """Return the specification of a plot with a dot for each job."""
     canvas = Canvas()
-    metric = snapshot.leaderboard.metric
+    metric = sweep.leaderboard.metric
     scale, across = scales(found, metric)
     x, y = _axes(canvas, found, across, scale, metric, title)
     spread = _spread([across.across(float(each.value), WIDTH) for each in found])
     layers = (
-        _line(canvas, found, x, y, metric) if len(snapshot.leaderboard.names.varying) == 1 else [_nothing(canvas, x, y)]
+        _line(canvas, found, x, y, metric) if len(sweep.leaderboard.names.varying) == 1 else [_nothing(canvas, x, y)]
     )
     placed = [
         (across.across(float(each.value), WIDTH), first, member)
@@ -340,10 +340,10 @@ def _marks(
     return layers
 
 
-def _bins(snapshot: Snapshot, found: Sequence[Value], title: str) -> dict[str, Any]:
+def _bins(sweep: Sweep, found: Sequence[Value], title: str) -> dict[str, Any]:
     """Return the specification of a plot with a rectangle for each bin of jobs."""
     canvas = Canvas()
-    metric = snapshot.leaderboard.metric
+    metric = sweep.leaderboard.metric
     scale, across = scales(found, metric)
     x, y = _axes(canvas, found, across, scale, metric, title)
     columns = bins.around([float(each.value) for each in found], across, BINS)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.statistics.intervals import Interval, confidence_sequence, t_interval
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, apart
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -64,18 +64,18 @@ class Curve:
     diverged: frozenset[int]
 
 
-def curves(snapshot: Snapshot) -> tuple[Curve, ...]:
+def curves(sweep: Sweep) -> tuple[Curve, ...]:
     """Return the learning curves of a sweep by rank, without configurations that have no result."""
-    sequential = bool(snapshot.manifest.looks)
+    sequential = bool(sweep.manifest.looks)
     made = (
-        _curve(each, snapshot, sequential=sequential, banded=place < LABELLED)
-        for place, each in enumerate(configurations.drawn(snapshot))
+        _curve(each, sweep, sequential=sequential, banded=place < LABELLED)
+        for place, each in enumerate(configurations.drawn(sweep))
     )
     return tuple(each for each in made if each.jobs)
 
 
-def _curve(drawn: Drawn, snapshot: Snapshot, *, sequential: bool, banded: bool) -> Curve:
-    rows = drawn.rows(snapshot.rows)
+def _curve(drawn: Drawn, sweep: Sweep, *, sequential: bool, banded: bool) -> Curve:
+    rows = drawn.rows(sweep.rows)
     trained = [row.validation_score for row in rows if row.status == "succeeded"]
     epochs = _some(max((len(row.validation_score) for row in rows), default=0), MOST_POINTS)
     points = []
@@ -98,39 +98,39 @@ def _some(count: int, most: int) -> list[int]:
     return sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(snapshot):
+    if not configurations.has_results(sweep):
         return configurations.NO_RESULT
-    longest = max(len(row.validation_score) for row in snapshot.rows.values())
+    longest = max(len(row.validation_score) for row in sweep.rows.values())
     return None if longest > 1 else "every job has one epoch"
 
 
-def chart(snapshot: Snapshot) -> Chart | None:
+def chart(sweep: Sweep) -> Chart | None:
     """Return the learning curves; None without a result, and where every job has one epoch only.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return None
-    found = curves(snapshot)
-    metric = snapshot.leaderboard.metric
+    found = curves(sweep)
+    metric = sweep.leaderboard.metric
     return Chart(
         name="curves",
         title=f"Learning curves: {labels.plain(metric.name)} after each epoch",
-        caption=_caption(found, snapshot),
-        specification=_specification(found, snapshot),
+        caption=_caption(found, sweep),
+        specification=_specification(found, sweep),
         table=_table(found, metric),
     )
 
 
-def _caption(found: Sequence[Curve], snapshot: Snapshot) -> str:
+def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
     said = ["Thick line: mean over the seeds that trained"]
     if any(point.interval for curve in found for point in curve.points):
-        often = " however often one looks" if snapshot.manifest.looks else ""
+        often = " however often one looks" if sweep.manifest.looks else ""
         said.append(f"band: where the mean over all seeds is, at 95 %{often}")
-    if _each_job(snapshot):
+    if _each_job(sweep):
         said.append("thin line: one seed")
     if any(curve.diverged for curve in found):
         said.append("dashed red: a job that diverged, which no mean counts")
@@ -140,8 +140,8 @@ def _caption(found: Sequence[Curve], snapshot: Snapshot) -> str:
     return "; ".join(said)
 
 
-def _each_job(snapshot: Snapshot) -> bool:
-    return len(snapshot.jobs) <= MOST_JOBS
+def _each_job(sweep: Sweep) -> bool:
+    return len(sweep.jobs) <= MOST_JOBS
 
 
 def _table(found: Sequence[Curve], metric: Metric) -> Table:
@@ -164,9 +164,9 @@ def _table(found: Sequence[Curve], metric: Metric) -> Table:
 # How it is drawn
 
 
-def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]:
+def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     canvas = Canvas()
-    metric = snapshot.leaderboard.metric
+    metric = sweep.leaderboard.metric
     shown = found[:MOST_CURVES]
     scale = _scale(shown, metric)
     last = max(epoch for curve in shown for line in curve.jobs.values() for epoch, _ in line)
@@ -181,7 +181,7 @@ def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]
         canvas.chart(values).mark_area(clip=True, opacity=0.18, color=colour, aria=False).encode(x=x, y=y, y2="y2:Q")
         for values, colour in _bands(shown, scale, metric)
     ]
-    if _each_job(snapshot):
+    if _each_job(sweep):
         layers += _thin(canvas, shown, x, y, metric)
     layers += [
         canvas.chart(values)
@@ -189,7 +189,7 @@ def _specification(found: Sequence[Curve], snapshot: Snapshot) -> dict[str, Any]
         .encode(x=x, y=y, detail="line:N", description="said:N", order="x:Q")
         for values, colour, width, opacity in _means(shown, metric)
     ]
-    layers += _labels(canvas, shown, scale, last, metric, configurations.axis_title(snapshot))
+    layers += _labels(canvas, shown, scale, last, metric, configurations.axis_title(sweep))
     return canvas.layered(layers, width=WIDTH, height=HEIGHT)
 
 

@@ -9,12 +9,12 @@ from orchestrator.analysis.leaderboard.figures import oriented
 from orchestrator.analysis.leaderboard.ranking import is_candidate
 from orchestrator.analysis.leaderboard.verdict import comparison_level
 from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Dot, Strip
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -40,15 +40,15 @@ class Gap:
     by_seed: dict[int, float]
 
 
-def gaps(snapshot: Snapshot) -> tuple[Gap, ...]:
+def gaps(sweep: Sweep) -> tuple[Gap, ...]:
     """Return the leader's differences: to the other contenders by rank, and then to the first ones that are beaten.
 
     They are compared as the verdict compares them; nothing is new here.
     """
-    candidates = [each for each in configurations.drawn(snapshot) if is_candidate(each.scored)]
+    candidates = [each for each in configurations.drawn(sweep) if is_candidate(each.scored)]
     if len(candidates) < 2:
         return ()
-    sequential = bool(snapshot.manifest.looks)
+    sequential = bool(sweep.manifest.looks)
     confidence = 1 - comparison_level(len(candidates), sequential=sequential)
     leader, *others = candidates
     contenders = [each for each in others if each.standing.contender]
@@ -64,34 +64,34 @@ def gaps(snapshot: Snapshot) -> tuple[Gap, ...]:
     return tuple(found)
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(snapshot):
+    if not configurations.has_results(sweep):
         return configurations.NO_RESULT
-    candidates = sum(map(is_candidate, snapshot.scored))
+    candidates = sum(map(is_candidate, sweep.scored))
     return None if candidates > 1 else "there are no two configurations of which most jobs trained"
 
 
-def chart(snapshot: Snapshot) -> Chart | None:
+def chart(sweep: Sweep) -> Chart | None:
     """Return the chart; None unless two configurations have results.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return None
-    found = gaps(snapshot)
-    metric = snapshot.leaderboard.metric
-    leader = configurations.drawn(snapshot)[0]
+    found = gaps(sweep)
+    metric = sweep.leaderboard.metric
+    leader = configurations.drawn(sweep)[0]
     each_job = sum(len(gap.by_seed) for gap in found) <= MOST_JOBS
     rows = _rows(found, leader, metric, each_job=each_job)
     scale = strips.scale_of(rows, zero=True)
     title = f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}"
-    heading = configurations.axis_title(snapshot)
+    heading = configurations.axis_title(sweep)
     return Chart(
         name="differences",
         title=f"By how much {labels.short(leader.name, MOST_NAME)} is better than the others",
-        caption=_caption(found, snapshot, each_job=each_job),
+        caption=_caption(found, sweep, each_job=each_job),
         specification=strips.specification(rows, scale, title, heading, worse=scale.low, rule=0.0),
         table=_table(found, metric),
     )
@@ -146,16 +146,16 @@ def _outcome(gap: Gap) -> str:
     return "beaten" if interval is not None and interval.low > 0 else "another one beats it"
 
 
-def _caption(found: Sequence[Gap], snapshot: Snapshot, *, each_job: bool) -> str:
+def _caption(found: Sequence[Gap], sweep: Sweep, *, each_job: bool) -> str:
     said = [
         "Filled: a contender, which may be as good or better; hollow: one that is beaten, by the leader or another one"
     ]
     if any(gap.difference.interval for gap in found):
-        often = " however often one looks" if snapshot.manifest.looks else ""
+        often = " however often one looks" if sweep.manifest.looks else ""
         said.append(f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}")
     if each_job and any(gap.by_seed for gap in found):
         said.append("small dot: the difference of one seed")
-    known = sum(is_candidate(each.scored) for each in configurations.drawn(snapshot)) - 1
+    known = sum(is_candidate(each.scored) for each in configurations.drawn(sweep)) - 1
     if known > len(found):
         said.append(f"{len(found)} of {counted(known, 'other configuration')}")
     return "; ".join(said)

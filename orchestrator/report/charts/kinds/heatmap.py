@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from nn.options.describe import heading
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import Drawn
@@ -16,7 +17,6 @@ from orchestrator.report.charts.kinds.by_axis import are_numbers
 from orchestrator.report.charts.marks import bins
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, is_in_ratios
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -78,9 +78,9 @@ class Side:
     places: Mapping[Any, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, snapshot: Snapshot, name: str) -> Self:
+    def of(cls, sweep: Sweep, name: str) -> Self:
         """Return the side of an option that varies."""
-        names = snapshot.leaderboard.names
+        names = sweep.leaderboard.names
         title = labels.plain(heading(names.model, name))
         values = list(names.varying[name])
         numbers = are_numbers(values)
@@ -98,19 +98,19 @@ class Side:
         return bins.index(self.ends, value) if self.ends else self.places.get(value)
 
 
-def sides(snapshot: Snapshot) -> tuple[Side, Side]:
+def sides(sweep: Sweep) -> tuple[Side, Side]:
     """Return the two options that vary: the one across, and the one up, which is that with the longer labels."""
-    first, second = (Side.of(snapshot, name) for name in snapshot.leaderboard.names.varying)
+    first, second = (Side.of(sweep, name) for name in sweep.leaderboard.names.varying)
     is_long = [max(map(len, side.levels)) * CHARACTER_WIDTH > _width(side) for side in (first, second)]
     return (second, first) if is_long == [True, False] else (first, second)
 
 
-def cells(snapshot: Snapshot) -> tuple[Cell, ...]:
+def cells(sweep: Sweep) -> tuple[Cell, ...]:
     """Return the pairs of values that the sweep has, column by column."""
-    metric = snapshot.leaderboard.metric
-    across, up = sides(snapshot)
+    metric = sweep.leaderboard.metric
+    across, up = sides(sweep)
     groups: dict[tuple[int, int], list[Drawn]] = {}
-    for each in configurations.drawn(snapshot):
+    for each in configurations.drawn(sweep):
         column, row = (side.place(each.standing.options[side.name]) for side in (across, up))
         if column is not None and row is not None:
             groups.setdefault((column, row), []).append(each)
@@ -134,26 +134,26 @@ def _cell(place: tuple[int, int], members: Sequence[Drawn], of: tuple[Side, Side
     )
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no heat map, as a phrase; None if it has one."""
-    if not configurations.has_results(snapshot):
+    if not configurations.has_results(sweep):
         return configurations.NO_RESULT
-    varying = len(snapshot.leaderboard.names.varying)
+    varying = len(sweep.leaderboard.names.varying)
     # Over further options, a cell would be a mean of unlike configurations.
     return None if varying == 2 else f"it needs exactly two options that vary, not {varying}"
 
 
-def chart(snapshot: Snapshot) -> Chart | None:
+def chart(sweep: Sweep) -> Chart | None:
     """Return the heat map; None unless exactly two options vary and there is a result.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return None
-    metric = snapshot.leaderboard.metric
-    across, up = sides(snapshot)
-    found = cells(snapshot)
+    metric = sweep.leaderboard.metric
+    across, up = sides(sweep)
+    found = cells(sweep)
     return Chart(
         name="heatmap",
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Dot, Strip
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -20,29 +20,29 @@ MOST_ROWS = 100
 MOST_LISTED = 500
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    return None if configurations.has_results(snapshot) else configurations.NO_RESULT
+    return None if configurations.has_results(sweep) else configurations.NO_RESULT
 
 
-def chart(snapshot: Snapshot) -> Chart | None:
+def chart(sweep: Sweep) -> Chart | None:
     """Return the chart; None without a result.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return None
-    every = configurations.drawn(snapshot)
-    metric = snapshot.leaderboard.metric
-    shown = rows(every[:MOST_ROWS], metric, each_job=len(snapshot.jobs) <= MOST_JOBS)
+    every = configurations.drawn(sweep)
+    metric = sweep.leaderboard.metric
+    shown = rows(every[:MOST_ROWS], metric, each_job=len(sweep.jobs) <= MOST_JOBS)
     scale = strips.scale_of(shown, is_share=metric.is_share)
     worse = scale.low if metric.higher_is_better else scale.high
-    title, heading = labels.axis_title(metric), configurations.axis_title(snapshot)
+    title, heading = labels.axis_title(metric), configurations.axis_title(sweep)
     return Chart(
         name="intervals",
         title=f"{labels.headline(metric)}: mean and interval of each configuration, by rank",
-        caption=_caption(snapshot, shown, len(every)),
+        caption=_caption(sweep, shown, len(every)),
         specification=strips.specification(shown, scale, title, heading, worse=worse),
         table=_table(every, metric),
     )
@@ -119,8 +119,8 @@ def _note(each: Drawn, metric: Metric) -> str:
     return ", ".join(parts) or "no result"
 
 
-def _caption(snapshot: Snapshot, shown: Sequence[Strip], known: int) -> str:
-    standings = snapshot.leaderboard.standings
+def _caption(sweep: Sweep, shown: Sequence[Strip], known: int) -> str:
+    standings = sweep.leaderboard.standings
     methods = {each.method for each in standings}
     unfit = any(each.n and each.rank_low is None for each in standings)
     why = ", or most of its jobs diverged" if unfit else ""

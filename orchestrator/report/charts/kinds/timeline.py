@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Clock, Span
 from orchestrator.report.charts import labels, style
@@ -13,7 +14,6 @@ from orchestrator.report.charts.chart import Chart, Table
 from orchestrator.report.charts.configurations import MOST_JOBS
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.contents import accounting
-from orchestrator.report.snapshot import Snapshot
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 
@@ -57,22 +57,22 @@ class Lane:
     processes: int = 1
 
 
-def absent(snapshot: Snapshot) -> str | None:
+def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    made = attempts.of(snapshot)
+    made = attempts.of(sweep)
     return None if made.spans and made.seconds > 0 else "no attempt at one of its jobs has times"
 
 
-def chart(snapshot: Snapshot) -> Chart | None:
+def chart(sweep: Sweep) -> Chart | None:
     """Return the timeline; None if no attempt has times.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(snapshot) is not None:
+    if absent(sweep) is not None:
         return None
-    made = attempts.of(snapshot)
-    names = JobNames(snapshot.jobs.values(), snapshot.manifest.axes)
+    made = attempts.of(sweep)
+    names = JobNames(sweep.jobs.values(), sweep.manifest.axes)
     together = len(made.spans) > MOST_JOBS
     every = _workers(made) if together else _processes(made)
     shown = every[:MOST_LANES]

@@ -1,0 +1,154 @@
+"""A sweep as its folder holds it at one moment: read once, for everything that shows it, compares it or exports it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
+from orchestrator.analysis.selection import pick_any
+from orchestrator.folder.rows import Accounting, Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
+from worker.job import Job
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.leaderboard.board import Leaderboard
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended, with its row."""
+
+    key: str
+    job: Job
+    row: Row
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep at one moment. What it is asked for is computed then, and once.
+
+    It knows no cluster and prints nothing. `dataclasses.replace` gives the same sweep by another scoring, or with some
+    of its jobs only; what was computed for the whole is then computed anew.
+
+    Attributes:
+        folder: Where it was read, for weights.
+        manifest: What the sweep is.
+        jobs: Its jobs by key, in its order.
+        rows: The rows of those that have ended, by key.
+        axes: Options that vary in the sweep, even where these jobs all have one value.
+        scoring: Which number of a job counts.
+    """
+
+    folder: SweepFolder
+    manifest: Manifest
+    jobs: Mapping[str, Job]
+    rows: Mapping[str, Row]
+    axes: Sequence[str] = field(default=())
+    scoring: Scoring = LAST
+
+    @classmethod
+    def read(cls, folder: SweepFolder) -> Sweep:
+        """Read a sweep's folder. Takes no lock and writes nothing; the sweep may run meanwhile.
+
+        Raises:
+            SweepNotFoundError: the folder contains no sweep.
+            SweepUnreadableError: the folder cannot be read.
+        """
+        manifest = folder.manifest()
+        jobs = manifest.jobs_by_key()
+        return cls(folder, manifest, jobs, folder.rows_of(jobs), manifest.axes)
+
+    def select(self, where: Sequence[str] = (), scoring: Scoring = LAST) -> Sweep:
+        """Return the sweep by another scoring, or with some of its jobs alone: its leaderboard is then about these.
+
+        Args:
+            where: Words that choose jobs, such as `learning_rate=0.03`: those with one of the values that are given for
+                an option.
+            scoring: Which number of a job counts.
+
+        Raises:
+            InvalidInputError: no job fits the words, or a job has fewer epochs than are to be averaged.
+        """
+        jobs = pick_any(self.name, self.jobs, where) if where else self.jobs
+        scoring.check(min(job.epochs for job in jobs.values()))
+        rows = {key: row for key, row in self.rows.items() if key in jobs}
+        # Options with one value among the chosen jobs are what these have in common.
+        return replace(self, jobs=jobs, rows=rows, axes=() if where else self.axes, scoring=scoring)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job has ended."""
+        return len(self.rows) == len(self.jobs)
+
+    @property
+    def was_looked_at(self) -> bool:
+        """Whether somebody saw results before the sweep was extended."""
+        return bool(self.manifest.looks)
+
+    @functools.cached_property
+    def ended(self) -> tuple[Ended, ...]:
+        """The jobs that have ended, in the sweep's order."""
+        return tuple(Ended(key, job, self.rows[key]) for key, job in self.jobs.items() if key in self.rows)
+
+    @functools.cached_property
+    def options(self) -> tuple[str, ...]:
+        """The options of all its jobs, whose models may differ; the first model's come first, in its order."""
+        models = dict.fromkeys(type(job.options) for job in self.jobs.values())
+        return tuple(dict.fromkeys(name for model in models for name in model.model_fields))
+
+    @functools.cached_property
+    def others(self) -> tuple[str, ...]:
+        """The names of the metrics that some job has besides the one that counts."""
+        return tuple(dict.fromkeys(name for each in self.ended for name in each.row.others))
+
+    @functools.cached_property
+    def accounting(self) -> Accounting:
+        """How many jobs ended in which way."""
+        return Accounting.of(len(self.jobs), self.rows.values())
+
+    @functools.cached_property
+    def names(self) -> JobNames:
+        """Names its jobs and configurations."""
+        return JobNames(self.jobs.values(), self.axes)
+
+    @functools.cached_property
+    def scored(self) -> Sequence[Scored]:
+        """The scores of its configurations, by rank."""
+        return ranked(scores_of(self.jobs, self.rows, self.names.metric, self.scoring))
+
+    @functools.cached_property
+    def leaderboard(self) -> Leaderboard:
+        """The configurations by rank, with the statistics of each, and the verdict."""
+        # It imports SciPy, which takes a while; not every command asks for it.
+        from orchestrator.analysis.leaderboard.board import leaderboard
+
+        return leaderboard(
+            self.jobs,
+            self.rows,
+            self.manifest.specification.data,
+            self.axes,
+            scoring=self.scoring,
+            sequential=self.was_looked_at,
+            configurations=self.scored,
+        )
+
+    @functools.cached_property
+    def start(self) -> float:
+        """When the sweep began, in seconds since 1970; 0 if its folder does not tell."""
+        try:
+            return max(0.0, datetime.fromisoformat(self.manifest.provenance.created).timestamp())
+        except (ValueError, OverflowError):
+            return 0.0

@@ -1,0 +1,53 @@
+"""What every format tells of a job: its options in plain types, when it began, which weights are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nn.options.describe import written
+from orchestrator.analysis.sweep import Ended, Sweep
+from worker.job import Job
+
+#: Called with the number of jobs that are written, and of all.
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Weights that are not in the sweep's folder: whose they are, and why: `missing`, `damaged`, `unreadable (...)`."""
+
+    ended: Ended
+    fault: str
+
+
+def start_of(sweep: Sweep, each: Ended) -> float:
+    """Return when a job's first attempt began, in seconds since 1970; the sweep's start if its row does not tell."""
+    known = (attempt.started for attempt in each.row.history if attempt.started is not None)
+    return next(known, sweep.start)
+
+
+def metric_of(sweep: Sweep) -> str:
+    """Return the metric's name as one word, as tools want it: `validation_accuracy`."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", sweep.names.metric.name).strip("_").lower() or "score"
+
+
+def options_of(job: Job) -> dict[str, Any]:
+    """Return a job's options by name, each as None, a bool, a number, a text, or a list of such; others as text."""
+    return {name: plain(getattr(job.options, name)) for name in type(job.options).model_fields}
+
+
+def plain(value: object) -> Any:
+    """Return a value of an option in the types that formats know; what is of another type, as one can type it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [plain(each) for each in value]
+    return written(value)
+
+
+def as_text(value: object) -> str:
+    """Return an option's value, as `plain` gives it, as one can type it: `128,64`, `none`, `true`."""
+    return ",".join(map(as_text, value)) if isinstance(value, list) else written(value)
