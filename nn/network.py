@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, Self
@@ -95,6 +95,28 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.initialization = initialization
         self.initial_scale = initial_scale
         self.random_state = random_state
+
+    @classmethod
+    def fitted(cls, weights: Weights, history: Iterable[EpochRecord] = (), **parameters: Any) -> Self:
+        """Return a network with these weights, as `fit` would have left it on samples of the classes 0, 1, and so on.
+
+        Args:
+            weights: The weights.
+            history: One record per epoch that they were trained.
+            parameters: Those of the network.
+
+        Raises:
+            InvalidInputError: a parameter is not allowed; it is a ValueError.
+        """
+        network = cls(**parameters)
+        network._check_parameters()
+        network.classes_ = np.arange(weights.W3.shape[0])
+        network.n_features_in_ = weights.W1.shape[1]
+        network.weights_ = weights
+        network.history_ = list(history)
+        seed = network.random_state
+        network._order_seed = int(seed) if isinstance(seed, Integral) else 0
+        return network
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -172,6 +172,19 @@ class Session:
         for key in jobs.keys() & self.rows.keys():
             progress.finished(self.rows[key])
 
+    def submit(self) -> None:
+        """Queue the missing jobs on a cluster, and wait for none of them; another session collects them.
+
+        Raises:
+            BrokerUnreachableError: Redis rejects a command with a permanent error.
+            ClusterFullError: Redis is full.
+            SweepExistsError: the name belongs to another sweep on the cluster.
+        """
+        with self._connected(SILENT.message) as cluster:
+            manifest = Growth(cluster.registry, self.folder, self.interruption).reopened()
+            self._take(manifest, SILENT)
+            self._collector(cluster, manifest, SILENT).begin(dict(self.missing), reuse=True, reused_from=RESULT_BACKEND)
+
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
 

@@ -21,6 +21,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
+from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.health import check
 from worker.job import Job

@@ -59,6 +59,9 @@ class Verdict(BaseModel):
     beaten: Beaten | None
     seeds_to_decide: int | None
 
+    def __str__(self) -> str:
+        return self.sentence
+
 
 @dataclass(frozen=True)
 class Finding:

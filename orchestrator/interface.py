@@ -1,0 +1,726 @@
+"""Seedsweep from Python: what `import seedsweep` publishes. Each function does what the command of its name does.
+
+Nothing here installs a signal handler or prints, except for the progress of jobs under way, which `progress=False`
+leaves out. A function may be called in any thread. Ctrl-C, also that of a notebook, ends it as any other: rows so far
+are kept in the folder, and the same call with `resume=True` goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from rich.console import Console
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.comparison import Comparison
+from orchestrator.analysis.leaderboard import export as written_board
+from orchestrator.analysis.leaderboard import table
+from orchestrator.analysis.leaderboard.board import Leaderboard as Board
+from orchestrator.analysis.leaderboard.board import Standing
+from orchestrator.analysis.leaderboard.scoring import Scoring
+from orchestrator.analysis.leaderboard.verdict import Verdict
+from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
+from orchestrator.analysis.race.conclusion import Conclusion
+from orchestrator.analysis.selection import pick_one
+from orchestrator.analysis.sweep import Sweep as Snapshot
+from orchestrator.cli.progress import progress_for
+from orchestrator.cluster.connect import Place, connect
+from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
+from orchestrator.commands import cancel as cancelling
+from orchestrator.commands import sweep as sweeping
+from orchestrator.commands import verify as verifying
+from orchestrator.commands import watch as watching
+from orchestrator.commands.answers import compare as comparing
+from orchestrator.commands.answers import held_out
+from orchestrator.commands.display import Display, silent
+from orchestrator.commands.growing import confirm as confirming
+from orchestrator.commands.growing import decide as deciding
+from orchestrator.commands.growing import extend as extending
+from orchestrator.commands.publishing import export as exporting
+from orchestrator.commands.publishing import report as reporting
+from orchestrator.errors import MissingPackageError, SweepNotFoundError
+from orchestrator.folder.rows import Accounting, Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.live.summary import of_sweep
+from orchestrator.live.sweeps import Sweeps
+from orchestrator.running.listener import Progress, Silent
+from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import vocabulary
+from orchestrator.sweeps.files import SpecificationFile
+from orchestrator.sweeps.manifest import free_name
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.job import Job
+from worker.records.report import Report
+from worker.redis.address import redis_url
+from worker.settings import Settings, load_settings
+from worker.trainers.registry import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nn.network import DeepNeuralNetwork
+
+#: Where sweeps are kept, as by the command line.
+OUTPUT = "runs"
+
+
+class Leaderboard(Sequence[Standing]):
+    """The configurations of a sweep by rank: a sequence of `Standing`, shown as a table in a notebook.
+
+    Attributes:
+        verdict: Which configuration to use, and how sure that is; `str(verdict)` is one sentence.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.verdict: Verdict = board.verdict
+
+    def __len__(self) -> int:
+        return len(self._board.standings)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._board.standings[index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `leaderboard.json` has: `common`, `verdict`, and `rows`, each with its jobs."""
+        return written_board.as_dict(self._board)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a DataFrame with a row for each configuration, and the columns of `leaderboard.csv`.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise MissingPackageError("to_pandas needs the package pandas: pip install pandas") from None
+        rows = [{**each.options, **each.model_dump(exclude={"options", "jobs"})} for each in self]
+        columns = ["rank", "rank_low", "rank_high", *self._board.names.varying]
+        return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
+
+    def __str__(self) -> str:
+        shown = table.by_configuration(self._board, self._board.standings)
+        file = io.StringIO()
+        Console(file=file, width=10_000).print(self.verdict.sentence, markup=False, highlight=False)
+        widths = [max(map(len, column)) for column in zip(shown.headings, *shown.rows, strict=True)]
+        for row in (shown.headings, *shown.rows):
+            file.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
+        return file.getvalue()
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook; every text is escaped."""
+        shown = table.by_configuration(self._board, self._board.standings)
+        cells = "".join(f"<th>{escape(heading)}</th>" for heading in shown.headings)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in shown.rows)
+        notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in shown.notes)
+        sentence = f"<p>{escape(self.verdict.sentence)}</p>"
+        return f"{sentence}<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+
+
+class TrainedModel:
+    """A job of a sweep that has a result.
+
+    Attributes:
+        job: The job: its `seed` and its `options`.
+        row: Its row, as in `results.jsonl`.
+        score: Its metric after the last epoch.
+    """
+
+    def __init__(self, snapshot: Snapshot, key: str) -> None:
+        self._snapshot = snapshot
+        self.job: Job = snapshot.jobs[key]
+        row = snapshot.rows.get(key)
+        if row is None or not row.accepted:
+            raise SweepNotFoundError(f"The job {self.job.words(snapshot.axes)} of {snapshot.name} has no result")
+        self.row: Row = row
+        self.score: float = row.validation_score[-1]
+
+    def artifact(self) -> bytes:
+        """Return what the trainer made: weights, whose SHA-256 is in the row.
+
+        Raises:
+            WeightsError: they are missing or damaged.
+        """
+        return self._snapshot.folder.weights(str(self.row.weights_sha256))
+
+    def network(self) -> DeepNeuralNetwork:
+        """Return the fitted network of a job of the trainer `network`, as `fit` leaves it.
+
+        Raises:
+            InvalidInputError: another trainer trained the job.
+            WeightsError: the weights are missing or damaged.
+        """
+        if self.job.trainer != DEFAULT:
+            allowed = f"a job of the trainer {DEFAULT}; artifact() returns what another one made"
+            raise InvalidInputError("the job", Described(f"one of the trainer {self.job.trainer}"), allowed)
+        from nn.checkpoint import EpochRecord
+        from nn.network import DeepNeuralNetwork
+
+        trained: TrainedJob = with_weights(self._snapshot.folder, self._snapshot.manifest, self.job, self.row)
+        printed = self.row.others.get("notebook_accuracy", [None] * len(self.row.epoch_seconds))
+        values = zip(self.row.epoch_seconds, self.row.validation_score, printed, strict=True)
+        history = [EpochRecord(epoch, *each) for epoch, each in enumerate(values, 1)]
+        names = DeepNeuralNetwork().get_params(deep=False).keys()
+        options = {name: value for name, value in self.job.options.model_dump().items() if name in names}
+        return DeepNeuralNetwork.fitted(trained.weights, history, random_state=self.job.seed, **options)
+
+    def __repr__(self) -> str:
+        return f"<TrainedModel {self.job.words(self._snapshot.axes)}: {self.job.metric.shown(self.score)}>"
+
+
+class Sweep:
+    """A sweep, as its folder holds it, and what can be done with it.
+
+    What it shows is what it read when it was opened, or when a method of it trained jobs; `refresh` reads again.
+
+    Attributes:
+        path: Its folder.
+    """
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
+        self._snapshot = Snapshot.read(folder)
+        self.path: Path = folder.path
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self._folder.name
+
+    @property
+    def state(self) -> str:
+        """How it stands: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
+        return of_sweep(self._snapshot).state
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """Its jobs, in its order: seed by seed."""
+        return tuple(self._snapshot.jobs.values())
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows of the jobs that have ended, in its order, as in `results.jsonl`."""
+        return tuple(each.row for each in self._snapshot.ended)
+
+    @property
+    def accounting(self) -> Accounting:
+        """How many jobs ended in which way; `accounting.complete` says whether every job has a result."""
+        return self._snapshot.accounting
+
+    @property
+    def verdict(self) -> Verdict:
+        """Which configuration to use, and how sure that is; `str(verdict)` is one sentence."""
+        return self._snapshot.leaderboard.verdict
+
+    def refresh(self) -> Sweep:
+        """Read the folder again, and return the sweep."""
+        self._snapshot = Snapshot.read(self._folder)
+        return self
+
+    def leaderboard(self, metric: str = "last", where: str | Sequence[str] = ()) -> Leaderboard:
+        """Return the configurations by rank.
+
+        Args:
+            metric: Which number of a job counts: `last`, `best` or `mean-K`, as for the command.
+            where: Words that choose jobs, such as `learning_rate=0.03`.
+
+        Raises:
+            InvalidInputError: an argument is not allowed.
+        """
+        words = (where,) if isinstance(where, str) else where
+        selected = self._snapshot
+        if words or metric != "last":
+            selected = selected.select(words, Scoring.parse(metric, "metric"))
+        return Leaderboard(selected.leaderboard)
+
+    def best(self) -> TrainedModel:
+        """Return the best job of the leaderboard's first configuration.
+
+        Raises:
+            SweepNotFoundError: no job has a result.
+        """
+        return TrainedModel(self._snapshot, best_job(self._snapshot))
+
+    def job(self, *words: str) -> TrainedModel:
+        """Return the job that words such as `"seed=3", "learning_rate=0.01"` name.
+
+        Raises:
+            InvalidInputError: they name no job, or several.
+            SweepNotFoundError: the job has no result.
+        """
+        return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, words))
+
+    def compare(self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0) -> Comparison:
+        """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
+
+        Args:
+            a: Words of the one.
+            b: Words of the other.
+            within: How large a difference does not matter, in the metric's unit.
+
+        Raises:
+            InvalidInputError: words fit no configuration or several, or both fit the same.
+        """
+        words = [(each,) if isinstance(each, str) else tuple(each) for each in (a, b)]
+        return comparing.compare(self._folder, self._folder, *words, tolerance=within)
+
+    def extend(
+        self,
+        *,
+        seeds: int | str | Iterable[int] | None = None,
+        broker: str | None = None,
+        workers: int | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Sweep:
+        """Train further seeds, more epochs, or further values of options that vary, as `orchestrator extend` does.
+
+        Args:
+            seeds: Further seeds: a count, which are the next ones, or the seeds.
+            broker: As for `sweep`, like `workers` and `progress`.
+            workers: See `broker`.
+            progress: See `broker`.
+            options: Further values by option.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        words = vocabulary(self._snapshot.manifest.specification.trainer)
+        given = _words(options)
+        if seeds is not None:
+            first = max(self._snapshot.manifest.grown.seeds) + 1
+            given["seeds"] = _seeds(seeds, first)
+        values = words.parse(given, str, where="extend()")
+        grid = {str(words.words[name].option): each for name, each in values.items() if name != "seeds"}
+        plan = extending.plan_extension(
+            self._folder, _settings(broker), seeds=values.get("seeds", ()), values=grid, workers=workers
+        )
+        extending.extend(plan, display=_display(progress))
+        return self.refresh()
+
+    def confirm(
+        self,
+        *,
+        top: int | None = None,
+        seeds: int | Sequence[int] = confirming.DEFAULT_SEEDS,
+        broker: str | None = None,
+        workers: int | None = None,
+        progress: bool | None = None,
+    ) -> confirming.ConfirmationResult:
+        """Train the leaders under fresh seeds, as `orchestrator confirm` does.
+
+        Args:
+            top: How many configurations, the leaderboard's first; None for 3.
+            seeds: How many fresh seeds, or the seeds.
+            broker: As for `sweep`, like `workers` and `progress`.
+            workers: See `broker`.
+            progress: See `broker`.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        fresh = seeds if isinstance(seeds, int) else tuple(seeds)
+        plan = confirming.plan_confirmation(self._folder, _settings(broker), top=top, seeds=fresh, workers=workers)
+        found = confirming.confirm(plan, display=_display(progress))
+        self.refresh()
+        return found
+
+    def decide(
+        self,
+        *,
+        within: float,
+        budget: int,
+        broker: str | None = None,
+        workers: int | None = None,
+        progress: bool | None = None,
+    ) -> Conclusion:
+        """Add seeds until it is known which configuration to use, as `orchestrator decide` does.
+
+        Args:
+            within: The tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy.
+            budget: The most jobs to add.
+            broker: As for `sweep`, like `workers` and `progress`.
+            workers: See `broker`.
+            progress: See `broker`.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        plan = deciding.plan_decide(self._folder, within, budget, _settings(broker), workers=workers)
+        with sweeping.begin(plan.sweep) as session:
+            found = deciding.decide(session, plan.terms, display=_display(progress))
+        self.refresh()
+        return found.conclusion
+
+    def verify(
+        self,
+        *words: str,
+        jobs: int | None = verifying.DEFAULT_JOBS,
+        seed: int | None = None,
+        broker: str | None = None,
+        workers: int | None = None,
+    ) -> verifying.VerificationResult:
+        """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
+
+        Args:
+            words: Choose among which jobs.
+            jobs: How many, chosen at random; None for all.
+            seed: Chooses the same jobs again.
+            broker: As for `sweep`, like `workers`.
+            workers: See `broker`.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        plan = verifying.plan_verification(
+            self._folder, _settings(broker), words=words, jobs=jobs, seed=seed, workers=workers
+        )
+        return verifying.verify(plan)
+
+    def test(self, *words: str) -> held_out.HeldOut:
+        """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        return held_out.read_test_split(self._folder, words, cache_dir=load_settings().cache_dir)
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
+
+        Raises:
+            MissingPackageError: the packages of the extra `report` are not installed.
+            OutputError: the file cannot be written.
+        """
+        to = None if path is None else Path(path)
+        return reporting.report(self._folder, to, cache_dir=load_settings().cache_dir).path
+
+    def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
+        """Write the results in the format of another tool: `csv`, `parquet`, `weights`, `tensorboard` or `mlflow`.
+
+        Args:
+            to: The format.
+            path: What to write; None for a place in the working folder that is called after the sweep.
+            replace: Whether to replace what an earlier export wrote there.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        file = None if path is None else Path(path)
+        return exporting.export(self._folder, to, file=file, replace=replace, on_progress=lambda _done, _all: None)
+
+    def plot(self, kind: str = "intervals") -> Any:
+        """Return a chart of the report as an Altair chart.
+
+        Args:
+            kind: Its name, such as `intervals`, `curves`, `heatmap` or `by-learning-rate`.
+
+        Raises:
+            InvalidInputError: the sweep has no such chart.
+            MissingPackageError: the packages of the extra `report` are not installed.
+        """
+        from orchestrator.report import packages
+        from orchestrator.report.charts import catalogue
+
+        packages.require("A chart")
+        import altair as alt
+
+        chart = catalogue.named(self._snapshot, kind, "kind")
+        return alt.Chart.from_dict(chart.specification)
+
+    def cancel(self, *, broker: str | None = None) -> None:
+        """End its queued jobs on a cluster at once, and its running ones after their epoch.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        cancelling.cancel(self._folder, _settings(broker))
+
+    def __repr__(self) -> str:
+        ended, jobs = len(self._snapshot.rows), len(self._snapshot.jobs)
+        return f"<Sweep {self.name}: {ended} of {jobs} jobs have ended; {self.verdict.sentence}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.name)}</b>: {escape(str(self.accounting))}</p>{self.leaderboard()._repr_html_()}"
+
+
+def sweep(
+    *,
+    seeds: int | str | Iterable[int] | None = None,
+    trainer: str | None = None,
+    name: str | None = None,
+    output: str | os.PathLike[str] = OUTPUT,
+    broker: str | None = None,
+    workers: int | None = None,
+    resume: bool = False,
+    reuse: bool = True,
+    spec: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Sweep:
+    """Train a network, or another trainer's model, for every seed and combination of options; return the sweep.
+
+    As by the command, jobs are trained on an embedded cluster, or on the one that `broker` or CELERY_BROKER_URL names.
+    Jobs that failed are rows with their reason (`Sweep.accounting`), not errors.
+
+    Args:
+        seeds: A count (10 are the seeds 0 to 9), the seeds, or text such as `0-4,7`; None for 0 to 4.
+        trainer: The trainer's name; None for `network`.
+        name: The sweep's name; None for one by the time.
+        output: The folder that holds the sweeps, one folder for each.
+        broker: A Redis server with workers.
+        workers: Processes of an embedded cluster; None for one per core.
+        resume: Whether to go on with the sweep called `name`.
+        reuse: Whether to take results of other sweeps.
+        spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
+        progress: Whether to show the progress; None where somebody sees it, in a terminal or a notebook.
+        options: By name, a value or a list of values, which vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
+            `hidden_layer_sizes=[(128, 64), (256, 64)]`; also `data`, `sampler`, `samples` and what belongs to them.
+
+    Raises:
+        InvalidInputError: an argument is not allowed; nothing was begun.
+        SeedsweepError: the command's other errors; rows so far are kept.
+    """
+    settings = _settings(broker)
+    plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
+    sweeping.sweep(plan, reuse=reuse, display=_display(progress))
+    return Sweep(plan.folder)
+
+
+def submit(
+    *,
+    seeds: int | str | Iterable[int] | None = None,
+    trainer: str | None = None,
+    name: str | None = None,
+    output: str | os.PathLike[str] = OUTPUT,
+    broker: str | None = None,
+    spec: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Sweep:
+    """Queue the jobs of a new sweep on a cluster, and return at once; `watch` collects them. Arguments: see `sweep`.
+
+    Raises:
+        InvalidInputError: no cluster is named, or an argument is not allowed.
+        SeedsweepError: the command's other errors.
+    """
+    settings = _settings(broker)
+    if settings.broker_url is None:
+        raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
+    plan = _plan(seeds, trainer, name, output, settings, None, spec, options, resume=False)
+    with sweeping.begin(plan) as session:
+        session.submit()
+    return Sweep(plan.folder)
+
+
+def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
+    """Collect the results of a sweep on a cluster, and yield each row as its job ends.
+
+    Whoever stops early leaves the other jobs on the cluster; the next `watch` collects them.
+
+    Args:
+        name: The sweep.
+        output: The folder that holds the sweeps.
+        broker: The cluster; None for that of CELERY_BROKER_URL.
+
+    Raises:
+        SeedsweepError: the command's errors.
+    """
+    plan = watching.plan_watch(SweepFolder(Path(output), name), _settings(broker))
+    rows: queue.Queue[Row | BaseException | None] = queue.Queue()
+    relay = _Relay(rows.put)
+
+    def follow() -> None:
+        try:
+            watching.watch(plan, display=lambda _jobs, _rows, _axes: contextlib.nullcontext(cast("Progress", relay)))
+        except _Stopped:
+            pass
+        except BaseException as error:
+            rows.put(error)
+        rows.put(None)
+
+    thread = threading.Thread(target=follow, name="seedsweep-watch", daemon=True)
+    thread.start()
+    try:
+        while (found := rows.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        relay.stopped = True
+        thread.join()
+
+
+def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
+    """Return a sweep that exists.
+
+    Args:
+        name: The path of its folder, or its name.
+        output: The folder that holds the sweeps.
+
+    Raises:
+        SweepNotFoundError: there is none.
+        SweepUnreadableError: its folder cannot be read.
+    """
+    return Sweep(open_sweep(os.fspath(name), Path(output)))
+
+
+def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
+    """Return the sweeps of a folder that can be read, the one that changed last first.
+
+    Raises:
+        SweepUnreadableError: the folder cannot be read.
+    """
+    found = Sweeps(Path(output))
+    opened = []
+    for each in found.names():
+        with contextlib.suppress(SweepNotFoundError):
+            opened.append(Sweep(found.folder(each)))
+    return opened
+
+
+@contextlib.contextmanager
+def cluster(workers: int | None = None, *, trainer: str = DEFAULT, data: str | None = None) -> Iterator[str]:
+    """Start an embedded cluster that several sweeps share, and end it with the block.
+
+    Args:
+        workers: The number of its processes; None for one per core.
+        trainer: What its workers train.
+        data: Their data set; None for the trainer's own.
+
+    Yields:
+        Its address, for the argument `broker`.
+
+    Raises:
+        InvalidInputError: the number is not allowed.
+        ClusterError: it does not start.
+    """
+    if workers is not None and not 1 <= workers <= 1024:
+        raise InvalidInputError("workers", workers, "an integer from 1 to 1024")
+    settings = load_settings()
+    variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_CACHE_DIR": str(settings.cache_dir.absolute())}
+    if data is not None:
+        variables["SEEDSWEEP_DATA"] = data
+    with EmbeddedCluster(workers or available_cores(), variables) as embedded:
+        embedded.wait_for_server()
+        place = Place(settings, connect(settings.model_copy(update={"broker_url": embedded.url}), lambda _: None))
+        while not place.width(1):
+            embedded.check()
+        yield embedded.url
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Ends the thread of a `watch` that nobody looks at any more."""
+
+
+class _Relay(Silent):
+    """Passes rows on, and ends the session at its next sign of life once it is stopped."""
+
+    def __init__(self, put: Callable[[Row], None]) -> None:
+        self._put = put
+        self.stopped = False
+
+    def running(self, reports: Mapping[str, Report | None]) -> None:  # noqa: ARG002 (a listener's)
+        """End if nobody wants to know."""
+        if self.stopped:
+            raise _Stopped
+
+    def finished(self, row: Row) -> None:
+        """Pass the row on."""
+        self._put(row)
+
+
+def _plan(
+    seeds: int | str | Iterable[int] | None,
+    trainer: str | None,
+    name: str | None,
+    output: str | os.PathLike[str],
+    settings: Settings,
+    workers: int | None,
+    spec: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> Any:
+    folder = SweepFolder(Path(output), free_name(Path(output)) if name is None else name)
+    if resume:
+        if name is None:
+            raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")
+        if options or seeds is not None or spec is not None:
+            raise InvalidInputError("resume", resume, "nothing but name, output, broker and workers beside it")
+        return sweeping.plan_resumption(folder, settings, workers=workers)
+    given = _words(options)
+    if trainer is not None:
+        given["trainer"] = trainer
+    if seeds is not None:
+        given["seeds"] = _seeds(seeds, 0)
+    return sweeping.plan_sweep(folder, _specification(given, spec), settings, workers=workers)
+
+
+def _specification(given: Mapping[str, Any], spec: str | os.PathLike[str] | None) -> SweepSpecification:
+    file = None if spec is None else SpecificationFile(Path(spec))
+    known = {} if file is None else file.words
+    words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
+    values = {} if file is None else file.values(words)
+    return specification(values | words.parse(given, str, where="the sweep"), words)
+
+
+def _words(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a specification file has them: a tuple of several values, a list for a value of numbers."""
+    return {name: tuple(map(_plain, value)) if _is_list(value) else _plain(value) for name, value in options.items()}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return list(map(_plain, value)) if isinstance(value, (tuple, list)) else value
+
+
+def _seeds(seeds: int | str | Iterable[int], first: int) -> Any:
+    """Return seeds as a specification file has them; a number is a count from the first."""
+    if isinstance(seeds, str):
+        return seeds
+    if isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise InvalidInputError("seeds", int(seeds), "a number of seeds from 1 on, or a list of seeds")
+        return f"{first}-{first + int(seeds) - 1}"
+    try:
+        return [_plain(each) for each in cast("Iterable[int]", seeds)]
+    except TypeError:
+        raise InvalidInputError("seeds", seeds, "a number of seeds, a list of seeds, or text such as 0-4,7") from None
+
+
+def _settings(broker: str | None) -> Settings:
+    settings = load_settings()
+    if broker is None:
+        return settings
+    return settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": None})
+
+
+def _display(progress: bool | None) -> Display:
+    console = Console(stderr=True, highlight=False)
+    if progress is False or (progress is None and not (console.is_terminal or console.is_jupyter)):
+        return silent
+
+    def display(
+        jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]
+    ) -> AbstractContextManager[Progress]:
+        return progress_for(console, jobs, rows, axes)
+
+    return display

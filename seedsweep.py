@@ -1,0 +1,67 @@
+"""Seedsweep from Python.
+
+    import seedsweep
+
+    sweep = seedsweep.sweep(learning_rate=[0.01, 0.03], epochs=5, seeds=10)
+    print(sweep.verdict)
+    sweep.leaderboard().to_pandas()
+    network = sweep.best().network()
+    old = seedsweep.open("runs/first")
+
+All that is published is in `__all__`; docs/python.md describes it. Other modules may change in any release.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nn import DeepNeuralNetwork, load_mnist
+    from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsError
+    from orchestrator.errors import (
+        BrokerUnreachableError,
+        ClusterError,
+        MissingPackageError,
+        OutputError,
+        SweepBusyError,
+        SweepExistsError,
+        SweepNotFoundError,
+        SweepUnreadableError,
+    )
+    from orchestrator.interface import Leaderboard, Sweep, TrainedModel, cluster, open, submit, sweep, sweeps, watch  # noqa: A004
+    from worker.trainers import (
+        Checkpoint,
+        Evaluated,
+        Metric,
+        OnEpoch,
+        Trained,
+        Trainer,
+        TrainerCheckError,
+        check_trainer,
+    )
+
+__all__ = [
+    "BrokerUnreachableError", "Checkpoint", "ClusterError", "DatasetError", "DeepNeuralNetwork", "Evaluated",
+    "InvalidInputError", "Leaderboard", "Metric", "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError",
+    "Sweep", "SweepBusyError", "SweepExistsError", "SweepNotFoundError", "SweepUnreadableError", "Trained",
+    "TrainedModel", "Trainer", "TrainerCheckError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open",
+    "submit", "sweep", "sweeps", "watch",
+]  # fmt: skip
+
+#: Where each name is found, by the first module that has it. A trainer's package that imports `Trainer` in a worker
+#: does not pay for the orchestrator.
+_HOMES = ("worker.trainers", "nn.errors", "orchestrator.errors", "nn", "orchestrator.interface")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(home)
+            if name in getattr(module, "__all__", ()) or getattr(module, name, None) is not None:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
