@@ -46,6 +46,7 @@ from orchestrator.commands.display import Display, silent
 from orchestrator.commands.growing import confirm as confirming
 from orchestrator.commands.growing import decide as deciding
 from orchestrator.commands.growing import extend as extending
+from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.publishing import export as exporting
 from orchestrator.commands.publishing import report as reporting
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
@@ -651,8 +652,35 @@ def _plan(
     options: Mapping[str, Any],
     *,
     resume: bool,
-) -> Any:
-    folder = SweepFolder(Path(output), free_name(Path(output)) if name is None else name)
+) -> SweepPlan:
+    with _as_arguments():
+        return _planned(seeds, trainer, name, Path(output), settings, workers, spec, options, resume=resume)
+
+
+@contextlib.contextmanager
+def _as_arguments() -> Iterator[None]:
+    """Let errors name an argument of a function, and not the flag of the command line."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if not error.field.startswith("--"):
+            raise
+        raise InvalidInputError(error.field[2:].replace("-", "_"), error.value, error.allowed) from None
+
+
+def _planned(
+    seeds: int | str | Iterable[int] | None,
+    trainer: str | None,
+    name: str | None,
+    output: Path,
+    settings: Settings,
+    workers: int | None,
+    spec: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> SweepPlan:
+    folder = SweepFolder(output, free_name(output) if name is None else name)
     if resume:
         if name is None:
             raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")

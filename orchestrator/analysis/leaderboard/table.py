@@ -37,13 +37,34 @@ class TextTable:
     spare: tuple[str, ...] = ()
 
 
+def _shows_something(cell: str) -> bool:
+    return cell not in ("0", NONE)
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, what it shows of a configuration, and whether every table has it."""
+    """A column of the leaderboard, for every table of it.
+
+    Attributes:
+        heading: Its heading.
+        meaning: What it is, for the report; empty for an option, whose heading says it.
+        cell: What it shows of a configuration.
+        always: Whether tables that are not wide have it.
+        spare: A narrow terminal leaves out columns by this number, the lowest first; None for one that stays.
+        tells: Whether a configuration has something to say in it: the report has only columns in which one does.
+    """
 
     heading: str
+    meaning: str
     cell: Callable[[Standing], str]
     always: bool = True
+    spare: int | None = None
+    tells: Callable[[Standing], bool] | None = None
+
+    def is_told(self, standings: Sequence[Standing]) -> bool:
+        """Return whether some configuration has something to say in it."""
+        tells = self.tells or (lambda each: _shows_something(self.cell(each)))
+        return any(map(tells, standings))
 
 
 def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> tuple[Standing, ...]:
@@ -93,49 +114,79 @@ def by_configuration(board: Leaderboard, standings: Sequence[Standing], *, wide:
         standings: Which rows, and in which order.
         wide: Whether to show all columns.
     """
-    columns = [each for each in _columns(board) if each.always or wide]
-    notes = [
-        _what(board),
-        *_explained(board),
-        *_left_out(len(standings), len(board.standings), "configuration"),
-    ]
-    rows = tuple(tuple(each.cell(standing) for each in columns) for standing in standings)
-    spare = () if wide else ("failed", "cancelled", "diverged", "P(best)", "best?", "n")
-    return TextTable(tuple(notes), tuple(each.heading for each in columns), rows, spare)
+    shown = [each for each in columns(board) if each.always or wide]
+    rows = tuple(tuple(each.cell(standing) for each in shown) for standing in standings)
+    spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
+    headings = tuple(each.heading for each in shown)
+    return TextTable(notes(board, len(standings)), headings, rows, tuple(heading for _, heading in sorted(spare)))
 
 
-def _columns(board: Leaderboard) -> list[Column]:
+def notes(board: Leaderboard, shown: int) -> tuple[str, ...]:
+    """Return what stands above a table of so many configurations: what its numbers are."""
+    return (_what(board), *_explained(board), *_left_out(shown, len(board.standings), "configuration"))
+
+
+def columns(board: Leaderboard) -> list[Column]:
+    """Return all columns, in their order."""
     metric, names = board.metric, board.names
 
+    def yes(_: Standing) -> bool:
+        return True
+
     def of_option(name: str) -> Column:
-        return Column(describe.heading(names.model, name), lambda each: names.shown(name, each.options[name]))
+        heading = describe.heading(names.model, name)
+        return Column(heading, "", lambda each: names.shown(name, each.options[name]), tells=yes)
 
-    def of_score(heading: str, name: str, *, always: bool = False) -> Column:
-        return Column(heading, lambda each: _shown(metric.number, getattr(each, name)), always)
+    def of_score(heading: str, meaning: str, name: str) -> Column:
+        return Column(heading, meaning, lambda each: _shown(metric.number, getattr(each, name)), always=False)
 
-    def of_count(name: str) -> Column:
-        return Column(name, lambda each: str(getattr(each, name)), any(getattr(each, name) for each in board.standings))
+    def of_count(name: str, meaning: str, spare: int) -> Column:
+        has_some = any(getattr(each, name) for each in board.standings)
+        return Column(name, meaning, lambda each: str(getattr(each, name)), has_some, spare)
 
     def interval(low: str, high: str) -> Callable[[Standing], str]:
         return lambda each: _interval(metric.number, getattr(each, low), getattr(each, high))
 
     return [
-        Column("rank", _rank),
+        Column("rank", "the place by the mean; in brackets, from which to which it may belong", _rank),
         *(of_option(name) for name in names.varying),
-        Column("n", lambda each: f"{each.n}/{each.planned}"),
-        of_score("mean", "mean", always=True),
-        Column("interval", interval("low", "high")),
-        Column("best?", lambda each: _may_be_best(each, decided=board.verdict.decided), len(board.standings) > 1),
-        Column("P(best)", _p_best, any(each.p_best is not None for each in board.standings)),
-        of_count("diverged"),
-        Column("rate of divergence", lambda each: _rate(each), always=False),
-        of_count("failed"),
-        of_count("cancelled"),
-        Column("on new samples", interval("low_new", "high_new"), always=False),
-        of_score("honest", "honest_mean"),
-        of_score("sd", "std"),
-        of_score("best seed", "best"),
-        of_score("worst seed", "worst"),
+        Column("n", "jobs that trained, of all jobs", lambda each: f"{each.n}/{each.planned}", spare=6),
+        Column("mean", "the mean over the jobs that trained", lambda each: _shown(metric.number, each.mean), tells=yes),
+        Column("interval", "where the mean over all seeds is", interval("low", "high"), tells=yes),
+        Column(
+            "best?",
+            "whether the configuration can be the best",
+            lambda each: _may_be_best(each, decided=board.verdict.decided),
+            len(board.standings) > 1,
+            spare=5,
+        ),
+        Column(
+            "P(best)",
+            "the probability that it is the best",
+            _p_best,
+            any(each.p_best is not None for each in board.standings),
+            spare=4,
+        ),
+        of_count("diverged", "jobs that diverged", spare=3),
+        Column(
+            "rate of divergence",
+            "which share of all seeds may diverge, at 95 %",
+            _rate,
+            always=False,
+            tells=lambda each: each.diverged > 0,
+        ),
+        of_count("failed", "jobs without a result, because training failed", spare=1),
+        of_count("cancelled", "jobs without a result, because they were cancelled", spare=2),
+        Column(
+            "on new samples",
+            "the interval for new samples, too: the other one is for these validation samples",
+            interval("low_new", "high_new"),
+            always=False,
+        ),
+        of_score("honest", "what the first row is worth, had no seed had a part in choosing it", "honest_mean"),
+        of_score("sd", "the standard deviation over the seeds", "std"),
+        of_score("best seed", "the best result of a seed", "best"),
+        of_score("worst seed", "the worst result of a seed", "worst"),
     ]
 
 

@@ -1,0 +1,213 @@
+"""`import seedsweep`: what is published, that it does what the commands do, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+import seedsweep
+from tests.support.cluster import Cluster
+from tests.support.paths import ROOT
+
+DOCUMENT = (ROOT / "docs" / "python.md").read_text()
+TINY = {"learning_rate": [0.01, 0.03], "epochs": 2, "limit": 500, "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder, in which nothing is left of what ran but sweeps."""
+    with tempfile.TemporaryDirectory(prefix="py-") as temporary:
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
+        before = signal.getsignal(signal.SIGINT)
+        yield tmp_path
+        assert signal.getsignal(signal.SIGINT) is before
+        assert list(Path(temporary).iterdir()) == []
+    assert [each for each in psutil.Process().children(recursive=True) if "celery" in " ".join(each.cmdline())] == []
+
+
+@pytest.fixture
+def first() -> seedsweep.Sweep:
+    return seedsweep.sweep(seeds=3, name="first", **TINY)
+
+
+def test_everything_that_is_published_exists_and_is_documented() -> None:
+    for name in seedsweep.__all__:
+        assert getattr(seedsweep, name) is not None
+        assert re.search(rf"`{name}\b", DOCUMENT), name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        seedsweep.nothing  # noqa: B018
+
+
+def test_the_document_names_every_method() -> None:
+    public = {name for kind in (seedsweep.Sweep, seedsweep.Leaderboard, seedsweep.TrainedModel) for name in vars(kind)}
+    for name in sorted(each for each in public if not each.startswith("_")):
+        assert re.search(rf"\b{name}\b", DOCUMENT), name
+
+
+def test_who_writes_a_trainer_imports_no_orchestrator() -> None:
+    program = "import sys; from seedsweep import Trainer, Metric, check_trainer; print('orchestrator' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert printed.stdout == "False\n"
+
+
+def test_the_documents_program_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+
+    exec(compile(program, "docs/python.md", "exec"), {})  # noqa: S102
+
+    verdict, *table, accuracy = capsys.readouterr().out.splitlines()
+    assert "learning rate 0.03" in verdict
+    assert table[1].split() == ["rank", "learning", "rate", "n", "mean", "interval", "best?", "P(best)"]
+    assert 0.3 < float(accuracy) < 1.0
+
+
+def test_a_sweep_is_read_once_and_says_what_its_files_say(first: seedsweep.Sweep, here: Path) -> None:
+    written = json.loads((here / "runs/first/leaderboard.json").read_text())
+    rows = [json.loads(line) for line in (here / "runs/first/results.jsonl").read_text().splitlines()]
+    (here / "runs/first/results.jsonl").rename(here / "elsewhere")
+
+    board = first.leaderboard()
+
+    assert json.loads(json.dumps(board.to_dict())) == written
+    assert str(first.verdict) == board.verdict.sentence == written["verdict"]["sentence"]
+    assert [row.weights_sha256 for row in first.rows] == [row["weights_sha256"] for row in rows]
+    assert [job.seed for job in first.jobs] == [0, 0, 1, 1, 2, 2]
+    assert (first.name, first.path, first.accounting.complete) == ("first", Path("runs/first"), True)
+    frame = board.to_pandas()
+    assert list(frame["learning_rate"]) == [row["options"]["learning_rate"] for row in written["rows"]]
+    assert list(frame["mean"]) == [row["mean"] for row in written["rows"]]
+    assert "<td>" in first._repr_html_()
+    best_options = (board[0].options, board[0].best_seed)
+    best = first.best()
+    assert ({"learning_rate": best.job.options.learning_rate}, best.job.seed) == best_options
+    assert first.leaderboard("best", where="learning_rate=0.01")[0].n == 3
+
+
+def test_a_network_is_fitted_as_its_job_trained_it(first: seedsweep.Sweep) -> None:
+    model = first.job("seed=1", "learning_rate=0.03")
+    network = model.network()
+    mnist = seedsweep.load_mnist()
+
+    assert np.mean(network.predict(mnist.validation) == mnist.validation.labels) == pytest.approx(model.score)
+    assert [record.validation_accuracy for record in network.history_] == model.row.validation_score
+    again = seedsweep.DeepNeuralNetwork(**network.get_params()).fit(mnist.train.first(500))
+    for ours, theirs in zip(network.weights_, again.weights_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # And training goes on where the job ended.
+    assert len(network.partial_fit(mnist.train.first(500)).history_) == 3
+    assert len(model.artifact()) == model.row.weights_sha256 is None or len(model.artifact()) > 100_000
+
+
+def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep) -> None:
+    assert first.extend(seeds=1, progress=False) is first
+    assert [job.seed for job in first.jobs][-2:] == [3, 3]
+    assert first.compare("learning_rate=0.01", "learning_rate=0.03").better is not None
+    assert first.confirm(top=1, seeds=2, progress=False).seeds == (4, 5)
+    answer = first.decide(within=0.3, budget=40, progress=False)
+    assert answer.leader is not None
+    assert first.verify(jobs=1).different == []
+    assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
+
+
+def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:
+    assert first.report() == Path("runs/first/report.html")
+    assert first.report(here / "page.html").stat().st_size > 10_000
+    assert first.plot("curves").to_dict()["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+    first.export("csv", here / "out.csv")
+    assert (here / "out.csv").read_text().startswith("job,seed")
+    assert [each.name for each in seedsweep.sweeps()] == ["first"]
+    assert seedsweep.open("first").state == seedsweep.open("runs/first").state == "finished"
+
+
+def test_progress_is_shown_on_request_and_nothing_else_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    seedsweep.sweep(seeds=[7], name="quiet", learning_rate=0.03, epochs=1, limit=100)
+    assert capfd.readouterr() == ("", "")
+    seedsweep.sweep(seeds=[8], name="told", learning_rate=0.03, epochs=1, limit=100, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "[1/1] seed 8" in err
+
+
+def test_another_trainer_takes_its_own_options() -> None:
+    sweep = seedsweep.sweep(
+        trainer="sklearn", estimator="SGDClassifier", alpha=[1e-4, 1e-3], data="digits", seeds=2, progress=False
+    )
+    assert [each.options for each in sorted(sweep.leaderboard(), key=lambda each: each.options["alpha"])] == [
+        {"alpha": 1e-4}, {"alpha": 1e-3},
+    ]  # fmt: skip
+    with pytest.raises(seedsweep.InvalidInputError, match="artifact"):
+        sweep.best().network()
+
+
+def test_it_works_in_a_thread_and_several_sweeps_share_a_cluster() -> None:
+    found: list[seedsweep.Sweep] = []
+
+    def train() -> None:
+        with seedsweep.cluster(workers=1) as broker:
+            found.append(seedsweep.sweep(seeds=[0], name="one", broker=broker, **TINY))
+            found.append(seedsweep.sweep(seeds=[1], name="two", broker=broker, **TINY))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join(timeout=120)
+    assert [sweep.accounting.accepted for sweep in found] == [2, 2]
+
+
+def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
+    broker = cluster.server.url
+    submitted = seedsweep.submit(seeds=2, name="far", broker=broker, learning_rate=[0.01, 0.03], epochs=1, limit=200)
+    assert (len(submitted.jobs), submitted.rows) == (4, ())
+    cluster.start_worker()
+
+    watched = seedsweep.watch("far", broker=broker)
+    rows = [next(watched)]
+    watched.close()  # Whoever stops early
+    rows += list(seedsweep.watch("far", broker=broker))  # goes on later.
+
+    assert submitted.refresh().accounting.complete
+    assert {row.job for row in rows} <= {job.key for job in submitted.jobs}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": ["fast"]}, "learning_rate is 'fast'; allowed: finite numbers greater than 0"),
+        ({"epoch": 3}, "a word of the sweep is 'epoch'; allowed: trainer, seeds"),
+        ({"seeds": 0}, "seeds is 0; allowed: a number of seeds from 1 on, or a list of seeds"),
+        ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
+        ({"resume": True}, "name is missing; allowed: the name of the sweep that resume=True goes on with"),
+        ({"name": "../x"}, "name is '../x'; allowed: "),
+        ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),
+        ({"trainer": "none"}, "trainer is 'none'; allowed: "),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_begun(arguments: dict[str, object], message: str, here: Path) -> None:
+    with pytest.raises(seedsweep.InvalidInputError) as caught:
+        seedsweep.sweep(progress=False, **arguments)  # type: ignore[arg-type]
+    assert str(caught.value).startswith(message)
+    assert not (here / "runs").exists()
+
+
+def test_the_tour_runs_as_it_stands(here: Path) -> None:
+    notebook = json.loads((ROOT / "examples" / "tour.ipynb").read_text())
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, object] = {}
+    for cell in code:
+        tree = ast.parse(cell)
+        exec(compile(tree, "examples/tour.ipynb", "exec"), names)  # noqa: S102
+    assert isinstance(names["sweep"], seedsweep.Sweep)
+    assert all(not cell.get("outputs") for cell in notebook["cells"])
