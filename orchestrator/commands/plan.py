@@ -36,11 +36,10 @@ class SweepPlan:
 
     def session(self, interruption: Interruption | None = None) -> Session:
         """Return a session that has no rows yet; the caller holds the folder's lock."""
-        data, deferring = self.manifest.specification.data, interruption or Interruption()
         # Read again: since this plan was made, another session may have added jobs.
         written = self.folder.manifest()
         jobs = self.jobs if written.jobs == self.manifest.jobs else jobs_of(written)
-        return Session(self.folder, jobs, self.place, data, deferring, resuming=self.resuming)
+        return Session(self.folder, written, jobs, self.place, interruption or Interruption(), resuming=self.resuming)
 
     def note_resumption(self) -> None:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.export import to_csv, to_json
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.running.session import Session
 
@@ -47,14 +48,14 @@ def finish(session: Session) -> SweepResult:
     Raises:
         OutputError: the folder cannot be written.
     """
-    manifest = session.folder.manifest()
-    board = leaderboard(session.jobs, session.rows, session.data, manifest.axes, sequential=bool(manifest.looks))
+    ended = Sweep(session.folder, session.manifest, session.jobs, session.rows, session.axes)
+    board = ended.leaderboard
     with session.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))
     return SweepResult(
         name=session.folder.name,
         folder=session.folder.path,
-        rows={key: session.rows[key] for key in session.jobs if key in session.rows},
-        accounting=Accounting.of(len(session.jobs), session.rows.values()),
+        rows={each.key: each.row for each in ended.ended},
+        accounting=ended.accounting,
         leaderboard=board,
     )

@@ -37,9 +37,9 @@ class Session:
 
     Attributes:
         folder: The sweep folder, which keeps rows and weights.
+        manifest: The sweep, as far as this session knows it: the folder has the same.
         jobs: The jobs by key, in the sweep's order.
         place: Where the jobs are trained.
-        data: The data set of an embedded worker.
         interruption: Defers signals while a row is written; by default, no signals are handled.
         resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
@@ -47,9 +47,9 @@ class Session:
     """
 
     folder: SweepFolder
+    manifest: Manifest
     jobs: dict[str, Job]
     place: Place
-    data: str
     interruption: Interruption = field(default_factory=Interruption)
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class Session:
     @property
     def axes(self) -> tuple[str, ...]:
         """The options that vary in the sweep."""
-        return self.folder.manifest().axes
+        return self.manifest.axes
 
     @property
     def remaining(self) -> int:
         """The number of configurations that a sampler has still to draw."""
-        return self.folder.manifest().specification.remaining
+        return self.manifest.specification.remaining
 
     def keep_own(self, *, failed: bool = False) -> int:
         """Take the rows of earlier sessions whose weights are in the folder; return the number of rows.
@@ -160,6 +160,7 @@ class Session:
 
     def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
         """Take in the jobs of a manifest that the session does not know yet."""
+        self.manifest = manifest
         if self.jobs.keys() >= set(manifest.jobs):
             return
         jobs = {key: job for key, job in manifest.jobs_by_key().items() if key not in self.jobs}
@@ -226,12 +227,14 @@ class Session:
         for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
         self.rows.update(completed(cluster, self.rows))
-        cluster.registry.finish(self.folder.manifest().name)
+        cluster.registry.finish(self.manifest.name)
 
     def _connected(self, tell: Callable[[str], None], expected: int = 0) -> AbstractContextManager[Cluster]:
-        specification = self.folder.manifest().specification
+        specification = self.manifest.specification
         jobs = len(self.missing) + specification.remaining * len(specification.seeds) + expected
-        return self.place.open(specification.trainer, self.data, jobs=jobs, interruption=self.interruption, tell=tell)
+        return self.place.open(
+            specification.trainer, specification.data, jobs=jobs, interruption=self.interruption, tell=tell
+        )
 
 
 def _growth(manifest: Manifest) -> str:

@@ -79,7 +79,7 @@ def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Pa
         each.append(row(JOBS[1]))
     # Then both are passed over, and the row beside them is taken.
     wanted = {job.key: job for job in JOBS}
-    run = Session(folder, wanted, Place(Settings()), "bundled")
+    run = Session(folder, folder.manifest(), wanted, Place(Settings()))
     assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
     assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted, pytest.fail)] == [JOBS[1].key]
 

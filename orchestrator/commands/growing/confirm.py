@@ -94,7 +94,7 @@ def confirm(
 
 def confirmed(session: Session, result: SweepResult) -> ConfirmationResult:
     """Compare the leaders before and under fresh seeds, in a session whose sweep ended with this result."""
-    manifest = session.folder.manifest()
+    manifest = session.manifest
     further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
     fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
     metric = next(iter(before.values())).metric

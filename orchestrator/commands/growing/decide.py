@@ -214,7 +214,7 @@ class _Race:
             jobs = counted(len(session.missing), "job")
             self._progress.message(f"Race in {session.folder.name}: {jobs} without a result, which come first")
             return True
-        return self.grow(session.folder.manifest(), session.rows) is not None
+        return self.grow(session.manifest, session.rows) is not None
 
     def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the sweep with the jobs of the next look; None if the race has ended."""
@@ -250,7 +250,7 @@ class _Race:
     def ended(self) -> Course:
         """Return the course of the race, which goes on no further."""
         session = self._session
-        found = course(session.folder.manifest(), session.rows, self._terms)
+        found = course(session.manifest, session.rows, self._terms)
         # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.
         return found if found.ended is not None else replace(found, ended="cancelled", round=None)
 
