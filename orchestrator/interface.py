@@ -408,10 +408,10 @@ class Sweep:
         return reporting.report(self._folder, to, cache_dir=load_settings().cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
-        """Write the results in the format of another tool: `csv`, `parquet`, `weights`, `tensorboard` or `mlflow`.
+        """Write the results in the format of another tool.
 
         Args:
-            to: The format.
+            to: The format: `csv`, `parquet`, `mlflow`, `tensorboard` or `safetensors-zip`.
             path: What to write; None for a place in the working folder that is called after the sweep.
             replace: Whether to replace what an earlier export wrote there.
 
@@ -425,7 +425,7 @@ class Sweep:
         """Return a chart of the report as an Altair chart.
 
         Args:
-            kind: Its name, such as `intervals`, `curves`, `heatmap` or `by-learning-rate`.
+            kind: Its name, such as `intervals`, `curves`, `heatmap` or `metric-by-learning-rate`.
 
         Raises:
             InvalidInputError: the sweep has no such chart.

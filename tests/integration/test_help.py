@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from orchestrator.cli.main import run
+from orchestrator.export.formats import FORMATS
+from orchestrator.report.charts.catalogue import KINDS
 from tests.support.command_line import CommandLine
 
 COMMANDS = (
@@ -42,6 +44,13 @@ def test_every_command_says_what_it_does_with_an_example(command: str, capsys: p
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
+
+
+def test_help_names_every_chart_and_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, names in (("report", [kind.name for kind in KINDS]), ("export", list(FORMATS))):
+        assert run([command, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert [name for name in names if name not in text] == []
 
 
 def test_help_imports_nothing_that_takes_time() -> None:

@@ -17,11 +17,13 @@ class Kind:
 
     Attributes:
         name: The name of its chart, or what the names of its charts begin with.
+        section: The section of the page in which they stand (`orchestrator.report.page.render.SECTIONS`).
         charts: Draws what a sweep has of it.
         absent: Says why a sweep has none, as a phrase; returns None if it has one.
     """
 
     name: str
+    section: str
     charts: Callable[[Sweep], Sequence[Chart]]
     absent: Callable[[Sweep], str | None]
 
@@ -36,12 +38,12 @@ def _one(kind: Callable[[Sweep], Chart | None]) -> Callable[[Sweep], Sequence[Ch
 
 #: In the order of the page.
 KINDS: Sequence[Kind] = (
-    Kind("intervals", _one(intervals.chart), intervals.absent),
-    Kind(by_axis.PREFIX, by_axis.charts, by_axis.absent),
-    Kind("heatmap", _one(heatmap.chart), heatmap.absent),
-    Kind("curves", _one(curves.chart), curves.absent),
-    Kind("differences", _one(differences.chart), differences.absent),
-    Kind("timeline", _one(timeline.chart), timeline.absent),
+    Kind("intervals", "table", _one(intervals.chart), intervals.absent),
+    Kind(by_axis.PREFIX, "metric", by_axis.charts, by_axis.absent),
+    Kind("heatmap", "metric", _one(heatmap.chart), heatmap.absent),
+    Kind("curves", "curves", _one(curves.chart), curves.absent),
+    Kind("differences", "differences", _one(differences.chart), differences.absent),
+    Kind("timeline", "accounting", _one(timeline.chart), timeline.absent),
 )
 
 

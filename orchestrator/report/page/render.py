@@ -38,8 +38,6 @@ SECTIONS = (
     ("reproduce", "Reproduce"),
     ("provenance", "Provenance"),
 )
-#: The section of each chart; those of an option and the heat map stand in `metric`.
-_SECTION_OF = {"intervals": "table", "curves": "curves", "differences": "differences", "timeline": "accounting"}
 
 #: What is aligned as numbers are: a number, an interval, a part of a whole, or nothing.
 _NUMERIC = re.compile(r"-|[~<>]{0,2}[-+]?\d[\d.,/e() +-]*(?: to [-+]?\d[\d.e+-]*)?(?: %| points)?", re.ASCII)
@@ -135,9 +133,9 @@ def asset(name: str) -> str:
 def _figures(sweep: Sweep) -> dict[str, list[Figure]]:
     """Return the charts of each section."""
     figures: dict[str, list[Figure]] = {section: [] for section, _ in SECTIONS}
-    for each in catalogue.charts(sweep):
-        figure = Figure(each.name, each.title, each.caption, svg(each), each.table)
-        figures[_SECTION_OF.get(each.name, "metric")].append(figure)
+    for kind in catalogue.KINDS:
+        for each in kind.charts(sweep):
+            figures[kind.section].append(Figure(each.name, each.title, each.caption, svg(each), each.table))
     return figures
 
 
