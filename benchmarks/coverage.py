@@ -36,7 +36,6 @@ from orchestrator.analysis.statistics.intervals import (
     t_quantile,
 )
 from orchestrator.analysis.statistics.pairs import lower_bounds
-from orchestrator.analysis.statistics.prospects import forecast_race
 from orchestrator.analysis.statistics.race import Race, look, plan, start
 
 if __name__ == "coverage":
@@ -424,29 +423,6 @@ def races(random: Generator, sweeps: int) -> list[Row]:
     return rows
 
 
-def prospects(random: Generator, sweeps: int) -> list[Row]:
-    """The forecast of a race from 5 seeds each: jobs between its 10 % and 90 %, and how it ends, said and true."""
-    rows = []
-    for spread in (0.4, 1.5):
-        for tolerance in (0.0, 0.5):
-            said, true = [], []
-            for _ in range(max(sweeps // 20, 100)):
-                setting = ((spread * random.standard_normal(6)).tolist(), (1.0,) * 6)
-                race = start(plan((5,) * 6, 300, tolerance))
-                values = scores(sweep(random, setting, (max(race.rules.looks),)))
-                told = forecast_race(race, [dict(list(each.items())[:5]) for each in values])
-                assert told is not None
-                race = finished(race, values)
-                said.append((told.separated, told.within, told.budget))
-                ends = tuple(race.ended == end for end in ("separated", "within", "budget"))
-                true.append((*ends, told.jobs_low <= race.jobs <= told.jobs_high))
-            *shares, inside = np.mean(true, axis=0).tolist()
-            both = [f"{a:.2f} → {b:.2f}" for a, b in zip(np.mean(said, axis=0), shares, strict=True)]
-            row: Row = {"spread in sd": spread, "tolerance in sd": tolerance, "jobs as forecast": inside}
-            rows.append({**row, **dict(zip(("separated", "within", "budget"), both, strict=True))})
-    return rows
-
-
 def coarse(random: Generator, sweeps: int) -> list[Row]:
     """Accuracies of a few images, which take few values: how often t intervals and contenders are right."""
     rows = []
@@ -475,7 +451,6 @@ STUDIES: dict[str, Callable[[Generator, int], list[Row]]] = {
     "looking": looking,
     "honest": honest,
     "races": races,
-    "prospects": prospects,
 }
 
 

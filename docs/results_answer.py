@@ -10,7 +10,6 @@ from results_tables import listed, percent
 from orchestrator.analysis.leaderboard import export, table
 from orchestrator.analysis.race.conclusion import Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
-from orchestrator.analysis.race.outlook import what_would_decide
 from orchestrator.analysis.statistics.images import validation_noise
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
@@ -64,8 +63,7 @@ def race(folder: SweepFolder, terms: Terms) -> str:
     rows = folder.rows_of(manifest.jobs_by_key())
     run = course(manifest, rows, terms)
     words = Wording(run, JobNames(manifest.jobs_by_key().values()), rows)
-    more = what_would_decide(run, rows) if run.ended == "budget" else None
-    answer = conclusion(run, words, terms.within, terms.budget, more)
+    answer = conclusion(run, words, terms.within, terms.budget)
     lines = [*(words.look(look) for look in run.looks), _saved(run), f"**{answer.sentence}**"]
     return listed(lines)
 

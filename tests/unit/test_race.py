@@ -1,4 +1,4 @@
-"""A race by scores: when it looks, what a look may spend, who drops out, how it ends; and its forecast."""
+"""A race by scores: when it looks, what a look may spend, who drops out, how it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.statistics.pairs import as_array, lower_bounds
-from orchestrator.analysis.statistics.prospects import forecast_race
 from orchestrator.analysis.statistics.race import Race, look, plan, spent, start
 from tests.support.known import known
 
@@ -146,34 +145,3 @@ class TestLook:
         race, turned = (finished(start(plan([0] * 4, 300)), each) for each in (values, values[::-1]))
         assert (race.ended, race.jobs) == (turned.ended, turned.jobs)
         assert race.active == tuple(3 - i for i in reversed(turned.active))
-
-
-class TestForecast:
-    def test_without_two_scores_each_or_after_the_end_there_is_none(self) -> None:
-        assert forecast_race(start(plan([1] * 2, 100)), [{0: 1.0}, {0: 2.0}]) is None
-        assert forecast_race(start(plan([0] * 2, 100)), [{}, {}]) is None
-        assert forecast_race(start(plan([5], 100)), [{0: 1.0, 1: 2.0}]) is None
-
-    def test_a_clear_leader_needs_few_jobs_and_a_tie_all(self) -> None:
-        race = start(plan([5] * 3, 300))
-        clear = known(forecast_race(race, scores(simulated(1, [0, 0, 30]), 5)))
-        assert (clear.jobs_low, clear.jobs, clear.jobs_high, clear.separated) == (0, 0, 0, 1)
-        values = scores(simulated(2, [0, 0, 0]), 5)
-        tied = known(forecast_race(race, values))
-        assert tied.budget > 0.7
-        assert tied.jobs_high <= 300
-        assert tied.separated + tied.within + tied.budget == pytest.approx(1)
-        # It is the same every time, and a wide tolerance ends it soon.
-        assert forecast_race(race, values) == tied
-        wide = known(forecast_race(start(plan([5] * 3, 300, tolerance=20.0)), values))
-        assert (wide.jobs, wide.within) == (0, 1)
-
-    def test_within_a_race_it_tells_what_remains(self) -> None:
-        values = simulated(4, [0, 0.1, 8])
-        values[2] = values[0] + 0.05 + 0.01 * simulated(5, [0])[0]
-        race = start(plan([5] * 3, 200))
-        race = look(race, scores(values, 5))
-        assert known(forecast_race(race, scores(values, 5))).jobs_high <= 200 - race.jobs
-
-    def test_equal_scores_have_a_forecast(self) -> None:
-        assert known(forecast_race(start(plan([5] * 3, 100)), scores(np.full((3, 5), 0.5), 5))).budget == 1

@@ -13,7 +13,6 @@ import pytest
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import Field
-from orchestrator.analysis.race.outlook import outlook, what_would_decide
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -67,8 +66,7 @@ class Raced:
 
     @property
     def answer(self) -> Conclusion:
-        more = what_would_decide(self.course, self.rows) if self.course.ended == "budget" else None
-        return conclusion(self.course, self.wording, self.terms.within, self.terms.budget, more)
+        return conclusion(self.course, self.wording, self.terms.within, self.terms.budget)
 
     @property
     def seeds(self) -> list[int]:
@@ -140,7 +138,6 @@ def test_a_race_that_ends_at_once(case: str) -> None:
     assert [each for look in found.looks for each in (look.beaten, look.unfit)] == leaving
     assert (found.field.spent, found.full_grid, found.saved) == (0, 15 if leaving else 0, 0)
     assert answer.decided == (end in ("separated", "within"))
-    assert answer.jobs_to_decide is None
     # The leader comes first of those that may be the best.
     named = re.match(r"Use learning rate ([\d.]+)", sentence)
     assert answer.leader == (None if named is None else {"learning_rate": float(named[1])})
@@ -199,15 +196,14 @@ def test_equals_end_within_the_tolerance() -> None:
     assert len(raced.answer.contenders) == 3
 
 
-def test_a_race_whose_budget_is_gone_says_what_it_takes_and_what_would_decide() -> None:
+def test_a_race_whose_budget_is_gone_says_what_it_takes() -> None:
     raced = run(around(dict.fromkeys(RATES, 0.96), 0.002), budget=20)
     assert (raced.course.ended, raced.course.field.spent, raced.course.state.next_jobs) == ("budget", 15, 30)
     answer = raced.answer
     assert not answer.decided
     assert answer.sentence.startswith("Tied: learning rate ")
-    assert (
-        "the next look takes 30 further jobs, and 5 of 20 are left in the budget. About "
-        f"{known(answer.jobs_to_decide)} further jobs would decide" in answer.sentence
+    assert answer.sentence.endswith(
+        "the next look takes 30 further jobs, and 5 of 20 are left in the budget: a budget of 45 goes on."
     )
     # Also before the first look
     raced = run(EQUAL, budget=5, manifest=sweep(3))
@@ -268,16 +264,3 @@ def test_further_seeds_are_those_after_the_largest_and_wrap_around() -> None:
 def test_where_lower_is_better_the_lowest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(trainer("network")), "metric", Metric(name="error", higher_is_better=False))
     assert run(CLEAR).answer.leader == {"learning_rate": 0.01}
-
-
-def test_the_outlook_counts_jobs_and_seconds() -> None:
-    manifest, ends = sweep(), around(dict.fromkeys(RATES, 0.96), 0.002)
-    rows = {key: known(ended(job, ends(job))) for key, job in manifest.jobs_by_key().items()}
-    found = course(manifest, rows, Terms(0.001, 200))
-    expected = known(outlook(found, rows, 0.5))
-    assert 15 <= expected.jobs_low <= expected.jobs <= expected.jobs_high <= 200
-    assert expected.seconds == expected.jobs * 0.5
-    assert 0.0 < expected.decided <= 1.0
-    assert known(outlook(found, rows, None)).seconds is None
-    # It is unknown while there is nothing to go by.
-    assert outlook(course(sweep(1), {}, Terms(0.001, 200)), {}, 0.5) is None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.race.course import Course, Look
-from orchestrator.analysis.race.outlook import Outlook
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
@@ -26,15 +25,12 @@ class Conclusion:
         decided: Whether it is known which configuration to use.
         leader: The options that vary of the configuration with the best mean; None before the first look.
         contenders: Those of the configurations that may be the best, the leader first.
-        jobs_to_decide: How many further jobs would decide, as forecast; None if the race is decided or no forecast is
-            possible.
     """
 
     sentence: str
     decided: bool
     leader: Mapping[str, Any] | None
     contenders: tuple[Mapping[str, Any], ...]
-    jobs_to_decide: int | None
 
 
 class Wording:
@@ -86,21 +82,11 @@ class Wording:
         parts.append(f"{len(look.staying)} of {len(self._field.configurations)} configurations may be the best")
         return "; ".join(parts)
 
-    def next_look(self, course: Course, expected: Outlook | None) -> str:
-        """Return what the next look takes and how the race may go on, as a sentence without its full stop."""
+    def next_look(self, course: Course) -> str:
+        """Return what the next look takes, as a sentence without its full stop."""
         needed, left = course.state.next_jobs, course.state.rules.budget - course.field.spent
         told = f"The next look, at {course.state.next_look} seeds, takes {counted(needed, 'job')}"
-        if expected is None:
-            return f"{told}; at most {left} are left in the budget"
-        return f"{told}; {forecast(expected)}"
-
-
-def forecast(expected: Outlook) -> str:
-    """Return a forecast as words."""
-    told = f"forecast: {counted(expected.jobs, 'job')} to the end ({expected.jobs_low} to {expected.jobs_high})"
-    if expected.seconds is not None:
-        told += f", {duration(expected.seconds)}"
-    return f"{told}, decided with probability {expected.decided:.2f}"
+        return f"{told}; at most {left} are left in the budget"
 
 
 def duration(seconds: float) -> str:
@@ -121,7 +107,7 @@ def difference(metric: Metric, value: float) -> str:
     return f"{100 * value:.3g} points" if metric.is_share else f"{value:.3g}"
 
 
-def conclusion(course: Course, wording: Wording, within: float, budget: int, more: int | None) -> Conclusion:
+def conclusion(course: Course, wording: Wording, within: float, budget: int) -> Conclusion:
     """Return the answer of a race that ended.
 
     Args:
@@ -129,15 +115,14 @@ def conclusion(course: Course, wording: Wording, within: float, budget: int, mor
         wording: Words for its configurations.
         within: The tolerance.
         budget: The budget, in jobs.
-        more: How many further jobs would decide; None if that is unknown.
     """
     last = course.last
     if last is None:
-        return Conclusion(_nothing(course, budget), False, None, (), None)
+        return Conclusion(_nothing(course, budget), False, None, ())
     others = tuple(each for each in last.staying if each != last.leader)
-    sentence = _sentence(course, last, others, wording, within, budget, more)
+    sentence = _sentence(course, last, others, wording, within, budget)
     contenders = tuple(wording.options(each) for each in (last.leader, *others))
-    return Conclusion(sentence, course.decided, contenders[0], contenders, None if course.decided else more)
+    return Conclusion(sentence, course.decided, contenders[0], contenders)
 
 
 def _sentence(
@@ -147,7 +132,6 @@ def _sentence(
     wording: Wording,
     within: float,
     budget: int,
-    more: int | None,
 ) -> str:
     leader, seeds = wording.name(last.leader), counted(last.seeds, "seed")
     trouble = wording.trouble(last.leader, last.seeds)
@@ -169,11 +153,10 @@ def _sentence(
     told = f"Tied: {names} cannot be told apart within {tolerance} at {seeds}"
     needed = course.state.next_jobs
     left = budget - course.field.spent
-    next_look = f"the next look takes {counted(needed, 'further job')}, and {left} of {budget} are left in the budget"
-    if more is None:
-        return f"{told}; {next_look}."
-    deciding = f"About {counted(more, 'further job')} would decide: a budget of {course.field.spent + more}"
-    return f"{told}; {next_look}. {deciding}."
+    return (
+        f"{told}; the next look takes {counted(needed, 'further job')}, and {left} of {budget} are left in the budget: "
+        f"a budget of {course.field.spent + needed} goes on."
+    )
 
 
 def _nothing(course: Course, budget: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.export import as_dict as board_as_dict
-from orchestrator.analysis.race.conclusion import duration, forecast
+from orchestrator.analysis.race.conclusion import duration
 from orchestrator.cli.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.output import complain, print_leaderboard, say
 from orchestrator.cli.progress import progress_for
@@ -101,12 +101,10 @@ def show(console: Console, result: DecideResult) -> None:
 
 
 def _costs(result: DecideResult) -> list[str]:
-    """Return what the race took, beside the forecast and beside the full grid."""
+    """Return what the race took, beside the full grid."""
     course, told = result.course, []
     if result.jobs:
         told.append(f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
-        if result.forecast is not None:
-            told[0] += f" ({forecast(result.forecast)})"
     if course.seeds:
         every = f"All {len(course.field.configurations)} configurations at {course.seeds} seeds"
         told.append(f"{every} are {counted(course.full_grid, 'job')}, of which the race did without {course.saved}")
@@ -129,7 +127,6 @@ def as_dict(result: DecideResult) -> dict[str, Any]:
             "decided": answer.decided,
             "leader": answer.leader,
             "contenders": answer.contenders,
-            "jobs_to_decide": answer.jobs_to_decide,
         },
         "race": {
             "ended": course.ended,
@@ -151,7 +148,6 @@ def as_dict(result: DecideResult) -> dict[str, Any]:
         "session": {
             "jobs": result.jobs,
             "seconds": round(result.seconds, 1),
-            "forecast": None if result.forecast is None else asdict(result.forecast),
         },
         "accounting": sweep.accounting.model_dump(),
         **{name: each for name, each in board_as_dict(sweep.leaderboard).items() if name != "verdict"},

@@ -12,7 +12,6 @@ from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import added_by_races
-from orchestrator.analysis.race.outlook import Outlook, outlook, seconds_per_job, what_would_decide
 from orchestrator.commands import sweep
 from orchestrator.commands.display import Display, Tell, ignore, silent
 from orchestrator.commands.growing.rounds import look
@@ -56,7 +55,6 @@ class DecideResult:
         sweep: The sweep with the further rows. In its leaderboard, the contenders are those of the race.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
-        forecast: What was forecast before the first further job of this session; None where no forecast was possible.
     """
 
     conclusion: Conclusion
@@ -65,7 +63,6 @@ class DecideResult:
     sweep: SweepResult
     jobs: int
     seconds: float
-    forecast: Outlook | None
 
 
 def plan_decide(
@@ -176,7 +173,6 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         sweep=_marked(finish(session), ended),
         jobs=len(session.rows) - kept,
         seconds=seconds,
-        forecast=race.forecast,
     )
 
 
@@ -203,9 +199,6 @@ class _Race:
         self._terms = terms
         self._progress = progress
         self._told = -1
-        self._before = len(session.rows)
-        self._started = time.monotonic()
-        self.forecast: Outlook | None = None
 
     def needs_jobs(self) -> bool:
         """Say how the race stands, and return whether it needs jobs that have no row yet."""
@@ -219,29 +212,19 @@ class _Race:
     def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the sweep with the jobs of the next look; None if the race has ended."""
         found = course(manifest, rows, self._terms)
-        self._tell(found, rows)
+        self._tell(found)
         if found.round is None:
             return None
         return manifest.with_round(found.round, look("decide", rows))
 
-    def _tell(self, found: Course, rows: Mapping[str, Row]) -> None:
+    def _tell(self, found: Course) -> None:
         words, news = self._words(found), len(found.looks) != self._told
         for each in found.looks[max(self._told, 0) :]:
             self._progress.message(words.look(each))
         self._told = len(found.looks)
         if found.round is None or not news:
             return
-        expected = outlook(found, rows, self._pace(found, rows))
-        self.forecast = self.forecast or expected
-        self._progress.message(words.next_look(found, expected))
-
-    def _pace(self, found: Course, rows: Mapping[str, Row]) -> float | None:
-        """Return the seconds a job: those of this session, or else those of the rows and the number of processes."""
-        trained = len(rows) - self._before
-        if trained:
-            return (time.monotonic() - self._started) / trained
-        alone, width = seconds_per_job(found, rows), self._session.place.width(self._terms.budget)
-        return None if alone is None or not width else alone / width
+        self._progress.message(words.next_look(found))
 
     def _words(self, found: Course) -> Wording:
         names = JobNames(self._session.jobs.values(), self._session.axes)
@@ -256,5 +239,4 @@ class _Race:
 
     def conclusion(self, ended: Course) -> Conclusion:
         """Return the answer."""
-        more = what_would_decide(ended, self._session.rows) if ended.ended == "budget" else None
-        return conclusion(ended, self._words(ended), self._terms.within, self._terms.budget, more)
+        return conclusion(ended, self._words(ended), self._terms.within, self._terms.budget)
