@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nn.options import describe
 from orchestrator.analysis.leaderboard import figures
 from orchestrator.analysis.leaderboard.common import Common, common_of
 from orchestrator.analysis.leaderboard.figures import Place
@@ -118,6 +119,12 @@ class Leaderboard:
     scoring: Scoring
     verdict: Verdict
     standings: tuple[Standing, ...]
+
+    def name(self, options: Mapping[str, Any]) -> str:
+        """Return options that vary with their values: `learning rate 0.1`; without any, words that say so."""
+        headings = {name: describe.heading(self.names.model, name) for name in self.names.varying}
+        told = (f"{heading} {self.names.shown(name, options[name])}" for name, heading in headings.items())
+        return ", ".join(told) or "the only configuration"
 
     @property
     def usable(self) -> bool:

@@ -48,7 +48,7 @@ def report(
     Example: orchestrator report night-run --open
     """
     if chart is not None or form is not None:
-        from orchestrator.cli.publishing.picture import run_picture
+        from orchestrator.cli.publishing.report import run_picture
 
         return run_picture(sweep_folder, chart, form, to, output, opens=opens, as_json=json)
     from orchestrator.cli.publishing.report import run_report

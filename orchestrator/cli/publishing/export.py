@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.outcome import interruptible
 from orchestrator.cli.output import complain, say
-from orchestrator.cli.publishing.counting import counting
 from orchestrator.cli.words.arguments import output_folder
 from orchestrator.commands.publishing.export import Export, export, track
 from orchestrator.text import counted
 
 #: How many missing weights are named.
 NAMED = 3
+
+
+#: Seconds between two lines.
+SILENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def run_export(name: str, options: Options) -> int:
     """
     _check(options)
     folder = open_sweep(name, output_folder(options.output))
-    with interruptible() as interruption, counting("exported") as show:
+    with interruptible() as interruption, _counting("exported") as show:
 
         def on_progress(done: int, total: int) -> None:
             # MLflow and SQLAlchemy swallow what is raised while they are imported or roll back.
@@ -103,3 +110,37 @@ def _lacking(result: Export) -> str:
         f"The export lacks the weights of {counted(len(result.missing), 'job')}: {listed}. To have them, resume the "
         f"sweep: orchestrator sweep --name {sweep.name} --resume"
     )
+
+
+@contextlib.contextmanager
+def _counting(done_word: str) -> Iterator[Callable[[int, int], None]]:
+    """Give the block a function that it calls with the number of jobs that are done, and of all.
+
+    Standard error shows it, so that standard output is the result's.
+    """
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        with _bar(console, done_word) as on_progress:
+            yield on_progress
+    else:
+        yield _lines(console, done_word)
+
+
+@contextlib.contextmanager
+def _bar(console: Console, done_word: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs {task.description}"), BarColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(done_word, total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _lines(console: Console, done_word: str) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SILENCE:
+            last = time.monotonic()
+            say(console, f"{done} of {total} jobs {done_word}")
+
+    return on_progress

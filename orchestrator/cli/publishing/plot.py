@@ -1,4 +1,4 @@
-"""`orchestrator plot`: reads its arguments, calls the command, shows its result."""
+"""`orchestrator plot`: reads its arguments and draws a chart in the terminal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 from rich.console import Console
 
 from orchestrator.analysis.lookup import open_sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.output import knows_blocks, say
 from orchestrator.cli.publishing.text_plot import ASCII, BLOCKS, drawn
 from orchestrator.cli.words.arguments import output_folder
-from orchestrator.commands.publishing.plot import plot
+from orchestrator.report import plots
 
 #: The width outside a terminal, and the least one.
 WIDTH, LEAST_WIDTH = 100, 40
@@ -22,7 +23,8 @@ def run_plot(name: str, chart: str | None, output: str, *, as_json: bool) -> int
     Raises:
         SeedsweepError: bad input, or the folder cannot be read.
     """
-    found = plot(open_sweep(name, output_folder(output)), chart)
+    sweep = Sweep.read(open_sweep(name, output_folder(output)))
+    found = plots.plot(sweep, chart or plots.DEFAULT, "CHART")
     if as_json:
         print(json.dumps(found.as_dict(), allow_nan=False))
         return 0

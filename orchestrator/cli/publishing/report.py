@@ -1,4 +1,4 @@
-"""`orchestrator report`: reads its arguments, calls the command, says where the page is."""
+"""`orchestrator report`: reads its arguments, calls the command, says where the page is, or the picture of a chart."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import webbrowser
 from pathlib import Path
 
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.output import complain
 from orchestrator.cli.words.arguments import output_folder
+from orchestrator.commands.publishing.picture import picture
 from orchestrator.commands.publishing.report import ReportResult, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
@@ -32,6 +33,27 @@ def run_report(name: str, to: str | None, output: str, *, opens: bool, as_json: 
         print(printable(_said(result)))
     if opens:
         show(result.path)
+    return 0
+
+
+def run_picture(
+    name: str, chart: str | None, form: str | None, to: str | None, output: str, *, opens: bool, as_json: bool
+) -> int:
+    """Write a chart, say where it is, and return the exit status.
+
+    Raises:
+        SeedsweepError: bad input, or the file cannot be written.
+    """
+    if chart is None:
+        raise InvalidInputError("--chart", Described("missing"), "the name of a chart, of which --format is the format")
+    result = picture(open_sweep(name, output_folder(output)), chart, form, None if to is None else file_named(to))
+    if as_json:
+        fields = {"path": str(result.path), "chart": chart, "format": result.format, "bytes": result.bytes}
+        print(json.dumps(fields))
+    else:
+        print(printable(f"Chart: {result.path} ({sized(result.bytes)})"))
+    if opens:
+        show(result.path, "chart")
     return 0
 
 

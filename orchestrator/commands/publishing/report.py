@@ -9,11 +9,13 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 from orchestrator.report.contents import network
-from orchestrator.report.page import file
-from orchestrator.report.page.render import render
+from orchestrator.report.page.render import BEGINNING, render
+from orchestrator.report.target import Target
 
 #: The name of the page in a sweep's folder.
 FILE = "report.html"
+#: A page overwrites nothing but pages.
+_TARGET = Target("The report", "report", BEGINNING.encode())
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def report(folder: SweepFolder, to: Path | None = None, *, cache_dir: Path | Non
     """
     packages.require("The report")
     path = folder.path / FILE if to is None else to
-    file.check(path)
+    _TARGET.check(path)
     sweep = Sweep.read(folder)
-    size = file.write(path, render(sweep, network.content(sweep, cache_dir)))
+    size = _TARGET.write(path, render(sweep, network.content(sweep, cache_dir)).encode())
     return ReportResult(path, size, len(sweep.jobs), len(sweep.rows))

@@ -10,7 +10,6 @@ from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents import commands
-from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.standings import MOST_ROWS
 from worker.job import Job
 from worker.trainers.protocol import Metric
@@ -147,7 +146,7 @@ def _row(sweep: Sweep, standing: Standing, jobs: Mapping[str, Job]) -> Reproduce
     verify = None
     if standing.n + standing.diverged and first.is_current:
         verify = commands.verify(sweep.folder.name, *commands.picking(board.names, first), "--all")
-    return ReproducedRow(standing.rank, configuration(board, standing.options), _again(sweep, jobs), verify)
+    return ReproducedRow(standing.rank, board.name(standing.options), _again(sweep, jobs), verify)
 
 
 def _again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:

@@ -11,7 +11,6 @@ from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
 from orchestrator.analysis.statistics.comparison import compare
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
-from orchestrator.report.contents.names import configuration
 from orchestrator.report.contents.parts import Fact
 from orchestrator.text import counted, listed
 
@@ -52,7 +51,7 @@ def content(sweep: Sweep) -> VerdictContent:
 
 def _facts(sweep: Sweep, leader: Standing) -> list[Fact]:
     board = sweep.leaderboard
-    facts = [Fact("The leader", f"{configuration(board, leader.options)}: {_mean(board, leader)}")]
+    facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}")]
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
     if board.verdict.beaten is not None:
@@ -94,7 +93,7 @@ def _how_sure(board: Leaderboard) -> str:
     if len(contenders) > MOST_NAMED:
         return sure
     # Semicolons, because a name may have commas.
-    return f"{sure}: {'; '.join(configuration(board, options) for options in contenders)}"
+    return f"{sure}: {'; '.join(board.name(options) for options in contenders)}"
 
 
 def _how_many_wait(board: Leaderboard) -> str:
@@ -111,7 +110,7 @@ def _what_it_beats(sweep: Sweep) -> str:
     board, beaten = sweep.leaderboard, sweep.leaderboard.verdict.beaten
     assert beaten is not None  # noqa: S101 (checked by the caller)
     by = by_margin(board.metric, beaten.difference, beaten.margin)
-    text = f"It beats {configuration(board, beaten.options)} by {by}"
+    text = f"It beats {board.name(beaten.options)} by {by}"
     pairs = zip(board.standings, sweep.scored, strict=True)
     other = next(scored for standing, scored in pairs if standing.options == beaten.options)
     paired = compare(oriented(sweep.scored[0]), oriented(other)).paired
