@@ -12,6 +12,7 @@ import io
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from html import escape
@@ -56,7 +57,7 @@ from orchestrator.live.summary import of_sweep
 from orchestrator.live.sweeps import Sweeps
 from orchestrator.running.listener import Progress, Silent
 from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary
+from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import free_name
 from orchestrator.sweeps.specification import SweepSpecification
@@ -297,11 +298,11 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        words = vocabulary(self._snapshot.manifest.specification.trainer)
+        begun = self._snapshot.manifest.grown
+        words = vocabulary_of(begun.trained_by, begun.model)
         given = _words(options)
         if seeds is not None:
-            first = max(self._snapshot.manifest.grown.seeds) + 1
-            given["seeds"] = _seeds(seeds, first)
+            given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
         values = words.parse(given, str, where="extend()")
         grid = {str(words.words[name].option): each for name, each in values.items() if name != "seeds"}
         plan = extending.plan_extension(
@@ -617,6 +618,7 @@ def cluster(workers: int | None = None, *, trainer: str = DEFAULT, data: str | N
         place = Place(settings, connect(settings.model_copy(update={"broker_url": embedded.url}), lambda _: None))
         while not place.width(1):
             embedded.check()
+            time.sleep(0.1)
         yield embedded.url
 
 
@@ -692,13 +694,18 @@ def _planned(
         given["trainer"] = trainer
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec), settings, workers=workers)
+    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=workers)
 
 
-def _specification(given: Mapping[str, Any], spec: str | os.PathLike[str] | None) -> SweepSpecification:
+def _specification(
+    given: Mapping[str, Any], spec: str | os.PathLike[str] | None, settings: Settings
+) -> SweepSpecification:
     file = None if spec is None else SpecificationFile(Path(spec))
     known = {} if file is None else file.words
-    words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
+    trainer = str(given.get("trainer", known.get("trainer", DEFAULT)))
+    if settings.data is not None and settings.trainer == trainer and "data" not in {**known, **given}:
+        given = {**given, "data": settings.data}
+    words = vocabulary(trainer, {**known, **given})
     values = {} if file is None else file.values(words)
     return specification(values | words.parse(given, str, where="the sweep"), words)
 
