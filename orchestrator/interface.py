@@ -304,7 +304,13 @@ class Sweep:
         if seeds is not None:
             given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
         values = words.parse(given, str, where="extend()")
-        grid = {str(words.words[name].option): each for name, each in values.items() if name != "seeds"}
+        grid = {}
+        for name, value in values.items():
+            if option := words.words[name].option:
+                grid[option] = value
+            elif name != "seeds":
+                allowed = f"nothing, because a sweep keeps its {name}"
+                raise InvalidInputError(name, Described(words.written(name, value)), allowed)
         plan = extending.plan_extension(
             self._folder, _settings(broker), seeds=values.get("seeds", ()), values=grid, workers=workers
         )

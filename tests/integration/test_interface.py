@@ -123,6 +123,14 @@ def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep) -> None:
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
 
 
+def test_what_a_sweep_keeps_cannot_be_extended(first: seedsweep.Sweep) -> None:
+    for options in ({"data": "openml"}, {"dtype": "float64"}, {}):
+        with pytest.raises(seedsweep.InvalidInputError) as caught:
+            first.extend(progress=False, **options)
+        assert str(caught.value).startswith(f"{next(iter(options), 'seeds')} is ")
+    assert len(first.refresh().jobs) == 6
+
+
 def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:
     assert first.report() == Path("runs/first/report.html")
     assert first.report(here / "page.html").stat().st_size > 10_000
