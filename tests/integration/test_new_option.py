@@ -56,6 +56,7 @@ line = json.loads(lost_row(job, "failed", "it broke").line())
 line_before = line | {"options": {name: value for name, value in line["options"].items() if name != "momentum"}}
 (unchanged,) = specification(parse({"learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 row_before = Row.model_validate_json(json.dumps(line_before | {"job": unchanged.key}))
+before = {"seeds": [1], "options": {"epochs": 2}, "grid": {"learning_rate": [0.5]}}
 print(json.dumps({
     "job": job.fields(),
     "named": str(job),
@@ -69,7 +70,7 @@ print(json.dumps({
     "job name": names.job(other.seed, other.options),
     "picked": pick("a", {job.key: job, other.key: other}, ["momentum=0.25"]) == [other.key],
     "table": table.getvalue(),
-    "before": SweepSpecification.model_validate({"seeds": [1], "learning_rates": [0.5], "epochs": 2}).options,
+    "before": SweepSpecification.model_validate(before).options,
 }))
 run(["sweep", "--help"])
 """
