@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from orchestrator.errors import (
         BrokerUnreachableError,
         ClusterError,
+        ClusterFullError,
+        HeldOutError,
+        IncomparableError,
         MissingPackageError,
         OutputError,
         SweepBusyError,
         SweepExistsError,
         SweepNotFoundError,
         SweepUnreadableError,
+        TrainerMissingError,
     )
     from orchestrator.interface import Leaderboard, Sweep, TrainedModel, cluster, open, submit, sweep, sweeps, watch  # noqa: A004
     from worker.trainers import (
@@ -42,11 +46,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "BrokerUnreachableError", "Checkpoint", "ClusterError", "DatasetError", "DeepNeuralNetwork", "Evaluated",
-    "InvalidInputError", "Leaderboard", "Metric", "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError",
-    "Sweep", "SweepBusyError", "SweepExistsError", "SweepNotFoundError", "SweepUnreadableError", "Trained",
-    "TrainedModel", "Trainer", "TrainerCheckError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open",
-    "submit", "sweep", "sweeps", "watch",
+    "BrokerUnreachableError", "Checkpoint", "ClusterError", "ClusterFullError", "DatasetError", "DeepNeuralNetwork",
+    "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError", "Leaderboard", "Metric",
+    "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError", "Sweep", "SweepBusyError", "SweepExistsError",
+    "SweepNotFoundError", "SweepUnreadableError", "Trained", "TrainedModel", "Trainer", "TrainerCheckError",
+    "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open", "submit", "sweep",
+    "sweeps", "watch",
 ]  # fmt: skip
 
 #: Where each name is found, by the first module that has it. A trainer's package that imports `Trainer` in a worker

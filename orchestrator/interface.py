@@ -8,6 +8,7 @@ are kept in the folder, and the same call with `resume=True` goes on.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import queue
@@ -17,12 +18,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
+from nn.options.network import MAX_SEED
 from orchestrator.analysis.comparison import Comparison
 from orchestrator.analysis.leaderboard import export as written_board
 from orchestrator.analysis.leaderboard import table
@@ -32,9 +34,10 @@ from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.analysis.leaderboard.verdict import Verdict
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
 from orchestrator.analysis.race.conclusion import Conclusion
-from orchestrator.analysis.selection import pick_one
+from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.progress import progress_for
+from orchestrator.cli.words.arguments import MAX_WORKERS
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
 from orchestrator.commands import cancel as cancelling
@@ -60,11 +63,12 @@ from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import free_name
-from orchestrator.sweeps.specification import SweepSpecification
+from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.records.report import Report
 from worker.redis.address import redis_url
 from worker.settings import Settings, load_settings
+from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -74,6 +78,62 @@ if TYPE_CHECKING:
 
 #: Where sweeps are kept, as by the command line.
 OUTPUT = "runs"
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+#: The arguments that a function has for what messages call otherwise.
+_ARGUMENTS = {"broker_url": "broker", "tolerance": "within", "file": "path", "CHART": "kind"}
+
+
+def _in_its_words(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let the errors of a function name its arguments, and not the flags of the command line."""
+
+    @functools.wraps(function)
+    def called(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except InvalidInputError as error:
+            field = error.field.removeprefix("--").replace("-", "_") if error.field.startswith("--") else error.field
+            raise InvalidInputError(_ARGUMENTS.get(field, field), error.value, error.allowed) from None
+
+    return called
+
+
+def _integer(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= high:
+        return int(value)
+    raise InvalidInputError(name, Described(repr(value)), f"an integer from {low} to {high}")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        return float(value)
+    raise InvalidInputError(name, Described(repr(value)), "a number")
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise InvalidInputError(name, Described(repr(value)), "text")
+
+
+def _path(name: str, value: object) -> Path:
+    if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str) and path:
+        return Path(path).absolute()
+    raise InvalidInputError(name, Described(repr(value)), "the path of a file or a folder")
+
+
+def _workers(workers: object) -> int | None:
+    return None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
+
+
+def _picking(name: str, words: object) -> tuple[str, ...]:
+    """Return words that pick jobs, such as `seed=3`: one, or several."""
+    given = [words] if isinstance(words, str) else words
+    if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
+        return tuple(given)
+    raise InvalidInputError(name, Described(repr(words)), JOB_WORDS)
 
 
 class Leaderboard(Sequence[Standing]):
@@ -110,6 +170,9 @@ class Leaderboard(Sequence[Standing]):
         rows = [{**each.options, **each.model_dump(exclude={"options", "jobs"})} for each in self]
         columns = ["rank", "rank_low", "rank_high", *self._board.names.varying]
         return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         shown = table.by_configuration(self._board, self._board.standings)
@@ -191,9 +254,12 @@ class Sweep:
     """
 
     def __init__(self, folder: SweepFolder) -> None:
-        self._folder = folder
-        self._snapshot = Snapshot.read(folder)
-        self.path: Path = folder.path
+        if not isinstance(folder, SweepFolder):
+            raise InvalidInputError("folder", Described(repr(folder)), "what seedsweep.open returns a sweep of")
+        # A notebook may change its working folder.
+        self._folder = SweepFolder(folder.path.parent.absolute(), folder.name)
+        self._snapshot = Snapshot.read(self._folder)
+        self.path: Path = self._folder.path
 
     @property
     def name(self) -> str:
@@ -230,6 +296,15 @@ class Sweep:
         self._snapshot = Snapshot.read(self._folder)
         return self
 
+    @contextlib.contextmanager
+    def _refreshed(self) -> Iterator[None]:
+        """Read the folder again after the block, also if that was interrupted."""
+        try:
+            yield
+        finally:
+            self.refresh()
+
+    @_in_its_words
     def leaderboard(self, metric: str = "last", where: str | Sequence[str] = ()) -> Leaderboard:
         """Return the configurations by rank.
 
@@ -240,10 +315,8 @@ class Sweep:
         Raises:
             InvalidInputError: an argument is not allowed.
         """
-        words = (where,) if isinstance(where, str) else where
-        selected = self._snapshot
-        if words or metric != "last":
-            selected = selected.select(words, Scoring.parse(metric, "metric"))
+        words, scoring = _picking("where", where), Scoring.parse(_text("metric", metric), "metric")
+        selected = self._snapshot.select(words, scoring) if words or metric != "last" else self._snapshot
         return Leaderboard(selected.leaderboard)
 
     def best(self) -> TrainedModel:
@@ -254,6 +327,7 @@ class Sweep:
         """
         return TrainedModel(self._snapshot, best_job(self._snapshot))
 
+    @_in_its_words
     def job(self, *words: str) -> TrainedModel:
         """Return the job that words such as `"seed=3", "learning_rate=0.01"` name.
 
@@ -261,8 +335,9 @@ class Sweep:
             InvalidInputError: they name no job, or several.
             SweepNotFoundError: the job has no result.
         """
-        return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, words))
+        return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, _picking("the job", words)))
 
+    @_in_its_words
     def compare(self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0) -> Comparison:
         """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
 
@@ -274,9 +349,10 @@ class Sweep:
         Raises:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
-        words = [(each,) if isinstance(each, str) else tuple(each) for each in (a, b)]
-        return comparing.compare(self._folder, self._folder, *words, tolerance=within)
+        words = _picking("a", a), _picking("b", b)
+        return comparing.compare(self._folder, self._folder, *words, tolerance=_number("within", within))
 
+    @_in_its_words
     def extend(
         self,
         *,
@@ -298,7 +374,7 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        begun = self._snapshot.manifest.grown
+        begun = self._folder.manifest().grown
         words = vocabulary_of(begun.trained_by, begun.model)
         given = _words(options)
         if seeds is not None:
@@ -312,16 +388,18 @@ class Sweep:
                 allowed = f"nothing, because a sweep keeps its {name}"
                 raise InvalidInputError(name, Described(words.written(name, value)), allowed)
         plan = extending.plan_extension(
-            self._folder, _settings(broker), seeds=values.get("seeds", ()), values=grid, workers=workers
+            self._folder, _settings(broker), seeds=values.get("seeds", ()), values=grid, workers=_workers(workers)
         )
-        extending.extend(plan, display=_display(progress))
-        return self.refresh()
+        with self._refreshed():
+            extending.extend(plan, display=_display(progress))
+        return self
 
+    @_in_its_words
     def confirm(
         self,
         *,
         top: int | None = None,
-        seeds: int | Sequence[int] = confirming.DEFAULT_SEEDS,
+        seeds: int | str | Iterable[int] = confirming.DEFAULT_SEEDS,
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
@@ -338,12 +416,19 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        fresh = seeds if isinstance(seeds, int) else tuple(seeds)
-        plan = confirming.plan_confirmation(self._folder, _settings(broker), top=top, seeds=fresh, workers=workers)
-        found = confirming.confirm(plan, display=_display(progress))
-        self.refresh()
-        return found
+        fresh: int | tuple[int, ...]
+        if _is_count(seeds):
+            fresh = _integer("seeds", seeds, 1, MAX_JOBS)
+        else:
+            fresh = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
+        first = None if top is None else _integer("top", top, 1, MAX_JOBS)
+        plan = confirming.plan_confirmation(
+            self._folder, _settings(broker), top=first, seeds=fresh, workers=_workers(workers)
+        )
+        with self._refreshed():
+            return confirming.confirm(plan, display=_display(progress))
 
+    @_in_its_words
     def decide(
         self,
         *,
@@ -365,12 +450,12 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        plan = deciding.plan_decide(self._folder, within, budget, _settings(broker), workers=workers)
-        with sweeping.begin(plan.sweep) as session:
-            found = deciding.decide(session, plan.terms, display=_display(progress))
-        self.refresh()
-        return found.conclusion
+        tolerance, most = _number("within", within), _integer("budget", budget, 1, MAX_JOBS)
+        plan = deciding.plan_decide(self._folder, tolerance, most, _settings(broker), workers=_workers(workers))
+        with self._refreshed(), sweeping.begin(plan.sweep) as session:
+            return deciding.decide(session, plan.terms, display=_display(progress)).conclusion
 
+    @_in_its_words
     def verify(
         self,
         *words: str,
@@ -391,19 +476,30 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
+        number = None if jobs is None else _integer("jobs", jobs, 1, MAX_JOBS)
+        chosen = None if seed is None else _integer("seed", seed, 0, MAX_SEED)
         plan = verifying.plan_verification(
-            self._folder, _settings(broker), words=words, jobs=jobs, seed=seed, workers=workers
+            self._folder,
+            _settings(broker),
+            words=_picking("the job", words),
+            jobs=number,
+            seed=chosen,
+            workers=_workers(workers),
         )
         return verifying.verify(plan)
 
+    @_in_its_words
     def test(self, *words: str) -> held_out.HeldOut:
         """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
 
         Raises:
             SeedsweepError: the command's errors.
         """
-        return held_out.read_test_split(self._folder, words, cache_dir=load_settings().cache_dir)
+        return held_out.read_test_split(
+            self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
+        )
 
+    @_in_its_words
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
 
@@ -411,9 +507,10 @@ class Sweep:
             MissingPackageError: the packages of the extra `report` are not installed.
             OutputError: the file cannot be written.
         """
-        to = None if path is None else Path(path)
+        to = None if path is None else _path("path", path)
         return reporting.report(self._folder, to, cache_dir=load_settings().cache_dir).path
 
+    @_in_its_words
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
 
@@ -425,14 +522,17 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        file = None if path is None else Path(path)
-        return exporting.export(self._folder, to, file=file, replace=replace, on_progress=lambda _done, _all: None)
+        file = None if path is None else _path("path", path)
+        return exporting.export(
+            self._folder, _text("to", to), file=file, replace=replace, on_progress=lambda _done, _all: None
+        )
 
+    @_in_its_words
     def plot(self, kind: str = "intervals") -> Any:
         """Return a chart of the report as an Altair chart.
 
         Args:
-            kind: Its name, such as `intervals`, `curves`, `heatmap` or `metric-by-learning-rate`.
+            kind: `intervals`, `curves`, `heatmap`, `differences`, `timeline`, or one such as `metric-by-learning_rate`.
 
         Raises:
             InvalidInputError: the sweep has no such chart.
@@ -444,9 +544,10 @@ class Sweep:
         packages.require("A chart")
         import altair as alt
 
-        chart = catalogue.named(self._snapshot, kind, "kind")
+        chart = catalogue.named(self._snapshot, _text("kind", kind), "kind")
         return alt.Chart.from_dict(chart.specification)
 
+    @_in_its_words
     def cancel(self, *, broker: str | None = None) -> None:
         """End its queued jobs on a cluster at once, and its running ones after their epoch.
 
@@ -463,6 +564,7 @@ class Sweep:
         return f"<p><b>{escape(self.name)}</b>: {escape(str(self.accounting))}</p>{self.leaderboard()._repr_html_()}"
 
 
+@_in_its_words
 def sweep(
     *,
     seeds: int | str | Iterable[int] | None = None,
@@ -506,6 +608,7 @@ def sweep(
     return Sweep(plan.folder)
 
 
+@_in_its_words
 def submit(
     *,
     seeds: int | str | Iterable[int] | None = None,
@@ -534,7 +637,8 @@ def submit(
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
     """Collect the results of a sweep on a cluster, and yield each row as its job ends.
 
-    Whoever stops early leaves the other jobs on the cluster; the next `watch` collects them.
+    Whoever stops early leaves the other jobs on the cluster, and the next `watch` collects them. Rows that came
+    meanwhile are in the folder, and not yielded again: `open(name).rows` has all.
 
     Args:
         name: The sweep.
@@ -544,7 +648,7 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    plan = watching.plan_watch(SweepFolder(Path(output), name), _settings(broker))
+    plan = watching.plan_watch(SweepFolder(_path("output", output), _text("name", name)), _settings(broker))
     rows: queue.Queue[Row | BaseException | None] = queue.Queue()
     relay = _Relay(rows.put)
 
@@ -569,6 +673,7 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
         thread.join()
 
 
+@_in_its_words
 def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
     """Return a sweep that exists.
 
@@ -580,16 +685,19 @@ def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPU
         SweepNotFoundError: there is none.
         SweepUnreadableError: its folder cannot be read.
     """
-    return Sweep(open_sweep(os.fspath(name), Path(output)))
+    if not isinstance(name, os.PathLike):
+        _text("name", name)
+    return Sweep(open_sweep(str(name), _path("output", output)))
 
 
+@_in_its_words
 def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
     """Return the sweeps of a folder that can be read, the one that changed last first.
 
     Raises:
         SweepUnreadableError: the folder cannot be read.
     """
-    found = Sweeps(Path(output))
+    found = Sweeps(_path("output", output))
     opened = []
     for each in found.names():
         with contextlib.suppress(SweepNotFoundError):
@@ -598,12 +706,14 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
 
 
 @contextlib.contextmanager
-def cluster(workers: int | None = None, *, trainer: str = DEFAULT, data: str | None = None) -> Iterator[str]:
+def cluster(
+    workers: int | None = None, *, trainer: str = DEFAULT, data: str | os.PathLike[str] | None = None
+) -> Iterator[str]:
     """Start an embedded cluster that several sweeps share, and end it with the block.
 
     Args:
         workers: The number of its processes; None for one per core.
-        trainer: What its workers train.
+        trainer: What its workers train; they take no jobs of another one.
         data: Their data set; None for the trainer's own.
 
     Yields:
@@ -613,13 +723,11 @@ def cluster(workers: int | None = None, *, trainer: str = DEFAULT, data: str | N
         InvalidInputError: the number is not allowed.
         ClusterError: it does not start.
     """
-    if workers is not None and not 1 <= workers <= 1024:
-        raise InvalidInputError("workers", workers, "an integer from 1 to 1024")
-    settings = load_settings()
+    processes, known, settings = _workers(workers), registry.trainer(trainer, "trainer"), load_settings()
     variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_CACHE_DIR": str(settings.cache_dir.absolute())}
     if data is not None:
-        variables["SEEDSWEEP_DATA"] = data
-    with EmbeddedCluster(workers or available_cores(), variables) as embedded:
+        variables["SEEDSWEEP_DATA"] = registry.source(known, os.fspath(data))
+    with EmbeddedCluster(processes or available_cores(), variables) as embedded:
         embedded.wait_for_server()
         place = Place(settings, connect(settings.model_copy(update={"broker_url": embedded.url}), lambda _: None))
         while not place.width(1):
@@ -661,52 +769,26 @@ def _plan(
     *,
     resume: bool,
 ) -> SweepPlan:
-    with _as_arguments():
-        return _planned(seeds, trainer, name, Path(output), settings, workers, spec, options, resume=resume)
-
-
-@contextlib.contextmanager
-def _as_arguments() -> Iterator[None]:
-    """Let errors name an argument of a function, and not the flag of the command line."""
-    try:
-        yield
-    except InvalidInputError as error:
-        if not error.field.startswith("--"):
-            raise
-        raise InvalidInputError(error.field[2:].replace("-", "_"), error.value, error.allowed) from None
-
-
-def _planned(
-    seeds: int | str | Iterable[int] | None,
-    trainer: str | None,
-    name: str | None,
-    output: Path,
-    settings: Settings,
-    workers: int | None,
-    spec: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
-    *,
-    resume: bool,
-) -> SweepPlan:
-    folder = SweepFolder(output, free_name(output) if name is None else name)
+    kept = _path("output", output)
+    folder = SweepFolder(kept, free_name(kept) if name is None else _text("name", name))
     if resume:
         if name is None:
             raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")
         if options or seeds is not None or spec is not None:
             raise InvalidInputError("resume", resume, "nothing but name, output, broker and workers beside it")
-        return sweeping.plan_resumption(folder, settings, workers=workers)
+        return sweeping.plan_resumption(folder, settings, workers=_workers(workers))
     given = _words(options)
     if trainer is not None:
         given["trainer"] = trainer
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=workers)
+    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=_workers(workers))
 
 
 def _specification(
     given: Mapping[str, Any], spec: str | os.PathLike[str] | None, settings: Settings
 ) -> SweepSpecification:
-    file = None if spec is None else SpecificationFile(Path(spec))
+    file = None if spec is None else SpecificationFile(_path("spec", spec))
     known = {} if file is None else file.words
     trainer = str(given.get("trainer", known.get("trainer", DEFAULT)))
     if settings.data is not None and settings.trainer == trainer and "data" not in {**known, **given}:
@@ -737,21 +819,26 @@ def _seeds(seeds: int | str | Iterable[int], first: int) -> Any:
     """Return seeds as a specification file has them; a number is a count from the first."""
     if isinstance(seeds, str):
         return seeds
-    if isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InvalidInputError("seeds", int(seeds), "a number of seeds from 1 on, or a list of seeds")
-        return f"{first}-{first + int(seeds) - 1}"
-    try:
-        return [_plain(each) for each in cast("Iterable[int]", seeds)]
-    except TypeError:
-        raise InvalidInputError("seeds", seeds, "a number of seeds, a list of seeds, or text such as 0-4,7") from None
+    if _is_count(seeds):
+        count = _integer("seeds", seeds, 1, MAX_JOBS)
+        return f"{first}-{first + count - 1}"
+    if isinstance(seeds, Iterable) and not isinstance(seeds, (bytes, Mapping)):
+        return [_plain(each) for each in seeds]
+    allowed = "a number of seeds, a list of seeds, or text such as 0-4,7"
+    raise InvalidInputError("seeds", Described(repr(seeds)), allowed)
+
+
+def _is_count(seeds: object) -> bool:
+    return isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool)
 
 
 def _settings(broker: str | None) -> Settings:
     settings = load_settings()
     if broker is None:
         return settings
-    return settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": None})
+    return settings.model_copy(
+        update={"broker_url": redis_url(_text("broker", broker), "broker"), "result_backend": None}
+    )
 
 
 def _display(progress: bool | None) -> Display:

@@ -71,6 +71,9 @@ class Comparison:
     outcome: Outcome
     seeds_to_decide: int | None
 
+    def __str__(self) -> str:
+        return sentence(self)
+
     @property
     def decided(self) -> bool:
         """Whether the configurations differ, or differ by less than the tolerance."""

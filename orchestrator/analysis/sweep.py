@@ -31,7 +31,7 @@ class Ended:
     row: Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """A sweep at one moment. What it is asked for is computed then, and once.
 
@@ -82,6 +82,9 @@ class Sweep:
         rows = {key: row for key, row in self.rows.items() if key in jobs}
         # Options with one value among the chosen jobs are what these have in common.
         return replace(self, jobs=jobs, rows=rows, axes=() if where else self.axes, scoring=scoring)
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.name}: {len(self.rows)} of {len(self.jobs)} jobs have ended>"
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.analysis.leaderboard.board import Leaderboard
@@ -27,9 +27,9 @@ class SweepResult:
 
     name: str
     folder: Path
-    rows: Mapping[str, Row]
+    rows: Mapping[str, Row] = field(repr=False)
     accounting: Accounting
-    leaderboard: Leaderboard
+    leaderboard: Leaderboard = field(repr=False)
 
     @property
     def complete(self) -> bool:

@@ -32,6 +32,9 @@ class Conclusion:
     leader: Mapping[str, Any] | None
     contenders: tuple[Mapping[str, Any], ...]
 
+    def __str__(self) -> str:
+        return self.sentence
+
 
 class Wording:
     """Words for the configurations and the tolerance of one race.
