@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.trainers import Checkpoint, DatasetError, Metric, OnEpoch, Trained, Trainer, WeightsError
+from seedsweep import Checkpoint, DatasetError, Metric, OnEpoch, Trained, Trainer, WeightsError
 
 PIXELS, CLASSES, VALIDATION = 64, 10, 360
 

@@ -2,7 +2,7 @@
 
 from seedsweep_softmax import SoftmaxTrainer
 
-from worker.trainers import check_trainer
+from seedsweep import check_trainer
 
 
 def test_it_keeps_the_promises_of_a_trainer() -> None:
