@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import os
 import queue
 import threading
@@ -37,7 +36,7 @@ from orchestrator.analysis.race.conclusion import Conclusion
 from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.progress import progress_for
-from orchestrator.cli.words.arguments import MAX_WORKERS
+from orchestrator.cli.words.arguments import MAX_WORKERS, settings_for
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
 from orchestrator.commands import cancel as cancelling
@@ -66,7 +65,6 @@ from orchestrator.sweeps.manifest import free_name
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.records.report import Report
-from worker.redis.address import redis_url
 from worker.settings import Settings, load_settings
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
@@ -176,12 +174,9 @@ class Leaderboard(Sequence[Standing]):
 
     def __str__(self) -> str:
         shown = table.by_configuration(self._board, self._board.standings)
-        file = io.StringIO()
-        Console(file=file, width=10_000).print(self.verdict.sentence, markup=False, highlight=False)
         widths = [max(map(len, column)) for column in zip(shown.headings, *shown.rows, strict=True)]
-        for row in (shown.headings, *shown.rows):
-            file.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
-        return file.getvalue()
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (shown.headings, *shown.rows))
+        return "\n".join((self.verdict.sentence, *lines)) + "\n"
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook; every text is escaped."""
@@ -634,6 +629,7 @@ def submit(
     return Sweep(plan.folder)
 
 
+@_in_its_words
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
     """Collect the results of a sweep on a cluster, and yield each row as its job ends.
 
@@ -648,7 +644,11 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    plan = watching.plan_watch(SweepFolder(_path("output", output), _text("name", name)), _settings(broker))
+    return _rows(watching.plan_watch(SweepFolder(_path("output", output), _text("name", name)), _settings(broker)))
+
+
+def _rows(plan: SweepPlan) -> Iterator[Row]:
+    """Follow a planned sweep in a thread, and yield each row as its job ends."""
     rows: queue.Queue[Row | BaseException | None] = queue.Queue()
     relay = _Relay(rows.put)
 
@@ -833,12 +833,7 @@ def _is_count(seeds: object) -> bool:
 
 
 def _settings(broker: str | None) -> Settings:
-    settings = load_settings()
-    if broker is None:
-        return settings
-    return settings.model_copy(
-        update={"broker_url": redis_url(_text("broker", broker), "broker"), "result_backend": None}
-    )
+    return settings_for(None if broker is None else _text("broker", broker))
 
 
 def _display(progress: bool | None) -> Display:
