@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+
+#: Seconds after which an interruption that was swallowed is raised again.
+AGAIN_SECONDS = 0.5
 
 
 class Interrupted(BaseException):
@@ -25,8 +28,8 @@ class Interruption:
     """Raises `Interrupted` at a signal, and never inside `shield()`.
 
     While that exception unwinds the stack, later signals change nothing: the way out takes bounded time (it ends
-    processes by SIGKILL). An exception that Python swallowed, as it does in a `__del__`, is raised again at the next
-    signal.
+    processes by SIGKILL). An exception that was swallowed, by Python as in a `__del__` or by a library, is raised
+    again `AGAIN_SECONDS` later.
 
     Outside `handling()`, no signal handler is installed and nothing is raised. That is how a command runs that is
     called from Python, in any thread.
@@ -35,7 +38,7 @@ class Interruption:
     def __init__(self) -> None:
         self._shields = 0
         self._waiting: int | None = None
-        self._asked: int | None = None
+        self._asked = 0
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
@@ -45,9 +48,15 @@ class Interruption:
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             numbers.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._on_signal) for number in numbers}
+        # The alarm may be in use, and is taken at the first signal only.
+        before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
+        report, sys.unraisablehook = sys.unraisablehook, _unless_interrupted(sys.unraisablehook)
         try:
             yield
         finally:
+            if self._asked:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = report
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -63,17 +72,18 @@ class Interruption:
                 waiting, self._waiting = self._waiting, None
                 self._interrupt(waiting)
 
-    def check(self) -> None:
-        """Raise `Interrupted` if there was a signal: a library may have swallowed the exception."""
-        if self._asked is not None:
-            self._interrupt(self._asked)
-
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         self._asked = signum
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
         if self._shields:
             self._waiting = signum
         else:
             self._interrupt(signum)
+
+    def _on_alarm(self, _signum: int, _frame: FrameType | None) -> None:
+        if not self._shields:
+            self._interrupt(self._asked)
 
     @staticmethod
     def _interrupt(signum: int) -> None:
@@ -87,3 +97,13 @@ def _is_unwinding() -> bool:
     while error is not None and not isinstance(error, Interrupted):
         error = error.__context__
     return error is not None
+
+
+def _unless_interrupted(report: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:
+    """Return a hook that leaves out the traceback of an interruption that Python swallowed."""
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            report(unraisable)
+
+    return hook

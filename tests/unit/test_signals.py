@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.interruption import AGAIN_SECONDS, Interrupted, Interruption
 
 
 @pytest.fixture(autouse=True)
@@ -76,17 +77,37 @@ def test_a_second_signal_does_not_disturb_the_way_out() -> None:
     assert steps == ["cleaned up"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_signal_that_python_swallowed_is_not_the_last_one() -> None:
+def test_a_signal_that_python_swallowed_interrupts_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     class Finalized:
         def __del__(self) -> None:
             # Python ignores what a finalizer raises.
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with Interruption().handling():
+    def work() -> None:
         Finalized()
-        with pytest.raises(Interrupted):
+        time.sleep(60)
+
+    with Interruption().handling(), pytest.raises(Interrupted) as interrupted:
+        work()
+    assert interrupted.value.status == 143
+    assert capsys.readouterr().err == ""
+
+
+def test_a_signal_that_a_library_swallowed_waits_for_the_end_of_a_shielded_step() -> None:
+    interruption = Interruption()
+    steps = []
+
+    def work() -> None:
+        with contextlib.suppress(BaseException):
             os.kill(os.getpid(), signal.SIGTERM)
+        with interruption.shield():
+            time.sleep(2 * AGAIN_SECONDS)
+            steps.append("finished")
+        time.sleep(60)
+
+    with interruption.handling(), pytest.raises(Interrupted):
+        work()
+    assert steps == ["finished"]
 
 
 def test_the_handlers_from_before_come_back() -> None:

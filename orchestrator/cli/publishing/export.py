@@ -48,13 +48,7 @@ def run_export(name: str, options: Options) -> int:
     """
     _check(options)
     folder = open_sweep(name, output_folder(options.output))
-    with interruptible() as interruption, _counting("exported") as show:
-
-        def on_progress(done: int, total: int) -> None:
-            # MLflow and SQLAlchemy swallow what is raised while they are imported or roll back.
-            interruption.check()
-            show(done, total)
-
+    with interruptible(), _counting("exported") as on_progress:
         if options.tracking_uri is None:
             file = None if options.file is None else Path(options.file)
             result = export(folder, options.to, file=file, replace=options.force, on_progress=on_progress)
