@@ -30,7 +30,7 @@ from report_packages import EXTRAS, brought
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.export import to_json
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.commands.publishing.report import report
+from orchestrator.commands.report import report
 from orchestrator.folder.rows import AttemptRecord, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification

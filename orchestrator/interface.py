@@ -8,7 +8,6 @@ are kept in the folder, and the same call with `resume=True` goes on.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import queue
 import threading
@@ -17,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from rich.console import Console
@@ -33,25 +32,24 @@ from orchestrator.analysis.leaderboard.scoring import Scoring
 from orchestrator.analysis.leaderboard.verdict import Verdict
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
 from orchestrator.analysis.race.conclusion import Conclusion
+from orchestrator.analysis.race.course import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
-from orchestrator.cli.progress import progress_for
-from orchestrator.cli.words.arguments import MAX_WORKERS, settings_for
+from orchestrator.cli.shared.parameters import MAX_WORKERS
+from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
-from orchestrator.commands import cancel as cancelling
+from orchestrator.commands import compare as comparing
+from orchestrator.commands import confirm as confirming
+from orchestrator.commands import decide as deciding
+from orchestrator.commands import export as exporting
+from orchestrator.commands import extend as extending
+from orchestrator.commands import report as reporting
 from orchestrator.commands import sweep as sweeping
+from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
-from orchestrator.commands.answers import compare as comparing
-from orchestrator.commands.answers import held_out
-from orchestrator.commands.display import Display, silent
-from orchestrator.commands.growing import confirm as confirming
-from orchestrator.commands.growing import decide as deciding
-from orchestrator.commands.growing import extend as extending
-from orchestrator.commands.plan import SweepPlan
-from orchestrator.commands.publishing import export as exporting
-from orchestrator.commands.publishing import report as reporting
+from orchestrator.commands.plan import Display, SweepPlan, settings_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -76,26 +74,6 @@ if TYPE_CHECKING:
 
 #: Where sweeps are kept, as by the command line.
 OUTPUT = "runs"
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-#: The arguments that a function has for what messages call otherwise.
-_ARGUMENTS = {"broker_url": "broker", "tolerance": "within", "file": "path", "CHART": "kind"}
-
-
-def _in_its_words(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let the errors of a function name its arguments, and not the flags of the command line."""
-
-    @functools.wraps(function)
-    def called(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return function(*args, **kwargs)
-        except InvalidInputError as error:
-            field = error.field.removeprefix("--").replace("-", "_") if error.field.startswith("--") else error.field
-            raise InvalidInputError(_ARGUMENTS.get(field, field), error.value, error.allowed) from None
-
-    return called
 
 
 def _integer(name: str, value: object, low: int, high: int) -> int:
@@ -299,7 +277,6 @@ class Sweep:
         finally:
             self.refresh()
 
-    @_in_its_words
     def leaderboard(self, metric: str = "last", where: str | Sequence[str] = ()) -> Leaderboard:
         """Return the configurations by rank.
 
@@ -310,7 +287,7 @@ class Sweep:
         Raises:
             InvalidInputError: an argument is not allowed.
         """
-        words, scoring = _picking("where", where), Scoring.parse(_text("metric", metric), "metric")
+        words, scoring = _picking("where", where), Scoring.parse(_text("metric", metric))
         selected = self._snapshot.select(words, scoring) if words or metric != "last" else self._snapshot
         return Leaderboard(selected.leaderboard)
 
@@ -322,7 +299,6 @@ class Sweep:
         """
         return TrainedModel(self._snapshot, best_job(self._snapshot))
 
-    @_in_its_words
     def job(self, *words: str) -> TrainedModel:
         """Return the job that words such as `"seed=3", "learning_rate=0.01"` name.
 
@@ -332,7 +308,6 @@ class Sweep:
         """
         return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, _picking("the job", words)))
 
-    @_in_its_words
     def compare(self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0) -> Comparison:
         """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
 
@@ -347,7 +322,6 @@ class Sweep:
         words = _picking("a", a), _picking("b", b)
         return comparing.compare(self._folder, self._folder, *words, tolerance=_number("within", within))
 
-    @_in_its_words
     def extend(
         self,
         *,
@@ -382,14 +356,14 @@ class Sweep:
             elif name != "seeds":
                 allowed = f"nothing, because a sweep keeps its {name}"
                 raise InvalidInputError(name, Described(words.written(name, value)), allowed)
+        settings = _settings(broker, workers)
         plan = extending.plan_extension(
-            self._folder, _settings(broker), seeds=values.get("seeds", ()), values=grid, workers=_workers(workers)
+            self._folder, settings, seeds=values.get("seeds", ()), values=grid, workers=workers
         )
         with self._refreshed():
-            extending.extend(plan, display=_display(progress))
+            sweeping.sweep(plan, display=_display(progress))
         return self
 
-    @_in_its_words
     def confirm(
         self,
         *,
@@ -417,13 +391,11 @@ class Sweep:
         else:
             fresh = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
-        plan = confirming.plan_confirmation(
-            self._folder, _settings(broker), top=first, seeds=fresh, workers=_workers(workers)
-        )
-        with self._refreshed():
-            return confirming.confirm(plan, display=_display(progress))
+        settings = _settings(broker, workers)
+        plan = confirming.plan_confirmation(self._folder, settings, top=first, seeds=fresh, workers=workers)
+        with self._refreshed(), plan.begin() as session:
+            return confirming.confirmed(session, sweeping.train(session, display=_display(progress)))
 
-    @_in_its_words
     def decide(
         self,
         *,
@@ -446,11 +418,10 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         tolerance, most = _number("within", within), _integer("budget", budget, 1, MAX_JOBS)
-        plan = deciding.plan_decide(self._folder, tolerance, most, _settings(broker), workers=_workers(workers))
-        with self._refreshed(), sweeping.begin(plan.sweep) as session:
-            return deciding.decide(session, plan.terms, display=_display(progress)).conclusion
+        plan = deciding.plan_decide(self._folder, tolerance, most, _settings(broker, workers), workers=workers)
+        with self._refreshed(), plan.begin() as session:
+            return deciding.decide(session, Terms(tolerance, most), display=_display(progress)).conclusion
 
-    @_in_its_words
     def verify(
         self,
         *words: str,
@@ -475,26 +446,24 @@ class Sweep:
         chosen = None if seed is None else _integer("seed", seed, 0, MAX_SEED)
         plan = verifying.plan_verification(
             self._folder,
-            _settings(broker),
+            _settings(broker, workers),
             words=_picking("the job", words),
             jobs=number,
             seed=chosen,
-            workers=_workers(workers),
+            workers=workers,
         )
         return verifying.verify(plan)
 
-    @_in_its_words
-    def test(self, *words: str) -> held_out.HeldOut:
+    def test(self, *words: str) -> testing.HeldOut:
         """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
 
         Raises:
             SeedsweepError: the command's errors.
         """
-        return held_out.read_test_split(
+        return testing.read_test_split(
             self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
         )
 
-    @_in_its_words
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
 
@@ -505,7 +474,6 @@ class Sweep:
         to = None if path is None else _path("path", path)
         return reporting.report(self._folder, to, cache_dir=load_settings().cache_dir).path
 
-    @_in_its_words
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
 
@@ -522,7 +490,6 @@ class Sweep:
             self._folder, _text("to", to), file=file, replace=replace, on_progress=lambda _done, _all: None
         )
 
-    @_in_its_words
     def plot(self, kind: str = "intervals") -> Any:
         """Return a chart of the report as an Altair chart.
 
@@ -542,14 +509,13 @@ class Sweep:
         chart = catalogue.named(self._snapshot, _text("kind", kind), "kind")
         return alt.Chart.from_dict(chart.specification)
 
-    @_in_its_words
     def cancel(self, *, broker: str | None = None) -> None:
         """End its queued jobs on a cluster at once, and its running ones after their epoch.
 
         Raises:
             SeedsweepError: the command's errors.
         """
-        cancelling.cancel(self._folder, _settings(broker))
+        watching.cancel(self._folder, _settings(broker))
 
     def __repr__(self) -> str:
         ended, jobs = len(self._snapshot.rows), len(self._snapshot.jobs)
@@ -559,7 +525,6 @@ class Sweep:
         return f"<p><b>{escape(self.name)}</b>: {escape(str(self.accounting))}</p>{self.leaderboard()._repr_html_()}"
 
 
-@_in_its_words
 def sweep(
     *,
     seeds: int | str | Iterable[int] | None = None,
@@ -597,13 +562,12 @@ def sweep(
         InvalidInputError: an argument is not allowed; nothing was begun.
         SeedsweepError: the command's other errors; rows so far are kept.
     """
-    settings = _settings(broker)
+    settings = _settings(broker, workers)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     sweeping.sweep(plan, reuse=reuse, display=_display(progress))
     return Sweep(plan.folder)
 
 
-@_in_its_words
 def submit(
     *,
     seeds: int | str | Iterable[int] | None = None,
@@ -624,12 +588,11 @@ def submit(
     if settings.broker_url is None:
         raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
     plan = _plan(seeds, trainer, name, output, settings, None, spec, options, resume=False)
-    with sweeping.begin(plan) as session:
+    with plan.begin() as session:
         session.submit()
     return Sweep(plan.folder)
 
 
-@_in_its_words
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
     """Collect the results of a sweep on a cluster, and yield each row as its job ends.
 
@@ -647,14 +610,18 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     return _rows(watching.plan_watch(SweepFolder(_path("output", output), _text("name", name)), _settings(broker)))
 
 
-def _rows(plan: SweepPlan) -> Iterator[Row]:
+def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
     """Follow a planned sweep in a thread, and yield each row as its job ends."""
     rows: queue.Queue[Row | BaseException | None] = queue.Queue()
     relay = _Relay(rows.put)
 
+    def display(*_: object) -> AbstractContextManager[Progress]:
+        return contextlib.nullcontext(cast("Progress", relay))
+
     def follow() -> None:
         try:
-            watching.watch(plan, display=lambda _jobs, _rows, _axes: contextlib.nullcontext(cast("Progress", relay)))
+            with plan.begin(None, display) as session:
+                watching.follow(session, display=display)
         except _Stopped:
             pass
         except BaseException as error:
@@ -673,7 +640,6 @@ def _rows(plan: SweepPlan) -> Iterator[Row]:
         thread.join()
 
 
-@_in_its_words
 def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
     """Return a sweep that exists.
 
@@ -690,7 +656,6 @@ def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPU
     return Sweep(open_sweep(str(name), _path("output", output)))
 
 
-@_in_its_words
 def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
     """Return the sweeps of a folder that can be read, the one that changed last first.
 
@@ -776,13 +741,13 @@ def _plan(
             raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")
         if options or seeds is not None or spec is not None:
             raise InvalidInputError("resume", resume, "nothing but name, output, broker and workers beside it")
-        return sweeping.plan_resumption(folder, settings, workers=_workers(workers))
+        return sweeping.plan_resumption(folder, settings, workers=workers)
     given = _words(options)
     if trainer is not None:
         given["trainer"] = trainer
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=_workers(workers))
+    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=workers)
 
 
 def _specification(
@@ -790,12 +755,11 @@ def _specification(
 ) -> SweepSpecification:
     file = None if spec is None else SpecificationFile(_path("spec", spec))
     known = {} if file is None else file.words
-    trainer = str(given.get("trainer", known.get("trainer", DEFAULT)))
-    if settings.data is not None and settings.trainer == trainer and "data" not in {**known, **given}:
-        given = {**given, "data": settings.data}
-    words = vocabulary(trainer, {**known, **given})
+    words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
-    return specification(values | words.parse(given, str, where="the sweep"), words)
+    return specification(
+        sweeping.with_data(values | words.parse(given, str, where="the sweep"), words, settings), words
+    )
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -832,8 +796,8 @@ def _is_count(seeds: object) -> bool:
     return isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool)
 
 
-def _settings(broker: str | None) -> Settings:
-    return settings_for(None if broker is None else _text("broker", broker))
+def _settings(broker: str | None, workers: int | None = None) -> Settings:
+    return settings_for(None if broker is None else _text("broker", broker), _workers(workers))
 
 
 def _display(progress: bool | None) -> Display:

@@ -67,11 +67,11 @@ def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[
         try:
             fitting.setdefault(option, set()).update(pick(sweep, jobs, [given]))
         except InvalidInputError as error:
-            raise InvalidInputError("--where", error.value, error.allowed) from None
+            raise InvalidInputError("where", error.value, error.allowed) from None
     kept = set(jobs).intersection(*fitting.values())
     if not kept:
         allowed = f"words that fit a job of the sweep {sweep} together; each fits some"
-        raise InvalidInputError("--where", " ".join(where), allowed)
+        raise InvalidInputError("where", " ".join(where), allowed)
     return {key: job for key, job in jobs.items() if key in kept}
 
 

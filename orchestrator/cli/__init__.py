@@ -1,5 +1,4 @@
-"""The command `orchestrator`: reads words, calls a command, shows its result. Nothing imports this package.
+"""The command line: each command is a module of its name, which declares its flags and shows its result.
 
-One module for each group of commands (`sweep`, `watch`, `verify`, `show`), beside what they share; `words` is the room
-of flags and arguments. Imports `commands` and what lies below them.
+`main` finds the command that was typed. `shared` has what several commands need. No command imports another one.
 """

@@ -1,46 +1,76 @@
 """The command `orchestrator`: finds the command that was typed, runs it, and turns errors into one sentence.
 
-Imports nothing that takes time, so that `--help` answers at once.
+Imports nothing that takes time, so that `--help` answers at once; a command's module is imported when it is called.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from nn.errors import SeedsweepError
-from orchestrator.cli.commands.answers import compare, leaderboard, predict, read_test, show
-from orchestrator.cli.commands.preparing import init, trainers
-from orchestrator.cli.commands.publishing import export, plot, report, serve
-from orchestrator.cli.commands.training import cancel, confirm, decide, extend, sweep, verify, watch
-from orchestrator.cli.streams import OutputLost, guard
-from orchestrator.cli.words.flags import ExtensionCommand, SpecificationCommand
-from orchestrator.cli.words.usage import usage_message
+from orchestrator.cli.shared.streams import OutputLost, guard
 from worker.text import one_line
 
 #: Exit status of a command with invalid input, or one that could not begin.
 BAD_INPUT = 2
 #: Characters in an error message; a path alone may have 4096.
 LONGEST_MESSAGE = 1000
+#: The commands, each with what it does: the first line of the help of `orchestrator.cli.NAME.command`.
+COMMANDS = {
+    "sweep": "Train a network for every seed and combination of options, and show a leaderboard.",
+    "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
+    "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
+    "init": "Write a specification file that lists every option of a sweep, with comments.",
+    "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
+    "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
+    "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
+    "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
+    "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
+    "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
+    "show": "Show what a job learned, and its mistakes on the validation set.",
+    "predict": "Say which digit a picture shows.",
+    "test": "Evaluate the chosen configuration on the test split, once.",
+    "trainers": "List the trainers that are installed here and on the workers, with their options.",
+    "report": "Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.",
+    "plot": "Draw a chart of a sweep in the terminal.",
+    "export": "Write the results of a sweep in the format of another tool.",
+    "serve": "Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.",
+}
+#: Plain text: rich's boxes would double the time that --help takes.
+_PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    add_completion=False,
-    # Plain text: rich's boxes would double the time that --help takes.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-FLAGS = {sweep: SpecificationCommand, extend: ExtensionCommand}
-for command in (
-    sweep, extend, confirm, init, watch, leaderboard, compare, cancel, decide, verify, show, predict, read_test,
-    trainers, report, plot, export, serve,
-):  # fmt: skip
-    # pytest would take a function of that name for a test.
-    name = "test" if command is read_test else None
-    # The short help is given here, because typer truncates one that it takes from a docstring.
-    app.command(name, cls=FLAGS.get(command), short_help=str(command.__doc__).partition("\n")[0])(command)
+
+class Commands(TyperGroup):
+    """The commands, of which only the one that is called is imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's)
+        """Return the names of the commands, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return a command; None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
+        app = typer.Typer(**_PLAIN, context_settings=_CONTEXT)
+        app.command(cmd_name, cls=module.KIND)(module.command)
+        return typer.main.get_command(app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """List the commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(cls=Commands, **_PLAIN, context_settings=_CONTEXT)
 
 
 def _show_version(wanted: bool) -> None:
@@ -99,6 +129,55 @@ def _run(arguments: list[str]) -> int:
 def _shortened(text: str) -> str:
     """Leave the middle of a long message out."""
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
+
+
+def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
+    """Return typer's error as one sentence that says how to correct the command line.
+
+    Args:
+        error: What typer raised.
+        arguments: The words after `orchestrator`.
+    """
+    message = error.format_message()
+    unknown = getattr(error, "option_name", None)
+    context = getattr(error, "ctx", None)
+    # Only an unknown option comes with a list of near ones; typer's own list has `--help` for `--lr`.
+    if unknown is not None and context is not None and hasattr(error, "possibilities"):
+        # By each spelling, the one that messages use.
+        known = {
+            name: parameter.opts[-1]
+            for parameter in context.command.get_params(context)
+            for name in parameter.opts
+            if name.startswith("--")
+        }
+        near = dict.fromkeys(known[name] for name in near_options(unknown, list(known)))
+        return f"No such option: {unknown}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    whole = split_list(arguments)
+    if whole is not None and "extra argument" in message:
+        return f"Spaces split a list into several arguments: write {whole} or '{whole.replace(',', ', ')}'"
+    return message
+
+
+def near_options(unknown: str, known: Sequence[str]) -> list[str]:
+    """Return the options that `unknown` may stand for: a typing error, a beginning, or the words' first letters."""
+    word = unknown.lstrip("-")
+    names = {option.lstrip("-"): option for option in known}
+    near = get_close_matches(word, names, cutoff=0.7)
+    meant = [name for name in names if name.startswith(word) or word == "".join(part[0] for part in name.split("-"))]
+    return [names[name] for name in dict.fromkeys([*near, *meant])]
+
+
+def split_list(arguments: Sequence[str]) -> str | None:
+    """Return the first list that spaces after its commas split into several arguments, put together again."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and (found[-1].endswith(",") or argument.startswith(",")):
+            found.append(argument)
+        elif len(found) > 1:
+            break
+        else:
+            found = [argument]
+    return "".join(found) if len(found) > 1 else None
 
 
 def main() -> None:

@@ -1,33 +1,47 @@
-"""`orchestrator trainers`: reads its arguments, calls the command, shows its result."""
+"""`orchestrator trainers`: lists the trainers that are installed here and on the workers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from nn.errors import InvalidInputError
-from orchestrator.cli.output import print_table, say
-from orchestrator.cli.words.arguments import settings_for
+from orchestrator.cli.shared.output import print_json, print_table, say
+from orchestrator.cli.shared.parameters import AsJson, Command
 from orchestrator.cluster.connect import connect
+from orchestrator.commands.plan import settings_for
 from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.text import counted
 
+KIND = Command
 
-def run_trainers(broker: str | None, fixed: Sequence[str], *, as_json: bool) -> int:
-    """Print the trainers, and return the exit status.
 
-    Raises:
-        SeedsweepError: bad input, or the cluster does not answer.
+def command(
+    broker: Annotated[
+        str | None, typer.Option(help="Also ask the workers of this Redis server.  [default: $CELERY_BROKER_URL]")
+    ] = None,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="List the options that go together with this one; may be repeated."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the trainers that are installed here and on the workers, with their options.
+
+    Example: orchestrator trainers --set estimator=SGDClassifier
     """
     settings = settings_for(broker)
     console = Console(stderr=as_json, highlight=False)
     cluster = None if settings.broker_url is None else connect(settings, lambda text: say(console, text))
-    found = trainers(cluster, _pairs(fixed))
+    found = trainers(cluster, _pairs(fixed or ()))
     if as_json:
-        print(json.dumps({"trainers": [asdict(each) for each in found]}))
+        print_json({"trainers": [asdict(each) for each in found]})
         return 0
     for each in found:
         _print(console, each, on_cluster=cluster is not None)

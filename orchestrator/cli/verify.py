@@ -1,21 +1,31 @@
-"""`orchestrator verify`: reads its arguments, calls the command, shows its result."""
+"""`orchestrator verify`: trains jobs again, and shows what differs."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
-from orchestrator.cli.outcome import fail, interruptible
-from orchestrator.cli.output import complain, print_table, say
-from orchestrator.cli.words.arguments import embedded_workers, output_folder, settings_for, sweep_name
+from orchestrator.cli.shared.outcome import fail, interruptible
+from orchestrator.cli.shared.output import complain, print_json, print_table, say
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    JOB,
+    AsJson,
+    BrokerOrOwn,
+    Command,
+    Output,
+    SweepName,
+    Workers,
+    integer,
+)  # fmt: skip
+from orchestrator.commands.plan import settings_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
@@ -24,35 +34,52 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
 
-
-@dataclass(frozen=True)
-class Options:
-    """The words and options of `orchestrator verify`, as they were typed."""
-
-    words: Sequence[str]
-    jobs: str | None
-    every: bool
-    seed: str | None
-    broker: str | None
-    workers: str | None
-    output: str
-    json: bool
+KIND = Command
 
 
-def run_verify(name: str, options: Options) -> int:
-    """Train jobs again, show what is different, and return the exit status: 0 if nothing is, 1 if anything is.
+def command(
+    name: SweepName,
+    words: Annotated[list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: every job]")] = None,
+    jobs: Annotated[int | None, integer(1, MAX_SEED, "Number of jobs, chosen at random.  [default: 5]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
+    seed: Annotated[
+        int | None, integer(0, MAX_SEED, "Chooses the jobs: the same seed, the same jobs.  [default: random]")
+    ] = None,
+    broker: BrokerOrOwn = None,
+    workers: Workers = None,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Train jobs of a sweep again, and compare weights and accuracies to the bit.
 
-    Raises:
-        SeedsweepError: bad input; nothing was begun.
+    Words choose among which jobs: orchestrator verify night-run learning_rate=0.01 --all
+
+    The sweep's weights files are checked, too: a missing or damaged file counts as a difference.
+
+    Exit status: 0 if everything is equal, 1 if anything differs.
+
+    Example: orchestrator verify night-run --jobs 3
     """
-    console = Console(stderr=options.json, highlight=False)
+    if every and jobs is not None:
+        raise InvalidInputError("jobs", jobs, "nothing together with --all")
+    console = Console(stderr=as_json, highlight=False)
+    settings = settings_for(broker, workers)
     with interruptible() as interruption:
         try:
-            result = _verify(make_plan(name, options), console, interruption)
+            plan = plan_verification(
+                SweepFolder(output, name),
+                settings,
+                words=words or (),
+                jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,
+                seed=seed,
+                workers=workers,
+                tell=complain,
+            )
+            result = _verify(plan, console, interruption)
         except Interrupted:
             complain("Interrupted: nothing was changed")
             raise
-    if options.json:
+    if as_json:
         _print_json(result)
     else:
         _print_table(console, result)
@@ -70,36 +97,6 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
         return verify(plan, tell=partial(say, console), checked=show_check, interruption=interruption)
     except SeedsweepError as error:
         raise fail(error) from None
-
-
-def make_plan(name: str, options: Options) -> VerificationPlan:
-    """Turn the words into values, and plan the verification.
-
-    Raises:
-        SeedsweepError: bad input; the message is one sentence.
-    """
-    settings = settings_for(options.broker)
-    workers = embedded_workers(options.workers, settings, options.broker)
-    seed = None if options.seed is None else _count("--seed", options.seed, 0)
-    if options.every and options.jobs is not None:
-        raise InvalidInputError("--jobs", options.jobs, "nothing together with --all")
-    jobs = DEFAULT_JOBS if options.jobs is None else _count("--jobs", options.jobs, 1)
-    folder = SweepFolder(output_folder(options.output), sweep_name(name))
-    return plan_verification(
-        folder,
-        settings,
-        words=options.words,
-        jobs=None if options.every else jobs,
-        seed=seed,
-        workers=workers,
-        tell=complain,
-    )
-
-
-def _count(field: str, text: str, low: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= MAX_SEED):
-        raise InvalidInputError(field, text, f"an integer from {low} to {MAX_SEED}")
-    return int(text)
 
 
 def describe_plan(plan: VerificationPlan) -> str:
@@ -161,4 +158,4 @@ def _print_json(result: VerificationResult) -> None:
         "different": different,
         "jobs": [check.model_dump() for check in result.checks],
     }
-    print(json.dumps(content, allow_nan=False))
+    print_json(content)

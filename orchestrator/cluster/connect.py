@@ -105,7 +105,8 @@ def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
         BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
     """
     if settings.broker_url is None:
-        raise InvalidInputError("broker_url", Described("missing"), "the address of a Redis server")
+        allowed = "the address of a Redis server, also as CELERY_BROKER_URL (an embedded cluster ends with its command)"
+        raise InvalidInputError("broker", Described("missing"), allowed)
     from orchestrator.cluster.cluster import Cluster
 
     cluster = Cluster(settings, tell)

@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from nn.errors import InvalidInputError
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
+from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.listener import SILENT, Progress
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from worker.job import Job
+from worker.redis.address import hide_password, redis_url
+from worker.settings import Settings, load_settings
 from worker.trainers import registry
+
+#: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key, and
+#: the options that vary.
+Display = Callable[[Mapping[str, Job], Mapping[str, Row], Collection[str]], AbstractContextManager[Progress]]
+#: Receives one sentence for the user, such as that Redis does not answer.
+Tell = Callable[[str], None]
+
+
+def silent(
+    _jobs: Mapping[str, Job], _rows: Mapping[str, Row], _axes: Collection[str]
+) -> AbstractContextManager[Progress]:
+    """Open a display that shows nothing."""
+    return nullcontext(SILENT)
+
+
+def ignore(_text: str) -> None:
+    """Drop a message."""
+
+
+def settings_for(broker: str | None, workers: int | None = None) -> Settings:
+    """Return the settings from the environment, with the cluster that `broker` names.
+
+    Args:
+        broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
+        workers: Processes of an embedded cluster, which the command then has to use; None for no matter.
+
+    Raises:
+        InvalidInputError: an environment variable or the address is invalid, or a cluster is named that has workers
+            of its own.
+    """
+    settings = load_settings()
+    if broker is not None:
+        # A result backend in the environment belongs to the broker in the environment, if there is one.
+        backend = settings.result_backend if settings.broker_url is None else None
+        settings = settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": backend})
+    if workers is not None and settings.broker_url is not None:
+        cluster = f"the cluster at {hide_password(settings.broker_url)}"
+        raise InvalidInputError("workers", workers, f"nothing together with {cluster}, which has its own workers")
+    return settings
 
 
 @dataclass(frozen=True)
@@ -34,12 +80,33 @@ class SweepPlan:
     place: Place
     resuming: bool
 
-    def session(self, interruption: Interruption | None = None) -> Session:
+    @contextlib.contextmanager
+    def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
+        """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
+
+        Args:
+            interruption: Defers signals while files are written; None where the caller handles no signals.
+
+        Raises:
+            SweepExistsError: the folder was made meanwhile.
+            SweepBusyError: another process works on the sweep.
+            OutputError: the folder cannot be written.
+        """
+        interruption = interruption or Interruption()
+        if not self.resuming:
+            with interruption.shield():
+                self.folder.create(self.manifest)
+        with self.folder.exclusive():
+            if self.resuming:
+                self.note_resumption()
+            yield self.session(interruption)
+
+    def session(self, interruption: Interruption) -> Session:
         """Return a session that has no rows yet; the caller holds the folder's lock."""
         # Read again: since this plan was made, another session may have added jobs.
         written = self.folder.manifest()
         jobs = self.jobs if written.jobs == self.manifest.jobs else jobs_of(written)
-        return Session(self.folder, written, jobs, self.place, interruption or Interruption(), resuming=self.resuming)
+        return Session(self.folder, written, jobs, self.place, interruption, resuming=self.resuming)
 
     def note_resumption(self) -> None:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
@@ -78,6 +145,16 @@ def refuse_earlier(manifest: Manifest, jobs: Mapping[str, Job]) -> None:
         f"{by} trained {which} of the sweep {manifest.name}, to other bits than {this}: they cannot be resumed or "
         "verified; start the sweep again under another --name"
     )
+
+
+def registered(place: Place, manifest: Manifest) -> Manifest:
+    """Return the manifest, with what another session has added to the sweep on the cluster.
+
+    Raises:
+        SweepExistsError: the cluster knows another sweep of this name.
+    """
+    # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
+    return manifest if place.cluster is None else place.cluster.registry.longer(manifest)
 
 
 def _this_version(manifest: Manifest) -> str:

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from orchestrator.cluster.connect import Place, place_for
-from orchestrator.commands.display import Display, Tell, ignore, silent
-from orchestrator.commands.plan import SweepPlan, jobs_of
-from orchestrator.commands.result import SweepResult, finish
+from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.export import to_csv, to_json
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cluster.connect import place_for
+from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, registered, silent
 from orchestrator.errors import SweepExistsError
+from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interruption
 from orchestrator.running.growing.growth import first_batch
 from orchestrator.running.session import Session
+from orchestrator.sweeps.fields import Vocabulary
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
 from worker.settings import Settings
-from worker.trainers.registry import load
+from worker.trainers.registry import DEFAULT, load
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep in which every job has its row.
+
+    Attributes:
+        name: The sweep's name.
+        folder: The sweep's folder, with rows, weights and leaderboard.
+        rows: The row of each job, by job key, in the sweep's order.
+        accounting: How many jobs ended in which way.
+        leaderboard: The configurations by rank, with what they have in common.
+    """
+
+    name: str
+    folder: Path
+    rows: Mapping[str, Row] = field(repr=False)
+    accounting: Accounting
+    leaderboard: Leaderboard = field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job has a result, and no two attempts at a job ended with different weights."""
+        return self.accounting.complete
+
+    @property
+    def mismatched(self) -> list[Row]:
+        """The rows of jobs of which two attempts ended with different weights."""
+        return [row for row in self.rows.values() if row.mismatches]
 
 
 def plan_sweep(
@@ -62,6 +95,22 @@ def plan_sweep(
         jobs = manifest.jobs_by_key()
     registered(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=False)
+
+
+def with_data(values: Mapping[str, Any], vocabulary: Vocabulary, settings: Settings) -> dict[str, Any]:
+    """Return the words of a new sweep; one that names no data set has that of SEEDSWEEP_DATA.
+
+    Args:
+        values: What the caller gave, by word.
+        vocabulary: The words of the sweep's trainer.
+        settings: The variable is a worker's, too: it counts if SEEDSWEEP_TRAINER is the sweep's trainer.
+
+    Raises:
+        InvalidInputError: the variable names no data set.
+    """
+    if "data" in values or settings.data is None or settings.trainer != values.get("trainer", DEFAULT):
+        return dict(values)
+    return {**vocabulary.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA"), **values}
 
 
 def check_values(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
@@ -108,52 +157,20 @@ def plan_resumption(
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
-def registered(place: Place, manifest: Manifest) -> Manifest:
-    """Return the manifest, with what another session has added to the sweep on the cluster.
+def sweep(plan: SweepPlan, *, reuse: bool = True, display: Display = silent) -> SweepResult:
+    """Train every job of a planned sweep, new or extended, that has no row yet.
 
-    Raises:
-        SweepExistsError: the cluster knows another sweep of this name.
+    Arguments and errors: see `SweepPlan.begin` and `train`.
     """
-    # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
-    return manifest if place.cluster is None else place.cluster.registry.longer(manifest)
-
-
-def sweep(
-    plan: SweepPlan, *, reuse: bool = True, display: Display = silent, interruption: Interruption | None = None
-) -> SweepResult:
-    """Train every job of a planned sweep that has no row yet. Arguments and errors: see `begin` and `train`."""
-    with begin(plan, interruption) as session:
+    with plan.begin() as session:
         return train(session, reuse=reuse, display=display)
-
-
-@contextlib.contextmanager
-def begin(plan: SweepPlan, interruption: Interruption | None = None) -> Iterator[Session]:
-    """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
-
-    Args:
-        plan: From `plan_sweep` or `plan_resumption`.
-        interruption: Defers signals while files are written; None where the caller handles no signals.
-
-    Raises:
-        SweepExistsError: the folder was made meanwhile.
-        SweepBusyError: another process works on the sweep.
-        OutputError: the folder cannot be written.
-    """
-    interruption = interruption or Interruption()
-    if not plan.resuming:
-        with interruption.shield():
-            plan.folder.create(plan.manifest)
-    with plan.folder.exclusive():
-        if plan.resuming:
-            plan.note_resumption()
-        yield plan.session(interruption)
 
 
 def train(session: Session, *, reuse: bool = True, display: Display = silent) -> SweepResult:
     """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
 
     Args:
-        session: From `begin`.
+        session: From `SweepPlan.begin`.
         reuse: Whether to take results of other sweeps.
         display: Shows the progress.
 
@@ -185,3 +202,22 @@ def _drawn(session: Session) -> str:
     if not session.remaining:
         return ""
     return f" so far; {counted(session.remaining, 'more configuration')} to be drawn"
+
+
+def finish(session: Session) -> SweepResult:
+    """Write the leaderboard of a session in which every job has its row.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    ended = Sweep(session.folder, session.manifest, session.jobs, session.rows, session.axes)
+    board = ended.leaderboard
+    with session.interruption.shield():
+        session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))
+    return SweepResult(
+        name=session.folder.name,
+        folder=session.folder.path,
+        rows={each.key: each.row for each in ended.ended},
+        accounting=ended.accounting,
+        leaderboard=board,
+    )

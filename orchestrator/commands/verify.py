@@ -11,8 +11,7 @@ from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.selection import pick
 from orchestrator.cluster.connect import Place, place_for
-from orchestrator.commands.display import Tell, ignore
-from orchestrator.commands.plan import refuse_earlier
+from orchestrator.commands.plan import Tell, ignore, refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder

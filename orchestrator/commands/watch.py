@@ -1,4 +1,4 @@
-"""`watch`: follows a sweep on a cluster, from any machine, until every job has its row here."""
+"""`watch` and `cancel`: follow a sweep on a cluster from any machine, or end its jobs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
-from orchestrator.commands.display import Display, Tell, ignore, silent
-from orchestrator.commands.find import find_sweep
-from orchestrator.commands.plan import SweepPlan, jobs_of
-from orchestrator.commands.result import SweepResult, finish
-from orchestrator.errors import SweepBusyError, SweepExistsError
+from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, silent
+from orchestrator.commands.sweep import SweepResult, finish
+from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted
@@ -25,7 +25,37 @@ from worker.settings import Settings
 LOOK_SECONDS = 0.5
 
 
-def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> SweepPlan:
+class WatchPlan(SweepPlan):
+    """What `watch` is about to do with a sweep."""
+
+    @contextlib.contextmanager
+    def begin(self, interruption: Interruption | None = None, display: Display = silent) -> Iterator[Session]:
+        """Make the sweep's folder if it is missing, and hold its lock while the block runs.
+
+        While another process holds the lock, that process's rows are shown.
+
+        Args:
+            interruption: Defers signals while files are written; None where the caller handles no signals.
+            display: Shows the progress of the other process.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        interruption = interruption or Interruption()
+        if not self.folder.exists():
+            # Of two watchers that begin at once, one makes the folder, and the other one looks on.
+            with interruption.shield(), contextlib.suppress(SweepExistsError):
+                self.folder.create(self.manifest)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.folder.exclusive())
+            except SweepBusyError:
+                _look_on(self, display, stack)
+            self.note_resumption()
+            yield self.session(interruption)
+
+
+def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> WatchPlan:
     """Find the sweep, and check everything that can be checked without beginning.
 
     Args:
@@ -46,42 +76,8 @@ def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) 
     else:
         folder.check_writable()
     cluster = connect(settings, tell)
-    manifest = find_sweep(cluster, folder)
-    return SweepPlan(folder, manifest, jobs_of(manifest), Place(settings, cluster), resuming=True)
-
-
-def watch(plan: SweepPlan, *, display: Display = silent, interruption: Interruption | None = None) -> SweepResult:
-    """Collect the results of a planned sweep. Arguments and errors: see `begin` and `follow`."""
-    with begin(plan, display=display, interruption=interruption) as session:
-        return follow(session, display=display)
-
-
-@contextlib.contextmanager
-def begin(plan: SweepPlan, *, display: Display = silent, interruption: Interruption | None = None) -> Iterator[Session]:
-    """Make the sweep's folder if it is missing, and hold its lock while the block runs.
-
-    While another process holds the lock, that process's rows are shown.
-
-    Args:
-        plan: From `plan_watch`.
-        display: Shows the progress of the other process.
-        interruption: Defers signals while files are written; None where the caller handles no signals.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    interruption = interruption or Interruption()
-    if not plan.folder.exists():
-        # Of two watchers that begin at once, one makes the folder, and the other one looks on.
-        with interruption.shield(), contextlib.suppress(SweepExistsError):
-            plan.folder.create(plan.manifest)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(plan.folder.exclusive())
-        except SweepBusyError:
-            _look_on(plan, display, stack)
-        plan.note_resumption()
-        yield plan.session(interruption)
+    manifest = _find(cluster, folder)
+    return WatchPlan(folder, manifest, jobs_of(manifest), Place(settings, cluster), resuming=True)
 
 
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
@@ -128,7 +124,7 @@ def follow(session: Session, *, display: Display = silent) -> SweepResult:
     """Collect the results of jobs that another orchestrator submitted, until every job has its row.
 
     Args:
-        session: From `begin`.
+        session: From `WatchPlan.begin`.
         display: Shows the progress.
 
     Raises:
@@ -143,3 +139,49 @@ def follow(session: Session, *, display: Display = silent) -> SweepResult:
             progress.message(f"{len(session.rows)} {verb} in {session.folder.path} already")
         session.follow(progress)
     return finish(session)
+
+
+def cancel(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> Cancellation:
+    """Cancel a sweep on a cluster. Its folder, if there is one, is only read.
+
+    Args:
+        folder: Where the sweep is kept on this machine; it need not exist.
+        settings: Name the cluster.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: the settings name no cluster.
+        SweepNotFoundError: neither the cluster nor the folder has such a sweep.
+        SweepExistsError: the folder is another sweep's.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    cluster = connect(settings, tell)
+    return cancel_sweep(cluster, _find(cluster, folder))
+
+
+def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:
+    """Return a sweep's manifest: the folder's, or the cluster's if there is no folder; with the jobs of the longer one.
+
+    Raises:
+        SweepExistsError: the folder and the cluster hold two sweeps of the same name.
+        SweepNotFoundError: neither has the sweep.
+    """
+    here = folder.manifest() if folder.exists() else None
+    # The folder may have been renamed: the cluster knows the name with which the sweep began.
+    name = folder.name if here is None else here.name
+    registered = cluster.registry.manifest(name)
+    if here is None:
+        if registered is None:
+            raise SweepNotFoundError(
+                f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
+            )
+        return registered
+    if registered is None or registered.jobs == here.jobs or here.goes_on(registered):
+        return here
+    if registered.goes_on(here):
+        # Another session has added jobs, which are to be followed or cancelled, too.
+        return here.grown_as(registered)
+    raise SweepExistsError(
+        f"The sweep {folder.name} in {folder.path.parent} is not the one that the cluster knows under this name: "
+        "choose another --output"
+    )

@@ -87,4 +87,4 @@ def format_named(name: str) -> Format:
     try:
         return FORMATS[name]
     except KeyError:
-        raise InvalidInputError("--to", name, f"one of {', '.join(FORMATS)}") from None
+        raise InvalidInputError("to", name, f"one of {', '.join(FORMATS)}") from None

@@ -298,7 +298,7 @@ def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None
         InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
         TrainerUnusableError: the trainer cannot be imported.
     """
-    found = registry.trainer(trainer, "--trainer")
+    found = registry.trainer(trainer, "trainer")
     single = {name: value for name, value in (given or {}).items() if isinstance(value, (str, int, float))}
     return vocabulary_of(found, found.options_for(single))
 

@@ -126,7 +126,7 @@ def _words(path: Path) -> Mapping[str, Any]:
         if isinstance(error, UnicodeDecodeError):
             reason = f"byte {error.start} is not UTF-8"
         allowed = f"a readable TOML file, or a sweep's sweep.json ({reason})"
-        raise InvalidInputError("--spec", str(path), allowed) from None
+        raise InvalidInputError("spec", str(path), allowed) from None
 
 
 def _specification(content: Any) -> Mapping[str, Any]:

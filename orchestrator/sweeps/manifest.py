@@ -255,7 +255,7 @@ def check_name(name: str) -> str:
     """
     if not is_name(name):
         raise InvalidInputError(
-            "--name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
+            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
         )
     return name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -10,13 +9,12 @@ import psutil
 import pytest
 
 from nn.datasets.mnist import load_mnist
-from nn.errors import InvalidInputError
-from orchestrator.cli.sweep import make_plan
-from orchestrator.cli.words.options import SweepOptions
+from orchestrator.cli.main import run
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.idx_files import write_idx_folder
 from tests.support.in_process import InProcess
+from tests.support.planned import planned
 from tests.support.redis_server import free_port
 
 READABLE = "allowed: a readable TOML file, or a sweep's sweep.json"
@@ -86,7 +84,10 @@ BAD_INPUT = [
     (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
     (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
     (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
-    (["--broker", "redis://127.0.0.1:1/0", "--workers", "2"], "--workers is '2'; allowed: nothing together with --bro"),
+    (
+        ["--broker", "redis://127.0.0.1:1/0", "--workers", "2"],
+        "--workers is 2; allowed: nothing together with the cluster at redis://127.0.0.1:1/0, which has its own",
+    ),
 ]
 
 
@@ -123,15 +124,11 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(here: InProcess, argum
     assert psutil.Process().children(recursive=True) == processes
 
 
-#: The options of `orchestrator sweep --name x`.
-PLAIN = SweepOptions(None, "x", "runs", None, None, resume=False, reuse=True, json=False)
-
-
 @pytest.mark.usefixtures("here")
 def test_a_repeated_value_is_dropped_and_said_once_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.toml").write_text("[grid]\nlimit = [5, 5, 6]\n")
 
-    plan = make_plan({"epochs": ("5,7", "5")}, dataclasses.replace(PLAIN, spec="a.toml"))
+    plan = planned("--name", "x", "--epochs", "5,7", "--epochs", "5", "--spec", "a.toml")
     specification = plan.manifest.specification
 
     assert specification.grid["epochs"] == (5, 7)
@@ -143,22 +140,22 @@ def test_a_repeated_value_is_dropped_and_said_once_all_is_well(capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("here")
-def test_a_limit_leaves_samples_out(tmp_path: Path, cache_dir: Path) -> None:
+def test_a_limit_leaves_samples_out(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # A limit of all that there is to train on would be a second name for a job without a limit.
     write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
-    for words, samples in (({}, len(load_mnist(cache_dir=cache_dir).train)), ({"data": str(tmp_path / "small")}, 17)):
-        plan = make_plan(words | {"limit": str(samples - 1)}, PLAIN)
+    for words, samples in (((), len(load_mnist(cache_dir=cache_dir).train)), (("--data", str(tmp_path / "small")), 17)):
+        plan = planned("--name", "x", *words, "--limit", str(samples - 1))
         assert plan.manifest.specification.options["limit"] == samples - 1
-        with pytest.raises(InvalidInputError, match=f"--limit is {samples}; allowed: less than {samples}, the"):
-            make_plan(words | {"limit": str(samples)}, PLAIN)
+        assert run(["sweep", "--name", "x", *words, "--limit", str(samples)]) == 2
+        assert f"--limit is {samples}; allowed: less than {samples}, the" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
-def test_a_sweep_without_a_sampler_is_not_resumed_with_one() -> None:
-    plan = make_plan({}, PLAIN)
+def test_a_sweep_without_a_sampler_is_not_resumed_with_one(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned("--name", "x")
     plan.folder.create(plan.manifest)
-    with pytest.raises(InvalidInputError, match="--sampler is 'random'; allowed: nothing, as the sweep x began withou"):
-        make_plan({"sampler": "random"}, dataclasses.replace(PLAIN, resume=True))
+    assert run(["sweep", "--name", "x", "--resume", "--sampler", "random"]) == 2
+    assert "--sampler is 'random'; allowed: nothing, as the sweep x began withou" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

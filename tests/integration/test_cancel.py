@@ -12,7 +12,7 @@ import pytest
 from orchestrator.cli.main import run
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.registry import Registry
-from orchestrator.commands import cancel as cancel_command
+from orchestrator.commands import watch as cancel_command
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.cancel import reason
 from orchestrator.sweeps.manifest import Manifest
@@ -92,7 +92,7 @@ def test_whoever_cancels_is_told_when_redis_goes(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     # Given a Redis that goes for a moment when the command has begun
-    server, find_sweep = persistent_redis_server, cancel_command.find_sweep
+    server, find_sweep = persistent_redis_server, cancel_command._find
 
     def find_sweep_late(cluster: ClusterView, folder: SweepFolder) -> Manifest:
         server.stop()
@@ -100,7 +100,7 @@ def test_whoever_cancels_is_told_when_redis_goes(
         return find_sweep(cluster, folder)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cancel_command, "find_sweep", find_sweep_late)
+    monkeypatch.setattr(cancel_command, "_find", find_sweep_late)
     # When nobody knows the sweep, then that is said after the wait, and why it took so long before.
     assert run(["cancel", "a", "--broker", server.url]) == 2
     waits, back, answer = capfd.readouterr().err.splitlines()

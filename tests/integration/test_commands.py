@@ -11,20 +11,17 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.commands.answers.show import predict, show
-from orchestrator.commands.cancel import cancel
-from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
+from orchestrator.commands.sweep import SweepResult, plan_resumption, plan_sweep, sweep
 from orchestrator.commands.verify import plan_verification, verify
-from orchestrator.commands.watch import plan_watch, watch
+from orchestrator.commands.watch import WatchPlan, cancel, follow, plan_watch
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from tests.support import launcher
 from tests.support.cluster import Cluster
@@ -118,13 +115,6 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(
     again = in_thread(lambda: sweep(plan_resumption(folder, settings)))
     assert (again.leaderboard.standings, again.accounting) == (result.leaderboard.standings, result.accounting)
     assert len(folder.manifest().resumed) == 1
-    # A job of it can be shown, and asked about a picture.
-    view = in_thread(lambda: show(folder, ["1:0.03"], cache_dir=cache_dir))
-    assert view.trained.row == next(row for row in result.rows.values() if row.of(view.trained.job))
-    assert view.evaluation.accuracy == view.trained.row.validation_score[-1]
-    Image.fromarray(np.pad(np.full((20, 4), 255, dtype=np.uint8), ((4, 4), (12, 12)))).save(tmp_path / "one.png")
-    prediction = in_thread(lambda: predict(folder, tmp_path / "one.png"))
-    assert (prediction.ranked[0], sum(each or 0.0 for each in prediction.probabilities)) == (1, pytest.approx(1.0))
     # A verification says which jobs it compared.
     checks: list[Check] = []
     chosen = plan_verification(folder, settings, jobs=2, seed=3, workers=2)
@@ -140,12 +130,15 @@ def test_a_cluster_is_built_once_and_shared_by_plan_and_session(tmp_path: Path, 
     # A session reads what the folder has.
     plan.folder.create(plan.manifest)
     recorder = Recorder()
-    with plan.place.open(
-        "network", "bundled", jobs=4, interruption=plan.session().interruption, tell=recorder.message
-    ) as opened:
+    with plan.place.open("network", "bundled", jobs=4, interruption=Interruption(), tell=recorder.message) as opened:
         assert opened.app is plan.place.cluster.app
         # Its messages go to the display that is open now.
         opened.results.states([])
+
+
+def _watched(plan: WatchPlan) -> SweepResult:
+    with plan.begin() as session:
+        return follow(session)
 
 
 def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thread: InThread) -> None:
@@ -154,7 +147,7 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
     settings = cluster.settings
     trained = in_thread(lambda: sweep(plan_sweep(SweepFolder(tmp_path / "here", "a"), SPECIFICATION, settings)))
     # When another machine watches it, then it has the same leaderboard,
-    watched = in_thread(lambda: watch(plan_watch(SweepFolder(tmp_path / "there", "a"), settings)))
+    watched = in_thread(lambda: _watched(plan_watch(SweepFolder(tmp_path / "there", "a"), settings)))
     assert (watched.folder, watched.leaderboard.standings) == (tmp_path / "there" / "a", trained.leaderboard.standings)
     # and there is nothing left to cancel.
     done = in_thread(lambda: cancel(SweepFolder(tmp_path / "there", "a"), settings))
@@ -199,9 +192,9 @@ def test_bad_values_are_errors_that_name_the_parameter(tmp_path: Path, cache_dir
     too_many = SPECIFICATION.model_copy(update={"options": SPECIFICATION.options | {"limit": 59_501}})
     with pytest.raises(InvalidInputError, match=r"^limit is 59501; allowed: less than 59500"):
         in_thread(lambda: plan_sweep(folder, too_many, settings))
-    with pytest.raises(InvalidInputError, match=r"^broker_url is missing"):
+    with pytest.raises(InvalidInputError, match=r"^broker is missing"):
         in_thread(lambda: plan_watch(folder, settings))
-    with pytest.raises(InvalidInputError, match=r"^broker_url is missing"):
+    with pytest.raises(InvalidInputError, match=r"^broker is missing"):
         in_thread(lambda: cancel(folder, settings))
     for plan in (plan_resumption, plan_verification):
         with pytest.raises(SweepNotFoundError, match="There is no sweep named a"):

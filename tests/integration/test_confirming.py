@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.main import run
-from orchestrator.commands.growing.confirm import confirm, plan_confirmation
+from orchestrator.commands.confirm import confirmed, plan_confirmation
+from orchestrator.commands.sweep import train
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support import launcher
 from tests.support.cluster import Cluster
@@ -80,15 +81,15 @@ def test_a_confirmation_that_was_killed_goes_on_with_its_leaders(command_line: C
 
 #: Words after `confirm a`, and the sentence.
 BAD = {
-    "--top 0": "--top is 0; allowed: an integer from 1 to 3, the number of configurations with a result",
-    "--top 4": "--top is 4; allowed: an integer from 1 to 3",
-    "--top -1": "--top is '-1'; allowed: a positive integer",
+    "--top 0": "--top is '0'; allowed: an integer from 1 to 100000",
+    "--top 4": "--top is 4; allowed: an integer from 1 to 3, the number of configurations with a result",
+    "--top -1": "--top is '-1'; allowed: an integer from 1 to",
     "--seeds 0": "--seeds is 0; allowed: an integer from 1 to",
     "--seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has 0-1",
     "--seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
     "--seeds 99999999": "--seeds is 99999999; allowed: an integer from 1 to 100000, or seeds such as 100-119",
     "--seeds 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
-    "--seeds=": "--seeds is ''; allowed: a positive integer",
+    "--seeds=": "--seeds is ''; allowed: integers from 0 to 4294967295",
 }
 
 
@@ -121,7 +122,8 @@ def test_python_code_confirms_a_sweep_again_and_again(
     monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     command_line.finished("a", *SWEPT)
     folder, settings = SweepFolder(command_line.folder / "runs", "a"), Settings(cache_dir=cache_dir)
-    result = confirm(plan_confirmation(folder, settings, top=1, seeds=(7, 9), workers=1))
+    with plan_confirmation(folder, settings, top=1, seeds=(7, 9), workers=1).begin() as session:
+        result = confirmed(session, train(session))
     assert result.seeds == (7, 9)
     assert [each.fresh.seeds for each in result.confirmed] == [2]
     assert result.sweep.complete
@@ -139,7 +141,8 @@ def test_python_code_confirms_a_sweep_again_and_again(
     assert planned(seeds=2) == ((10, 11), 3)
     assert planned() == (tuple(range(10, 30)), 3)
     # Who confirms has seen the results before.
-    confirm(plan_confirmation(folder, settings, top=1, seeds=(20,), workers=1))
+    with plan_confirmation(folder, settings, top=1, seeds=(20,), workers=1).begin() as session:
+        train(session)
     manifest = folder.manifest()
     assert [(each.kind, each.seeds) for each in manifest.rounds] == [("confirm", (7, 9)), ("confirm", (20,))]
     assert [(look.command, look.rows) for look in manifest.looks] == [("confirm", 6), ("confirm", 8)]

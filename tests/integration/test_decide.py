@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.race.course import Terms
 from orchestrator.cli.main import run
-from orchestrator.commands.growing.decide import decide, plan_decide
-from orchestrator.commands.sweep import begin
+from orchestrator.commands.decide import decide, plan_decide
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import MAX_JOBS
 from tests.support import launcher
@@ -191,12 +191,12 @@ BAD = {
     "a --within -0.1 --budget 9": "--within is '-0.1'; allowed: a number above 0",
     "a --within nan --budget 9": "--within is 'nan'; allowed: a number above 0",
     "a --within 1e999 --budget 9": "--within is '1e999'; allowed: a number above 0",
-    "a --within 1 --budget 9": "--within is '1'; allowed: a number above 0 and below 1, because validation",
+    "a --within 1 --budget 9": "--within is 1.0; allowed: a number above 0 and below 1, because validation",
     "a --within 0.1 --budget 0": "--budget is '0'; allowed: an integer from 1 to 100000",
     "a --within 0.1 --budget -5": "--budget is '-5'; allowed: an integer from 1 to 100000",
     "a --within 0.1 --budget 1.5": "--budget is '1.5'; allowed: an integer from 1 to 100000",
     "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
-    "a --within 0.1 --budget 100000": f"--budget is '100000'; allowed: an integer from 1 to {MAX_JOBS - 9}",
+    "a --within 0.1 --budget 100000": f"--budget is 100000; allowed: an integer from 1 to {MAX_JOBS - 9}",
     "a --within 0.1": "Missing option '--budget'",
     "none --within 0.1 --budget 9": "There is no sweep named none in runs",
     "../a --within 0.1 --budget 9": "NAME is '../a'; allowed: up to 100 letters",
@@ -232,13 +232,13 @@ def test_a_sweep_with_nothing_to_decide_or_too_much_to_train_is_refused(
     (folder.path / "results.jsonl").unlink()
     with pytest.raises(InvalidInputError, match=r"at least 9, because so many jobs of the sweep a have no result yet"):
         plan_decide(folder, 0.01, 8, settings)
-    assert plan_decide(folder, 0.01, 9, settings).terms.budget == 9
+    assert plan_decide(folder, 0.01, 9, settings).resuming
     # Each look compares each configuration with each.
     rates = tuple(1e-5 * number for number in range(1, 2002))
     many = SweepFolder(command_line.folder / "runs", "many")
     many.create(manifest_of(sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50), "many"))
     with pytest.raises(
-        InvalidInputError, match="NAME is a sweep of 2,001 configurations; allowed: at most 2,000 of them"
+        InvalidInputError, match="name is a sweep of 2,001 configurations; allowed: at most 2,000 of them"
     ):
         plan_decide(many, 0.01, 9000, settings)
 
@@ -259,8 +259,8 @@ def test_a_race_from_python_prints_nothing_and_needs_no_main_thread(
     results: list[Any] = []
 
     def race() -> None:
-        with begin(plan.sweep) as session:
-            results.append(decide(session, plan.terms))
+        with plan.begin() as session:
+            results.append(decide(session, Terms(0.01, 20)))
 
     thread = threading.Thread(target=race)
     thread.start()

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.cli.main import run
 from orchestrator.cluster.registry import Registry
-from orchestrator.commands.growing.extend import extend, plan_extension
+from orchestrator.commands.extend import plan_extension
+from orchestrator.commands.sweep import sweep
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Round
@@ -269,6 +270,6 @@ def test_python_code_extends_a_sweep(
     command_line.finished("a", *SMALL)
     folder = SweepFolder(command_line.folder / "runs", "a")
     settings = Settings(cache_dir=cache_dir)
-    result = extend(plan_extension(folder, settings, seeds=(5,), workers=1))
+    result = sweep(plan_extension(folder, settings, seeds=(5,), workers=1))
     assert result.complete
     assert [row.seed for row in result.rows.values()] == [0, 0, 1, 1, 5, 5]

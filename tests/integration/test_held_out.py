@@ -16,7 +16,7 @@ from scipy import stats
 from nn.datasets.mnist import load_mnist
 from nn.reference import NumPyEngine
 from nn.weights import load
-from orchestrator.commands.answers.held_out import read_test_split
+from orchestrator.commands.test import read_test_split
 from orchestrator.errors import HeldOutError, SweepBusyError
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.command_line import QUICK, CommandLine

@@ -8,15 +8,10 @@ import sys
 
 import pytest
 
-from orchestrator.cli.main import run
+from orchestrator.cli.main import COMMANDS, run
 from orchestrator.export.formats import FORMATS
 from orchestrator.report.charts.catalogue import KINDS
 from tests.support.command_line import CommandLine
-
-COMMANDS = (
-    "sweep", "extend", "confirm", "init", "watch", "cancel", "compare", "decide", "verify", "show", "predict", "test",
-    "report", "plot", "export", "serve",
-)  # fmt: skip
 
 
 def test_help_names_every_option_of_the_specification(command_line: CommandLine) -> None:
@@ -29,8 +24,6 @@ def test_help_names_every_option_of_the_specification(command_line: CommandLine)
     overview = command_line.run("--help").stdout
     assert "Example: orchestrator sweep " in overview
     assert "..." not in overview.partition("Commands:")[2]
-    for command in COMMANDS:
-        assert re.search(rf"^  {command} +[A-Z]", overview, re.MULTILINE), overview
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,6 +31,7 @@ def test_every_command_says_what_it_does_with_an_example(command: str, capsys: p
     assert run([command, "--help"]) == 0
 
     text = capsys.readouterr().out
+    assert COMMANDS[command] in " ".join(text.split())
     assert f"  Example: orchestrator {command} " in text
     # The options in the example are ones that the command has.
     before, _, rest = text.partition("Example: ")

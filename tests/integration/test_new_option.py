@@ -25,7 +25,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import leaderboard
 from orchestrator.analysis.leaderboard.export import to_csv
 from orchestrator.cli.main import run
-from orchestrator.cli.output import print_leaderboard
+from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.builder import specification

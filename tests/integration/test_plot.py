@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.cli.publishing.text_plot import ASCII, BLOCKS, drawn
+from orchestrator.cli.shared.text_plot import ASCII, BLOCKS, drawn
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import plots

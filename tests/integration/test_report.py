@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from orchestrator.commands.publishing.report import report
+from orchestrator.commands.report import report
 from orchestrator.errors import OutputError
 from orchestrator.report.charts.style import LIGHT
 from orchestrator.report.page.render import environment

@@ -4,54 +4,27 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nn.errors import SeedsweepError
 from orchestrator.analysis.selection import pick
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli import sweep as cli_sweep
-from orchestrator.cli.main import run
-from orchestrator.commands.plan import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import commands, reproduce
 from tests.support.boards import trained
+from tests.support.planned import planned
 from worker.text import printable
 
-Planned = Callable[..., SweepPlan]
 
-
-class StoppedError(SeedsweepError):
-    """Stops a command once it has its plan."""
-
-
-@pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
-    """Return the function that plans a command line as `orchestrator` does, and stops there."""
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
     monkeypatch.chdir(tmp_path)
-    real, plans = cli_sweep.make_plan, []
-
-    def plan_only(*arguments: Any) -> SweepPlan:
-        plans.append(real(*arguments))
-        raise StoppedError
-
-    monkeypatch.setattr(cli_sweep, "make_plan", plan_only)
-
-    def plan(*words: str) -> SweepPlan:
-        plans.clear()
-        assert run(["sweep", *words]) == 2
-        assert plans, words
-        return plans[0]
-
-    return plan
 
 
-def sweep_of(planned: Planned, output: Path, *words: str) -> Sweep:
+def sweep_of(output: Path, *words: str) -> Sweep:
     """Return a sweep that was planned and not begun: its jobs have no results."""
     plan = planned(*words, "--name", "a")
     folder = SweepFolder(output, "a")
@@ -77,8 +50,8 @@ SWEEPS = {
 
 
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_each_command_trains_the_jobs_of_its_row(kind: str, planned: Planned, tmp_path: Path) -> None:
-    snapshot = sweep_of(planned, tmp_path / "runs", *SWEEPS[kind].split())
+def test_each_command_trains_the_jobs_of_its_row(kind: str, tmp_path: Path) -> None:
+    snapshot = sweep_of(tmp_path / "runs", *SWEEPS[kind].split())
 
     content = reproduce.content(snapshot)
 
@@ -95,10 +68,10 @@ def test_each_command_trains_the_jobs_of_its_row(kind: str, planned: Planned, tm
     assert all(len(keys) == 1 and keys[0] in snapshot.jobs for keys in singles)
 
 
-def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_path: Path) -> None:
+def test_the_words_of_verify_pick_the_jobs_of_their_row(tmp_path: Path) -> None:
     # Given a sweep whose jobs have results
     words = "--seeds 0-1 --learning-rates 0.1,0.1000001 --hidden 32,16 --hidden 16,8 --epochs 2"
-    snapshot = sweep_of(planned, tmp_path / "runs", *words.split())
+    snapshot = sweep_of(tmp_path / "runs", *words.split())
     for job in snapshot.jobs.values():
         snapshot.folder.append(trained(job, 0.5))
 
@@ -115,8 +88,8 @@ def test_the_words_of_verify_pick_the_jobs_of_their_row(planned: Planned, tmp_pa
         assert [key] == list(planned(*words_of(each.train or "")[1:]).jobs)
 
 
-def test_jobs_of_another_version_get_no_command(planned: Planned, tmp_path: Path) -> None:
-    snapshot = sweep_of(planned, tmp_path / "runs", "--seeds", "0", "--learning-rates", "0.1", "--dtype", "float64")
+def test_jobs_of_another_version_get_no_command(tmp_path: Path) -> None:
+    snapshot = sweep_of(tmp_path / "runs", "--seeds", "0", "--learning-rates", "0.1", "--dtype", "float64")
     before = {job.at(1).key: job.at(1) for job in snapshot.jobs.values()}
 
     content = reproduce.content(replace(snapshot, jobs=before))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.commands.publishing.serve import plan_serve
+from orchestrator.commands.serve import plan_serve
 from orchestrator.live import handlers
 from orchestrator.live.feed import MOST_VIEWERS
 from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cli.progress import progress_for
+from orchestrator.cli.shared.progress import progress_for
 from tests.support.command_line import QUICK, CommandLine, small
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of

@@ -21,9 +21,9 @@ from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.board import leaderboard
 from orchestrator.analysis.leaderboard.export import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
-from orchestrator.cli.answers.show import learning_curve, title
-from orchestrator.cli.output import print_leaderboard
-from orchestrator.cli.progress import LiveProgress, PlainProgress
+from orchestrator.cli.shared.output import print_leaderboard
+from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
+from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row

@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
+import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -155,7 +156,8 @@ def test_any_specification_survives_its_file_its_words_and_its_flags(
     )
 
     given_words: dict[str, Any] = {}
-    monkeypatch.setattr(cli_sweep, "run_sweep", lambda words, _: given_words.update(words))
+    monkeypatch.setattr(cli_sweep, "TypedWords", lambda words, *_: given_words.update(words))
+    monkeypatch.setattr(cli_sweep, "make_plan", lambda *_, **__: (_ for _ in ()).throw(typer.Exit))
     assert run(["sweep", *flags_of(made)]) == 0
     assert specification(parse(given_words)) == made
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
 from nn.errors import DatasetError, SeedsweepError
-from orchestrator.cli.progress import LiveProgress
+from orchestrator.cli.shared.progress import LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
 from tests.property.hostile import json_values, patient, texts

@@ -18,7 +18,7 @@ from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import confidence_sequence
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.commands.answers.compare import compare
+from orchestrator.commands.compare import compare
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look
@@ -238,7 +238,7 @@ def test_what_is_no_pair_of_configurations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="both are the same, of which any difference is chance"):
         compare(folder, folder, FIRST, ["learning-rates=1e-2"])
     for tolerance in (-0.1, 1.0, float("nan"), float("inf")):
-        with pytest.raises(InvalidInputError, match=r"tolerance is .* a number from 0 and less than 1, because the"):
+        with pytest.raises(InvalidInputError, match=r"within is .* a number from 0 and less than 1, because the"):
             compare(folder, folder, FIRST, SECOND, tolerance=tolerance)
     empty = folder_of(tmp_path, {0.01: [None], 0.03: [None]}, "empty")
     with pytest.raises(SweepNotFoundError, match="The sweep empty has no leader: it has no result yet"):
@@ -259,11 +259,11 @@ BAD = {
     "c": "There is no sweep 'c': neither a sweep folder nor a name in runs",
     "learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=0.01 or",
     "seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
-    "b --within 0": "--within is '0'; allowed: a finite number greater than 0",
+    "b --within 0": "--within is '0'; allowed: a number above 0",
     "b --within -1": "--within is '-1'",
     "b --within few": "--within is 'few'",
     "b --within 1e999": "--within is '1e999'",
-    "b --within 2": "--within is '2'; allowed: a number from 0 and less than 1",
+    "b --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
     "b --output=": "--output is ''",
     "bad": "",
 }

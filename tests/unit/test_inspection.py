@@ -16,7 +16,7 @@ from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.analysis.selection import pick, pick_one
-from orchestrator.cli.answers.show import curve_heading, learning_curve
+from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder

@@ -22,7 +22,7 @@ from orchestrator.analysis.leaderboard import figures, table
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing, leaderboard
 from orchestrator.analysis.leaderboard.export import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.analysis.leaderboard.scoring import Scoring
-from orchestrator.cli.output import print_leaderboard
+from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, trained
@@ -287,12 +287,12 @@ def test_the_scoring_chooses_the_epoch() -> None:
     rows = {key: trained(job, 0.5, first=0.75) for key, job in jobs.items()}
 
     def mean(text: str) -> float | None:
-        return leaderboard(jobs, rows, "bundled", scoring=Scoring.parse(text, "--metric")).standings[0].mean
+        return leaderboard(jobs, rows, "bundled", scoring=Scoring.parse(text)).standings[0].mean
 
     assert (mean("last"), mean("best"), mean("mean-1"), mean("mean-2")) == (0.5, 0.75, 0.5, 0.625)
     for text in ("first", "mean", "mean-0", "mean--1", "mean-1.5", "mean-999999", "", "best "):
-        with pytest.raises(InvalidInputError, match=r"--metric is .*; allowed: last, best, or mean-K"):
-            Scoring.parse(text, "--metric")
+        with pytest.raises(InvalidInputError, match=r"metric is .*; allowed: last, best, or mean-K"):
+            Scoring.parse(text)
 
 
 def test_the_honest_mean_of_the_best_epoch_has_no_luck_in_it() -> None:
@@ -404,7 +404,7 @@ def test_rows_can_be_sorted_and_cut_and_keep_their_ranks() -> None:
     assert ranks("learning_rate") == [1, 2, 4, 3]
     assert ranks("learning_rate", 2) == [1, 2]
     assert ranks("n", 1) == [1]
-    with pytest.raises(InvalidInputError, match=r"--sort is 'speed'; allowed: one of rank, .*learning_rate"):
+    with pytest.raises(InvalidInputError, match=r"sort is 'speed'; allowed: one of rank, .*learning_rate"):
         ranks("speed")
     cut = table.by_configuration(board, table.arranged(board, "rank", 2))
     assert "2 of 4 configurations" in cut.notes

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cli import progress
-from orchestrator.cli.progress import LiveProgress, PlainProgress
+from orchestrator.cli.shared import progress
+from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
 from orchestrator.folder.rows import Row
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of

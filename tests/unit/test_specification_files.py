@@ -10,8 +10,7 @@ import pytest
 
 from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
-from orchestrator.commands.init import init
-from orchestrator.errors import OutputError
+from orchestrator.cli.main import run
 from orchestrator.sweeps.axes.ranges import Range
 from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.samplers.sampling import Sampling
@@ -103,12 +102,12 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, co
     with pytest.raises(InvalidInputError) as refusal:
         read(tmp_path, content)
     assert sentence.replace("FILE", str(tmp_path / "sweep.toml")) in str(refusal.value)
-    assert "sweep.toml" in str(refusal.value) or refusal.value.field == "--spec"
+    assert "sweep.toml" in str(refusal.value) or refusal.value.field == "spec"
     assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"--spec.*No such file"):
+    with pytest.raises(InvalidInputError, match=r"spec.*No such file"):
         read_file(tmp_path / "none.toml")
 
 
@@ -131,7 +130,7 @@ def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:
 def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> None:
     file = tmp_path / "new.toml"
 
-    init(file)
+    assert run(["init", str(file)]) == 0
 
     text = file.read_text()
     assert specification(read_file(file)) == sweep_of()
@@ -149,21 +148,20 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
     for info in NetworkOptions.model_fields.values():
         assert f"# {info.description}\n# Allowed: " in text
     # A name with a line break adds no line of its own.
-    init(tmp_path / "a\nseeds = 3")
+    assert run(["init", str(tmp_path / "a\nseeds = 3")]) == 0
     assert specification(read_file(tmp_path / "a\nseeds = 3")) == sweep_of()
 
 
-def test_init_overwrites_nothing(tmp_path: Path) -> None:
+def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to("nowhere")
-    for name in ("file", "link", "."):
-        with pytest.raises(
-            InvalidInputError, match=r"^FILE is .*; allowed: the path of a file that does not exist yet"
-        ):
-            init(tmp_path / name)
-    for name in ("none/file", "file/x", "a" * 300):
-        with pytest.raises(OutputError, match="cannot be written: "):
-            init(tmp_path / name)
+    taken = "orchestrator: FILE is .*; allowed: the path of a file that does not exist yet"
+    for name, sentence in (
+        *((each, taken) for each in ("file", "link", ".")),
+        *((each, ".* cannot be written: ") for each in ("none/file", "file/x", "a" * 300)),
+    ):
+        assert run(["init", str(tmp_path / name)]) == 2
+        assert re.match(sentence, capsys.readouterr().err)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from rich.console import Console
 
-from orchestrator.cli.output import complain, print_table, say
+from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.text import counted
 from worker.text import one_line, printable
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cli.main import run
-from orchestrator.cli.words.usage import near_options, split_list
+from orchestrator.cli.main import near_options, run, split_list
 
 
 def test_the_bare_command_prints_its_help_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ class Scoring:
     epochs: int = 1
 
     @classmethod
-    def parse(cls, text: str, field: str) -> Scoring:
+    def parse(cls, text: str) -> Scoring:
         """Read `last`, `best` or `mean-K`.
 
         Raises:
@@ -42,7 +42,7 @@ class Scoring:
             return cls("last")
         if text == "best":
             return cls("best")
-        raise InvalidInputError(field, text, ALLOWED)
+        raise InvalidInputError("metric", text, ALLOWED)
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
@@ -59,7 +59,7 @@ class Scoring:
         """
         if self.kind == "mean" and self.epochs > fewest:
             allowed = f"at most mean-{fewest}: a job of the sweep has {fewest} epoch{'' if fewest == 1 else 's'}"
-            raise InvalidInputError("--metric", str(self), allowed)
+            raise InvalidInputError("metric", str(self), allowed)
 
     @property
     def phrase(self) -> str:

@@ -80,7 +80,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
     """
     if sort not in SORTS and sort not in board.names.varying:
         allowed = f"one of {', '.join(SORTS)}, or an option that varies ({', '.join(board.names.varying) or 'none'})"
-        raise InvalidInputError("--sort", sort, allowed)
+        raise InvalidInputError("sort", sort, allowed)
     if sort in SORTS:
         better = board.metric.higher_is_better
         descending = sort in DESCENDING or (sort == "mean" and better)

@@ -1,0 +1,52 @@
+"""`orchestrator cancel`: ends the jobs of a sweep on a cluster."""
+
+from __future__ import annotations
+
+from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Command, Output, SweepName
+from orchestrator.commands.plan import settings_for
+from orchestrator.commands.watch import cancel
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.cancel import Cancellation
+from orchestrator.text import counted, have
+from worker.text import printable
+
+KIND = Command
+
+
+def command(name: SweepName, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
+    """End a sweep's queued jobs at once, and its running jobs after their epoch.
+
+    Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
+    orchestrator sweep --resume --name NAME
+
+    Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
+    """
+    done = cancel(SweepFolder(output, name), settings_for(broker), tell=complain)
+    if as_json:
+        counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
+        print_json({"name": name, **counts, "wanted": sorted(done.wanted)})
+    else:
+        print(printable(describe_cancellation(name, done)))
+    return 0
+
+
+def describe_cancellation(name: str, done: Cancellation) -> str:
+    """Return what became of a cancelled sweep's jobs: a sentence, and one more if some go on for another sweep."""
+    if done.absent and not (done.withdrawn or done.ending or done.wanted or done.ended):
+        return f"Nothing of the sweep {name} was left to cancel: the cluster has none of its jobs"
+    if not (done.withdrawn or done.ending or done.wanted):
+        return f"Nothing of the sweep {name} was left to cancel: {have(len(done.ended), 'job')} ended before"
+    parts = [f"{have(len(done.withdrawn), 'queued job')} ended"] if done.withdrawn else []
+    if done.ending:
+        ends = "ends after its" if len(done.ending) == 1 else "end after their"
+        parts.append(f"{counted(len(done.ending), 'running job')} {ends} epoch")
+    if done.ended:
+        parts.append(f"{len(done.ended)} had ended before")
+    sentence = f"The sweep {name} is cancelled: {', '.join(parts) or 'no job was its own'}"
+    if not done.wanted:
+        return sentence
+    go_on = "1 job goes on, because another sweep waits for it"
+    if len(done.wanted) > 1:
+        go_on = f"{len(done.wanted)} jobs go on, because other sweeps wait for them"
+    return f"{sentence}\n{go_on}: {', '.join(sorted(set(done.wanted.values())))}"

@@ -1,0 +1,159 @@
+"""`orchestrator compare`: compares two configurations of one sweep, or of two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import heading, shown
+from orchestrator.analysis.comparison import Comparison, Side, sentence
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.shared.output import print_json, print_table, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, positive
+from orchestrator.commands.compare import compare
+from orchestrator.folder.sweep_folder import SweepFolder
+
+KIND = Command
+#: What the arguments after the first sweep may be.
+ALLOWED = (
+    "another sweep; two configurations; or another sweep and one configuration for both or one of each. A "
+    "configuration is NAME=VALUE, or several of them in quotes"
+)
+
+
+def command(
+    sweep: AnySweep,
+    others: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="B", help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03."
+        ),
+    ] = None,
+    within: Annotated[
+        float | None, positive("How large a difference does not matter, such as 0.001 for 0.1 points.")
+    ] = None,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Compare two configurations of one sweep, or the leaders of two sweeps.
+
+    A configuration of several options is written in quotes: "learning_rate=0.01 epochs=5". After two sweeps, one
+    configuration means that one of both, and two mean one of each.
+
+    Exit status: 0 if the difference is decided, 1 if it is not.
+
+    Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
+    """
+    first, second, words = _sides(sweep, others or [], output)
+    found = compare(first, second, *words, tolerance=within or 0.0)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print(Console(), found)
+    return 0 if found.decided else 1
+
+
+def _sides(
+    sweep: str, others: Sequence[str], root: Path
+) -> tuple[SweepFolder, SweepFolder, tuple[Sequence[str], Sequence[str]]]:
+    """Return the two sweeps, and the words that name a configuration of each."""
+    # No name of a sweep has an equals sign; the path of one may.
+    is_configuration = ["=" in each.split("/")[0] for each in others]
+    sweeps = [each for each, it_is in zip(others, is_configuration, strict=True) if not it_is]
+    words = [each.split() for each, it_is in zip(others, is_configuration, strict=True) if it_is]
+    fits = len(words) == 2 if not sweeps else len(words) <= 2
+    if len(sweeps) > 1 or not fits or is_configuration != sorted(is_configuration):
+        raise InvalidInputError("B", Described(" ".join(others) or "missing"), ALLOWED)
+    first = open_sweep(sweep, root)
+    second = open_sweep(sweeps[0], root) if sweeps else first
+    pair = (words[0], words[-1]) if words else ((), ())
+    return first, second, pair
+
+
+def _print(console: Console, found: Comparison) -> None:
+    metric = found.metric
+    unit = " in %" if metric.is_share else ""
+    say(console, sentence(found))
+    rows = [
+        (
+            name,
+            side.name,
+            f"{len(side.chosen.scored.trained)}/{len(side.chosen.scored.entries)}",
+            *_figures(found, side),
+        )
+        for name, side in (("a", found.a), ("b", found.b))
+    ]
+    print_table(console, ("", "configuration", "n", f"mean{unit}", "95 % interval"), rows)
+    for line in _details(found):
+        say(console, line)
+
+
+def _figures(found: Comparison, side: Side) -> tuple[str, str]:
+    mean, interval, number = side.chosen.scored.mean, side.interval, found.metric.number
+    ends = "-" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
+    return "-" if mean is None else number(mean), ends
+
+
+def _details(found: Comparison) -> list[str]:
+    """Return the lines below the table: what was computed, and how."""
+    difference, lines = found.difference, _differing(found)
+    if difference is None:
+        return lines
+    interval = difference.interval
+    if interval is not None:
+        how = {
+            "paired t": f"t interval, paired on {difference.n} common seeds",
+            "Welch t": "t interval of Welch: the seeds are not the same",
+        }.get(difference.method, "confidence sequence, valid however often one looks")
+        lines.append(f"a - b: {_signed(found, difference.mean, interval.low, interval.high)} ({how})")
+    if found.new_images is not None:
+        new = found.new_images
+        lines.append(f"on new samples: {_signed(found, None, new.low, new.high)} (seeds and samples)")
+    if found.win_probability is not None:
+        lines.append(f"a random seed of a is better than one of b with probability {found.win_probability:.2f}")
+    return lines + _flattery(found)
+
+
+def _signed(found: Comparison, mean: float | None, low: float, high: float) -> str:
+    factor, unit, digits = (100, " points", "+.2f") if found.metric.is_share else (1, "", "+.5g")
+    ends = f"{factor * low:{digits}} to {factor * high:{digits}}{unit}"
+    return ends if mean is None else f"{factor * mean:{digits}}{unit}, 95 % interval {ends}"
+
+
+def _differing(found: Comparison) -> list[str]:
+    """Name the options in which configurations of two sweeps differ."""
+    first, second = (side.chosen.configuration for side in (found.a, found.b))
+    if found.a.chosen.sweep is found.b.chosen.sweep:
+        return []
+    if first.trainer != second.trainer:
+        return [f"Their trainers are {first.trainer} and {second.trainer}"]
+    model = type(first.options)
+    names = [
+        name
+        for name in model.model_fields
+        if name in type(second.options).model_fields and getattr(first.options, name) != getattr(second.options, name)
+    ]
+    told = [
+        f"{heading(model, name)} "
+        + " and ".join(shown(model.model_fields[name], getattr(each.options, name)) for each in (first, second))
+        for name in names
+    ]
+    return [f"They differ in {', '.join(told)}"] if told else []
+
+
+def _flattery(found: Comparison) -> list[str]:
+    told = [
+        f"{name}: {found.metric.shown(side.chosen.honest_mean)}"
+        for name, side in (("a", found.a), ("b", found.b))
+        if side.chosen.honest_mean is not None
+    ]
+    if not told:
+        return []
+    return [
+        f"chosen for its results, a leader's mean is flattered; had each seed no part in the choice: {', '.join(told)}"
+    ]

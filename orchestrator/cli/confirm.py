@@ -1,0 +1,158 @@
+"""`orchestrator confirm`: trains the leaders of a sweep under fresh seeds, and shows by how much they shrink."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nn.options import describe
+from orchestrator.analysis.confirmation import Confirmation, Sample
+from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.statistics.intervals import Interval
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.output import complain, print_table, say
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    AsJson,
+    BrokerOrOwn,
+    Command,
+    Output,
+    SweepName,
+    Workers,
+    integer,
+)
+from orchestrator.cli.shared.progress import progress_for
+from orchestrator.commands.confirm import DEFAULT_SEEDS, ConfirmationResult, confirmed, plan_confirmation
+from orchestrator.commands.plan import settings_for
+from orchestrator.commands.sweep import train
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.fields import seeds_as_text, vocabulary
+from orchestrator.sweeps.specification import MAX_JOBS
+from orchestrator.text import counted
+from worker.trainers.protocol import Metric
+
+KIND = Command
+
+
+def command(
+    name: SweepName,
+    top: Annotated[
+        int | None, integer(1, MAX_JOBS, "Number of configurations, the leaderboard's first.  [default: 3]")
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]"),
+    ] = None,
+    broker: BrokerOrOwn = None,
+    workers: Workers = None,
+    output: Output = DEFAULT_OUTPUT,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.
+
+    The best of many configurations owes a part of its mean to luck: under fresh seeds it shrinks.
+
+    If it is interrupted, repeat the command: it goes on with the same configurations and seeds.
+
+    Example: orchestrator confirm night-run --top 3 --seeds 20
+    """
+    console = Console(stderr=as_json, highlight=False)
+    settings = settings_for(broker, workers)
+    # Repeated, the command goes on and shows what it found.
+    given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
+    again = ["orchestrator", "confirm", name, *given, *place_flags(output, broker)]
+    with interruptible() as interruption:
+        folder, fresh = SweepFolder(output, name), DEFAULT_SEEDS if seeds is None else _seeds(seeds)
+        plan = plan_confirmation(folder, settings, top=top, seeds=fresh, workers=workers, tell=complain)
+        with plan.begin(interruption) as session, outcome(session, again):
+            swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
+            result = confirmed(session, swept)
+    found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}
+    status = show_result(console, swept, as_json=as_json, confirmed=found)
+    if not as_json:
+        print_confirmation(console, result)
+    return status
+
+
+def _seeds(text: str) -> int | tuple[int, ...]:
+    """Return a number of seeds, or the seeds of a list or a range."""
+    if re.fullmatch("[0-9]{1,9}", text):
+        return int(text)
+    read: tuple[int, ...] = vocabulary().parse({"seeds": text})["seeds"]
+    return read
+
+
+def print_confirmation(console: Console, result: ConfirmationResult) -> None:
+    """Print each configuration's mean before and under the fresh seeds, and a sentence about the leader."""
+    board = result.sweep.leaderboard
+    rows = [
+        (
+            str(place),
+            *(board.names.shown(name, value) for name, value in each.options.items()),
+            _number_or_dash(board.metric, each.before.mean),
+            _seeds_of(each.before),
+            _with_interval(board.metric, each.fresh.mean, each.fresh.interval),
+            _seeds_of(each.fresh),
+            _shrinkage(board.metric, each),
+        )
+        for place, each in enumerate(result.confirmed, 1)
+    ]
+    unit = ", in %" if board.metric.is_share else ""
+    fresh = counted(len(result.seeds), "fresh seed")
+    say(console, f"\nThe leaders under {fresh} ({seeds_as_text(result.seeds)}): {board.metric.name}{unit}")
+    varying = (describe.heading(board.names.model, name) for name in result.confirmed[0].options)
+    headings = ("rank before", *varying, "before", "seeds", "fresh", "fresh seeds", "shrinkage")
+    print_table(console, headings, rows, spare=("rank before", "fresh seeds", "seeds"))
+    say(console, sentence(result))
+
+
+def sentence(result: ConfirmationResult) -> str:
+    """Return what the fresh seeds say about the configuration that led, and which one leads under them."""
+    board, leader = result.sweep.leaderboard, result.confirmed[0]
+    if leader.fresh.mean is None:
+        return "No job under the fresh seeds trained to its end"
+    metric, unit = board.metric, " %" if board.metric.is_share else ""
+    name = _name(board, leader) or "the configuration"
+    found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
+    before = f"{_number_or_dash(metric, leader.before.mean)}{unit}"
+    text = (
+        f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
+        f"{_seeds_of(leader.before)} seeds: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
+    )
+    sign = 1 if metric.higher_is_better else -1
+    ranked = [each for each in result.confirmed if each.fresh.mean is not None]
+    first = max(ranked, key=lambda each: sign * (each.fresh.mean or 0.0))
+    return text if first is leader else f"{text}. The best mean under fresh seeds has {_name(board, first)}"
+
+
+def _name(board: Leaderboard, each: Confirmation) -> str:
+    return ", ".join(
+        f"{describe.heading(board.names.model, name)} {board.names.shown(name, value)}"
+        for name, value in each.options.items()
+    )
+
+
+def _seeds_of(sample: Sample) -> str:
+    return f"{sample.seeds} ({sample.diverged} diverged)" if sample.diverged else str(sample.seeds)
+
+
+def _number_or_dash(metric: Metric, value: float | None) -> str:
+    return "-" if value is None else metric.number(value)
+
+
+def _with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
+    number = _number_or_dash(metric, value)
+    return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
+
+
+def _shrinkage(metric: Metric, each: Confirmation) -> str:
+    difference = each.shrinkage
+    return "-" if difference is None else _with_interval(metric, difference.mean, difference.interval)

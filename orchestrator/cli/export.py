@@ -1,0 +1,147 @@
+"""`orchestrator export`: writes the results of a sweep in the format of another tool."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.shared.outcome import interruptible
+from orchestrator.cli.shared.output import complain, print_json, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.commands.export import Export, export, track
+from orchestrator.text import counted
+
+KIND = Command
+#: How many missing weights are named.
+NAMED = 3
+#: Seconds between two lines.
+SILENCE = 10.0
+
+
+def command(
+    sweep: AnySweep,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, mlflow, tensorboard or safetensors-zip.")],
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.parquet, NAME.mlflow.db, "
+            "NAME.tensorboard or NAME.weights.zip, in the working folder]",
+        ),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="With mlflow: add to this server or database instead of writing a file."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Write the results of a sweep in the format of another tool.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv and
+    parquet are two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is
+    a folder of event files; safetensors-zip has all weights and a list of their jobs.
+
+    Exit status: 0, or 1 if the export lacks weights that are not in the sweep's folder.
+
+    Example: orchestrator export night-run --to parquet --file night-run.parquet
+    """
+    if file is not None and ("\0" in file or not Path(file).name):
+        raise InvalidInputError("file", file, "the path of a file or folder to make")
+    if tracking_uri is not None:
+        if to != "mlflow":
+            raise InvalidInputError(
+                "tracking_uri", Described("given"), "nothing together with another --to than mlflow"
+            )
+        for field, given in (("file", file is not None), ("replace", replace)):
+            if given:
+                raise InvalidInputError(field, Described("given"), "nothing together with --tracking-uri")
+    folder = open_sweep(sweep, output)
+    with interruptible(), _counting("exported") as on_progress:
+        if tracking_uri is None:
+            written = None if file is None else Path(file)
+            result = export(folder, to, file=written, replace=replace, on_progress=on_progress)
+        else:
+            result = track(folder, tracking_uri, on_progress=on_progress)
+    if as_json:
+        print_json(_as_dict(result))
+    else:
+        say(Console(highlight=False), _said(result))
+    if result.missing:
+        complain(_lacking(result))
+    return 1 if result.missing else 0
+
+
+def _said(result: Export) -> str:
+    ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
+    what = jobs if result.finished else f"the {ended} of {jobs} that have ended"
+    known = f" ({result.known} were there already)" if result.known else ""
+    return f"Exported {what}: {', '.join(result.places)}{known}"
+
+
+def _as_dict(result: Export) -> dict[str, object]:
+    return {
+        "name": result.sweep.name,
+        "format": result.format,
+        "places": list(result.places),
+        "jobs": len(result.sweep.jobs),
+        "exported": len(result.sweep.ended),
+        "known": result.known,
+        "missing_weights": [{"job": each.ended.key, "fault": each.fault} for each in result.missing],
+    }
+
+
+def _lacking(result: Export) -> str:
+    """Say whose weights are missing, and how to get them."""
+    sweep, axes = result.sweep, result.sweep.manifest.axes
+    named = [f"{each.ended.key[:12]} ({each.ended.job.words(axes)}): {each.fault}" for each in result.missing[:NAMED]]
+    more = len(result.missing) - len(named)
+    listed = "; ".join([*named, *([f"and {more} more"] if more else [])])
+    return (
+        f"The export lacks the weights of {counted(len(result.missing), 'job')}: {listed}. To have them, resume the "
+        f"sweep: orchestrator sweep --name {sweep.name} --resume"
+    )
+
+
+@contextlib.contextmanager
+def _counting(done_word: str) -> Iterator[Callable[[int, int], None]]:
+    """Give the block a function that it calls with the number of jobs that are done, and of all.
+
+    Standard error shows it, so that standard output is the result's.
+    """
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        with _bar(console, done_word) as on_progress:
+            yield on_progress
+    else:
+        yield _lines(console, done_word)
+
+
+@contextlib.contextmanager
+def _bar(console: Console, done_word: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs {task.description}"), BarColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(done_word, total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _lines(console: Console, done_word: str) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SILENCE:
+            last = time.monotonic()
+            say(console, f"{done} of {total} jobs {done_word}")
+
+    return on_progress

@@ -1,0 +1,79 @@
+"""`orchestrator extend`: adds seeds, epochs or values to a sweep, and trains what is new."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from nn.errors import InvalidInputError
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output, SweepName, Workers
+from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
+from orchestrator.commands.extend import GrowthPlan, plan_extension
+from orchestrator.commands.plan import settings_for
+from orchestrator.commands.sweep import train
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.fields import Vocabulary
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.settings import Settings
+
+KIND = ExtensionCommand
+
+
+def command(
+    context: typer.Context,
+    name: SweepName,
+    varied: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
+    ] = None,
+    broker: BrokerOrOwn = None,
+    workers: Workers = None,
+    output: Output = DEFAULT_OUTPUT,
+    no_reuse: Annotated[
+        bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
+
+    More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once.
+
+    If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
+
+    Example: orchestrator extend night-run --seeds 5-9
+    """
+    console = Console(stderr=as_json, highlight=False)
+    typed = TypedWords(context.obj, (), varied or ())
+    with interruptible() as interruption:
+        plan = _plan(typed, SweepFolder(output, name), settings_for(broker, workers), workers)
+        again = ["orchestrator", "sweep", "--resume", "--name", name, *place_flags(output, broker)]
+        with plan.begin(interruption) as session, outcome(session, again):
+            result = train(session, reuse=not no_reuse, display=partial(progress_for, console))
+    return show_result(console, result, as_json=as_json)
+
+
+def _plan(typed: TypedWords, folder: SweepFolder, settings: Settings, workers: int | None) -> GrowthPlan:
+    own = folder.manifest().grown
+    vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
+    values = _values(typed, vocabulary, own)
+    seeds = values.pop("seeds", ())
+    grid = {str(vocabulary.words[word].option): each for word, each in values.items()}
+    with typed.spelling(vocabulary):
+        return plan_extension(folder, settings, seeds=seeds, values=grid, workers=workers, tell=complain)
+
+
+def _values(typed: TypedWords, vocabulary: Vocabulary, own: SweepSpecification) -> dict[str, Any]:
+    """Return the values of the words; reject those that are neither seeds nor options."""
+    values = typed.values(vocabulary, complain)
+    for word, value in values.items():
+        if word != "seeds" and vocabulary.words[word].option is None:
+            field = typed.spelled(word, vocabulary, None)
+            allowed = f"nothing, because a sweep keeps its {word}; further seeds or values of {', '.join(own.axes)}"
+            raise InvalidInputError(field, vocabulary.written(word, value), allowed)
+    return values

@@ -1,1 +1,0 @@
-"""The commands that extend a sweep, as typed and printed."""

@@ -1,0 +1,84 @@
+"""`orchestrator leaderboard`: says which configuration of a sweep to use, and shows the table."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.leaderboard import export, table
+from orchestrator.analysis.leaderboard.scoring import Scoring
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.output import print_json, print_leaderboard, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, integer, one_of
+from orchestrator.sweeps.specification import MAX_JOBS
+from worker.text import printable
+
+KIND = Command
+
+
+def command(
+    sweep: AnySweep,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Which number of a job counts: last (epoch), best (epoch), or mean-K, over the last K epochs."
+        ),
+    ] = "last",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
+    ] = None,
+    by: Annotated[
+        str, one_of("configuration", "job", help="A row for each configuration, or for each job.")
+    ] = "configuration",
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Sort the rows by a column, such as mean, or by an option that varies.  [default: rank]"),
+    ] = None,
+    top: Annotated[int | None, integer(1, MAX_JOBS, "Show only the first rows.  [default: all]")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Show all columns.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the verdict and the table as Markdown.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the fields of leaderboard.json.")
+    ] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Say which configuration of a sweep to use, and show its leaderboard.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing. The verdict is about all
+    configurations, or those that --where leaves; --sort and --top change only what is shown.
+
+    Exit status: 0, or 1 if no configuration can be recommended, because no job has a result or all diverged.
+
+    Example: orchestrator leaderboard night-run --where learning_rate=0.03 --wide
+    """
+    asked = [flag for flag, given in (("csv", csv), ("markdown", markdown), ("json", as_json)) if given]
+    if len(asked) > 1:
+        raise InvalidInputError(f"--{asked[1]}", Described("given"), f"nothing together with --{asked[0]}")
+    if by == "job" and sort is not None:
+        raise InvalidInputError("sort", sort, "nothing together with --by job, which sorts by the score")
+    if wide and (by == "job" or csv or as_json):
+        raise InvalidInputError("wide", Described("given"), "a table of configurations: the others have all columns")
+    found = Sweep.read(open_sweep(sweep, output)).select(where or (), Scoring.parse(metric))
+    board, is_by_job = found.leaderboard, by == "job"
+    standings = () if is_by_job else table.arranged(board, sort or "rank", top)
+    if as_json:
+        print_json(export.jobs_as_dict(board, top) if is_by_job else export.as_dict(board, standings))
+    elif csv:
+        sys.stdout.write(export.jobs_to_csv(board, top) if is_by_job else export.to_csv(board, standings))
+    else:
+        shown = table.by_job(board, top) if is_by_job else table.by_configuration(board, standings, wide=wide)
+        if markdown:
+            sys.stdout.write(printable(export.to_markdown(board, shown)))
+        else:
+            console = Console(highlight=False)
+            print_leaderboard(console, board, shown)
+            if not is_by_job:
+                say(console, str(found.accounting))
+    return 0 if board.usable else 1

@@ -1,0 +1,45 @@
+"""`orchestrator plot`: draws a chart in the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.output import knows_blocks, print_json, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.cli.shared.text_plot import ASCII, BLOCKS, drawn
+from orchestrator.report import plots
+
+KIND = Command
+#: The width outside a terminal, and the least one.
+WIDTH, LEAST_WIDTH = 100, 40
+
+
+def command(
+    sweep: AnySweep,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
+    ] = None,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Draw a chart of a sweep in the terminal.
+
+    Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing. The chart has the numbers of
+    the report's chart of the same name. Needs no extra.
+
+    Example: orchestrator plot night-run curves
+    """
+    found = plots.plot(Sweep.read(open_sweep(sweep, output)), kind or plots.DEFAULT, "kind")
+    if as_json:
+        print_json(found.as_dict())
+        return 0
+    console = Console(highlight=False)
+    width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
+    say(console, "\n".join(drawn(found, width, BLOCKS if knows_blocks(console) else ASCII)))
+    return 0

@@ -1,0 +1,91 @@
+"""`orchestrator report`: writes the page of a sweep, or one of its charts as a picture."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Open, Output, path
+from orchestrator.commands.picture import picture
+from orchestrator.commands.report import ReportResult, report
+from orchestrator.text import counted
+from worker.settings import load_settings
+from worker.text import printable
+
+KIND = Command
+
+
+def command(
+    sweep: AnySweep,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path("the path of a file"),
+            metavar="FILE",
+            help="The file to write.  [default: report.html in the sweep's folder; NAME.CHART.FORMAT in the working "
+            "folder for a chart]",
+        ),
+    ] = None,
+    chart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHART",
+            help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
+            "timeline.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
+        ),
+    ] = None,
+    opens: Open = False,
+    as_json: AsJson = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.
+
+    The file loads nothing from anywhere, so that it can be mailed. Reads the sweep's folder, of a finished sweep or one
+    that runs. An earlier report is overwritten, any other file is not. Needs the extra report.
+
+    With --chart, it writes one of the charts as a picture, to another file.
+
+    Example: orchestrator report night-run --open
+    """
+    folder = open_sweep(sweep, output)
+    if chart is not None:
+        drawn = picture(folder, chart, form, to)
+        written, what, said = drawn.path, "chart", f"Chart: {drawn.path} ({_sized(drawn.bytes)})"
+        fields = {"path": str(drawn.path), "chart": chart, "format": drawn.format, "bytes": drawn.bytes}
+    elif form is not None:
+        raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
+    else:
+        page = report(folder, to, cache_dir=load_settings().cache_dir)
+        written, what, said = page.path, "report", _said(page)
+        fields = {"path": str(page.path), "bytes": page.bytes, "jobs": page.jobs, "ended": page.ended}
+    if as_json:
+        print_json(fields)
+    else:
+        print(printable(said))
+    if opens and not webbrowser.open(written.absolute().as_uri()):
+        complain(f"There is no browser to open; the {what} is {written.absolute()}")
+    return 0
+
+
+def _sized(count: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _said(result: ReportResult) -> str:
+    size = _sized(result.bytes)
+    if result.ended < result.jobs:
+        size = f"{size}, of a sweep with {result.ended} of {counted(result.jobs, 'job')} ended"
+    return f"Report: {result.path} ({size})"

@@ -1,0 +1,109 @@
+"""`orchestrator serve`: shows the reports of sweeps in a browser until it is asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nn.errors import Described, InvalidInputError
+from nn.files import read_regular
+from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Open, Output, integer
+from orchestrator.commands.serve import ServePlan, plan_serve, serving
+from orchestrator.interruption import Interrupted, Interruption
+from worker.text import printable
+
+KIND = Command
+#: What a token may be, as the passwords of docker-compose.yml.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+
+
+def command(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(metavar="SWEEP", help="The only sweep to show: its folder, or its name in the folder runs."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, integer(0, 65535, "The port to listen at; 0 for any that is free.")] = 5556,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask for the token in this file.  [default: none on loopback, and else a random one, printed once]",
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="Another name of this server, such as a proxy's; may be repeated."
+        ),
+    ] = None,
+    opens: Open = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the address at the start.")
+    ] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.
+
+    Without SWEEP: all sweeps of the folder, with their state and verdict. Reads the folders, needs no Redis, and
+    changes nothing. Ends at Ctrl-C. Needs the extra report.
+
+    Example: orchestrator serve --open
+    """
+    for each in names or ():
+        if not _NAME.fullmatch(each):
+            raise InvalidInputError("names", each, "the name of a host, such as sweeps.example.org")
+    if not host or "\0" in host:
+        raise InvalidInputError("host", host, "an address of this machine, such as 127.0.0.1")
+    interruption = Interruption()
+    with contextlib.suppress(Interrupted), interruption.handling():
+        token = None if token_file is None else _token(token_file)
+        plan = plan_serve(sweep, output, host=host, port=port, token=token, names=names or ())
+        with serving(plan, lambda line: complain(line)) as server:
+            _say(plan, token_file, as_json=as_json)
+            if opens:
+                _open(plan)
+            server.wait()
+    return 0
+
+
+def _token(file: str) -> str:
+    try:
+        text = read_regular(Path(file), 1000).decode(errors="replace").strip()
+    except OSError as error:
+        allowed = "the path of a file with the token"
+        raise InvalidInputError("token_file", Described(f"{file!r} ({error.strerror})"), allowed) from None
+    if not _TOKEN.fullmatch(text):
+        allowed = "a file with at least 16 letters, digits, - and _, and nothing else"
+        raise InvalidInputError("token_file", Described(f"{file!r} with something else"), allowed)
+    return text
+
+
+def _say(plan: ServePlan, token_file: str | None, *, as_json: bool) -> None:
+    # A token that came from a file stays there: what is printed may end in a log.
+    address = plan.address if token_file is None else plan.bare_address
+    if as_json:
+        only = plan.sweeps.only
+        print(json.dumps({"address": address, "folder": str(plan.sweeps.output), "sweep": only}), flush=True)
+        return
+    where = plan.sweeps.only or str(plan.sweeps.output)
+    more = "" if token_file is None else f", with ?token= and the token in {token_file}"
+    print(printable(f"Serving {where} at {address}{more} (Ctrl-C ends it)"), flush=True)
+
+
+def _open(plan: ServePlan) -> None:
+    if plan.access.token is not None:
+        complain(
+            "--open opens no page that wants a token: every user of this machine can read the arguments of a browser. "
+            "Open the address yourself"
+        )
+    elif not webbrowser.open(plan.bare_address):
+        complain(f"There is no browser to open; the address is {plan.bare_address}")

@@ -1,0 +1,106 @@
+"""How a command ends: with its result, or with one sentence and how to go on; and with which exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from nn.errors import SeedsweepError
+from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
+from orchestrator.cli.shared.streams import OutputLost
+from orchestrator.commands.sweep import SweepResult
+from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.running.session import Session
+from orchestrator.text import counted
+from worker.redis.address import hide_password
+from worker.text import printable
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Handle signals while the block runs; a signal ends the command with exit status 129, 130 or 143."""
+    interruption = Interruption()
+    try:
+        with interruption.handling():
+            yield interruption
+    except Interrupted as interrupted:
+        raise typer.Exit(interrupted.status) from None
+
+
+@contextlib.contextmanager
+def outcome(session: Session, command: Sequence[str], *, status: int = 1) -> Iterator[None]:
+    """Say how to go on if the block ends early; after an error, end the command.
+
+    Args:
+        session: What the block works on.
+        command: Goes on with the sweep.
+        status: The exit status after an error.
+    """
+    try:
+        yield
+    except SeedsweepError as error:
+        raise fail(error, how_to_go_on(session, command), status=status) from None
+    except Interrupted:
+        complain(f"Interrupted. {how_to_go_on(session, command)}")
+        raise
+    except OutputLost as lost:
+        lost.advice = printable(how_to_go_on(session, command))
+        raise
+
+
+def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:
+    """Print the error message of a command that had begun, and return its exit."""
+    complain("\n".join((f"orchestrator: {error}", *advice)))
+    return typer.Exit(status)
+
+
+def how_to_go_on(session: Session, command: Sequence[str]) -> str:
+    """Return what is kept of a session that ended early, and the command that goes on."""
+    jobs = counted(len(session.jobs), "job")
+    kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
+    queued = "" if session.place.cluster is None else ", and those that are queued on the cluster stay there"
+    # The command comes last, to be copied.
+    return f"{kept}{queued}; go on with: {shlex.join(command)}"
+
+
+def place_flags(output: Path, broker: str | None) -> list[str]:
+    """Return the flags with which another command finds the same folder and the same cluster."""
+    flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
+    return flags if broker is None else [*flags, "--broker", hide_password(broker)]
+
+
+def show_result(console: Console, result: SweepResult, *, as_json: bool, **more: object) -> int:
+    """Print the result of a sweep and return the exit status.
+
+    It is 0 if every job has a result, no two attempts differ, and some configuration can be recommended; else 1.
+
+    Args:
+        console: Where to print what is not JSON.
+        result: The result.
+        as_json: Whether to print JSON.
+        more: Further fields of the JSON.
+    """
+    if as_json:
+        print_result_as_json(result, **more)
+    else:
+        print_result(console, result)
+    if result.mismatched:
+        say(console, _alarm(result), style="bold red")
+    return 0 if result.complete and result.leaderboard.usable else 1
+
+
+def _alarm(result: SweepResult) -> str:
+    row = result.mismatched[0]
+    first = row.mismatches[0]
+    return (
+        f"WARNING: {len(result.mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
+        "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
+        f"First: {result.leaderboard.names.job(row.seed, row.options)}, "
+        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {result.folder}/results.jsonl."
+    )

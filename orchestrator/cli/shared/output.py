@@ -1,0 +1,120 @@
+"""Prints results: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import compress
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.export import as_dict
+from orchestrator.analysis.leaderboard.table import TextTable, by_configuration
+from orchestrator.commands.sweep import SweepResult
+from worker.text import printable
+
+#: `box.SIMPLE_HEAD` for an output without line-drawing characters.
+_ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
+_ANY_WIDTH = 10**6
+
+
+def complain(text: str) -> None:
+    """Print a message on standard error."""
+    print(printable(text), file=sys.stderr)
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text without markup or highlighting, and without truncating it: a long line wraps."""
+    console.print(printable(text), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def knows_blocks(console: Console) -> bool:
+    """Whether the console can show block characters."""
+    return console.encoding.startswith("utf")
+
+
+def print_result(console: Console, result: SweepResult) -> None:
+    """Print the verdict, the leaderboard, the accounting line and where the files are."""
+    print_leaderboard(console, result.leaderboard)
+    say(console, str(result.accounting))
+    say(console, f"Results: {result.folder} (leaderboard.csv, results.jsonl, weights)")
+
+
+def print_leaderboard(
+    console: Console, board: Leaderboard, table: TextTable | None = None, *, verdict: bool = True
+) -> None:
+    """Print the verdict, what the configurations have in common, and a table.
+
+    Args:
+        console: Where to print.
+        board: The leaderboard.
+        table: What to show of it; None for a row for each configuration.
+        verdict: Whether the verdict heads it.
+    """
+    table = by_configuration(board, board.standings) if table is None else table
+    if verdict:
+        say(console, board.verdict.sentence, style="bold")
+    say(console, f"In common: {board.in_common}")
+    for note in table.notes:
+        say(console, note)
+    print_table(console, table.headings, table.rows, spare=table.spare)
+
+
+def print_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    spare: Sequence[str] = (),
+    padding: tuple[int, int, int, int] = (0, 1, 0, 1),
+    is_text: bool = False,
+) -> None:
+    """Print the table without truncating it; outside a terminal it takes its natural width.
+
+    Args:
+        console: Where to print.
+        headings: One for each column.
+        rows: The cells of each row, one for each column.
+        spare: Columns to leave out on a narrow terminal, the first of them first.
+        padding: Around each cell: top, right, bottom, left.
+        is_text: Whether a cell may wrap.
+    """
+    for left_out in range(len(spare) + 1):
+        table = Table(box=box.SIMPLE_HEAD if knows_blocks(console) else _ASCII_HEAD, padding=padding)
+        shown = [heading not in spare[:left_out] for heading in headings]
+        for heading in compress(headings, shown):
+            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in compress(row, shown)))
+        width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
+        if not console.is_terminal or width <= console.width:
+            break
+    _print_at_width(console, table, min(width, console.width) if is_text and console.is_terminal else width)
+
+
+def _print_at_width(console: Console, table: Table, width: int) -> None:
+    wide = Console(file=console.file, force_terminal=console.is_terminal, width=width)
+    with wide.capture() as captured:
+        wide.print(table)
+    # rich pads every line with spaces to the table's width.
+    text = captured.get() if console.is_terminal else re.sub(" +$", "", captured.get(), flags=re.MULTILINE)
+    console.file.write(text)
+    console.file.flush()
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object on a line."""
+    print(json.dumps(content, allow_nan=False))
+
+
+def print_result_as_json(result: SweepResult, **more: object) -> None:
+    """Print one JSON object with the accounting and what `leaderboard.json` has, and more fields."""
+    accounting, board = result.accounting.model_dump(), as_dict(result.leaderboard)
+    print_json({"name": result.name, "folder": str(result.folder), "accounting": accounting, **board, **more})

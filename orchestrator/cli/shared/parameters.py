@@ -1,0 +1,134 @@
+"""The parameters that several commands have, with what turns their words into values.
+
+An error names a parameter as Python spells it (`tracking_uri`); `Command` spells it as the user typed it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand
+
+from nn.errors import InvalidInputError
+from orchestrator.sweeps.manifest import check_name
+from orchestrator.text import listed
+
+#: The folder that holds the sweeps, one folder for each.
+DEFAULT_OUTPUT = Path("runs")
+MAX_WORKERS = 1024
+
+
+class Command(TyperCommand):
+    """A command in whose errors a parameter is called by its flag, or by its name in the usage line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Turn words into values."""
+        with self._spelling(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with self._spelling(ctx):
+            return super().invoke(ctx)
+
+    @contextlib.contextmanager
+    def _spelling(self, ctx: Any) -> Iterator[None]:
+        try:
+            yield
+        except typer.BadParameter as error:
+            # typer reads values by pydantic, which keeps the error of a parser.
+            cause = error.__cause__
+            why = cause.errors()[0].get("ctx", {}).get("error") if isinstance(cause, ValidationError) else None
+            if not isinstance(why, InvalidInputError):
+                raise
+            raise InvalidInputError(_spelled(error.param), why.value, why.allowed) from None
+        except InvalidInputError as error:
+            named = next((each for each in self.get_params(ctx) if each.name == error.field), None)
+            if named is None:
+                raise
+            raise InvalidInputError(_spelled(named), error.value, error.allowed) from None
+
+
+def _spelled(parameter: Any) -> str:
+    return str(parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar)
+
+
+def integer(low: int, high: int, help: str) -> Any:  # noqa: A002 (typer's name)
+    """Return an option for an integer in a range."""
+
+    def parse(text: str) -> int:
+        # int() would also accept 1_0, and digits of other scripts.
+        if not (re.fullmatch("[0-9]{1,10}", str(text)) and low <= int(text) <= high):
+            raise InvalidInputError("the number", text, f"an integer from {low} to {high}")
+        return int(text)
+
+    return typer.Option(parser=parse, metavar="<int>", help=help)
+
+
+def positive(help: str) -> Any:  # noqa: A002
+    """Return an option for a finite number above 0, in the unit of the metric."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text) if re.fullmatch(r"[0-9.eE+-]{1,30}", text) else 0.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value < math.inf:
+            raise InvalidInputError("the number", text, "a number above 0, in the unit of the metric, such as 0.001")
+        return value
+
+    return typer.Option(parser=parse, metavar="<float>", help=help)
+
+
+def one_of(*values: str, help: str) -> Any:  # noqa: A002
+    """Return an option for one of several words."""
+
+    def parse(text: str) -> str:
+        if text not in values:
+            raise InvalidInputError("the word", text, listed(list(values), "or"))
+        return text
+
+    return typer.Option(parser=parse, metavar=f"<{'|'.join(values)}>", help=help)
+
+
+def path(allowed: str) -> Callable[[str], Path]:
+    """Return what makes a path of a text, which may not be empty: that would be the working folder."""
+
+    def parse(text: str) -> Path:
+        if not str(text) or "\0" in str(text):
+            raise InvalidInputError("the path", text, allowed)
+        return Path(text)
+
+    return parse
+
+
+SweepName = Annotated[str, typer.Argument(metavar="NAME", parser=check_name, help="The sweep's name.")]
+AnySweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's folder, or its name in the folder runs.")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        parser=path("the path of a folder"), metavar="<path>",
+        help="The folder that holds the sweeps, one folder for each.",
+    ),
+]  # fmt: skip
+Broker = Annotated[
+    str | None, typer.Option(help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]")
+]
+BrokerOrOwn = Annotated[
+    str | None,
+    typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
+]
+Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+JOB = (
+    "NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's key. "
+    "Several words must all fit."
+)

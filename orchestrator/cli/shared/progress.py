@@ -1,0 +1,263 @@
+"""Shows the progress of a sweep: a live table on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from orchestrator.analysis.leaderboard.ranking import merit, worst_of
+from orchestrator.analysis.leaderboard.scores import Scored, configuration_scores
+from orchestrator.cli.shared.output import say
+from orchestrator.folder.rows import Row
+from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted
+from worker.job import Configuration, Job
+from worker.records.report import Report
+from worker.text import one_line
+
+#: Seconds without output after which plain progress prints a line.
+HEARTBEAT_SECONDS = 30.0
+#: A terminal with fewer columns gets no bars, so that no number is truncated.
+NARROW = 60
+#: The columns that the epoch and the metric of a running job take, and those of the shortest bar.
+FIGURES = 24
+SHORTEST_BAR = 10
+
+
+class _Count:
+    """Counts the jobs that have ended, and knows which configuration leads.
+
+    The leader is the first configuration by the leaderboard's own rule. A single best job would mislead: it is the one
+    with the luckiest seed.
+    """
+
+    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]) -> None:
+        self.jobs = jobs
+        self._axes = axes
+        self.names = JobNames(jobs.values(), axes)
+        self.done = len(rows)
+        self._rows = dict(rows)
+        self._groups: dict[Configuration, list[tuple[str, Job]]] = {}
+        self._group(jobs)
+        self._scored: dict[Configuration, Scored] = {}
+        for configuration in {jobs[key].configuration for key in rows}:
+            self._rank(configuration)
+        self.leader_text = self._leader_text()
+
+    def expect(self, jobs: Mapping[str, Job]) -> None:
+        self.jobs = {**self.jobs, **jobs}
+        self.names = JobNames(self.jobs.values(), self._axes)
+        self._group(jobs)
+
+    def _group(self, jobs: Mapping[str, Job]) -> None:
+        for key, job in jobs.items():
+            self._groups.setdefault(job.configuration, []).append((key, job))
+
+    def add(self, row: Row) -> None:
+        self.done += 1
+        self._rows[row.job] = row
+        self._rank(self.jobs[row.job].configuration)
+        self.leader_text = self._leader_text()
+
+    def _rank(self, configuration: Configuration) -> None:
+        # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
+        self._scored[configuration] = configuration_scores(self._groups[configuration], self._rows, self.names.metric)
+
+    def _leader_text(self) -> str:
+        """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
+        in_order = [self._scored[each] for each in self._groups if each in self._scored]
+        worst = worst_of(in_order)
+        leader = min(in_order, key=lambda each: merit(each, worst), default=None)
+        if leader is None or leader.mean is None:
+            return ""
+        diverged = f", {leader.diverged} diverged" if leader.diverged else ""
+        seeds = f"{len(leader.trained)} of {counted(len(leader.entries), 'seed')}"
+        name = self.names.configuration(leader.options)
+        lead = f"leading: {name}" if name else "so far"
+        return f"{lead}, mean {self.names.metric.shown(leader.mean)} ({seeds}{diverged})"
+
+
+class PlainProgress(AbstractContextManager["PlainProgress"]):
+    """Prints a line for each job that ends, and one after every 30 seconds without output."""
+
+    def __init__(
+        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+    ) -> None:
+        self._console = console
+        self._count = _Count(jobs, rows, axes)
+        self._last_line = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing: there is no display to close."""
+
+    def message(self, text: str) -> None:
+        """Print a message."""
+        self._last_line = time.monotonic()
+        say(self._console, text)
+
+    def running(self, reports: Mapping[str, Report | None]) -> None:
+        """Print how many jobs are done, if nothing was printed for `HEARTBEAT_SECONDS`."""
+        if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
+            leader = f", {self._count.leader_text}" if self._count.leader_text else ""
+            jobs = counted(len(self._count.jobs), "job")
+            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{leader}")
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Expect further jobs."""
+        self._count.expect(jobs)
+
+    def finished(self, row: Row) -> None:
+        """Print a line for a job that has ended."""
+        self._count.add(row)
+        total = str(len(self._count.jobs))
+        self.message(f"[{self._count.done:>{len(total)}}/{total}] {describe(row, self._count.names)}")
+
+
+def describe(row: Row, names: JobNames) -> str:
+    """Return one line about a job that has ended."""
+    name = names.job(row.seed, row.options)
+    if not row.accepted:
+        return one_line(f"{name}: {row.status} ({row.error})")
+    epochs = counted(len(row.validation_score), "epoch")
+    text = f"{name}: {names.metric.shown(row.validation_score[-1])} after {epochs}"
+    if row.reused_from is not None:
+        return one_line(f"{text}, reused from {row.reused_from}")
+    diverged = f", diverged ({row.error})" if row.status == "diverged" else ""
+    return one_line(f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}")
+
+
+class LiveProgress(AbstractContextManager["LiveProgress"]):
+    """A bar for the sweep with the remaining time, a bar for each running job, and the leading configuration.
+
+    The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
+    """
+
+    def __init__(
+        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+    ) -> None:
+        self._count = _Count(jobs, rows, axes)
+        self._epochs_done = sum(jobs[key].epochs for key in rows)
+        self._width = console.width
+        longest = max((len(self._count.names.job(job.seed, job.options)) for job in jobs.values()), default=0)
+        self._is_narrow = console.width < max(NARROW, longest + FIGURES + SHORTEST_BAR)
+        bar = [] if self._is_narrow else [BarColumn()]
+        elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
+        self._overall = Bars(
+            TextColumn("[bold]{task.description}"), *bar, TextColumn("{task.fields[done]}"),
+            *elapsed, TextColumn("ETA"), TimeRemainingColumn(), console=console,
+        )  # fmt: skip
+        self._bars = Bars(
+            TextColumn("{task.description}"), *bar, TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[score]}"), console=console,
+        )  # fmt: skip
+        total = sum(job.epochs for job in jobs.values())
+        self._sweep = self._overall.add_task("sweep", total=total, completed=self._epochs_done, done=self._done_text())
+        self._shown: dict[str, TaskID] = {}
+        self._live = Live(self, console=console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Self:
+        # rich hides the cursor; both controls are written at once.
+        with self._live.console:
+            self._live.start()
+            self._live.console.show_cursor(True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the table from the screen."""
+        self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render what fits on the screen; of the running jobs, the first ones and the number of the others."""
+        height = options.size.height
+        leader = Text(self._count.leader_text)
+        leader_lines = len(leader.wrap(console, options.max_width)) if leader else 0
+        # The sweep's bar takes one line, and a running job is worth more than the leader.
+        if leader_lines + 2 > height:
+            leader_lines = 0
+        tasks = self._bars.tasks
+        room = max(height - 1 - leader_lines, 0)
+        fitting = len(tasks) if len(tasks) <= room else max(room - 1, 0)
+        yield self._overall
+        if fitting:
+            yield self._bars.make_tasks_table(tasks[:fitting])
+        if fitting < len(tasks) and room:
+            yield Text(f"and {len(tasks) - fitting} more" if fitting else f"{counted(len(tasks), 'job')} running")
+        if leader_lines:
+            yield leader
+
+    def _done_text(self) -> str:
+        return f"{self._count.done}/{len(self._count.jobs)} jobs"
+
+    def message(self, text: str) -> None:
+        """Print a message above the table."""
+        say(self._live.console, text)
+
+    def running(self, reports: Mapping[str, Report | None]) -> None:
+        """Move the bars to what the running jobs report."""
+        trained, metric = self._epochs_done, self._count.names.metric
+        for key, report in reports.items():
+            epoch = 0 if report is None else report.epoch
+            score = metric.shown(report.validation_score[-1]) if report and report.validation_score else ""
+            trained += epoch
+            if key not in self._shown:
+                job = self._count.jobs[key]
+                self._shown[key] = self._bars.add_task(self._name(job), total=job.epochs, score="")
+            self._bars.update(self._shown[key], completed=epoch, score=score)
+        for key in set(self._shown) - set(reports):
+            self._remove(key)
+        self._overall.update(self._sweep, completed=trained)
+
+    def _name(self, job: Job) -> str:
+        """Return a job's name, cut where it would push the job's figures off the screen."""
+        name, room = self._count.names.job(job.seed, job.options, short=self._is_narrow), self._width - FIGURES
+        return name if len(name) <= room else f"{name[: max(room - 1, 0)]}…"
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Make room in the sweep's bar for further jobs."""
+        self._count.expect(jobs)
+        total = sum(job.epochs for job in self._count.jobs.values())
+        self._overall.update(self._sweep, total=total, done=self._done_text())
+
+    def finished(self, row: Row) -> None:
+        """Remove the bar of a job that has ended."""
+        self._count.add(row)
+        self._epochs_done += self._count.jobs[row.job].epochs
+        self._remove(row.job)
+        self._overall.update(self._sweep, completed=self._epochs_done, done=self._done_text())
+
+    def _remove(self, key: str) -> None:
+        if key in self._shown:
+            self._bars.remove_task(self._shown.pop(key))
+
+
+def progress_for(
+    console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+) -> LiveProgress | PlainProgress:
+    """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
+
+    Args:
+        console: The output.
+        jobs: The sweep's jobs, by key.
+        rows: The rows of those that have ended, by key.
+        axes: The options that vary in the sweep, even where these jobs all have one value.
+    """
+    kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if _can_redraw(console) else PlainProgress
+    return kind(console, jobs, rows, axes)
+
+
+def _can_redraw(console: Console) -> bool:
+    # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
+    return console.file.isatty() and console.is_interactive and not console.is_dumb_terminal

@@ -1,0 +1,193 @@
+"""The words of a specification on the command line: by flags of their own, or by `--set` and `--grid`."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Annotated, Any
+
+import typer
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.cli.shared.parameters import Command
+from orchestrator.sweeps import fields
+from orchestrator.sweeps.fields import Vocabulary, Word
+from worker.trainers.registry import DEFAULT
+
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Fix an option of any trainer; may be repeated."),
+]
+
+
+def _typed(values: Sequence[Any]) -> Any:
+    """Return what was typed after a flag: a tuple if the flag was repeated."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+class SpecificationCommand(Command):
+    """A command with a flag for each word of a specification; the values are in the context's `obj`, by word."""
+
+    def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
+        """Return the words that have a flag, with its help."""
+        return known
+
+    @cached_property
+    def _flags(self) -> list[Any]:
+        known = fields.vocabulary()
+
+        def parameter(name: str, word: Word) -> inspect.Parameter:
+            flags = [fields.flag(each) for each in reversed(known.spellings(name))]
+            if word.is_switch:
+                flags = [f"{each}/--no-{each[2:]}" for each in flags]
+            option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else "<str>")
+            annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
+            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+        def words(**_: object) -> None:
+            """Take the words, and do nothing: only typer's parameters are wanted."""
+
+        parameters = [parameter(*each) for each in self.words(known.words).items()]
+        words.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        app = typer.Typer(add_completion=False)
+        app.command()(words)
+        return list(typer.main.get_command(app).params)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, those of the specification first."""
+        return [*self._flags, *super().get_params(ctx)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; the flags that the user left out are not in `obj`."""
+        words = {each.name: ctx.params.pop(each.name) for each in self._flags}
+        ctx.obj = {word: _typed(values) for word, values in words.items() if values}
+        return super().invoke(ctx)
+
+
+class ExtensionCommand(SpecificationCommand):
+    """A command with a flag for seeds and for each training option, of which a sweep gets further values."""
+
+    def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
+        """Leave out what a sweep has once and for all, and defaults: without a flag, a sweep keeps what it has."""
+        return {
+            name: replace(word, help=re.sub(r" *\[default: .*\]$", "", word.help))
+            for name, word in known.items()
+            if name == "seeds" or word.option is not None
+        }
+
+
+class TypedWords:
+    """Words of a specification, and how each was spelled.
+
+    Args:
+        flags: What was typed after flags of their own, by word of the default trainer.
+        fixed: What was typed after each `--set`.
+        varied: What was typed after each `--grid`.
+
+    Attributes:
+        given: What was typed, by word; a tuple where it was repeated.
+
+    Raises:
+        InvalidInputError: a word after `--set` or `--grid` is not `NAME=VALUE`.
+    """
+
+    def __init__(self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str]) -> None:
+        self.given: dict[str, object] = dict(flags)
+        self._spellings = {word: fields.flag(word) for word in flags}
+        self._file: dict[str, object] = {}
+        for option, pairs in (("--set", fixed), ("--grid", varied)):
+            for pair in pairs:
+                self._add(option, pair)
+        self._fixed = {self._name(pair) for pair in fixed}
+
+    def _add(self, option: str, pair: str) -> None:
+        name, equals, value = pair.partition("=")
+        if not (equals and name.strip() and value):
+            example = "NAME=VALUE" if option == "--set" else "NAME=VALUE,VALUE,... or NAME=RANGE"
+            raise InvalidInputError(option, pair, example)
+        name = self._name(pair)
+        before = self.given.get(name)
+        spelled = f"{option} {name}"
+        if before is not None and self._spellings[name] != spelled:
+            raise InvalidInputError(spelled, Described("given twice"), f"either that or {self._spellings[name]}")
+        self._spellings[name] = spelled
+        self.given[name] = value if before is None else (*(before if isinstance(before, tuple) else (before,)), value)
+
+    @staticmethod
+    def _name(pair: str) -> str:
+        return pair.partition("=")[0].strip().replace("-", "_")
+
+    def vocabulary(self, file: Mapping[str, object]) -> Vocabulary:
+        """Return the words of the trainer that was chosen.
+
+        Args:
+            file: The words of a specification file.
+
+        Raises:
+            InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
+        """
+        self._file = dict(file)
+        trainer = self.given.get("trainer", file.get("trainer", DEFAULT))
+        if isinstance(trainer, (tuple, list)):
+            trainer = trainer[0] if len(set(map(str, trainer))) == 1 else ""
+        if not isinstance(trainer, str) or not trainer:
+            raise InvalidInputError("--trainer", Described("given twice"), "one trainer")
+        made = fields.vocabulary(str(trainer), {**file, **self.given})
+        self._rename(made)
+        return made
+
+    def _rename(self, vocabulary: Vocabulary) -> None:
+        """Let flags of the default trainer mean the options of the same names of another one."""
+        known = fields.vocabulary()
+        for word in list(self.given):
+            option = known.words[word].option if word in known.words else None
+            if word not in vocabulary.spelled and option in vocabulary.spelled and option not in self.given:
+                self.given[option] = self.given.pop(word)
+                self._spellings[option] = self._spellings.pop(word)
+
+    def values(self, vocabulary: Vocabulary, tell: Callable[[str], object]) -> dict[str, Any]:
+        """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
+        self._refuse_missing(vocabulary)
+        values = vocabulary.parse(self.given, self._spell, where="the command line", tell=tell)
+        for name in self._fixed:
+            word = vocabulary.spelled[name]
+            if isinstance(values[word], tuple) and len(values[word]) > 1:
+                shown = Described(vocabulary.written(word, values[word]))
+                raise InvalidInputError(f"--set {name}", shown, f"one value (an option varies by --grid {name}=...)")
+        return values
+
+    def _refuse_missing(self, vocabulary: Vocabulary) -> None:
+        """Name an option that is missing before an unknown one, which may depend on it."""
+        given = {*self.given, *self._file}
+        unknown = [name for name in self.given if name not in vocabulary.spelled]
+        for word, field in vocabulary.words.items() if unknown else ():
+            if field.is_required and not given & set(vocabulary.spellings(word)):
+                raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
+
+    def _spell(self, name: str) -> str:
+        return self._spellings.get(name, name)
+
+    def spelled(self, word: str, vocabulary: Vocabulary, spec: str | None) -> str:
+        """Return a word as it was typed, or as it stands in the specification file."""
+        typed = next((each for each in vocabulary.spellings(word) if each in self.given), None)
+        if typed is not None:
+            return self._spellings[typed]
+        if spec is not None:
+            return f"{word} in {spec}"
+        # Only the options of the default trainer have flags of their own.
+        return fields.flag(word) if word in fields.vocabulary().words else f"--set {word}"
+
+    @contextlib.contextmanager
+    def spelling(self, vocabulary: Vocabulary, spec: str | None = None) -> Iterator[None]:
+        """Let the errors of a block spell words as the user did."""
+        try:
+            yield
+        except InvalidInputError as error:
+            if error.field not in vocabulary.spelled:
+                raise
+            field = self.spelled(vocabulary.spelled[error.field], vocabulary, spec)
+            raise InvalidInputError(field, error.value, error.allowed) from None

@@ -1,0 +1,113 @@
+"""`orchestrator show`: shows what a job learned, and its mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate
+from orchestrator.analysis.lookup import open_sweep, trained_job
+from orchestrator.cli.shared.jobs import identity, percent, title
+from orchestrator.cli.shared.output import knows_blocks, print_json, print_table, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command
+from orchestrator.folder.rows import Row
+from orchestrator.text import counted
+from worker.settings import load_settings
+from worker.trainers.network import NOTEBOOK_ACCURACY
+
+KIND = Command
+#: The number of mistakes that are listed.
+MISTAKES = 10
+#: The most lines and columns that the bars of a learning curve take.
+CURVE_LINES = 20
+CURVE_WIDTH = 50
+
+
+def command(
+    sweep: AnySweep,
+    words: Annotated[list[str], typer.Argument(metavar="JOB", help=JOB)],
+    as_json: AsJson = False,
+) -> int:
+    """Show what a job learned, and its mistakes on the validation set.
+
+    Example: orchestrator show night-run seed=3 learning_rate=0.01
+    """
+    network = trained_job(open_sweep(sweep, DEFAULT_OUTPUT), words)
+    evaluation = evaluate(network, load_settings().cache_dir)
+    if as_json:
+        print_json(identity(network) | _as_dict(network.row, evaluation))
+        return 0
+    console = Console()
+    say(console, title(network))
+    say(console, f"\n{curve_heading(network.row)}")
+    say(console, learning_curve(network.row, "█" if knows_blocks(console) else "#"))
+    say(console, "Confusion matrix: true class by row, prediction by column")
+    _print_confusion(console, evaluation)
+    say(console, f"The most confident of {counted(len(evaluation.mistakes), 'mistake')}")
+    _print_mistakes(console, evaluation.mistakes)
+    return 0
+
+
+def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "validation_score": row.validation_score,
+        "others": row.others,
+        "accuracy": evaluation.accuracy,
+        "class_accuracy": evaluation.class_accuracy,
+        "confusion_matrix": evaluation.confusion.tolist(),
+        "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
+    }
+
+
+def curve_heading(row: Row) -> str:
+    """Return what the learning curve shows, with the accuracies at which its bars begin and end."""
+    begin, end = _axis(row)
+    printed = "" if NOTEBOOK_ACCURACY not in row.others else ", then what the notebook would have printed"
+    return (
+        f"Learning curve: validation accuracy after each epoch{printed}\n"
+        f"(the bars begin at {percent(begin)} and end at {percent(end)})"
+    )
+
+
+def _axis(row: Row) -> tuple[float, float]:
+    """Return the accuracies of an empty and a full bar: the lowest and the highest, or 0 and 1 if all are equal."""
+    low, high = min(row.validation_score), max(row.validation_score)
+    return (low, high) if high > low else (0.0, 1.0)
+
+
+def learning_curve(row: Row, block: str = "█") -> str:
+    """Return a line with a bar for each epoch; of more than `CURVE_LINES` epochs, for evenly spaced ones."""
+    accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
+    begin, end = _axis(row)
+    count = min(len(accuracies), CURVE_LINES)
+    chosen = sorted({round(i * (len(accuracies) - 1) / max(count - 1, 1)) for i in range(count)})
+    lines = []
+    for i in chosen:
+        share = (accuracies[i] - begin) / (end - begin)
+        bar = block * (1 + round(share * (CURVE_WIDTH - 1)))
+        printed = f" {notebook[i]:>7.3f}" if notebook else ""
+        lines.append(f"{i + 1:>6} {percent(accuracies[i]):>8}{printed} {bar}")
+    return "\n".join(lines) + "\n"
+
+
+def _print_confusion(console: Console, evaluation: Evaluation) -> None:
+    classes = range(len(evaluation.confusion))
+    none = "·" if knows_blocks(console) else "."
+    rows = [
+        (str(label), *(str(count) if count else none for count in counts), percent(share))
+        for label, counts, share in zip(classes, evaluation.confusion, evaluation.class_accuracy, strict=True)
+    ]
+    headings = ("", *map(str, classes), "right")
+    print_table(console, headings, rows, spare=("right",), padding=(0, 1, 0, 0))
+
+
+def _print_mistakes(console: Console, mistakes: list[Mistake]) -> None:
+    headings = ("validation index", "image of the data set", "true", "predicted", "probability")
+    rows = [
+        (*map(str, (mistake.index, mistake.image, mistake.true, mistake.predicted)), percent(mistake.probability))
+        for mistake in mistakes[:MISTAKES]
+    ]
+    print_table(console, headings, rows, spare=("validation index", "probability"))

@@ -1,0 +1,79 @@
+"""`orchestrator test`: evaluates the chosen configuration on the test split, once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.cli.shared.output import print_json, print_table, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.commands.test import HeldOut, read_test_split
+from orchestrator.folder.reading import FILE, Estimate
+from orchestrator.text import counted
+from worker.settings import load_settings
+from worker.trainers.protocol import Metric
+
+KIND = Command
+
+
+def command(
+    sweep: AnySweep,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CONFIGURATION", help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]"),
+    ] = None,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Evaluate the chosen configuration on the test split, once.
+
+    The sweep began with --test-size, which held samples out of training and validation. The result is recorded in the
+    sweep's folder. After that, the command shows the record, and refuses every other configuration.
+
+    Example: orchestrator test night-run
+    """
+    folder = open_sweep(sweep, output)
+    found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir)
+    if as_json:
+        print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
+        return 0
+    console = Console()
+    say(console, sentence(found))
+    _print(console, found)
+    when = f"shown from the record of {found.reading.read}" if found.repeated else "recorded"
+    say(console, f"The test split is read once; {when}: {folder.path / FILE}")
+    return 0
+
+
+def sentence(found: HeldOut) -> str:
+    """Return the result in words."""
+    record, metric = found.reading, found.metric
+    who = record.name or "The only configuration"
+    chosen = ", the leader," if record.chosen == "leader" and record.name else ""
+    diverged = f" {counted(record.diverged, 'job')} of it diverged and had no part." if record.diverged else ""
+    return (
+        f"{who}{chosen} has a {metric.name.replace('validation', 'test')} of {metric.shown(record.test.mean)} on "
+        f"{counted(record.test_size, 'sample')} that no job had seen, over {counted(len(record.jobs), 'seed')}; "
+        f"on the validation samples, by which it was chosen, {metric.shown(record.validation.mean)}.{diverged}"
+    )
+
+
+def _print(console: Console, found: HeldOut) -> None:
+    record, metric = found.reading, found.metric
+    rows = [
+        (name, metric.number(each.mean), _ends(metric, each.low, each.high), _ends(metric, each.low_new, each.high_new))
+        for name, each in (("validation", record.validation), ("test", record.test))
+    ]
+    unit = " in %" if metric.is_share else ""
+    print_table(console, ("samples", f"mean{unit}", _heading(record.test), "95 %, new samples"), rows)
+
+
+def _heading(estimate: Estimate) -> str:
+    return "95 %, these samples" if estimate.method is not None else "95 % (needs 2 seeds)"
+
+
+def _ends(metric: Metric, low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{metric.number(low)} to {metric.number(high)}"

@@ -1,0 +1,159 @@
+"""`confirm`: trains the leaders of a sweep under fresh seeds, and says by how much their choice flattered them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nn.errors import Described, InvalidInputError
+from nn.options.network import MAX_SEED
+from orchestrator.analysis.confirmation import Confirmation, confirmation
+from orchestrator.analysis.leaderboard.ranking import ranked
+from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
+from orchestrator.commands.plan import Tell, ignore
+from orchestrator.commands.sweep import SweepResult, plan_resumption
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.session import Session
+from orchestrator.sweeps.fields import seeds_as_text
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.rounds import Round
+from orchestrator.sweeps.specification import MAX_JOBS
+from orchestrator.text import have
+from worker.settings import Settings
+
+#: How many configurations are confirmed, if that is not given and there are so many, and under how many seeds.
+DEFAULT_TOP = 3
+DEFAULT_SEEDS = 20
+
+
+@dataclass(frozen=True)
+class ConfirmationResult:
+    """The leaders of a sweep under fresh seeds.
+
+    Attributes:
+        sweep: The sweep, with the rows of the fresh seeds.
+        seeds: The fresh seeds.
+        confirmed: The configurations, by the rank that they had before.
+    """
+
+    sweep: SweepResult
+    seeds: tuple[int, ...]
+    confirmed: tuple[Confirmation, ...]
+
+
+def plan_confirmation(
+    folder: SweepFolder,
+    settings: Settings,
+    *,
+    top: int | None = None,
+    seeds: int | tuple[int, ...] = DEFAULT_SEEDS,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> GrowthPlan:
+    """Choose the configurations and the seeds, and check everything that can be checked without beginning.
+
+    If the sweep's last round is a confirmation of as many configurations under as many seeds, or under these seeds, the
+    command goes on with it.
+
+    Args:
+        folder: The sweep's folder.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        top: How many configurations to confirm, the first of the leaderboard; None for 3, or all if there are fewer.
+        seeds: How many seeds, which are the next integers above those of the sweep; or the seeds.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: `top` or `seeds` is not allowed, or jobs of the sweep have not ended.
+        SweepNotFoundError: the folder is not a sweep's, or no job has a result.
+        SweepExistsError: as for `plan_resumption`.
+        DatasetError: the data set cannot be read.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
+    return planned(plan, functools.partial(_round, top=top, seeds=seeds))
+
+
+def confirmed(session: Session, result: SweepResult) -> ConfirmationResult:
+    """Compare the leaders before and under fresh seeds, in a session whose sweep ended with this result."""
+    manifest = session.manifest
+    further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
+    fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
+    metric = next(iter(before.values())).metric
+    compared = (confirmation(point, before.values(), fresh, session.rows, metric) for point in further.configurations)
+    return ConfirmationResult(result, further.seeds, tuple(compared))
+
+
+def _round(
+    manifest: Manifest, rows: Mapping[str, Row], *, top: int | None, seeds: int | tuple[int, ...]
+) -> Round | None:
+    last = manifest.rounds[-1] if manifest.rounds else None
+    if last is not None and last.kind == "confirm" and _is_same(manifest, rows, top, seeds):
+        return None
+    refuse_unfinished(manifest.specification)
+    leaders = _leaders(manifest, rows, top)
+    points = tuple({name: getattr(each.options, name) for name in manifest.axes} for each in leaders)
+    return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=points)
+
+
+def _is_same(manifest: Manifest, rows: Mapping[str, Row], top: int | None, seeds: int | tuple[int, ...]) -> bool:
+    """Return whether the last round is the one that the same command would have made."""
+    last = manifest.rounds[-1]
+    wanted = min(DEFAULT_TOP, len(_with_result(manifest.before_last_round(), rows))) if top is None else top
+    same_seeds = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
+    return same_seeds and len(last.configurations) == wanted
+
+
+def _with_result(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
+    """Return the configurations of which a job trained, by rank."""
+    jobs = manifest.jobs_by_key()
+    configurations = scores_of(jobs, rows, next(iter(jobs.values())).metric)
+    return [each for each in ranked(configurations) if each.mean is not None]
+
+
+def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Scored]:
+    """Return the first configurations of the leaderboard.
+
+    Raises:
+        InvalidInputError: `top` is not a number of configurations, or jobs have not ended.
+        SweepNotFoundError: there is no result.
+    """
+    jobs = manifest.jobs_by_key()
+    leaders = _with_result(manifest, rows)
+    if not leaders:
+        raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
+    waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
+    if waiting:
+        found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
+        raise InvalidInputError("name", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)")
+    count = min(DEFAULT_TOP, len(leaders)) if top is None else top
+    if not 1 <= count <= len(leaders):
+        allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"
+        raise InvalidInputError("top", count, allowed)
+    return leaders[:count]
+
+
+def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the seeds of a confirmation.
+
+    Raises:
+        InvalidInputError: there are not so many, or the sweep has one of them.
+    """
+    used = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
+    if isinstance(seeds, int):
+        first = max(used) + 1
+        # More seeds than jobs are refused before they are listed.
+        most = min(MAX_SEED + 1 - first, MAX_JOBS)
+        if not 1 <= seeds <= most:
+            allowed = f"an integer from 1 to {most}, or seeds such as 100-119"
+            raise InvalidInputError("seeds", seeds, allowed)
+        return tuple(range(first, first + seeds))
+    known = [seed for seed in seeds if seed in used]
+    if known or not seeds:
+        allowed = f"fresh seeds; the sweep has {seeds_as_text(sorted(used))}"
+        raise InvalidInputError("seeds", seeds_as_text(known), allowed)
+    return seeds

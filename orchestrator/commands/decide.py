@@ -1,0 +1,227 @@
+"""`decide`: a race that adds seeds to a sweep until it is known which configuration to use."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.analysis.leaderboard.board import Standing
+from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
+from orchestrator.analysis.race.course import Course, Terms, course
+from orchestrator.analysis.race.field import added_by_races
+from orchestrator.commands.extend import look
+from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
+from orchestrator.commands.sweep import SweepResult, finish, plan_resumption
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.listener import Progress
+from orchestrator.running.session import Session
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.names import JobNames
+from orchestrator.sweeps.specification import MAX_JOBS
+from orchestrator.text import counted
+from worker.settings import Settings
+
+#: The most configurations of a race: a look compares each with each.
+MOST_CONFIGURATIONS = 2000
+
+
+@dataclass(frozen=True)
+class DecideResult:
+    """A race that ended.
+
+    Attributes:
+        conclusion: The answer.
+        course: What was decided at each look, and why the race ended.
+        terms: When it was to end.
+        sweep: The sweep with the further rows. In its leaderboard, the contenders are those of the race.
+        jobs: The number of jobs that got their rows in this session.
+        seconds: How long this session took.
+    """
+
+    conclusion: Conclusion
+    course: Course
+    terms: Terms
+    sweep: SweepResult
+    jobs: int
+    seconds: float
+
+
+def plan_decide(
+    folder: SweepFolder,
+    within: float,
+    budget: int,
+    settings: Settings,
+    *,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> SweepPlan:
+    """Check everything about a race that can be checked without beginning; `decide` runs it.
+
+    Args:
+        folder: The sweep's folder.
+        within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
+        budget: The most jobs that races may add to the sweep, in all their sessions together.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: the tolerance or the budget is invalid; or the sweep has one configuration, too many, or
+            more jobs without a result than the budget.
+        SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
+    """
+    _check_numbers(within, budget)
+    folder.manifest()
+    # Whoever works on the sweep is named before anything else is wrong with it.
+    with folder.exclusive():
+        pass
+    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
+    _check_sweep(plan, within, budget)
+    return plan
+
+
+def _check_numbers(within: float, budget: int) -> None:
+    if not 0.0 < within < math.inf:
+        raise InvalidInputError("within", within, "a number above 0, in the unit of the metric, such as 0.001")
+    if not 1 <= budget <= MAX_JOBS:
+        raise InvalidInputError("budget", budget, f"an integer from 1 to {MAX_JOBS}")
+
+
+def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
+    """Check what concerns the race and this sweep together."""
+    configurations = {job.configuration for job in plan.jobs.values()}
+    if len(configurations) == 1 and not plan.manifest.specification.remaining:
+        raise InvalidInputError("name", plan.folder.name, "a sweep of at least two configurations; this one has one")
+    if len(configurations) > MOST_CONFIGURATIONS:
+        found = Described(f"a sweep of {len(configurations):,} configurations")
+        allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
+        raise InvalidInputError("name", found, allowed)
+    metric = next(iter(configurations)).metric
+    if metric.is_share and within >= 1.0:
+        example = f"0.001 is {difference(metric, 0.001)}"
+        allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
+        raise InvalidInputError("within", within, allowed)
+    _check_budget(plan, budget)
+
+
+def _check_budget(plan: SweepPlan, budget: int) -> None:
+    """Check that the sweep can get so many jobs, and that they are more than those that it has still to train."""
+    specification, added = plan.manifest.specification, added_by_races(plan.manifest)
+    most = MAX_JOBS - len(plan.jobs) + len(added)
+    if budget > most:
+        allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
+        raise InvalidInputError("budget", budget, allowed)
+    rows = plan.folder.rows_of(plan.jobs)
+    ended = {key for key, row in rows.items() if row.status != "cancelled"}
+    rest = len(plan.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
+    if rest > budget:
+        name = plan.folder.name
+        allowed = (
+            f"at least {rest}, because so many jobs of the sweep {name} have no result yet and are trained first "
+            f"(orchestrator sweep --resume --name {name} trains them without a race)"
+        )
+        raise InvalidInputError("budget", budget, allowed)
+
+
+def decide(session: Session, terms: Terms, *, display: Display = silent) -> DecideResult:
+    """Train further seeds of the configurations that may be the best, until the race has ended.
+
+    Jobs of the sweep that have no result yet are trained first; failed ones are not tried again.
+
+    Args:
+        session: From the plan.
+        terms: When the race ends; the plan has checked them.
+        display: Shows the progress.
+
+    Raises:
+        SeedsweepError: the race cannot go on; rows so far are kept (see `Session.train`). The same race goes on later,
+            with the same decisions.
+    """
+    started = time.monotonic()
+    kept = session.keep_own(failed=True)
+    with display(session.jobs, session.rows, session.axes) as progress:
+        race = _Race(session, terms, progress)
+        session.reuse_siblings(progress.message)
+        if race.needs_jobs():
+            progress.message(f"Training {session.place.describe(terms.budget)}")
+            session.train(progress, grow=race.grow, expected=terms.budget)
+        ended, seconds = race.ended(), time.monotonic() - started
+        answer = race.conclusion(ended)
+    return DecideResult(
+        conclusion=answer,
+        course=ended,
+        terms=terms,
+        sweep=_marked(finish(session), ended),
+        jobs=len(session.rows) - kept,
+        seconds=seconds,
+    )
+
+
+def _marked(result: SweepResult, ended: Course) -> SweepResult:
+    """Return a sweep in whose leaderboard the configurations that stayed in the race are the contenders."""
+    if ended.last is None:
+        return result
+    board = result.leaderboard
+    staying = [ended.field.options(each, board.names.varying) for each in ended.last.staying]
+
+    def mark(standing: Standing) -> Standing:
+        if standing.rank_low is None or standing.options in staying:
+            return standing.model_copy(update={"contender": standing.rank_low is not None})
+        return standing.model_copy(update={"contender": False, "rank_low": max(standing.rank_low, 2)})
+
+    return replace(result, leaderboard=replace(board, standings=tuple(map(mark, board.standings))))
+
+
+class _Race:
+    """The race of a session; it tells what it decides and what it expects."""
+
+    def __init__(self, session: Session, terms: Terms, progress: Progress) -> None:
+        self._session = session
+        self._terms = terms
+        self._progress = progress
+        self._told = -1
+
+    def needs_jobs(self) -> bool:
+        """Say how the race stands, and return whether it needs jobs that have no row yet."""
+        session = self._session
+        if session.missing or session.remaining:
+            jobs = counted(len(session.missing), "job")
+            self._progress.message(f"Race in {session.folder.name}: {jobs} without a result, which come first")
+            return True
+        return self.grow(session.manifest, session.rows) is not None
+
+    def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
+        """Return the sweep with the jobs of the next look; None if the race has ended."""
+        found = course(manifest, rows, self._terms)
+        self._tell(found)
+        if found.round is None:
+            return None
+        return manifest.with_round(found.round, look("decide", rows))
+
+    def _tell(self, found: Course) -> None:
+        words, news = self._words(found), len(found.looks) != self._told
+        for each in found.looks[max(self._told, 0) :]:
+            self._progress.message(words.look(each))
+        self._told = len(found.looks)
+        if found.round is None or not news:
+            return
+        self._progress.message(words.next_look(found))
+
+    def _words(self, found: Course) -> Wording:
+        names = JobNames(self._session.jobs.values(), self._session.axes)
+        return Wording(found, names, self._session.rows)
+
+    def ended(self) -> Course:
+        """Return the course of the race, which goes on no further."""
+        session = self._session
+        found = course(session.manifest, session.rows, self._terms)
+        # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.
+        return found if found.ended is not None else replace(found, ended="cancelled", round=None)
+
+    def conclusion(self, ended: Course) -> Conclusion:
+        """Return the answer."""
+        return conclusion(ended, self._words(ended), self._terms.within, self._terms.budget)

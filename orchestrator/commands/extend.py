@@ -1,0 +1,205 @@
+"""`extend`: adds seeds, epochs, or values of what varies to a sweep.
+
+What it shares with every command that extends a sweep: a `GrowthPlan` adds its round once, and then gives every job its
+row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import word, written
+from orchestrator.commands.plan import SweepPlan, Tell, ignore, registered
+from orchestrator.commands.sweep import check_values, plan_resumption
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
+from orchestrator.running.session import Session
+from orchestrator.sweeps.axes.ranges import Range
+from orchestrator.sweeps.fields import seeds_as_text
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.rounds import Kind, Look, Round
+from orchestrator.sweeps.specification import SweepSpecification
+from worker.settings import Settings
+
+#: The option that may be extended although it is fixed: training goes on.
+EPOCHS = "epochs"
+
+
+class MakeRound(Protocol):
+    """Makes the round of a command, in the same way for the same sweep and rows."""
+
+    def __call__(self, manifest: Manifest, rows: Mapping[str, Row]) -> Round | None:
+        """Return the round; None if the sweep has it already, so that the command goes on with it.
+
+        Args:
+            manifest: The sweep.
+            rows: The rows of its jobs, by key.
+
+        Raises:
+            InvalidInputError: the sweep cannot be extended in this way.
+        """
+
+
+@dataclass(frozen=True)
+class GrowthPlan(SweepPlan):
+    """What a command is about to do with a sweep that it extends.
+
+    Attributes:
+        make_round: Makes the command's round. It is asked again once the folder is locked, because another process may
+            have extended the sweep since the plan was made.
+    """
+
+    make_round: MakeRound
+
+    @contextlib.contextmanager
+    def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
+        """Extend the sweep, and hold its lock while the block runs. Arguments: see `SweepPlan.begin`.
+
+        Raises:
+            SweepBusyError: another process works on the sweep.
+            SweepExistsError: another session has extended the sweep in another way.
+            InvalidInputError: the sweep cannot be extended any longer as it was planned.
+            OutputError: the folder cannot be written.
+        """
+        interruption = interruption or Interruption()
+        with self.folder.exclusive():
+            with interruption.shield():
+                is_new = self._grow()
+            session = self.session(interruption)
+            # What the cluster has of jobs that are new to the sweep is the work of another one.
+            session.resuming = not is_new
+            yield session
+
+    def _grow(self) -> bool:
+        """Add the round to the sweep, on its cluster and in its folder; return whether it is new to the sweep."""
+        manifest = registered(self.place, self.folder.manifest())
+        rows = self.folder.rows_of(manifest.jobs_by_key())
+        further = self.make_round(manifest, rows)
+        if further is not None:
+            manifest = manifest.with_round(further, look(further.kind, rows))
+            if self.place.cluster is not None:
+                # First there, where another session may forestall it. What is only there goes on by `--resume`, too.
+                manifest = self.place.cluster.registry.register(manifest)
+        self.folder.write_manifest(manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]}))
+        return further is not None
+
+
+def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
+    """Return the plan of a command that extends the sweep of another plan, after it has been tried.
+
+    Raises:
+        InvalidInputError: the sweep cannot be extended in this way.
+    """
+    rows = plan.folder.rows_of(plan.jobs)
+    further = make_round(plan.manifest, rows)
+    if further is not None:
+        plan.manifest.with_round(further, look(further.kind, rows))
+    return GrowthPlan(plan.folder, plan.manifest, plan.jobs, plan.place, plan.resuming, make_round)
+
+
+def look(command: Kind, rows: Mapping[str, Row]) -> Look | None:
+    """Return what can have been seen of a sweep's results; None if it has none."""
+    seeds = [row.seed for row in rows.values() if row.accepted]
+    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds)) if seeds else None
+
+
+def plan_extension(
+    folder: SweepFolder,
+    settings: Settings,
+    *,
+    seeds: Sequence[int] = (),
+    values: Mapping[str, Sequence[Any]] | None = None,
+    workers: int | None = None,
+    tell: Tell = ignore,
+) -> GrowthPlan:
+    """Check everything about extending a sweep that can be checked without beginning.
+
+    Args:
+        folder: The sweep's folder.
+        settings: Name the cluster; without a broker's address, an embedded one is used.
+        seeds: Further seeds for all configurations.
+        values: Further values, by option that varies; `epochs` may be fixed so far.
+        workers: Processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: there is nothing to add, or it cannot be added: the error names the option or `seeds`.
+        SweepNotFoundError: the folder is not a sweep's.
+        SweepExistsError: as for `plan_resumption`.
+        DatasetError: the data set cannot be read.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
+    grid = {name: tuple(each) for name, each in (values or {}).items()}
+    make_round = functools.partial(_round, seeds=tuple(seeds), grid=grid)
+    planning = planned(plan, make_round)
+    further = make_round(plan.manifest, {})
+    if further is not None:
+        check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, settings)
+    return planning
+
+
+def _round(
+    manifest: Manifest, _rows: Mapping[str, Row], *, seeds: tuple[int, ...], grid: Mapping[str, tuple[Any, ...]]
+) -> Round | None:
+    if not seeds and not grid:
+        raise InvalidInputError("seeds", Described("missing"), "further seeds, or further values of an option")
+    further = Round(kind="extend", seeds=seeds, grid=dict(grid))
+    if further in manifest.rounds:
+        return None
+    refuse_unfinished(manifest.specification)
+    grown = manifest.grown
+    known = [seed for seed in seeds if seed in grown.seeds]
+    if known:
+        allowed = f"seeds that the sweep does not have; it has {seeds_as_text(grown.seeds)}"
+        raise InvalidInputError("seeds", seeds_as_text(known), allowed)
+    for name, values in grid.items():
+        _check_values(grown, name, values)
+    return further
+
+
+def refuse_unfinished(specification: SweepSpecification) -> None:
+    """Refuse a sweep whose sampler has not chosen all of its configurations.
+
+    Raises:
+        InvalidInputError: it has not.
+    """
+    if specification.remaining:
+        left = f"one whose sampler has {specification.remaining} more configurations to choose"
+        allowed = "a sweep whose configurations are known (go on with it by orchestrator sweep --resume)"
+        raise InvalidInputError("name", Described(left), allowed)
+
+
+def _check_values(grown: SweepSpecification, name: str, values: Sequence[Any]) -> None:
+    """Refuse values that cannot be added to an option.
+
+    Raises:
+        InvalidInputError: names the option.
+    """
+    own, given = grown.values(name), ",".join(map(written, values))
+    if grown.sampling is not None:
+        allowed = f"nothing, because the sampler {grown.sampling.sampler} chose the sweep's configurations"
+        raise InvalidInputError(name, given, f"{allowed} (--seeds extends it)")
+    if any(isinstance(value, Range) for value in values):
+        raise InvalidInputError(name, given, f"a range with a number of points, such as {values[0]}:5")
+    if name == EPOCHS and min(values) <= max(own):
+        raise InvalidInputError(name, given, f"more than {max(own)}, the epochs that the sweep has")
+    if name not in (*grown.grid, EPOCHS):
+        varies = ", ".join(word(grown.model, each) for each in grown.grid) or "none"
+        raise InvalidInputError(
+            name,
+            given,
+            f"only an option that varies in the sweep ({varies}), or more epochs; here it is fixed at "
+            f"{written(own[0])}: to vary it, start a new sweep with --spec and this sweep's sweep.json, which reuses "
+            "the results",
+        )
+    if any(value in own for value in values):
+        allowed = f"values that the sweep does not have; it has {', '.join(map(written, own))}"
+        raise InvalidInputError(name, given, allowed)
