@@ -12,8 +12,9 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -35,8 +36,10 @@ from orchestrator.analysis.race.conclusion import Conclusion
 from orchestrator.analysis.race.course import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
+from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
 from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.verify import describe
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
 from orchestrator.commands import compare as comparing
@@ -92,6 +95,12 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
     raise InvalidInputError(name, Described(repr(value)), "text")
+
+
+def _switch(name: str, value: object) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InvalidInputError(name, Described(repr(value)), "True or False")
 
 
 def _path(name: str, value: object) -> Path:
@@ -226,12 +235,11 @@ class Sweep:
         path: Its folder.
     """
 
-    def __init__(self, folder: SweepFolder) -> None:
-        if not isinstance(folder, SweepFolder):
-            raise InvalidInputError("folder", Described(repr(folder)), "what seedsweep.open returns a sweep of")
-        # A notebook may change its working folder.
-        self._folder = SweepFolder(folder.path.parent.absolute(), folder.name)
-        self._snapshot = Snapshot.read(self._folder)
+    def __init__(self, snapshot: Snapshot) -> None:
+        if not isinstance(snapshot, Snapshot):
+            raise InvalidInputError("Sweep()", Described(repr(snapshot)), "nothing: seedsweep.open returns a Sweep")
+        self._folder = snapshot.folder
+        self._snapshot = snapshot
         self.path: Path = self._folder.path
 
     @property
@@ -429,6 +437,7 @@ class Sweep:
         seed: int | None = None,
         broker: str | None = None,
         workers: int | None = None,
+        progress: bool | None = None,
     ) -> verifying.VerificationResult:
         """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
 
@@ -436,8 +445,9 @@ class Sweep:
             words: Choose among which jobs.
             jobs: How many, chosen at random; None for all.
             seed: Chooses the same jobs again.
-            broker: As for `sweep`, like `workers`.
+            broker: As for `sweep`, like `workers` and `progress`.
             workers: See `broker`.
+            progress: See `broker`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -452,7 +462,10 @@ class Sweep:
             seed=chosen,
             workers=workers,
         )
-        return verifying.verify(plan)
+        console = _console(progress)
+        if console is None:
+            return verifying.verify(plan)
+        return verifying.verify(plan, checked=lambda check: say(console, describe(check, plan.names)))
 
     def test(self, *words: str) -> testing.HeldOut:
         """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
@@ -485,9 +498,9 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        file = None if path is None else _path("path", path)
+        file, over = None if path is None else _path("path", path), _switch("replace", replace)
         return exporting.export(
-            self._folder, _text("to", to), file=file, replace=replace, on_progress=lambda _done, _all: None
+            self._folder, _text("to", to), file=file, replace=over, on_progress=lambda _done, _all: None
         )
 
     def plot(self, kind: str = "intervals") -> Any:
@@ -564,8 +577,7 @@ def sweep(
     """
     settings = _settings(broker, workers)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
-    sweeping.sweep(plan, reuse=reuse, display=_display(progress))
-    return Sweep(plan.folder)
+    return Sweep(sweeping.sweep(plan, reuse=_switch("reuse", reuse), display=_display(progress)))
 
 
 def submit(
@@ -575,6 +587,7 @@ def submit(
     name: str | None = None,
     output: str | os.PathLike[str] = OUTPUT,
     broker: str | None = None,
+    reuse: bool = True,
     spec: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Sweep:
@@ -589,8 +602,8 @@ def submit(
         raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
     plan = _plan(seeds, trainer, name, output, settings, None, spec, options, resume=False)
     with plan.begin() as session:
-        session.submit()
-    return Sweep(plan.folder)
+        session.submit(reuse=_switch("reuse", reuse))
+    return Sweep(Snapshot.read(plan.folder))
 
 
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
@@ -653,7 +666,9 @@ def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPU
     """
     if not isinstance(name, os.PathLike):
         _text("name", name)
-    return Sweep(open_sweep(str(name), _path("output", output)))
+    folder = open_sweep(str(name), _path("output", output))
+    # A notebook may change its working folder.
+    return Sweep(Snapshot.read(SweepFolder(folder.path.parent.absolute(), folder.name)))
 
 
 def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
@@ -666,7 +681,7 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
     opened = []
     for each in found.names():
         with contextlib.suppress(SweepNotFoundError):
-            opened.append(Sweep(found.folder(each)))
+            opened.append(Sweep(Snapshot.read(found.folder(each))))
     return opened
 
 
@@ -736,7 +751,7 @@ def _plan(
 ) -> SweepPlan:
     kept = _path("output", output)
     folder = SweepFolder(kept, free_name(kept) if name is None else _text("name", name))
-    if resume:
+    if _switch("resume", resume):
         if name is None:
             raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")
         if options or seeds is not None or spec is not None:
@@ -800,14 +815,14 @@ def _settings(broker: str | None, workers: int | None = None) -> Settings:
     return settings_for(None if broker is None else _text("broker", broker), _workers(workers))
 
 
-def _display(progress: bool | None) -> Display:
+def _console(progress: bool | None) -> Console | None:
+    """Return where progress is shown; None for nowhere."""
     console = Console(stderr=True, highlight=False)
-    if progress is False or (progress is None and not (console.is_terminal or console.is_jupyter)):
-        return silent
+    if progress is None:
+        return console if console.is_terminal or console.is_jupyter else None
+    return console if _switch("progress", progress) else None
 
-    def display(
-        jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]
-    ) -> AbstractContextManager[Progress]:
-        return progress_for(console, jobs, rows, axes)
 
-    return display
+def _display(progress: bool | None) -> Display:
+    console = _console(progress)
+    return silent if console is None else partial(progress_for, console)

@@ -84,9 +84,9 @@ def command(
 def show(console: Console, result: DecideResult) -> None:
     """Print the table of all configurations, and what the race took; the answer comes last, where it is seen."""
     # Without its verdict: the race has its own, which has another guarantee.
-    print_leaderboard(console, result.sweep.leaderboard, verdict=False)
+    print_leaderboard(console, result.leaderboard, verdict=False)
     say(console, str(result.sweep.accounting))
-    say(console, f"Results: {result.sweep.folder} (leaderboard.csv, results.jsonl, weights)")
+    say(console, f"Results: {result.sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
     for sentence in (*_costs(result), result.conclusion.sentence):
         say(console, sentence)
 
@@ -105,14 +105,14 @@ def _costs(result: DecideResult) -> list[str]:
 def as_dict(result: DecideResult) -> dict[str, Any]:
     """Return what `--json` prints."""
     course, answer, sweep = result.course, result.conclusion, result.sweep
-    varying = sweep.leaderboard.names.varying
+    varying = result.leaderboard.names.varying
 
     def options(configuration: int) -> dict[str, Any]:
         return course.field.options(configuration, varying)
 
     return {
         "name": sweep.name,
-        "folder": str(sweep.folder),
+        "folder": str(sweep.folder.path),
         "verdict": {
             "sentence": answer.sentence,
             "decided": answer.decided,
@@ -141,5 +141,5 @@ def as_dict(result: DecideResult) -> dict[str, Any]:
             "seconds": round(result.seconds, 1),
         },
         "accounting": sweep.accounting.model_dump(),
-        **{name: each for name, each in board_as_dict(sweep.leaderboard).items() if name != "verdict"},
+        **{name: each for name, each in board_as_dict(result.leaderboard).items() if name != "verdict"},
     }

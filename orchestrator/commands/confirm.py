@@ -11,9 +11,10 @@ from nn.options.network import MAX_SEED
 from orchestrator.analysis.confirmation import Confirmation, confirmation
 from orchestrator.analysis.leaderboard.ranking import ranked
 from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
 from orchestrator.commands.plan import Tell, ignore
-from orchestrator.commands.sweep import SweepResult, plan_resumption
+from orchestrator.commands.sweep import plan_resumption
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -40,7 +41,7 @@ class ConfirmationResult:
         confirmed: The configurations, by the rank that they had before.
     """
 
-    sweep: SweepResult
+    sweep: Sweep
     seeds: tuple[int, ...]
     confirmed: tuple[Confirmation, ...]
 
@@ -78,14 +79,14 @@ def plan_confirmation(
     return planned(plan, functools.partial(_round, top=top, seeds=seeds))
 
 
-def confirmed(session: Session, result: SweepResult) -> ConfirmationResult:
+def confirmed(session: Session, sweep: Sweep) -> ConfirmationResult:
     """Compare the leaders before and under fresh seeds, in a session whose sweep ended with this result."""
     manifest = session.manifest
     further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
     fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
     metric = next(iter(before.values())).metric
     compared = (confirmation(point, before.values(), fresh, session.rows, metric) for point in further.configurations)
-    return ConfirmationResult(result, further.seeds, tuple(compared))
+    return ConfirmationResult(sweep, further.seeds, tuple(compared))
 
 
 def _round(

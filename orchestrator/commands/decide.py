@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.board import Standing
+from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
 from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.race.field import added_by_races
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.extend import look
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
-from orchestrator.commands.sweep import SweepResult, finish, plan_resumption
+from orchestrator.commands.sweep import finish, plan_resumption
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.listener import Progress
@@ -37,7 +38,8 @@ class DecideResult:
         conclusion: The answer.
         course: What was decided at each look, and why the race ended.
         terms: When it was to end.
-        sweep: The sweep with the further rows. In its leaderboard, the contenders are those of the race.
+        sweep: The sweep with the further rows.
+        leaderboard: Its leaderboard, in which the contenders are those of the race.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
     """
@@ -45,7 +47,8 @@ class DecideResult:
     conclusion: Conclusion
     course: Course
     terms: Terms
-    sweep: SweepResult
+    sweep: Sweep
+    leaderboard: Leaderboard
     jobs: int
     seconds: float
 
@@ -151,21 +154,22 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
             session.train(progress, grow=race.grow, expected=terms.budget)
         ended, seconds = race.ended(), time.monotonic() - started
         answer = race.conclusion(ended)
+    swept = finish(session)
     return DecideResult(
         conclusion=answer,
         course=ended,
         terms=terms,
-        sweep=_marked(finish(session), ended),
+        sweep=swept,
+        leaderboard=_marked(swept.leaderboard, ended),
         jobs=len(session.rows) - kept,
         seconds=seconds,
     )
 
 
-def _marked(result: SweepResult, ended: Course) -> SweepResult:
-    """Return a sweep in whose leaderboard the configurations that stayed in the race are the contenders."""
+def _marked(board: Leaderboard, ended: Course) -> Leaderboard:
+    """Return a leaderboard in which the configurations that stayed in the race are the contenders."""
     if ended.last is None:
-        return result
-    board = result.leaderboard
+        return board
     staying = [ended.field.options(each, board.names.varying) for each in ended.last.staying]
 
     def mark(standing: Standing) -> Standing:
@@ -173,7 +177,7 @@ def _marked(result: SweepResult, ended: Course) -> SweepResult:
             return standing.model_copy(update={"contender": standing.rank_low is not None})
         return standing.model_copy(update={"contender": False, "rank_low": max(standing.rank_low, 2)})
 
-    return replace(result, leaderboard=replace(board, standings=tuple(map(mark, board.standings))))
+    return replace(board, standings=tuple(map(mark, board.standings)))
 
 
 class _Race:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.export import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, registered, silent
 from orchestrator.errors import SweepExistsError
-from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growing.growth import first_batch
 from orchestrator.running.session import Session
@@ -24,35 +20,6 @@ from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
 from worker.settings import Settings
 from worker.trainers.registry import DEFAULT, load
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """A sweep in which every job has its row.
-
-    Attributes:
-        name: The sweep's name.
-        folder: The sweep's folder, with rows, weights and leaderboard.
-        rows: The row of each job, by job key, in the sweep's order.
-        accounting: How many jobs ended in which way.
-        leaderboard: The configurations by rank, with what they have in common.
-    """
-
-    name: str
-    folder: Path
-    rows: Mapping[str, Row] = field(repr=False)
-    accounting: Accounting
-    leaderboard: Leaderboard = field(repr=False)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every job has a result, and no two attempts at a job ended with different weights."""
-        return self.accounting.complete
-
-    @property
-    def mismatched(self) -> list[Row]:
-        """The rows of jobs of which two attempts ended with different weights."""
-        return [row for row in self.rows.values() if row.mismatches]
 
 
 def plan_sweep(
@@ -157,7 +124,7 @@ def plan_resumption(
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
-def sweep(plan: SweepPlan, *, reuse: bool = True, display: Display = silent) -> SweepResult:
+def sweep(plan: SweepPlan, *, reuse: bool = True, display: Display = silent) -> Sweep:
     """Train every job of a planned sweep, new or extended, that has no row yet.
 
     Arguments and errors: see `SweepPlan.begin` and `train`.
@@ -166,7 +133,7 @@ def sweep(plan: SweepPlan, *, reuse: bool = True, display: Display = silent) -> 
         return train(session, reuse=reuse, display=display)
 
 
-def train(session: Session, *, reuse: bool = True, display: Display = silent) -> SweepResult:
+def train(session: Session, *, reuse: bool = True, display: Display = silent) -> Sweep:
     """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
 
     Args:
@@ -204,8 +171,8 @@ def _drawn(session: Session) -> str:
     return f" so far; {counted(session.remaining, 'more configuration')} to be drawn"
 
 
-def finish(session: Session) -> SweepResult:
-    """Write the leaderboard of a session in which every job has its row.
+def finish(session: Session) -> Sweep:
+    """Write the leaderboard of a session in which every job has its row, and return the sweep.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -214,10 +181,4 @@ def finish(session: Session) -> SweepResult:
     board = ended.leaderboard
     with session.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))
-    return SweepResult(
-        name=session.folder.name,
-        folder=session.folder.path,
-        rows={each.key: each.row for each in ended.ended},
-        accounting=ended.accounting,
-        leaderboard=board,
-    )
+    return ended

@@ -6,10 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, silent
-from orchestrator.commands.sweep import SweepResult, finish
+from orchestrator.commands.sweep import finish
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
@@ -120,7 +121,7 @@ def _reports(plan: SweepPlan, missing: list[str]) -> dict[str, Report | None]:
     return {key: state.report for key, state in states.items() if isinstance(state, Running)}
 
 
-def follow(session: Session, *, display: Display = silent) -> SweepResult:
+def follow(session: Session, *, display: Display = silent) -> Sweep:
     """Collect the results of jobs that another orchestrator submitted, until every job has its row.
 
     Args:

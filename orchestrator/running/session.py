@@ -173,18 +173,24 @@ class Session:
         for key in jobs.keys() & self.rows.keys():
             progress.finished(self.rows[key])
 
-    def submit(self) -> None:
+    def submit(self, *, reuse: bool = True) -> None:
         """Queue the missing jobs on a cluster, and wait for none of them; another session collects them.
+
+        Args:
+            reuse: Whether to take results that other sweeps, beside this one or on the cluster, have already.
 
         Raises:
             BrokerUnreachableError: Redis rejects a command with a permanent error.
             ClusterFullError: Redis is full.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
+        if reuse:
+            self.reuse_siblings(SILENT.message)
         with self._connected(SILENT.message) as cluster:
             manifest = Growth(cluster.registry, self.folder, self.interruption).reopened()
-            self._take(manifest, SILENT)
-            self._collector(cluster, manifest, SILENT).begin(dict(self.missing), reuse=True, reused_from=RESULT_BACKEND)
+            self._take(manifest, SILENT, reuse=reuse)
+            collector = self._collector(cluster, manifest, SILENT)
+            collector.begin(dict(self.missing), reuse=reuse, reused_from=RESULT_BACKEND)
 
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.

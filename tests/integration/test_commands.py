@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.commands.sweep import SweepResult, plan_resumption, plan_sweep, sweep
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
 from orchestrator.commands.verify import plan_verification, verify
 from orchestrator.commands.watch import WatchPlan, cancel, follow, plan_watch
 from orchestrator.errors import SweepExistsError, SweepNotFoundError
@@ -102,11 +102,9 @@ def test_sweep_resume_and_verify_on_an_embedded_cluster(
     # When a thread carries it out, then its result says what is in the folder,
     recorder = Recorder()
     result = in_thread(lambda: sweep(plan, display=recorder))
-    assert (result.name, result.folder, result.complete, result.mismatched) == ("a", tmp_path / "a", True, [])
-    assert list(result.rows) == list(plan.jobs) == list(folder.rows())
+    assert (result.name, result.folder.path, result.accounting.complete) == ("a", tmp_path / "a", True)
+    assert [each.key for each in result.ended] == list(plan.jobs) == list(folder.rows())
     assert (result.accounting.accepted, [standing.rank for standing in result.leaderboard.standings]) == (4, [1, 2])
-    with pytest.raises(FrozenInstanceError):
-        result.name = "b"  # type: ignore[misc]
     # and the display was told of each job, once.
     assert recorder.opened == [(4, 0)]
     assert recorder.messages[:2] == ["Sweep a: 4 jobs", "Training 4 jobs on this machine, 2 at a time"]
@@ -136,7 +134,7 @@ def test_a_cluster_is_built_once_and_shared_by_plan_and_session(tmp_path: Path, 
         opened.results.states([])
 
 
-def _watched(plan: WatchPlan) -> SweepResult:
+def _watched(plan: WatchPlan) -> Sweep:
     with plan.begin() as session:
         return follow(session)
 
@@ -148,7 +146,8 @@ def test_watch_and_cancel_on_a_cluster(tmp_path: Path, cluster: Cluster, in_thre
     trained = in_thread(lambda: sweep(plan_sweep(SweepFolder(tmp_path / "here", "a"), SPECIFICATION, settings)))
     # When another machine watches it, then it has the same leaderboard,
     watched = in_thread(lambda: _watched(plan_watch(SweepFolder(tmp_path / "there", "a"), settings)))
-    assert (watched.folder, watched.leaderboard.standings) == (tmp_path / "there" / "a", trained.leaderboard.standings)
+    assert watched.folder.path == tmp_path / "there" / "a"
+    assert watched.leaderboard.standings == trained.leaderboard.standings
     # and there is nothing left to cancel.
     done = in_thread(lambda: cancel(SweepFolder(tmp_path / "there", "a"), settings))
     assert (done.withdrawn, done.ending, done.wanted) == (set(), set(), {})

@@ -126,7 +126,7 @@ def test_python_code_confirms_a_sweep_again_and_again(
         result = confirmed(session, train(session))
     assert result.seeds == (7, 9)
     assert [each.fresh.seeds for each in result.confirmed] == [2]
-    assert result.sweep.complete
+    assert result.sweep.accounting.complete
 
     def planned(**wanted: Any) -> tuple[tuple[int, ...], int] | None:
         plan = plan_confirmation(folder, settings, **wanted)

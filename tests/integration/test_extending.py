@@ -271,5 +271,5 @@ def test_python_code_extends_a_sweep(
     folder = SweepFolder(command_line.folder / "runs", "a")
     settings = Settings(cache_dir=cache_dir)
     result = sweep(plan_extension(folder, settings, seeds=(5,), workers=1))
-    assert result.complete
-    assert [row.seed for row in result.rows.values()] == [0, 0, 1, 1, 5, 5]
+    assert result.accounting.complete
+    assert [each.row.seed for each in result.ended] == [0, 0, 1, 1, 5, 5]

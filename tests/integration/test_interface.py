@@ -202,6 +202,11 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"workers": "2"}, "workers is '2'; allowed: an integer from 1 to 1024"),
         ({"output": 3}, "output is 3; allowed: the path of a file or a folder"),
         ({"broker": 3}, "broker is 3; allowed: text"),
+        ({"reuse": "no"}, "reuse is 'no'; allowed: True or False"),
+        (
+            {"workers": 2, "broker": "redis://h:1/0"},
+            "workers is 2; allowed: nothing together with the cluster at redis:",
+        ),
         ({"name": 3}, "name is 3; allowed: text"),
         ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
         ({"resume": True}, "name is missing; allowed: the name of the sweep that resume=True goes on with"),

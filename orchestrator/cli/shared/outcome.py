@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
-from orchestrator.commands.sweep import SweepResult
+from orchestrator.folder.rows import Row
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted
@@ -75,7 +76,7 @@ def place_flags(output: Path, broker: str | None) -> list[str]:
     return flags if broker is None else [*flags, "--broker", hide_password(broker)]
 
 
-def show_result(console: Console, result: SweepResult, *, as_json: bool, **more: object) -> int:
+def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:
     """Print the result of a sweep and return the exit status.
 
     It is 0 if every job has a result, no two attempts differ, and some configuration can be recommended; else 1.
@@ -90,17 +91,19 @@ def show_result(console: Console, result: SweepResult, *, as_json: bool, **more:
         print_result_as_json(result, **more)
     else:
         print_result(console, result)
-    if result.mismatched:
-        say(console, _alarm(result), style="bold red")
-    return 0 if result.complete and result.leaderboard.usable else 1
+    mismatched = [each.row for each in result.ended if each.row.mismatches]
+    if mismatched:
+        say(console, _alarm(result, mismatched), style="bold red")
+    return 0 if result.accounting.complete and result.leaderboard.usable else 1
 
 
-def _alarm(result: SweepResult) -> str:
-    row = result.mismatched[0]
+def _alarm(result: Sweep, mismatched: Sequence[Row]) -> str:
+    row = mismatched[0]
     first = row.mismatches[0]
     return (
-        f"WARNING: {len(result.mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
+        f"WARNING: {len(mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
         "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
-        f"First: {result.leaderboard.names.job(row.seed, row.options)}, "
-        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). All are in {result.folder}/results.jsonl."
+        f"First: {result.names.job(row.seed, row.options)}, "
+        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). "
+        f"All are in {result.folder.path}/results.jsonl."
     )

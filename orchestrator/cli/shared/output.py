@@ -17,7 +17,7 @@ from rich.text import Text
 from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.export import as_dict
 from orchestrator.analysis.leaderboard.table import TextTable, by_configuration
-from orchestrator.commands.sweep import SweepResult
+from orchestrator.analysis.sweep import Sweep
 from worker.text import printable
 
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
@@ -40,11 +40,11 @@ def knows_blocks(console: Console) -> bool:
     return console.encoding.startswith("utf")
 
 
-def print_result(console: Console, result: SweepResult) -> None:
+def print_result(console: Console, result: Sweep) -> None:
     """Print the verdict, the leaderboard, the accounting line and where the files are."""
     print_leaderboard(console, result.leaderboard)
     say(console, str(result.accounting))
-    say(console, f"Results: {result.folder} (leaderboard.csv, results.jsonl, weights)")
+    say(console, f"Results: {result.folder.path} (leaderboard.csv, results.jsonl, weights)")
 
 
 def print_leaderboard(
@@ -114,7 +114,7 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, allow_nan=False))
 
 
-def print_result_as_json(result: SweepResult, **more: object) -> None:
+def print_result_as_json(result: Sweep, **more: object) -> None:
     """Print one JSON object with the accounting and what `leaderboard.json` has, and more fields."""
     accounting, board = result.accounting.model_dump(), as_dict(result.leaderboard)
-    print_json({"name": result.name, "folder": str(result.folder), "accounting": accounting, **board, **more})
+    print_json({"name": result.name, "folder": str(result.folder.path), "accounting": accounting, **board, **more})
