@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Rows that are unpacked at once, so that little memory is needed beside the result.
-_CHUNK = 8192
-
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a plain, contiguous, read-only view, so that one compiled kernel serves memory maps and new arrays."""
@@ -80,35 +77,8 @@ class Samples:
 def pack_bytes(images: NDArray[np.uint8], labels: NDArray[Any]) -> Samples:
     """Pack images of bytes, shape (n, n_features), as float32 in [0, 1]: `(images / 255).astype("float32")`."""
     packed = pack(images, labels)
-    return replace(packed, values=_levels()[packed.values])
-
-
-def _levels() -> NDArray[np.float32]:
-    """Return the value of each byte, shape (256,)."""
-    return (np.arange(256) / 255).astype(np.float32)
-
-
-def is_packed_bytes(samples: Samples) -> bool:
-    """Return whether `pack_bytes` could have made the entries: ascending features, exact levels, no zeros."""
-    indices, values = samples.indices, samples.values
-    if values.min(initial=1) <= 0 or values.max(initial=1) > 1 or np.isnan(values).any():
-        return False
-    ascending = np.ones(len(indices), bool)
-    ascending[1:] = indices[1:] > indices[:-1]
-    # The first entry of a row follows none.
-    ascending[samples.indptr[:-1][np.diff(samples.indptr) > 0]] = True
-    levels = np.rint(values * 255).astype(np.uint8)
-    return bool(ascending.all() and np.array_equal(_levels()[levels], values))
-
-
-def unpack_bytes(samples: Samples, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-    """Write the images that `pack_bytes` packed into the rows of an array of shape (n, n_features)."""
-    for start in range(0, len(samples), _CHUNK):
-        chosen = rows[start : start + _CHUNK]
-        indptr = samples.indptr[start : start + len(chosen) + 1]
-        entries = slice(indptr[0], indptr[-1])
-        images[chosen] = 0
-        images[np.repeat(chosen, np.diff(indptr)), samples.indices[entries]] = np.rint(255 * samples.values[entries])
+    levels = (np.arange(256) / 255).astype(np.float32)
+    return replace(packed, values=levels[packed.values])
 
 
 def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:

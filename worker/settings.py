@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     #: The source of the data set, as the trainer takes it; for `network`: `bundled`, `openml`, or a folder with the
     #: four IDX files. If None, the trainer's own default.
     data: str | None = Field(default=None, description="the source of a data set, as the trainer takes it")
-    #: The folder that caches prepared data sets.
+    #: The folder in which prepared MNIST is cached.
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )

@@ -7,10 +7,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pytest
 
-from nn.datasets import cache as array_cache
 from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
 
 #: Called as `write_atomically` calls a file until it is whole.
@@ -92,7 +90,7 @@ def test_what_no_writer_of_ours_left_stays(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_cannot_be_removed_costs_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / STALE).touch()
     os.utime(tmp_path / STALE, (0, 0))
     unlink = Path.unlink
@@ -104,11 +102,7 @@ def test_what_cannot_be_removed_costs_no_write(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Path, "unlink", refuse)
 
-    array_cache.save(tmp_path, "key", {"a": np.arange(3)})
-
-    kept = array_cache.load(tmp_path, "key", {"a": np.dtype("int64")})
-    assert kept is not None
-    assert kept["a"].tolist() == [0, 1, 2]
+    remove_stale(tmp_path)
 
 
 def test_only_a_file_that_ends_is_read(tmp_path: Path) -> None:

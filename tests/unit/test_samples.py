@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nn.samples import Samples, is_packed_bytes, pack, pack_bytes
+from nn.samples import Samples, pack, pack_bytes
 from tests.support.pixels import to_bytes
 
 FLOATS = st.floats(-4, 4, width=32) | st.just(0.0)
@@ -65,7 +65,6 @@ def test_bytes_become_shares_of_255_and_back(images: np.ndarray) -> None:
 
     assert np.array_equal(samples.to_dense(), (images / 255).astype("float32"))
     assert np.array_equal(to_bytes(samples), images)
-    assert is_packed_bytes(samples)
 
 
 def test_first_shares_memory_and_keeps_the_classes() -> None:
