@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import sgemv, sger
 
 from nn import notebook
-from nn.engine import Engine
+from nn.engine import Engine, make_engine
 from nn.kernel.engine import CompiledEngine
 from nn.reference import NumPyEngine
 from nn.samples import Samples
@@ -223,7 +223,7 @@ def _numpy(weights: Weights) -> Engine:
 
 
 def _by_notebook(name: str) -> Callable[[Weights], Engine]:
-    return lambda weights: notebook.notebook_engine(weights, engine=name)
+    return lambda weights: make_engine(name, weights, loss="cross_entropy", rule="notebook")
 
 
 #: The first is what the others are compared with.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.options.network import check_options
+from nn.options.network import check_biases, check_options
 from nn.samples import Samples
 from nn.weights import Weights
 
@@ -16,7 +16,7 @@ class Engine(Protocol):
     """Holds a copy of one network's weights, trains them and predicts with them.
 
     Every engine is deterministic: the same weights, samples, order and learning rate give the same bits.
-    `nn.kernel.engine.CompiledEngine`, `nn.reference.NumPyEngine` and the engines of `nn.notebook` implement it.
+    `nn.kernel.engine.CompiledEngine`, `nn.reference.NumPyEngine` and `nn.notebook.NumPyNotebookEngine` implement it.
     """
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
@@ -55,18 +55,19 @@ def make_engine(name: str, weights: Weights, *, loss: str, rule: str = "backprop
         rule: `backprop`, or `notebook`, for which the loss does not matter.
 
     Raises:
-        InvalidInputError: one of the arguments is invalid.
+        InvalidInputError: an argument is invalid, or the weights have biases, which the rule `notebook` does not have.
     """
-    check_options(engine=name)
+    check_options(engine=name, loss=loss, rule=rule)
+    check_biases(rule, weights.has_biases)
     # Imported on demand: `numpy` does not need the compiler that the compiled engine loads.
+    if name == "compiled":
+        from nn.kernel.engine import CompiledEngine
+
+        return CompiledEngine(weights, loss=loss, rule=rule)
     if rule == "notebook":
-        from nn.notebook import notebook_engine
+        from nn.notebook import NumPyNotebookEngine
 
-        return notebook_engine(weights, engine=name)
-    if name == "numpy":
-        from nn.reference import NumPyEngine
+        return NumPyNotebookEngine(weights, loss=loss)
+    from nn.reference import NumPyEngine
 
-        return NumPyEngine(weights, loss=loss)
-    from nn.kernel.engine import CompiledEngine
-
-    return CompiledEngine(weights, loss=loss, rule=rule)
+    return NumPyEngine(weights, loss=loss)

@@ -1,6 +1,11 @@
 """The base class of Seedsweep's errors, and the errors of the `nn` layer."""
 
 
+def clipped(text: str, most: int = 80) -> str:
+    """Return a text of at most `most` characters; three dots stand for the end of a longer one."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 class SeedsweepError(Exception):
     """The base class of Seedsweep's errors. `str(error)` is one sentence, written for a user."""
 
@@ -35,9 +40,7 @@ class InvalidInputError(SeedsweepError, ValueError):
         except (ValueError, RecursionError):
             # Python cannot format integers of more than 4300 digits (ValueError) or deeply nested values.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        return f"{self.field} is {shown}; allowed: {self.allowed}"
+        return f"{self.field} is {clipped(shown)}; allowed: {self.allowed}"
 
 
 class DatasetError(SeedsweepError):

@@ -80,15 +80,9 @@ def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
         # Checked before it is opened, because opening has side effects on some devices.
         _check(path, path.stat(), max_bytes)
         # Another file may have taken the name meanwhile: do not block on a pipe, and check the opened file again.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        return os.fdopen(_open(path, os.O_RDONLY, max_bytes), "rb")
     except ValueError as error:  # a name with a null byte
         raise OSError(errno.EINVAL, str(error), str(path)) from None
-    try:
-        _check(path, os.fstat(descriptor), max_bytes)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
@@ -104,21 +98,23 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 def open_own(path: Path, flags: int = 0) -> io.FileIO:
     """Open a regular file for reading and writing, unbuffered, without following a link.
 
-    Args:
-        path: The file.
-        flags: More flags of `os.open`, such as `os.O_CREAT`.
+    `flags` are more flags of `os.open`, such as `os.O_CREAT`.
 
     Raises:
         OSError: the file cannot be opened, or is a link or not a regular file; `strerror` gives the reason without the
             path.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o666)
+    return io.FileIO(_open(path, os.O_RDWR | os.O_NOFOLLOW | flags), "r+b")
+
+
+def _open(path: Path, flags: int, max_bytes: int = sys.maxsize) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
-        _check(path, os.fstat(descriptor), sys.maxsize)
-        return io.FileIO(descriptor, "r+b")
+        _check(path, os.fstat(descriptor), max_bytes)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:

@@ -16,12 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine, make_engine
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions, check_biases, check_options
 from nn.samples import Samples, pack
-from nn.training import Training
+from nn.training import Checkpoint, EpochRecord, Training
 from nn.weights import Weights
 
 #: A validation set: samples ready to use, or a pair of features and labels.
@@ -46,7 +45,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         engine: `compiled`, or `numpy`, which is readable and much slower, and whose last bits depend on the machine.
         initialization: The distribution of the initial weights. The variances are 1 / rows for `notebook`, 1 / columns
             for `lecun`, 2 / (rows + columns) for `glorot` and 2 / columns for `he`, which are normal; `lecun_uniform`,
-            `glorot_uniform` and `he_uniform` have the same (`nn.initialization.schemes` names the sources).
+            `glorot_uniform` and `he_uniform` have the same (`nn.initialization` names the sources).
         initial_scale: A factor for all initial weights.
         random_state: An int makes initial weights and orders reproducible: with the default initialization, the weights
             are those that the notebook draws after `np.random.seed(random_state)`.
@@ -98,12 +97,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def fitted(cls, weights: Weights, history: Iterable[EpochRecord] = (), **parameters: Any) -> Self:
-        """Return a network with these weights, as `fit` would have left it on samples of the classes 0, 1, and so on.
-
-        Args:
-            weights: The weights.
-            history: One record per epoch that they were trained.
-            parameters: Those of the network.
+        """Return a network with these weights and history, as `fit` would have left it, for the classes 0, 1, ...
 
         Raises:
             InvalidInputError: a parameter is not allowed; it is a ValueError.
@@ -264,10 +258,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     def _take_validation(self, validation_set: ValidationSet | None) -> Samples | None:
         if validation_set is None:
             return None
-        if isinstance(validation_set, Samples):
-            return self._take(validation_set)
-        X, y = validation_set
-        return self._take(X, y)
+        return self._take(*((validation_set,) if isinstance(validation_set, Samples) else validation_set))
 
     def _encode(self, y: Any) -> NDArray[np.int64]:
         """Return the index in `classes_` of each label."""

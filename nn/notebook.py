@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.kernel.engine import CompiledEngine
-from nn.options.network import check_biases, check_options
 from nn.weights import Weights
 
 
@@ -28,10 +26,7 @@ def sigmoid_derivative(z: NDArray[Any]) -> NDArray[Any]:
 def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float, float]:
     """Return for each layer the number that the rule, times the learning rate, subtracts from all of its weights.
 
-    Args:
-        weights: The weights.
-        x: A sample, shape (n_features,).
-        y: Its one-hot label, shape (n_classes,).
+    The sample x has shape (n_features,), its one-hot label y shape (n_classes,).
     """
     Z1 = weights.W1 @ x
     A1 = reference.sigmoid(Z1)
@@ -44,41 +39,20 @@ def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, 
     return error_1 @ A1, error_2 @ A2, error_3 @ A3
 
 
-class _NumPyRule(reference.NumPyEngine):
+class NumPyNotebookEngine(reference.NumPyEngine):
+    """Trains by the notebook's rule, which has no biases and whose output error is that of the cross-entropy."""
+
     def _step(self, x: NDArray[Any], y: NDArray[Any], learning_rate: float) -> None:
         for W, change in zip(self._weights, changes(self._weights, x, y), strict=True):
             W -= W.dtype.type(learning_rate) * change
 
 
-def notebook_engine(weights: Weights, *, engine: str = "compiled") -> CompiledEngine | reference.NumPyEngine:
-    """Return an engine that trains by the notebook's rule and predicts like any other engine.
-
-    Args:
-        weights: The initial weights, without biases; copied.
-        engine: `compiled` or `numpy`.
-
-    Raises:
-        InvalidInputError: the engine is unknown, or the weights have biases, which the rule does not have.
-    """
-    check_options(engine=engine)
-    check_biases("notebook", weights.has_biases)
-    # The rule uses the output error of this loss, whatever loss the job names.
-    if engine == "compiled":
-        return CompiledEngine(weights, loss="cross_entropy", rule="notebook")
-    return _NumPyRule(weights, loss="cross_entropy")
-
-
 def notebook_accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64], n_classes: int) -> float:
-    """Return the number that the notebook prints as the accuracy of an epoch.
+    """Return the number that the notebook prints as the accuracy of an epoch; class indices have shape (n_samples,).
 
     Its code compares the predicted class index with each element of the one-hot label, divides the sum over the
     samples by 100, and averages over the classes. A predicted 0 thus equals the n_classes - 1 zeros of the label, a
     predicted 1 equals its single one, and any other prediction equals nothing.
-
-    Args:
-        predictions: Class indices, shape (n_samples,).
-        labels: Class indices, shape (n_samples,).
-        n_classes: The length of a one-hot label.
     """
     one_hot = np.eye(n_classes)[labels]
     equal = predictions[:, np.newaxis] == one_hot

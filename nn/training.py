@@ -1,4 +1,4 @@
-"""The training loop, the only one: `DeepNeuralNetwork` and the workers train through it.
+"""The training loop, its record of an epoch, and its checkpoint. `DeepNeuralNetwork` and workers train through it.
 
 It does not import scikit-learn, which takes a second that every worker would wait for.
 """
@@ -9,16 +9,54 @@ import functools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import Engine, make_engine
 from nn.errors import Described, InvalidInputError
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights, initial_weights
+
+
+class EpochRecord(NamedTuple):
+    """The duration and the accuracy of one epoch.
+
+    Attributes:
+        epoch: The number of the epoch, counted from 1.
+        seconds: The duration of training and validation together.
+        validation_accuracy: The share of the validation set that is classified correctly, from 0 to 1; None without a
+            validation set.
+        notebook_accuracy: The number that the notebook would have printed (`nn.notebook.notebook_accuracy`); None
+            unless the rule is `notebook` and there is a validation set.
+    """
+
+    epoch: int
+    seconds: float
+    validation_accuracy: float | None = None
+    notebook_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of training at the end of an epoch. `fit(..., resume_from=checkpoint)` continues to the same bits.
+
+    It holds no state of a random generator, because the order of an epoch depends on the seed and the number of the
+    epoch only.
+
+    Attributes:
+        weights: The weights after the last epoch of the history.
+        history: The record of each epoch so far.
+    """
+
+    weights: Weights
+    history: tuple[EpochRecord, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs trained so far."""
+        return len(self.history)
 
 
 @dataclass
@@ -29,10 +67,8 @@ class Training:
         weights: The weights after the last epoch of the history.
         learning_rate: The step size of gradient descent.
         epochs: The number of epochs that `run` trains to, unless the training diverges.
-        loss: As for `nn.engine.make_engine`, like `rule` and `engine`.
-        rule: See `loss`.
+        loss, rule, engine: As for `nn.engine.make_engine`.
         shuffle: Whether each epoch takes the samples in a new order.
-        engine: See `loss`.
         order_seed: The order of epoch k is `RandomState([order_seed, k]).permutation(n_samples)`: it does not depend on
             the epochs before.
         history: One record per epoch trained so far.
@@ -61,16 +97,10 @@ class Training:
         initial_scale: float = 1.0,
         **options: Any,
     ) -> Training:
-        """Draw the initial weights, and the seed of the orders.
+        """Draw the initial weights, as `nn.weights.initial_weights` does, and the seed of the orders.
 
-        Args:
-            layer_sizes: The widths of the network, those of its hidden layers among them.
-            random_state: A seed, which is the seed of the orders, too; or a generator, which draws that next.
-            dtype: `float32` or `float64`.
-            biases: As for `nn.weights.initial_weights`, like `initialization` and `initial_scale`.
-            initialization: See `biases`.
-            initial_scale: See `biases`.
-            options: The other attributes.
+        `random_state` is a seed, which is the seed of the orders, too, or a generator, which draws that next. `options`
+        are the other attributes.
         """
         draw = functools.partial(
             initial_weights, biases=biases, initialization=initialization, initial_scale=initial_scale

@@ -13,9 +13,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nn.errors import WeightsError
+from nn.errors import WeightsError, clipped
 from nn.files import read_regular, write_atomically
-from nn.initialization.schemes import draw_matrices
+from nn.initialization import draw_matrices
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
@@ -90,14 +90,14 @@ def initial_weights(
     """Draw W1, W2 and W3, in this order, in float64, and round them to `dtype`. The bits are the same on every machine.
 
     By default, these are the weights that the notebook's `initialization()` draws after `np.random.seed(seed)`; but in
-    float64, a few differ in the last bit, because `randn` depends on the machine (`nn.initialization.gaussian`).
+    float64, a few differ in the last bit, because `randn` depends on the machine (`nn.initialization`).
 
     Args:
         layer_sizes: The widths of the layers.
         random_state: The generator.
         dtype: `float32` or `float64`.
         biases: Whether the network has biases. They are zero, and the matrices are the same as without them.
-        initialization: The distribution, see `nn.initialization.schemes`.
+        initialization: The distribution, see `nn.initialization`.
         initial_scale: A factor for all weights.
     """
     _, *rows = layer_sizes
@@ -118,12 +118,7 @@ def digest(blob: bytes) -> str:
 
 
 def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:
-    """Return the bytes that the safetensors blob of a network takes at most, with biases or without.
-
-    Args:
-        layer_sizes: The widths of the layers.
-        dtype: The type of the weights.
-    """
+    """Return the bytes that the safetensors blob of a network takes at most, with biases or without."""
     # One column more than the matrices have, for the biases.
     numbers = sum(rows * (columns + 1) for rows, columns in zip(layer_sizes[1:], layer_sizes, strict=False))
     return MAX_HEADER_BYTES + numbers * np.dtype(dtype).itemsize
@@ -147,37 +142,15 @@ def from_safetensors(blob: bytes) -> Weights:
     try:
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"the weights are not intact safetensors: {_shown(error)}") from None
+        raise WeightsError(f"the weights are not intact safetensors: {clipped(str(error))}") from None
     if tensors.keys() not in ({*_MATRICES}, {*_MATRICES, *_BIASES}):
         raise WeightsError(
-            f"the weights hold the tensors {_shown(sorted(tensors))}; expected W1, W2 and W3, with or without b1, b2 "
-            "and b3"
+            f"the weights hold the tensors {clipped(str(sorted(tensors)))}; "
+            "expected W1, W2 and W3, with or without b1, b2 and b3"
         )
     weights = Weights(**{name: _array(name, tensor) for name, tensor in tensors.items()})
     _check_fit(weights)
     return weights
-
-
-def misfit(
-    weights: Weights, layer_sizes: tuple[int | None, *tuple[int, ...]], dtype: str, *, biases: bool
-) -> str | None:
-    """Return how a network differs from the expected one, as the end of a sentence; None if it does not.
-
-    Args:
-        weights: The network.
-        layer_sizes: The expected widths of the layers; the first is None if any number of features is right.
-        dtype: The expected type.
-        biases: Whether biases are expected.
-    """
-    found = weights.layer_sizes
-    expected = (found[0] if layer_sizes[0] is None else layer_sizes[0], *layer_sizes[1:])
-    if (found, weights.W1.dtype.name) != (expected, dtype):
-        return f"layers of {found} in {weights.W1.dtype.name}; the job's are {expected} in {dtype}"
-    if weights.has_biases != biases:
-        return (
-            f"{'biases' if weights.has_biases else 'no biases'}; the job's network has {'them' if biases else 'none'}"
-        )
-    return None
 
 
 def save(weights: Weights, path: Path) -> None:
@@ -210,7 +183,7 @@ def _array(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
         raise WeightsError(f"the weights' {name} has the type {tensor['dtype']}; expected F32 or F64")
     if len(shape) != dimensions or 0 in shape:
         expected = "two dimensions, none empty" if dimensions == 2 else "one dimension, not empty"
-        raise WeightsError(f"the weights' {name} has the shape {_shown(shape)}; expected {expected}")
+        raise WeightsError(f"the weights' {name} has the shape {clipped(str(shape))}; expected {expected}")
     # Copied, because an array that shares the bytes of the blob would be read-only and unaligned.
     array: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
     return array
@@ -229,8 +202,3 @@ def _check_fit(weights: Weights) -> None:
         bias = weights.tensors.get(name)
         if bias is not None and len(bias) != rows:
             raise WeightsError(f"the weights' {name} has {len(bias)} values; expected {rows}, the rows of its matrix")
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -211,8 +211,8 @@ class TrainedModel:
         if self.job.trainer != DEFAULT:
             allowed = f"a job of the trainer {DEFAULT}; artifact() returns what another one made"
             raise InvalidInputError("the job", Described(f"one of the trainer {self.job.trainer}"), allowed)
-        from nn.checkpoint import EpochRecord
         from nn.network import DeepNeuralNetwork
+        from nn.training import EpochRecord
 
         trained: TrainedJob = with_weights(self._snapshot.folder, self._snapshot.manifest, self.job, self.row)
         printed = self.row.others.get("notebook_accuracy", [None] * len(self.row.epoch_seconds))

@@ -12,7 +12,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _celery() -> Any:
-    from worker.training.process import use_one_thread
+    from worker.trainers.environment import use_one_thread
 
     # Before NumPy is imported, which starts its threads at once: a process with threads must not be forked.
     use_one_thread()

@@ -11,7 +11,7 @@ from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, UNACKED, UNACKED_I
 from worker.redis.address import DEFAULT_BROKER, redis_url
 from worker.settings import Settings
 from worker.tasks import register
-from worker.training.liveness import Liveness
+from worker.training.shared import Liveness
 
 
 class SeedsweepApp(Celery):

@@ -26,7 +26,7 @@ from worker.records.report import read_report
 from worker.redis.clock import disagreement
 from worker.settings import load_settings
 from worker.text import one_line
-from worker.training.liveness import longest_silence
+from worker.training.shared import longest_silence
 
 #: Seconds for which a worker with an idle process may leave jobs in the queue.
 IDLE_SECONDS = 60.0
@@ -63,8 +63,11 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     if not workers:
         return Health(False, f"no worker on {host} has sent a heartbeat recently")
     waiting = _waiting(app)
+    # A lease, so that a moment's trouble does not make a container unhealthy.
+    patience, idle = app.settings.lease_seconds, IDLE_SECONDS if waiting else math.inf
     for worker in workers:
-        problem = _problem(worker, app, waiting, now)
+        found = problem_of(worker, now, patience=patience, idle=idle)
+        problem = _stalled(worker, app, now) if found is None else found.sentence
         if problem:
             return Health(False, f"{worker.name} {problem}")
     training = sum(len(worker.running) for worker in workers)
@@ -72,15 +75,6 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     # Reported, although it keeps no worker from its jobs.
     clock = disagreement(clocks_of(workers), app.settings.lease_seconds)
     return Health(True, sentence if clock is None else f"{sentence}. {clock}")
-
-
-def _problem(worker: Presence, app: SeedsweepApp, waiting: int, now: float) -> str | None:
-    # A lease, so that a moment's trouble does not make a container unhealthy.
-    patience = app.settings.lease_seconds
-    found = problem_of(worker, now, patience=patience, idle=IDLE_SECONDS if waiting else math.inf)
-    if found is not None:
-        return found.sentence
-    return _stalled(worker, app, now)
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:

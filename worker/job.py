@@ -21,9 +21,8 @@ from pydantic import (
 )
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import Option, label, shown
+from nn.options.describe import Option, invalid_input, label, shown
 from nn.options.network import MAX_EPOCHS, Seed
-from nn.options.validation import invalid_input
 from worker.text import one_line
 from worker.trainers import registry
 from worker.trainers.protocol import MAX_SCORE, Metric
@@ -48,9 +47,9 @@ Epochs = Annotated[int, Field(strict=True, ge=0, le=MAX_EPOCHS)]
 MAX_JOB_BYTES = 4096
 #: The most numbers of a result: the metrics and the seconds of all epochs.
 MAX_NUMBERS = 3 * MAX_EPOCHS
-#: The most metrics that are kept beside the one that counts.
+#: Most metrics that are kept beside the one that counts.
 MAX_OTHERS = 16
-#: Packed answers: base64 of at most so many characters.
+#: Packed answers, in base64.
 Packed = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=2**17)]
 OtherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -150,13 +149,7 @@ class Job(Configuration):
     def of(
         cls, options: BaseModel | Mapping[str, Any], *, seed: int, dataset: str, trainer: str = registry.DEFAULT
     ) -> Job:
-        """Return the job of some options.
-
-        Args:
-            options: The trainer's options, or their values.
-            seed: The seed.
-            dataset: The data set's digest.
-            trainer: The trainer's name.
+        """Return the job of a trainer's options, or their values, with a seed and a data set's digest.
 
         Raises:
             InvalidInputError: names the field that is invalid.
@@ -174,7 +167,7 @@ class Job(Configuration):
                 installed, or this version of it does not train the job.
             TrainerUnusableError: the trainer is installed, and cannot be imported.
         """
-        job = cls._read(_layered(_checked(fields)))
+        job = cls._read(_layered(fields))
         if not job.is_current:
             current = job.trained_by.version_of(job.options)
             allowed = f"{current}, the version of such jobs that the trainer {job.trainer} trains here"
@@ -220,8 +213,8 @@ class Job(Configuration):
 
 def needs_of(fields: Any) -> Needs | None:
     """Return what a worker must have for the job of an untrusted message; None if it cannot be told."""
-    layered = _layered(_checked(fields))
-    if not isinstance(layered, Mapping) or "version" not in layered:
+    layered = _layered(fields)
+    if "version" not in layered:
         return None
     try:
         return Needs.model_validate({name: layered[name] for name in Needs.model_fields if name in layered})
@@ -235,7 +228,14 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
 
 def _layered(fields: Any) -> Any:
-    """Return the fields of a job with its options by themselves; those of the network stand beside the seed."""
+    """Return the untrusted fields of a job with its options by themselves; the network's stand beside the seed."""
+    try:
+        size = len(json.dumps(fields, default=repr))
+    except (RecursionError, ValueError, TypeError):
+        # Nested too deeply, circular, with a key that is not text, or with an integer of thousands of digits.
+        raise InvalidInputError("job", Described("not plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
+    if size > MAX_JOB_BYTES:
+        raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")
     if not isinstance(fields, Mapping):
         raise InvalidInputError("job", fields, "an object with the fields of a job")
     if "options" in fields or "trainer" in fields:
@@ -285,7 +285,7 @@ def check_lengths(scores: list[float], others: Mapping[str, list[float]], second
 
 
 def check_numbers(epochs: int, others: int) -> None:
-    """Raise `ValueError` if a result with so many epochs and further metrics is longer than a result may be."""
+    """Raise `ValueError` if this many epochs and further metrics make a result too long."""
     if epochs * (2 + others) > MAX_NUMBERS:
         raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
@@ -355,14 +355,7 @@ class Result(BaseModel):
 
 
 def misfit(job: Job, status: str, scores: Collection[float], others: Collection[str]) -> str | None:
-    """Return why a result is none of a job, as the end of a sentence; None if it may be one.
-
-    Args:
-        job: The job.
-        status: The result's status.
-        scores: Its metric after each epoch.
-        others: The names of its further metrics.
-    """
+    """Return why a result does not belong to a job, as the end of a sentence; None if it may."""
     if not is_complete(status, len(scores), job):
         return f"{len(scores)} epochs; the job has {job.epochs}"
     if set(others) != set(job.others):
@@ -388,18 +381,6 @@ class Mismatch(BaseModel):
     second: Text
     run: Text
     worker: Text
-
-
-def _checked(fields: Any) -> Any:
-    """Return the untrusted fields of a job, which are of a size that a job may have."""
-    try:
-        size = len(json.dumps(fields, default=repr))
-    except (RecursionError, ValueError, TypeError):
-        # Nested too deeply, circular, with a key that is not text, or with an integer of thousands of digits.
-        raise InvalidInputError("job", Described("not plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
-    if size > MAX_JOB_BYTES:
-        raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")
-    return fields
 
 
 def canonical(value: Any) -> str:

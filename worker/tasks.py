@@ -9,7 +9,7 @@ from celery.utils.log import get_task_logger
 
 from worker.errors import JobRefusedError
 from worker.messages import TRAIN, needed
-from worker.training.process import StopFlag
+from worker.training.shared import StopFlag
 from worker.training.task import TrainingTask
 
 logger = get_task_logger(__name__)
@@ -34,11 +34,7 @@ def register(app: Celery) -> None:
         throws=(JobRefusedError,),
     )
     def train(task: TrainingTask, job: Any) -> Any:
-        """Train a job and return its `Result`.
-
-        Args:
-            task: This task.
-            job: The fields of a `Job`, whose key is in the task id.
+        """Train the job with these fields (`Job.fields`) and return its `Result`.
 
         Raises:
             JobRefusedError: the job is invalid, or not the job that the task id names.

@@ -23,6 +23,11 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
+def reason(error: BaseException) -> str:
+    """Return the type and the message of an exception on one line, in about 300 characters."""
+    return one_line(f"{type(error).__name__}: {error}"[:300])
+
+
 def paragraph(text: str) -> str:
     """Escape a text as `printable` does, and indent every line but the first."""
     return printable(text).replace("\n", "\n  ")

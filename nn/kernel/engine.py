@@ -130,13 +130,7 @@ class CompiledEngine:
 def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool = False) -> None:
     """Compile, or load from numba's cache, the code that trains on packed bytes, such as MNIST's.
 
-    Processes that are forked afterwards share the code.
-
-    Args:
-        layer_sizes: The widths of the layers (`nn.weights.Weights.layer_sizes`).
-        dtype: `float32` or `float64`.
-        objective: A loss, or `notebook` for that rule.
-        biases: Whether the network has biases.
+    Processes that are forked afterwards share the code. The objective is a loss, or `notebook` for that rule.
     """
     _, n1, n2, n3 = layer_sizes
     kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32", biases=biases)

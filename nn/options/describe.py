@@ -1,4 +1,4 @@
-"""Describes the fields of any pydantic model of options: their names, their help, the values that they allow.
+"""Describes the fields of any pydantic model of options: names, help, allowed values, and why a value is invalid.
 
 Everything is derived from the field's own definition: its type and bounds, its `description` (help), its `title`
 (heading), and an `Option` for what pydantic has no place for.
@@ -6,15 +6,18 @@ Everything is derived from the field's own definition: its type and bounds, its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-#: A float is shown with at least so many significant digits, trailing zeros left out.
+from nn.errors import Described, InvalidInputError, clipped
+
+#: The least number of significant digits with which a float is shown; trailing zeros are left out.
 DIGITS = 6
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
@@ -118,27 +121,56 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
     return option(info).allowed or _phrase(info.annotation, info.metadata, several=several)
 
 
-def _phrase(annotation: Any, metadata: Sequence[Any], *, several: bool) -> str:
+def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:
+    """Return an error for the first problem in pydantic's report; `whole` names input that has no fields."""
+    first = error.errors(include_url=False)[0]
+    field, value = _field_and_value(first, whole)
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return InvalidInputError(field, value, f"only the fields {', '.join(model.model_fields)}")
+    known = model.model_fields.get(name)
+    if known is None:
+        return InvalidInputError(field, value, f"a mapping of {', '.join(model.model_fields)}")
+    if get_origin(known.annotation) in (Union, UnionType):
+        field = name  # the report names a member of the union, too
+    return InvalidInputError(field, value, allowed(known))
+
+
+def _field_and_value(first: Any, whole: str) -> tuple[str, object]:
+    field = ".".join(str(part) for part in first["loc"]) or whole
+    return clipped(field), Described("missing") if first["type"] == "missing" else first["input"]
+
+
+def members(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield the types that an annotation allows, each with its metadata: those of a union, without `Annotated`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _phrase(arguments[0], [*_flat(arguments[1:]), *metadata], several=several)
+        own = (each.metadata if isinstance(each, FieldInfo) else [each] for each in arguments[1:])
+        yield from members(arguments[0], [*itertools.chain(*own), *metadata])
+    elif origin in (Union, UnionType):
+        for each in arguments:
+            yield from members(each, metadata)
+    else:
+        yield annotation, list(metadata)
+
+
+def _phrase(annotation: Any, metadata: Sequence[Any], *, several: bool) -> str:
+    found = list(members(annotation, metadata))
+    phrases = [_of_type(kind, own, several=several) for kind, own in found if kind is not NoneType]
+    return " or ".join(phrases) + (", or none" if len(phrases) < len(found) else "")
+
+
+def _of_type(kind: Any, metadata: Sequence[Any], *, several: bool) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return _either(str(each) for each in arguments)
-    if origin in (Union, UnionType):
-        phrases = [_phrase(each, metadata, several=several) for each in arguments if each is not NoneType]
-        return " or ".join(phrases) + (", or none" if NoneType in arguments else "")
     if origin is tuple and Ellipsis not in arguments:
         return f"{_COUNTS.get(len(arguments), len(arguments))} {_phrase(arguments[0], (), several=True)}"
-    if annotation is bool:
+    if kind is bool:
         return "true or false"
-    if annotation in (int, float):
-        return f"{_number(annotation, metadata, several=several)}{_range(metadata)}"
+    if kind in (int, float):
+        return f"{_number(kind, metadata, several=several)}{_range(metadata)}"
     return "texts" if several else "text"
-
-
-def _flat(metadata: Iterable[Any]) -> Iterable[Any]:
-    for each in metadata:
-        yield from each.metadata if isinstance(each, FieldInfo) else (each,)
 
 
 def _either(words: Iterable[str]) -> str:

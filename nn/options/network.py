@@ -151,14 +151,9 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
 
 
 def check_test_size(values: Sequence[int], samples: int, because: str) -> None:
-    """Check that a sweep has one test split, and that the split leaves samples to train on.
+    """Check that a sweep has one test split, and that it leaves some of the samples to train on; `because` says why.
 
     Two at least: one sample has one order, so that `shuffle` would have no effect.
-
-    Args:
-        values: The values of `test_size`.
-        samples: The samples of which the last are held out.
-        because: Where the largest value comes from.
 
     Raises:
         InvalidInputError: there are several values, or one is too large.

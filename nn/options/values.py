@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
-from nn.options.describe import option
+from nn.options.describe import members, option
 
-#: As many digits as any integer here can have: `int()` of a million digits takes minutes.
+#: No integer here has more digits; `int()` of a million digits takes minutes.
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 #: `float()` would also read `1_0`, and the digits of other scripts.
 _NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
@@ -29,7 +28,8 @@ class Reader:
     def __init__(self, model: type[BaseModel], name: str) -> None:
         info = model.model_fields[name]
         self._annotation = info.annotation
-        self.kinds = tuple(dict.fromkeys(_kinds(info.annotation)))
+        types = (kind for kind, _ in members(info.annotation) if kind is not NoneType)
+        self.kinds = tuple(dict.fromkeys(_plain(kind) for kind in types))
         self.kind = tuple if tuple in self.kinds else self.kinds[0]
         annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
@@ -44,6 +44,10 @@ class Reader:
         return self._adapter.validate_python(_typed(self._annotation, value), strict=True)
 
 
+def _plain(kind: Any) -> type:
+    return tuple if get_origin(kind) is tuple else kind if kind in (bool, int, float) else str
+
+
 def parts(value: object, most: int) -> list[object]:
     """Split a list, or a text at its commas, into its items; a few more than `most` are enough to be too many."""
     if isinstance(value, str):
@@ -51,41 +55,30 @@ def parts(value: object, most: int) -> list[object]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _kinds(annotation: Any) -> Iterator[type]:
-    """Yield the types behind an annotation."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        yield from _kinds(arguments[0])
-    elif origin in (Union, UnionType):
-        for each in arguments:
-            yield from _kinds(each) if each is not NoneType else ()
-    elif origin is tuple:
-        yield tuple
-    else:
-        yield annotation if annotation in (bool, int, float) else str
-
-
 def _typed(annotation: Any, value: object) -> object:
-    """Turn text into the annotated type where it has that form; leave anything else to pydantic."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _typed(arguments[0], value)
-    if origin in (Union, UnionType):
-        if NoneType in arguments and value in (None, "none"):
-            return None
-        # Text is read by the first type that it has the form of. A list is a tuple's items, too many or too few.
-        read = (_typed(each, value) for each in arguments if each is not NoneType)
-        return next((each for each in read if each is not value and not isinstance(each, list)), value)
-    if origin is tuple:
+    """Turn text into the annotated type if it has that form; leave anything else to pydantic."""
+    kinds = [kind for kind, _ in members(annotation)]
+    if NoneType in kinds and value in (None, "none"):
+        return None
+    # Text is read by the first type that it has the form of. A list is a tuple's items, too many or too few.
+    read = [_read(kind, value) for kind in kinds if kind is not NoneType]
+    if len(kinds) == 1:
+        return read[0]
+    return next((each for each in read if each is not value and not isinstance(each, list)), value)
+
+
+def _read(kind: Any, value: object) -> object:
+    if get_origin(kind) is tuple:
+        arguments = get_args(kind)
         items = parts(value, len(arguments))
         return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if annotation is bool:
+    if kind is bool:
         return _WORDS.get(text, value)
-    if annotation is int and _INTEGER.fullmatch(text):
+    if kind is int and _INTEGER.fullmatch(text):
         return int(text)
-    if annotation is float and _NUMBER.fullmatch(text):
+    if kind is float and _NUMBER.fullmatch(text):
         return float(text)
     return value

@@ -23,8 +23,8 @@ from worker.app import SeedsweepApp, create_app
 from worker.messages import TRAIN
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack
 from worker.settings import Settings
-from worker.training.admission import isolated
-from worker.training.liveness import PLACES, Liveness, Sign
+from worker.training.execution import isolated
+from worker.training.shared import PLACES, Liveness, Sign
 from worker.training.task import TrainingTask
 
 #: Seconds of silence after which a worker of these tests ends a process: three timeouts of a command to Redis.

@@ -11,7 +11,7 @@ import pytest
 from nn.datasets.mnist import load_mnist
 from tests.support.paths import ROOT
 
-OPTIONS = "nn.options.network, nn.options.values, nn.options.validation, orchestrator.sweeps.fields"
+OPTIONS = "nn.options.network, nn.options.values, nn.options.describe, orchestrator.sweeps.fields"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 
 import nn
 from nn.datasets.mnist import Dataset, load_mnist
-from nn.notebook import notebook_accuracy, notebook_engine
+from nn.engine import make_engine
+from nn.notebook import notebook_accuracy
 from nn.weights import Weights, initial_weights
 from tests.support.literal_notebook import LiteralNotebook
 from tests.support.paths import ROOT
@@ -61,7 +62,12 @@ def test_it_prints_what_the_notebook_prints(mnist: Dataset, seed: int) -> None:
     train, validation = mnist.train, mnist.validation
     one_hot = np.eye(10, dtype=np.float32)
     literal = LiteralNotebook(SIZES, seed, 0.001)
-    engine = notebook_engine(initial_weights(SIZES, np.random.RandomState(seed), "float64"))
+    engine = make_engine(
+        "compiled",
+        initial_weights(SIZES, np.random.RandomState(seed), "float64"),
+        loss="cross_entropy",
+        rule="notebook",
+    )
     for _ in range(3):
         literal.train(train.to_dense(), one_hot[train.labels])
         engine.train_epoch(train, 0.001)
@@ -75,7 +81,7 @@ def test_an_exponential_that_overflows_turns_the_network_to_nan_and_its_predicti
 ) -> None:
     # Given a first layer so negative that exp(-z) is infinite, where the notebook's derivative is infinity / infinity
     drawn = initial_weights(SIZES, np.random.RandomState(0), "float64")
-    engine = notebook_engine(Weights(drawn.W1 - 1000, drawn.W2, drawn.W3), engine=name)
+    engine = make_engine(name, Weights(drawn.W1 - 1000, drawn.W2, drawn.W3), loss="cross_entropy", rule="notebook")
     samples = mnist.train.first(3)
 
     # When it is trained

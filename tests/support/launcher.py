@@ -347,7 +347,7 @@ def _import_everything() -> None:
 
 def main() -> NoReturn:
     """Run the launcher, which is given the name of its socket, until its standard input closes."""
-    from worker.training.process import use_one_thread
+    from worker.trainers.environment import use_one_thread
 
     use_one_thread()
     listener = socket.socket(socket.AF_UNIX)

@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nn import DeepNeuralNetwork
-from nn.initialization.gaussian import standard_normal
-from nn.initialization.logarithm import log
-from nn.initialization.schemes import draw_matrices
+from nn.initialization import draw_matrices, log, standard_normal
 from nn.options.network import INITIALIZATIONS
 from nn.samples import pack
 from nn.weights import initial_weights
@@ -60,7 +58,7 @@ class TestLogarithm:
                 return Decimal(self).ln(context)
 
         log(np.array([0.5]))  # its tables are made by now
-        monkeypatch.setattr("nn.initialization.logarithm.Decimal", Counting)
+        monkeypatch.setattr("nn.initialization.Decimal", Counting)
         x = np.array([0.3, *UNDECIDED, 0.7])
 
         assert log(x).tolist() == exact_logs(x)

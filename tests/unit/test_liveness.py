@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.settings import Settings
-from worker.training.liveness import Liveness, Sign, longest_silence
+from worker.training.shared import Liveness, Sign, longest_silence
 
 
 def test_outside_a_pool_a_sign_does_nothing() -> None:

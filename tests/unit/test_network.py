@@ -11,7 +11,6 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 import nn
-from nn.checkpoint import Checkpoint, EpochRecord
 from nn.engine import make_engine
 from nn.errors import InvalidInputError
 from nn.kernel.engine import CompiledEngine
@@ -19,6 +18,7 @@ from nn.network import DeepNeuralNetwork, print_epoch
 from nn.notebook import notebook_accuracy
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
+from nn.training import Checkpoint, EpochRecord
 from nn.weights import Weights, initial_weights, to_safetensors
 
 N, FEATURES, CLASSES = 60, 12, 3

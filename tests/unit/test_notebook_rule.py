@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nn.engine import make_engine
 from nn.errors import InvalidInputError
-from nn.notebook import notebook_accuracy, notebook_engine
+from nn.notebook import notebook_accuracy
 from nn.samples import pack
 from nn.weights import initial_weights
 from tests.support.literal_notebook import LiteralNotebook
@@ -21,7 +22,9 @@ def test_it_trains_and_predicts_as_the_notebook_does(seed: int) -> None:
     X, labels = random.rand(200, 9), random.randint(0, 4, 200)
     one_hot = np.eye(4)[labels]
     literal = LiteralNotebook(SIZES, seed, 0.01)
-    engine = notebook_engine(initial_weights(SIZES, np.random.RandomState(seed), "float64"), engine="numpy")
+    engine = make_engine(
+        "numpy", initial_weights(SIZES, np.random.RandomState(seed), "float64"), loss="cross_entropy", rule="notebook"
+    )
 
     for _ in range(3):
         literal.train(X, one_hot)
@@ -43,4 +46,6 @@ def test_the_notebooks_accuracy_depends_on_two_counts_only() -> None:
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"^engine is 'gpu'; allowed: compiled or numpy$"):
-        notebook_engine(initial_weights(SIZES, np.random.RandomState(0), "float64"), engine="gpu")
+        make_engine(
+            "gpu", initial_weights(SIZES, np.random.RandomState(0), "float64"), loss="cross_entropy", rule="notebook"
+        )

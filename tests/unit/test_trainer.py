@@ -15,7 +15,6 @@ from tests.support.cluster import make_job
 from worker.errors import TrainingFailedError
 from worker.job import is_complete
 from worker.records.checkpoints import Epoch, SavedCheckpoint
-from worker.steps.breaker import Breaker
 from worker.training.trainer import Progress, train
 
 
@@ -113,11 +112,3 @@ def test_a_test_split_that_leaves_nothing_to_train_on_fails_the_job(dataset: Dat
         TrainingFailedError, match="test_size is 20; allowed: less than 20, the number of samples in use"
     ):
         train(make_job(limit=20, test_size=20), dataset)
-
-
-def test_a_breaker_trips_on_failures_in_a_row() -> None:
-    breaker = Breaker(3)
-    assert [breaker.failed("x"), breaker.failed("x")] == [False, False]
-    breaker.succeeded()
-    assert [breaker.failed("a"), breaker.failed("b"), breaker.failed("c")] == [False, False, True]
-    assert (breaker.tripped, breaker.reason) == (True, "c")

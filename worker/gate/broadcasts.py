@@ -276,33 +276,25 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        why_not = {"pool_grow": self._why_not_grow, "pool_shrink": self._why_not_shrink}.get(method)
-        if isinstance(valid, _Processes) and why_not is not None and (why := why_not(valid.n)):
+        if isinstance(valid, _Processes) and (why := self._why_not(method, valid.n)):
             return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
 
-    def _why_not_grow(self, n: int) -> str | None:
-        """Return why the pool cannot get this many more processes; None if it can.
-
-        One command could otherwise start a thousand, which the host's memory does not hold, and the next one more.
-        """
+    def _why_not(self, method: str, n: int) -> str | None:
+        """Return why the pool cannot grow or shrink by this many processes; None if it can."""
         state: Any = self.state
-        more = PROCESSES_PER_CPU * (os.cpu_count() or 1) - state.consumer.pool.num_processes
-        if n > more:
-            return f"n must be at most {max(more, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
-        return None
-
-    def _why_not_shrink(self, n: int) -> str | None:
-        """Return why the pool cannot lose this many processes; None if it can.
-
-        If fewer are idle, Celery would end those, reply with an error, and go on to take jobs for all.
-        """
-        state: Any = self.state
-        processes = state.consumer.pool.num_processes
-        if n >= processes:
+        processes: int = state.consumer.pool.num_processes
+        if method == "pool_grow":
+            # One command could otherwise start a thousand, which the host's memory does not hold.
+            most = PROCESSES_PER_CPU * (os.cpu_count() or 1) - processes
+            allowed = f"at most {max(most, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
+        elif n >= processes:
             return f"n must be less than the number of processes, which is {processes}"
-        idle = processes - len(active_requests)
-        return f"n must be at most {idle}, the number of processes without a job" if n > idle else None
+        else:
+            # If fewer are idle, Celery would end those, reply with an error, and go on to take jobs for all.
+            most = processes - len(active_requests)
+            allowed = f"at most {most}, the number of processes without a job"
+        return f"n must be {allowed}" if n > most else None
 
 
 class _Mailbox(Mailbox):

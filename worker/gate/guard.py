@@ -9,9 +9,11 @@ from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker.state import task_ready
 
+from nn.errors import clipped
+
 logger = get_logger(__name__)
 
-#: The number of characters of a dropped message that are logged.
+#: Most characters of a dropped message that are logged.
 _SHOWN = 200
 
 
@@ -66,12 +68,7 @@ class GuardStep(bootsteps.StartStopStep):
                 self._controller.semaphore.release()
 
     def _drop(self, message: Any, error: Exception) -> None:
-        shown, headers = _shown(error), _shown(message.headers)
-        logger.exception("Dropped what is no message of a task: %s; it holds %s", shown, headers)
+        shown, headers = (clipped(repr(each), _SHOWN) for each in (error, message.headers))
+        logger.exception("Dropped what is not a message of a task: %s; it holds %s", shown, headers)
         # Otherwise it would be redelivered.
         message.reject_log_error(logger, self._transient)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

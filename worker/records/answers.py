@@ -16,11 +16,7 @@ _COUNT_BYTES = 4
 
 
 def pack(correct: Sequence[bool]) -> str | None:
-    """Return the answers as base64 of their number and their bits; None if there are none, or too many.
-
-    Args:
-        correct: Whether each validation sample was answered correctly.
-    """
+    """Return the answers, true if correct, as base64 of their number and bits; None if there are none, or too many."""
     if not 0 < len(correct) <= MAX_ANSWERS:
         return None
     bits = np.packbits(np.asarray(correct, bool)).tobytes()

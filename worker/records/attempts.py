@@ -39,12 +39,8 @@ class Attempts:
     def is_suspect(self, task_id: str, epochs: int) -> bool:
         """Return whether the task's next attempt is its last and must run alone in its worker.
 
-        A worker may have died because of another job that it trained at the same time.
-        An isolated attempt rules that out.
-
-        Args:
-            task_id: The task.
-            epochs: The number of epochs in the task's checkpoint.
+        A worker may have died because of another job that it trained at the same time, which an isolated attempt rules
+        out. The task's checkpoint has `epochs` epochs.
 
         Raises:
             TooManyAttemptsError: the task has hung or taken its worker down as often as the limit allows.
@@ -57,12 +53,7 @@ class Attempts:
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
     def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
-        """Record a new attempt.
-
-        Args:
-            task_id: The task.
-            worker: The worker that makes the attempt.
-            epochs: The number of epochs in the checkpoint from which the attempt begins.
+        """Record a new attempt, which begins from a checkpoint of `epochs` epochs.
 
         Returns:
             The id of the attempt, for `finish`, and the attempt.
@@ -136,12 +127,7 @@ def _parse(stored: Mapping[bytes, bytes]) -> dict[str, Attempt]:
 
 
 def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:
-    """Return the attempts that took their worker down without advancing the checkpoint.
-
-    Args:
-        attempts: All attempts, oldest first.
-        epochs: The number of epochs in the task's checkpoint now.
-    """
+    """Return the attempts that took their worker down without advancing the checkpoint, now of `epochs` epochs."""
     epochs_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
     return [
         attempt

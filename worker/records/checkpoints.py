@@ -6,19 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from celery.utils.log import get_task_logger
 from pydantic import Field, TypeAdapter
 
 from nn.errors import WeightsError
-from worker.job import MAX_OTHERS, Epochs, Score, Seconds, canonical
+from worker.job import MAX_OTHERS, Epochs, Job, Score, Seconds, canonical
 from worker.records.store import Store, key
 from worker.redis import limits
 from worker.redis.bounded import read
-
-if TYPE_CHECKING:
-    from worker.job import Job
 
 logger = get_task_logger(__name__)
 
@@ -67,10 +64,6 @@ def pack(job: Job, checkpoint: SavedCheckpoint) -> bytes:
 
 def unpack(job: Job, blob: bytes) -> SavedCheckpoint:
     """Read a checkpoint of a job from untrusted bytes. The trainer checks the state.
-
-    Args:
-        job: The job.
-        blob: The bytes of a checkpoint (`pack`), or anything else.
 
     Raises:
         WeightsError: the checkpoint is damaged, or belongs to another job.

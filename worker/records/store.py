@@ -37,10 +37,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import redis
 from pydantic import ValidationError
+from redis.client import Pipeline
 
 from nn.errors import WeightsError
 from worker.job import Mismatch
@@ -84,11 +85,7 @@ class Store:
         return sha256
 
     def weights(self, sha256: str, size: int) -> bytes:
-        """Return weights.
-
-        Args:
-            sha256: Their hash.
-            size: Their size, in bytes. No more is read.
+        """Return weights by their hash; no more than their size in bytes is read.
 
         Raises:
             WeightsError: the weights are not in the store, or do not match their hash and size.
@@ -135,17 +132,11 @@ class Store:
     def cancel(self, task_ids: Iterable[str], reason: str, expires: int | None = None) -> None:
         """End these tasks as REVOKED: queued ones when a worker takes them, running ones at the next epoch.
 
-        Args:
-            task_ids: The tasks.
-            reason: The reason, stored as their result.
-            expires: Seconds for which the cancellation is in force; None for as long as the tasks are open.
+        The reason is stored as their result. The cancellation holds for `expires` seconds; by default, as long as the
+        tasks are open.
         """
-        seconds = expires or self.open_expires
-        for chunk in chunks(task_ids):
-            with self.client.pipeline(transaction=False) as pipeline:
-                for task_id in chunk:
-                    pipeline.set(key("cancelled", task_id), reason, ex=seconds)
-                pipeline.execute()
+        names = (key("cancelled", task_id) for task_id in task_ids)
+        self._pipelined(names, lambda pipeline, name: pipeline.set(name, reason, ex=expires or self.open_expires))
 
     def cancelled(self, task_id: str) -> str | None:
         """Return why the task is cancelled, or None."""
@@ -173,12 +164,8 @@ class Store:
 
     def keep_open(self, task_ids: Iterable[str]) -> None:
         """Keep the records of tasks that a worker holds from expiring, however long the tasks take."""
-        names = [key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS]
-        for chunk in chunks(names):
-            with self.client.pipeline(transaction=False) as pipeline:
-                for name in chunk:
-                    pipeline.expire(name, self.open_expires)
-                pipeline.execute()
+        names = (key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS)
+        self._pipelined(names, lambda pipeline, name: pipeline.expire(name, self.open_expires))
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove every record of these tasks except their results, so that they can be submitted afresh."""
@@ -187,6 +174,13 @@ class Store:
     def drop_checkpoints(self, task_ids: Iterable[str]) -> None:
         """Remove the checkpoints of tasks that have ended."""
         self._unlink([key("checkpoint", task_id) for task_id in task_ids])
+
+    def _pipelined(self, names: Iterable[str], command: Callable[[Pipeline, str], object]) -> None:
+        for chunk in chunks(names):
+            with self.client.pipeline(transaction=False) as pipeline:
+                for name in chunk:
+                    command(pipeline, name)
+                pipeline.execute()
 
     def _unlink(self, names: list[str]) -> None:
         for chunk in chunks(names):

@@ -36,10 +36,5 @@ NAME, SWEEPS = 100, 10_000
 
 
 def checkpoint(epochs: int, weights: int) -> int:
-    """Return the limit of a checkpoint.
-
-    Args:
-        epochs: The number of epochs of the job.
-        weights: The limit of the job's weights, in bytes (`Trainer.max_bytes`).
-    """
+    """Return the limit of a checkpoint; `weights` is that of the job's weights, in bytes (`Trainer.max_bytes`)."""
     return _CHECKPOINT + _CHECKPOINT_EPOCH * epochs + weights

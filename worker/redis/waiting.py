@@ -43,11 +43,7 @@ class Once:
 
 
 class Patient:
-    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers.
-
-    Args:
-        on_retry: Called before each retry.
-    """
+    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers."""
 
     def __init__(self, on_retry: Callable[[], None] = lambda: None) -> None:
         self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
@@ -69,12 +65,7 @@ class Patient:
 
 
 class WaitingRedis(redis.Redis):
-    """A client whose commands and pipelines go through a policy.
-
-    Args:
-        client: Another client, whose connections it shares.
-        policy: The retry policy.
-    """
+    """A client whose commands and pipelines go through a policy. It shares the connections of another client."""
 
     def __init__(self, client: redis.Redis, policy: Policy) -> None:
         super().__init__(connection_pool=client.connection_pool)

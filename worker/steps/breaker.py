@@ -13,38 +13,6 @@ from worker.training.task import TrainingTask
 logger = get_logger(__name__)
 
 
-class Breaker:
-    """Counts failures in a row.
-
-    Args:
-        limit: The number of failures at which it trips.
-
-    Attributes:
-        failures: The number of failures since the last success.
-        reason: The last failure, in words.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.failures = 0
-        self.reason = ""
-
-    def succeeded(self) -> None:
-        """Start counting from zero again."""
-        self.failures = 0
-
-    def failed(self, reason: str) -> bool:
-        """Count a failure; return whether the breaker trips."""
-        self.failures += 1
-        self.reason = reason
-        return self.tripped
-
-    @property
-    def tripped(self) -> bool:
-        """Whether so many jobs failed in a row that the worker is to blame."""
-        return self.failures >= self.limit
-
-
 class BreakerStep(bootsteps.StartStopStep):
     """Stops consuming the queue when the breaker trips.
 
@@ -52,30 +20,41 @@ class BreakerStep(bootsteps.StartStopStep):
     whole sweep. With a tripped breaker it stays connected and reports the failure (in its log, `worker.health` and
     `celery inspect stats`). It tries again after a restart or `celery -A worker control add_consumer seedsweep`; one
     more failure then stops it again.
+
+    Attributes:
+        failures: The number of failures since the last success.
+        reason: The last failure, in words.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)
-        self.breaker = Breaker(c.app.settings.breaker_failures)
+        self._limit: int = c.app.settings.breaker_failures
+        self.failures = 0
+        self.reason = ""
         task: TrainingTask = c.app.tasks[TRAIN]
         # A request, which sees how its job ends, knows its task but not the consumer.
         task.on_job_end = lambda failure: self._on_job_end(c, failure)
-        c.breaker = self.breaker
+        c.breaker = self
+
+    @property
+    def tripped(self) -> bool:
+        """Whether so many jobs failed in a row that the worker is to blame."""
+        return self.failures >= self._limit
 
     def info(self, c: Any) -> dict[str, Any]:  # noqa: ARG002
         """Return what `celery inspect stats` shows."""
-        return {"breaker": {"failures_in_a_row": self.breaker.failures, "tripped": self.breaker.tripped}}
+        return {"breaker": {"failures_in_a_row": self.failures, "tripped": self.tripped}}
 
     def _on_job_end(self, c: Any, failure: str | None) -> None:
         if failure is None:
-            self.breaker.succeeded()
-        elif self.breaker.failed(failure):
-            queues = list(c.app.amqp.queues.consume_from)
-            if queues:
-                logger.critical(
-                    "Takes no more jobs: %d failed in a row, the last one with %s", self.breaker.failures, failure
-                )
-            for queue in queues:
-                c.cancel_task_queue(queue)
+            self.failures = 0
+            return
+        self.failures += 1
+        self.reason = failure
+        queues = list(c.app.amqp.queues.consume_from) if self.tripped else []
+        if queues:
+            logger.critical("Takes no more jobs: %d failed in a row, the last one with %s", self.failures, failure)
+        for queue in queues:
+            c.cancel_task_queue(queue)

@@ -21,7 +21,7 @@ from redis import Redis
 
 from worker.messages import QUEUE, UNACKED_INDEX
 from worker.redis.clock import ServerClock
-from worker.steps.presence import Heartbeat, WorkerState, snapshot
+from worker.steps.presence import Heartbeat, PresenceStep, snapshot
 
 logger = get_logger(__name__)
 
@@ -48,7 +48,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._create_task_handler = c.create_task_handler
         c.create_task_handler = self.create_task_handler
         self._clock = ServerClock()
-        self._state: WorkerState = c.worker_state
+        self._presence: PresenceStep = c.presence
         self._heartbeat = Heartbeat(c.app.broker_address, settings.lease_seconds, self._renew, "Leases are not renewed")
 
     def start(self, c: Any) -> None:
@@ -58,8 +58,7 @@ class LeaseStep(bootsteps.StartStopStep):
         for request in _unacknowledged(state.active_requests):
             self._adopt(request.message)
         self._keep_running_jobs(self._qos)
-        if self._heartbeat.ident is None:
-            self._heartbeat.start()
+        self._heartbeat.begin()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return Celery's handler of a message, changed so that the message can be acknowledged after a reconnect."""
@@ -89,8 +88,7 @@ class LeaseStep(bootsteps.StartStopStep):
 
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
         """Stop renewing. At this point all jobs have finished or are returned."""
-        if self._heartbeat.ident is not None:
-            self._heartbeat.stop()
+        self._heartbeat.stop()
 
     @staticmethod
     def _keep_running_jobs(qos: Any) -> None:
@@ -113,7 +111,7 @@ class LeaseStep(bootsteps.StartStopStep):
         if tags := self._tags():
             # XX: a message that is acknowledged or redelivered to another worker must not be added again.
             client.zadd(UNACKED_INDEX, dict.fromkeys(tags, now), xx=True)
-        self._state.queue_length = client.llen(QUEUE)
+        self._presence.queue_length = client.llen(QUEUE)
 
     def _tags(self) -> set[str]:
         """Return the delivery tags of all messages that this worker holds, of running and of waiting jobs."""

@@ -24,8 +24,8 @@ from worker.training.task import TrainingTask
 logger = get_logger(__name__)
 T = TypeVar("T")
 
-#: The longest time between two heartbeats, in seconds. A sweep that waits for a dead worker shall know it soon, also
-#: where leases are long.
+#: The longest time between two heartbeats, in seconds. A sweep that waits for a dead worker learns of it soon, even if
+#: leases are long.
 BEAT_SECONDS = 2.0
 #: Seconds until the worker's log mentions again that the clocks disagree.
 REMINDER_SECONDS = 600.0
@@ -67,6 +67,11 @@ class Heartbeat(threading.Thread):
         self._farewell = farewell
         self._stopped = threading.Event()
 
+    def begin(self) -> None:
+        """Start the thread unless it has been started."""
+        if self.ident is None:
+            self.start()
+
     def run(self) -> None:
         """Call `beat` until `stop` is called."""
         interval = beat_interval(self._lease)
@@ -80,7 +85,8 @@ class Heartbeat(threading.Thread):
     def stop(self) -> None:
         """End the thread. If it waits for Redis, it is abandoned and ends with the process."""
         self._stopped.set()
-        self.join(timeout=JOIN_SECONDS)
+        if self.ident is not None:
+            self.join(timeout=JOIN_SECONDS)
 
     def _attempt(self, action: Callable[[Redis], None], client: Redis) -> bool:
         try:
@@ -92,114 +98,57 @@ class Heartbeat(threading.Thread):
         return True
 
 
-class WorkerState:
-    """What the worker is doing, as its presence reports it.
-
-    Args:
-        c: The worker's consumer.
-
-    Attributes:
-        name: The worker's Celery name.
-        queue_length: The number of waiting jobs when the queue was last looked at.
-    """
-
-    def __init__(self, c: Any) -> None:
-        self._c = c
-        self._task: TrainingTask = c.app.tasks[TRAIN]
-        self._interval = beat_interval(c.app.settings.lease_seconds)
-        self.name: str = c.hostname
-        self.queue_length = 0
-        # Times of the monotonic clock.
-        self._looped = self._kept_up = self._created = time.monotonic()
-        self._started: float | None = None
-        self._taken = 0
-
-    def loop_turned(self) -> None:
-        """Record that the event loop is running."""
-        self._looped = time.monotonic()
-
-    def presence(self, clock: ServerClock) -> Presence:
-        """Return the current state of the worker.
-
-        Args:
-            clock: Redis's clock, which was just measured.
-        """
-        c = self._c
-        elapsed, now = time.monotonic(), clock.now()
-        if self._started is None:
-            # Computed once: the attempts of this worker must never seem to be older.
-            self._started = now - (elapsed - self._created)
-        running = {request.id: now - _silent(request) for request in snapshot(state.active_requests)}
-        taken = state.all_total_count[0]
-        if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
-            self._taken, self._kept_up = taken, elapsed
-        # What it is told to consume: its consumer begins only with the event loop, after the first heartbeat.
-        consuming = QUEUE in c.app.amqp.queues.consume_from
-        return Presence(
-            name=self.name,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started=self._started,
-            beat=now,
-            looped=now - (elapsed - self._looped),
-            kept_up=now - (elapsed - self._kept_up),
-            running=running,
-            concurrency=c.pool.num_processes,
-            blocking=type(c.pool).__module__.endswith(".solo"),
-            consuming=consuming,
-            broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
-            dataset=self._task.loaded_digest,
-            trainer=self._task.app.settings.trainer,
-            versions=sorted(self._task.trainer.versions),
-            interval=self._interval,
-            connected=c.connection is not None,
-            stopping=self._task.stopping.is_set(),
-            exhausted=_exhausted(),
-            ahead=clock.ahead,
-        )
-
-
 class PresenceStep(bootsteps.StartStopStep):
-    """Reports the worker's presence from a thread.
+    """Reports from a thread what the worker is doing.
 
     A thread, because the event loop stands still while the worker shuts down and waits for its last jobs. Not the
     lease's thread, because results, and with them presences, may be kept on another Redis, whose absence must not cost
     leases.
+
+    Attributes:
+        queue_length: The number of waiting jobs when the queue was last looked at (`worker.steps.lease`).
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.breaker:BreakerStep")
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)
-        self._app = c.app
+        c.presence = self
+        self._c = c
+        self._task: TrainingTask = c.app.tasks[TRAIN]
         self._lease: float = c.app.settings.lease_seconds
-        self._state = c.worker_state = WorkerState(c)
         self._clock = ServerClock()
+        self.queue_length = 0
+        # Times of the monotonic clock.
+        self._looped = self._kept_up = self._created = time.monotonic()
         self._next_search = self._next_warning = 0.0
+        self._started: float | None = None
+        self._taken = 0
         self._heartbeat = Heartbeat(
             c.app.backend_address,
             self._lease,
             self._report,
             "The worker's presence is not reported",
-            farewell=lambda client: self._roster(client).leave(self._state.name),
+            farewell=lambda client: self._roster(client).leave(c.hostname),
         )
 
     def start(self, c: Any) -> None:
         """Watch the event loop on a new connection; start the heartbeat with the first one."""
         # Celery drops the timer's entries with the connection.
-        c.timer.call_repeatedly(beat_interval(self._lease) / 2, self._state.loop_turned)
-        if self._heartbeat.ident is None:
-            self._heartbeat.start()
+        c.timer.call_repeatedly(beat_interval(self._lease) / 2, self._loop_turned)
+        self._heartbeat.begin()
 
     def shutdown(self, c: Any) -> None:  # noqa: ARG002
         """Stop the heartbeat and leave the roster. At this point all jobs have finished or are returned."""
-        if self._heartbeat.ident is not None:
-            self._heartbeat.stop()
+        self._heartbeat.stop()
+
+    def _loop_turned(self) -> None:
+        self._looped = time.monotonic()
 
     def _report(self, client: Redis) -> None:
         roster = self._roster(client)
         self._clock.measure(client)
-        presence = self._state.presence(self._clock)
+        presence = self._presence()
         roster.report(presence)
         now = time.monotonic()
         if now >= self._next_search:
@@ -213,11 +162,47 @@ class PresenceStep(bootsteps.StartStopStep):
             self._next_warning = now + REMINDER_SECONDS
             logger.warning(warning)
 
+    def _presence(self) -> Presence:
+        """Return what the worker is doing, by Redis's clock, which was just measured."""
+        c = self._c
+        elapsed, now = time.monotonic(), self._clock.now()
+        if self._started is None:
+            # Computed once: the attempts of this worker must never seem to be older.
+            self._started = now - (elapsed - self._created)
+        running = {request.id: now - _silent(request) for request in snapshot(state.active_requests)}
+        taken = state.all_total_count[0]
+        if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
+            self._taken, self._kept_up = taken, elapsed
+        # What it is told to consume: its consumer begins only with the event loop, after the first heartbeat.
+        consuming = QUEUE in c.app.amqp.queues.consume_from
+        return Presence(
+            name=c.hostname,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=self._started,
+            beat=now,
+            looped=now - (elapsed - self._looped),
+            kept_up=now - (elapsed - self._kept_up),
+            running=running,
+            concurrency=c.pool.num_processes,
+            blocking=type(c.pool).__module__.endswith(".solo"),
+            consuming=consuming,
+            broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
+            dataset=self._task.loaded_digest,
+            trainer=c.app.settings.trainer,
+            versions=sorted(self._task.trainer.versions),
+            interval=beat_interval(self._lease),
+            connected=c.connection is not None,
+            stopping=self._task.stopping.is_set(),
+            exhausted=_exhausted(),
+            ahead=self._clock.ahead,
+        )
+
     def _roster(self, client: Redis) -> Roster:
         return Roster(self._store(client), self._lease)
 
     def _store(self, client: Redis) -> Store:
-        return Store(client, expires=self._app.settings.result_expires)
+        return Store(client, expires=self._c.app.settings.result_expires)
 
 
 def _silent(request: Any) -> float:

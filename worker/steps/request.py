@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
 from billiard.einfo import ExceptionWithTraceback
@@ -11,10 +11,8 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError
-from worker.training.admission import REFUSED
-
-if TYPE_CHECKING:
-    from worker.records.history import End
+from worker.records.history import End
+from worker.training.execution import REFUSED
 
 logger = get_logger(__name__)
 

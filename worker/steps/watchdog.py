@@ -15,7 +15,7 @@ from celery.worker import state
 
 from worker.steps.presence import snapshot
 from worker.steps.request import TrainRequest
-from worker.training.liveness import Liveness, Sign, longest_silence
+from worker.training.shared import Liveness, Sign, longest_silence
 
 logger = get_logger(__name__)
 

@@ -1,20 +1,26 @@
-"""Where a trainer runs: the kind of CPU, and the versions of what it computes with."""
+"""Where a trainer runs: the number of threads, the kind of CPU, and the versions of what it computes with."""
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+#: The variables that limit BLAS, OpenMP and numba to one thread, as in workers. With several threads, the order of a
+#: sum, and so its last bits, may depend on their number. The libraries read these variables when they are loaded.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+
+def use_one_thread() -> None:
+    """Limit this process, and those that it starts, to one thread. Must be called before NumPy is imported."""
+    os.environ.update(ONE_THREAD)
+
 
 @cache
 def environment(packages: tuple[str, ...]) -> str:
-    """Return one line that names the CPU, Python, and packages. Two that are alike should train to the same bits.
-
-    Args:
-        packages: The names of the distributions that matter.
-    """
+    """Return a line that names the CPU, Python and distributions. The same bits are expected where it is the same."""
     versions = [f"{name} {_version(name)}" for name in packages]
     return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions])
 

@@ -179,25 +179,24 @@ def _is_mnist(digest: str) -> bool:
 
 
 def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = None) -> Weights:
-    """Read the weights of a network with these options from untrusted bytes.
-
-    Args:
-        options: The options.
-        blob: The bytes, as safetensors.
-        n_features: The features of a sample; None for any number.
+    """Read the weights of a network with these options from untrusted bytes; without `n_features`, for any number.
 
     Raises:
         WeightsError: they are not such a network.
     """
     from nn.datasets.idx import N_CLASSES
-    from nn.weights import from_safetensors, misfit
+    from nn.weights import from_safetensors
 
     weights = from_safetensors(blob)
-    difference = misfit(
-        weights, (n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype, biases=options.biases
-    )
-    if difference is not None:
-        raise WeightsError(f"the weights have {difference}")
+    found, dtype = weights.layer_sizes, weights.W1.dtype.name
+    expected = (found[0] if n_features is None else n_features, *options.hidden_layer_sizes, N_CLASSES)
+    if (found, dtype) != (expected, options.dtype):
+        raise WeightsError(
+            f"the weights have layers of {found} in {dtype}; the job's are {expected} in {options.dtype}"
+        )
+    if weights.has_biases != options.biases:
+        have, needs = ("no biases", "them") if options.biases else ("biases", "none")
+        raise WeightsError(f"the weights have {have}; the job's network has {needs}")
     return weights
 
 
@@ -216,8 +215,8 @@ def _train_and_test(options: NetworkOptions, data: Dataset) -> tuple[Samples, Sa
 
 
 def _resume(training: Training, checkpoint: Checkpoint) -> None:
-    from nn.checkpoint import Checkpoint as State
-    from nn.checkpoint import EpochRecord
+    from nn.training import Checkpoint as State
+    from nn.training import EpochRecord
     from nn.weights import from_safetensors
 
     weights = from_safetensors(checkpoint.state)

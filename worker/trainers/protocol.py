@@ -15,6 +15,15 @@ MAX_BYTES = 2**26
 #: The largest metric: the squares of many such numbers can still be added up.
 MAX_SCORE = 1e100
 
+
+def as_number(value: Any) -> float | None:
+    """Return a metric as a float; None for a text, and for what does not convert."""
+    try:
+        return None if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 DataT = TypeVar("DataT", bound="Data")
 
@@ -200,11 +209,6 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
 
         It is the state that `train` would have given to `on_epoch` after the last epoch, had others followed.
 
-        Args:
-            options: The options of the finished job, which did not diverge.
-            longer: The same options with more epochs.
-            artifact: What it ended with.
-
         Returns:
             The state; None if it cannot be told from the artifact. The longer job then starts from the first epoch.
 
@@ -235,11 +239,6 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     def check_artifact(self, options: OptionsT, digest: str, artifact: bytes) -> None:
         """Check an artifact that anybody may have stored, before it is kept.
 
-        Args:
-            options: The options.
-            digest: The data set.
-            artifact: The artifact.
-
         Raises:
             WeightsError: it is not one of a job with these options.
         """
@@ -254,11 +253,6 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
 
     def test(self, options: OptionsT, data: DataT, artifact: bytes) -> Evaluated:
         """Evaluate a trained model on its test split. Called only where `held_out` is not 0.
-
-        Args:
-            options: The options of the job.
-            data: The data set.
-            artifact: What `train` returned.
 
         Raises:
             WeightsError: the artifact is not one of a job with these options.
@@ -287,10 +281,5 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return source
 
     def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
-        """Return a name of the models in tables, and the options that it tells; an empty text if there is none.
-
-        Args:
-            common: The options that all models have in common.
-            digest: The data set.
-        """
+        """Return a name in tables for models with these common options, and the options that it tells; or no name."""
         return "", frozenset()

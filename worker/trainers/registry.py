@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -15,8 +15,7 @@ from pydantic import BaseModel
 
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError
 from worker.errors import TrainerUnusableError
-from worker.text import one_line
-from worker.trainers.guard import guard
+from worker.text import reason
 from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
@@ -49,11 +48,7 @@ def package(name: str) -> str | None:
 
 @functools.cache
 def trainer(name: str, field: str = "trainer") -> AnyTrainer:
-    """Return an installed trainer.
-
-    Args:
-        name: Its name.
-        field: The name of the field for messages, as the user wrote it.
+    """Return an installed trainer; in messages, `field` is the name of the field as the user wrote it.
 
     Raises:
         InvalidInputError: no trainer of this name is installed.
@@ -73,22 +68,20 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
         loaded = found[0].load()
         made = loaded() if isinstance(loaded, type) else loaded
     except (Exception, SystemExit) as error:
-        reason = one_line(f"{type(error).__name__}: {error}"[:300])
-        raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) cannot be imported: {reason}") from None
+        raise TrainerUnusableError(
+            f"The trainer {name} ({found[0].value}) cannot be imported: {reason(error)}"
+        ) from None
     problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
-    guard(made)
+    _guard(made)
     return made  # type: ignore[no-any-return]
 
 
 def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:
     """Return the source of a data set as `Trainer.load` takes it: one of the trainer's names, or an absolute path.
 
-    Args:
-        trainer: The trainer.
-        given: The source as a user wrote it.
-        field: The name of the field for messages, as the user wrote it.
+    In messages, `field` is the name of the field as the user wrote it.
 
     Raises:
         InvalidInputError: it is neither.
@@ -122,13 +115,12 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
     except MemoryError:
         raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
     except Exception as error:
-        reason = one_line(f"{type(error).__name__}: {error}"[:300])
         raise TrainerUnusableError(
-            f"The trainer {trainer.name} cannot load the data set {source!r}: {reason}"
+            f"The trainer {trainer.name} cannot load the data set {source!r}: {reason(error)}"
         ) from None
     if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
         raise TrainerUnusableError(
-            f"The trainer {trainer.name} gives the data set {source!r} a digest that is no SHA-256"
+            f"The trainer {trainer.name} gives the data set {source!r} a digest that is not a SHA-256"
         )
     return data
 
@@ -164,6 +156,35 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
     if not isinstance(getattr(made, "data", None), str):
         return "it names no data set to use by default"
     return None
+
+
+#: Methods that are called in many places. `train`, `load` and `test` are called in one place each, which checks what
+#: they raise: `worker.training.trainer`, `load` above and `orchestrator.analysis.held_out`.
+_METHODS = (
+    "options_for", "metric_of", "epochs", "prepare", "digest", "check", "check_artifact", "max_bytes", "others",
+    "version_of", "named", "data_name", "model_name", "continued", "held_out",
+)  # fmt: skip
+
+
+def _guard(trainer: Trainer[Any, Any]) -> None:
+    """Turn what a trainer raises, except our own errors, into an error that names the trainer and the method."""
+    for name in _METHODS:
+        # In its own dictionary, which every object has, also one that forbids to set attributes.
+        vars(trainer)[name] = _guarded(trainer, name)
+
+
+def _guarded(trainer: Trainer[Any, Any], name: str) -> Callable[..., Any]:
+    def call(*arguments: Any, **more: Any) -> Any:
+        try:
+            return getattr(type(trainer), name)(trainer, *arguments, **more)
+        except (SeedsweepError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise TrainerUnusableError(
+                f"The trainer {trainer.name} is broken: its {name} raised {reason(error)}"
+            ) from error
+
+    return call
 
 
 #: Words of a specification, which no option may have.

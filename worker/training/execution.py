@@ -1,31 +1,33 @@
-"""Executes one attempt at a job, from its start to its result."""
+"""Executes one attempt at a job: decides whether it may begin, and whether it must run alone, and trains."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import redis
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
-from worker.errors import OutOfMemoryError
+from worker.errors import NoSuchWorkerError, OutOfMemoryError
 from worker.job import Job, Needs, Result
 from worker.messages import accept
 from worker.records.checkpoints import Checkpoints, SavedCheckpoint
+from worker.records.history import Attempt
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainers.environment import environment
-from worker.training.admission import check_served, check_wanted, isolated
+from worker.training.task import TrainingTask
 from worker.training.trainer import Progress, TrainedJob, train
-
-if TYPE_CHECKING:
-    from worker.records.history import Attempt
-    from worker.training.task import TrainingTask
 
 logger = get_task_logger(__name__)
 
+#: Why a job is given back that needs another worker. The main process then rests (`worker.steps.refusal`).
+REFUSED = "another trainer or data set is needed"
+#: Seconds between two attempts to take the isolation lock.
+ISOLATION_SECONDS = 0.2
 #: The shortest time between two progress reports, in seconds. Tiny jobs train hundreds of epochs per second.
 REPORT_SECONDS = 0.25
 #: The number of epochs, counted from the last, whose accuracies are in a progress report.
@@ -41,12 +43,7 @@ class _CancelledError(Exception):
 
 
 def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
-    """Train the job of a task and return its result. The weights are stored before the result is.
-
-    Args:
-        task: The task.
-        needs: What a worker must have for its job.
-        fields: The fields of the job, of which nothing else was checked.
+    """Train the job with these unchecked fields, and return its result. The weights are stored before the result is.
 
     Raises:
         JobRefusedError: the job is invalid, or not the job that the task id names.
@@ -58,8 +55,8 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         Ignore: the job is cancelled; its state is REVOKED.
     """
     with task.app.liveness.of_attempt():
-        check_wanted(task)
-        check_served(task, needs)
+        _check_wanted(task)
+        _check_served(task, needs)
         job = accept(task.request.id, fields)
         checkpoint = Checkpoints(task.store()).load(task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
@@ -68,14 +65,53 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
             return Execution(task, job, task.begin_attempt(epochs)).run(checkpoint)
 
 
-class Execution:
-    """Trains a job as one attempt of a task: saves checkpoints, reports progress, stops when it is told to.
+def _check_wanted(task: TrainingTask) -> None:
+    """Check that the job is not cancelled and the worker is not stopping."""
+    reason = task.store().cancelled(task.request.id)
+    if reason is not None:
+        raise task.revoke(reason)
+    if task.stopping.is_set():
+        raise Reject("the worker is stopping", requeue=True)
 
-    Args:
-        task: The task.
-        job: Its job.
-        attempt: The attempt, which has begun.
+
+def _check_served(task: TrainingTask, needs: Needs) -> None:
+    """Check that this worker has the trainer, in the version, and the data set that a job needs."""
+    mine = task.data.digest
+    has_trainer = needs.trainer == task.trainer.name and needs.version in task.trainer.versions
+    if has_trainer and mine == needs.dataset:
+        return
+    store = task.store()
+    if task.roster().trainers_of(needs):
+        store.forget_refusals(task.request.id)
+    elif (seconds := store.refused_for(task.request.id)) >= task.app.settings.dataset_seconds:
+        raise NoSuchWorkerError(
+            f"no worker had {needs} for {seconds:.0f} s; this one ({task.request.hostname}) has the trainer "
+            f"{task.trainer.name}, version {task.trainer.version}, with the data set {mine[:12]}"
+        )
+    logger.warning("Gives back the job %s: it needs %s", task.request.id[:12], needs)
+    raise Reject(REFUSED, requeue=True)
+
+
+@contextlib.contextmanager
+def isolated(task: TrainingTask) -> Iterator[None]:
+    """Wait until no other suspect job trains on this worker, then keep other suspects waiting during the block.
+
+    Raises:
+        Ignore: the job was cancelled while it waited.
+        Reject: the worker is stopping; the job returns to the queue.
     """
+    while not task.isolation.acquire():
+        _check_wanted(task)
+        task.app.liveness.sign()
+        task.stopping.wait(ISOLATION_SECONDS)
+    try:
+        yield
+    finally:
+        task.isolation.release()
+
+
+class Execution:
+    """Trains a job as an attempt that has begun: saves checkpoints, reports progress, stops when it is told to."""
 
     def __init__(self, task: TrainingTask, job: Job, attempt: Attempt) -> None:
         self.task = task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Task
 from celery.exceptions import Ignore
@@ -17,12 +17,9 @@ from worker.records.history import Attempt, End
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
-from worker.trainers.registry import load, source, trainer
-from worker.training.process import IsolationLock, StopFlag
-
-if TYPE_CHECKING:
-    from worker.trainers.protocol import Data
-    from worker.trainers.registry import AnyTrainer
+from worker.trainers.protocol import Data
+from worker.trainers.registry import AnyTrainer, load, source, trainer
+from worker.training.shared import IsolationLock, StopFlag
 
 logger = get_task_logger(__name__)
 
@@ -62,7 +59,7 @@ class TrainingTask(Task):
 
         Raises:
             DatasetError: the data set is missing or damaged.
-            InvalidInputError: `SEEDSWEEP_DATA` is no source of a data set.
+            InvalidInputError: `SEEDSWEEP_DATA` does not name a data set.
         """
         settings = self.app.settings
         given = self.trainer.data if settings.data is None else settings.data
@@ -114,11 +111,7 @@ class TrainingTask(Task):
         self._attempt.set(None)
 
     def begin_attempt(self, epochs: int) -> Attempt:
-        """Record that an attempt at the current task begins.
-
-        Args:
-            epochs: The number of epochs that it takes over from a checkpoint.
-        """
+        """Record that an attempt at the current task begins; it takes over `epochs` epochs from a checkpoint."""
         attempt_id, attempt = self.attempts().start(self.request.id, self.request.hostname, epochs)
         self._attempt.set((attempt_id, attempt))
         return attempt

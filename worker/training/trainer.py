@@ -6,13 +6,12 @@ A trainer is other people's code. What it raises or returns is checked here: it 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,13 +23,13 @@ from worker.job import Job, check_numbers
 from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
-from worker.trainers.protocol import MAX_SCORE, Checkpoint, Data, Trained
+from worker.trainers.protocol import MAX_SCORE, Checkpoint, Data, Trained, as_number
 
 logger = logging.getLogger(__name__)
 
 #: Characters of a trainer's message that are kept.
 MESSAGE = 1000
-#: The exit status of a process that billiard ends by a signal is below this; a trainer's own is above.
+#: Exit statuses of processes that billiard ends by a signal are below this; a trainer's own are above.
 _SIGNALLED = -128
 
 
@@ -49,44 +48,6 @@ class TrainedJob:
     history: tuple[Epoch, ...]
     problem: str | None
     correct: str | None = None
-
-
-@dataclass
-class Progress:
-    """A job in training, after an epoch.
-
-    Attributes:
-        job: The job.
-        history: One record per epoch so far.
-    """
-
-    job: Job
-    history: list[Epoch] = field(default_factory=list)
-    _checkpoint: Callable[[], bytes] | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether no epoch follows that the trainer could resume from here."""
-        return self._checkpoint is None or len(self.history) >= self.job.epochs
-
-    def checkpoint(self) -> SavedCheckpoint | None:
-        """Return a checkpoint; None if there is none.
-
-        Raises:
-            TrainingFailedError: the trainer's state is not bytes, or too large.
-        """
-        if self._checkpoint is None or self.ended:
-            return None
-        try:
-            state = self._checkpoint()
-        except MemoryError:
-            raise
-        except Exception as error:
-            _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}")
-        limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
-        if not isinstance(state, bytes) or len(state) > limit:
-            _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
-        return SavedCheckpoint(tuple(self.history), state)
 
 
 def train(
@@ -109,40 +70,62 @@ def train(
     """
     if resume_from is not None:
         try:
-            return _Run(job, data, on_epoch, resume_from).train()
+            return Progress(job, data, on_epoch, resume_from).train()
         except _RefusedCheckpointError as refused:
             logger.warning("Starts from the first epoch: %s", refused)
-    return _Run(job, data, on_epoch, None).train()
+    return Progress(job, data, on_epoch, None).train()
 
 
 class _RefusedCheckpointError(Exception):
     """The trainer refuses a checkpoint. Caught in this module."""
 
 
-class _Run:
+class Progress:
+    """A job in training.
+
+    Attributes:
+        job: The job.
+        history: One record per epoch so far.
+    """
+
     def __init__(
-        self,
-        job: Job,
-        data: Data,
-        on_epoch: Callable[[Progress], object] | None,
-        resume_from: SavedCheckpoint | None,
+        self, job: Job, data: Data, on_epoch: Callable[[Progress], object] | None, begin: SavedCheckpoint | None
     ) -> None:
-        self._job = job
+        self.job = job
+        self.history: list[Epoch] = [] if begin is None else list(begin.history)
         self._data = data
         self._on_epoch = on_epoch
-        self._checkpoint = None if resume_from is None else Checkpoint(len(resume_from.history), resume_from.state)
-        self._progress = Progress(job, list(resume_from.history) if resume_from is not None else [])
-        self._begun = len(self._progress.history)
-        self._metric = job.metric
+        self._begin = None if begin is None else Checkpoint(len(begin.history), begin.state)
+        self._state: Callable[[], bytes] | None = None
         self._raised: BaseException | None = None
         self._since = time.perf_counter()
 
+    def checkpoint(self) -> SavedCheckpoint | None:
+        """Return a checkpoint; None if the trainer offers none, or no epoch follows.
+
+        Raises:
+            TrainingFailedError: the trainer's state is not bytes, or too large.
+        """
+        if self._state is None or len(self.history) >= self.job.epochs:
+            return None
+        try:
+            state = self._state()
+        except MemoryError:
+            raise
+        except Exception as error:
+            _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}")
+        limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
+        if not isinstance(state, bytes) or len(state) > limit:
+            _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
+        return SavedCheckpoint(tuple(self.history), state)
+
     def train(self) -> TrainedJob:
-        job, process = self._job, os.getpid()
+        """Train to the end; errors as for the function `train`, and `_RefusedCheckpointError`."""
+        job, process = self.job, os.getpid()
         try:
             with _global_generators_kept():
                 trained = job.trained_by.train(
-                    job.options, job.seed, self._data, on_epoch=self._after_epoch, resume_from=self._checkpoint
+                    job.options, job.seed, self._data, on_epoch=self._after_epoch, resume_from=self._begin
                 )
         except BaseException as error:
             _leave_if_forked(process)
@@ -156,58 +139,47 @@ class _Run:
     def _rethrow(self, error: BaseException) -> NoReturn:
         if self._raised is not None:
             raise self._raised from None
-        if isinstance(error, WeightsError) and self._checkpoint is not None and not self._trained_here:
+        if isinstance(error, WeightsError) and self._begin is not None and len(self.history) == self._begin.epochs:
             raise _RefusedCheckpointError(str(error)) from None
         signalled = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code < _SIGNALLED
         if signalled or isinstance(
             error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError, TrainerUnusableError)
         ):
             raise error
-        _fail(self._job, f"raised {type(error).__name__}: {error}")
-
-    @property
-    def _trained_here(self) -> int:
-        return len(self._progress.history) - self._begun
+        _fail(self.job, f"raised {type(error).__name__}: {error}")
 
     def _after_epoch(
         self, value: float, checkpoint: Callable[[], bytes] | None = None, others: Mapping[str, float] | None = None
     ) -> None:
         seconds = time.perf_counter() - self._since
-        history = self._progress.history
-        if len(history) >= self._job.epochs:
-            _fail(self._job, f"reported more than {self._job.epochs} epochs")
+        job = self.job
+        if len(self.history) >= job.epochs:
+            _fail(job, f"reported more than {job.epochs} epochs")
         given = dict(others or {})
-        names = self._job.others
-        if given.keys() != set(names):
-            _fail(self._job, f"reported the further metrics {sorted(given)}; allowed: {sorted(names)}")
-        numbers = tuple(self._number(name, given[name]) for name in names)
-        history.append(Epoch(seconds, self._score(value), numbers))
-        self._progress._checkpoint = checkpoint
+        if given.keys() != set(job.others):
+            _fail(job, f"reported the further metrics {sorted(given)}; allowed: {sorted(job.others)}")
+        score, *numbers = (self._number(name, each) for name, each in ((job.metric.name, value), *given.items()))
+        if job.metric.is_share and not 0.0 <= score <= 1.0:
+            _fail(job, f"reported {score} as {job.metric.name}; allowed: a share from 0 to 1")
+        named = dict(zip(given, numbers, strict=True))
+        self.history.append(Epoch(seconds, score, tuple(named[name] for name in job.others)))
+        self._state = checkpoint
         if self._on_epoch is not None:
             try:
-                self._on_epoch(self._progress)
+                self._on_epoch(self)
             except BaseException as error:
                 self._raised = error
                 raise
         self._since = time.perf_counter()
 
-    def _score(self, value: object) -> float:
-        score = self._number(self._metric.name, value)
-        if self._metric.is_share and not 0.0 <= score <= 1.0:
-            _fail(self._job, f"reported {score} as {self._metric.name}; allowed: a share from 0 to 1")
-        return score
-
     def _number(self, name: str, value: object) -> float:
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if isinstance(value, (str, bytes)) or not abs(number) <= MAX_SCORE:
-            _fail(self._job, f"reported {_short(value)} as {name}; allowed: a number of at most {MAX_SCORE:g}")
+        number = as_number(value)
+        if number is None or not abs(number) <= MAX_SCORE:
+            _fail(self.job, f"reported {_short(value)} as {name}; allowed: a number of at most {MAX_SCORE:g}")
         return number
 
     def _checked(self, trained: object) -> TrainedJob:
-        job, history = self._job, self._progress.history
+        job, history = self.job, self.history
         if not isinstance(trained, Trained):
             _fail(job, f"returned {_short(trained)}; allowed: a worker.trainers.Trained")
         problem = None if trained.problem is None else one_line(str(trained.problem))[:MESSAGE]

@@ -13,13 +13,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nn.errors import InvalidInputError
-from worker.trainers.checks.arrays import arrays_of
-from worker.trainers.protocol import Checkpoint, Metric, Trained, Trainer
+from nn.errors import InvalidInputError, clipped
+from worker.trainers.environment import ONE_THREAD
+from worker.trainers.protocol import Checkpoint, Trained, Trainer, as_number
 
 AnyTrainer = Trainer[Any, Any]
-#: Workers train in one thread. With several, the order of a sum, and so its last bits, may depend on their number.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+#: Objects of a data set that are searched for arrays, at most.
+_MAX_OBJECTS = 10_000
 
 
 class Broken(Exception):  # noqa: N818 - it never leaves the room
@@ -33,7 +33,7 @@ class Recorded:
     Attributes:
         values: The metric after each epoch.
         others: The further metrics after each epoch.
-        states: The state after an epoch, by its number: where a checkpoint was offered and taken.
+        states: The state after an epoch, by the number of the epoch, for each checkpoint that was offered and taken.
         trained: What `train` returned.
     """
 
@@ -43,16 +43,12 @@ class Recorded:
     trained: Trained = field(default_factory=lambda: Trained(artifact=b""))
 
     def facts(self, first: int = 0) -> dict[str, Any]:
-        """Return what must be the same in every training of a job, in JSON's types.
-
-        Args:
-            first: The epochs that were trained before.
-        """
+        """Return what must be the same in every training of a job, in JSON's types; without the `first` epochs."""
         artifact, correct = self.trained.artifact, self.trained.correct
         return {
-            "metrics": [exact(value) for value in self.values[first:]],
-            "further metrics": [{name: exact(value) for name, value in each.items()} for each in self.others[first:]],
-            "artifact": hashlib.sha256(artifact).hexdigest() if isinstance(artifact, bytes) else exact(artifact),
+            "metrics": [_exact(value) for value in self.values[first:]],
+            "further metrics": [{name: _exact(value) for name, value in each.items()} for each in self.others[first:]],
+            "artifact": hashlib.sha256(artifact).hexdigest() if isinstance(artifact, bytes) else _exact(artifact),
             "problem": self.trained.problem,
             "correct samples": None if correct is None else [bool(each) for each in correct],
         }
@@ -68,6 +64,7 @@ class Case:
         values: Values of options, for each way in which it is trained.
         seeds: The seeds.
         cache_dir: As for `Trainer.load`.
+        memory: What was trained for the checks before.
     """
 
     trainer: AnyTrainer
@@ -75,6 +72,7 @@ class Case:
     values: tuple[Mapping[str, Any], ...]
     seeds: tuple[int, ...]
     cache_dir: Path
+    memory: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def options(self) -> tuple[BaseModel, ...]:
@@ -88,30 +86,19 @@ class Case:
         """Read options by the model that goes together with them."""
         return self.trainer.options_for(values).model_validate(values)
 
-    def metric(self, options: BaseModel) -> Metric:
-        """Return the metric that a job with these options has."""
-        return self.trainer.metric_of(options)
-
     @cached_property
     def data(self) -> Any:
         """The data set, loaded and prepared."""
         with one_thread():
             data = self.trainer.load(self.source, self.cache_dir)
             self.trainer.prepare(data)
-        self.memory["arrays"] = arrays_of(data)
+        self.memory["arrays"] = _arrays_of(data)
         return data
 
-    @property
-    def loaded_arrays(self) -> Mapping[str, str]:
-        """The SHA-256 of each array of the data set before anything was trained on it."""
-        _ = self.data
-        arrays: Mapping[str, str] = self.memory["arrays"]
-        return arrays
-
-    @cached_property
-    def memory(self) -> dict[Any, Any]:
-        """What was trained for the checks before."""
-        return {}
+    def changed_array(self) -> str | None:
+        """Return the first array of the data set that has changed since it was loaded, or None."""
+        now = _arrays_of(self.data)
+        return next((path for path, hashed in self.memory["arrays"].items() if now.get(path) != hashed), None)
 
     def straight(self, options: BaseModel, seed: int) -> Recorded:
         """Train from the first epoch to the last and take every checkpoint; the same job is trained once."""
@@ -129,16 +116,10 @@ class Case:
     def train(
         self, options: BaseModel, seed: int, *, resume_from: Checkpoint | None = None, take: bool = True
     ) -> Recorded:
-        """Train a job.
-
-        Args:
-            options: The options.
-            seed: The seed.
-            resume_from: The checkpoint from which it is resumed.
-            take: Whether checkpoints are taken.
+        """Train a job; with `take`, take every checkpoint.
 
         Raises:
-            Broken: `train` raised an exception, or returned something else than `Trained`.
+            Broken: `train` raised an exception, or returned something other than `Trained`.
         """
         recorded = Recorded()
         done = resume_from.epochs if resume_from is not None else 0
@@ -182,36 +163,55 @@ def one_thread() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """Return the names of the facts in which two trainings differ; None if they do not."""
-    found = [name for name in one if one[name] != other[name]]
-    return " and ".join(found) or None
+def _arrays_of(data: object) -> dict[str, str]:
+    """Return the SHA-256 of every NumPy array that is found in an object's attributes, lists and dictionaries."""
+    return dict(_walk(data, "data", set()))
+
+
+def _walk(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]:
+    import numpy as np
+
+    if id(value) in seen or len(seen) > _MAX_OBJECTS:
+        return
+    seen.add(id(value))
+    parts: dict[str, object] = {}
+    if isinstance(value, np.ndarray):
+        if not value.dtype.hasobject:
+            yield path, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    elif isinstance(value, (list, tuple)):
+        parts = {f"[{number}]": each for number, each in enumerate(value)}
+    elif isinstance(value, Mapping):
+        parts = {f"[{name!r}]": each for name, each in value.items()}
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        parts = {f".{name}": each for name, each in vars(value).items()}
+    for name, each in parts.items():
+        yield from _walk(each, path + name, seen)
+
+
+def check_same(
+    options: BaseModel, expected: Mapping[str, Any], found: Mapping[str, Any], training: str, hint: str
+) -> None:
+    """Check that a training has the facts (`Recorded.facts`) of a straight one; its name begins a sentence."""
+    if different := [name for name in expected if expected[name] != found[name]]:
+        what = " and ".join(different)
+        raise Broken(f"{training} differs in {what} from a straight training with {named(options)}; {hint}")
 
 
 def named(options: BaseModel) -> str:
     """Return options in words, for a message."""
     values = options.model_dump(exclude_defaults=True)
     return (
-        "the options " + ", ".join(f"{name}={value!r}" for name, value in values.items()) if values else "its defaults"
+        f"the options {', '.join(f'{name}={value!r}' for name, value in values.items())}" if values else "its defaults"
     )
 
 
-def exact(value: object) -> str:
+def _exact(value: object) -> str:
     """Return a number in all its bits, or the text of something else."""
     number = as_number(value)
     return repr(value) if number is None else number.hex()
 
 
-def as_number(value: Any) -> float | None:
-    """Return a value as the worker reads a metric: what converts to a float, and is no text; None for anything else."""
-    try:
-        return None if isinstance(value, (str, bytes)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
 def shown(value: object) -> str:
     """Return a value, or an exception with its type, in at most 200 characters, on one line."""
     text = f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return clipped(" ".join(text.split()), 200)

@@ -1,11 +1,28 @@
-"""What a trainer says about itself, before it trains."""
+"""What a trainer says about itself, which options it accepts, and how it loads data: all before it trains."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nn.errors import DatasetError, InvalidInputError
 from nn.options.describe import written
 from nn.options.values import Reader
-from worker.trainers.checks.case import Broken, Case, shown
-from worker.trainers.registry import problem_of
+from worker.trainers.checks.case import Broken, Case, named, shown
+from worker.trainers.registry import DIGEST, problem_of
+
+#: What anybody may send as the value of an option.
+_ANYTHING: tuple[Any, ...] = (
+    None, "", "x" * 100_000, "os.system", "1e999", -(10**400), True, [], [[1]], {"": None}, 1e308,
+)  # fmt: skip
 
 
 def well_formed(case: Case) -> None:
@@ -21,12 +38,18 @@ def well_formed(case: Case) -> None:
             f"{type(trainer).__name__}() raised {shown(error)}; a trainer is made without arguments"
         ) from error
     for options in case.options:
-        epochs = trainer.epochs(options)
-        if type(epochs) is not int or epochs < 1:
-            raise Broken(f"epochs returned {shown(epochs)}; allowed: an integer from 1")
-        largest = trainer.max_bytes(options, case.data.digest)
-        if type(largest) is not int or largest < 1:
-            raise Broken(f"max_bytes returned {shown(largest)}; allowed: an integer from 1")
+        counts = {"epochs": trainer.epochs(options), "max_bytes": trainer.max_bytes(options, case.data.digest)}
+        for name, count in counts.items():
+            if type(count) is not int or count < 1:
+                raise Broken(f"{name} returned {shown(count)}; allowed: an integer from 1")
+
+
+def options_are_described(case: Case) -> None:
+    """Each option has a description, which becomes its help."""
+    for options in case.options:
+        for name, info in type(options).model_fields.items():
+            if not info.description:
+                raise Broken(f'the option {name} has no description; give it one: Field(..., description="...")')
 
 
 def defaults_can_be_typed(case: Case) -> None:
@@ -46,9 +69,157 @@ def defaults_can_be_typed(case: Case) -> None:
                 )
 
 
-def options_are_described(case: Case) -> None:
-    """Each option has a description, which becomes its help."""
-    fields = {name: info for options in case.options for name, info in type(options).model_fields.items()}
-    for name, info in fields.items():
-        if not info.description:
-            raise Broken(f'the option {name} has no description; give it one: Field(..., description="...")')
+def options_survive_json(case: Case) -> None:
+    """Options that are written as JSON and read again are the same, and so is what a job's key is made of."""
+    for options in case.options:
+        again = _again(case, json.loads(options.model_dump_json()))
+        if again != options:
+            raise Broken(f"{named(options)} became {named(again)} as JSON; use types that JSON keeps")
+        key = case.trainer.named(options)
+        try:
+            kept = json.loads(json.dumps(key, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise Broken(f"named returned what is not JSON: {shown(error)}") from None
+        if kept != key or case.trainer.named(_again(case, kept)) != key:
+            raise Broken(f"what named returns for {named(options)} does not make the same options again")
+
+
+def options_are_frozen(case: Case) -> None:
+    """An option cannot be changed once the options are made."""
+    for options in case.options:
+        for name in type(options).model_fields:
+            try:
+                setattr(options, name, getattr(options, name))
+            except (ValidationError, AttributeError, TypeError):
+                continue
+            raise Broken(f"the option {name} can be changed; set model_config = ConfigDict(frozen=True)")
+
+
+def unknown_options_are_refused(case: Case) -> None:
+    """An option that does not exist is refused."""
+    for options in case.options:
+        if _accepts(case, options, "no_such_option", 1):
+            raise Broken('an option that does not exist is accepted; set model_config = ConfigDict(extra="forbid")')
+
+
+def bad_options_are_refused(case: Case) -> None:
+    """A value out of bounds, of another type, infinite or NaN is refused."""
+    for options in case.options:
+        for name, value, why in _bad_values(type(options)):
+            if _accepts(case, options, name, value):
+                raise Broken(f"the option {name} accepts {value!r}: {why}")
+
+
+def any_options_are_read_or_refused(case: Case) -> None:
+    """Whatever arrives as an option's value is accepted or refused; nothing else happens."""
+    for options in case.options:
+        for name in type(options).model_fields:
+            for value in _ANYTHING:
+                _accepts(case, options, name, value)
+
+
+def _again(case: Case, values: Mapping[str, Any]) -> BaseModel:
+    try:
+        return case.read(values)
+    except (ValidationError, InvalidInputError) as error:
+        raise Broken(f"options cannot be read again from their JSON {shown(values)}: {shown(error)}") from None
+
+
+def _accepts(case: Case, options: BaseModel, name: str, value: object) -> bool:
+    try:
+        case.read(options.model_dump() | {name: value})
+    except (ValidationError, InvalidInputError):
+        return False
+    except Exception as error:
+        raise Broken(
+            f"{name}={value!r} raised {shown(error)}; a validator raises ValueError, and options_for InvalidInputError"
+        ) from error
+    return True
+
+
+def _bad_values(model: type[BaseModel]) -> Iterator[tuple[str, object, str]]:
+    """Yield options with a value that must be refused, and what to do if it is not."""
+    for name, schema in model.model_json_schema(mode="validation").get("properties", {}).items():
+        yield name, {"no": ["such", "value"]}, "give it a narrower type"
+        kinds = [schema, *schema.get("anyOf", ())]
+        for kind in kinds:
+            yield from ((name, value, "its bounds have no effect") for value in _out_of_bounds(kind))
+        types = {kind.get("type") for kind in kinds}
+        if types & {"number", "integer"} and "string" not in types:
+            yield name, "no number", "give it a narrower type"
+        if "number" in types:
+            for value in (math.nan, math.inf, -math.inf):
+                yield name, value, "set allow_inf_nan=False in its Field, because JSON has no such number"
+    if "epochs" in model.model_fields:
+        yield "epochs", 0, "set ge=1 in its Field"
+
+
+def _out_of_bounds(schema: Mapping[str, Any]) -> Iterator[object]:
+    for word, beyond in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0), ("exclusiveMaximum", 0)):
+        if word in schema:
+            yield schema[word] + beyond
+    if "maxLength" in schema:
+        yield "x" * (schema["maxLength"] + 1)
+
+
+def data_has_a_digest(case: Case) -> None:
+    """The digest is a SHA-256, and the same each time the data set is loaded, and from `digest`."""
+    digest = _digest(case, case.source)
+    if not isinstance(digest, str) or DIGEST.fullmatch(digest) is None:
+        raise Broken(f"the digest is {shown(digest)}; allowed: a SHA-256 of the content, 64 digits from 0 to f")
+    again = _digest(case, case.source)
+    if again != digest:
+        raise Broken(f"the same data set has the digests {digest} and {again}; make it from the content only")
+    alone = case.trainer.digest(case.source, case.cache_dir)
+    if alone != digest:
+        raise Broken(f"digest returned {shown(alone)}; the digest of what load returns is {digest}")
+
+
+def missing_data_is_refused(case: Case) -> None:
+    """A path that does not exist is refused by `load` and by `digest` with a DatasetError."""
+    with tempfile.TemporaryDirectory() as folder:
+        missing = str(Path(folder) / "missing")
+        for read in (case.trainer.load, case.trainer.digest):
+            if not _is_refused(case, read, missing):
+                raise Broken("the path of a file that does not exist is accepted; raise DatasetError")
+
+
+def changed_data_has_another_digest(case: Case) -> None:
+    """Checked if the source is a file: a copy has the same digest, a changed copy another one, or it is refused."""
+    path = Path(case.source)
+    if not (path.is_absolute() and path.is_file()):
+        return
+    digest, content = _digest(case, case.source), path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"copy-of-{path.name}"
+        shutil.copy(path, copy)
+        if _digest(case, str(copy)) != digest:
+            raise Broken(
+                "a copy of the file has another digest; make it from the content, not from the path or the time"
+            )
+        copy.write_bytes(_changed(content))
+        if not _is_refused(case, case.trainer.load, str(copy)) and _digest(case, str(copy)) == digest:
+            raise Broken("another file has the same digest; make it from the whole content")
+
+
+def _changed(content: bytes) -> bytes:
+    """Return a text with another last digit, or the first half of other content."""
+    digits = list(re.finditer(rb"[0-9]", content)) if content.isascii() else []
+    if not digits:
+        return content[: len(content) // 2]
+    at = digits[-1].start()
+    return content[:at] + (b"1" if content[at : at + 1] == b"0" else b"0") + content[at + 1 :]
+
+
+def _digest(case: Case, source: str) -> Any:
+    return case.trainer.load(source, case.cache_dir).digest
+
+
+def _is_refused(case: Case, read: Callable[[str, Path], object], source: str) -> bool:
+    try:
+        read(source, case.cache_dir)
+    except DatasetError:
+        return True
+    except Exception as error:
+        raise Broken(f"a missing or damaged file raised {shown(error)}; raise DatasetError") from error
+    return False

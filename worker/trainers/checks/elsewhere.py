@@ -1,4 +1,4 @@
-"""What training does in another process, as a worker's: its bits, and what it leaves behind."""
+"""What training does in another process, such as a worker's: its bits, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from worker.trainers.checks import case as cases
-from worker.trainers.checks.case import Broken, Case, difference, named, shown
+from worker.trainers.checks.case import Broken, Case, check_same, shown
+from worker.trainers.environment import ONE_THREAD
 
-#: Seconds after which another process that has not trained all jobs is ended.
+#: Seconds that another process may take to train all jobs.
 _SECONDS = 3600.0
 
 
@@ -26,26 +26,18 @@ def imports_are_late(case: Case) -> None:
 
 def same_bits_in_another_process(case: Case) -> None:
     """Another process, with another hash seed, trains the same bits."""
+    hint = "use neither hash() nor the order of a set, nor what another job has left in memory"
     for facts, (options, recorded) in zip(_told(case)["facts"], case.jobs(), strict=True):
-        found = difference(recorded.facts(), facts)
-        if found is not None:
-            raise Broken(
-                f"another process trains other bits with {named(options)}: they differ in {found}; use neither "
-                "hash() nor the order of a set, nor what another job has left in memory"
-            )
+        check_same(options, recorded.facts(), facts, "training in another process", hint)
 
 
 def resuming_in_another_process_gives_the_same_bits(case: Case) -> None:
     """Another process resumes from a state of this one to the same bits."""
+    hint = "a state must not refer to the memory of its process"
     for state, facts, (options, recorded) in zip(_states(case), _told(case)["resumed"], case.jobs(), strict=True):
-        if state is None:
-            continue
-        found = difference(recorded.facts(first=state["epochs"]), facts)
-        if found is not None:
-            raise Broken(
-                f"another process that resumes after epoch {state['epochs']} differs in {found} from a straight "
-                f"training with {named(options)}; a state must not refer to the memory of its process"
-            )
+        if state is not None:
+            what = f"another process that resumes after epoch {state['epochs']}"
+            check_same(options, recorded.facts(first=state["epochs"]), facts, what, hint)
 
 
 def nothing_is_printed(case: Case) -> None:
@@ -70,6 +62,7 @@ def nothing_is_left_running(case: Case) -> None:
 
 
 def _told(case: Case) -> dict[str, Any]:
+    """Return what another process reports of its trainings."""
     told = _report(case)
     if "broken" in told:
         raise Broken(f"in another process, {told['broken']}")
@@ -80,12 +73,10 @@ def _states(case: Case) -> list[dict[str, Any] | None]:
     """Return the state in the middle of each straight training; None where there is none."""
     found: list[dict[str, Any] | None] = []
     for options, recorded in case.jobs():
-        states = [(epochs, state) for epochs, state in recorded.states.items() if epochs < case.trainer.epochs(options)]
-        if states:
-            epochs, state = states[len(states) // 2]
-            found.append({"epochs": epochs, "state": base64.b64encode(state).decode()})
-        else:
-            found.append(None)
+        resumable = [epochs for epochs in recorded.states if epochs < case.trainer.epochs(options)]
+        middle = resumable[len(resumable) // 2] if resumable else 0
+        state = recorded.states.get(middle)
+        found.append(None if state is None else {"epochs": middle, "state": base64.b64encode(state).decode()})
     return found
 
 
@@ -132,4 +123,4 @@ def _environment() -> dict[str, str]:
     """Return an environment in which the same modules are found, and texts have other hashes."""
     changed = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
     changed["PYTHONHASHSEED"] = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    return dict(os.environ) | cases.ONE_THREAD | changed
+    return dict(os.environ) | ONE_THREAD | changed

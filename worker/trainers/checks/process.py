@@ -9,6 +9,7 @@ import base64
 import contextlib
 import importlib
 import json
+import operator
 import os
 import random
 import sys
@@ -22,7 +23,7 @@ from pydantic import BaseModel
 from worker.trainers.checks.case import Broken, Case
 from worker.trainers.protocol import Checkpoint
 
-#: What takes long to import.
+#: Packages that take long to import.
 HEAVY = ("numpy", "scipy", "sklearn", "pandas", "torch", "jax", "tensorflow", "numba", "matplotlib")
 
 
@@ -30,7 +31,7 @@ def main(request: Path, report: Path) -> None:
     """Train the jobs of a request, and write the report."""
     asked = json.loads(request.read_text())
     warnings.simplefilter("ignore")
-    made = _attribute(importlib.import_module(asked["module"]), asked["class"])()
+    made = operator.attrgetter(asked["class"])(importlib.import_module(asked["module"]))()
     heavy = [name for name in HEAVY if name in sys.modules]
     case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
     try:
@@ -38,13 +39,6 @@ def main(request: Path, report: Path) -> None:
     except Broken as error:
         told = {"broken": str(error)}
     report.write_text(json.dumps({"heavy": heavy} | told))
-
-
-def _attribute(module: object, path: str) -> Any:
-    found = module
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found
 
 
 def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a training reports and returns."""
+"""What a training reports and returns, and how it resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import io
 import pickle
 import re
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
-from worker.trainers.checks.arrays import arrays_of
-from worker.trainers.checks.case import Broken, Case, as_number, difference, named, shown
-from worker.trainers.protocol import MAX_SCORE, Evaluated
+from nn.errors import WeightsError
+from worker.trainers.checks.case import Broken, Case, check_same, named, shown
+from worker.trainers.protocol import MAX_SCORE, Checkpoint, Evaluated, as_number
 
 #: How far the share of correct samples may be from the last metric: a metric in float32 is as near as that.
 _TOLERANCE = 1e-6
 #: The name of a further metric, which becomes a field of rows.
 _OTHER = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_HINT = "a state needs all that lives longer than an epoch: momentum, step counters, the state of generators"
 
 
 def trains(case: Case) -> None:
@@ -39,7 +40,7 @@ def each_epoch_is_reported(case: Case) -> None:
 def metrics_are_finite_numbers(case: Case) -> None:
     """Every metric is a finite number, a share is from 0 to 1, and the further metrics are those of `others`."""
     for options, recorded in case.jobs():
-        is_share = case.metric(options).is_share
+        is_share = case.trainer.metric_of(options).is_share
         for epoch, (value, others) in enumerate(zip(recorded.values, recorded.others, strict=True), start=1):
             _check_number("the metric", value, options, epoch)
             if is_share and not 0 <= float(value) <= 1:
@@ -74,7 +75,7 @@ def a_problem_is_one_sentence(case: Case) -> None:
 def correct_samples_agree_with_the_metric(case: Case) -> None:
     """Where the metric is a share, `correct` has a bool for each sample, and their share is the last metric."""
     for options, recorded in case.jobs():
-        if not case.metric(options).is_share or recorded.trained.problem is not None:
+        if not case.trainer.metric_of(options).is_share or recorded.trained.problem is not None:
             continue
         correct = recorded.trained.correct
         if correct is None or len(correct) == 0:
@@ -105,30 +106,33 @@ def sizes_are_bounded(case: Case) -> None:
 def artifact_is_no_pickle(case: Case) -> None:
     """The artifact cannot be unpickled, because whoever unpickles it executes it."""
     for _, recorded in case.jobs():
-        if _unpickles(recorded.trained.artifact):
+        content = io.BytesIO(recorded.trained.artifact)
+        if zipfile.is_zipfile(content):
+            with zipfile.ZipFile(content) as archive:
+                is_pickle = any(name.endswith((".pkl", ".pickle")) for name in archive.namelist())
+        else:
+            is_pickle = _unpickles(content)
+        if is_pickle:
             raise Broken("the artifact is a pickle; use safetensors, an .npy array, or JSON")
 
 
-class _NoPickle(pickle.Unpickler):
+class _Finder(pickle.Unpickler):
+    """Executes nothing: it stops at the first name of a class or a function."""
+
+    found = False
+
     def find_class(self, *_: str) -> object:
-        raise _FoundError
+        self.found = True
+        raise pickle.UnpicklingError
 
 
-class _FoundError(Exception):
-    """A pickle names a class or a function."""
-
-
-def _unpickles(blob: bytes) -> bool:
-    """Return whether bytes are a pickle, or a zip file with one, without executing anything."""
-    if zipfile.is_zipfile(io.BytesIO(blob)):
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            return any(name.endswith((".pkl", ".pickle")) for name in archive.namelist())
+def _unpickles(content: io.BytesIO) -> bool:
+    content.seek(0)
+    finder = _Finder(content)
     try:
-        _NoPickle(io.BytesIO(blob)).load()
-    except _FoundError:
-        return True
+        finder.load()
     except Exception:
-        return False
+        return finder.found
     return True
 
 
@@ -157,7 +161,7 @@ def _check_evaluated(case: Case, options: BaseModel, found: object, size: int) -
     value = as_number(found.value)
     if value is None or not abs(value) <= MAX_SCORE:
         raise Broken(f"the metric on the test split is {shown(found.value)}; pass a finite number: float(...)")
-    if not case.metric(options).is_share:
+    if not case.trainer.metric_of(options).is_share:
         return
     correct = list(found.correct or ())
     if len(correct) != size or any(type(each) is not bool for each in correct):
@@ -168,13 +172,10 @@ def _check_evaluated(case: Case, options: BaseModel, found: object, size: int) -
 
 def same_bits_twice(case: Case) -> None:
     """A job that is trained again, without taking checkpoints, gives the same bits."""
+    hint = "draw every random number from a generator that the seed alone starts"
     for options, recorded in case.jobs():
-        found = difference(recorded.facts(), case.train(options, case.seeds[0], take=False).facts())
-        if found is not None:
-            raise Broken(
-                f"two trainings with {named(options)} and the same seed differ in {found}; "
-                "draw every random number from a generator that the seed alone starts"
-            )
+        again = case.train(options, case.seeds[0], take=False)
+        check_same(options, recorded.facts(), again.facts(), "a second training with the same seed", hint)
 
 
 def data_and_options_stay(case: Case) -> None:
@@ -182,8 +183,7 @@ def data_and_options_stay(case: Case) -> None:
     for values, (options, _) in zip(case.values, case.jobs(), strict=True):
         if options != case.read(values):
             raise Broken(f"training changes its options; they were {shown(dict(values))}")
-    before, after = case.loaded_arrays, arrays_of(case.data)
-    if changed := next((path for path in before if after.get(path) != before[path]), None):
+    if changed := case.changed_array():
         raise Broken(f"training changes {changed}, which the jobs after it train on; copy it first")
 
 
@@ -202,29 +202,82 @@ class _StopError(Exception):
     """What the worker raises in `on_epoch` when it is asked to stop."""
 
 
-@dataclass
-class _Stopping:
-    """An `on_epoch` that raises an exception, always the same one."""
+def _stopped(
+    case: Case, options: BaseModel, begin: Checkpoint | None = None
+) -> tuple[Exception | None, list[Exception]]:
+    """Train until `on_epoch` is called, which raises; return what came out of `train`, and all that was raised."""
+    raised: list[Exception] = []
 
-    stop: _StopError = field(default_factory=_StopError)
-    calls: int = 0
+    def on_epoch(*_: Any, **__: Any) -> None:
+        raised.append(_StopError())
+        raise raised[-1]
 
-    def __call__(self, *_: Any, **__: Any) -> None:
-        self.calls += 1
-        raise self.stop
+    try:
+        case.trainer.train(options, case.seeds[0], case.data, on_epoch=on_epoch, resume_from=begin)
+    except Exception as error:
+        return error, raised
+    return None, raised
 
 
 def exceptions_of_on_epoch_pass(case: Case) -> None:
     """An exception that `on_epoch` raises ends training and comes out unchanged: so a worker cancels a job."""
     for options in case.options:
-        on_epoch = _Stopping()
-        try:
-            case.trainer.train(options, case.seeds[0], case.data, on_epoch=on_epoch)
-        except _StopError as error:
-            passed = error is on_epoch.stop and on_epoch.calls == 1
-        except Exception as error:
+        error, raised = _stopped(case, options)
+        if error is not None and error not in raised:
             raise Broken(f"train turned an exception of on_epoch into {shown(error)}; let it pass") from error
-        else:
-            passed = not on_epoch.calls
-        if not passed:
+        if raised != ([] if error is None else [error]):
             raise Broken("train caught an exception of on_epoch and went on; let it pass")
+
+
+def resuming_gives_the_same_bits(case: Case) -> None:
+    """Training that is resumed after any epoch ends as the straight one."""
+    for options, recorded in case.jobs():
+        for epochs, state in recorded.states.items():
+            if epochs < case.trainer.epochs(options):
+                resumed = case.train(options, case.seeds[0], resume_from=Checkpoint(epochs, state), take=False)
+                what = f"training that is resumed after epoch {epochs}"
+                check_same(options, recorded.facts(first=epochs), resumed.facts(), what, _HINT)
+
+
+def longer_jobs_go_on_to_the_same_bits(case: Case) -> None:
+    """A job of more epochs that goes on from an artifact, if `continued` lets it, ends as a straight one."""
+    for options, recorded in case.jobs():
+        last, seed = case.trainer.epochs(options), case.seeds[0]
+        if last < 2 or getattr(options, "epochs", None) != last or recorded.trained.problem is not None:
+            continue
+        shorter = case.read({**options.model_dump(), "epochs": last - 1})
+        short = case.straight(shorter, seed)
+        if short.trained.problem is not None:
+            continue
+        state = case.trainer.continued(shorter, options, short.trained.artifact)
+        if state is not None:
+            resumed = case.train(options, seed, resume_from=Checkpoint(last - 1, state), take=False)
+            what = f"a job that goes on from the artifact of {last - 1} epochs"
+            hint = f"{_HINT}, or continued returns None"
+            check_same(options, recorded.facts(first=last - 1), resumed.facts(), what, hint)
+
+
+def damaged_checkpoints_are_refused(case: Case) -> None:
+    """A state that is empty, cut off or garbage raises WeightsError; one with a changed byte may be trained."""
+    for options, recorded in case.jobs():
+        epochs, state = next(iter(recorded.states.items()), (1, b""))
+        for what, damaged in _damages(state):
+            error, raised = _stopped(case, options, Checkpoint(epochs, damaged))
+            if isinstance(error, WeightsError):
+                continue
+            if error is not None and error not in raised:
+                raise Broken(f"a state {what} raised {shown(error)}; raise WeightsError") from error
+            if what != _CHANGED:
+                raise Broken(f"a state {what} is accepted; raise WeightsError")
+
+
+_CHANGED = "with a changed byte"
+
+
+def _damages(state: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "of no bytes", b""
+    yield "of garbage", b"\x00garbage\xff" * 3
+    if state:
+        middle = len(state) // 2
+        yield "that is cut off", state[:-1]
+        yield _CHANGED, state[:middle] + bytes([state[middle] ^ 0xFF]) + state[middle + 1 :]

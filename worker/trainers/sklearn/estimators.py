@@ -55,12 +55,7 @@ class Estimator:
         return {name: found[name] for name in sorted(self.defaults) if name in found and name not in left_out}
 
     def make(self, parameters: Mapping[str, Any], seed: int) -> Any:
-        """Return a new estimator of the class.
-
-        Args:
-            parameters: The parameters that differ from their defaults.
-            seed: Its `random_state`, if it has one.
-        """
+        """Return a new estimator of the class, with the parameters that differ from their defaults."""
         own: dict[str, Any] = {"random_state": seed} if self.is_random else {}
         if self.in_epochs and "shuffle" in self.defaults:
             own["shuffle"] = False  # the order is ours

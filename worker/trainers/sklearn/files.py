@@ -1,4 +1,4 @@
-"""Tables in files: CSV, Parquet and `.npz`. Whatever is no number is refused, and nothing in a file is executed."""
+"""Tables in files: CSV, Parquet and `.npz`. Anything but numbers is refused, and nothing in a file is executed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import io
 import math
 import zipfile
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nn.errors import DatasetError
+from nn.errors import DatasetError, clipped
 from nn.files import open_regular
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def read_table(path: Path, target: str) -> Table:
         target: The column to be predicted; in a `.npz` file, the array.
 
     Raises:
-        DatasetError: the file cannot be read, is too large, lacks the target, or holds what is no number.
+        DatasetError: the file cannot be read, is too large, lacks the target, or holds something other than numbers.
     """
     readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
     try:
@@ -92,7 +93,7 @@ def _checked(name: str, rows: Iterator[list[str]], n_columns: int) -> Iterator[l
     for number, row in enumerate((row for row in rows if row), 1):
         values += n_columns
         if values > MAX_VALUES:
-            raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most so many")
+            raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most {MAX_VALUES}")
         if len(row) != n_columns:
             raise DatasetError(
                 f"row {number} of {name} has {len(row)} values; expected {n_columns}, as in its first line"
@@ -103,10 +104,8 @@ def _checked(name: str, rows: Iterator[list[str]], n_columns: int) -> Iterator[l
 def _position(name: str, columns: list[str], target: str) -> int:
     if not 2 <= len(columns) <= MAX_COLUMNS:
         raise DatasetError(f"{name} has {len(columns)} columns; allowed: from 2 to {MAX_COLUMNS}")
-    repeated = (
-        next((each for each in columns if columns.count(each) > 1), None) if len(set(columns)) < len(columns) else None
-    )
-    if repeated is not None:
+    repeated, times = Counter(columns).most_common(1)[0]
+    if times > 1:
         raise DatasetError(f"{name} has two columns {_shown(repeated)}; expected a first line of different names")
     return _found(name, columns, target)
 
@@ -168,7 +167,7 @@ def integers(numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(clipped(text, 60))
 
 
 # Parquet
@@ -265,7 +264,7 @@ def finite(where: str, values: NDArray[Any]) -> NDArray[np.float64]:
     """Return numbers as float64.
 
     Raises:
-        DatasetError: a value is missing, infinite, or no number.
+        DatasetError: a value is missing, infinite, or not a number.
     """
     import numpy as np
 

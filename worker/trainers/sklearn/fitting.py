@@ -26,27 +26,14 @@ MEAN_SQUARED_ERROR = "mean_squared_error"
 
 
 class Divergence(Exception):  # noqa: N818 - an end of training, not an error
-    """Training left the range of floating point.
-
-    Args:
-        what: What did.
-        how: What it is now.
-    """
+    """Training left the range of floating point: `what` is now `how`."""
 
     def __init__(self, what: str, how: str = "infinite or not a number") -> None:
         super().__init__(f"{what} is {how}")
 
 
 class Fitting:
-    """One job in training.
-
-    Args:
-        found: The estimator.
-        parameters: Its parameters that differ from their defaults.
-        seed: The seed: the estimator's `random_state`, and what the order of the samples is drawn from.
-        data: The data set.
-        standardize: Whether features are scaled.
-    """
+    """One job in training. The seed is the estimator's `random_state`; the order of samples is drawn from it, too."""
 
     def __init__(
         self, found: Estimator, parameters: Mapping[str, Any], seed: int, data: SklearnData, *, standardize: bool
@@ -129,14 +116,7 @@ class Fitting:
 def fit(
     fitting: Fitting, epochs: int, about: Mapping[str, Any], on_epoch: OnEpoch, begin: Checkpoint | None
 ) -> Trained:
-    """Train all epochs.
-
-    Args:
-        fitting: The job.
-        epochs: The number of epochs.
-        about: What the artifact says about itself.
-        on_epoch: Called after each epoch.
-        begin: A checkpoint to begin after.
+    """Train all epochs, after a checkpoint if one is given; `about` becomes the artifact's metadata.
 
     Raises:
         WeightsError: the checkpoint is invalid.

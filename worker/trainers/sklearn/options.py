@@ -1,4 +1,4 @@
-"""The options: the estimator's name, and as many more as it has parameters, from scikit-learn's own constraints."""
+"""The options: the estimator's name, and its parameters, with the types and bounds of scikit-learn's constraints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from nn.options.describe import Option
-from worker.trainers.sklearn.estimators import ALLOWED, Estimator, estimator
+from worker.trainers.sklearn.estimators import ALLOWED, estimator
 
 #: The largest integer of an option: it fits a C integer everywhere.
 MAX_INTEGER = 2**31 - 1
 MAX_EPOCHS = 100_000
-#: A parameter with more words than this is no option: a message could not list them.
+#: A parameter with more words than this is not an option: a message could not list them.
 MAX_WORDS = 30
 
 _Width = Annotated[int, Field(ge=1, le=4096, strict=True)]
@@ -46,30 +46,18 @@ class SklearnOptions(BaseModel):
 OWN = frozenset(SklearnOptions.model_fields)
 
 
-def options_for(given: Mapping[str, Any]) -> type[BaseModel]:
-    """Return the model of an estimator's options, or that of the common ones if none or several are given.
-
-    Raises:
-        InvalidInputError: scikit-learn has no such estimator.
-    """
-    name = given.get("estimator")
-    if not isinstance(name, str) or "," in name:
-        return SklearnOptions
-    return model_of(estimator(name.strip()))
-
-
 def parameters(options: BaseModel) -> dict[str, Any]:
     """Return the estimator's parameters that differ from their defaults."""
     return {name: value for name, value in options.model_dump(exclude_defaults=True).items() if name not in OWN}
 
 
-def model_of(found: Estimator) -> type[BaseModel]:
-    """Return the model of an estimator's options."""
-    return _model(found.name)
-
-
 @functools.cache
-def _model(name: str) -> type[BaseModel]:
+def model_of(name: str) -> type[BaseModel]:
+    """Return the model of an estimator's options.
+
+    Raises:
+        InvalidInputError: scikit-learn has no such estimator.
+    """
     found = estimator(name)
     fields: dict[str, Any] = {}
     for parameter, constraints in found.constraints.items():
@@ -99,21 +87,22 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
         return None, None
     members = [member for each in constraints for member in _members(each)]
     if "array-like" in constraints and isinstance(default, tuple) and all(type(each) is int for each in default):
-        members += [Annotated[each, Field(strict=False)] for each in _WIDTHS]  # JSON has lists only
+        members += [(tuple, Annotated[each, Field(strict=False)]) for each in _WIDTHS]  # JSON has lists only
         default = default[0] if len(default) == 1 else default
-    kinds = {_kind(member) for member in members}
+    kinds = {kind for kind, _ in members}
     if {bool, int} <= kinds:
-        members = [_from_two(member) if _kind(member) is int else member for member in members]
+        members = [(kind, _from_two(what)) if kind is int else (kind, what) for kind, what in members]
     if {int, float} <= kinds:
         clear = _for_fractions if type(default) is float else _for_counts
-        members = [clear(member) if _kind(member) in (int, float) else member for member in members]
+        members = [(kind, clear(kind, what)) if kind in (int, float) else (kind, what) for kind, what in members]
     if type(default) is int and kinds == {float}:
         default = float(default)
-    # Text is read by the first type that it has the form of.
-    members.sort(key=lambda member: _ORDER.index(_kind(member)))
     if not members:
         return None, None
-    union: Any = Union[tuple(members)]  # noqa: UP007 - of a list
+    # Text is read by the first type that it has the form of.
+    members.sort(key=lambda member: _ORDER.index(member[0]))
+    types = tuple(_number(kind, what) if kind in (int, float) else what for kind, what in members)
+    union: Any = Union[types]  # noqa: UP007 - of a list
     may_be_none = None in constraints or "cv_object" in constraints
     return (union | None if may_be_none else union), default
 
@@ -121,15 +110,8 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
 _ORDER = (int, float, bool, tuple, str)
 
 
-def _kind(member: Any) -> Any:
-    """Return the type behind an annotation that `_members` made."""
-    base = getattr(member, "__origin__", member)
-    base = getattr(base, "__origin__", base)
-    return base if base in _ORDER else str
-
-
-def _members(constraint: Any) -> Iterator[Any]:
-    """Yield the types of an option's values that one of scikit-learn's constraints allows."""
+def _members(constraint: Any) -> Iterator[tuple[type, Any]]:
+    """Yield the kinds of values that a constraint of scikit-learn allows: numbers with their bounds, or a type."""
     from sklearn.utils._param_validation import Interval, StrOptions
 
     if isinstance(constraint, Interval):
@@ -137,62 +119,58 @@ def _members(constraint: Any) -> Iterator[Any]:
     elif isinstance(constraint, StrOptions):
         words = tuple(sorted(constraint.options - constraint.deprecated))
         if 0 < len(words) <= MAX_WORDS:
-            yield Literal[words]
+            yield str, Literal[words]
     elif constraint == "boolean":
-        yield bool
+        yield bool, bool
     elif constraint == "cv_object":
-        yield Annotated[int, Field(ge=2, le=MAX_INTEGER)]
+        yield int, {"ge": 2, "le": MAX_INTEGER}
     elif constraint is numbers.Integral:
-        yield Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+        yield int, {"ge": -MAX_INTEGER, "le": MAX_INTEGER}
     elif constraint is numbers.Real:
-        yield Annotated[float, Field(allow_inf_nan=False)]
+        yield float, {}
 
 
-def _interval(interval: Any) -> Any:
+def _interval(interval: Any) -> tuple[type, dict[str, Any]]:
     left, right = interval.left, interval.right
     if interval.type is numbers.Integral:
         # Integers have closed bounds only.
         low = -MAX_INTEGER if left is None else left + (interval.closed in ("right", "neither"))
         high = MAX_INTEGER if right is None else min(MAX_INTEGER, right - (interval.closed in ("left", "neither")))
-        return Annotated[int, Field(ge=int(low), le=int(high))]
+        return int, {"ge": int(low), "le": int(high)}
     bounds: dict[str, Any] = {}
     if left is not None:
         bounds["ge" if interval.closed in ("left", "both") else "gt"] = float(left)
     if right is not None:
         bounds["le" if interval.closed in ("right", "both") else "lt"] = float(right)
-    return Annotated[float, Field(**bounds, allow_inf_nan=False)]
+    return float, bounds
 
 
-def _from_two(member: Any) -> Any:
-    """Return a type of integers without 0 and 1."""
-    bounds = _bounds(member)
-    return Annotated[int, Field(ge=max(2, bounds["ge"]), le=bounds["le"])]
+def _number(kind: type, bounds: Mapping[str, Any]) -> Any:
+    """Return the type of numbers within bounds."""
+    if kind is int:
+        return Annotated[int, Field(**bounds)]
+    bounds = dict(bounds)
+    apart = (BeforeValidator(_no_integer),) if bounds.pop("apart", False) else ()
+    return Annotated[(float, Field(**bounds, allow_inf_nan=False), *apart)]
 
 
-def _for_fractions(member: Any) -> Any:
-    """Return a type of integers without 1, or of other numbers that leaves integers alone."""
-    return _from_two(member) if _kind(member) is int else _fractions(_bounds(member))
+def _from_two(bounds: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the integers 0 and 1."""
+    return bounds | {"ge": max(2, bounds["ge"])}
 
 
-def _for_counts(member: Any) -> Any:
-    """Return a type of integers as it is, or of other numbers without 1.0 and more."""
-    if _kind(member) is int:
-        return member
-    bounds = _bounds(member)
+def _for_fractions(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the integer 1; let no integer become another number, as pydantic does even when it is strict."""
+    return _from_two(bounds) if kind is int else bounds | {"apart": True}
+
+
+def _for_counts(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
+    """Leave out other numbers from 1.0 on; let no integer become one."""
+    if kind is int:
+        return bounds
     if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) >= 1.0:
         bounds = {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
-    return _fractions(bounds)
-
-
-def _fractions(bounds: Mapping[str, Any]) -> Any:
-    """Return a type of numbers that turns no integer into one of them, as pydantic does even when it is strict."""
-    return Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)]
-
-
-def _bounds(member: Any) -> dict[str, Any]:
-    names = ("ge", "gt", "le", "lt")
-    parts = [part for each in member.__metadata__ for part in getattr(each, "metadata", ())]
-    return {name: getattr(part, name) for part in parts for name in names if hasattr(part, name)}
+    return bounds | {"apart": True}
 
 
 def _no_integer(value: object) -> object:

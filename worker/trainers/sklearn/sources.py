@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +60,10 @@ class SklearnData:
     y_validation: NDArray[Any]
     classes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for each in (self.x_train, self.y_train, self.x_validation, self.y_validation):
+            each.setflags(write=False)
+
     @cached_property
     def standardized(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The training and the validation samples, scaled to mean 0 and deviation 1 over the training samples."""
@@ -116,30 +119,21 @@ def _mnist(cache_dir: Path) -> SklearnData:
     from nn.datasets.mnist import load_mnist
 
     mnist = load_mnist("bundled", cache_dir=cache_dir)
-    return _read_only(
-        SklearnData(
-            digest=mnist.digest,
-            kinds=frozenset({"classifier"}),
-            x_train=mnist.train.to_dense(),
-            y_train=mnist.train.labels,
-            x_validation=mnist.x_validation,
-            y_validation=mnist.y_validation,
-            classes=tuple(map(str, range(mnist.n_classes))),
-        )
+    return SklearnData(
+        digest=mnist.digest,
+        kinds=frozenset({"classifier"}),
+        x_train=mnist.train.to_dense(),
+        y_train=mnist.train.labels,
+        x_validation=mnist.x_validation,
+        y_validation=mnist.y_validation,
+        classes=tuple(map(str, range(mnist.n_classes))),
     )
 
 
 def _toy_set(name: str) -> SklearnData:
     from sklearn import datasets
 
-    loaders: dict[str, Callable[..., Any]] = {
-        "digits": datasets.load_digits,
-        "iris": datasets.load_iris,
-        "wine": datasets.load_wine,
-        "breast_cancer": datasets.load_breast_cancer,
-        "diabetes": datasets.load_diabetes,
-    }
-    features, target = loaders[name](return_X_y=True)
+    features, target = getattr(datasets, f"load_{name}")(return_X_y=True)
     return _split(name, features, target, frozenset({TOY_SETS[name]}))
 
 
@@ -164,23 +158,15 @@ def _split(
     train, validation = train_test_split(np.arange(len(features)), test_size=0.15, random_state=42)
     if classes and len(np.unique(target[train])) < 2:
         raise DatasetError(f"the training samples of {name} are all of one class; expected at least two")
-    return _read_only(
-        SklearnData(
-            digest=_digest(features, target, classes, found),
-            kinds=found,
-            x_train=features[train],
-            y_train=target[train],
-            x_validation=features[validation],
-            y_validation=target[validation],
-            classes=classes,
-        )
+    return SklearnData(
+        digest=_digest(features, target, classes, found),
+        kinds=found,
+        x_train=features[train],
+        y_train=target[train],
+        x_validation=features[validation],
+        y_validation=target[validation],
+        classes=classes,
     )
-
-
-def _read_only(data: SklearnData) -> SklearnData:
-    for each in (data.x_train, data.y_train, data.x_validation, data.y_validation):
-        each.setflags(write=False)
-    return data
 
 
 def _kinds(name: str, target: NDArray[Any]) -> frozenset[Kind]:

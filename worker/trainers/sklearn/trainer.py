@@ -12,7 +12,7 @@ from nn.errors import InvalidInputError, WeightsError
 from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
 from worker.trainers.sklearn import sources
 from worker.trainers.sklearn.estimators import estimator, estimators
-from worker.trainers.sklearn.options import SklearnOptions, options_for, parameters
+from worker.trainers.sklearn.options import SklearnOptions, model_of, parameters
 from worker.trainers.sklearn.sources import HELP, NAMES
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
     data = "digits"
 
     def options_for(self, given: Mapping[str, Any]) -> type[BaseModel]:
-        """Return the options of the given estimator: those of every estimator, and its parameters."""
-        return options_for(given)
+        """Return the options of the given estimator; those that all have if none or several are given."""
+        name = given.get("estimator")
+        return SklearnOptions if not isinstance(name, str) or "," in name else model_of(name.strip())
 
     def metric_of(self, options: SklearnOptions) -> Metric:
         """Return the accuracy for a classifier, and R2 for a regressor."""

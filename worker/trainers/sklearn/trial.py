@@ -16,7 +16,7 @@ from worker.trainers.sklearn.fitting import Divergence, Fitting
 from worker.trainers.sklearn.options import OWN, SklearnOptions, model_of
 from worker.trainers.sklearn.sources import SklearnData
 
-#: The samples of a trial and those of the trials that follow a failed one, of each class and of all.
+#: The samples of a trial, of each class and in all; then those of the trials that follow a failed one.
 SAMPLES = ((10, 60), (20, 120), (100, 2000))
 #: The most combinations that are tried.
 MAX_COMBINATIONS = 64
@@ -24,10 +24,6 @@ MAX_COMBINATIONS = 64
 
 def check(values: Mapping[str, Sequence[Any]], load: Callable[[], SklearnData]) -> None:
     """Reject a sweep some of whose jobs cannot be trained.
-
-    Args:
-        values: All values of each option.
-        load: Returns the data set.
 
     Raises:
         InvalidInputError: names the option, its value and what is allowed.
@@ -70,7 +66,7 @@ def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
     wrong = next((each for each in chosen if each.kind not in data.kinds), None)
     if wrong is not None:
         (kind,) = data.kinds
-        what = "classes" if kind == "classifier" else "numbers that are no classes"
+        what = "classes" if kind == "classifier" else "numbers, not classes"
         raise InvalidInputError("estimator", wrong.name, f"a {kind}, because the data set's targets are {what}")
 
 
@@ -91,14 +87,13 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 def _is_changed(found: Estimator, name: str, value: Any) -> bool:
-    return name not in OWN and value != model_of(found).model_fields[name].default
+    return name not in OWN and value != model_of(found.name).model_fields[name].default
 
 
 def _refusal(found: Estimator, parameters: Mapping[str, Any], data: SklearnData, standardize: bool) -> str | None:
-    """Return why an estimator cannot be fitted, as it says itself; None if it can, or if that depends on the samples.
+    """Return why an estimator cannot be fitted, in its own words; None if it can, or if that depends on the samples.
 
-    A reason that names another number for other samples, as that there are fewer samples than neighbours, says nothing
-    about all samples.
+    It depends on them if the reason changes with their number, such as fewer samples than neighbours.
     """
     reasons = set()
     for of_each, n in SAMPLES:
@@ -126,7 +121,7 @@ def _attempt(fitting: Fitting) -> str | None:
 
 
 def _few(data: SklearnData, kind: Kind, of_each: int, n: int) -> SklearnData:
-    """Return a data set of the first samples: at least so many of each class, if there are, and about `n` in all."""
+    """Return the first samples as a data set: about `n`, and `of_each` of each class if there are as many."""
     rows = np.arange(len(data.y_train))
     if kind == "classifier":
         by_class = [rows[data.y_train == each] for each in range(len(data.classes))]

@@ -1,16 +1,21 @@
-"""Signs of life that the processes of a pool give, by which the worker's main process recognises one that hangs."""
+"""What the processes of a pool share: signs of life, by which one that hangs is recognised, a stop flag, and a lock.
+
+All of it must be created before the pool forks. A spawned process has its own, which no other process sees.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
+import tempfile
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from billiard import current_process
 
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 #: The number of processes that have a place in the shared memory. A pool gives a new process the lowest free index.
 PLACES = 4096
@@ -37,9 +42,8 @@ class Sign(NamedTuple):
 class Liveness:
     """A table in shared memory: each process of a pool counts its signs of life at its index.
 
-    It holds no times, so that neither clocks nor a machine that was suspended matter: whoever reads it decides how long
-    a number may stay the same. It must be created before the pool forks; a spawned process has one of its own, which
-    nobody else reads. Outside a pool's process, giving a sign does nothing.
+    It holds no times, so that clocks and a suspended machine do not matter: the reader decides how long a number may
+    stay the same. Outside a pool's process, giving a sign does nothing.
     """
 
     def __init__(self) -> None:
@@ -58,8 +62,7 @@ class Liveness:
     def sign(self, *, slowest_epoch: float | None = None) -> None:
         """Show that this process makes progress, or waits for something that it may wait for.
 
-        Args:
-            slowest_epoch: Seconds of the slowest epoch of the job in training, if that may have changed.
+        `slowest_epoch` is the duration in seconds of the slowest epoch of the job in training, if it may have changed.
         """
         index: int = getattr(current_process(), "index", PLACES)
         if index < PLACES:
@@ -75,9 +78,54 @@ class Liveness:
 def longest_silence(settings: Settings, slowest_epoch: float) -> float:
     """Return how many seconds may pass without a sign of life before a process counts as hung.
 
-    Args:
-        settings: The worker's settings.
-        slowest_epoch: Seconds of the job's slowest epoch; 0.0 before its first epoch.
+    `slowest_epoch` is the duration of the job's slowest epoch in seconds; 0.0 before its first epoch.
     """
     slow = min(SLOWEST_EPOCHS * slowest_epoch, DAY)
     return max(settings.hang_seconds, slow, WAITING_TIMEOUTS * settings.socket_seconds)
+
+
+class IsolationLock:
+    """A lock between the processes of a pool: its holder is the only one that trains a suspect job.
+
+    The system releases the lock of a process that dies.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the worker lives
+
+    def acquire(self) -> bool:
+        """Take the lock unless another process holds it; return whether this process holds it now."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Release the lock, if this process holds it."""
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+class StopFlag:
+    """A flag that the worker's main process sets and its pool's processes read: a byte of shared memory.
+
+    That of a spawned process is never set: its job is given back when the worker's time is up.
+    """
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Set the flag for good: the worker is stopping."""
+        self._byte[0] = 1
+
+    def is_set(self) -> bool:
+        """Return whether the worker is stopping."""
+        return self._byte[0] == 1
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the flag is set, `seconds` at most; return whether it is set."""
+        deadline = time.monotonic() + seconds
+        while not self.is_set() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.is_set()
