@@ -43,10 +43,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to disk: until then, a power cut can undo that a file was made or renamed.
+    """Write the names in a folder to disk; until then, a power cut can undo the creation or renaming of a file.
 
-    The file has its name already, so that a folder that cannot be synced (it is not readable, or its file system cannot
-    do it) is no error.
+    A folder that cannot be synced (unreadable, or unsupported by its file system) is ignored: the file is in place.
     """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -85,7 +85,7 @@ def standard_normal(random_state: np.random.RandomState, n: int) -> Array:
     bit.
 
     Args:
-        random_state: The generator. Of each pair of draws, it keeps the one that nobody has asked for yet.
+        random_state: The generator. It keeps the second draw of a pair for the next call.
         n: How many draws.
     """
     draws = np.empty(n + 1)

@@ -128,8 +128,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Train for `epochs` epochs, starting from new weights.
 
-        Training ends with the epoch in which a weight becomes infinite or NaN, with a `ConvergenceWarning`: it could
-        not become a number again. `history_` then has fewer epochs.
+        Training ends with the epoch in which a weight becomes infinite or NaN, which it would stay; a
+        `ConvergenceWarning` says so, and `history_` has fewer epochs.
 
         Args:
             X: The features, shape (n_samples, n_features), dense or `scipy.sparse`; or `Samples`, which are not copied.
@@ -164,7 +164,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
         """Train for one epoch from the current weights, or from new ones on the first call.
 
-        A network of which a weight is infinite or NaN is not trained any further, with a `ConvergenceWarning`.
+        A network with an infinite or NaN weight is not trained further; a `ConvergenceWarning` says so.
 
         Args:
             X: As for `fit`.

@@ -2,7 +2,7 @@
 
 Both differ from what its text describes. Backpropagation takes the outer product of a layer's error with the
 activations that come *into* the layer. The notebook's code takes the scalar product with the activations that go *out*
-of it, and subtracts this one number from every weight of the layer, so that no weight can learn anything of its own.
+of it, and subtracts this one number from every weight of the layer, so that all weights of a layer change alike.
 """
 
 from __future__ import annotations

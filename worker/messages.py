@@ -68,7 +68,7 @@ def _line(text: str) -> str:
 
 
 def needed(task_id: str, job: Any) -> Needs:
-    """Return what a worker must have for the job of an untrusted message, whether or not this one has it.
+    """Return what the job of an untrusted message needs, whether or not this worker has it.
 
     Raises:
         JobRefusedError: the job is malformed, or too large; or its trainer is not installed here, and it is not the
@@ -86,7 +86,7 @@ def needed(task_id: str, job: Any) -> Needs:
 
 
 def accept(task_id: str, job: Any) -> Job:
-    """Validate the job of an untrusted message, whose trainer is installed.
+    """Validate the job of an untrusted message; its trainer is installed.
 
     Raises:
         JobRefusedError: the job is malformed, too large, of another version, or not the job that the task id names.

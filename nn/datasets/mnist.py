@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nn.datasets import idx, openml
+from nn.datasets import idx
 from nn.errors import DatasetError
 from nn.files import read_regular, remove_stale, write_atomically
 from nn.samples import Samples, pack_bytes
@@ -46,8 +47,8 @@ class Dataset:
     Attributes:
         train: float32 values in [0, 1]: pixel / 255, rounded once; uint16 indices.
         validation: The same for the validation set, 15 % of the images.
-        order: int64, shape (n,). The position of each sample in the source, whose training set comes before its test
-            set: the source's `images[order]` are the training images followed by the validation images.
+        order: int64, shape (n,). The source's `images[order]` are the training images, then the validation images. In
+            `images`, the source's training set comes before its test set.
         digest: The SHA-256 of the content, in hexadecimal, which is independent of the source.
         source: `bundled`, `openml`, or the path of a folder.
     """
@@ -139,7 +140,7 @@ def _openml_mark(cache_dir: Path) -> Path:
 
 def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if source == "openml":
-        return openml.fetch(cache_dir and cache_dir / "openml")
+        return _fetch_openml(cache_dir and cache_dir / "openml")
     folder = BUNDLED if source == "bundled" else Path(source)
     allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
     try:
@@ -149,6 +150,42 @@ def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArr
     except OSError as error:
         raise DatasetError(f"the data set {source!r} cannot be read: {error.strerror}; {allowed}") from None
     return idx.read_folder(folder)
+
+
+def _fetch_openml(data_home: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images, shape (n, 784), and the labels, shape (n,), of OpenML's `mnist_784`, as the notebook does.
+
+    scikit-learn caches the download in `data_home`; None downloads each time.
+    """
+    from sklearn.datasets import fetch_openml
+
+    try:
+        with warnings.catch_warnings():
+            # scikit-learn warns before each retry; the error below says the same.
+            warnings.simplefilter("ignore")
+            bunch = fetch_openml(
+                "mnist_784",
+                version=1,
+                as_frame=False,
+                parser="liac-arff",  # the only one that does not need pandas
+                data_home=data_home,
+                cache=data_home is not None,
+                n_retries=1,
+            )
+        images, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.float64)
+    # A broken connection, a proxy's error page or a truncated cache can raise anything in a parser.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise DatasetError(f"mnist_784 cannot be fetched from OpenML: {reason}") from error
+    return _to_bytes("pixel", images), _to_bytes("label", labels)
+
+
+def _to_bytes(name: str, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    with np.errstate(invalid="ignore"):
+        exact = values.astype(np.uint8)
+    if not np.array_equal(exact, values):
+        raise DatasetError(f"mnist_784 from OpenML has a {name} that is not a whole number from 0 to 255")
+    return exact
 
 
 def _check_digest(source: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], cache_dir: Path | None) -> str:

@@ -20,7 +20,7 @@ from nn.options.network import DTYPES, check_biases, check_options
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights
 
-#: The widest layer. Activations are kept on the stack of the calling thread, which has room for this many.
+#: Widest layer. The stack of the calling thread, which keeps the activations, has room for this many.
 MAX_LAYER_SIZE = 65_536
 
 

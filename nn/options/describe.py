@@ -1,7 +1,7 @@
 """Describes the fields of any pydantic model of options: names, help, allowed values, and why a value is invalid.
 
 Everything is derived from the field's own definition: its type and bounds, its `description` (help), its `title`
-(heading), and an `Option` for what pydantic has no place for.
+(heading), and an `Option` for the rest.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Option:
 
     Attributes:
         word: The option's name in flags and TOML files, where it differs from the field's name.
-        values: The values that a sweep tries by default, where it varies the option by default.
-        always: Whether the line that says what configurations have in common names the option also at its default.
+        values: The values that a sweep tries by default, if it varies the option by default.
+        always: Whether the line with the options that all configurations share names it even at its default.
         none: What tables and sentences show for None.
-        allowed: The values that are allowed, as the end of a sentence, where type and bounds do not tell.
+        allowed: The allowed values, as the end of a sentence, if they do not follow from type and bounds.
     """
 
     word: str | None = None
@@ -68,8 +68,7 @@ def shown(info: FieldInfo, value: object, digits: int | None = None) -> str:
     Args:
         info: The option.
         value: One of its values.
-        digits: The significant digits of a float, from `digits_of`; None for `DIGITS`, or, where these do not tell the
-            value, as many as it takes.
+        digits: The significant digits of a float, from `digits_of`; by default `DIGITS`, or as many as it takes.
     """
     if value is None:
         return option(info).none
@@ -80,7 +79,7 @@ def shown(info: FieldInfo, value: object, digits: int | None = None) -> str:
 
 
 def digits_of(values: Iterable[object]) -> int:
-    """Return with how many significant digits to show some floats, so that no two of them look alike."""
+    """Return the number of significant digits, `DIGITS` or more, that tells these floats apart."""
     floats = {value for value in values if isinstance(value, float)}
     return next(
         digits for digits in range(DIGITS, 18) if len({f"{value:.{digits}g}" for value in floats}) == len(floats)

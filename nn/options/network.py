@@ -71,7 +71,7 @@ class NetworkOptions(BaseModel):
     )
 
     def layers(self, n_features: int, n_classes: int) -> tuple[int, ...]:
-        """Return the widths of the network's layers for samples with so many features and classes."""
+        """Return the widths of the network's layers, from the features of a sample to the classes."""
         return (n_features, *self.hidden_layer_sizes, n_classes)
 
 
@@ -95,7 +95,7 @@ def check_options(**values: Any) -> None:
 
 @dataclass(frozen=True)
 class WithoutEffect:
-    """An option that has no effect where another one has some value.
+    """An option that has no effect beside some value of another one.
 
     Attributes:
         name: The option.
@@ -120,7 +120,7 @@ class WithoutEffect:
 
 
 _NO_BIASES = WithoutEffect("biases", "rule", "notebook", "whose update has no biases")
-#: Where an option must have its default: any other value would be a second name for the same job.
+#: Options that must have their defaults beside these values: any other value would be a second name for the same job.
 WITHOUT_EFFECT = (
     _NO_BIASES,
     WithoutEffect("loss", "rule", "notebook", "whose update has no loss"),
@@ -129,7 +129,7 @@ WITHOUT_EFFECT = (
 
 
 def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
-    """Check that no two combinations of values would be two names for one job.
+    """Check that no two combinations of values are the same job.
 
     Every option that differs from its default must have an effect, in each combination, and learning rates must differ
     in the precision of the training.

@@ -23,12 +23,9 @@ from tests.support.cluster import Cluster, make_job, running_cluster
 from tests.support.messages import (
     CONTROL_CHANNEL,
     GARBAGE,
-    HEARTBEAT_CHANNEL,
-    JOB,
     NOISE,
     body,
     command,
-    heartbeat,
     message,
     no_replies,
     reply,
@@ -191,11 +188,6 @@ def test_what_others_wrote_begins_no_line_of_the_log_and_acts_on_no_terminal(att
     assert not {"\x1b", "\x07", "\u2028"} & set(worker.text())
 
 
-def test_the_message_that_all_these_vary_is_a_valid_one(attacked: Cluster) -> None:
-    attacked.server.client().rpush(QUEUE, message())
-    assert attacked.result(JOB.key).status == "succeeded"
-
-
 GOOD = {"seed": 1, "learning_rate": 0.1, "dataset": MNIST_DIGEST}
 #: What a message asks for that is no job, and why it is refused.
 REFUSED: list[tuple[Any, str]] = [
@@ -208,9 +200,7 @@ REFUSED: list[tuple[Any, str]] = [
         GOOD | {"version": 2},
         "version is 2; allowed: 1, the version of such jobs that the trainer network trains here",
     ),
-    (GOOD | {"seed": -1}, "seed is -1; allowed: an integer from 0 to 4294967295"),
     (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
-    (GOOD | {"learning_rate": "nan"}, "learning_rate is 'nan'; allowed: a finite number greater than 0"),
     (GOOD, "the job's key is"),  # A valid job under a name that is not its key.
     ([], "the message contains an invalid job: job is []; allowed: an object with the fields of a job"),
     (None, "the message contains an invalid job: job is None"),
@@ -277,15 +267,6 @@ def test_noise_on_a_channel_is_dropped(party: Cluster) -> None:
     shout(party, NOISE.values())
     assert_all_answer(party)
     assert "Traceback" not in party.logs()
-
-
-def test_what_all_this_noise_varies_is_valid(party: Cluster) -> None:
-    before = dropped(party)
-    client = party.server.client()
-    client.publish(CONTROL_CHANNEL, command("ping", {}))
-    client.publish(HEARTBEAT_CHANNEL, heartbeat())
-    assert_all_answer(party)
-    assert dropped(party) == before
 
 
 def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:

@@ -14,7 +14,6 @@ from nn.errors import InvalidInputError
 from nn.kernel import compile as kernel_compile
 from nn.kernel.engine import CompiledEngine, warm_up
 from nn.network import DeepNeuralNetwork
-from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
 from nn.weights import LayerSizes, Weights
@@ -114,16 +113,6 @@ def test_any_shape_and_dense_negative_features_will_do(
     compiled, plain = CompiledEngine(weights, loss=loss), NumPyEngine(weights, loss=loss)
 
     assert_both_agree(compiled, plain, samples, learning_rate=1.0, unseen=samples)
-
-
-@pytest.mark.slow(reason="compiles 24 kernels")
-@pytest.mark.parametrize("biases", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(
-    "layer_sizes", [SMALL, (1, 1, 1, 2), (3, 16, 32, 2), (5, 17, 33, 16), (4, 33, 2, 37), (70_000, 3, 4, 3)], ids=str
-)
-def test_any_shape_with_any_loss_in_float64(layer_sizes: LayerSizes, loss: str, biases: bool) -> None:
-    test_any_shape_and_dense_negative_features_will_do(layer_sizes, loss, "float64", biases)
 
 
 def test_one_epoch_learns_mnist(mnist: Dataset) -> None:

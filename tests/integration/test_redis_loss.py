@@ -63,16 +63,8 @@ def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
     assert (command_line.sweep(name) / "leaderboard.json").read_bytes() == clean
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow(reason="SIGKILL is the harder case"))]
-)
 def test_a_restart_with_persistence_costs_nothing(
-    command_line: CommandLine,
-    persistent_redis_server: RedisServer,
-    tmp_path: Path,
-    cache_dir: Path,
-    how: signal.Signals,
-    clean: bytes,
+    command_line: CommandLine, persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path, clean: bytes
 ) -> None:
     cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
     try:
@@ -81,7 +73,7 @@ def test_a_restart_with_persistence_costs_nothing(
         cluster.start_worker(*SLOW_EPOCHS)
         command_line.wait_for_rows("a", 1, process)
         # When that restarts
-        cluster.server.restart(how)
+        cluster.server.restart(signal.SIGKILL)
         # Then the sweep ends as if nothing had been, with no job trained twice.
         assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
         assert_whole(command_line, "a", clean)

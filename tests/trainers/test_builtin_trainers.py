@@ -31,16 +31,6 @@ def test_the_network_keeps_every_promise(few_images: str, tmp_path: Path) -> Non
     check_trainer(NetworkTrainer, data=few_images, options=options, cache_dir=tmp_path)
 
 
-def test_a_network_that_diverges_states_it(few_images: str, tmp_path: Path) -> None:
-    check_trainer(
-        NetworkTrainer,
-        data=few_images,
-        options=[{"learning_rate": 1e6, "epochs": 5}],
-        cache_dir=tmp_path,
-        only=["trains", "each_epoch_is_reported", "metrics_are_finite_numbers", "a_problem_is_one_sentence"],
-    )
-
-
 def test_classifiers_of_scikit_learn_keep_every_promise() -> None:
     options: list[dict[str, Any]] = [
         {"estimator": "SGDClassifier", "epochs": 3, "alpha": 1e-3, "average": True},

@@ -113,21 +113,11 @@ def test_a_resumed_job_ends_with_the_same_bits(dataset: Dataset, change: dict[st
         assert [each[1:] for each in resumed.history] == [each[1:] for each in whole.history]
 
 
-@pytest.mark.parametrize(
-    ("sizes", "dtype", "biases"),
-    [
-        ((784, 32, 16, 9), "float32", False),
-        ((783, 32, 16, 10), "float32", False),
-        ((784, 16, 16, 10), "float32", False),
-        ((784, 32, 16, 10), "float64", False),
-        ((784, 32, 16, 10), "float32", True),
-    ],
-)
 def test_a_job_starts_afresh_from_a_checkpoint_of_another_network(
-    dataset: Dataset, caplog: pytest.LogCaptureFixture, sizes: tuple[int, int, int, int], dtype: str, biases: bool
+    dataset: Dataset, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = make_job(epochs=2, limit=50, **IN_NUMPY)
-    state = to_safetensors(initial_weights(sizes, np.random.RandomState(0), dtype, biases=biases))
+    state = to_safetensors(initial_weights((784, 16, 16, 10), np.random.RandomState(0), "float32"))
     whole = train(job, dataset)
     again = train(job, dataset, resume_from=SavedCheckpoint((Epoch(0.25, 0.5),), state))
     assert again.weights == whole.weights

@@ -188,13 +188,6 @@ class TestNetwork:
         ).fit(self.X, self.y)
         return b"".join(matrix.tobytes() for matrix in network.weights_)
 
-    @pytest.mark.parametrize("rule", ["backprop", "notebook"])
-    def test_every_initialization_gives_weights_of_its_own(self, rule: str) -> None:
-        weights = {self.first_weights(rule=rule, initialization=name) for name in INITIALIZATIONS}
-        scaled = {self.first_weights(rule=rule, initialization=name, initial_scale=2.0) for name in INITIALIZATIONS}
-
-        assert len(weights | scaled) == 2 * len(INITIALIZATIONS)
-
     def test_the_weights_are_the_schemes(self) -> None:
         expected = initial_weights(
             (6, 5, 4, 3), np.random.RandomState(1), "float32", initialization="glorot_uniform", initial_scale=0.5

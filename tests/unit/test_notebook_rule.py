@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nn.engine import make_engine
-from nn.errors import InvalidInputError
 from nn.notebook import notebook_accuracy
 from nn.samples import pack
 from nn.weights import initial_weights
@@ -42,10 +41,3 @@ def test_the_notebooks_accuracy_depends_on_two_counts_only() -> None:
     predictions = random.permutation(np.repeat(np.arange(4), [1234, 777, 3000, 5489]))
     labels = random.randint(0, 10, 10_500)
     assert notebook_accuracy(predictions, labels, 10) == pytest.approx((9 * 1234 + 777) / 1000, abs=1e-9)
-
-
-def test_an_unknown_engine_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match=r"^engine is 'gpu'; allowed: compiled or numpy$"):
-        make_engine(
-            "gpu", initial_weights(SIZES, np.random.RandomState(0), "float64"), loss="cross_entropy", rule="notebook"
-        )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nn import reference
-from nn.errors import InvalidInputError
 from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
@@ -111,8 +110,3 @@ def test_an_engine_keeps_its_weights_to_itself() -> None:
 def test_a_network_of_nan_predicts_class_0() -> None:
     engine = NumPyEngine(Weights(*(W * np.nan for W in some_weights((7, 5, 3, 4)))), loss="cross_entropy")
     np.testing.assert_array_equal(engine.predict(few_samples()), np.zeros(20))
-
-
-def test_an_unknown_loss_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="loss is 'hinge'; allowed: cross_entropy or sum_of_squares"):
-        NumPyEngine(some_weights((7, 5, 3, 4)), loss="hinge")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -169,19 +168,11 @@ def test_anything_else_is_refused(blob: bytes, expected: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_file_that_cannot_be_read_is_named_unread(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "device").symlink_to("/dev/zero")
+def test_a_file_that_cannot_be_read_is_named_unread(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
-    reasons = {
-        tmp_path / "none": "No such file or directory",
-        tmp_path: "Is a directory",
-        tmp_path / "pipe": "Not a regular file",
-        tmp_path / "device": "Not a regular file",
-        tmp_path / "sparse": "1099511627776 bytes; allowed: at most 2147483648",
-    }
-    for path, reason in reasons.items():
+    too_long = "1099511627776 bytes; allowed: at most 2147483648"
+    for path, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path / "sparse", too_long)):
         with pytest.raises(WeightsError, match=f"{path} cannot be read: {reason}"):
             w.load(path)
 
@@ -194,13 +185,3 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
     with pytest.raises(WeightsError, match="needs more memory than there is"):
         w.load(tmp_path / "weights")
-
-
-def test_save_replaces_a_file_whole_and_needs_a_folder(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    w.save(small(), path)
-    w.save(small("float64"), path)
-
-    assert w.load(path).W1.dtype == np.float64
-    with pytest.raises(FileNotFoundError):
-        w.save(small(), tmp_path / "none" / "weights.safetensors")

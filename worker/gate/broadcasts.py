@@ -154,7 +154,7 @@ class WorkerEvent(_Event):
 class TaskEvent(_Event):
     """An event of a task, for Flower."""
 
-    # Flower counts the events of each type and name for ever. The last two are those of `worker.records.report`.
+    # Flower counts the events of each type and name without a limit. The last two are those of `worker.records.report`.
     type: Literal[
         "task-received", "task-started", "task-succeeded", "task-failed", "task-retried", "task-rejected",
         "task-revoked", "task-cancelled", "task-progress", "task-given_back",

@@ -1,7 +1,7 @@
-"""The messages that workers hold and have not acknowledged: their leases, and which of them are given back.
+"""The messages that workers hold and have not acknowledged, their leases, and their return to the queue.
 
-Others can write to the hash of these messages, and to the sorted set of their leases. Overrides private methods of
-kombu; `tests/integration/test_hostile_messages.py` and `test_lease.py` fail if they change.
+Other clients can write to the hash of these messages, and to the sorted set of their leases. The class overrides
+private methods of kombu; `tests/integration/test_hostile_messages.py` and `test_lease.py` fail if they change.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ logger = get_logger(__name__)
 
 #: The number of held messages whose leases are checked each time.
 SOME_HELD = 16
-#: The longest delivery tag that is looked at, in bytes: ours are UUIDs. Longer bodies of messages are not read for it.
+#: Longest delivery tag that is accepted, in bytes: ours are UUIDs.
 MAX_TAG_BYTES = 300
-#: How many times as many more are checked, if there is something to repair.
+#: Most further passes, of `CHUNK` messages each, while there is something to repair.
 MOST_PASSES = 16
 #: A message that a worker holds, as kombu stores it: (message, exchange, queue).
 _HELD: TypeAdapter[Any] = TypeAdapter(tuple[TaskEnvelope, str, str])
@@ -57,7 +57,7 @@ class GuardedQoS(kombu_redis.QoS):
         """Return the messages whose lease has ended, by Redis's clock, to the queue."""
         self._measure()
         with self.channel.conn_or_acquire() as client:
-            # What few messages need, others can make necessary for thousands: a few are looked at, more if it helps.
+            # A few messages are checked, and more if that repaired any: an attacker may have written thousands.
             for repair in (self._begin_leases, self._drop_invalid):
                 for most in (SOME_HELD, *[CHUNK] * MOST_PASSES):
                     if not repair(client, most):
@@ -65,11 +65,11 @@ class GuardedQoS(kombu_redis.QoS):
         super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _begin_leases(self, client: redis.Redis, most: int) -> bool:
-        """Let leases begin now of messages that have none, or one that begins in the future; return whether there were.
+        """Repair the leases of `most` random messages; return whether any needed it.
 
-        A lease before the epoch, which kombu passes over, becomes one that has ended. No worker leaves such a message,
-        and nobody else would ever return it to the queue; a sweep would wait for its job for ever. The messages are
-        taken at random, `most` at a time.
+        A lease that is missing or in the future begins now. One before the epoch, which kombu ignores, becomes one that
+        has ended. Workers leave no such leases, but without the repair, the message would never return to the queue,
+        and a sweep would wait for its job forever.
         """
         held = read_hash(client, self.unacked_key, MAX_TAG_BYTES, most)
         tags = [tag for tag in held if tag]
@@ -88,9 +88,9 @@ class GuardedQoS(kombu_redis.QoS):
         return bool(begun or ended)
 
     def _drop_invalid(self, client: redis.Redis, most: int) -> bool:
-        """Remove invalid messages whose lease has ended, and leases without a message; return whether there were some.
+        """Remove invalid messages whose lease has ended, and leases without a message; return whether there were any.
 
-        Kombu takes ten at a time, the latest ones first. Behind thousands of them, a job would wait for hours.
+        Kombu takes ten at a time, the latest first. Behind thousands of them, a job would wait for hours.
         """
         lease: float = self.channel.visibility_timeout
         index = self.unacked_index_key

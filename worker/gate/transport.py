@@ -133,7 +133,7 @@ class GuardedClient(redis.Redis):
     def rpop(self, name: Any, count: Any = None) -> Any:
         """Return the next valid message of a list; None if there is none.
 
-        Workers block with BRPOP. Kombu takes messages this way where somebody asks for one without waiting.
+        Workers block with BRPOP. Kombu uses RPOP to take a message without waiting.
         """
         if count is not None:
             raise NotImplementedError("the gate takes one message at a time")
@@ -177,7 +177,7 @@ class GuardedChannel(kombu_redis.Channel):
         return GuardedClient
 
     def _lookup(self, exchange: Any, routing_key: Any, default: Any = None) -> Any:
-        """Return the queues to which a message goes; of a reply, the one of the client that asked, if it still waits.
+        """Return the queues to which a message goes; a reply goes to the client that asked, if it still waits.
 
         For a reply, kombu would read all queues that are bound to the exchange. Any client can bind as many as it
         likes, and an invalid binding would keep all workers from replying.

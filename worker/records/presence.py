@@ -39,7 +39,7 @@ class _Pulse(BaseModel):
     beat: Time
 
     def age(self, now: float) -> float:
-        """Return the seconds since the last heartbeat, or until it: one of the future says no more than an old one.
+        """Return the seconds between the last heartbeat and now; one in the future counts like one as far in the past.
 
         Args:
             now: The time by Redis's clock (`Roster.clock`).
@@ -57,7 +57,7 @@ class Presence(_Pulse):
     looped: Time
     #: When it last took a job, or could not: no process was idle, or the queue was empty.
     kept_up: Time
-    #: The tasks that its processes train, each with the time of its last progress; of its begin, if nobody watches it.
+    #: The tasks in training, each with the time of its last progress, or of its start if the pool cannot be watched.
     running: dict[Text, Time] = Field(max_length=MAX_RUNNING)
     concurrency: Count
     #: Whether its pool runs jobs in the event loop, and thus blocks it.

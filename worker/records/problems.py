@@ -13,7 +13,7 @@ class Problem:
     """Why a worker makes no progress.
 
     Attributes:
-        kind: One word, the same for every worker with this problem.
+        kind: The name of the problem, the same for all workers.
         sentence: The problem as the end of a sentence that begins with the worker's name.
     """
 

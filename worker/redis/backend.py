@@ -120,7 +120,7 @@ class LedgerBackend(RedisBackend):
         """Return a stored error.
 
         Raises:
-            ValueError: it is no error.
+            ValueError: the value is not an error.
         """
         # Celery reads a state twice in places.
         if not exc or isinstance(exc, Exception):

@@ -58,8 +58,8 @@ end
 return found
 """
 #: KEYS: hashes. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns for each key names and values in
-#: turn, false for an absent field; for as many keys as there is room for, but at least for one. Without names, fields
-#: are taken at random, so that of a hash with too many of them, each read shows others.
+#: turn, false for an absent field; for as many keys as there is room for, but at least for one. Without names, the
+#: fields are random, so that each read of a large hash shows others.
 _HASH = f"""{_COMMON}
 local most, found = tonumber(ARGV[3]), {{}}
 for i, key in ipairs(KEYS) do

@@ -1,7 +1,7 @@
 """The most bytes of each kind of value in Redis, and the most values of a list or hash.
 
-Each limit is what the largest value that Seedsweep writes needs, with room to spare. A longer value was written by
-somebody else: it is not read (`worker.redis.bounded`), and counts as an invalid value of its kind.
+Each limit is what the largest value that Seedsweep writes needs, with room to spare. A longer value is not ours: it is
+not read (`worker.redis.bounded`), and counts as invalid.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Retry policies for Redis. A client has one policy, which applies to all of its commands and pipelines.
 
 A retried command may run twice, if the answer to the first try was lost. Every command that Seedsweep sends is safe to
-repeat: it sets a value, or answers as it did the first time (`orchestrator.cluster.queue`), or its repetition is
-ignored by whoever reads the record (`Store.mismatches`).
+repeat: it sets a value, or answers as it did the first time (`orchestrator.cluster.queue`), or readers ignore its
+repetition (`Store.mismatches`).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class BreakerStep(bootsteps.StartStopStep):
 
     @property
     def tripped(self) -> bool:
-        """Whether so many jobs failed in a row that the worker is to blame."""
+        """Whether enough jobs failed in a row that the worker is to blame."""
         return self.failures >= self._limit
 
     def info(self, c: Any) -> dict[str, Any]:  # noqa: ARG002

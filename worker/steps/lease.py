@@ -29,7 +29,7 @@ logger = get_logger(__name__)
 class LeaseStep(bootsteps.StartStopStep):
     """Renews leases from a thread, and lets running jobs survive a reconnect.
 
-    A thread, because the worker's event loop stands still while the worker shuts down and waits for its last jobs.
+    A thread, because the event loop stands still while the worker shuts down and waits for its last jobs.
 
     After a reconnect, the messages of running jobs belong to a connection that is gone. Celery would requeue them, and
     the jobs would be trained twice. The new connection adopts them instead: it renews them, counts them in its prefetch

@@ -206,7 +206,7 @@ class PresenceStep(bootsteps.StartStopStep):
 
 
 def _silent(request: Any) -> float:
-    """Return the seconds since the last progress of a job; since its begin, if nobody watches it."""
+    """Return the seconds since the last progress of a job, or since its start if the pool cannot be watched."""
     watched: float | None = request.silent
     # Celery notes the begin by this host's clock.
     return max(0.0, time.time() - (request.time_start or time.time())) if watched is None else watched

@@ -1,4 +1,4 @@
-"""Lets a process rest that gave back a job for another worker, so that the job waits where others can take it."""
+"""Lets a process rest after it gave back a job, so that another worker can take the job."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ _BLAMELESS = (
 class TrainRequest(Request):
     """A request for the train task."""
 
-    #: Seconds for which the job's process has given no sign of life; None while nobody watches it, and whether it was
-    #: ended for that (`worker.steps.watchdog`).
+    #: Seconds without a sign of life from the job's process, None while it is not watched; and whether it was ended for
+    #: that (`worker.steps.watchdog`).
     silent: float | None = None
     hung = False
 

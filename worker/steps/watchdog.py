@@ -29,9 +29,9 @@ class WatchdogStep(bootsteps.StartStopStep):
     The worker's main process then sees the exit as it sees any other: the attempt ends as hung, and the message is sent
     again (`worker.steps.request`). A job that a process never began is given to the process that replaces it.
 
-    The time for which the event loop stood still does not count. A worker that was frozen as a whole, or whose machine
-    was suspended, therefore wakes up as it was. One that reconnects looks at nothing meanwhile: a thread could kill a
-    process that the event loop has just reaped, and could not send its job again either.
+    Time in which the event loop stood still does not count, so that a worker that was frozen, or whose machine was
+    suspended, ends no process. A worker that is reconnecting does not look: a thread could kill a process that the
+    event loop has just reaped, and could not send its job again.
 
     It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins
     billiard, and `tests/integration/test_hung_processes.py` fails if a new version moves them.
@@ -44,7 +44,7 @@ class WatchdogStep(bootsteps.StartStopStep):
         self._settings = c.app.settings
         self._liveness: Liveness = c.app.liveness
         self._looked = time.monotonic()
-        # A process may outlive its job, and an idle one is silent: the same sign counts as silence within a job only.
+        # An idle process is silent, too: the same sign counts as silence within one job only.
         self._signs: dict[tuple[TrainRequest, int], Sign] = {}
         self._reason = _cannot_watch(c)
         if self._reason is not None:
@@ -78,7 +78,7 @@ def _cannot_watch(c: Any) -> str | None:
     """Return why hung jobs cannot be ended, or None if they can."""
     pool = type(c.pool).__module__.rpartition(".")[2]
     if pool != "prefork" or c.hub is None:
-        return f"the pool {pool!r} does not run jobs in processes that could be"
+        return f"the pool {pool!r} does not run jobs in processes"
     if get_start_method() != "fork":
         return "processes that are spawned share no memory with the worker"
     return None

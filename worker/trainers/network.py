@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: Training samples of MNIST, known without reading it.
 MNIST_SAMPLES = 59_500
-#: The options that a key always has. It has another one only where that differs from its default, so that a new option
-#: changes no key of a job that does without it.
+#: Options that every key contains. It contains others only if they differ from their defaults, so that a new option
+#: does not change the keys of existing jobs.
 _ALWAYS = frozenset({
     "learning_rate", "epochs", "hidden_layer_sizes", "rule", "loss", "dtype", "shuffle", "engine", "limit",
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a trainer promises, so that its jobs are counted exactly once, resumed, and made again by anyone."""
+"""The promises of a trainer, so that its jobs are counted exactly once, can be resumed, and can be reproduced."""
 
 from __future__ import annotations
 
@@ -117,15 +117,15 @@ class OnEpoch(Protocol):
 class Trainer(ABC, Generic[OptionsT, DataT]):
     """Trains models of one kind. It has no state: two objects of the class are alike.
 
-    Whoever reads options asks `options_for` for their model, and whoever shows a metric asks `metric_of`; `Options` and
-    `metric` are the answers of a trainer that has one of each.
+    Options are read by the model that `options_for` returns, and metrics are described by `metric_of`: by default,
+    `Options` and `metric`.
 
     Attributes:
         name: Lower-case letters, digits and hyphens; the name of the entry point.
         version: Raised whenever the same options, seed and data would give other bits, or an option another default.
         Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
         metric: What is measured, unless `metric_of` says otherwise.
-        exact: Whether the same job gives the same bits on every CPU. Where it does not, differences are no alarm.
+        exact: Whether the same job gives the same bits on every CPU. If not, differences between CPUs are expected.
         packages: The distributions whose versions may change the bits, where the trainer is not exact.
         datasets: Names that `load` takes, besides the paths of files or folders.
         data_help: The sources that `load` takes, as the end of a sentence.
@@ -151,7 +151,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
             cache_dir: A folder for what takes long to prepare. Others may have written to it.
 
         Raises:
-            DatasetError: the data set is missing, damaged, or none that this trainer takes.
+            DatasetError: the data set is missing, damaged, or not for this trainer.
         """
 
     @abstractmethod
@@ -183,8 +183,8 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         by the model for all its options, which has every field that the sweep's model has.
 
         Args:
-            given: Options by name, as text or in JSON's types, some or all or none of them: whatever anybody may send.
-                What the fields do not depend on is left to the model to reject.
+            given: Some, all or none of the options by name, as text or in JSON's types; untrusted. The model rejects
+                what the fields do not depend on.
 
         Returns:
             A frozen model that forbids unknown fields; for equal values the same class.
@@ -213,7 +213,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
             The state; None if it cannot be told from the artifact. The longer job then starts from the first epoch.
 
         Raises:
-            WeightsError: the artifact is not one of a job with these options.
+            WeightsError: the artifact does not belong to a job with these options.
         """
         return None
 
@@ -237,10 +237,10 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """
 
     def check_artifact(self, options: OptionsT, digest: str, artifact: bytes) -> None:
-        """Check an artifact that anybody may have stored, before it is kept.
+        """Check an untrusted artifact before it is kept.
 
         Raises:
-            WeightsError: it is not one of a job with these options.
+            WeightsError: it does not belong to a job with these options.
         """
 
     def max_bytes(self, options: OptionsT, digest: str) -> int:
@@ -248,14 +248,14 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return MAX_BYTES
 
     def held_out(self, options: OptionsT) -> int:
-        """Return the number of samples that training never sees, neither to train nor to validate: the test split."""
+        """Return the size of the test split: samples that neither train nor validate."""
         return 0
 
     def test(self, options: OptionsT, data: DataT, artifact: bytes) -> Evaluated:
         """Evaluate a trained model on its test split. Called only where `held_out` is not 0.
 
         Raises:
-            WeightsError: the artifact is not one of a job with these options.
+            WeightsError: the artifact does not belong to a job with these options.
         """
         raise NotImplementedError
 

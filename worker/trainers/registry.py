@@ -1,4 +1,4 @@
-"""The trainers that are installed: entry points of the group `seedsweep.trainers`. Nothing else names code."""
+"""The installed trainers: entry points of the group `seedsweep.trainers`, the only names that lead to code."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:
     try:
         if not given or "\0" in given:
             raise ValueError
-        # Not `Path.resolve`, which rejects a loop of links up to Python 3.12 only; the trainer says what is wrong.
+        # Not `Path.resolve`, which rejects loops of links in some versions of Python: that is left to the trainer.
         path = os.path.realpath(Path(given).expanduser())
         # A path of bytes that are not text cannot be written to `sweep.json`.
         path.encode()
@@ -169,7 +169,7 @@ _METHODS = (
 def _guard(trainer: Trainer[Any, Any]) -> None:
     """Turn what a trainer raises, except our own errors, into an error that names the trainer and the method."""
     for name in _METHODS:
-        # In its own dictionary, which every object has, also one that forbids to set attributes.
+        # In its own dictionary, because the object may forbid attributes to be set.
         vars(trainer)[name] = _guarded(trainer, name)
 
 

@@ -52,7 +52,7 @@ class Liveness:
 
     @contextlib.contextmanager
     def of_attempt(self) -> Iterator[None]:
-        """Give a sign when an attempt begins and when it ends; neither knows of any epoch."""
+        """Give a sign when an attempt begins and when it ends, and forget the slowest epoch."""
         self.sign(slowest_epoch=0.0)
         try:
             yield
@@ -60,7 +60,7 @@ class Liveness:
             self.sign(slowest_epoch=0.0)
 
     def sign(self, *, slowest_epoch: float | None = None) -> None:
-        """Show that this process makes progress, or waits for something that it may wait for.
+        """Show that this process makes progress, or waits for a good reason.
 
         `slowest_epoch` is the duration in seconds of the slowest epoch of the job in training, if it may have changed.
         """

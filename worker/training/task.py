@@ -25,7 +25,7 @@ logger = get_task_logger(__name__)
 
 
 class TrainingTask(Task):
-    """A task that knows its worker's trainer and data set, the records in Redis, and the attempt that it makes.
+    """A task with its worker's trainer and data set, the records in Redis, and the current attempt.
 
     One object serves all executions of a process; Celery's `request` and the attempt are the current thread's own.
     """
@@ -101,7 +101,7 @@ class TrainingTask(Task):
         return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
 
     def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
-        """Return the message that tries a task again. Flower and the logs show of it what they show of the first."""
+        """Return the message that retries a task, with the description that Flower and the logs show of the first."""
         request = self.request if request is None else request
         shown = {"argsrepr": request.argsrepr, "kwargsrepr": request.kwargsrepr}
         return super().signature_from_request(request, *args, **shown | options)

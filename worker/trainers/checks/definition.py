@@ -19,7 +19,7 @@ from nn.options.values import Reader
 from worker.trainers.checks.case import Broken, Case, named, shown
 from worker.trainers.registry import DIGEST, problem_of
 
-#: What anybody may send as the value of an option.
+#: Hostile values of an option.
 _ANYTHING: tuple[Any, ...] = (
     None, "", "x" * 100_000, "os.system", "1e999", -(10**400), True, [], [[1]], {"": None}, 1e308,
 )  # fmt: skip

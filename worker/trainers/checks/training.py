@@ -104,7 +104,7 @@ def sizes_are_bounded(case: Case) -> None:
 
 
 def artifact_is_no_pickle(case: Case) -> None:
-    """The artifact cannot be unpickled, because whoever unpickles it executes it."""
+    """The artifact is not a pickle, because unpickling executes code."""
     for _, recorded in case.jobs():
         content = io.BytesIO(recorded.trained.artifact)
         if zipfile.is_zipfile(content):

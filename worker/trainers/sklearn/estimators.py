@@ -14,7 +14,7 @@ from nn.errors import InvalidInputError
 
 Kind = Literal["classifier", "regressor"]
 
-#: Parameters that do not choose a model: what our trainer sets, what is about speed or memory, what would print.
+#: Parameters that do not choose a model: those that our trainer sets, and those for speed, memory or printing.
 _NOT_OPTIONS = frozenset({
     "random_state", "n_jobs", "verbose", "verbose_interval", "warm_start", "copy", "copy_X", "copy_X_train",
     "cache_size", "store_cv_results",
@@ -34,9 +34,8 @@ class Estimator:
         cls: The class.
         kind: Whether it learns classes or numbers.
         defaults: Its parameters and their defaults.
-        in_epochs: Whether its own `fit` passes over the samples several times, and `partial_fit` does so once: it is
-            trained epoch by epoch. (Naive Bayes has `partial_fit` only for samples that come later; another pass would
-            count them twice.)
+        in_epochs: Whether `fit` passes over the samples several times and `partial_fit` once, so that it is trained
+            epoch by epoch. (The `partial_fit` of naive Bayes is for new samples; a second pass would count them twice.)
         is_random: Whether the seed is given to it.
     """
 
@@ -92,7 +91,7 @@ def _defaults(cls: type[Any]) -> dict[str, Any] | None:
 
 
 def estimator(name: str) -> Estimator:
-    """Return an estimator by its name. A name is looked up in the list; it reaches nothing that imports or evaluates.
+    """Return an estimator by its name. The name is only looked up in the list; it is neither imported nor evaluated.
 
     Raises:
         InvalidInputError: scikit-learn has no such classifier or regressor.

@@ -18,9 +18,9 @@ from worker.trainers.sklearn import state
 from worker.trainers.sklearn.estimators import Estimator, Kind, estimators
 from worker.trainers.sklearn.sources import SklearnData
 
-#: What scikit-learn says when numbers left the range of floating point. The data set has finite numbers only.
+#: scikit-learn's words for numbers that left the range of floating point; the data set has finite numbers only.
 _DIVERGED = re.compile(r"overflow|non-finite|infinity|\bNaNs?\b", re.IGNORECASE)
-#: The attributes of an estimator that cannot be infinite or NaN in a model of any use.
+#: Attributes of an estimator that must be finite.
 _COEFFICIENTS = ("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_")
 MEAN_SQUARED_ERROR = "mean_squared_error"
 
@@ -165,7 +165,7 @@ def diverging() -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(seed: int) -> Iterator[None]:
-    """Let scikit-learn warn nobody, take one thread, and leave NumPy's global generator as it was.
+    """Silence scikit-learn's warnings, limit it to one thread, and restore NumPy's global generator.
 
     The number of threads can change the last bits. An estimator without `random_state` may draw from the global
     generator, as `SVR` does, and then draws what the seed gives.

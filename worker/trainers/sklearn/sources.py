@@ -32,19 +32,19 @@ HELP = (
 )
 #: The most classes of a target.
 MAX_CLASSES = 1000
-#: The fewest samples: with less, validation would have one.
+#: Fewest samples: with fewer, validation would have one.
 MIN_SAMPLES = 10
 
 
 @dataclass(frozen=True, eq=False)
 class SklearnData:
-    """A data set, split into training and validation samples as everywhere: 15 % validate, `random_state=42`.
+    """A data set, split as everywhere: 15 % of the samples validate, `random_state=42`.
 
     The arrays are read-only, because all jobs of a process share them.
 
     Attributes:
         digest: The SHA-256 of the content, in hexadecimal, whatever file it came from.
-        kinds: What can learn it. Integers can be classes or numbers.
+        kinds: The kinds of estimators that can learn it; integers can be classes or numbers.
         x_train: shape (n, n_features), finite; float64, or float32 for MNIST.
         y_train: shape (n,): the class of each sample, from 0 on, as int64; or a number, as float64.
         x_validation: As `x_train`.

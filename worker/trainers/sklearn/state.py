@@ -1,4 +1,4 @@
-"""What an estimator was fitted to, as safetensors: numbers by name. Reading them runs no code and imports nothing."""
+"""The fitted state of an estimator as safetensors: numbers by name. Reading it runs no code and imports nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from nn.errors import WeightsError
 
-#: The key of a blob's metadata. safetensors writes several keys in no fixed order.
+#: The only key of a blob's metadata, because safetensors writes several keys in no fixed order.
 METADATA = "seedsweep"
-#: What stands for an array that is the training samples themselves, which the data set's digest names already.
+#: Stands for an array that equals the training samples, which the data set's digest identifies.
 SAMPLES = "training samples"
-#: Objects within objects; no estimator comes near.
+#: Deepest nesting of objects; no estimator comes near.
 _MAX_DEPTH = 12
 
 
@@ -40,7 +40,7 @@ class Leaf:
 
 
 def leaves(estimator: Any) -> Iterator[Leaf]:
-    """Yield what an estimator was fitted to, private attributes included, without the parameters it was made with."""
+    """Yield the fitted state of an estimator, private attributes included, without its parameters."""
     yield from _attributes("", estimator, 0)
 
 
@@ -97,7 +97,7 @@ def _object(name: str, value: Any, depth: int) -> Iterator[Leaf]:
 
 
 def _canonical(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a tree's state with the one field cleared that its leaves leave as it was in memory."""
+    """Return a tree's state without uninitialized memory: its leaves never write one of their fields."""
     nodes = state.get("nodes")
     if not isinstance(nodes, np.ndarray) or "missing_go_to_left" not in (nodes.dtype.names or ()):
         return state
@@ -179,7 +179,7 @@ def _tensors(blob: bytes) -> dict[str, NDArray[Any]]:
 def to_checkpoint(estimator: Any) -> bytes:
     """Return an estimator in training as a safetensors blob.
 
-    Its metadata says which arrays are one in memory: what training writes to one of them, it reads from the other.
+    Its metadata says which attributes share one array in memory.
     """
     found = {leaf.name: leaf.value for leaf in _settable(estimator)}
     first: dict[Any, str] = {}
@@ -197,7 +197,7 @@ def resume(estimator: Any, blob: bytes) -> None:
     """Give an estimator the state of another one with the same parameters, from untrusted bytes.
 
     Args:
-        estimator: An estimator that was fitted to a few samples: it has all that the bytes are to replace.
+        estimator: An estimator that was fitted to a few samples, so that it has all attributes to replace.
         blob: What `to_checkpoint` returned.
 
     Raises:
