@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.analysis.statistics.comparison import Difference, compare
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.folder.rows import Row
-from orchestrator.sweeps.samplers.space import Point
+from orchestrator.sweeps.samplers import Point
 from worker.job import Job
 from worker.trainers.protocol import Metric
 

@@ -20,7 +20,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
-from orchestrator.sweeps.axes.ranges import Range
+from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance

@@ -9,10 +9,9 @@ from pydantic import ValidationError
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word
-from orchestrator.sweeps.axes.ranges import Range, RefusedError
+from orchestrator.sweeps.axes import Range, RefusedError
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
-from orchestrator.sweeps.samplers.random_search import draw
-from orchestrator.sweeps.samplers.sampling import Sampling
+from orchestrator.sweeps.samplers import Sampling, draw
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
@@ -96,7 +95,7 @@ def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
     if made.sampling.sampler != "random":
         return made
     try:
-        drawn = draw(made.grid, made.sampling.samples, made.sampling.sampler_seed, is_integer=made.is_integer)
+        drawn = draw(made.space, made.sampling.samples, made.sampling.sampler_seed)
     except RefusedError as error:
         raise InvalidInputError("samples", made.sampling.samples, str(error)) from None
     return made.model_copy(update={"drawn": drawn})

@@ -23,9 +23,8 @@ from nn.options.describe import allowed, help_text, option, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
 from nn.options.values import Reader
-from orchestrator.sweeps.axes.axis import Axis, split
-from orchestrator.sweeps.axes.ranges import Range, RefusedError
-from orchestrator.sweeps.samplers.sampling import Sampling
+from orchestrator.sweeps.axes import Range, RefusedError, axis, split
+from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
@@ -64,11 +63,10 @@ def words_of(model: type[BaseModel]) -> dict[str, Word]:
 
 
 def _word(model: type[BaseModel], name: str) -> Word:
-    axis = Axis(model, name)
-    info = model.model_fields[name]
+    read, info = axis(model, name), model.model_fields[name]
     return Word(
-        axis,
-        axis.allowed,
+        read,
+        read.allowed,
         help_text(model, name),
         name,
         is_switch=info.annotation is bool,
@@ -149,10 +147,6 @@ def flag(word: str) -> str:
     return "--" + word.replace("_", "-")
 
 
-def _ignore(sentence: str) -> None:
-    """Do nothing with a sentence."""
-
-
 #: What reading a value may raise.
 _UNREADABLE = (ValueError, TypeError, OverflowError, OSError, RuntimeError)
 
@@ -201,7 +195,7 @@ class Vocabulary:
         spell: Callable[[str], str] = flag,
         *,
         where: str = "the specification",
-        tell: Callable[[str], object] = _ignore,
+        tell: Callable[[str], object] = lambda _sentence: None,
     ) -> dict[str, Any]:
         """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
 

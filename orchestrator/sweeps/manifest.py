@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, LiteralString, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
-from orchestrator.sweeps.samplers.space import Point
+from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.text import one_line
@@ -139,7 +139,7 @@ class Manifest(BaseModel):
         return manifest
 
     def goes_on(self, other: Manifest) -> bool:
-        """Return whether this is the other sweep, be it with further configurations of its sampler or rounds."""
+        """Return whether this is the other sweep, perhaps with further configurations of its sampler or rounds."""
         return (
             self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
@@ -149,11 +149,8 @@ class Manifest(BaseModel):
 
     def begins_as(self, other: Manifest) -> bool:
         """Return whether both began as the same sweep, whatever was added to them since."""
-        kept = {"drawn": other.specification.drawn}
-        return (self.name, self.dataset) == (
-            other.name,
-            other.dataset,
-        ) and self.specification.model_copy(update=kept) == other.specification
+        specification = self.specification.model_copy(update={"drawn": other.specification.drawn})
+        return (self.name, self.dataset, specification) == (other.name, other.dataset, other.specification)
 
     def grown_as(self, other: Manifest) -> Manifest:
         """Return this manifest with what the other one, which `goes_on` it, has beyond it."""
@@ -196,29 +193,20 @@ class Manifest(BaseModel):
         """Return the manifest of the sweep with further configurations."""
         drawn = (*self.specification.drawn, *points)
         specification = self.specification.model_copy(update={"drawn": drawn})
-        return self.model_copy(
-            update={"specification": specification, "jobs": list(specification.jobs_by_key(self.dataset))}
-        )
+        jobs = list(specification.jobs_by_key(self.dataset))
+        return self.model_copy(update={"specification": specification, "jobs": jobs})
 
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""
         return self.model_dump_json(indent=2) + "\n"
 
 
-class _Began(BaseModel):
-    trainer_package: Annotated[str | None, Field(max_length=100)] = None
-
-
-class _Specified(BaseModel):
-    trainer: Annotated[str, Field(pattern=f"^{registry.NAME.pattern}$")]
-
-
 class _Head(BaseModel):
     """What a manifest tells without its trainer."""
 
     name: str
-    specification: _Specified
-    provenance: _Began
+    trainer: str = Field(validation_alias=AliasPath("specification", "trainer"), pattern=f"^{registry.NAME.pattern}$")
+    package: str | None = Field(None, validation_alias=AliasPath("provenance", "trainer_package"), max_length=100)
 
 
 def _refuse_missing_trainer(stored: bytes) -> None:
@@ -227,13 +215,12 @@ def _refuse_missing_trainer(stored: bytes) -> None:
         head = _Head.model_validate_json(stored)
     except ValidationError:
         return
-    trainer, package = head.specification.trainer, head.provenance.trainer_package
-    if trainer in registry.names() or not is_name(head.name):
+    if head.trainer in registry.names() or not is_name(head.name):
         return
-    came = "" if package is None else f" (where the sweep began, the package {one_line(package)} has brought it)"
+    came = "" if not head.package else f" (where the sweep began, the package {one_line(head.package)} has brought it)"
     raise TrainerMissingError(
-        f"The trainer {trainer} of the sweep {head.name} is not installed here{came}: install the package that brings "
-        "it, beside Seedsweep; orchestrator trainers lists what is installed"
+        f"The trainer {head.trainer} of the sweep {head.name} is not installed here{came}: install the package "
+        "that brings it, beside Seedsweep; orchestrator trainers lists what is installed"
     )
 
 

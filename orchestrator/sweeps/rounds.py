@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from nn.options.network import Seed
-from orchestrator.sweeps.samplers.space import Point
+from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
 

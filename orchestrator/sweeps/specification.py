@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +11,8 @@ from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, model_va
 
 from nn.options.describe import allowed, option
 from nn.options.network import Seed
-from nn.options.values import Reader
-from orchestrator.sweeps.axes.ranges import Range, looks_like_range
-from orchestrator.sweeps.samplers.sampling import Sampling
-from orchestrator.sweeps.samplers.space import Point, membership
+from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
+from orchestrator.sweeps.samplers import Dimension, Point, Sampling
 from worker.job import Job
 from worker.trainers import registry
 
@@ -79,18 +76,16 @@ class SweepSpecification(BaseModel):
         empty = [name for name, values in self.grid.items() if not values]
         if empty:
             raise ValueError(f"{empty[0]} has no values")
-        read = _Values(self.model)
-        options = {name: read.value(name, value) for name, value in read.in_order(self.options).items()}
+        model = self.model
+        options = _read(model, self.options)
         grid = {
-            name: tuple(read.value_or_range(name, value) for value in values)
-            for name, values in read.in_order(self.grid).items()
+            name: tuple(_value(model, name, value, may_be_range=True) for value in values)
+            for name, values in _in_order(model, self.grid).items()
         }
         repeated = [name for name, values in grid.items() if len(set(values)) < len(values)]
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
-        drawn = tuple(
-            {name: read.value(name, value) for name, value in read.in_order(point).items()} for point in self.drawn
-        )
+        drawn = tuple(_read(model, point) for point in self.drawn)
         for name, values in (("options", options), ("grid", grid), ("drawn", drawn)):
             # The model is frozen for everybody else.
             self.__dict__[name] = values
@@ -102,8 +97,6 @@ class SweepSpecification(BaseModel):
             ranges = [value for value in values if isinstance(value, Range)]
             if ranges and (self.sampling is None or len(values) > 1):
                 raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
-            if ranges and self.is_integer(name):
-                ranges[0].check_integers()
         return self
 
     @model_validator(mode="after")
@@ -112,9 +105,9 @@ class SweepSpecification(BaseModel):
             raise ValueError(f"{len(self.drawn)} configurations are drawn, more than were wanted")
         if any(point.keys() != self.grid.keys() for point in self.drawn):
             raise ValueError("a configuration that was drawn has other options than those that vary")
-        may_choose = {name: membership(values) for name, values in self.grid.items()} if self.drawn else {}
+        space = self.space if self.drawn else {}
         for point in self.drawn:
-            outside = [name for name, value in point.items() if not may_choose[name](value)]
+            outside = [name for name, value in point.items() if value not in space[name]]
             if outside:
                 raise ValueError(f"a configuration that was drawn has another {outside[0]} than the sampler may choose")
         return self
@@ -137,6 +130,11 @@ class SweepSpecification(BaseModel):
         return self.trained_by.options_for(self.options)
 
     @property
+    def space(self) -> dict[str, Dimension]:
+        """What a sampler chooses from."""
+        return {name: Dimension(values, integers=self.is_integer(name)) for name, values in self.grid.items()}
+
+    @property
     def size(self) -> int:
         """The number of jobs; with a sampler, when all configurations are drawn and differ."""
         each = math.prod(len(values) for values in self.grid.values())
@@ -157,8 +155,8 @@ class SweepSpecification(BaseModel):
         both = (*self.seeds, *seeds)
         if len(set(both)) < len(both):
             raise ValueError("the sweep has a seed already")
-        read = _Values(self.model)
-        further = {name: tuple(read.value(name, value) for value in values) for name, values in grid.items()}
+        model = self.model
+        further = {name: tuple(_value(model, name, value) for value in values) for name, values in grid.items()}
         longer = {name: (*self.values(name), *values) for name, values in further.items()}
         repeated = [name for name, values in longer.items() if len(set(values)) < len(values)]
         if repeated:
@@ -179,8 +177,8 @@ class SweepSpecification(BaseModel):
         """
         if any(point.keys() != self.grid.keys() for point in points):
             raise ValueError("a configuration has other options than those that vary")
-        reader = _Values(self.model)
-        read = tuple({name: reader.value(name, point[name]) for name in self.grid} for point in points)
+        model = self.model
+        read = tuple(_read(model, point) for point in points)
         if not all(map(self._has_point(), read)):
             raise ValueError("the sweep does not have a configuration")
         return read
@@ -217,7 +215,7 @@ class SweepSpecification(BaseModel):
 
     def is_integer(self, name: str) -> bool:
         """Return whether an option is an integer."""
-        return _reader(self.model, name).kind is int
+        return axis(self.model, name).is_integer
 
     def configurations(self) -> Iterator[dict[str, Any]]:
         """Yield each configuration as the values of all options, in the model's order.
@@ -278,11 +276,7 @@ class SweepSpecification(BaseModel):
 
 
 def _is_single(values: object) -> bool:
-    return isinstance(values, (list, tuple)) and len(values) == 1 and not _is_range(values[0])
-
-
-def _is_range(value: object) -> bool:
-    return isinstance(value, Range) or (isinstance(value, str) and looks_like_range(value))
+    return isinstance(values, (list, tuple)) and len(values) == 1 and not is_range(values[0])
 
 
 def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,36 +285,18 @@ def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, An
     return known | dict(values)
 
 
-@functools.lru_cache(maxsize=1000)
-def _reader(model: type[BaseModel], name: str) -> Reader:
-    return Reader(model, name)
+def _read(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in their types, and in the model's order."""
+    return {name: _value(model, name, value) for name, value in _in_order(model, values).items()}
 
 
-class _Values:
-    """Reads values of a model's options."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    def in_order(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return _in_order(self._model, values)
-
-    def value_or_range(self, name: str, value: object) -> Any:
-        """Read a value of an option that varies, which may be a range without a number of points."""
-        if name not in self._model.model_fields or not _is_range(value):
-            return self.value(name, value)
-        kind = _reader(self._model, name).kind
-        if kind not in (int, float):
-            return self.value(name, value)
-        read = value if isinstance(value, Range) else Range.parse(str(value))
-        for end in (read.low, read.high):
-            self.value(name, int(end) if kind is int and end.is_integer() else end)
-        return read
-
-    def value(self, name: str, value: object) -> Any:
-        if name not in self._model.model_fields:
-            raise ValueError(f"{name[:80]!r} is not an option of the trainer")
-        try:
-            return _reader(self._model, name)(value)
-        except (ValueError, TypeError, OverflowError):
-            raise ValueError(f"invalid {name}; allowed: {allowed(self._model.model_fields[name])}") from None
+def _value(model: type[BaseModel], name: str, value: object, *, may_be_range: bool = False) -> Any:
+    """Return the value of an option in its type; of one that varies, it may be a range without a number of points."""
+    if name not in model.model_fields:
+        raise ValueError(f"{name[:80]!r} is not an option of the trainer")
+    try:
+        return axis(model, name).value_or_range(value) if may_be_range else axis(model, name).value(value)
+    except RefusedError:
+        raise
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"invalid {name}; allowed: {allowed(model.model_fields[name])}") from None

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from nn.options.describe import allowed, option, written
-from orchestrator.sweeps.axes.ranges import EXAMPLES
+from orchestrator.sweeps.axes import EXAMPLES
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
-from orchestrator.sweeps.samplers.sampling import Sampling
+from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 
 _WIDTH = 100

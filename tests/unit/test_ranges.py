@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from orchestrator.sweeps.axes.ranges import MAX_POINTS, Range, RefusedError
+from orchestrator.sweeps.axes import MAX_POINTS, Range, RefusedError
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.sweeps.axes.ranges import Range, RefusedError
-from orchestrator.sweeps.samplers.optuna_search import Trial, ask
-from orchestrator.sweeps.samplers.random_search import draw
-from orchestrator.sweeps.samplers.space import membership
-
-SPACE: dict[str, tuple[Any, ...]] = {
-    "learning_rate": (Range.parse("log:0.001..0.3"),),
-    "epochs": (Range.parse("linear:1..20"),),
-    "hidden_layer_sizes": ((128, 64), (256, 64)),
-}
+from orchestrator.sweeps.axes import Range, RefusedError
+from orchestrator.sweeps.samplers import Dimension, Trial, ask, draw
 
 
-def is_integer(name: str) -> bool:
-    return name == "epochs"
+def space(**values: tuple[Any, ...]) -> dict[str, Dimension]:
+    return {name: Dimension(each, integers=name == "epochs") for name, each in values.items()}
+
+
+SPACE = space(
+    learning_rate=(Range.parse("log:0.001..0.3"),),
+    epochs=(Range.parse("linear:1..20"),),
+    hidden_layer_sizes=((128, 64), (256, 64)),
+)
 
 
 class _Counted(int):
@@ -39,31 +38,31 @@ class _Counted(int):
 
 def test_a_manifest_of_many_values_and_many_configurations_is_not_compared_each_with_each() -> None:
     # 10,000 configurations and 300,000 values fit into a manifest that somebody else registered
-    is_member = membership(tuple(map(_Counted, range(1000))))
+    known = Dimension(tuple(map(_Counted, range(1000))), integers=True)
     _Counted.comparisons = 0
-    assert [value for value in (0, 500, 999, 1000) if is_member(value)] == [0, 500, 999]
+    assert [value for value in (0, 500, 999, 1000) if value in known] == [0, 500, 999]
     assert _Counted.comparisons < 100
 
 
 class TestRandomSearch:
     def test_the_same_seed_draws_the_same_configurations(self) -> None:
-        first = draw(SPACE, 30, 7, is_integer=is_integer)
-        assert draw(SPACE, 30, 7, is_integer=is_integer) == first
-        assert draw(SPACE, 30, 8, is_integer=is_integer) != first
+        first = draw(SPACE, 30, 7)
+        assert draw(SPACE, 30, 7) == first
+        assert draw(SPACE, 30, 8) != first
 
     def test_more_samples_begin_with_the_same_configurations(self) -> None:
-        assert draw(SPACE, 30, 7, is_integer=is_integer)[:10] == draw(SPACE, 10, 7, is_integer=is_integer)
+        assert draw(SPACE, 30, 7)[:10] == draw(SPACE, 10, 7)
 
     def test_a_configuration_takes_one_number_of_the_stream_per_option(self) -> None:
         stream = random.Random(7)
         rate, epochs, width = (stream.random() for _ in range(3))
-        (point,) = draw(SPACE, 1, 7, is_integer=is_integer)
+        (point,) = draw(SPACE, 1, 7)
         assert math.isclose(point["learning_rate"], 0.001 * (0.3 / 0.001) ** rate, rel_tol=1e-5)
         assert abs(point["epochs"] - (0.5 + 20 * epochs)) <= 0.5
         assert point["hidden_layer_sizes"] == [(128, 64), (256, 64)][int(2 * width)]
 
     def test_numbers_are_spread_by_the_kind_of_their_range(self) -> None:
-        drawn = draw(SPACE, 2000, 0, is_integer=is_integer)
+        drawn = draw(SPACE, 2000, 0)
         logarithms = [math.log(point["learning_rate"]) for point in drawn]
         low, high = math.log(0.001), math.log(0.3)
         # The mean of 2,000 uniform numbers deviates by more than five standard errors once in a million seeds.
@@ -73,14 +72,14 @@ class TestRandomSearch:
         assert all(abs(count - 100) < 5 * math.sqrt(2000 * 0.05 * 0.95) for count in counts)
 
     def test_all_configurations_are_found_and_none_comes_twice(self) -> None:
-        drawn = draw({"a": (1, 2, 3), "b": (True, False)}, 6, 0, is_integer=is_integer)
+        drawn = draw(space(a=(1, 2, 3), b=(True, False)), 6, 0)
         assert len({tuple(point.values()) for point in drawn}) == 6
 
     def test_more_than_there_are_is_refused(self) -> None:
         with pytest.raises(RefusedError, match="at most 6, the number of configurations"):
-            draw({"a": (1, 2, 3), "b": (True, False)}, 7, 0, is_integer=is_integer)
+            draw(space(a=(1, 2, 3), b=(True, False)), 7, 0)
         with pytest.raises(RefusedError, match="at most 3,"):
-            draw({"epochs": (Range.parse("log:1..3"),)}, 4, 0, is_integer=is_integer)
+            draw(space(epochs=(Range.parse("log:1..3"),)), 4, 0)
 
 
 def worth(point: dict[str, Any]) -> float:
@@ -90,7 +89,7 @@ def worth(point: dict[str, Any]) -> float:
 def search(seed: int, count: int, batch: int) -> list[Trial]:
     trials: list[Trial] = []
     while len(trials) < count:
-        asked = ask(SPACE, trials, batch, seed, is_integer=is_integer)
+        asked = ask(SPACE, trials, batch, seed)
         trials += [Trial(point, worth(point)) for point in asked]
     return trials
 
@@ -99,7 +98,7 @@ class TestOptunaSearch:
     def test_a_search_that_goes_on_asks_what_it_would_have_asked(self) -> None:
         whole = search(7, 16, 2)
         # Nothing is left of the study that asked for these but the configurations and their values.
-        asked = ask(SPACE, whole[:14], 2, 7, is_integer=is_integer)
+        asked = ask(SPACE, whole[:14], 2, 7)
         assert list(asked) == [trial.point for trial in whole[14:]]
         assert search(8, 16, 2) != whole
 
@@ -124,5 +123,5 @@ class TestOptunaSearch:
         trials = search(0, 12, 4)
         best = max(trials, key=lambda trial: worth(trial.point))
         failed = [Trial(trial.point, None) if trial is best else trial for trial in trials]
-        assert ask(SPACE, failed, 8, 0, is_integer=is_integer) != ask(SPACE, trials, 8, 0, is_integer=is_integer)
-        assert ask(SPACE, [Trial(trial.point, None) for trial in trials], 1, 0, is_integer=is_integer)
+        assert ask(SPACE, failed, 8, 0) != ask(SPACE, trials, 8, 0)
+        assert ask(SPACE, [Trial(trial.point, None) for trial in trials], 1, 0)

@@ -11,9 +11,10 @@ import pytest
 from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
 from orchestrator.cli.main import run
-from orchestrator.sweeps.axes.ranges import Range
+from orchestrator.errors import OutputError
+from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.files import read_file
-from orchestrator.sweeps.samplers.sampling import Sampling
+from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder

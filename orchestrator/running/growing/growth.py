@@ -12,8 +12,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.samplers.optuna_search import Trial, ask
-from orchestrator.sweeps.samplers.space import Point
+from orchestrator.sweeps.samplers import Point, Trial, ask
 from orchestrator.sweeps.specification import SweepSpecification
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         return None
     earlier = [Trial(point, _value(specification, point, manifest.dataset, rows)) for point in specification.drawn]
     count = min(sampling.sampler_batch or 1, specification.remaining)
-    asked = ask(specification.grid, earlier, count, sampling.sampler_seed, is_integer=specification.is_integer)
+    asked = ask(specification.space, earlier, count, sampling.sampler_seed)
     return manifest.with_drawn(asked)
 
 

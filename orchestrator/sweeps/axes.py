@@ -1,13 +1,22 @@
-"""Ranges of numbers as one types them: `log:0.001..0.3:7`, `linear:0..1:5`, or without a number of points."""
+"""The values of an option, as one types them or a file stores them; and ranges of numbers among them.
+
+A range is `log:0.001..0.3:7`, `linear:0..1:5`, or has no number of points.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+
+from nn.options.describe import allowed, option, written
+from nn.options.values import Reader, parts
 
 Kind = Literal["log", "linear"]
 
@@ -132,10 +141,101 @@ class Range:
         return ends if self.count is None else f"{ends}:{self.count}"
 
 
-def looks_like_range(text: str) -> bool:
-    """Return whether a text is meant as a range, right or wrong: it begins with a word and a colon, or has two dots."""
-    return _BEGINNING.match(text) is not None or ".." in text
-
-
 def _short(number: float) -> str:
     return repr(number).removesuffix(".0")
+
+
+@functools.lru_cache(maxsize=1000)
+def axis(model: type[BaseModel], name: str) -> Axis:
+    """Return the axis of a model's option. It is made once, because that takes long."""
+    return Axis(model, name)
+
+
+class Axis:
+    """Reads the values of one option of any model: `Axis(NetworkOptions, "epochs")("5,10") == [5, 10]`.
+
+    Attributes:
+        value: Reads one value.
+    """
+
+    def __init__(self, model: type[BaseModel], name: str) -> None:
+        self._info = model.model_fields[name]
+        self.value = Reader(model, name)
+        self._is_number = self.value.kind in (int, float)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the option is an integer."""
+        return self.value.kind is int
+
+    @property
+    def allowed(self) -> str:
+        """The values that are allowed, as the end of a sentence."""
+        if self.value.kind is tuple:
+            example = "" if self._info.is_required() else f", such as {written(self._info.default)}"
+            return f"{allowed(self._info)}{example}"
+        if option(self._info).allowed is not None or not self._is_number:
+            return allowed(self._info)
+        return f"{allowed(self._info, several=True)}, separated by commas"
+
+    def __call__(self, value: object) -> list[Any]:
+        """Return the values in the option's type, repeated ones among them; a range without points as it is.
+
+        Args:
+            value: A text, a value, or a list or tuple of them. A text has several values, separated by commas, unless a
+                single value may have commas of its own: a text, or a list of numbers, is then one value, and only
+                where one number is a value, too, a tuple of numbers has several.
+
+        Raises:
+            RefusedError: a range, or the number of values, is not allowed; the error says what is.
+            ValueError: the option does not allow a value.
+            OverflowError: an integer is too large for a floating-point number.
+        """
+        values: list[Any] = []
+        for item in self._items(value):
+            read = self.value_or_range(item)
+            if isinstance(read, Range) and read.count is not None:
+                values += map(self.value, read.points(integers=self.is_integer))
+            else:
+                values.append(read)
+            if len(values) > MAX_POINTS:
+                raise RefusedError(f"at most {MAX_POINTS:,} values")
+        if not values:
+            raise ValueError("no value")
+        return values
+
+    def _items(self, value: object) -> list[Any]:
+        if self.value.kind is not tuple:
+            return split(value)
+        if isinstance(value, tuple) and len(self.value.kinds) > 1:
+            return list(value)
+        # A list of numbers is one value; a list of lists, or of texts, holds several.
+        if isinstance(value, (list, tuple)) and any(isinstance(each, (list, tuple, str)) for each in value):
+            return list(value)
+        return [value]
+
+    def value_or_range(self, value: object) -> Any:
+        """Return one value in the option's type, or a `Range` whose ends the option allows. Raises: as a call does."""
+        if not self._is_number or not is_range(value):
+            return self.value(value)
+        read = value if isinstance(value, Range) else Range.parse(str(value))
+        for end in (read.low, read.high):
+            self.value(int(end) if self.is_integer and end.is_integer() else end)
+        if self.is_integer:
+            read.check_integers()
+        return read
+
+
+def is_range(value: object) -> bool:
+    """Return whether a value is a range, or a text meant as one, right or wrong: `word:` at its start, or two dots."""
+    return isinstance(value, Range) or (isinstance(value, str) and (bool(_BEGINNING.match(value)) or ".." in value))
+
+
+def split(value: object) -> list[object]:
+    """Split a text at its commas, or each text of a list, into items; at most one more than are allowed."""
+    items: list[object] = []
+    for each in value if isinstance(value, (list, tuple)) else (value,):
+        items += parts(each, MAX_POINTS) if isinstance(each, str) else [each]
+        if len(items) > MAX_POINTS:
+            raise RefusedError(f"at most {MAX_POINTS:,} values")
+    return items

@@ -1,1 +1,0 @@
-"""The axes of a sweep: the values of an option, and ranges of them."""

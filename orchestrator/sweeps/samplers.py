@@ -1,0 +1,185 @@
+"""Samplers: which configurations of a space of options are tried, where they are not a grid.
+
+Random search draws every configuration independently of the others and of their results. It is what J. Bergstra and
+Y. Bengio compare with grids: "Random Search for Hyper-Parameter Optimization", Journal of Machine Learning Research 13
+(2012).
+
+Optuna asks for configurations, and is told what those before were worth. It keeps nothing: each batch is asked for by a
+new study, which gets all earlier configurations with their values, and a seed that follows from the sampler's seed and
+their number. So a batch is a function of the seed and of the results before it, and a sweep that was killed goes on as
+it would have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nn.options.describe import Option
+from nn.options.network import Seed
+from orchestrator.errors import MissingPackageError
+from orchestrator.sweeps.axes import Range, RefusedError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+#: The most configurations of a sampler: their values are part of a sweep's description.
+MAX_SAMPLES = 10_000
+#: Draws for each configuration that is wanted: enough to find the last one of 100,000 with near certainty.
+_TRIES = 100
+
+#: The values of the options that vary, by option.
+Point = dict[str, Any]
+
+
+class Sampling(BaseModel):
+    """How the configurations of a sweep are chosen: its fields are words of a specification, with their help.
+
+    With `random`, all are drawn before the sweep begins. With `optuna`, they are asked for in batches, each after the
+    results of the batches before it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampler: Literal["random", "optuna"] = Field(
+        description="Sampler that chooses configurations, instead of training every combination",
+        examples=["random"],
+    )
+    samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
+        description="Number of configurations that the sampler chooses.", examples=[30]
+    )
+    sampler_seed: Seed = Field(default=0, description="Seed of the sampler.", examples=[0])
+    sampler_batch: Annotated[int | None, Option(none="as many as keep every process busy")] = Field(
+        default=None,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="Number of configurations that Optuna is asked for at once.",
+        examples=[8],
+    )
+
+
+class Dimension:
+    """The values of one option that a sampler chooses from.
+
+    Args:
+        values: A list of values, or one range without a number of points, which stands for all numbers in it.
+        integers: Whether the option is an integer.
+    """
+
+    def __init__(self, values: tuple[Any, ...], *, integers: bool) -> None:
+        self._values = values
+        self._known = frozenset(values)
+        self._integers = integers
+        self._range: Range | None = values[0] if isinstance(values[0], Range) else None
+
+    def __contains__(self, value: Any) -> bool:
+        """Return whether a sampler may choose a value."""
+        return value in self._known if self._range is None else self._range.low <= value <= self._range.high
+
+    def at(self, share: float) -> Any:
+        """Return the value at a share of the way, from 0 (included) to 1 (excluded): equal shares for each value."""
+        if self._range is None:
+            return self._values[int(share * len(self._values))]
+        return self._range.at(share, integers=self._integers)
+
+    def distribution(self) -> BaseDistribution:
+        """Return the dimension as Optuna takes it: a range of numbers, or the positions in a list."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self._range is None:
+            return CategoricalDistribution(range(len(self._values)))
+        is_log = self._range.kind == "log"
+        if self._integers:
+            return IntDistribution(int(self._range.low), int(self._range.high), log=is_log)
+        return FloatDistribution(self._range.low, self._range.high, log=is_log)
+
+    def encode(self, value: Any) -> Any:
+        """Return a value as Optuna knows it."""
+        return self._values.index(value) if self._range is None else value
+
+    def decode(self, value: Any) -> Any:
+        """Return the value that Optuna means."""
+        if self._range is None:
+            return self._values[value]
+        return int(value) if self._integers else self._range.clip(float(value))
+
+
+#: The dimension of each option that varies.
+Space = Mapping[str, Dimension]
+
+
+def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
+    """Draw different configurations: a value of a list with equal probability, a number of a range by its kind.
+
+    The stream is that of `random.Random(seed).random()`, which Python keeps from version to version. A configuration
+    takes one number of it per option, in the order of the space; configurations that come again are passed over.
+
+    Args:
+        space: The values of each option.
+        count: The number of configurations.
+        seed: The seed of the stream.
+
+    Raises:
+        RefusedError: the space has fewer configurations.
+    """
+    stream = random.Random(seed)
+    drawn: dict[tuple[Any, ...], Point] = {}
+    for _ in range(_TRIES * (count + 10)):
+        point = {name: dimension.at(stream.random()) for name, dimension in space.items()}
+        drawn.setdefault(tuple(point.values()), point)
+        if len(drawn) == count:
+            return tuple(drawn.values())
+    raise RefusedError(f"at most {len(drawn)}, the number of configurations that the options allow")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration that was asked for earlier.
+
+    Attributes:
+        point: Its values of the options that vary.
+        value: What it was worth, the higher the better; None if it has no value, because a job of it failed.
+    """
+
+    point: Point
+    value: float | None
+
+
+def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[Point, ...]:
+    """Ask Optuna's `TPESampler` for configurations; it may ask for one again.
+
+    Args:
+        space: The values of each option.
+        earlier: All configurations asked for so far, in that order.
+        count: The number of configurations, asked for one after another without a value in between.
+        seed: The sampler's seed.
+
+    Raises:
+        MissingPackageError: Optuna is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise MissingPackageError(
+            "--sampler optuna needs the package Optuna: pip install 'seedsweep[optuna]', or "
+            "pip install --require-hashes -r requirements-optuna.txt in a checkout"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    distributions = {name: dimension.distribution() for name, dimension in space.items()}
+    own_seed = random.Random(f"{seed}, {len(earlier)}").getrandbits(31)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own_seed))
+    for trial in earlier:
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.FAIL if trial.value is None else optuna.trial.TrialState.COMPLETE,
+                params={name: space[name].encode(value) for name, value in trial.point.items()},
+                distributions=distributions,
+                value=trial.value,
+            )
+        )
+    asked = [study.ask(distributions).params for _ in range(count)]
+    return tuple({name: dimension.decode(params[name]) for name, dimension in space.items()} for params in asked)

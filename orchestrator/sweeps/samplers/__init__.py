@@ -1,1 +1,0 @@
-"""Samplers: which configurations of a space of options are tried. Imports only ranges of the sweeps' other modules."""
