@@ -52,7 +52,7 @@ return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 
 def weights(cluster: Cluster) -> object:
     """Fetch weights that a forged result names."""
-    from orchestrator.cluster.weights import fetch_weights
+    from orchestrator.running.collect import fetch_weights
 
     result = Result(
         job=JOB.key, status="succeeded", validation_score=[0.9], epoch_seconds=[1.0], weights_sha256=SHA256,

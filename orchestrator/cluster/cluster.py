@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from orchestrator.cluster.patience import Patience, check_answer
@@ -110,11 +110,6 @@ class Cluster:
         for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
             check_answer(url, hide_password(url))
 
-    def resubmit(self, jobs: Sequence[Job], *, varying: Collection[str] = ()) -> None:
-        """Remove all records of these jobs, and queue them again. Arguments: as `Queue.submit`."""
-        self.forget(jobs)
-        self.queue.submit(jobs, varying=varying)
-
     def forget(self, jobs: Sequence[Job]) -> None:
         """Remove all records of these jobs."""
         keys = [job.key for job in jobs]
@@ -124,6 +119,10 @@ class Cluster:
     def online_workers(self) -> list[Presence]:
         """Return the workers that hold their leases."""
         return self.roster.online()
+
+    def running(self) -> set[str]:
+        """Return the ids of the tasks that these workers are training."""
+        return {task_id for worker in self.online_workers() for task_id in worker.running}
 
     @property
     def roster(self) -> Roster:

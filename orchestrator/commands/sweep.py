@@ -11,7 +11,7 @@ from orchestrator.cluster.connect import place_for
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, registered, silent
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.growing.growth import first_batch
+from orchestrator.running.growth import first_batch
 from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import Vocabulary
 from orchestrator.sweeps.manifest import Manifest

@@ -22,35 +22,27 @@ _CHUNK_BYTES = 2**16
 
 
 class ResultsLog:
-    """The rows of a sweep, in the order in which they were written. A missing file has no rows yet."""
+    """The rows of a sweep, in the order in which they were written. A missing file has no rows yet.
+
+    Reading raises `SweepUnreadableError` if the file exists and cannot be read; writing raises `OSError` if it cannot
+    be written, or is not a regular file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def rows(self) -> dict[str, Row]:
-        """Read the rows, by job key. Invalid lines, such as a torn one from an interrupted write, are skipped.
-
-        Raises:
-            SweepUnreadableError: the file exists and cannot be read.
-        """
+        """Read the rows, by job key. Invalid lines, such as a torn one from an interrupted write, are skipped."""
         return _by_job(self.lines())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines; a line longer than `MAX_LINE_BYTES` comes in pieces.
-
-        Raises:
-            SweepUnreadableError: the file exists and cannot be read.
-        """
+        """Yield the lines; a line longer than `MAX_LINE_BYTES` comes in pieces."""
         with _reading(self._path), open_regular(self._path) as file:
             while line := file.readline(MAX_LINE_BYTES):
                 yield line
 
     def append(self, row: Row) -> None:
-        """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut.
-
-        Raises:
-            OSError: the file cannot be written, or is not a regular file.
-        """
+        """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut."""
         line = row.line().encode()
         with open_own(self._path, os.O_APPEND | os.O_CREAT) as file:
             size = file.seek(0, os.SEEK_END)
@@ -66,11 +58,7 @@ class ResultsLog:
             sync_folder(self._path.parent)
 
     def cut_torn_line(self) -> None:
-        """Remove a last line without an end, left by an interrupted write; the next row would be appended to it.
-
-        Raises:
-            OSError: the file cannot be written, or is not a regular file.
-        """
+        """Remove a last line without an end, left by an interrupted write; the next row would be appended to it."""
         with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
             file.truncate(_end_of_lines(file))
 
@@ -89,11 +77,7 @@ class ResultsFollower:
         self._offset = 0
 
     def rows(self) -> dict[str, Row]:
-        """Return the rows that were appended since the last call, by job key.
-
-        Raises:
-            SweepUnreadableError: the file exists and cannot be read.
-        """
+        """Return the rows that were appended since the last call, by job key. Raises: as `ResultsLog.rows`."""
         return _by_job(self._lines())
 
     def _lines(self) -> Iterator[bytes]:

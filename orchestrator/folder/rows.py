@@ -200,21 +200,8 @@ class Row(JobIdentity):
 
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:
     """Return the row of a job that has a result, after these attempts for this sweep."""
-    row = Row(
-        **identity(job),
-        status=result.status,
-        validation_score=result.validation_score,
-        others=result.others,
-        epoch_seconds=result.epoch_seconds,
-        weights_sha256=result.weights_sha256,
-        attempts=result.attempts,
-        worker=result.worker,
-        error=result.error,
-        correct=result.correct,
-        environment=result.environment,
-        reused_from=reused_from,
-    )
-    return row.with_history(attempts)
+    own = {name: getattr(result, name) for name in Row.model_fields.keys() & Result.model_fields.keys()}
+    return Row(**own | identity(job), reused_from=reused_from).with_history(attempts)
 
 
 def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attempts: Sequence[Attempt] = ()) -> Row:
@@ -265,17 +252,18 @@ class Accounting(BaseModel):
     def of(cls, jobs: int, rows: Iterable[Row]) -> Accounting:
         """Count the rows of a sweep that has this number of jobs."""
         counted = list(rows)
-        reused = [row.reused_from is not None for row in counted]
+        ends = Counter(row.status for row in counted)
+        own = [row for row in counted if row.reused_from is None]
         return cls(
             jobs=jobs,
-            accepted=sum(row.accepted for row in counted),
-            attempts=sum(row.attempts for row in counted if row.reused_from is None),
-            reused=sum(reused),
-            diverged=sum(row.status == "diverged" for row in counted),
-            failed=sum(row.status == "failed" for row in counted),
-            cancelled=sum(row.status == "cancelled" for row in counted),
+            accepted=ends["succeeded"] + ends["diverged"],
+            attempts=sum(row.attempts for row in own),
+            reused=len(counted) - len(own),
+            diverged=ends["diverged"],
+            failed=ends["failed"],
+            cancelled=ends["cancelled"],
             mismatches=sum(bool(row.mismatches) for row in counted),
-            repeated=Counter(attempt.cause for row in counted for attempt in row.own_history[1 : row.attempts]),
+            repeated=Counter(attempt.cause for row in own for attempt in row.history[1 : row.attempts]),
         )
 
     @property

@@ -1,6 +1,6 @@
 """The folder of a sweep: `sweep.json`, `results.jsonl`, the leaderboard, and `weights/<sha256>.safetensors`.
 
-A trainer's artifact that is no safetensors is `weights/<sha256>.bin`.
+A trainer's artifact in another format is `weights/<sha256>.bin`.
 
 `results.jsonl` is an append-only log while the sweep runs. At the end of the sweep it is sorted into the sweep's order.
 """
@@ -44,7 +44,11 @@ _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 
 
 class SweepFolder:
-    """The folder of one sweep. Reading needs no lock; a process that writes holds `exclusive()`."""
+    """The folder of one sweep. Reading needs no lock; a process that writes holds `exclusive()`.
+
+    Every method that writes raises `OutputError` if it cannot, and every one that reads rows raises
+    `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
+    """
 
     def __init__(self, output: Path, name: str) -> None:
         self.path = output / check_name(name)
@@ -56,7 +60,7 @@ class SweepFolder:
         self._reading = self.path / FILE
 
     def exists(self) -> bool:
-        """Return whether the name is taken, be it by a sweep or by something else."""
+        """Return whether the name is taken, by a sweep or by anything else."""
         return os.path.lexists(self.path)
 
     def refuse_existing(self) -> None:
@@ -65,8 +69,10 @@ class SweepFolder:
             return
         if not os.path.lexists(self._description):
             raise SweepExistsError(f"{self._no_sweep()}; choose another --name, or move it away")
-        raise SweepExistsError(f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, "
-                               f"or go on with it by --resume")  # fmt: skip
+        raise SweepExistsError(
+            f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, or go on with it by "
+            "--resume"
+        )
 
     def _no_sweep(self) -> str:
         """Return a sentence that says what has the name instead of a sweep."""
@@ -92,22 +98,14 @@ class SweepFolder:
             raise
 
     def check_writable(self) -> None:
-        """Check that the folder can be made. Leaves nothing behind.
-
-        Raises:
-            OutputError: the folder cannot be made.
-        """
+        """Check that the folder can be made. Leaves nothing behind."""
         with self._writing():
             nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
             with tempfile.TemporaryFile(dir=nearest):
                 pass
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Write `sweep.json`.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Write `sweep.json`."""
         self._write(self._description, manifest.as_text())
 
     def manifest(self) -> Manifest:
@@ -157,7 +155,7 @@ class SweepFolder:
 
         Raises:
             SweepBusyError: another process holds the lock.
-            OutputError: the folder or its results cannot be written, or one of its files is a link or of another kind.
+            OutputError: one of the folder's files is a link or of another kind, too.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._writing():
@@ -205,39 +203,27 @@ class SweepFolder:
                     raise OutputError(f"{path} is not a {kind}: move it away to go on with the sweep")
 
     def rows(self) -> dict[str, Row]:
-        """Read `results.jsonl`, and return the rows by job key; without such a file there are none.
-
-        Raises:
-            SweepUnreadableError: the file cannot be read.
-        """
+        """Read `results.jsonl`, and return the rows by job key; without such a file there are none."""
         return self._log.rows()
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
-
-        Raises:
-            SweepUnreadableError: the file cannot be read.
-        """
+        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
         return _rows_of(jobs, self.rows())
 
     def follow(self, jobs: Mapping[str, Job]) -> Callable[[], dict[str, Row]]:
         """Return a function that returns the rows of these jobs that were written since its last call, by key.
 
-        The first call returns all rows. The function raises `SweepUnreadableError` as `rows` does.
+        The first call returns all rows.
         """
         follower = ResultsFollower(self._results)
         return lambda: _rows_of(jobs, follower.rows())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`. Raises: as `rows`."""
+        """Yield the lines of `results.jsonl`."""
         return self._log.lines()
 
     def append(self, row: Row) -> None:
-        """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
         with self._writing():
             self._log.append(row)
 
@@ -288,7 +274,6 @@ class SweepFolder:
 
         Raises:
             WeightsError: the blob has another hash.
-            OutputError: the file cannot be written.
         """
         found = weights.digest(blob)
         if found != sha256:
@@ -297,11 +282,7 @@ class SweepFolder:
         self._write(path if os.path.lexists(path) else path.with_suffix(_suffix(blob)), blob)
 
     def take_weights(self, other: SweepFolder, sha256: str) -> None:
-        """Link or copy weights from another sweep. The caller has checked their hash.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Link or copy weights from another sweep. The caller has checked their hash."""
         if self.has_weights(sha256):
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
@@ -333,11 +314,7 @@ class SweepFolder:
             ) from None
 
     def keep_reading(self, record: Reading) -> None:
-        """Record that the test split was read. The caller holds `exclusive()`, and has seen that there is no record.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Record that the test split was read. The caller holds `exclusive()`, and has seen that there is no record."""
         self._write(self._reading, record.model_dump_json(indent=2) + "\n")
 
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
@@ -348,9 +325,6 @@ class SweepFolder:
             order: The sweep's job keys.
             leaderboard_csv: The content of `leaderboard.csv`.
             leaderboard_json: The content of `leaderboard.json`.
-
-        Raises:
-            OutputError: a file cannot be written.
         """
         self._write(self._results, "".join(rows[key].line() for key in order if key in rows))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)

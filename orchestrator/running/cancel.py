@@ -80,12 +80,15 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
 
 
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:
-    """End the open jobs of a cancelled sweep."""
+    """End the open jobs of a cancelled sweep: queued ones now, the others at their next epoch."""
     ended = set(cluster.results.ended(keys))
     others = cluster.registry.wanted_by_others(sweep, keys)
     wanted = {key: other for key, other in others.items() if key not in ended}
     own = [key for key in keys if key not in ended and key not in wanted]
-    withdrawn = end_tasks(cluster, own, reason(sweep))
+    cluster.store.cancel(own, reason(sweep))
+    withdrawn = cluster.queue.withdraw(own)
+    cluster.results.revoke(withdrawn, reason(sweep))
+    cluster.store.drop_checkpoints(withdrawn)
     left = set(own) - withdrawn
     # Messages are read before results, so that a task which ends meanwhile is found in one of the two.
     ending = _held(cluster, left)
@@ -95,24 +98,8 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
     return Cancellation(withdrawn, ending, ended, wanted, absent)
 
 
-def end_tasks(cluster: Cluster, task_ids: Collection[str], why: str) -> set[str]:
-    """End tasks, and return those that were queued and have ended. The others end at their next epoch.
-
-    Args:
-        cluster: The cluster.
-        task_ids: The tasks.
-        why: The reason, stored as their result.
-    """
-    cluster.store.cancel(task_ids, why)
-    withdrawn = cluster.queue.withdraw(task_ids)
-    cluster.results.revoke(withdrawn, why)
-    cluster.store.drop_checkpoints(withdrawn)
-    return withdrawn
-
-
 def _held(cluster: Cluster, keys: Collection[str]) -> set[str]:
     """Return the jobs that have a message or run on a worker."""
     if not keys:
         return set()
-    running = {task_id for worker in cluster.online_workers() for task_id in worker.running}
-    return (cluster.queue.messages() | running) & set(keys)
+    return (cluster.queue.messages() | cluster.running()) & set(keys)

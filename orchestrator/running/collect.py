@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
-from orchestrator.cluster.weights import fetch_weights
-from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.rows import AttemptRecord, Row, accepted_row, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
-from orchestrator.running.histories import Histories
 from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
-from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.job import Job, Result, misfit
+from worker.records.history import Attempt
+from worker.records.store import Store
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
+#: A worker records the end of an attempt just after it stored the job's result. How long to wait for that, in seconds.
+LONGEST_WAIT = 1.0
+_PAUSE = 0.05
 
 
 class _EndedForAnotherError(Exception):
@@ -36,7 +39,6 @@ class Collector:
         accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
-        look_seconds: The shortest time between two searches for lost jobs, in seconds.
     """
 
     def __init__(
@@ -46,16 +48,15 @@ class Collector:
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
         names: JobNames,
-        *,
-        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._cluster = cluster
         self._sweep = sweep
         self._accept = accept
         self._progress = progress
         self._names = names
-        self._look_seconds = look_seconds
-        self._histories = Histories(cluster)
+        #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
+        #: at once: whoever may write to Redis decides their size.
+        self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
         self._weights_tries: dict[str, int] = {}
 
     def begin(
@@ -85,7 +86,7 @@ class Collector:
         ended = cluster.results.ended(jobs, max((job.epochs for job in jobs.values()), default=1))
         waiting = dict(jobs)
         if reused_from is None:
-            self._histories.expect(list(ended))
+            self._expect(list(ended))
         for key, state in ended.items():
             if reuse and isinstance(state, Finished) and self._take(jobs[key], state, reused_from):
                 del waiting[key]
@@ -95,13 +96,15 @@ class Collector:
             self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.revive(waiting)
-        varying = self._names.varying
         new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
         again = [job for key, job in waiting.items() if key in ended]
         cluster.forget(again)
         prepare([*new, *again])
-        cluster.queue.submit([*new, *again], varying=varying)
+        self._submit([*new, *again])
         return waiting
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        self._cluster.queue.submit(jobs, varying=self._names.varying)
 
     def collect(self, jobs: Mapping[str, Job], ended: Callable[[str], None] | None = None) -> None:
         """Wait for these queued jobs, and accept each as it ends.
@@ -110,20 +113,22 @@ class Collector:
             jobs: The jobs, by key.
             ended: Called with the key of each job that has its row.
         """
-        waiting = Waiting(
-            self._cluster,
-            jobs,
-            self._progress,
-            varying=self._names.varying,
-            sweep=self._sweep,
-            look_seconds=self._look_seconds,
-            before=self._histories.expect,
-        )
-        for key, state in waiting:
-            if not self._take(jobs[key], state):
-                waiting.again(jobs[key])
-            elif ended is not None:
-                ended(key)
+        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
+        for states in waiting:
+            self._expect(list(states))
+            for key, state in states.items():
+                if not self._take(jobs[key], state):
+                    waiting.again(jobs[key])
+                elif ended is not None:
+                    ended(key)
+
+    def _expect(self, keys: Sequence[str]) -> None:
+        """Begin to read the attempts at these jobs, in this order."""
+        self._ahead = self._cluster.attempts(keys)
+
+    def _attempts(self, key: str) -> list[Attempt]:
+        """Return the attempts at the next of the expected jobs that has this key, oldest first."""
+        return next((attempts for found, attempts in self._ahead if found == key), [])
 
     def _take(self, job: Job, state: Ended, reused_from: str | None = None) -> bool:
         """Accept a job that has ended.
@@ -146,11 +151,11 @@ class Collector:
             case Finished(result):
                 return self._row_of_result(job, result, reused_from)
             case Failed(reason):
-                return lost_row(job, "failed", reason, self._histories.take(job.key)), None
+                return lost_row(job, "failed", reason, self._attempts(job.key)), None
             case Cancelled(reason):
                 if ended_by_a_cancelled_sweep(reason) and self._sweep.cancelled() is None:
                     raise _EndedForAnotherError(reason)
-                return lost_row(job, "cancelled", reason, self._histories.take(job.key)), None
+                return lost_row(job, "cancelled", reason, self._attempts(job.key)), None
 
     def _row_of_result(self, job: Job, result: Result, reused_from: str | None) -> tuple[Row, bytes | None]:
         difference = misfit(job, result.status, result.validation_score, result.others)
@@ -162,5 +167,54 @@ class Collector:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
                 raise
-            return lost_row(job, "failed", str(error), self._histories.take(job.key)), None
-        return accepted_row(job, result, reused_from, self._histories.take(job.key)), blob
+            return lost_row(job, "failed", str(error), self._attempts(job.key)), None
+        return accepted_row(job, result, reused_from, self._attempts(job.key)), blob
+
+
+def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
+    """Return the weights that a job's result names, which its trainer has checked.
+
+    Whoever may write to Redis may have stored them, and the result.
+
+    Raises:
+        WeightsError: the weights are not in the store, do not match their hash and size, or are not the job's.
+    """
+    trainer = job.trained_by
+    largest = trainer.max_bytes(job.options, job.dataset)
+    if result.weights_bytes > largest:
+        raise WeightsError(
+            f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
+        )
+    blob = store.weights(result.weights_sha256, result.weights_bytes)
+    try:
+        trainer.check_artifact(job.options, job.dataset, blob)
+    except WeightsError as error:
+        raise WeightsError(f"the stored weights {result.weights_sha256} are not the job's: {error}") from None
+    return blob
+
+
+def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the rows, by key, of which the cluster knows the ends of attempts by now that it did not know before.
+
+    It waits a moment for the last ones. An attempt may never end: its worker was frozen, and another one finished.
+    """
+    found: dict[str, Row] = {}
+    left = {key: row for key, row in rows.items() if any(_is_open(attempt) for attempt in row.own_history)}
+    deadline = time.monotonic() + LONGEST_WAIT
+    while left:
+        late = {}
+        for key, attempts in cluster.attempts(list(left)):
+            if attempts:
+                found[key] = left[key].with_history(attempts)
+                if attempts[-1].end is None and left[key].status != "cancelled":
+                    late[key] = left[key]
+        if time.monotonic() > deadline:
+            break
+        left = late
+        if left:
+            time.sleep(_PAUSE)
+    return found
+
+
+def _is_open(attempt: AttemptRecord) -> bool:
+    return attempt.started is not None and attempt.ended is None

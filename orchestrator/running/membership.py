@@ -65,7 +65,7 @@ class Membership:
             self._wanted = done.wanted
             withdrawn = have(len(done.withdrawn), "queued job")
             self._tell(f"The sweep {self._manifest.name} is cancelled: {withdrawn} ended")
-        running = {task_id for worker in self._cluster.online_workers() for task_id in worker.running}
+        running = self._cluster.running()
         silent = [key for key in waiting if key in self._wanted or key not in running]
         ended = self._cluster.results.ended(silent)
         return {key: self._words(key, self._wanted) for key in silent if key not in ended}

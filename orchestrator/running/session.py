@@ -12,8 +12,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.growing.growth import Grow, Growth, no_growth
-from orchestrator.running.histories import completed
+from orchestrator.running.growth import Grow, Growth, no_growth
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -23,7 +22,7 @@ from worker.job import Job
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
-    from orchestrator.running.growing.continuation import Continuation
+    from orchestrator.running.continuation import Continuation
 
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
@@ -153,7 +152,7 @@ class Session:
         collector.collect(waiting, ended=None if continuation is None else continuation.ended)
 
     def _continuation(self, cluster: Cluster) -> Continuation:
-        from orchestrator.running.growing.continuation import Continuation
+        from orchestrator.running.continuation import Continuation
 
         # Of rows whose weights are gone, it says so.
         return Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
@@ -230,6 +229,8 @@ class Session:
 
     def _end(self, cluster: Cluster) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
+        from orchestrator.running.collect import completed
+
         for key, mismatches in cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
         self.rows.update(completed(cluster, self.rows))

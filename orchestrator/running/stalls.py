@@ -18,7 +18,7 @@ from worker.records.presence import Presence
 from worker.records.problems import Problem, clocks_of, problem_of
 from worker.redis.clock import disagreeing, disagreement
 
-#: Seconds between two searches for lost jobs. A search reads all messages.
+#: Shortest time between two searches for lost jobs, in seconds. A search reads all messages.
 LOOK_SECONDS = 3.0
 #: The longest time between two searches, in seconds. It limits the pause after a search that waited for an outage.
 LONGEST_LOOK_SECONDS = 30.0
@@ -53,13 +53,11 @@ class LostJobs:
 
     Args:
         cluster: The cluster.
-        look_seconds: The shortest time between two searches, in seconds.
     """
 
-    def __init__(self, cluster: Cluster, look_seconds: float) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pause = look_seconds
-        self._next = time.monotonic() + look_seconds
+        self._next = time.monotonic() + LOOK_SECONDS
         self._suspects: set[str] = set()
 
     def lost(self, waiting: Iterable[str]) -> set[str]:
@@ -76,7 +74,7 @@ class LostJobs:
         lost = silent & self._suspects
         self._suspects = silent - lost
         now = time.monotonic()
-        self._next = now + share_of_time(now - started, self._pause, LONGEST_LOOK_SECONDS)
+        self._next = now + share_of_time(now - started, LOOK_SECONDS, LONGEST_LOOK_SECONDS)
         return lost
 
 

@@ -6,6 +6,7 @@ A verification task has its own id (`worker.job.task_id`), so that no worker ret
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import zip_longest
@@ -15,16 +16,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nn.options.describe import label, written
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.patience import ERRORS
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.rows import JobIdentity, Row, contradictions, identity
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.cleanup import clean_up
 from orchestrator.running.listener import SILENT, Listener
 from orchestrator.running.waiting import Waiting
+from orchestrator.text import have
 from worker.job import Job, Result, task_id
 
 #: The name of the difference if a weights file is missing or damaged.
 WEIGHTS_FILE = "weights file"
+#: Seconds to wait for running tasks to end at their next epoch. Short, because the user may have pressed Ctrl-C.
+WAIT_SECONDS = 5.0
+PAUSE = 0.1
+#: Seconds for which tasks stay flagged as cancelled: longer than an epoch of the largest networks.
+FLAG_SECONDS = 3600
 
 
 class Difference(BaseModel):
@@ -143,13 +150,16 @@ class Verification:
         tasks = {task_id(job, self._label): job for job in jobs}
         ended: set[str] = set()
         try:
-            self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)
-            waiting = Waiting(self._cluster, tasks, self._listener, label=self._label, varying=self._varying)
-            for name, state in waiting:
-                ended.add(name)
-                yield self._check(tasks[name], rows[tasks[name].key], state)
+            self._submit(jobs)
+            for states in Waiting(self._cluster, tasks, self._listener, self._submit):
+                for name, state in states.items():
+                    ended.add(name)
+                    yield self._check(tasks[name], rows[tasks[name].key], state)
         finally:
-            clean_up(self._cluster, tasks, ended, self._listener.message)
+            self._clean_up(set(tasks), ended)
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)
 
     def _check(self, job: Job, row: Row, state: Ended) -> Check:
         again: Result | None = None
@@ -174,3 +184,37 @@ class Verification:
             noted=noted,
             environments=environments,
         )
+
+    def _clean_up(self, tasks: set[str], ended: set[str]) -> None:
+        """End the open tasks, and remove the records of all tasks. Redis is tried once, because it may be gone.
+
+        Two kinds of record stay: evidence, and the records of tasks that did not end in time, until they expire. On an
+        embedded cluster nothing is done, because its data ends with it.
+        """
+        if self._cluster.embedded:
+            return
+        once, address, tell = self._cluster.impatient(), self._cluster.address, self._listener.message
+        try:
+            once.store.cancel(tasks - ended, "the verification ended", FLAG_SECONDS)
+            withdrawn = once.queue.withdraw(tasks - ended)
+            # A result is removed only after its message is gone: a redelivered message without a result is trained
+            # again.
+            gone = withdrawn | _wait(once, tasks - withdrawn)
+            once.results.forget(gone)
+            once.store.forget(gone)
+        except ERRORS as error:
+            tell(f"Cannot remove the records of the verification at {address}; they stay until they expire: {error}")
+            return
+        if left := len(tasks) - len(gone):
+            tell(f"{have(left, 'task')} not ended in time; the records stay at {address} until they expire")
+
+
+def _wait(cluster: Cluster, tasks: set[str]) -> set[str]:
+    """Wait, and return the tasks that have ended and whose message no worker holds any more."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        started = time.monotonic()
+        over = set(cluster.results.ended(tasks - cluster.queue.messages()))
+        if len(over) == len(tasks) or started > until:
+            return over
+        time.sleep(max(PAUSE, time.monotonic() - started))

@@ -6,16 +6,15 @@ Polling needs only the task ids, so waiting can resume after any interruption.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Running
 from orchestrator.running.listener import Listener
 from orchestrator.running.membership import Membership
-from orchestrator.running.stalls import LOOK_SECONDS, LostJobs, StallWatch, share_of_time
+from orchestrator.running.stalls import LostJobs, StallWatch, share_of_time
 from orchestrator.text import counted
 from worker.job import Job
-from worker.records.report import Report
 
 #: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long.
 SHORTEST_PAUSE = 0.05
@@ -25,17 +24,14 @@ LONGEST_POLL = 5.0
 
 
 class Waiting:
-    """Queued tasks. Iterating yields each task id with its state as the task ends.
+    """Queued tasks. Iterating yields the tasks that have ended since the last poll, by id, each with its state.
 
     Args:
         cluster: The cluster.
         tasks: The job of each task, by task id.
         listener: Receives messages and reports.
-        label: The label of verification tasks; None for the jobs' own tasks.
-        varying: The options that vary in the jobs' sweep; Flower shows them.
+        submit: Queues the tasks of jobs, as it has queued these.
         sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
-        look_seconds: The shortest time between two searches for lost jobs, in seconds.
-        before: Called with the ids of the tasks that ended at a poll, in the order in which they are then yielded.
     """
 
     def __init__(
@@ -43,27 +39,21 @@ class Waiting:
         cluster: Cluster,
         tasks: Mapping[str, Job],
         listener: Listener,
-        *,
-        label: str | None = None,
-        varying: Collection[str] = (),
+        submit: Callable[[Sequence[Job]], None],
         sweep: Membership | None = None,
-        look_seconds: float = LOOK_SECONDS,
-        before: Callable[[Sequence[str]], None] = lambda _ended: None,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
-        self._label = label
-        self._varying = varying
+        self._submit = submit
         self._sweep = sweep
-        self._before = before
         self._open = dict(tasks)
         self._epochs = max((job.epochs for job in tasks.values()), default=1)
         self._again: list[Job] = []
-        self._lost_jobs = LostJobs(cluster, look_seconds)
+        self._lost_jobs = LostJobs(cluster)
         self._stalls = StallWatch(cluster, listener.message, {job.needs for job in tasks.values()})
         self._pause = SHORTEST_PAUSE
 
-    def __iter__(self) -> Iterator[tuple[str, Ended]]:
+    def __iter__(self) -> Iterator[Mapping[str, Ended]]:
         while self._open:
             yield from self._poll()
             if self._open:
@@ -74,8 +64,8 @@ class Waiting:
         self._open[job.key] = job
         self._again.append(job)
 
-    def _poll(self) -> Iterator[tuple[str, Ended]]:
-        """Read the states of the open tasks once, and yield those that ended."""
+    def _poll(self) -> Iterator[Mapping[str, Ended]]:
+        """Read the states of the open tasks once, and yield those that ended, or are given up."""
         self._cluster.check()
         if self._sweep is not None:
             self._sweep.keep()
@@ -83,31 +73,27 @@ class Waiting:
         states = self._cluster.results.states(self._open, self._epochs)
         seconds = time.monotonic() - started
         self._pause = share_of_time(seconds if seconds < LONGEST_POLL else 0.0, SHORTEST_PAUSE, LONGEST_PAUSE)
-        running: dict[str, Report | None] = {}
-        ended: dict[str, Ended] = {}
-        for task_id, state in states.items():
-            if isinstance(state, Running):
-                running[task_id] = state.report
-            else:
-                ended[task_id] = state
-        yield from self._close(ended)
+        running = {task: state.report for task, state in states.items() if isinstance(state, Running)}
+        ended = {task: state for task, state in states.items() if not isinstance(state, Running)}
+        if ended:
+            yield self._close(ended)
         self._listener.running(running)
         given_up = None if self._sweep is None else self._sweep.given_up(self._open)
         if given_up is None:
             self._keep_moving(ended=bool(ended), running=running)
-        else:
-            yield from self._close({key: Cancelled(words) for key, words in given_up.items()})
+        elif given_up:
+            yield self._close({key: Cancelled(words) for key, words in given_up.items()})
 
-    def _close(self, ended: Mapping[str, Ended]) -> Iterator[tuple[str, Ended]]:
-        self._before(list(ended))
-        for task_id, state in ended.items():
-            # Removed before the yield, so that the caller may submit it `again`.
-            del self._open[task_id]
-            yield task_id, state
+    def _close(self, ended: Mapping[str, Ended]) -> Mapping[str, Ended]:
+        """Return tasks that are no longer waited for, unless the caller submits them `again`."""
+        for task in ended:
+            del self._open[task]
+        return ended
 
     def _keep_moving(self, *, ended: bool, running: Mapping[str, object]) -> None:
         again, self._again = self._again, []
-        self._cluster.resubmit(again, varying=self._varying)
+        self._cluster.forget(again)
+        self._submit(again)
         if not self._open:
             return
         self._stalls.look(ended=ended, running=running)
@@ -115,5 +101,4 @@ class Waiting:
         if lost:
             self._listener.message(f"Redis lost {counted(len(lost), 'job')}: submitted again")
             # Only the message: the records of the job, such as its cancellation and its attempts, stay valid.
-            jobs = [job for key, job in self._open.items() if key in lost]
-            self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)
+            self._submit([job for key, job in self._open.items() if key in lost])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import re
@@ -108,10 +109,7 @@ class Manifest(BaseModel):
     @property
     def grown(self) -> SweepSpecification:
         """The specification with the seeds and values of the rounds that are for all configurations."""
-        specification = self.specification
-        for each in self.rounds:
-            specification = each.extend(specification)
-        return specification
+        return functools.reduce(lambda before, each: each.extend(before), self.rounds, self.specification)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.weights import fetch_weights
+from orchestrator.running.collect import fetch_weights
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer

@@ -14,6 +14,7 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.errors import ClusterFullError
 from orchestrator.folder.rows import Row
+from orchestrator.running import stalls
 from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs
@@ -52,7 +53,7 @@ class Recorder:
         pass
 
 
-def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Collector:
+def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
     specification = sweep_of(seeds=(0,), learning_rates=(0.01,))
     listed = list(specification.jobs_by_key(MNIST_DIGEST))
@@ -60,7 +61,7 @@ def collector_for(view: ClusterView, recorder: Recorder, **options: float) -> Co
         name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()
     )
     sweep = Membership(view, manifest, recorder.message)
-    return Collector(view, sweep, recorder.accept, recorder, JobNames(jobs), **options)
+    return Collector(view, sweep, recorder.accept, recorder, JobNames(jobs))
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
@@ -149,11 +150,14 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     assert any("is trained again" in message for message in recorder.messages)
 
 
-def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, view: ClusterView) -> None:
+def test_jobs_that_redis_forgot_are_submitted_again(
+    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
     # Given two queued jobs, and a server that loses both
     jobs = jobs_by_key(2)
     recorder = Recorder()
-    collector = collector_for(view, recorder, look_seconds=0.05)
+    collector = collector_for(view, recorder)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     cluster.server.client().flushall()
 
@@ -166,7 +170,11 @@ def test_jobs_that_redis_forgot_are_submitted_again(cluster: Cluster, view: Clus
     assert "Redis lost 2 jobs: submitted again" in recorder.messages
 
 
-def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster, view: ClusterView) -> None:
+def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
+    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.0)
+
     class CountingQueue(Queue):
         looks = 0
 
@@ -181,7 +189,7 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(cluster: Cluster,
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
     client = cluster.server.client()
     view.queue = queue = CountingQueue(cluster.app, client, Once())
-    lost_jobs = LostJobs(view, 0.0)
+    lost_jobs = LostJobs(view)
 
     assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}
     assert queue.looks == 2

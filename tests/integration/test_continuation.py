@@ -10,8 +10,8 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.growing import continuation
-from orchestrator.running.growing.continuation import Continuation
+from orchestrator.running import continuation
+from orchestrator.running.continuation import Continuation
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
 from tests.support.redis_server import RedisServer

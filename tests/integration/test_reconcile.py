@@ -7,17 +7,19 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
+from orchestrator.running import stalls
 from tests.integration.test_collect import Recorder, collector_for
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from worker.messages import TRAIN
 
 
-def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster) -> None:
+def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
     # Given queued jobs, of which one is cancelled, and one has taken a worker down; and all their messages are lost: a
     # worker was killed in the instant between taking them and putting them on record
     kept, cancelled, tried = jobs = [make_job(seed=seed) for seed in range(3)]
     view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = collector_for(view, recorder, look_seconds=0.05)
+    collector = collector_for(view, recorder)
     waiting = collector.begin({job.key: job for job in jobs}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
     cluster.app.tasks[TRAIN].attempts().start(tried.key, "w0@gone")

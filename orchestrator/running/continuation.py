@@ -34,14 +34,14 @@ class Continuation:
 
     def __init__(self, folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row], store: Store) -> None:
         self._folder = folder
-        self._rows = rows
         self._checkpoints = Checkpoints(store)
-        #: Finished jobs, by everything but their epochs; for each number of epochs its key.
-        self._finished: dict[Any, dict[int, str]] = {}
+        #: The rows of finished jobs, by everything but their epochs, then by these.
+        self._finished: dict[Any, dict[int, Row]] = {}
         for key, job in jobs.items():
             if key in rows and rows[key].status == "succeeded":
-                self._finished.setdefault(_without_epochs(job), {})[job.epochs] = key
-        self._waiting: dict[str, Job] = {}
+                self._finished.setdefault(_without_epochs(job), {})[job.epochs] = rows[key]
+        #: Jobs whose checkpoint is not stored yet, each with the row that it goes on from.
+        self._waiting: dict[str, tuple[Job, Row]] = {}
         self._stored: dict[str, int] = {}
 
     def prepare(self, jobs: Collection[Job]) -> str | None:
@@ -53,13 +53,13 @@ class Continuation:
         Returns:
             A sentence, or None.
         """
-        longer = [job for job in jobs if self._shorter(job) is not None]
+        longer = [(job, row) for job in jobs if (row := self._shorter(job)) is not None]
         if not longer:
             return None
-        missing = [job for job in longer if not self._can_go_on(job)]
-        self._waiting = {job.key: job for job in longer if job not in missing}
+        missing = [job for job, row in longer if not self._can_go_on(job, row)]
+        self._waiting = {job.key: (job, row) for job, row in longer if job not in missing}
         self._fill()
-        return _sentence(len(longer), len(missing), self._why(missing[0]) if missing else "")
+        return _sentence(len(longer), missing)
 
     def ended(self, key: str) -> None:
         """Store further checkpoints in the place of a job's that has ended."""
@@ -67,60 +67,51 @@ class Continuation:
         if self._stored.pop(key, None) is not None:
             self._fill()
 
-    def _shorter(self, job: Job) -> str | None:
-        """Return the key of the finished job of the most epochs that is the same but for having fewer of them."""
+    def _shorter(self, job: Job) -> Row | None:
+        """Return the row of the finished job of the most epochs that is the same but for having fewer of them."""
         finished = self._finished.get(_without_epochs(job), {})
         longest = max((epochs for epochs in finished if epochs < job.epochs), default=None)
         return None if longest is None else finished[longest]
 
-    def _can_go_on(self, job: Job) -> bool:
-        row = self._rows[str(self._shorter(job))]
+    def _can_go_on(self, job: Job, row: Row) -> bool:
         return _can_continue(job) and self._folder.has_weights(str(row.weights_sha256))
-
-    @staticmethod
-    def _why(job: Job) -> str:
-        if not _can_continue(job):
-            return f"because the trainer {job.trainer} cannot go on from a result"
-        return "because their weights are missing or damaged"
 
     def _fill(self) -> None:
         while self._waiting and sum(self._stored.values()) < MOST_BYTES:
-            key, job = next(iter(self._waiting.items()))
-            del self._waiting[key]
-            checkpoint = self._checkpoint(job)
+            key = next(iter(self._waiting))
+            job, row = self._waiting.pop(key)
+            checkpoint = self._checkpoint(job, row)
             if checkpoint is not None:
                 self._checkpoints.offer(key, job, checkpoint)
                 self._stored[key] = len(checkpoint.state)
 
-    def _checkpoint(self, job: Job) -> SavedCheckpoint | None:
-        row = self._rows[str(self._shorter(job))]
+    def _checkpoint(self, job: Job, row: Row) -> SavedCheckpoint | None:
         try:
             artifact = self._folder.weights(str(row.weights_sha256))
             state = job.trained_by.continued(row.options, job.options, artifact)
         except (WeightsError, TrainerUnusableError):
             # The job is trained from its first epoch.
             return None
-        others = [row.others[name] for name in job.others]
-        history = zip(row.epoch_seconds, row.validation_score, *others, strict=True)
-        return None if state is None else SavedCheckpoint(tuple(_epoch(*record) for record in history), state)
+        scores = zip(row.epoch_seconds, row.validation_score, *(row.others[name] for name in job.others), strict=True)
+        history = tuple(Epoch(seconds, score, tuple(others)) for seconds, score, *others in scores)
+        return None if state is None else SavedCheckpoint(history, state)
 
 
-def _sentence(longer: int, missing: int, why: str) -> str:
+def _sentence(longer: int, missing: list[Job]) -> str:
     """Return how many jobs go on, and how many do not and why."""
     jobs = f"{counted(longer, 'job')} of more epochs"
     if not missing:
         return f"{jobs}: training goes on from stored weights"
-    if missing == longer:
+    why = "because their weights are missing or damaged"
+    if not _can_continue(missing[0]):
+        why = f"because the trainer {missing[0].trainer} cannot go on from a result"
+    if len(missing) == longer:
         return f"{jobs} {'is' if longer == 1 else 'are'} trained from the first epoch, {why}"
-    goes, is_trained = ("goes" if longer - missing == 1 else "go"), ("is" if missing == 1 else "are")
+    goes, is_trained = ("goes" if longer - len(missing) == 1 else "go"), ("is" if len(missing) == 1 else "are")
     return (
-        f"{jobs}: {longer - missing} {goes} on from stored weights, and {missing} {is_trained} trained from the first "
-        f"epoch, {why}"
+        f"{jobs}: {longer - len(missing)} {goes} on from stored weights, and {len(missing)} {is_trained} trained from "
+        f"the first epoch, {why}"
     )
-
-
-def _epoch(seconds: float, score: float, *others: float) -> Epoch:
-    return Epoch(seconds, score, others)
 
 
 def _without_epochs(job: Job) -> tuple[Any, ...]:
