@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import pytest
+from celery.exceptions import TaskRevokedError
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
+from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.errors import ClusterFullError
 from orchestrator.folder.rows import Row
 from orchestrator.running import stalls
@@ -24,8 +26,10 @@ from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
+from worker.errors import NoSuchWorkerError
 from worker.health import check
-from worker.job import Job
+from worker.job import Job, Result, task_id
+from worker.messages import TRAIN
 from worker.redis.waiting import Once, WaitingRedis
 
 T = TypeVar("T")
@@ -261,3 +265,92 @@ def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView
 
     with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is .* MiB"):
         view.queue.submit([make_job()])
+
+
+def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
+    # Given queued jobs, of which one is cancelled, and one has taken a worker down; and all their messages are lost: a
+    # worker was killed in the instant between taking them and putting them on record
+    kept, cancelled, tried = jobs = [make_job(seed=seed) for seed in range(3)]
+    view, recorder = ClusterView(cluster.settings), Recorder()
+    collector = collector_for(view, recorder)
+    waiting = collector.begin({job.key: job for job in jobs}, reuse=True, reused_from=None)
+    cluster.store().cancel([cancelled.key], "by a test")
+    cluster.app.tasks[TRAIN].attempts().start(tried.key, "w0@gone")
+    cluster.server.client().delete("seedsweep")
+    # When they are submitted again
+    cluster.start_worker()
+    collector.collect(waiting)
+    # Then the cancelled one is not trained, and what the other one did to workers still counts
+    rows = {row.job: (row.status, row.attempts) for row in recorder.rows}
+    assert (rows[kept.key], rows[tried.key]) == (("succeeded", 1), ("succeeded", 2))
+    assert rows[cancelled.key][0] == "cancelled"
+    assert cluster.causes(tried.key) == ["first run", "worker lost"]
+
+
+def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that is in training when a sweep is resumed, and ends between its two looks at the cluster
+    job = make_job(epochs=6)
+    cluster.start_worker(*SLOW_EPOCHS)
+    cluster.begin(job)
+    view, recorder = ClusterView(cluster.settings), Recorder()
+    looks = []
+
+    def ending_after_the_first(look: Callable[..., object]) -> Callable[..., object]:
+        def looking(*arguments: object) -> object:
+            found = look(*arguments)
+            if not looks:
+                cluster.result(job.key)
+                cluster.wait_until_acknowledged()
+            looks.append(found)
+            return found
+
+        return looking
+
+    for owner, name in ((view.results, "states"), (view.queue, "messages")):
+        monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
+    collector = collector_for(view, recorder)
+    # When it begins
+    collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None))
+    # Then the job is not trained a second time
+    assert [row.attempts for row in recorder.rows] == [1]
+    assert cluster.workers[0].text().count(f"[{job.key}] succeeded") == 1
+
+
+def result_of(key: str) -> Result:
+    return Result(
+        job=key, status="succeeded", validation_score=[0.5], epoch_seconds=[0.1], weights_sha256="0" * 64,
+        weights_bytes=1, worker="w1@test", attempts=1,
+    )  # fmt: skip
+
+
+def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
+    jobs = [make_job(seed=seed) for seed in range(9)]
+    done, check, wrong, other, failed, crashed, revoked, started, back = keys = [job.key for job in jobs]
+    check = keys[1] = task_id(jobs[1], "verify-1")
+    store = shared_cluster.app.backend.store_result
+    store(done, result_of(done).model_dump(mode="json"), "SUCCESS")
+    store(check, result_of(jobs[1].key).model_dump(mode="json"), "SUCCESS")
+    store(wrong, {"job": wrong}, "SUCCESS")
+    store(other, result_of(done).model_dump(mode="json"), "SUCCESS")
+    store(failed, NoSuchWorkerError("no worker has it"), "FAILURE")
+    store(crashed, ValueError("no"), "FAILURE")
+    store(revoked, TaskRevokedError("not wanted"), "REVOKED")
+    store(started, {"pid": 1}, "STARTED")
+    store(back, None, "GIVEN_BACK")
+
+    states = ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key])
+
+    assert states == {
+        done: Finished(result_of(done)),
+        check: Finished(result_of(jobs[1].key)),
+        wrong: Failed("the stored result is invalid: Field required"),
+        other: Failed("the stored result belongs to another job"),
+        failed: Failed("no worker has it"),
+        crashed: Failed("ValueError: no"),
+        revoked: Cancelled("not wanted"),
+        # Its report is invalid, and it runs all the same.
+        started: Running(None),
+    }

@@ -177,3 +177,23 @@ def test_a_cluster_with_no_program_for_this_system_says_what_to_do(monkeypatch: 
 def test_the_temporary_folder_of_the_tests_is_short_enough() -> None:
     """Otherwise the tests of this module would look for what is left in the wrong place."""
     assert len(tempfile.gettempdir()) < 60
+
+
+def test_without_a_temporary_folder_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/none")
+    with pytest.raises(
+        ClusterError, match=r"^The embedded cluster cannot start: no temporary folder can be created: Not a directory$"
+    ):
+        EmbeddedCluster(1, {})
+
+
+def test_a_machine_that_starts_no_more_processes_is_named(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(short_path))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    cluster = EmbeddedCluster(1, {})
+    with (
+        pytest.raises(ClusterError, match=r"^The embedded cluster cannot start: No such file or directory$"),
+        cluster,
+    ):
+        pass
+    assert list(short_path.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,14 @@ import pytest
 
 from orchestrator.cli.main import run
 from orchestrator.cluster.registry import Registry
-from orchestrator.commands.extend import plan_extension
-from orchestrator.commands.sweep import sweep
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Round
-from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.redis_server import RedisServer
 from tests.support.sweeps import manifest_of, sweep_of
 from tests.support.waiting import wait_for
-from worker.settings import Settings
 
 #: Jobs of a second, so that a sweep can be killed in the middle.
 LONG = small(seeds="0-1", epochs="20", limit="2000")
@@ -105,23 +100,6 @@ def test_more_epochs_go_on_from_stored_weights_to_the_bits_of_a_straight_run(
     # Without reuse, nothing goes on.
     command_line.run("extend", "a", "--epochs", "6", "--no-reuse", "--broker", cluster.server.url)
     assert worker.log.read_text().count("Resumes after epoch") == 3
-
-
-@pytest.mark.slow(reason="two embedded clusters whose processes import scikit-learn")
-def test_a_trainer_that_cannot_go_on_trains_more_epochs_from_the_first_one(command_line: CommandLine) -> None:
-    sgd = ("--trainer", "sklearn", "--data", "digits", "--set", "estimator=SGDClassifier", "--seeds", "0")
-    command_line.finished("a", *sgd, "--set", "epochs=1", "--grid", "alpha=0.001,0.01")
-    # Its options are extended by --grid.
-    done = command_line.run("extend", "a", "--epochs", "2", "--grid", "alpha=0.1", "--workers", "1")
-    assert (
-        "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on"
-        in done.stdout
-    )
-    assert "jobs 6, accepted 6" in done.stdout
-    refused = command_line.run("extend", "a", "--grid", "l1_ratio=0.5", status=2)
-    assert (
-        "--grid l1_ratio is '0.5'; allowed: only an option that varies in the sweep (epochs, alpha)" in refused.stderr
-    )
 
 
 @pytest.mark.parametrize("how", ["--resume", "the same command"])
@@ -261,15 +239,3 @@ def test_a_samplers_sweep_gets_seeds_and_no_values(
     ):
         assert run(["extend", *words.split()]) == 2
         assert sentence in capsys.readouterr().err
-
-
-def test_python_code_extends_a_sweep(
-    command_line: CommandLine, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
-    command_line.finished("a", *SMALL)
-    folder = SweepFolder(command_line.folder / "runs", "a")
-    settings = Settings(cache_dir=cache_dir)
-    result = sweep(plan_extension(folder, settings, seeds=(5,), workers=1))
-    assert result.accounting.complete
-    assert [each.row.seed for each in result.ended] == [0, 0, 1, 1, 5, 5]

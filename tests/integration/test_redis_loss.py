@@ -102,27 +102,6 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     assert_whole(command_line, "a", clean)
 
 
-@pytest.mark.slow(reason="trains a sweep again after a loss")
-def test_weights_that_are_lost_before_they_are_fetched_are_trained_again(
-    command_line: CommandLine, cluster: Cluster, clean: bytes
-) -> None:
-    # Given a sweep that finished while nobody looked, and of which Redis has the results but not all weights
-    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
-    process.kill()
-    process.wait(timeout=30)
-    cluster.start_worker(*SLOW_EPOCHS)
-    manifest = ClusterView(cluster.settings).registry.manifest("a")
-    assert manifest is not None
-    hashes = [cluster.result(job).weights_sha256 for job in manifest.jobs]
-    cluster.lose_weights(hashes[:1])
-    # When it is watched, then the job is trained again, to the same weights.
-    done = command_line.run("watch", "a", **cluster.environment)
-    assert f"is trained again: the weights {hashes[0]} are not in the store" in done.stdout
-    assert [row["weights_sha256"] for row in command_line.rows("a")] == hashes
-    assert_whole(command_line, "a", clean)
-
-
 def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
     # Given a sweep with one row of four
     client = cluster.server.client()

@@ -28,10 +28,14 @@ grids = st.fixed_dictionaries(
     optional={
         "learning_rate": st.lists(rates, min_size=1, max_size=2, unique=True).map(tuple),
         "epochs": st.lists(st.integers(1, 3), min_size=1, max_size=2, unique=True).map(tuple),
+        "hidden_layer_sizes": st.just(((8, 4),)),
     },
 )
 points = st.lists(
-    st.fixed_dictionaries({"learning_rate": rates}, optional={"epochs": st.integers(1, 3)}), max_size=2
+    st.fixed_dictionaries(
+        {"learning_rate": rates}, optional={"epochs": st.integers(1, 3), "hidden_layer_sizes": st.just((8, 4))}
+    ),
+    max_size=2,
 ).map(tuple)
 rounds = st.fixed_dictionaries(
     {"kind": st.sampled_from(["extend", "confirm", "decide"])},
@@ -41,6 +45,16 @@ rounds = st.fixed_dictionaries(
 
 @patient
 @given(st.lists(rounds, max_size=4))
+@example(
+    [
+        {"kind": "extend", "grid": {"epochs": (2,), "hidden_layer_sizes": ((8, 4),)}},
+        {
+            "kind": "decide",
+            "seeds": (9,),
+            "configurations": ({"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (8, 4)},),
+        },
+    ]
+)
 def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> None:
     manifest = FIRST
     for fields in added:

@@ -87,28 +87,6 @@ def test_what_a_sampler_drew_gets_further_seeds() -> None:
     assert names(again)[9:] == [(3, point["learning_rate"], 1)]
 
 
-@pytest.mark.parametrize(
-    "rounds",
-    [
-        [Round(kind="extend", seeds=(2,))],
-        [Round(kind="extend", grid={"epochs": (2,), "hidden_layer_sizes": ((8, 4),)})],
-        [
-            Round(kind="extend", grid={"hidden_layer_sizes": ((8, 4),)}),
-            Round(kind="decide", seeds=(9,), configurations=({"learning_rate": 0.1, "hidden_layer_sizes": (8, 4)},)),
-        ],
-    ],
-    ids=["seeds", "values of fixed options", "a configuration with such a value"],
-)
-def test_a_grown_manifest_is_the_same_when_it_is_read_again(rounds: list[Round]) -> None:
-    longer = sweep()
-    for each in rounds:
-        longer = longer.with_round(each, Look(command=each.kind, seeds=2, rows=4))
-    again = read_again(longer)
-    assert again == longer
-    assert list(again.jobs_by_key()) == longer.jobs
-    assert [look.rows for look in again.looks] == [4] * len(rounds)
-
-
 def test_the_file_of_a_sweep_without_rounds_has_none() -> None:
     content = json.loads(sweep().as_text())
     assert not content.keys() & {"rounds", "looks"}
