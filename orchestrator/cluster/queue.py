@@ -22,8 +22,7 @@ BATCH = 500
 #: The lists of the queue: kombu uses one per priority.
 LISTS = [f"{QUEUE}{Channel.sep}{step}" if step else QUEUE for step in Channel.priority_steps]
 
-#: Seconds after which the receipts of a withdrawal expire, if its orchestrator was killed: longer than any outage that
-#: somebody waits for.
+#: Seconds after which the receipts of a withdrawal expire, if its orchestrator was killed: longer than any outage.
 RECEIPT_SECONDS = 86_400
 
 #: Removes messages, and returns for each whether it was removed, now or by an earlier try whose answer was lost.

@@ -179,7 +179,7 @@ class Row(JobIdentity):
         return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})
 
     def of(self, job: Job) -> Self | None:
-        """Return the row with all options of its job; None if it is no row of this job.
+        """Return the row with all options of its job; None if it is not a row of this job.
 
         A foreign folder may hold any row under any key.
         """

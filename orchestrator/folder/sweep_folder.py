@@ -180,7 +180,7 @@ class SweepFolder:
             os.close(descriptor)
 
     def _holder(self) -> str:
-        """Return who holds the lock, as the end of a sentence: whoever began the sweep's last session."""
+        """Return who holds the lock, as the end of a sentence: the process of the sweep's last session."""
         try:
             manifest = self.manifest()
         except SeedsweepError:

@@ -21,7 +21,7 @@ from worker.records.store import Store
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
-#: A worker records the end of an attempt just after it stored the job's result. How long to wait for that, in seconds.
+#: Longest wait for the end of an attempt, in seconds: a worker records it just after it stored the job's result.
 LONGEST_WAIT = 1.0
 _PAUSE = 0.05
 
@@ -55,7 +55,7 @@ class Collector:
         self._progress = progress
         self._names = names
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
-        #: at once: whoever may write to Redis decides their size.
+        #: at once: their size is not ours to decide.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
         self._weights_tries: dict[str, int] = {}
 
@@ -174,7 +174,7 @@ class Collector:
 def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
     """Return the weights that a job's result names, which its trainer has checked.
 
-    Whoever may write to Redis may have stored them, and the result.
+    Others may write to Redis, so neither the weights nor the result are trusted.
 
     Raises:
         WeightsError: the weights are not in the store, do not match their hash and size, or are not the job's.
@@ -194,7 +194,7 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
 
 
 def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return the rows, by key, of which the cluster knows the ends of attempts by now that it did not know before.
+    """Return the rows, by key, with ends of attempts that the cluster learned after the row was written.
 
     It waits a moment for the last ones. An attempt may never end: its worker was frozen, and another one finished.
     """

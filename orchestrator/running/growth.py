@@ -124,7 +124,7 @@ def first_batch(manifest: Manifest, processes: int) -> Manifest:
 def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
     """Return the manifest with the next batch of configurations; None if all are drawn.
 
-    It depends on the sampler, its seed and the rows alone: whoever goes on with the sweep draws the same.
+    It depends on the sampler, its seed and the rows alone: every session draws the same.
 
     Args:
         manifest: The sweep.

@@ -50,11 +50,7 @@ SILENT = Silent()
 
 
 class MessagesOnly(Silent):
-    """A listener that passes messages on.
-
-    Args:
-        tell: Receives each message.
-    """
+    """A listener that passes messages on."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell

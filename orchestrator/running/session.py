@@ -22,7 +22,6 @@ from worker.job import Job
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
-    from orchestrator.running.continuation import Continuation
 
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
@@ -80,11 +79,7 @@ class Session:
         return len(self.rows)
 
     def reuse_siblings(self, tell: Callable[[str], None]) -> int:
-        """Take the results of other sweeps in the same output folder; return the number of results.
-
-        Args:
-            tell: Shows a message to the user.
-        """
+        """Take the results of other sweeps in the same output folder; return the number of results."""
         count = 0
         for row, other in sibling_results(self.folder, dict(self.missing), tell):
             with self.interruption.shield():
@@ -137,10 +132,15 @@ class Session:
 
     def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, *, reuse: bool) -> None:
         """Train the missing jobs of those that are known."""
+        from orchestrator.running.continuation import Continuation
+
         collector = self._collector(cluster, manifest, progress)
         origin = None if self.resuming else RESULT_BACKEND
         # Only an extended sweep finishes shorter jobs before it has longer ones.
-        continuation = self._continuation(cluster) if reuse and manifest.rounds else None
+        continuation = None
+        if reuse and manifest.rounds:
+            # Also of rows whose weights are gone: it says so.
+            continuation = Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
 
         def prepare(jobs: Sequence[Job]) -> None:
             if continuation is not None and (sentence := continuation.prepare(jobs)):
@@ -150,12 +150,6 @@ class Session:
         found = reuse or self.resuming
         waiting = collector.begin(dict(self.missing), reuse=found, reused_from=origin, prepare=prepare)
         collector.collect(waiting, ended=None if continuation is None else continuation.ended)
-
-    def _continuation(self, cluster: Cluster) -> Continuation:
-        from orchestrator.running.continuation import Continuation
-
-        # Of rows whose weights are gone, it says so.
-        return Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
 
     def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
         """Take in the jobs of a manifest that the session does not know yet."""
@@ -187,17 +181,12 @@ class Session:
             self.reuse_siblings(SILENT.message)
         with self._connected(SILENT.message) as cluster:
             manifest = Growth(cluster.registry, self.folder, self.interruption).reopened()
-            self._take(manifest, SILENT, reuse=reuse)
-            collector = self._collector(cluster, manifest, SILENT)
-            collector.begin(dict(self.missing), reuse=reuse, reused_from=RESULT_BACKEND)
+            self._submit(cluster, manifest, SILENT, RESULT_BACKEND, reuse=reuse)
 
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
 
-        It raises the same errors as `train`.
-
-        Args:
-            progress: Receives messages, reports and rows.
+        Arguments and errors: see `train`.
         """
         with self._connected(progress.message) as cluster:
             growth = Growth(cluster.registry, self.folder, self.interruption)
@@ -208,15 +197,17 @@ class Session:
                 further = growth.added_by_others(manifest, self.rows)
                 if further is None:
                     further = growth.further(manifest, self.rows)
-                    self._submit(cluster, further, progress)
+                    if further is not None:
+                        self._submit(cluster, further, progress, None)
                 manifest = further
             self._end(cluster)
 
-    def _submit(self, cluster: Cluster, drawn: Manifest | None, progress: Progress) -> None:
-        """Queue the jobs of configurations that this session has drawn, although it follows."""
-        if drawn is not None:
-            self._take(drawn, progress)
-            self._collector(cluster, drawn, progress).begin(dict(self.missing), reuse=True, reused_from=None)
+    def _submit(
+        self, cluster: Cluster, manifest: Manifest, progress: Progress, origin: str | None, *, reuse: bool = True
+    ) -> None:
+        """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""
+        self._take(manifest, progress)
+        self._collector(cluster, manifest, progress).begin(dict(self.missing), reuse=reuse, reused_from=origin)
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
         # Imported here because they import Celery, which takes time in which an embedded cluster starts.

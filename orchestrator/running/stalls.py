@@ -49,11 +49,7 @@ def share_of_time(taken: float, shortest: float, longest: float) -> float:
 
 
 class LostJobs:
-    """Searches for lost jobs. A job is lost if two searches in a row found neither its message nor its result.
-
-    Args:
-        cluster: The cluster.
-    """
+    """Searches for lost jobs. A job is lost if two searches in a row found neither its message nor its result."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

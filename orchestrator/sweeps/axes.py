@@ -20,7 +20,7 @@ from nn.options.values import Reader, parts
 
 Kind = Literal["log", "linear"]
 
-#: As many points as a sweep may have jobs.
+#: The most points of a range, and values of an option: the most jobs of a sweep.
 MAX_POINTS = 100_000
 #: The significant digits of a point, as many as tables show.
 DIGITS = 6
@@ -35,7 +35,7 @@ _ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN)
 
 
 class RefusedError(ValueError):
-    """A value that is refused for a reason of its own; `str(error)` is what is allowed. Stays in this package."""
+    """A value that is not allowed; `str(error)` says what is. It does not leave this package."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Range:
         """Read a range.
 
         Raises:
-            RefusedError: the text is no range, or one that cannot be.
+            RefusedError: the text is not a range, or the range is impossible.
         """
         match = _RANGE.fullmatch(text.strip())
         if match is None:

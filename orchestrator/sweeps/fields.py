@@ -26,11 +26,12 @@ from nn.options.values import Reader
 from orchestrator.sweeps.axes import Range, RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
+from orchestrator.text import counted
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
-#: As many repeated values as a note names.
+#: How many repeated values a note names.
 _NAMED = 3
 
 
@@ -275,10 +276,8 @@ class Vocabulary:
         counts = Counter(values)
         repeated = [text for value in counts if counts[value] > 1 for text in self.typed(word, (value,))]
         named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
-        count = "1 value" if len(repeated) == 1 else f"{len(repeated)} values"
-        return (
-            f"{spelled} has {count} more than once, which {'counts' if len(repeated) == 1 else 'count'} once: {named}"
-        )
+        counts_once = "counts" if len(repeated) == 1 else "count"
+        return f"{spelled} has {counted(len(repeated), 'value')} more than once, which {counts_once} once: {named}"
 
 
 def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None) -> Vocabulary:

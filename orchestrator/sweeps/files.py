@@ -55,9 +55,6 @@ class _Entry(NamedTuple):
 class SpecificationFile:
     """A specification file, whose words are not checked yet: which are allowed depends on some of them.
 
-    Args:
-        path: The file.
-
     Attributes:
         words: The words that have one value, by name.
 
@@ -98,15 +95,7 @@ class SpecificationFile:
 
 
 def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Read a specification file, and return its values as `Vocabulary.parse` does.
-
-    Args:
-        path: The file.
-        tell: As for `Vocabulary.parse`.
-
-    Raises:
-        InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid word.
-    """
+    """Read a specification file, and return its values. Arguments and errors: see `SpecificationFile`."""
     file = SpecificationFile(path)
     return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words), tell)
 

@@ -1,4 +1,4 @@
-"""The provenance of a sweep: host, time and versions, for whoever wants to repeat it."""
+"""The provenance of a sweep: host, time and versions, which are needed to repeat it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Round(BaseModel):
             before: The specification with the rounds before this one.
 
         Raises:
-            ValueError: a value is invalid, the sweep has it already, or a configuration is none of the sweep.
+            ValueError: a value is invalid, the sweep has it already, or the sweep lacks a configuration.
         """
         if not self.configurations:
             after = before.extended(self.seeds, self.grid)
