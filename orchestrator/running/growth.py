@@ -148,7 +148,7 @@ def _value(specification: SweepSpecification, point: Point, dataset: str, rows: 
 
     It is the mean of the metric after the last epoch; its negative where lower is better.
     """
-    jobs = specification.jobs_of(point, dataset)
+    jobs = list(specification.jobs_under(specification.seeds, [point], dataset))
     found = [rows.get(job.key) for job in jobs]
     scores = [row.validation_score[-1] for row in found if row is not None and row.accepted]
     if len(scores) < len(found):

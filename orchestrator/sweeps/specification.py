@@ -217,16 +217,12 @@ class SweepSpecification(BaseModel):
         """Return whether an option is an integer."""
         return axis(self.model, name).is_integer
 
-    def configurations(self) -> Iterator[dict[str, Any]]:
-        """Yield each configuration as the values of all options, in the model's order.
+    def points(self) -> Iterator[Point]:
+        """Yield each configuration as the values of the options that vary, in the model's order.
 
         In a grid, the last option varies fastest, and values come in the order in which they were given. Those of a
         sampler come in its order, each once.
         """
-        return (self._configuration(point) for point in self.points())
-
-    def points(self) -> Iterator[Point]:
-        """Yield each configuration as the values of the options that vary, in the order of `configurations`."""
         seen: set[tuple[Any, ...]] = set()
         for point in itertools.chain.from_iterable(self._batches()):
             values = tuple(point.values())
@@ -244,15 +240,8 @@ class SweepSpecification(BaseModel):
         for first in range(0, len(self.drawn), width):
             yield self.drawn[first : first + width]
 
-    def _configuration(self, point: Point) -> dict[str, Any]:
-        return _in_order(self.model, {**self.options, **point})
-
-    def jobs_of(self, point: Point, dataset: str) -> list[Job]:
-        """Return a configuration's jobs on the data set with this digest, one for each seed."""
-        return self._jobs_of(point, self.seeds, dataset)
-
     def _jobs_of(self, point: Point, seeds: Sequence[int], dataset: str) -> list[Job]:
-        options = self._configuration(point)
+        options = _in_order(self.model, {**self.options, **point})
         first = Job.of(options, seed=seeds[0], dataset=dataset, trainer=self.trainer)
         return [first.model_copy(update={"seed": seed}) for seed in seeds]
 

@@ -135,15 +135,11 @@ def test_any_option_can_be_an_axis() -> None:
     assert (made.size, made.values("epochs"), made.values("dtype")) == (8, (3, 2), ("float64",))
     assert list(made.options) == [name for name in NetworkOptions.model_fields if name not in made.axes]
     assert made.options["learning_rate"] == 0.5
-    configurations = list(made.configurations())
-    assert [(each["epochs"], each["shuffle"]) for each in configurations] == [
-        (3, True), (3, False), (2, True), (2, False)
-    ]  # fmt: skip
-    assert all(list(each) == list(NetworkOptions.model_fields) for each in configurations)
+    points = [(3, True), (3, False), (2, True), (2, False)]
+    assert [tuple(point.items()) for point in made.points()] == [(("epochs", e), ("shuffle", s)) for e, s in points]
     # Jobs come seed by seed, with the same seeds for every configuration.
-    jobs = made.jobs(MNIST_DIGEST)
-    assert [job.seed for job in jobs] == [1] * 4 + [0] * 4
-    assert [job.options.model_dump() for job in jobs] == configurations * 2
+    jobs = [(job.seed, job.options.model_dump()) for job in made.jobs(MNIST_DIGEST)]
+    assert jobs == [(seed, made.options | point) for seed in (1, 0) for point in made.points()]
 
 
 @pytest.mark.parametrize(
