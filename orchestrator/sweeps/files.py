@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
-from orchestrator.sweeps.fields import Vocabulary, vocabulary
+from orchestrator.sweeps.fields import Vocabulary
 from worker.redis import limits
-from worker.trainers.registry import DEFAULT
 
 #: Enough for 100,000 seeds and as many learning rates.
 MAX_TOML_BYTES = 4 * 2**20
@@ -92,12 +91,6 @@ class SpecificationFile:
                 allowed = "one value (an option varies in the section [grid])"
                 raise InvalidInputError(entry.spelled(path), shown, allowed)
         return values
-
-
-def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Read a specification file, and return its values. Arguments and errors: see `SpecificationFile`."""
-    file = SpecificationFile(path)
-    return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words), tell)
 
 
 def _words(path: Path) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ from orchestrator.folder.rows import Row, lost_row
 from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary
-from orchestrator.sweeps.files import read_file
+from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
@@ -44,7 +44,7 @@ def message(call, *arguments):
         return str(error)
 
 Path("sweep.toml").write_text("momentum = 0.5\\nlearning_rates = [0.1]\\nseeds = 3")
-made = specification(read_file(Path("sweep.toml")))
+made = specification(SpecificationFile(Path("sweep.toml")).values(vocabulary()))
 (job,) = made.jobs("0" * 64)
 table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)

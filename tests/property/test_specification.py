@@ -17,10 +17,9 @@ from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.cli import sweep as cli_sweep
 from orchestrator.cli.main import run
-from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from tests.property.hostile import UNPRINTABLE, answer, damaged, odd_objects, patient, texts, toml_values
-from tests.support.sweeps import FIELDS, flags_of, parse, specification, typed, value_of
+from tests.support.sweeps import FIELDS, flags_of, parse, read_file, specification, typed, value_of
 
 #: TOML has no null.
 NONE = '"none"'

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import flag, vocabulary
+from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import PACKAGES, Provenance
 from orchestrator.sweeps.specification import SweepSpecification
+from worker.trainers.registry import DEFAULT
 
 FIELDS = vocabulary().words
 parse = vocabulary().parse
@@ -29,6 +33,12 @@ PROVENANCE = Provenance(
     pid=1,
     trainer_package="seedsweep 1.0",
 )
+
+
+def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Return the values of a specification file."""
+    file = SpecificationFile(path)
+    return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words), tell)
 
 
 def sweep_of(**words: Any) -> SweepSpecification:

@@ -13,12 +13,11 @@ from nn.options.network import NetworkOptions
 from orchestrator.cli.main import run
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.axes import Range
-from orchestrator.sweeps.files import read_file
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
-from tests.support.sweeps import FIELDS, parse, specification, sweep_of
+from tests.support.sweeps import FIELDS, parse, read_file, specification, sweep_of
 
 
 def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
