@@ -18,7 +18,8 @@ from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
 from orchestrator.commands.export import Export, export, track
-from orchestrator.text import counted
+from orchestrator.export.formats import FORMATS
+from orchestrator.text import counted, listed
 
 KIND = Command
 #: How many missing weights are named.
@@ -29,7 +30,7 @@ SILENCE = 10.0
 
 def command(
     sweep: AnySweep,
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="csv, parquet, mlflow, tensorboard or safetensors-zip.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help=f"{listed(list(FORMATS), 'or')}.")],
     file: Annotated[
         str | None,
         typer.Option(

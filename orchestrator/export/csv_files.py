@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.jobs import Missing, OnProgress, as_text
-from orchestrator.export.tables import ABSENT, Column, Table, epochs_table, jobs_table
+from orchestrator.export import tables
+from orchestrator.export.jobs import OnProgress, as_text
+from orchestrator.export.tables import ABSENT, Column, Table
 from worker.text import one_line
 
 #: Spreadsheets compute a text that begins so.
 _FORMULA = ("=", "+", "-", "@")
 
 
-def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the jobs and the epochs to two files. The same results give the same bytes.
 
-    Whoever opens the file in a spreadsheet or prints it must not run what a stranger wrote: control characters of texts
-    are escaped, and a text that would be a formula gets an apostrophe before it.
+    A spreadsheet or a terminal must not run what a stranger wrote: control characters of texts are escaped, and a text
+    that would be a formula gets an apostrophe before it.
     """
-    # Of the two, the epochs take the time.
-    _write(sweep, jobs_table(sweep), paths[0], lambda *_: None)
-    _write(sweep, epochs_table(sweep), paths[1], on_progress)
-    return ()
+    tables.write(_opened, sweep, paths, on_progress)
 
 
-def _write(sweep: Sweep, table: Table, path: Path, on_progress: OnProgress) -> None:
+@contextlib.contextmanager
+def _opened(_: Sweep, table: Table, path: Path) -> Iterator[Callable[[list[list[Any]]], None]]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.headings)
-        for done, each in enumerate(sweep.ended, 1):
-            for row in table.rows_of(each):
-                writer.writerow(map(cell, table.columns, row))
-            on_progress(done, len(sweep.ended))
+        yield lambda rows: writer.writerows(map(cell, table.columns, row) for row in rows)
 
 
 def cell(column: Column, value: Any) -> Any:

@@ -1,20 +1,20 @@
-"""The formats of exports: what each writes, and what it needs."""
+"""The formats of exports: what each writes, and what it needs. A format's own module is imported when it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError
-from orchestrator.export import csv_files, mlflow_runs, parquet_files, tensorboard_events, weights_zip
-from orchestrator.export.jobs import Missing, OnProgress
 
-#: Writes a sweep to new files, or to one new folder; returns the weights that it lacks.
-Write = Callable[[Sweep, Sequence[Path], OnProgress], Sequence[Missing]]
+if TYPE_CHECKING:
+    from orchestrator.analysis.sweep import Sweep
+    from orchestrator.export.jobs import Missing, OnProgress
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,21 @@ class Format:
 
     Attributes:
         name: Its name in `--to`.
+        module: Its module in this package, which has a function `write`.
         suffixes: How the names of its files end; the first is the one that `--file` names.
-        write: Writes it.
         packages: What must be importable.
         install: The packages to install for it in a checkout.
     """
 
     name: str
+    module: str
     suffixes: tuple[str, ...]
-    write: Write
     packages: tuple[str, ...] = ()
     install: str = ""
+
+    def write(self, sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> Sequence[Missing]:
+        """Write a sweep to new files, or to one new folder; return the weights that it lacks."""
+        return import_module(f"{__package__}.{self.module}").write(sweep, paths, on_progress) or ()
 
     def targets(self, sweep: str, file: Path | None) -> tuple[Path, ...]:
         """Return the files, or the folder, that an export consists of.
@@ -44,7 +48,7 @@ class Format:
         """
         if file is None:
             return tuple(Path(f"{sweep}{suffix}") for suffix in self.suffixes)
-        return (file, *(file.with_name(f"{file.stem}{'.epochs'}{file.suffix}") for _ in self.suffixes[1:]))
+        return (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in self.suffixes[1:]))
 
     def check(self) -> None:
         """Check that the packages of the format are installed.
@@ -60,20 +64,15 @@ class Format:
             )
 
 
+_MLFLOW = ("mlflow", "sqlalchemy", "alembic")
 FORMATS = {
     each.name: each
     for each in (
-        Format("csv", (".csv", ".epochs.csv"), csv_files.write),
-        Format("parquet", (".parquet", ".epochs.parquet"), parquet_files.write, ("pyarrow",), "pyarrow"),
-        Format(
-            "mlflow",
-            (".mlflow.db",),
-            mlflow_runs.write,
-            ("mlflow", "sqlalchemy", "alembic"),
-            "mlflow-skinny sqlalchemy alembic",
-        ),
-        Format("tensorboard", (".tensorboard",), tensorboard_events.write, ("tensorboard",), "tensorboard"),
-        Format("safetensors-zip", (".weights.zip",), weights_zip.write),
+        Format("csv", "csv_files", (".csv", ".epochs.csv")),
+        Format("parquet", "parquet_files", (".parquet", ".epochs.parquet"), ("pyarrow",), "pyarrow"),
+        Format("mlflow", "mlflow_runs", (".mlflow.db",), _MLFLOW, "mlflow-skinny sqlalchemy alembic"),
+        Format("tensorboard", "tensorboard_events", (".tensorboard",), ("tensorboard",), "tensorboard"),
+        Format("safetensors-zip", "weights_zip", (".weights.zip",)),
     )
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,13 @@ class Missing:
     fault: str
 
 
+def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Ended]:
+    """Yield the jobs that have ended, and tell after each one how many have been written."""
+    for done, each in enumerate(sweep.ended, 1):
+        yield each
+        on_progress(done, len(sweep.ended))
+
+
 def start_of(sweep: Sweep, each: Ended) -> float:
     """Return when a job's first attempt began, in seconds since 1970; the sweep's start if its row does not tell."""
     known = (attempt.started for attempt in each.row.history if attempt.started is not None)
@@ -40,7 +47,7 @@ def options_of(job: Job) -> dict[str, Any]:
 
 
 def plain(value: object) -> Any:
-    """Return a value of an option in the types that formats know; what is of another type, as one can type it."""
+    """Return an option's value in the types that formats know; a value of another type as one can type it."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):

@@ -1,7 +1,7 @@
 """Writes a sweep as an experiment of MLflow: a parent run for each configuration, and in it a run for each seed.
 
-MLflow keeps runs in a database or behind a server; its former folders of files are closed to new versions. So an export
-is a SQLite file, which `mlflow ui --backend-store-uri sqlite:///FILE` opens, or goes to a server.
+MLflow keeps runs in a database or behind a server; new versions no longer write its former folders of files. So an
+export is a SQLite file, which `mlflow ui --backend-store-uri sqlite:///FILE` opens, or goes to a server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import OutputError
-from orchestrator.export.jobs import Missing, OnProgress, as_text, metric_of, options_of, start_of
+from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of, start_of
 from orchestrator.text import listed
 from worker.job import Job, key_of
 from worker.text import one_line
@@ -32,14 +32,17 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-#: MLflow takes so many metrics at a time, and returns so many runs.
+#: Most metrics that MLflow takes at a time, and most runs that it returns.
 METRICS, PAGE = 1000, 1000
 #: Characters of a configuration in the name of a run.
 LONGEST = 200
 #: What its runs say about themselves, besides the names that MLflow knows.
-JOB, CONFIGURATION, STATUS, WEIGHTS = (
-    f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256")
+JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
+    f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256", "sweep")
 )
+#: The figures of a standing that its run has: some are about the metric, and begin with its name.
+_OF_METRIC = ("mean", "low", "high", "std", "best", "worst")
+_OF_JOBS = ("rank", "n", "planned", "diverged", "failed", "cancelled")
 _STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 #: Unless it is told not to, MLflow tells its makers about its use, tries for minutes to reach a server, and prints two
 #: lines about each run.
@@ -51,56 +54,30 @@ _ENVIRONMENT = {
 }
 
 
-def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
     # Not at once in its place: the address of a database cannot have every character that a path can.
     with tempfile.TemporaryDirectory(prefix="seedsweep-") as folder, _unsafe_and_fast():
         made = Path(folder, "export.db")
         # Artifacts belong to whoever serves the file, not to a folder of this machine.
-        _record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+        record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
         shutil.copyfile(made, paths[0])
-    return ()
 
 
-def record(sweep: Sweep, uri: str, on_progress: OnProgress) -> int:
+def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | None = None) -> int:
     """Add a sweep to a tracking server or a database; return the number of jobs that were not there already.
 
     A job that is there with the same result stays as it is, and so an export that was interrupted can be repeated.
 
     Args:
         sweep: The sweep.
-        uri: Its address, which `check` lets pass.
+        uri: Its address, which `check` accepts.
         on_progress: Called now and then.
+        artifacts: Where the experiment's artifacts are; None for where the server keeps them.
 
     Raises:
         OutputError: it cannot be written.
     """
-    return _record(sweep, uri, on_progress, artifacts=None)
-
-
-def check(uri: str) -> None:
-    """Raise `InvalidInputError` if an address is none of a tracking server or a database."""
-    try:
-        parts = urlsplit(uri)
-        scheme = parts.scheme.partition("+")[0]
-    except ValueError:
-        scheme = ""
-    if scheme not in SCHEMES:
-        allowed = f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
-        raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
-    if scheme in ("http", "https") and not parts.hostname:
-        raise InvalidInputError("--tracking-uri", without_password(uri), f"{scheme}:// and the name of a host")
-    if scheme == "sqlite":
-        database = parts.path.removeprefix("/")
-        # One without a name, or of this one, is in memory: it would be gone at once.
-        if not database or database.startswith(":memory:") or "mode=memory" in parts.query:
-            raise InvalidInputError("--tracking-uri", without_password(uri), "sqlite:/// and the path of a file")
-        if not Path(database).parent.is_dir():
-            # MLflow would try for minutes to make it.
-            raise InvalidInputError("--tracking-uri", without_password(uri), "a database in a folder that exists")
-
-
-def _record(sweep: Sweep, uri: str, on_progress: OnProgress, artifacts: str | None) -> int:
     with _quiet_environment():
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
@@ -115,6 +92,35 @@ def _record(sweep: Sweep, uri: str, on_progress: OnProgress, artifacts: str | No
         except (MlflowException, SQLAlchemyError, ImportError) as error:
             # An ImportError is about the driver of a database, which Seedsweep does not bring.
             raise OutputError(f"MLflow at {without_password(uri)} cannot be written: {_reason(error, uri)}") from None
+
+
+def check(uri: str) -> None:
+    """Raise `InvalidInputError` if an address is not that of a tracking server or a database."""
+    allowed = _allowed_instead(uri)
+    if allowed is not None:
+        raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
+
+
+def _allowed_instead(uri: str) -> str | None:
+    """Return what is allowed instead of an address; None if it is allowed."""
+    try:
+        parts = urlsplit(uri)
+        scheme = parts.scheme.partition("+")[0]
+    except ValueError:
+        scheme = ""
+    if scheme not in SCHEMES:
+        return f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
+    if scheme in ("http", "https") and not parts.hostname:
+        return f"{scheme}:// and the name of a host"
+    if scheme == "sqlite":
+        database = parts.path.removeprefix("/")
+        # One without a name, or of this one, is in memory: it would be gone at once.
+        if not database or database.startswith(":memory:") or "mode=memory" in parts.query:
+            return "sqlite:/// and the path of a file"
+        if not Path(database).parent.is_dir():
+            # MLflow would try for minutes to make it.
+            return "a database in a folder that exists"
+    return None
 
 
 def _reason(error: Exception, uri: str) -> str:
@@ -175,33 +181,24 @@ class _Recorder:
     def record(self, on_progress: OnProgress) -> int:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
+        sweep, every = self.sweep, {each.key: each for each in self.sweep.ended}
         added = done = 0
-        for standing, ended in self._configurations():
+        for standing, scored in zip(sweep.leaderboard.standings, sweep.scored, strict=True):
+            ended = [every[key] for key in scored.keys if key in every]
+            if not ended:
+                continue
             parent = self._parent(experiment, standing, ended, there)
             for each in ended:
                 added += self._job(experiment, parent, each, there.get(each.key))
                 done += 1
-                on_progress(done, len(self.sweep.ended))
+                on_progress(done, len(sweep.ended))
         return added
-
-    def _configurations(self) -> Iterator[tuple[Standing, list[Ended]]]:
-        """Yield the configurations by rank, each with its jobs that have ended, unless it has none."""
-        sweep = self.sweep
-        board = sweep.leaderboard
-        groups: dict[tuple[Any, ...], list[Ended]] = {}
-        for each in sweep.ended:
-            values = tuple(getattr(each.job.options, name) for name in board.names.varying)
-            groups.setdefault(values, []).append(each)
-        for standing in board.standings:
-            ended = groups.get(tuple(standing.options.values()))
-            if ended:
-                yield standing, ended
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
         """Return the id of the sweep's experiment, and its runs by the job or the configuration that they are of."""
         found = self.client.get_experiment_by_name(self.sweep.name)
         if found is None:
-            tags = {"seedsweep.sweep": self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset}
+            tags = {SWEEP: self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset}
             return self.client.create_experiment(self.sweep.name, self.artifacts, tags), {}
         if found.lifecycle_stage != "active":
             raise OutputError(f"The experiment {self.sweep.name} was deleted on the tracking server: restore it there")
@@ -216,20 +213,16 @@ class _Recorder:
 
     def _parent(self, experiment: str, standing: Standing, ended: Sequence[Ended], there: Mapping[str, Run]) -> str:
         """Write the run of a configuration, and return its id. Its figures are those of the leaderboard."""
-        fields = {name: value for name, value in ended[0].job.fields().items() if name != "seed"}
-        key = key_of(fields)
-        name = self._name(ended[0].job)
-        run = there.get(key)
-        tags = {CONFIGURATION: key, "seedsweep.sweep": self.sweep.name}
-        run_id = self._create(experiment, name, self.sweep.start, tags) if run is None else run.info.run_id
+        job, start = ended[0].job, self.sweep.start
+        key = key_of({name: value for name, value in job.fields().items() if name != "seed"})
+        tags = {CONFIGURATION: key, SWEEP: self.sweep.name}
+        run_id = self._id(there.get(key), experiment, self._name(job), start, tags)
         metric = metric_of(self.sweep)
-        figures = {
-            **{f"{metric}.{name}": getattr(standing, name) for name in ("mean", "low", "high", "std", "best", "worst")},
-            **{name: getattr(standing, name) for name in ("rank", "n", "planned", "diverged", "failed", "cancelled")},
-        }
+        figures = {f"{metric}.{name}": getattr(standing, name) for name in _OF_METRIC}
+        figures |= {name: getattr(standing, name) for name in _OF_JOBS}
         # A sweep that has grown adds its new figures at a higher step, of which MLflow shows the last.
         series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
-        self._log(run_id, series, self._parameters(ended[0].job), self.sweep.start, [])
+        self._log(run_id, series, self._parameters(job), start, [])
         if len(ended) == standing.planned:
             self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
         return run_id
@@ -241,7 +234,7 @@ class _Recorder:
         if run is not None and run.info.status == status and run.data.tags.get(WEIGHTS) == (row.weights_sha256 or ""):
             return False
         tags = {
-            "seedsweep.sweep": self.sweep.name,
+            SWEEP: self.sweep.name,
             "seedsweep.trainer": each.job.trainer,
             "seedsweep.worker": row.worker,
             "seedsweep.attempts": str(row.attempts),
@@ -255,7 +248,7 @@ class _Recorder:
         name = one_line(f"{self._name(each.job)} seed {row.seed}")
         # The tag by which a run is found again comes with the run, so that one that was begun is completed.
         start = start_of(self.sweep, each)
-        run_id = self._create(experiment, name, start, {JOB: each.key, **known}) if run is None else run.info.run_id
+        run_id = self._id(run, experiment, name, start, {JOB: each.key, **known})
         scores = {metric_of(self.sweep): row.validation_score, **row.others}
         series = {name: dict(enumerate(values, 1)) for name, values in scores.items()}
         parameters = {**self._parameters(each.job), "seed": str(row.seed)}
@@ -266,10 +259,11 @@ class _Recorder:
         self.client.set_terminated(run_id, status, _milliseconds(self._end(each)))
         return True
 
-    def _create(self, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
-        run = self.client.create_run(
-            experiment, _milliseconds(start), {"mlflow.source.name": "seedsweep", **tags}, name
-        )
+    def _id(self, run: Run | None, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
+        """Return the id of a run, or of a new one."""
+        if run is None:
+            tags = {"mlflow.source.name": "seedsweep", **tags}
+            run = self.client.create_run(experiment, _milliseconds(start), tags, name)
         return str(run.info.run_id)
 
     def _log(

@@ -6,59 +6,94 @@ would depend on the longest job. The column `job` joins them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.analysis.sweep import Ended, Sweep
-from orchestrator.export.jobs import options_of
+from orchestrator.export.jobs import OnProgress, plain
 
 #: What a column holds, besides None. `option` is any value that `orchestrator.export.jobs.plain` returns.
 Kind = Literal["text", "int", "float", "option"]
 #: The cell of an option that a job does not have: the jobs of a sweep may have several models of options.
 ABSENT = object()
+#: The epoch of a job's own row: the last one.
+LAST = -1
+#: Jobs whose rows are in memory at a time.
+BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, and what it holds."""
+    """A column: its heading, what it holds, and the cell of a job after an epoch, which is counted from 0."""
 
     heading: str
     kind: Kind
+    cell: Callable[[Ended, int], Any]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Attributes:
-        columns: Its columns.
-        rows_of: Returns the rows of a job, each with a cell for each column.
-    """
+    """A table: its columns, and the epochs of a job that have a row."""
 
     columns: tuple[Column, ...]
-    rows_of: Callable[[Ended], Sequence[Sequence[Any]]]
+    epochs: Callable[[Ended], Iterable[int]]
 
     @property
     def headings(self) -> tuple[str, ...]:
         """The headings of the columns."""
         return tuple(column.heading for column in self.columns)
 
+    def rows_of(self, each: Ended) -> list[list[Any]]:
+        """Return the rows of a job, each with a cell for each column."""
+        return [[column.cell(each, epoch) for column in self.columns] for epoch in self.epochs(each)]
 
-_NAMES = (Column("job", "text"), Column("seed", "int"), Column("trainer", "text"))
-_RESULT = (Column("status", "text"), Column("metric", "text"), Column("score", "float"))
-_REST = (
-    Column("epochs_trained", "int"),
-    Column("seconds", "float"),
-    Column("attempts", "int"),
-    Column("worker", "text"),
-    Column("reused_from", "text"),
-    Column("weights_sha256", "text"),
-    Column("mismatches", "int"),
-    Column("environment", "text"),
-    Column("error", "text"),
+
+#: Opens a file for a table of a sweep; the block calls what it gets with rows to write.
+Opened = AbstractContextManager[Callable[[list[list[Any]]], object]]
+
+
+def write(
+    opened: Callable[[Sweep, Table, Path], Opened], sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress
+) -> None:
+    """Write the table of jobs to the first path, and that of epochs to the second one."""
+    tables = (jobs_table(sweep), epochs_table(sweep))
+    with ExitStack() as stack:
+        files = [stack.enter_context(opened(sweep, table, path)) for table, path in zip(tables, paths, strict=True)]
+        for first in range(0, len(sweep.ended), BATCH):
+            batch = sweep.ended[first : first + BATCH]
+            for table, add in zip(tables, files, strict=True):
+                add([row for each in batch for row in table.rows_of(each)])
+            on_progress(first + len(batch), len(sweep.ended))
+
+
+_NAMES = (
+    Column("job", "text", lambda each, _: each.key),
+    Column("seed", "int", lambda each, _: each.row.seed),
 )
-_FIXED = frozenset(column.heading for column in (*_NAMES, *_RESULT, *_REST))
+_TRAINER = Column("trainer", "text", lambda each, _: each.job.trainer)
+_STATUS = (
+    Column("status", "text", lambda each, _: each.row.status),
+    Column("metric", "text", lambda each, _: each.job.metric.name),
+)
+_SCORE = Column("score", "float", lambda each, epoch: _at(each.row.validation_score, epoch))
+_REST = (
+    Column("epochs_trained", "int", lambda each, _: len(each.row.validation_score)),
+    Column("seconds", "float", lambda each, _: sum(each.row.epoch_seconds) if each.row.accepted else None),
+    Column("attempts", "int", lambda each, _: each.row.attempts),
+    Column("worker", "text", lambda each, _: each.row.worker),
+    Column("reused_from", "text", lambda each, _: each.row.reused_from),
+    Column("weights_sha256", "text", lambda each, _: each.row.weights_sha256),
+    Column("mismatches", "int", lambda each, _: len(each.row.mismatches)),
+    Column("environment", "text", lambda each, _: each.row.environment),
+    Column("error", "text", lambda each, _: each.row.error),
+)
+_OF_JOBS = frozenset(column.heading for column in (*_NAMES, _TRAINER, *_STATUS, _SCORE, *_REST))
+_EPOCH = Column("epoch", "int", lambda _, epoch: epoch + 1)
+_SECONDS = Column("seconds", "float", lambda each, epoch: each.row.epoch_seconds[epoch])
+_OF_EPOCHS = frozenset(column.heading for column in (*_NAMES, _EPOCH, _SCORE, _SECONDS))
 
 
 def jobs_table(sweep: Sweep) -> Table:
@@ -67,51 +102,32 @@ def jobs_table(sweep: Sweep) -> Table:
     An option that is named like another column gets a prefix: `options.status`. So does a further metric that is named
     like a column or an option: `metrics.loss`.
     """
-    options = tuple(Column(f"options.{name}" if name in _FIXED else name, "option") for name in sweep.options)
-    others = _others(sweep, _FIXED.union(sweep.options))
-
-    def row(each: Ended) -> tuple[Any, ...]:
-        values, row = options_of(each.job), each.row
-        return (
-            *(each.key, row.seed, each.job.trainer),
-            *(values.get(name, ABSENT) for name in sweep.options),
-            *(row.status, each.job.metric.name, _last(row.validation_score)),
-            *(_last(row.others.get(name, ())) for name in sweep.others),
-            *(len(row.validation_score), sum(row.epoch_seconds) if row.accepted else None, row.attempts),
-            *(row.worker, row.reused_from, row.weights_sha256, len(row.mismatches), row.environment, row.error),
-        )
-
-    return Table((*_NAMES, *options, *_RESULT, *others, *_REST), lambda each: (row(each),))
+    options = tuple(_option(name) for name in sweep.options)
+    others = _others(sweep, _OF_JOBS.union(sweep.options))
+    return Table((*_NAMES, _TRAINER, *options, *_STATUS, _SCORE, *others, *_REST), lambda _: (LAST,))
 
 
 def epochs_table(sweep: Sweep) -> Table:
-    """Return the table with a row for each epoch of each job, from 1 on: the metrics after it, and its seconds."""
-    fixed = (Column("job", "text"), Column("seed", "int"), Column("epoch", "int"), Column("score", "float"))
-    taken = frozenset(column.heading for column in fixed) | {"seconds"}
-
-    def rows(each: Ended) -> list[tuple[Any, ...]]:
-        row = each.row
-        return [
-            (
-                *(each.key, row.seed, i + 1, score),
-                *(row.others[name][i] if name in row.others else None for name in sweep.others),
-                row.epoch_seconds[i],
-            )
-            for i, score in enumerate(row.validation_score)
-        ]
-
-    return Table((*fixed, *_others(sweep, taken), Column("seconds", "float")), rows)
+    """Return the table with a row for each epoch of each job: the metrics after it, and its seconds."""
+    columns = (*_NAMES, _EPOCH, _SCORE, *_others(sweep, _OF_EPOCHS), _SECONDS)
+    return Table(columns, lambda each: range(len(each.row.validation_score)))
 
 
-def in_batches(sweep: Sweep, table: Table, size: int) -> Iterator[list[Sequence[Any]]]:
-    """Yield the rows of a table in batches of the jobs: those of `size` jobs at a time."""
-    for first in range(0, len(sweep.ended), size):
-        yield [row for each in sweep.ended[first : first + size] for row in table.rows_of(each)]
+def _option(name: str) -> Column:
+    def cell(each: Ended, _: int) -> Any:
+        options = each.job.options
+        return plain(getattr(options, name)) if name in type(options).model_fields else ABSENT
+
+    return Column(f"options.{name}" if name in _OF_JOBS else name, "option", cell)
 
 
-def _others(sweep: Sweep, taken: frozenset[str]) -> tuple[Column, ...]:
-    return tuple(Column(f"metrics.{name}" if name in taken else name, "float") for name in sweep.others)
+def _others(sweep: Sweep, taken: frozenset[str]) -> list[Column]:
+    return [_other(name, f"metrics.{name}" if name in taken else name) for name in sweep.others]
 
 
-def _last(values: Sequence[float]) -> float | None:
-    return values[-1] if values else None
+def _other(name: str, heading: str) -> Column:
+    return Column(heading, "float", lambda each, epoch: _at(each.row.others.get(name, ()), epoch))
+
+
+def _at(values: Sequence[float], epoch: int) -> float | None:
+    return values[epoch] if values else None

@@ -12,7 +12,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 from nn.errors import WeightsError
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.export.jobs import Missing, OnProgress, as_text, options_of
+from orchestrator.export.jobs import Missing, OnProgress, as_text, counted, options_of
 
 #: The list of the jobs.
 MANIFEST = "manifest.json"
@@ -31,12 +31,11 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
     missing: list[Missing] = []
     files: dict[str, str] = {}
     with ZipFile(paths[0], "x", ZIP_STORED) as archive:
-        for done, each in enumerate(sweep.ended, 1):
+        for each in counted(sweep, on_progress):
             fault = _add(sweep, each, archive, files)
             if fault is not None:
                 missing.append(Missing(each, fault))
             jobs.append(_job(each, files))
-            on_progress(done, len(sweep.ended))
         if not files:
             raise SweepNotFoundError(_nothing(sweep, missing))
         _put(archive, MANIFEST, _manifest(sweep, jobs))

@@ -403,7 +403,7 @@ def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Sa
     ("value", "cell"), [(["=1+1", "b"], "'=1+1,b"), (["a\x1b[31m"], "a\\x1b[31m"), ([-3, 2], "-3,2"), (-0.1, "-0.1")]
 )
 def test_a_list_of_texts_is_no_formula_either(value: Any, cell: str) -> None:
-    assert csv_files.cell(Column("words", "option"), value) == cell
+    assert csv_files.cell(Column("words", "option", lambda *_: value), value) == cell
 
 
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
