@@ -17,7 +17,7 @@ from orchestrator.live.page import Page
 from orchestrator.live.summary import STATES, Summary, damaged, of_sweep, summary
 from orchestrator.live.sweeps import Sweeps
 from orchestrator.report.contents import network
-from orchestrator.report.contents.network import NetworkContent
+from orchestrator.report.contents.network import Portrait
 from orchestrator.report.page.render import document, environment, policy, render_main
 
 #: Seconds that an index may take; sweeps that are not read by then are read for the next one.
@@ -61,7 +61,7 @@ class Pages:
         self._sweeps = sweeps
         self._cache_dir = cache_dir
         self._known: dict[str, tuple[Hashable, Summary]] = {}
-        self._portraits: dict[str, tuple[str | None, NetworkContent]] = {}
+        self._portraits: dict[str, tuple[str | None, Portrait]] = {}
 
     def sweep(self, name: str) -> Page:
         """Return a sweep's page.
@@ -77,7 +77,7 @@ class Pages:
         bar = Bar(f"/{name}/events", told, stands.state, stands.over, stands.changed, self._sweeps.only is None)
         return _page(f"{name}: {stands.state}", render_main(sweep, self._portrait(sweep)), bar)
 
-    def _portrait(self, sweep: Sweep) -> NetworkContent:
+    def _portrait(self, sweep: Sweep) -> Portrait:
         """Return what a page says of a sweep's best network: while it runs, where to see it.
 
         To look at a network takes a second, and while jobs end, another one is soon the best.
@@ -85,14 +85,14 @@ class Pages:
         if not sweep.finished:
             return network.without(sweep)
         # The folder's name: the one in a copy's `sweep.json` is another folder's, too.
-        name, best = sweep.folder.name, network.subject(sweep)
+        name, best = sweep.name, network.subject(sweep)
         if best is not None:
             self._sweeps.check_inside(sweep.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)
             # What could not be shown may be there the next time.
-            known = (best if found.confusion else None, found)
+            known = (best if found.found else None, found)
             self._portraits[name] = known
             while len(self._portraits) > MOST_PORTRAITS:
                 del self._portraits[next(iter(self._portraits))]

@@ -53,18 +53,18 @@ SWEEPS = {
 def test_each_command_trains_the_jobs_of_its_row(kind: str, tmp_path: Path) -> None:
     snapshot = sweep_of(tmp_path / "runs", *SWEEPS[kind].split())
 
-    content = reproduce.content(snapshot)
+    rows = reproduce.configurations(snapshot)
 
     # Each configuration's command gives its jobs, and all commands together give every job once
-    derived = [list(planned(*words_of(row.train or "")[1:]).jobs) for row in content.rows]
+    derived = [list(planned(*words_of(row.train or "")[1:]).jobs) for row in rows]
     assert sorted(key for keys in derived for key in keys) == sorted(snapshot.jobs)
-    for row, keys, standing in zip(content.rows, derived, snapshot.leaderboard.standings, strict=True):
+    for row, keys, standing in zip(rows, derived, snapshot.leaderboard.standings, strict=True):
         assert "--no-reuse" in (row.train or "")
         assert sorted(snapshot.jobs[key].seed for key in keys) == sorted(entry.seed for entry in standing.jobs)
         for name, value in standing.options.items():
             assert {getattr(snapshot.jobs[key].options, name) for key in keys} == {value}
     # Each job's command gives that job
-    singles = [list(planned(*words_of(job.train or "")[1:]).jobs) for job in content.jobs[:2]]
+    singles = [list(planned(*words_of(job.train or "")[1:]).jobs) for job in reproduce.jobs(snapshot)[:2]]
     assert all(len(keys) == 1 and keys[0] in snapshot.jobs for keys in singles)
 
 
@@ -75,15 +75,16 @@ def test_the_words_of_verify_pick_the_jobs_of_their_row(tmp_path: Path) -> None:
     for job in snapshot.jobs.values():
         snapshot.folder.append(trained(job, 0.5))
 
-    content = reproduce.content(Sweep.read(snapshot.folder))
+    ended = Sweep.read(snapshot.folder)
 
     # Then the words of a configuration pick its jobs, and those of a job it alone
-    assert len(content.rows) == 4
-    for row in content.rows:
+    rows = reproduce.configurations(ended)
+    assert len(rows) == 4
+    for row in rows:
         command, name, *picking, every = words_of(row.verify or "")
         assert (command, name, every) == ("verify", "a", "--all")
         assert sorted(pick("a", snapshot.jobs, picking)) == sorted(planned(*words_of(row.train or "")[1:]).jobs)
-    for each in content.jobs:
+    for each in reproduce.jobs(ended):
         (key,) = pick("a", snapshot.jobs, words_of(each.verify or "")[2:])
         assert [key] == list(planned(*words_of(each.train or "")[1:]).jobs)
 
@@ -92,10 +93,10 @@ def test_jobs_of_another_version_get_no_command(tmp_path: Path) -> None:
     snapshot = sweep_of(tmp_path / "runs", "--seeds", "0", "--learning-rates", "0.1", "--dtype", "float64")
     before = {job.at(1).key: job.at(1) for job in snapshot.jobs.values()}
 
-    content = reproduce.content(replace(snapshot, jobs=before))
+    earlier = replace(snapshot, jobs=before)
 
-    assert [(row.train, row.verify) for row in content.rows] == [(None, None)]
-    assert content.why_not.startswith("another version trained it")
+    assert [(row.train, row.verify) for row in reproduce.configurations(earlier)] == [(None, None)]
+    assert reproduce.why_not(earlier).startswith("another version trained it")
 
 
 def test_a_shell_reads_back_what_was_quoted() -> None:

@@ -151,8 +151,8 @@ def _later(span: attempts.Span, seconds: float) -> attempts.Span:
 
 class TestSection:
     def test_it_counts_jobs_and_attempts_by_cause(self, snapshot: Sweep) -> None:
-        facts = {fact.term: fact.text for fact in accounting.content(snapshot).facts}
-        assert facts == {
+        facts = accounting.facts(snapshot, attempts.of(snapshot))
+        assert {fact.term: fact.text for fact in facts} == {
             "Jobs": "4 of 6 have a result; 1 of these diverged; 1 failed; 1 has not ended",
             "Attempts": "5 at 5 jobs; repeated: 1 after the loss of a worker",
             "Reused": "1 result, not trained for this sweep: 1 from another",
@@ -162,34 +162,37 @@ class TestSection:
         }
 
     def test_who_trained_what(self, snapshot: Sweep) -> None:
-        assert list(known(accounting.content(snapshot).workers).rows) == [
+        assert list(known(accounting.workers(snapshot, attempts.of(snapshot))).rows) == [
             ("w1@h", "2", "3", "5", "14.0", "2", "60 %"),
             ("w2@h", "1", "1", "1", "4.0", "1", "14 %"),
             ("<b>w3@h", "0", "1", "0", "0.0", "1", "6 %"),
         ]
 
     def test_jobs_that_need_attention_come_with_their_reasons(self, snapshot: Sweep) -> None:
-        found = accounting.content(snapshot)
-        assert list(known(found.problems).rows) == [
+        assert list(known(accounting.problems(snapshot)).rows) == [
             ("seed 2", "diverged, mismatched", f"NaN; weights {'a' * 12} first, {'b' * 12} on w9@h"),
             ("seed 3", "failed", "it </td> broke"),
         ]
-        assert list(known(found.faults).rows) == [
+        assert list(known(accounting.faults(snapshot, attempts.of(snapshot))).rows) == [
             ("seed 1", "1", "w1@h", "first run", "worker lost", "0.0", "30.0"),
             ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
         ]
 
     def test_a_sweep_without_histories_says_why_it_has_no_times(self, old: Sweep) -> None:
-        found = accounting.content(old)
-        assert found.untimed.startswith("When the attempts began and ended is not known: their cluster was gone")
-        assert list(known(found.workers).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
-        assert (found.problems, found.faults, timeline.chart(old)) == (None, None, None)
+        made = attempts.of(old)
+        assert accounting.untimed(made).startswith("When the attempts began and ended is not known: their cluster was")
+        assert list(known(accounting.workers(old, made)).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
+        assert (accounting.problems(old), accounting.faults(old, made), timeline.chart(old)) == (None, None, None)
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,)), lambda _: None)
-        found = accounting.content(empty)
-        assert [fact.text for fact in found.facts] == ["0 of 2 have a result; 2 have not ended"]
-        assert (found.workers, found.problems, found.faults, found.untimed) == (None, None, None, "")
+        made = attempts.of(empty)
+        assert [fact.text for fact in accounting.facts(empty, made)] == ["0 of 2 have a result; 2 have not ended"]
+        assert (accounting.workers(empty, made), accounting.problems(empty), accounting.untimed(made)) == (
+            None,
+            None,
+            "",
+        )
 
 
 class TestTimeline:

@@ -13,8 +13,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import reproduce, standings, verdict
-from orchestrator.report.page.policy import content_security_policy
-from orchestrator.report.page.render import BEGINNING, document, render
+from orchestrator.report.page.render import BEGINNING, document, policy, render
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
@@ -99,13 +98,13 @@ def test_the_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
     # SHA-256 of the empty text, as RFC 6234 has it, in base64
     empty = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
-    policy = dict(part.split(" ", 1) for part in content_security_policy([""], ["", ""]).split("; "))
+    said = dict(part.split(" ", 1) for part in policy(["", ""]).split("; "))
 
-    assert policy["default-src"] == "'none'"
-    assert (policy["style-src"], policy["script-src"]) == (empty, f"{empty} {empty}")
-    assert (policy["connect-src"], policy["base-uri"], policy["form-action"]) == ("'none'",) * 3
-    assert "connect-src 'self'" in content_security_policy([], [], live=True)
-    assert "script-src 'none'" in content_security_policy([], [])
+    assert said["default-src"] == "'none'"
+    assert said["script-src"].startswith(f"{empty} {empty} 'sha256-")
+    assert all(re.fullmatch(r"('sha256-[\w+/]{43}=' ?)+", said[name]) for name in ("style-src", "script-src"))
+    assert (said["connect-src"], said["base-uri"], said["form-action"]) == ("'none'",) * 3
+    assert "connect-src 'self'" in policy(live=True)
 
 
 def scored(score: Callable[[Job], float | None]) -> Callable[[Job], Row | None]:
@@ -120,135 +119,121 @@ def rates(seeds: int, *learning_rates: float) -> SweepSpecification:
     return sweep_of(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2)
 
 
-def test_a_decided_verdict_says_how_sure_it_is(tmp_path: Path) -> None:
-    snapshot = snapshot_of(
-        tmp_path,
-        rates(5, 0.1, 0.2),
-        scored(lambda job: 0.5 + 0.4 * (job.options.learning_rate == 0.2) + job.seed / 1e3),
-    )
-
-    content = verdict.content(snapshot)
-
-    facts = {fact.term: fact for fact in content.facts}
-    assert content.state == "decided"
-    assert facts["The leader"].text.startswith("learning rate 0.2: a mean of 90.20 % over 5 seeds; over all seeds,")
-    assert facts["How sure"].text.startswith(
-        "It beats all others, by comparisons that drop the best configuration in at most 5 %"
-    )
-    assert facts["What it beats"].text.startswith("It beats learning rate 0.1 by 40.00 ± ")
-    assert facts["What to expect of it"].text.startswith("90.20 % of a further seed (honest mean)")
-    assert "What would decide" not in facts
-
-
-def test_an_undecided_verdict_names_what_would_decide(tmp_path: Path) -> None:
-    noise = (0.0, 0.03, 0.01, 0.05, 0.02)
-    snapshot = snapshot_of(
-        tmp_path,
-        rates(5, 0.1, 0.2, 0.3),
-        scored(
-            lambda job: (
-                0.1
-                if job.options.learning_rate == 0.3
-                else 0.5
-                + noise[(job.seed * (1 + (job.options.learning_rate == 0.2))) % 5]
-                + 0.01 * (job.options.learning_rate == 0.2)
-            )
-        ),
-    )
-
-    content = verdict.content(snapshot)
-
-    facts = {fact.term: fact for fact in content.facts}
-    seeds = snapshot.leaderboard.verdict.seeds_to_decide
-    assert content.state == "undecided"
-    assert facts["How sure"].text.startswith(
-        "The best is one of 2 contenders of 3 configurations, with a probability of at least 95 %: "
-    )
-    assert facts["What would decide"].command == f"orchestrator confirm a --top 2 --seeds {seeds}"
-    assert f"{2 * (seeds or 0):,} jobs" in facts["What would decide"].text
-
-
-def test_a_verdict_is_not_surer_than_it_may_be(tmp_path: Path) -> None:
-    # Given two configurations, of which each is the better one under some seed
-    alike = snapshot_of(
-        tmp_path, rates(4, 0.1, 0.2), scored(lambda job: 0.5 + (job.seed * job.options.learning_rate) % 0.3)
-    )
-
-    facts = {fact.term: fact.text for fact in verdict.content(alike).facts}
-
-    assert facts["How sure"] == "Not at all: each of the 2 configurations may be the best"
-    leader = alike.leaderboard.standings[0]
-    assert (leader.mean or 0.0) > (leader.honest_mean or 0.0)
-    assert "flattered" in facts["What to expect of it"]
-
-
-def facts_of(output: Path, outcomes: Mapping[float, Sequence[Outcome]]) -> dict[str, str]:
-    """Return what the verdict rests on, of learning rates whose jobs ended so, seed by seed."""
-    specification = rates(len(next(iter(outcomes.values()))), *outcomes)
-    snapshot = snapshot_of(output, specification, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed]))
-    return {fact.term: fact.text for fact in verdict.content(snapshot).facts}
-
-
-def test_a_choice_flatters_only_where_it_played_a_part(tmp_path: Path) -> None:
-    # Given a leader that is better under each seed, with seeds that make parts of unequal sizes
-    ahead = facts_of(tmp_path / "ahead", {0.1: [0.9, 0.91, 0.92, 0.93, 0.99], 0.2: [0.5, 0.5, 0.5, None, None]})
-    alone = facts_of(tmp_path / "alone", {0.1: [0.9, 0.92]})
-
-    assert ahead["What to expect of it"] == (
-        "93.00 % of a further seed (honest mean), as its own mean says: being chosen did not flatter it"
-    )
-    assert alone["What to expect of it"] == "91.00 % of a further seed (honest mean)"
-
-
-def test_a_verdict_says_why_there_is_no_other_candidate(tmp_path: Path) -> None:
-    diverged = {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]}
-
-    decided = facts_of(tmp_path / "decided", diverged)
-    waiting = facts_of(tmp_path / "waiting", diverged | {0.3: [None, None, None]})
-
-    assert decided["How sure"] == "It is the only candidate: the others have no mean, or most of their jobs diverged"
-    assert waiting["How sure"] == "Not at all yet: 1 other configuration has no result so far"
-
-
-def test_a_comparison_is_said_to_be_on_common_seeds_only_where_it_is(tmp_path: Path) -> None:
-    same = facts_of(tmp_path / "same", {0.1: [0.9, 0.91, 0.92], 0.2: [0.5, 0.51, 0.52]})
-    others = facts_of(
-        tmp_path / "others",
+#: Scores of seeds that are no better under one learning rate than under another.
+NOISE = (0.0, 0.03, 0.01, 0.05, 0.02)
+SMALL_NOISE = tuple(each / 5 for each in (0.0, 0.05, 0.1, 0.025, 0.075, 0.05))
+#: For each case: how the jobs of each learning rate ended, seed by seed; and how what is said of the verdict begins,
+#: or with `...` before it, ends.
+VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | None]]] = {
+    "decided": (
+        {0.1: [0.5 + seed / 1e3 for seed in range(5)], 0.2: [0.9 + seed / 1e3 for seed in range(5)]},
+        {
+            "state": "decided",
+            "The leader": "learning rate 0.2: a mean of 90.20 % over 5 seeds; over all seeds,",
+            "How sure": "It beats all others, by comparisons that drop the best configuration in at most 5 %",
+            "What it beats": "It beats learning rate 0.1 by 40.00 ± ",
+            "What to expect of it": "90.20 % of a further seed (honest mean)",
+            "What would decide": None,
+        },
+    ),
+    "undecided": (
+        {
+            0.1: [0.5 + each for each in NOISE],
+            0.2: [0.51 + NOISE[2 * seed % 5] for seed in range(5)],
+            0.3: [0.1] * 5,
+        },
+        {
+            "state": "undecided",
+            "How sure": "The best is one of 2 contenders of 3 configurations, with a probability of at least 95 %: ",
+            "What would decide": "About ",
+        },
+    ),
+    # Each of two configurations is the better one under some seed.
+    "alike": (
+        {rate: [0.5 + seed * rate % 0.3 for seed in range(4)] for rate in (0.1, 0.2)},
+        {
+            "How sure": "Not at all: each of the 2 configurations may be the best",
+            "What to expect of it": "...; its own mean is flattered, because it was chosen for it",
+        },
+    ),
+    # A choice flatters only where it played a part: seeds that make parts of unequal sizes, and a single configuration.
+    "ahead": (
+        {0.1: [0.9, 0.91, 0.92, 0.93, 0.99], 0.2: [0.5, 0.5, 0.5, None, None]},
+        {
+            "What to expect of it": "93.00 % of a further seed (honest mean), as its own mean says: being chosen did "
+            "not flatter it",
+        },
+    ),
+    "alone": ({0.1: [0.9, 0.92]}, {"What to expect of it": "...91.00 % of a further seed (honest mean)"}),
+    "diverged": (
+        {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]},
+        {"How sure": "It is the only candidate: the others have no mean, or most of their jobs diverged"},
+    ),
+    "waiting": (
+        {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"], 0.3: [None, None, None]},
+        {"How sure": "Not at all yet: 1 other configuration has no result so far"},
+    ),
+    "common seeds": (
+        {0.1: [0.9, 0.91, 0.92], 0.2: [0.5, 0.51, 0.52]},
+        {"What it beats": "...points, on the seeds that both have"},
+    ),
+    "other seeds": (
         {0.1: [0.9, 0.91, 0.92, None, None, None], 0.2: [None, None, None, 0.5, 0.51, 0.52]},
-    )
+        {"What it beats": "...points"},
+    ),
+    # The leader by its rank is most probably not the best: a job of the better one diverged. Each has five seeds.
+    "improbable": (
+        {
+            0.1: [0.9 + each / 10 for each in SMALL_NOISE],
+            0.2: [*(0.95 + each / 10 for each in SMALL_NOISE[:5]), "diverged"],
+        },
+        {
+            "Probability that it is the best": "less than 1 %",
+            "What would decide": "...It cannot be told how many more seeds would",
+        },
+    ),
+    "fine": ({0.1: [0.5, 0.5]}, {"What went wrong": "...No job failed, diverged or was cancelled"}),
+    "failed": (
+        {0.1: [0.5, "failed"], 0.2: [0.5, "failed"]},
+        {"What went wrong": "Of 4 jobs, 2 failed; the accounting has each with its reason"},
+    ),
+}
 
-    assert same["What it beats"].endswith(", on the seeds that both have")
-    assert others["What it beats"].startswith("It beats learning rate 0.2 by 40.00 ± ")
-    assert "seeds" not in others["What it beats"]
+
+def judged(output: Path, case: str) -> Sweep:
+    outcomes, _ = VERDICTS[case]
+    specification = rates(len(next(iter(outcomes.values()))), *outcomes)
+    return snapshot_of(output, specification, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed]))
 
 
-def test_a_small_probability_is_not_nothing(tmp_path: Path) -> None:
-    # Given a leader by its rank that is most probably not the best: a job of the better one diverged
-    noise = (0.0, 0.01, 0.02, 0.005, 0.015, 0.01)
-    better: list[Outcome] = [0.95 + each / 10 for each in noise]
-    facts = facts_of(tmp_path, {0.1: [0.9 + each / 10 for each in noise], 0.2: [*better[:5], "diverged"]})
+@pytest.mark.parametrize("case", VERDICTS)
+def test_a_verdict_says_what_holds_and_no_more(tmp_path: Path, case: str) -> None:
+    sweep = judged(tmp_path, case)
 
-    assert facts["Probability that it is the best"].startswith("less than 1 %")
-    # Each has five seeds already.
-    assert facts["What would decide"] == "It cannot be told how many more seeds would"
+    said = {fact.term: fact.text for fact in verdict.facts(sweep)} | {"state": verdict.state(sweep)}
+
+    for term, text in VERDICTS[case][1].items():
+        if text is None:
+            assert term not in said
+        elif text.startswith("..."):
+            assert said[term].endswith(text[3:]), said[term]
+        else:
+            assert said[term].startswith(text), said[term]
+
+
+def test_an_undecided_verdict_names_the_command_that_would_decide(tmp_path: Path) -> None:
+    sweep = judged(tmp_path, "undecided")
+
+    fact = next(fact for fact in verdict.facts(sweep) if fact.term == "What would decide")
+
+    seeds = sweep.leaderboard.verdict.seeds_to_decide
+    assert fact.command == f"orchestrator confirm a --top 2 --seeds {seeds}"
+    assert f"{2 * (seeds or 0):,} jobs" in fact.text
 
 
 def test_a_page_says_why_it_has_no_differences(tmp_path: Path) -> None:
     page = Skeleton(render(snapshot_of(tmp_path, rates(2, 0.1), scored(lambda _: 0.5)))).text
     assert "There is no such chart: there are no two configurations of which most jobs trained." in page
-
-
-def test_a_verdict_says_what_went_wrong(tmp_path: Path) -> None:
-    def ended(job: Job) -> Row:
-        return lost_row(job, "failed", "it broke") if job.seed == 1 else trained(job, 0.5)
-
-    fine = snapshot_of(tmp_path / "fine", rates(2, 0.1, 0.2), scored(lambda _: 0.5))
-    broken = snapshot_of(tmp_path / "broken", rates(2, 0.1, 0.2), ended)
-
-    said = [verdict.content(each).facts[-1].text for each in (fine, broken)]
-
-    assert said[0] == "No job failed, diverged or was cancelled"
-    assert said[1] == "Of 4 jobs, 2 failed; the accounting has each with its reason"
 
 
 @pytest.mark.parametrize("score", [lambda _: None, lambda job: 0.5 if job.seed == 0 else None])
@@ -265,22 +250,24 @@ def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path) -> None:
     many = tuple(float(f"{0.001 * 1.005**i:.6f}") for i in range(standings.MOST_ROWS + 7))
     snapshot = snapshot_of(tmp_path, rates(1, *dict.fromkeys(many)), scored(lambda job: job.options.learning_rate))
 
-    content, again = standings.content(snapshot), reproduce.content(snapshot)
+    again = reproduce.jobs(snapshot)
+    page = Skeleton(render(snapshot)).text
 
-    assert len(content.table.rows) == len(again.rows) == standings.MOST_ROWS
-    assert content.every == "orchestrator leaderboard a --csv"
-    assert f"{standings.MOST_ROWS} of {len(snapshot.jobs)} configurations" in content.notes
-    assert (len(again.jobs), again.jobs_in_all) == (reproduce.MOST_JOBS, len(snapshot.jobs))
+    assert len(standings.table(snapshot).rows) == len(reproduce.configurations(snapshot)) == standings.MOST_ROWS
+    assert "orchestrator leaderboard a --csv" in page
+    assert f"{standings.MOST_ROWS} of {len(snapshot.jobs)} configurations." in page
+    assert f"The first {reproduce.MOST_JOBS} of {len(snapshot.jobs)} jobs, with commands" in page
     # The best jobs are those that are shown.
-    assert again.jobs[0].name == f"seed 0, learning rate {max(many):g}"
+    assert len(again) == reproduce.MOST_JOBS
+    assert again[0].name.startswith(f"seed 0, learning rate {max(many):g}: ")
 
 
 def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
     fine = snapshot_of(tmp_path / "fine", rates(2, 0.1, 0.2), scored(lambda _: 0.5))
     broken = snapshot_of(tmp_path / "broken", rates(2, 0.1, 0.2), lambda job: lost_row(job, "failed", "it broke"))
 
-    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.content(fine).table.headings)
-    assert list(standings.content(broken).table.headings) == [
+    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.table(fine).headings)
+    assert list(standings.table(broken).headings) == [
         "rank",
         "learning rate",
         "n",

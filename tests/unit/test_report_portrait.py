@@ -63,7 +63,7 @@ def test_without_weights_it_counts_the_jobs_that_are_trained_again(tmp_path: Pat
         "This trains 4 jobs whose weights are missing again, to the same bits"
     )
     assert content.command == "orchestrator sweep --resume --name a"
-    assert not content.confusion
+    assert content.found is None
     # By the name that the folder has now
     snapshot.folder.path.rename(tmp_path / "theirs")
     renamed = network.content(Sweep.read(SweepFolder(tmp_path, "theirs")), None)

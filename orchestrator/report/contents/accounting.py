@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +11,6 @@ from orchestrator.folder.rows import Row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import UNKNOWN, Attempts, Clock, Span
 from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 
 #: Rows of each table.
@@ -20,40 +19,8 @@ MOST_ROWS = 200
 MOST_REASON = 300
 
 
-@dataclass(frozen=True)
-class AccountingContent:
-    """What the section says.
-
-    Attributes:
-        facts: Counts of jobs and attempts, and times.
-        workers: Who trained what.
-        problems: The jobs that ended otherwise than by succeeding, with the reason; None if there are none.
-        repeated: The attempts that ended otherwise than with their job's end; None if there are none.
-        untimed: Why some attempts have no times; empty if all have.
-    """
-
-    facts: tuple[Fact, ...]
-    workers: DataTable | None
-    problems: DataTable | None
-    faults: DataTable | None
-    untimed: str
-
-
-def content(sweep: Sweep) -> AccountingContent:
-    """Return what the section says."""
-    made = attempts.of(sweep)
-    names = JobNames(sweep.jobs.values(), sweep.manifest.axes)
-    return AccountingContent(
-        facts=tuple(_facts(sweep, made)),
-        workers=_workers(sweep, made),
-        problems=_problems(sweep, names),
-        faults=_faults(made, names),
-        untimed=untimed(made),
-    )
-
-
 def untimed(made: Attempts) -> str:
-    """Return why some attempts are not drawn; empty if all are."""
+    """Return why some attempts have no times; empty if all have."""
     if not made.untimed:
         return ""
     which = counted(made.untimed, "attempt") if made.spans else "the attempts"
@@ -63,7 +30,8 @@ def untimed(made: Attempts) -> str:
 # In a few words
 
 
-def _facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
+def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
+    """Yield counts of jobs and attempts, and times."""
     accounting = sweep.accounting
     yield Fact("Jobs", _jobs(sweep))
     if accounting.attempts:
@@ -92,19 +60,16 @@ _AFTER = {
 
 
 def _jobs(sweep: Sweep) -> str:
-    accounting = sweep.accounting
-    parts = [f"{accounting.accepted} of {accounting.jobs} {_have(accounting.accepted)} a result"]
-    if accounting.diverged:
-        parts.append(f"{accounting.diverged} of these diverged")
-    parts += [
-        f"{count} {word}"
-        for count, word in ((accounting.failed, "failed"), (accounting.cancelled, "cancelled"))
-        if count
-    ]
-    missing = accounting.jobs - accounting.accepted - accounting.failed - accounting.cancelled
-    if missing:
-        parts.append(f"{missing} {_have(missing)} not ended")
-    return "; ".join(parts)
+    told = sweep.accounting
+    missing = told.jobs - told.accepted - told.failed - told.cancelled
+    counts = {
+        "of these diverged": told.diverged,
+        "failed": told.failed,
+        "cancelled": told.cancelled,
+        f"{_have(missing)} not ended": missing,
+    }
+    ended = f"{told.accepted} of {told.jobs} {_have(told.accepted)} a result"
+    return "; ".join([ended, *(f"{count} {word}" for word, count in counts.items() if count)])
 
 
 def _have(number: int) -> str:
@@ -143,80 +108,55 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class _Work:
-    """What a worker contributed to results."""
+    """What a worker contributed: the jobs that it ended, its attempts, and the seconds of each one's epochs."""
 
     jobs: int = 0
-    epochs: int = 0
-    seconds: float = 0.0
-    attempts: int = 0
     spans: list[Span] = field(default_factory=list)
+    epochs: list[Sequence[float]] = field(default_factory=list)
 
 
-def _workers(sweep: Sweep, made: Attempts) -> DataTable | None:
-    work = {worker: _Work(spans=spans) for worker, spans in made.by_worker().items()}
+def workers(sweep: Sweep, made: Attempts) -> DataTable | None:
+    """Return who trained what; None if no worker is known."""
+    work = defaultdict(_Work, {worker: _Work(spans=spans) for worker, spans in made.by_worker().items()})
     for row in sweep.rows.values():
         if row.reused_from is not None:
             continue
         if row.worker is not None:
-            work.setdefault(row.worker, _Work()).jobs += 1
-        for worker, epochs in _contributions(row):
-            of_worker = work.setdefault(worker, _Work())
-            of_worker.attempts += 1
-            of_worker.epochs += len(epochs)
-            of_worker.seconds += sum(epochs)
-    if not work:
-        return None
+            work[row.worker].jobs += 1
+        if row.worker is not None and not any(record.worker for record in row.history):
+            work[row.worker].epochs.append(row.epoch_seconds)
+            continue
+        for record, epochs in attempts.contributions(row):
+            work[record.worker or UNKNOWN].epochs.append(epochs)
     active = made.seconds - Clock.of(made.spans).paused
-    most_first = sorted(work.items(), key=lambda item: (-item[1].jobs, -item[1].epochs, item[0]))
     headings = ("worker", "jobs finished", "attempts", "epochs", "training, s", "processes", "busy")
-    rows = [_worker(name, of_worker, active) for name, of_worker in most_first[:MOST_ROWS]]
-    return DataTable("Who trained what", headings, rows, _rest(len(work), "worker"))
-
-
-def _contributions(row: Row) -> Iterable[tuple[str, Sequence[float]]]:
-    """Yield each attempt at a job: its worker, and the seconds of each epoch that it contributed to the result."""
-    if row.worker is not None and not any(record.worker for record in row.history):
-        yield row.worker, row.epoch_seconds
-        return
-    for record, epochs in attempts.contributions(row):
-        yield record.worker or UNKNOWN, epochs
+    rows = [_worker(name, of_worker, active) for name, of_worker in work.items()]
+    # The most jobs first, then the most epochs.
+    rows.sort(key=lambda row: (-int(row[1]), -int(row[3]), row[0]))
+    return _table("Who trained what", headings, rows, "worker")
 
 
 def _worker(name: str, work: _Work, active: float) -> tuple[str, ...]:
     processes = max(attempts.lanes(work.spans), default=-1) + 1
     share = attempts.busy_seconds(work.spans) / (processes * active) if processes and active > 0 else None
     return (
-        name,
-        str(work.jobs),
-        str(work.attempts),
-        str(work.epochs),
-        f"{work.seconds:.1f}",
-        str(processes or "-"),
-        "-" if share is None else f"{100 * share:.0f} %",
+        *(name, str(work.jobs), str(len(work.epochs)), str(sum(map(len, work.epochs)))),
+        *(f"{sum(map(sum, work.epochs)):.1f}", str(processes or "-"), "-" if share is None else f"{100 * share:.0f} %"),
     )
 
 
 # What went wrong
 
 
-def _problems(sweep: Sweep, names: JobNames) -> DataTable | None:
-    found = [
-        (names.job(job.seed, job.options), ended, _reason(row))
-        for key, job in sweep.jobs.items()
-        if (row := sweep.rows.get(key)) is not None and (ended := _ended(row))
-    ]
-    if not found:
-        return None
-    headings = ("job", "ended as", "reason")
-    return DataTable("Jobs that need attention", headings, found[:MOST_ROWS], _rest(len(found), "such job"))
-
-
-def _ended(row: Row) -> str:
-    """Return how a job ended, if it needs attention; empty if it does not."""
-    parts: list[str] = [] if row.status == "succeeded" else [row.status]
-    if row.mismatches:
-        parts.append("mismatched")
-    return ", ".join(parts)
+def problems(sweep: Sweep) -> DataTable | None:
+    """Return the jobs that ended otherwise than by succeeding, with the reason; None if there are none."""
+    found = []
+    for each in sweep.ended:
+        status = "" if each.row.status == "succeeded" else each.row.status
+        ended = ", ".join(filter(None, (status, "mismatched" if each.row.mismatches else "")))
+        if ended:
+            found.append((sweep.names.job(each.row.seed, each.job.options), ended, _reason(each.row)))
+    return _table("Jobs that need attention", ("job", "ended as", "reason"), found, "such job")
 
 
 def _reason(row: Row) -> str:
@@ -228,25 +168,22 @@ def _reason(row: Row) -> str:
     return text if len(text) <= MOST_REASON else f"{text[: MOST_REASON - 1]}…"
 
 
-def _faults(made: Attempts, names: JobNames) -> DataTable | None:
-    found = [span for span in made.spans if span.is_fault]
-    if not found:
-        return None
-    rows = [
+def faults(sweep: Sweep, made: Attempts) -> DataTable | None:
+    """Return the attempts that ended otherwise than by finishing their job; None if there are none."""
+    found = [
         (
-            names.job(span.job.seed, span.job.options),
-            str(span.number),
-            span.worker,
-            span.cause,
-            str(span.end),
-            f"{span.start:.1f}",
-            f"{span.stop - span.start:.1f}",
+            sweep.names.job(span.job.seed, span.job.options),
+            *(str(span.number), span.worker, span.cause, str(span.end)),
+            *(f"{span.start:.1f}", f"{span.stop - span.start:.1f}"),
         )
-        for span in found[:MOST_ROWS]
+        for span in made.spans
+        if span.is_fault
     ]
     headings = ("job", "attempt", "worker", "cause", "end", "began, s", "lasted, s")
-    return DataTable("Attempts that did not finish their job", headings, rows, _rest(len(found), "such attempt"))
+    return _table("Attempts that did not finish their job", headings, found, "such attempt")
 
 
-def _rest(number: int, thing: str) -> str:
-    return "" if number <= MOST_ROWS else f"{MOST_ROWS} of {counted(number, thing)}"
+def _table(label: str, headings: Sequence[str], rows: Sequence[Sequence[str]], thing: str) -> DataTable | None:
+    """Return a table of the first rows, which says how many things there are; None if there are none."""
+    note = "" if len(rows) <= MOST_ROWS else f"{MOST_ROWS} of {counted(len(rows), thing)}"
+    return DataTable(label, headings, rows[:MOST_ROWS], note) if rows else None

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 
 from nn.errors import SeedsweepError
-from nn.options.describe import label, option
+from nn.options.describe import option
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag, vocabulary_of
-from orchestrator.sweeps.names import JobNames
-from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Job
 from worker.text import one_line
 from worker.trainers.registry import DEFAULT
 
-#: A longer command is not shown: a shell may refuse it, and nobody can read it.
+#: Characters of the longest command that is shown: a shell may refuse a longer one.
 MAX_CHARACTERS = 5_000
-#: The digits of a job's key that name it, at least.
-KEY_DIGITS = 12
 
 
-def again(jobs: Mapping[str, Job], whole: SweepSpecification, dataset: str, varying: Collection[str]) -> str | None:
-    """Return the command that trains some jobs again, and no others.
+def again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
+    """Return the command that trains some jobs again, and no others; it names each option that varies.
 
     It is planned before it is returned, as `orchestrator sweep` plans it. So it is None unless this version derives
     these very keys from it: not for jobs of an earlier version, nor for values that one cannot type.
 
     Args:
+        sweep: The sweep.
         jobs: Jobs of one configuration, by key; at least one.
-        whole: The sweep's specification.
-        dataset: The data set's digest.
-        varying: Options to name also at their defaults, because they vary in the sweep.
     """
     first = next(iter(jobs.values()))
     vocabulary = vocabulary_of(first.trained_by, type(first.options))
@@ -40,46 +35,22 @@ def again(jobs: Mapping[str, Job], whole: SweepSpecification, dataset: str, vary
     words |= {
         word: (getattr(first.options, entry.option),)
         for word, entry in vocabulary.words.items()
-        if entry.option is not None and (entry.option in varying or _is_told(first, entry.option))
+        if entry.option is not None and (entry.option in sweep.names.varying or _is_told(first, entry.option))
     }
-    words["data"] = whole.data
+    words["data"] = sweep.manifest.specification.data
+    own = first.trainer == DEFAULT
+    trainer = {} if own else {"trainer": first.trainer}
     try:
-        typed = {word: vocabulary.typed(word, value) for word, value in words.items()}
-        read = vocabulary.parse({word: texts[0] for word, texts in typed.items()} | _trainer(first))
-        derived = specification(read, vocabulary).jobs_by_key(dataset)
+        typed = {word: vocabulary.typed(word, value)[0] for word, value in words.items()}
+        planned = specification(vocabulary.parse({**typed, **trainer}), vocabulary)
+        derived = planned.jobs_by_key(sweep.manifest.dataset)
     except (SeedsweepError, ValueError):
         return None
     if derived.keys() != jobs.keys():
         return None
-    command = ["orchestrator", "sweep"]
-    if first.trainer != DEFAULT:
-        command += ["--trainer", first.trainer]
-    for word, texts in typed.items():
-        command += _flags(vocabulary, word, texts[0], own=first.trainer == DEFAULT)
-    text = shell(*command, "--no-reuse")
+    flags = [each for word, text in typed.items() for each in _flags(vocabulary, word, text, own=own)]
+    text = shell("orchestrator", "sweep", *(() if own else ("--trainer", first.trainer)), *flags, "--no-reuse")
     return text if len(text) <= MAX_CHARACTERS else None
-
-
-def verify(sweep: str, *words: str) -> str:
-    """Return the command that trains the jobs that some words pick again, and compares every bit."""
-    return shell("orchestrator", "verify", sweep, *words)
-
-
-def picking(names: JobNames, job: Job) -> list[str]:
-    """Return the words that pick all jobs of a job's configuration: `learning_rate=0.03`."""
-    values = {name: getattr(job.options, name) for name in names.varying}
-    return [
-        f"{label(names.model, name)}={'none' if value is None else names.shown(name, value)}"
-        for name, value in values.items()
-    ]
-
-
-def key_digits(keys: Sequence[str]) -> int:
-    """Return how many digits of their keys tell jobs apart."""
-    digits = KEY_DIGITS
-    while len({key[:digits] for key in keys}) < len(keys):
-        digits += 4
-    return digits
 
 
 def shell(*words: str) -> str:
@@ -105,10 +76,6 @@ def _is_told(job: Job, name: str) -> bool:
     """Return whether a command has to name an option: it has no default, or several, or the job has another value."""
     info = type(job.options).model_fields[name]
     return info.is_required() or bool(option(info).values) or getattr(job.options, name) != info.default
-
-
-def _trainer(job: Job) -> dict[str, object]:
-    return {} if job.trainer == DEFAULT else {"trainer": job.trainer}
 
 
 def _flags(vocabulary: Vocabulary, word: str, text: str, *, own: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""The portrait of a sweep's best network: what it takes for what, its worst mistakes, and what its nodes look for.
+"""The portrait of a sweep's best network: its confusion matrix, its worst mistakes, and its first-layer weights.
 
 Only this module of the report knows the trainer `network`.
 """
@@ -19,7 +19,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import Fact
-from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.trainers.network import NetworkTrainer
 
@@ -37,69 +36,25 @@ SHADES = 5
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell of the confusion matrix.
-
-    Attributes:
-        count: The number of images.
-        is_right: Whether they are classified correctly.
-        shade: From 0, for none, to `SHADES`, for the largest number of mistakes of a cell.
-    """
-
-    count: int
-    is_right: bool
-    shade: int
-
-
-@dataclass(frozen=True)
-class ConfusionRow:
-    """The images of one class.
-
-    Attributes:
-        true: The class.
-        cells: How many of them were taken for each class.
-        share: The share that is classified correctly, as text.
-    """
-
-    true: int
-    cells: Sequence[Cell]
-    share: str
-
-
-@dataclass(frozen=True)
-class MistakePicture:
-    """A misclassified image.
-
-    Attributes:
-        picture: The image.
-        said: What the network said, and how sure it was.
-        described: The same for those who do not see the image.
-    """
-
-    picture: Picture
-    said: str
-    described: str
-
-
-@dataclass(frozen=True)
-class NetworkContent:
+class Portrait:
     """What the section says.
 
     Attributes:
         sentence: Whose portrait it is, or why there is none.
         command: What one types to get it; empty if nothing is missing, or nothing helps.
         facts: How good the network is.
-        confusion: A row for each class; empty without a portrait.
-        mistakes: The mistakes of which the network was most sure.
-        nodes: The weights of the first hidden layer as images, and what is to be said of them.
-        nodes_caption: How to read them; empty without them.
+        found: Its predictions of the validation samples; None without a portrait.
+        mistakes: Those of which the network was most sure: each with its image, what is said of it, and its description
+            for those who do not see the image.
+        nodes: The weights of the first hidden layer as images; None if an input is not an image.
+        nodes_caption: How to read them.
     """
 
     sentence: str
     command: str = ""
     facts: Sequence[Fact] = ()
-    confusion: Sequence[ConfusionRow] = ()
-    mistakes: Sequence[MistakePicture] = ()
+    found: Evaluation | None = None
+    mistakes: Sequence[tuple[Picture, str, str]] = ()
     nodes: Picture | None = None
     nodes_caption: str = ""
 
@@ -107,7 +62,7 @@ class NetworkContent:
 def subject(sweep: Sweep) -> str | None:
     """Return what decides a sweep's portrait: the SHA-256 of the winner's weights; None if there is nothing to show.
 
-    Whoever renders a sweep again and again may keep the content until this changes.
+    A portrait holds until this changes.
     """
     row = _winner(sweep)
     return None if row is None else row.weights_sha256
@@ -118,28 +73,21 @@ def _winner(sweep: Sweep) -> Row | None:
 
     The leaderboard has done the work: to rank 10,000 jobs once more would take longer than to look at the network.
     """
-    standings = sweep.leaderboard.standings
-    if sweep.manifest.specification.trainer != NetworkTrainer.name or not standings:
+    if sweep.manifest.specification.trainer != NetworkTrainer.name or not sweep.scored:
         return None
-    first = standings[0]
-    chosen = first.best_seed
-    if chosen is None:
-        chosen = next((entry.seed for entry in first.jobs if entry.score is not None), None)
-    for key, row in sweep.rows.items():
-        options = sweep.jobs[key].options
-        if row.seed == chosen and row.accepted and all(getattr(options, n) == v for n, v in first.options.items()):
-            return row
-    return None
+    first = sweep.scored[0]
+    best = first.best or next((each for each in first.entries if each.score is not None), None)
+    return None if best is None else sweep.rows[first.keys[first.entries.index(best)]]
 
 
-def without(sweep: Sweep) -> NetworkContent:
-    """Return what the section says where nobody has looked at the winner's network: at no cost."""
+def without(sweep: Sweep) -> Portrait:
+    """Return what the section says if nobody has looked at the winner's network: at no cost."""
     if subject(sweep) is None:
         return _nothing(sweep)
-    return NetworkContent("The winner's network is shown in the sweep's report", _report(sweep))
+    return Portrait("The winner's network is shown in the sweep's report", _report(sweep))
 
 
-def content(sweep: Sweep, cache_dir: Path | None) -> NetworkContent:
+def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     """Return what the section says. Reads the winner's weights and the data set, and predicts the validation samples.
 
     Args:
@@ -160,61 +108,53 @@ def content(sweep: Sweep, cache_dir: Path | None) -> NetworkContent:
         dataset = data_of(sweep.manifest, cache_dir)
         return _portrait(sweep, job, dataset, evaluate_on(job, dataset))
     except DatasetError:
-        # Where the data set should be is the folder's word: why it is not there would tell of this machine's files.
+        # The folder says where the data set is: why it is not there would reveal this machine's files.
         said = (
             f"The winner's network cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
         )
-        return NetworkContent(said, _report(sweep))
+        return Portrait(said, _report(sweep))
     except WeightsError as error:
-        # Where the folder is on this machine is nobody's business.
+        # The report must not reveal local paths.
         path = sweep.folder.weights_path(sha256)
-        return NetworkContent(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")
+        return Portrait(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")
 
 
-def _nothing(sweep: Sweep) -> NetworkContent:
+def _nothing(sweep: Sweep) -> Portrait:
     trainer = sweep.manifest.specification.trainer
     if trainer != NetworkTrainer.name:
         of = f"only models of the trainer {NetworkTrainer.name} have one, and this sweep's is {trainer}"
-        return NetworkContent(f"There is no portrait: {of}")
-    return NetworkContent("There is no portrait, because no job has a result")
+        return Portrait(f"There is no portrait: {of}")
+    return Portrait("There is no portrait, because no job has a result")
 
 
 def _report(sweep: Sweep) -> str:
-    return commands.shell("orchestrator", "report", sweep.folder.name)
+    return commands.shell("orchestrator", "report", sweep.name)
 
 
-def _without_weights(sweep: Sweep, why: str) -> NetworkContent:
+def _without_weights(sweep: Sweep, why: str) -> Portrait:
     """Return how to get the weights: an exact trainer makes the same ones again."""
     said = f"The winner's network cannot be shown: {why}"
     if not all(job.is_current for job in sweep.jobs.values()):
-        return NetworkContent(said)
-    missing = _missing_weights(sweep)
-    which = (
-        f"This trains {counted(missing, 'job')} whose weights are missing again, to the same bits" if missing else ""
-    )
-    return NetworkContent(
-        f"{said}. {which}".strip(". "),
-        commands.shell("orchestrator", "sweep", "--resume", "--name", sweep.folder.name),
-    )
-
-
-def _missing_weights(sweep: Sweep) -> int:
-    """Return how many rows have no weights file; the content of files is not read."""
-    hashes = (row.weights_sha256 for row in sweep.rows.values())
-    return sum(not os.path.lexists(sweep.folder.weights_path(sha256)) for sha256 in hashes if sha256 is not None)
+        return Portrait(said)
+    hashes = (row.weights_sha256 for row in sweep.rows.values() if row.weights_sha256 is not None)
+    # The content of files is not read.
+    missing = sum(not os.path.lexists(sweep.folder.weights_path(sha256)) for sha256 in hashes)
+    if missing:
+        said += f". This trains {counted(missing, 'job')} whose weights are missing again, to the same bits"
+    return Portrait(said, commands.shell("orchestrator", "sweep", "--resume", "--name", sweep.name))
 
 
 # The portrait
 
 
-def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> NetworkContent:
-    name = JobNames(sweep.jobs.values(), sweep.manifest.axes).job(job.job.seed, job.job.options)
+def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:
+    name = sweep.names.job(job.job.seed, job.job.options)
     nodes, caption = _nodes(job)
-    return NetworkContent(
+    return Portrait(
         sentence=f"The best seed of the first configuration ({name}), on the validation samples",
         facts=_facts(job, dataset, found),
-        confusion=_confusion(found),
+        found=found,
         mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
         nodes=nodes,
         nodes_caption=caption,
@@ -240,28 +180,20 @@ def _wrong(found: Evaluation) -> str:
     return f"{counted(len(found.mistakes), 'sample')}; below, the {shown} of which it was most sure"
 
 
-def _confusion(found: Evaluation) -> list[ConfusionRow]:
-    classes = range(len(found.confusion))
-    most = max((int(found.confusion[i][j]) for i in classes for j in classes if i != j), default=0)
-    return [
-        ConfusionRow(
-            true=true,
-            cells=[
-                Cell(count, is_right=true == said, shade=0 if true == said else _shade(count, most))
-                for said, count in enumerate(map(int, found.confusion[true]))
-            ],
-            share="-" if share is None else f"{100 * share:.1f} %",
-        )
-        for true, share in zip(classes, found.class_accuracy, strict=True)
-    ]
+def shades(found: Evaluation) -> list[list[int]]:
+    """Return the shade of each cell of the confusion matrix: from 0 for none to `SHADES` for the most frequent mistake.
+
+    It goes by the square root of the number of images, because few confusions are frequent. Right answers have none.
+    """
+    import numpy as np
+
+    wrong = found.confusion - np.diag(np.diag(found.confusion))
+    # In Python's integers and floats, which round alike on every machine.
+    most = int(wrong.max())
+    return [[math.ceil(SHADES * math.sqrt(int(each) / most)) if each else 0 for each in row] for row in wrong]
 
 
-def _shade(count: int, most: int) -> int:
-    """Return the shade of a number of mistakes: by its square root, because few confusions are frequent."""
-    return math.ceil(SHADES * math.sqrt(count / most)) if count else 0
-
-
-def _mistake(mistake: Mistake, dataset: Dataset) -> MistakePicture:
+def _mistake(mistake: Mistake, dataset: Dataset) -> tuple[Picture, str, str]:
     import numpy as np
 
     from orchestrator.report.images import ink
@@ -270,11 +202,8 @@ def _mistake(mistake: Mistake, dataset: Dataset) -> MistakePicture:
     side = math.isqrt(len(pixels))
     sure = "not a number" if mistake.probability is None else percent(mistake.probability)
     described = f"a {mistake.true} that the network took for a {mistake.predicted}, {sure} sure"
-    return MistakePicture(
-        ink(pixels.reshape(side, side)),
-        said=f"{mistake.true} as {mistake.predicted}, {sure}",
-        described=f"Image {mistake.image}: {described}",
-    )
+    said = f"{mistake.true} as {mistake.predicted}, {sure}"
+    return ink(pixels.reshape(side, side)), said, f"Image {mistake.image}: {described}"
 
 
 def percent(probability: float) -> str:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A term and what is said of it.
-
-    Attributes:
-        term: The term.
-        text: What is said.
-        command: What one can type to act on it; may be empty.
-    """
+class Fact(NamedTuple):
+    """A term, what is said of it, and a command to act on it, which may be empty."""
 
     term: str
     text: str
     command: str = ""
 
 
-@dataclass(frozen=True)
-class DataTable:
-    """A table of texts.
-
-    Attributes:
-        label: What it shows.
-        headings: One for each column.
-        rows: The cells of each row; the first one names it.
-        note: What is left out, or how to read it; may be empty.
-    """
+class DataTable(NamedTuple):
+    """A table of texts: what it shows, its rows, of which the first cell names each, and what is left out, if any."""
 
     label: str
     headings: Sequence[str]

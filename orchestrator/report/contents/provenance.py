@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
@@ -14,40 +13,21 @@ from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.text import counted
 
-#: How many sessions are told of.
-MOST_SESSIONS = 100
-#: How many of its rounds.
-MOST_ROUNDS = 20
-#: How many kinds of machines.
-MOST_ENVIRONMENTS = 10
+#: Most sessions, rounds, and kinds of machines that are shown.
+MOST_SESSIONS, MOST_ROUNDS, MOST_ENVIRONMENTS = 100, 20, 10
 
 
-@dataclass(frozen=True)
-class ProvenanceContent:
-    """What the last section says.
-
-    Attributes:
-        facts: What holds for the whole sweep.
-        sessions: A row for each session.
-    """
-
-    facts: tuple[Fact, ...]
-    sessions: DataTable
-
-
-def content(sweep: Sweep) -> ProvenanceContent:
-    """Return what the last section says."""
-    manifest = sweep.manifest
-    every = [manifest.provenance, *manifest.resumed]
+def sessions(sweep: Sweep) -> DataTable:
+    """Return a row for each session."""
+    every = [sweep.manifest.provenance, *sweep.manifest.resumed]
     shown = every[:MOST_SESSIONS]
     note = f"{len(shown)} of {len(every)} sessions" if len(shown) < len(every) else ""
     headings = ("session began (UTC)", "host", "Python", "platform", "Git commit", "packages")
-    return ProvenanceContent(
-        tuple(_facts(sweep)), DataTable("Sessions", headings, [_session(each) for each in shown], note)
-    )
+    return DataTable("Sessions", headings, [_session(each) for each in shown], note)
 
 
-def _facts(sweep: Sweep) -> Iterable[Fact]:
+def facts(sweep: Sweep) -> Iterable[Fact]:
+    """Yield what holds for the whole sweep."""
     manifest, board = sweep.manifest, sweep.leaderboard
     common, metric = board.common, board.metric
     seeds = {job.seed for job in sweep.jobs.values()}

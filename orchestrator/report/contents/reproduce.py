@@ -2,120 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from orchestrator.analysis.leaderboard.board import Standing
+from nn.options.describe import label
 from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.report.contents import commands
+from orchestrator.report.contents.commands import again, shell
 from orchestrator.report.contents.standings import MOST_ROWS
 from worker.job import Job
-from worker.trainers.protocol import Metric
 
 #: How many jobs are listed, the best first.
 MOST_JOBS = 200
-#: The page does not say where the folder is: whoever reads it may have it elsewhere, and it is nobody else's business.
+#: Least digits of a job's key that name it.
+KEY_DIGITS = 12
+#: The page does not say where the folder is: its readers may have it elsewhere, and local paths stay private.
 PLACE = (
     "The commands of this page look for the sweep's folder in the folder runs of the working folder. If it is in "
     "another one, add --output with the path of that one."
 )
 
 
-@dataclass(frozen=True)
-class ReproducedRow:
-    """A configuration of the table.
+class Again(NamedTuple):
+    """A configuration of the table by its rank, or a job by its seed, and how to train it again.
 
     Attributes:
-        rank: Its rank.
-        name: Its options that vary.
+        number: The rank, or the seed.
+        name: The options that vary; of a job, also its seed, and what it reached or how it ended.
         train: The command that trains its jobs again; None if there is none.
-        verify: The command that trains them again and compares; None if no job of it can be compared.
+        verify: The command that trains them again and compares; None if there is nothing to compare with.
     """
 
-    rank: int
+    number: int
     name: str
     train: str | None
     verify: str | None
 
 
-@dataclass(frozen=True)
-class ReproducedJob:
-    """A job.
-
-    Attributes:
-        seed: Its seed.
-        name: The seed, and the options that vary.
-        score: What it reached, or how it ended.
-        train: The command that trains it again; None if there is none.
-        verify: The command that trains it again and compares; None if it has no result.
-    """
-
-    seed: int
-    name: str
-    score: str
-    train: str | None
-    verify: str | None
-
-
-@dataclass(frozen=True)
-class ReproduceContent:
-    """What the section says.
-
-    Attributes:
-        promise: What the commands do, and whether the bits will be the same.
-        place: Where the commands of the page look for the sweep.
-        why_not: Why a row may have no command, as a clause.
-        rows: The configurations of the table.
-        rows_in_all: How many configurations there are.
-        jobs: The first jobs by their score.
-        jobs_in_all: How many jobs there are.
-        all_jobs: The command that lists all jobs.
-    """
-
-    promise: str
-    place: str
-    why_not: str
-    rows: tuple[ReproducedRow, ...]
-    rows_in_all: int
-    jobs: tuple[ReproducedJob, ...]
-    jobs_in_all: int
-    all_jobs: str
-
-
-def content(sweep: Sweep) -> ReproduceContent:
-    """Return what the section says."""
-    board, name = sweep.leaderboard, sweep.folder.name
-    by_options = _by_options(sweep)
-    digits = commands.key_digits(list(sweep.jobs))
-    rows = tuple(_row(sweep, each, by_options[_identity(each.options)]) for each in board.standings[:MOST_ROWS])
-    jobs = []
-    for standing, entry in ranked_jobs(board)[:MOST_JOBS]:
-        of_configuration = by_options[_identity(standing.options)].items()
-        key, job = next((key, job) for key, job in of_configuration if job.seed == entry.seed)
-        jobs.append(
-            ReproducedJob(
-                seed=job.seed,
-                name=board.names.job(job.seed, job.options),
-                score=_score(board.metric, entry),
-                train=_again(sweep, {key: job}),
-                verify=commands.verify(name, key[:digits]) if entry.score is not None and job.is_current else None,
-            )
-        )
-    return ReproduceContent(
-        promise=_promise(sweep),
-        place=PLACE,
-        why_not=_why_not(sweep),
-        rows=rows,
-        rows_in_all=len(board.standings),
-        jobs=tuple(jobs),
-        jobs_in_all=len(sweep.jobs),
-        all_jobs=commands.shell("orchestrator", "leaderboard", name, "--by", "job", "--csv"),
-    )
-
-
-def _promise(sweep: Sweep) -> str:
+def promise(sweep: Sweep) -> str:
+    """Return what the commands do, and whether the bits will be the same."""
     trainer = next(iter(sweep.jobs.values())).trained_by
     text = (
         "The first command trains the jobs of a row again, all of them and no others. The second one does so beside "
@@ -128,40 +53,64 @@ def _promise(sweep: Sweep) -> str:
     )
 
 
-def _why_not(sweep: Sweep) -> str:
+def why_not(sweep: Sweep) -> str:
+    """Return why a row may have no command, as a clause."""
     if all(job.is_current for job in sweep.jobs.values()):
         return "the command line has no words for its options"
     return "another version trained it, to other bits than the version that wrote this report"
 
 
-def _score(metric: Metric, entry: Entry) -> str:
-    if entry.score is None:
-        return entry.status
-    return f"{metric.shown(entry.score)}{', diverged' if entry.status == 'diverged' else ''}"
-
-
-def _row(sweep: Sweep, standing: Standing, jobs: Mapping[str, Job]) -> ReproducedRow:
-    board = sweep.leaderboard
-    first = next(iter(jobs.values()))
-    verify = None
-    if standing.n + standing.diverged and first.is_current:
-        verify = commands.verify(sweep.folder.name, *commands.picking(board.names, first), "--all")
-    return ReproducedRow(standing.rank, board.name(standing.options), _again(sweep, jobs), verify)
-
-
-def _again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
-    manifest = sweep.manifest
-    return commands.again(jobs, manifest.specification, manifest.dataset, sweep.leaderboard.names.varying)
-
-
-def _by_options(sweep: Sweep) -> dict[tuple[object, ...], dict[str, Job]]:
-    """Return the jobs of each configuration, by the values of the options that vary."""
-    names = tuple(sweep.leaderboard.names.varying)
-    found: dict[tuple[object, ...], dict[str, Job]] = {}
-    for key, job in sweep.jobs.items():
-        found.setdefault(tuple(getattr(job.options, name) for name in names), {})[key] = job
+def configurations(sweep: Sweep) -> list[Again]:
+    """Return the configurations of the table."""
+    found = []
+    for standing, scored in list(zip(sweep.leaderboard.standings, sweep.scored, strict=True))[:MOST_ROWS]:
+        of_row = {key: sweep.jobs[key] for key in scored.keys}
+        first = of_row[scored.keys[0]]
+        has_result = standing.n + standing.diverged > 0
+        verify = _verify(sweep, *_picking(sweep, first), "--all") if has_result and first.is_current else None
+        found.append(Again(standing.rank, sweep.leaderboard.name(standing.options), again(sweep, of_row), verify))
     return found
 
 
-def _identity(options: Mapping[str, object]) -> tuple[object, ...]:
-    return tuple(options.values())
+def jobs(sweep: Sweep) -> list[Again]:
+    """Return the first jobs by their score."""
+    board, digits = sweep.leaderboard, _digits(sweep)
+    ranks = zip(board.standings, sweep.scored, strict=True)
+    keys = {(standing.rank, sweep.jobs[key].seed): key for standing, scored in ranks for key in scored.keys}
+    found = []
+    for standing, entry in ranked_jobs(board)[:MOST_JOBS]:
+        key = keys[standing.rank, entry.seed]
+        job = sweep.jobs[key]
+        verify = _verify(sweep, key[:digits]) if entry.score is not None and job.is_current else None
+        name = f"{sweep.names.job(job.seed, job.options)}: {_score(sweep, entry)}"
+        found.append(Again(job.seed, name, again(sweep, {key: job}), verify))
+    return found
+
+
+def _score(sweep: Sweep, entry: Entry) -> str:
+    if entry.score is None:
+        return entry.status
+    return f"{sweep.names.metric.shown(entry.score)}{', diverged' if entry.status == 'diverged' else ''}"
+
+
+def _verify(sweep: Sweep, *words: str) -> str:
+    """Return the command that trains the jobs that some words pick again, and compares every bit."""
+    return shell("orchestrator", "verify", sweep.name, *words)
+
+
+def _picking(sweep: Sweep, job: Job) -> list[str]:
+    """Return the words that pick all jobs of a job's configuration: `learning_rate=0.03`."""
+    names = sweep.names
+    values = {name: getattr(job.options, name) for name in names.varying}
+    return [
+        f"{label(names.model, name)}={'none' if value is None else names.shown(name, value)}"
+        for name, value in values.items()
+    ]
+
+
+def _digits(sweep: Sweep) -> int:
+    """Return how many digits of their keys tell jobs apart."""
+    digits = KEY_DIGITS
+    while len({key[:digits] for key in sweep.jobs}) < len(sweep.jobs):
+        digits += 4
+    return digits

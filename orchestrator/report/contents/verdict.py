@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
 from orchestrator.analysis.leaderboard.figures import ALPHA, oriented
 from orchestrator.analysis.leaderboard.sentence import by_margin
@@ -16,40 +14,26 @@ from orchestrator.text import counted, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
-#: The command that trains further seeds is told for so many configurations; a race does better for more.
+#: Most configurations for which the command that trains further seeds is shown; a race does better for more.
 MOST_CONFIRMED = 10
 #: Fewer seeds are too few for a forecast.
 FEW = 5
 
 
-@dataclass(frozen=True)
-class VerdictContent:
-    """What the first section says.
-
-    Attributes:
-        sentence: The verdict in words.
-        state: `decided`, `undecided`, or `nothing` where no configuration can be recommended.
-        facts: What it rests on.
-        in_common: What all configurations share.
-    """
-
-    sentence: str
-    state: str
-    facts: tuple[Fact, ...]
-    in_common: str
+def state(sweep: Sweep) -> str:
+    """Return `decided`, `undecided`, or `nothing` where no configuration can be recommended."""
+    verdict = sweep.leaderboard.verdict
+    return "nothing" if verdict.leader is None else "decided" if verdict.decided else "undecided"
 
 
-def content(sweep: Sweep) -> VerdictContent:
-    """Return what the first section says."""
+def facts(sweep: Sweep) -> list[Fact]:
+    """Return what the verdict rests on."""
     board = sweep.leaderboard
-    verdict = board.verdict
-    leader = board.standings[0] if verdict.leader is not None else None
-    state = "nothing" if leader is None else "decided" if verdict.decided else "undecided"
-    facts = [] if leader is None else _facts(sweep, leader)
-    return VerdictContent(verdict.sentence, state, (*facts, Fact("What went wrong", _trouble(sweep))), board.in_common)
+    leader = [] if board.verdict.leader is None else _of_leader(sweep, board.standings[0])
+    return [*leader, Fact("What went wrong", _trouble(sweep))]
 
 
-def _facts(sweep: Sweep, leader: Standing) -> list[Fact]:
+def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
     board = sweep.leaderboard
     facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}")]
     if len(board.standings) > 1:
