@@ -58,22 +58,14 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
             written = tuple(Path(folder, f"{i}{target.suffix}") for i, target in enumerate(targets))
             yield written
             for path in filter(Path.is_file, written):
-                _sync(path)
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
             refuse_taken(targets, replace=replace)
             for path, target in zip(written, targets, strict=True):
-                _put(path, target, Path(folder))
+                if target.is_dir() and not target.is_symlink():
+                    # It is removed with the temporary folder.
+                    target.rename(Path(folder, "replaced"))
+                path.replace(target)
             sync_folder(targets[0].parent)
     except OSError as error:
         raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _put(path: Path, target: Path, folder: Path) -> None:
-    """Rename what was written to its target. A folder that is there goes to `folder`, to be removed with it."""
-    if target.is_dir() and not target.is_symlink():
-        target.rename(folder / "replaced")
-    path.replace(target)

@@ -32,29 +32,21 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
     files: dict[str, str] = {}
     with ZipFile(paths[0], "x", ZIP_STORED) as archive:
         for each in counted(sweep, on_progress):
-            fault = _add(sweep, each, archive, files)
-            if fault is not None:
-                missing.append(Missing(each, fault))
+            sha256 = each.row.weights_sha256
+            if sha256 is not None and sha256 not in files:
+                try:
+                    blob = sweep.folder.weights(sha256)
+                except WeightsError:
+                    missing.append(Missing(each, sweep.folder.weights_fault(sha256) or "unreadable"))
+                else:
+                    # Named here, not by the folder's file, which a stranger may have named.
+                    files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"
+                    _put(archive, files[sha256], blob)
             jobs.append(_job(each, files))
         if not files:
             raise SweepNotFoundError(_nothing(sweep, missing))
         _put(archive, MANIFEST, _manifest(sweep, jobs))
     return tuple(missing)
-
-
-def _add(sweep: Sweep, each: Ended, archive: ZipFile, files: dict[str, str]) -> str | None:
-    """Add the weights of a job, unless they are there; return why they cannot be added, or None."""
-    sha256 = each.row.weights_sha256
-    if sha256 is None or sha256 in files:
-        return None
-    try:
-        blob = sweep.folder.weights(sha256)
-    except WeightsError:
-        return sweep.folder.weights_fault(sha256) or "unreadable"
-    # Named here, not by the folder's file, which a stranger may have named.
-    files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"
-    _put(archive, files[sha256], blob)
-    return None
 
 
 def _put(archive: ZipFile, name: str, content: bytes) -> None:
@@ -79,7 +71,7 @@ def _job(each: Ended, files: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _in_json(value: Any) -> Any:
-    """Return a value of an option in JSON's types, which have no infinity."""
+    """Return an option's value in JSON's types, which have no infinity."""
     return as_text(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

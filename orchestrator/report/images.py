@@ -5,30 +5,23 @@ from __future__ import annotations
 import base64
 import io
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: A larger image is shrunk to so many pixels a side; of the tiles of a mosaic, to the second number.
+#: Most pixels a side of an image, and of a tile of a mosaic; larger ones are shrunk.
 MOST_PIXELS, MOST_TILE_PIXELS = 64, 32
 #: The colours of a positive and of a negative number, as red, green and blue: as far from white as from black.
 POSITIVE, NEGATIVE = (42, 127, 208), (217, 102, 10)
-#: So many steps from zero to the largest number.
+#: Steps of opacity from zero to the largest number.
 STEPS = 8
 _GAP = 2
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An image for a page.
-
-    Attributes:
-        address: Its `data:` address.
-        width: In pixels.
-        height: In pixels.
-    """
+class Picture(NamedTuple):
+    """An image for a page: its `data:` address, and its size in pixels."""
 
     address: str
     width: int

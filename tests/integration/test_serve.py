@@ -19,14 +19,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.boards import trained
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import SMALL, CommandLine
 from tests.support.live_server import LiveServer, Serve, released, servers, wait_until_gone, whole_index
 from tests.support.snapshots import folder_of
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
-
-#: Jobs that together take longer than a few pages, also on a busy machine.
-LASTING = small(seeds="0-7", epochs="20", limit="12000")
 
 
 @pytest.fixture
@@ -108,31 +105,6 @@ def test_a_page_shows_the_best_network_beside_its_row(line: CommandLine, server:
     assert "Against its row" not in server.get("/s").text
     assert "Against its row" in server.get("/copy").text
     assert "Against its row" not in server.get("/s").text
-
-
-@pytest.mark.slow(reason="follows a sweep to its end")
-def test_a_running_sweep_is_shown_to_its_end(command_line: CommandLine, serve: Serve) -> None:
-    (command_line.folder / "runs").mkdir()
-    server = serve()
-    sweep = command_line.start("sweep", *LASTING, "--name", "s", "--workers", "1")
-    command_line.wait_for_rows("s", 1, sweep)
-    first = server.get("/s")
-    assert "Running" in first.text
-    assert "running</td>" in whole_index(server)
-
-    with server.news("/s/events") as one, server.news("/s/events") as two:
-        for news in (one, two):
-            last = news.until("over", True)
-            versions = [told["version"] for _, told in news.heard]
-            assert len(set(versions)) == len(versions) >= 2
-        # Both were told of the same pages.
-        assert [told for _, told in one.heard][-2:] == [told for _, told in two.heard][-2:]
-
-    sweep.communicate()
-    page = server.get("/s").text
-    assert "Finished. This page does not change any more." in page
-    assert f'data-version="{last["version"]}"' in page
-    assert "finished</td>" in whole_index(server)
 
 
 def test_there_is_at_most_one_update_a_second(line: CommandLine, server: LiveServer) -> None:

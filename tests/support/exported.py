@@ -9,10 +9,9 @@ from pathlib import Path
 from nn.weights import digest
 from orchestrator.folder.rows import accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.own_trainer import found_here, install_source
-from tests.support.sweeps import PROVENANCE
+from tests.support.snapshots import folder_of
 from worker.job import Job, Result
 
 DATASET = "d" * 64
@@ -74,13 +73,9 @@ def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> Swee
     specification = SweepSpecification(
         trainer="odd", data="any", seeds=(0, 1, 2), options={"ratio": -0.1}, grid={"text": ("plain", HOSTILE)}
     )
-    jobs = specification.jobs_by_key(DATASET)
-    folder = SweepFolder(output, name)
-    folder.create(
-        Manifest(name=name, specification=specification, dataset=DATASET, jobs=list(jobs), provenance=PROVENANCE)
-    )
+    folder = folder_of(output, specification, lambda _: None, name=name, dataset=DATASET)
     with folder.exclusive():
-        for job in list(jobs.values())[: 3 if running else None]:
+        for job in list(folder.manifest().jobs_by_key().values())[: 3 if running else None]:
             end(folder, job)
     return folder
 

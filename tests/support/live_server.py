@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
@@ -133,13 +133,12 @@ def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
         command_line.sweep("s").rename(command_line.sweep(name))
 
 
-class Answer:
+class Answer(NamedTuple):
     """What came back."""
 
-    def __init__(self, status: int, headers: dict[str, str], text: str) -> None:
-        self.status = status
-        self.headers = headers
-        self.text = text
+    status: int
+    headers: dict[str, str]
+    text: str
 
 
 class News:

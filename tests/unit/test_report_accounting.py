@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -112,41 +113,35 @@ class TestAttempts:
         by_worker = attempts.of(snapshot).by_worker()
         assert [attempts.lanes(spans) for spans in by_worker.values()] == [[0, 1, 0], [0], [0]]
 
-    def test_epochs_count_for_the_attempt_that_trained_them_last(self) -> None:
+    @pytest.mark.parametrize(
+        ("begins", "contributed"),
+        [
+            ((0, 1, 1), [1, 0, 1]),
+            # The third attempt found no checkpoint.
+            ((0, 1, 0), [0, 0, 2]),
+            # The second one ended before its first checkpoint.
+            ((0, 1, 0, 1), [0, 0, 1, 1]),
+        ],
+    )
+    def test_epochs_count_for_the_attempt_that_trained_them_last(
+        self, begins: Sequence[int], contributed: list[int]
+    ) -> None:
         (job,) = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2).jobs_by_key("d" * 64).values()
-        row = trained(job, 0.9)
-        made = [attempt(1, "a@h", 0, 1, "hung"), attempt(2, "b@h", 1, 2, "hung", epochs_before=1)]
-        # The third attempt found no checkpoint.
-        row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=0)])
-        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [0, 0, 2]
-        row = row.with_history([*made, attempt(3, "c@h", 2, 3, "finished", epochs_before=1)])
-        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [1, 0, 1]
-
-    def test_an_attempt_that_ended_before_its_checkpoint_contributes_nothing(self) -> None:
-        (job,) = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2).jobs_by_key("d" * 64).values()
-        begins = (0, 1, 0, 1)
         made = [attempt(n, "a@h", n, n + 1, "hung", epochs_before=begin) for n, begin in enumerate(begins, 1)]
         row = trained(job, 0.9).with_history(made)
-        assert [len(epochs) for _, epochs in attempts.contributions(row)] == [0, 0, 1, 1]
+        assert [len(epochs) for _, epochs in attempts.contributions(row)] == contributed
 
-    def test_a_night_between_two_sessions_is_left_out(self, snapshot: Sweep) -> None:
-        spans = attempts.of(snapshot).spans
-        assert Clock.of(spans).pauses == []
-        night = [*spans, *(_later(span, 36_000) for span in spans)]
-        clock = Clock.of(sorted(night, key=lambda span: span.start))
+    def test_a_pause_is_longer_than_the_work_around_it(self, snapshot: Sweep) -> None:
+        spans = list(attempts.of(snapshot).spans)
+        assert Clock.of(spans).pauses == Clock.of([*spans, *_later(spans, 94)]).pauses == []
+        # Such as the night between two sessions
+        clock = Clock.of([*spans, *_later(spans, 36_000)])
         assert clock.pauses == [(35, 36_000)]
         assert [clock.at(seconds) for seconds in (0, 35, 20_000, 36_000, 36_010)] == [0, 35, 35, 35, 45]
 
-    def test_a_gap_of_the_length_of_the_work_is_none(self, snapshot: Sweep) -> None:
-        spans = attempts.of(snapshot).spans
-        again = sorted([*spans, *(_later(span, 94) for span in spans)], key=lambda span: span.start)
-        assert Clock.of(again).pauses == []
 
-
-def _later(span: attempts.Span, seconds: float) -> attempts.Span:
-    return attempts.Span(
-        span.job, span.number, span.worker, span.cause, span.end, span.start + seconds, span.stop + seconds
-    )
+def _later(spans: Sequence[attempts.Span], seconds: float) -> list[attempts.Span]:
+    return [replace(span, start=span.start + seconds, stop=span.stop + seconds) for span in spans]
 
 
 class TestSection:

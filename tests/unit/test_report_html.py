@@ -242,7 +242,7 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, score: Callabl
 
     page = Skeleton(render(snapshot)).text
 
-    assert f"{len(snapshot.rows)} of 4 jobs have ended" in page
+    assert f"Report of a sweep\na\n{len(snapshot.rows)} of 4 jobs have ended" in page
     assert snapshot.leaderboard.verdict.sentence in page
 
 
@@ -306,8 +306,3 @@ def test_a_renamed_folder_has_its_own_name_in_commands_and_both_in_the_heading(t
     # And the page says what to add to its commands, but not where the folder is
     assert "add --output" in page.text
     assert str(elsewhere) not in markup
-
-
-def test_a_folder_that_has_its_first_name_has_one_in_the_heading(tmp_path: Path) -> None:
-    page = render(Sweep.read(folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))))
-    assert "<h1><bdi>a</bdi></h1>" in page

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Portrait:
         sentence: Whose portrait it is, or why there is none.
         command: What one types to get it; empty if nothing is missing, or nothing helps.
         facts: How good the network is.
-        found: Its predictions of the validation samples; None without a portrait.
+        found: Its predictions of the validation samples, without the mistakes; None without a portrait.
         mistakes: Those of which the network was most sure: each with its image, what is said of it, and its description
             for those who do not see the image.
         nodes: The weights of the first hidden layer as images; None if an input is not an image.
@@ -154,7 +154,8 @@ def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation
     return Portrait(
         sentence=f"The best seed of the first configuration ({name}), on the validation samples",
         facts=_facts(job, dataset, found),
-        found=found,
+        # A bad network has thousands of mistakes, and a live page keeps portraits.
+        found=replace(found, mistakes=[]),
         mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
         nodes=nodes,
         nodes_caption=caption,
