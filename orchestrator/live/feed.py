@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
-from orchestrator.errors import PageError
+from orchestrator.errors import PageError, SweepNotFoundError
 from orchestrator.live.page import Page
 from orchestrator.live.renderer import Renderer
 from orchestrator.live.sweeps import Sweeps
 
 #: The least seconds between two pages of one sweep.
 INTERVAL = 1.0
-#: A page is made again no sooner than after so many times the processor time that it took, so that the pages of a sweep
-#: take a quarter of a core at most.
+#: Least time between two pages, as a multiple of the processor time that the first one took: the pages of a sweep take
+#: a quarter of a core at most.
 REST = 4.0
 #: The most pages that are kept for sweeps at which nobody looks.
 MOST_KEPT = 8
@@ -43,21 +44,19 @@ class Viewer:
     """Somebody who looks at a page. Of several news, only the last ones are kept for a slow reader."""
 
     def __init__(self) -> None:
-        self._waiting: News | None = None
-        self._told = asyncio.Event()
+        self._waiting: asyncio.Queue[News] = asyncio.Queue(1)
 
     def tell(self, news: News) -> None:
         """Leave news."""
-        self._waiting = news
-        self._told.set()
+        if self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(news)
 
     async def next(self, seconds: float) -> News | None:
-        """Return the next news; None if there are none within so many seconds."""
+        """Return the next news; None if none come within this time."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), seconds)
-        self._told.clear()
-        news, self._waiting = self._waiting, None
-        return news
+            return await asyncio.wait_for(self._waiting.get(), seconds)
+        return None
 
 
 class Feed:
@@ -163,19 +162,25 @@ class Feeds:
         self._feeds: dict[str | None, Feed] = {}
         self._viewers = 0
 
-    def index(self) -> Feed:
-        """Return the index."""
-        return self._feed(None, self.sweeps.versions)
-
-    def sweep(self, name: str) -> Feed:
-        """Return the page of a sweep.
+    def feed(self, name: str | None) -> Feed:
+        """Return the page of a sweep; without a name, the index.
 
         Raises:
-            SweepNotFoundError: there is no such sweep, and nobody looks at its page.
+            SweepNotFoundError: there is no such sweep, and nobody looks at its page; or there is no index, because only
+                one sweep is shown.
         """
-        if name not in self._feeds or not self._feeds[name].watched:
+        if name is None and self.sweeps.only is not None:
+            raise SweepNotFoundError("There is nothing at this address")
+        known = self._feeds.get(name)
+        if name is not None and (known is None or not known.watched):
             self.sweeps.folder(name)
-        return self._feed(name, lambda: self.sweeps.version(name))
+        if known is None:
+            idle = [key for key, feed in self._feeds.items() if not feed.watched]
+            for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
+                del self._feeds[key]
+            version = self.sweeps.versions if name is None else functools.partial(self.sweeps.version, name)
+            known = self._feeds[name] = Feed(self._renderer, name, version)
+        return known
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
@@ -190,11 +195,3 @@ class Feeds:
     async def stop(self) -> None:
         """End the process that makes pages."""
         await self._renderer.stop()
-
-    def _feed(self, name: str | None, version: Callable[[], Hashable]) -> Feed:
-        if name not in self._feeds:
-            idle = [key for key, feed in self._feeds.items() if not feed.watched]
-            for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
-                del self._feeds[key]
-            self._feeds[name] = Feed(self._renderer, name, version)
-        return self._feeds[name]

@@ -18,9 +18,8 @@ from tornado.web import HTTPError, RequestHandler
 from nn.errors import SeedsweepError
 from orchestrator.live.access import Access
 from orchestrator.live.feed import Feed, Feeds
-from orchestrator.live.page import Page
 
-#: Seconds after which a reader who takes nothing is given up.
+#: Seconds after which the connection of a reader who takes nothing is closed.
 SEND_SECONDS = 60.0
 #: Seconds without news after which a reader gets a comment, so that a connection that broke is noticed.
 ALIVE_SECONDS = 15.0
@@ -35,6 +34,8 @@ class Handler(RequestHandler):
     """What all answers have in common: their headers, who gets one, and errors as one sentence."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
+    #: Whether those who do not know the token get an answer.
+    is_public = False
 
     def initialize(self, access: Access, feeds: Feeds) -> None:
         """Take what the application gives each handler."""
@@ -53,11 +54,11 @@ class Handler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
 
     def prepare(self) -> None:
-        """Refuse who may not ask."""
+        """Reject unauthorized requests."""
         refusal = self._access.refusal(self.request.headers)
         if refusal is not None:
             raise HTTPError(403, refusal)
-        if self._access.token is not None:
+        if self._access.token is not None and not self.is_public:
             self._demand_token()
 
     def _demand_token(self) -> None:
@@ -100,21 +101,16 @@ class Handler(RequestHandler):
         if not isinstance(value, (HTTPError, SeedsweepError, StreamClosedError, TimeoutError)):
             super().log_exception(kind, value, trace)
 
-    async def send(self, page: Page) -> None:
-        """Send a page."""
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", page.policy)
-        self.set_header("Vary", "Accept-Encoding")
-        body = page.body
-        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
-            self.set_header("Content-Encoding", "gzip")
-        else:
-            body = gzip.decompress(body)
-        self.set_header("Content-Length", str(len(body)))
-        await self.send_now()
-        # After the headers, the connection holds the page's own bytes: many slow readers share one copy.
-        self.write(body)
-        await self.send_now()
+    def feed(self, name: str | None) -> Feed:
+        """Return the page of a sweep, or the index.
+
+        Raises:
+            HTTPError: there is none.
+        """
+        try:
+            return self._feeds.feed(name)
+        except SeedsweepError as error:
+            raise HTTPError(404, _sentence(error)) from None
 
     async def send_now(self) -> None:
         """Send what was written; give up a reader who does not take it."""
@@ -136,13 +132,9 @@ class Unknown(Handler):
 
 
 class Health(Handler):
-    """Whether the server answers; for who has no token, too, because it tells nothing else."""
+    """Whether the server answers. It tells nothing else, and so needs no token."""
 
-    def prepare(self) -> None:
-        """Refuse who asks by another name."""
-        refusal = self._access.refusal(self.request.headers)
-        if refusal is not None:
-            raise HTTPError(403, refusal)
+    is_public = True
 
     async def get(self) -> None:
         """Say that the server lives."""
@@ -151,54 +143,53 @@ class Health(Handler):
     head = get
 
 
-class Index(Handler):
-    """The index of all sweeps; the only sweep, if there is but one."""
+class Page(Handler):
+    """The page of a sweep; without a name, the index, or the only sweep."""
 
-    async def get(self) -> None:
-        """Send the index."""
+    async def get(self, name: str | None = None) -> None:
+        """Send the page."""
         only = self._feeds.sweeps.only
-        if only is not None:
+        if name is None and only is not None:
             self.redirect(f"/{quote(only)}")
             return
-        await self.send(await page_of(self._feeds.index()))
-
-    head = get
-
-
-class Sweep(Handler):
-    """The page of a sweep."""
-
-    async def get(self, name: str) -> None:
-        """Send the page."""
-        await self.send(await page_of(self._sweep(name)))
-
-    head = get
-
-    def _sweep(self, name: str) -> Feed:
         try:
-            return self._feeds.sweep(name)
+            page = await self.feed(name).page()
         except SeedsweepError as error:
             raise HTTPError(404, _sentence(error)) from None
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.set_header("Vary", "Accept-Encoding")
+        body = page.body
+        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+        else:
+            body = gzip.decompress(body)
+        self.set_header("Content-Length", str(len(body)))
+        await self.send_now()
+        # After the headers, the connection holds the page's own bytes: many slow readers share one copy.
+        self.write(body)
+        await self.send_now()
+
+    head = get
 
 
-class Events(Sweep):
-    """News of a sweep's page, as server-sent events."""
+class Events(Handler):
+    """News of a sweep's page, or of the index, as server-sent events."""
 
-    async def get(self, name: str) -> None:
-        """Send news until the reader leaves."""
-        await self.follow(self._sweep(name))
+    _following: asyncio.Task[Any] | None = None
 
-    async def head(self, name: str) -> None:
+    async def head(self, name: str | None = None) -> None:
         """Send the headers alone."""
-        self._sweep(name)
+        self.feed(name)
         self.set_header("Content-Type", "text/event-stream")
 
-    async def follow(self, feed: Feed) -> None:
-        """Send news of a page until the reader leaves."""
+    async def get(self, name: str | None = None) -> None:
+        """Send news until the reader leaves."""
+        feed = self.feed(name)
+        self.set_header("Content-Type", "text/event-stream")
         with self._feeds.place() as is_free:
             if not is_free:
                 raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
-            self.set_header("Content-Type", "text/event-stream")
             with feed.viewer() as viewer, contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
                 self._following = asyncio.current_task()
                 while True:
@@ -206,43 +197,11 @@ class Events(Sweep):
                     self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
                     await self.send_now()
 
-    _following: asyncio.Task[Any] | None = None
-
     def on_connection_close(self) -> None:
         """Stop waiting for news: the reader has left."""
         super().on_connection_close()
         if self._following is not None:
             self._following.cancel()
-
-
-class IndexEvents(Events):
-    """News of the index."""
-
-    async def get(self) -> None:  # type: ignore[override]
-        """Send news until the reader leaves."""
-        self._refuse_single()
-        await self.follow(self._feeds.index())
-
-    async def head(self) -> None:  # type: ignore[override]
-        """Send the headers alone."""
-        self._refuse_single()
-        self.set_header("Content-Type", "text/event-stream")
-
-    def _refuse_single(self) -> None:
-        if self._feeds.sweeps.only is not None:
-            raise HTTPError(404, "There is nothing at this address.")
-
-
-async def page_of(feed: Feed) -> Page:
-    """Return a page.
-
-    Raises:
-        HTTPError: it cannot be made; with the sentence that says why.
-    """
-    try:
-        return await feed.page()
-    except SeedsweepError as error:
-        raise HTTPError(404, _sentence(error)) from None
 
 
 def _sentence(error: SeedsweepError) -> str:

@@ -6,15 +6,14 @@ import functools
 import gzip
 import hashlib
 import time
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from nn.errors import SeedsweepError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.live.page import Page
-from orchestrator.live.summary import STATES, Summary, damaged, of_sweep, summary
+from orchestrator.live.summary import STATES, Summary, of_sweep, summary
 from orchestrator.live.sweeps import Sweeps
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
@@ -22,31 +21,10 @@ from orchestrator.report.page.render import document, environment, policy, rende
 
 #: Seconds that an index may take; sweeps that are not read by then are read for the next one.
 INDEX_SECONDS = 2.0
-#: So many best networks are remembered, each in 100 kB or so.
+#: Most best networks that are remembered, each in about 100 kB.
 MOST_PORTRAITS = 100
-#: A page is made every few seconds and sent over a short way: the level that is fastest.
+#: The fastest level: a page is made every few seconds, and sent over a short way.
 _LEVEL = 1
-
-
-@dataclass(frozen=True)
-class Bar:
-    """The line above a page.
-
-    Attributes:
-        events: The address of the page's news.
-        text: What the page is of.
-        state: How the sweep stands, for its colour; empty for the index.
-        over: Whether no news will come.
-        changed: When the sweep changed last; may be empty.
-        above: Whether there is an index.
-    """
-
-    events: str
-    text: str
-    state: str = ""
-    over: bool = False
-    changed: str = ""
-    above: bool = False
 
 
 class Pages:
@@ -74,8 +52,10 @@ class Pages:
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
-        bar = Bar(f"/{name}/events", told, stands.state, stands.over, stands.changed, self._sweeps.only is None)
-        return _page(f"{name}: {stands.state}", render_main(sweep, self._portrait(sweep)), bar)
+        main = render_main(sweep, self._portrait(sweep))
+        place = {"events": f"/{name}/events", "above": self._sweeps.only is None}
+        about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
+        return _page(f"{name}: {stands.state}", main, about, over=stands.over)
 
     def _portrait(self, sweep: Sweep) -> Portrait:
         """Return what a page says of a sweep's best network: while it runs, where to see it.
@@ -109,10 +89,11 @@ class Pages:
         self._known = {name: self._known[name] for name in names if name in self._known}
         shown.sort(key=lambda each: each.state != "running")
         unread = len(names) - len(shown)
-        content = {"output": str(self._sweeps.output), "sweeps": shown, "unread": unread, "states": STATES}
-        main = _filled("index.html", **content)
+        main = _filled("index.html", output=str(self._sweeps.output), sweeps=shown, unread=unread, states=STATES)
         running = sum(each.state == "running" for each in shown)
-        return _page("Sweeps", main, Bar("/-/events", f"{len(names)} sweeps, {running} running."), partial=unread > 0)
+        told = f"{len(names)} sweeps, {running} running."
+        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": told}
+        return _page("Sweeps", main, about, partial=unread > 0)
 
     def _summary(self, name: str, deadline: float) -> Summary | None:
         """Return how a sweep stands; None if it has to be read and there is no time left."""
@@ -125,7 +106,7 @@ class Pages:
         try:
             found = summary(self._sweeps.folder(name))
         except SeedsweepError as error:
-            found = damaged(name, str(error))
+            found = Summary(name, "damaged", str(error))
         self._known[name] = (version, found)
         return found
 
@@ -136,13 +117,14 @@ def _policy() -> str:
     return f"{policy([_script()], live=True)}; frame-ancestors 'none'"
 
 
-def _page(title: str, main: str, bar: Bar, *, partial: bool = False) -> Page:
-    seen = "\0".join((title, main, repr(bar)))
+def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = False, partial: bool = False) -> Page:
+    """Return a page with a line above it, which the template `bar.html` makes of what is told."""
+    seen = "\0".join((title, main, repr((over, about))))
     version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
-    above = _filled("bar.html", version=version, bar=bar)
+    above = _filled("bar.html", over=over, version=version, **about)
     html = document(title, above + main, scripts=[_script()], live=True)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
-    return Page(version, _policy(), bar.over, partial, 0.0, body)
+    return Page(version, _policy(), over, partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:

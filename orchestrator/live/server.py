@@ -19,7 +19,7 @@ from tornado.web import Application, RequestHandler
 from nn.errors import InvalidInputError
 from orchestrator.live.access import Access
 from orchestrator.live.feed import Feeds
-from orchestrator.live.handlers import Events, Health, Index, IndexEvents, Sweep, Unknown
+from orchestrator.live.handlers import Events, Health, Page, Unknown
 from orchestrator.live.sweeps import Sweeps
 from worker.text import one_line
 
@@ -127,10 +127,10 @@ class Server:
         given = {"access": self._access, "feeds": feeds}
         return Application(
             [
-                (r"/", Index, given),
-                (r"/-/events", IndexEvents, given),
+                (r"/", Page, given),
+                (r"/-/events", Events, given),
                 (r"/-/health", Health, given),
-                (rf"/{_NAME}", Sweep, given),
+                (rf"/{_NAME}", Page, given),
                 (rf"/{_NAME}/events", Events, given),
             ],
             default_handler_class=Unknown,

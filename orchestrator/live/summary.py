@@ -39,9 +39,9 @@ class Summary:
     name: str
     state: str
     sentence: str
-    done: int
-    planned: int
-    changed: str
+    done: int = 0
+    planned: int = 0
+    changed: str = ""
 
     @property
     def over(self) -> bool:
@@ -54,12 +54,7 @@ def summary(folder: SweepFolder) -> Summary:
     try:
         return of_sweep(Sweep.read(folder))
     except SeedsweepError as error:
-        return damaged(folder.name, str(error), _time(folder))
-
-
-def damaged(name: str, why: str, changed: str = "") -> Summary:
-    """Return the summary of a sweep that cannot be read."""
-    return Summary(name, "damaged", why, 0, 0, changed)
+        return Summary(folder.name, "damaged", str(error), changed=_time(folder))
 
 
 def of_sweep(sweep: Sweep) -> Summary:

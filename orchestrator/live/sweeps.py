@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
@@ -96,11 +96,12 @@ class Sweeps:
 
 
 def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
-    return (_stats(folder), held(folder, taken), is_quiet(folder))
+    stats = tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, _FILES))
+    return (stats, held(folder, taken), is_quiet(folder))
 
 
 def locks() -> frozenset[str] | None:
-    """Return the files and folders that processes of this host have locked; None where that is not told."""
+    """Return the files and folders that processes of this host have locked; None if the host does not tell."""
     try:
         lines = _LOCKS.read_text().splitlines()
     except OSError:
@@ -110,7 +111,7 @@ def locks() -> frozenset[str] | None:
 
 
 def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
-    """Return whether a process of this host works on a sweep: it holds the folder's lock. None where that is not told.
+    """Return whether a process of this host works on a sweep: it holds the folder's lock. None if that is unknown.
 
     The lock is not tried: for a moment, that would keep the sweep's own process out.
 
@@ -118,12 +119,10 @@ def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
         folder: The sweep's folder.
         taken: From `locks`.
     """
-    try:
-        found = folder.stat()
-    except OSError:
+    (found,) = _stats(folder, [""])
+    if found is None or taken is None:
         return None
-    name = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    return None if taken is None else name in taken
+    return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}" in taken
 
 
 def is_quiet(folder: Path) -> bool:
@@ -134,8 +133,7 @@ def is_quiet(folder: Path) -> bool:
 
 def changed_at(folder: Path, *files: str) -> float | None:
     """Return when a sweep's files (by default, all that a page is made from) changed last, in seconds since 1970."""
-    times = [stat[2] / 1e9 for stat in _stats(folder, files or _FILES) if stat is not None]
-    return max(times, default=None)
+    return max((each.st_mtime_ns / 1e9 for each in _stats(folder, files or _FILES) if each is not None), default=None)
 
 
 def _changed(folder: Path) -> float | None:
@@ -143,13 +141,9 @@ def _changed(folder: Path) -> float | None:
     return changed_at(folder) if os.path.lexists(folder / _FILES[0]) else None
 
 
-def _stats(folder: Path, files: tuple[str, ...] = _FILES) -> tuple[tuple[int, int, int] | None, ...]:
-    found: list[tuple[int, int, int] | None] = []
+def _stats(folder: Path, files: Iterable[str]) -> Iterator[os.stat_result | None]:
     for file in files:
         try:
-            stat = (folder / file).stat()
+            yield (folder / file).stat()
         except OSError:
-            found.append(None)
-        else:
-            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+            yield None
