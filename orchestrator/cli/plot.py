@@ -11,7 +11,7 @@ from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
-from orchestrator.cli.shared.text_plot import ASCII, BLOCKS, drawn
+from orchestrator.cli.shared.text_plot import drawn
 from orchestrator.report import plots
 
 KIND = Command
@@ -37,9 +37,9 @@ def command(
     """
     found = plots.plot(Sweep.read(open_sweep(sweep, output)), kind or plots.DEFAULT, "kind")
     if as_json:
-        print_json(found.as_dict())
+        print_json(plots.as_dict(found))
         return 0
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
-    say(console, "\n".join(drawn(found, width, BLOCKS if knows_blocks(console) else ASCII)))
+    say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
     return 0

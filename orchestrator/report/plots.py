@@ -6,57 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.report.charts import catalogue, configurations, labels
+from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
-from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.scales import Scale
-from orchestrator.report.charts.marks.strips import Strip
+from orchestrator.report.charts.marks.strips import Rows
 
 #: The charts that text can show, and the one that is shown by default.
 KINDS = tuple(kind for kind in catalogue.KINDS if kind.name in ("intervals", by_axis.PREFIX, "curves"))
 DEFAULT = "intervals"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A row for each of several things, with its mean, its interval and its seeds.
-
-    Attributes:
-        name: The chart's name.
-        title: What it shows.
-        axis: The title of the axis across.
-        heading: What the rows are.
-        scale: The scale across.
-        rows: The rows, from top to bottom.
-        known: How many rows there would be, were none left out.
-        sequential: Whether the intervals stay valid however often one looks.
-    """
-
-    name: str
-    title: str
-    axis: str
-    heading: str
-    scale: Scale
-    rows: Sequence[Strip]
-    known: int
-    sequential: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        rows = [
-            {
-                self.heading: row.label,
-                "mean": row.mean,
-                "interval": row.ends,
-                "contender": row.is_strong,
-                "seeds": [[dot.seed, dot.value] for dot in row.dots],
-                "middle_80": row.middle,
-            }
-            for row in self.rows
-        ]
-        return {"chart": self.name, "title": self.title, "axis": self.axis, "rows": rows, "known": self.known}
 
 
 @dataclass(frozen=True)
@@ -98,14 +56,28 @@ class Field:
     are_lines: bool
     known: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        series = [{"label": each.label, "points": [list(point) for point in each.points]} for each in self.series]
-        axes = {"x": self.across, "y": self.up}
-        return {"chart": self.name, "title": self.title, "axes": axes, "series": series, "known": self.known}
-
 
 Plot = Rows | Field
+
+
+def as_dict(plot: Plot) -> dict[str, Any]:
+    """Return what `--json` prints of a chart."""
+    found: dict[str, Any] = {"chart": plot.name, "title": plot.title}
+    if isinstance(plot, Field):
+        series = [{"label": each.label, "points": [list(point) for point in each.points]} for each in plot.series]
+        return {**found, "axes": {"x": plot.across, "y": plot.up}, "series": series, "known": plot.known}
+    rows = [
+        {
+            plot.heading: row.label,
+            "mean": row.mean,
+            "interval": row.ends,
+            "contender": row.is_strong,
+            "seeds": [[dot.seed, dot.value] for dot in row.dots],
+            "middle_80": row.middle,
+        }
+        for row in plot.strips
+    ]
+    return {**found, "axis": plot.axis, "rows": rows, "known": plot.known}
 
 
 def plot(sweep: Sweep, name: str, field: str) -> Plot:
@@ -121,46 +93,29 @@ def plot(sweep: Sweep, name: str, field: str) -> Plot:
     """
     kind = catalogue.check(sweep, name, field, KINDS)
     if kind.name == by_axis.PREFIX:
-        return _by_axis(sweep, name)
-    make: dict[str, Callable[[Sweep], Plot]] = {"intervals": _intervals, "curves": _curves}
+        return _by_axis(by_axis.Axis.of(sweep, name))
+    make: dict[str, Callable[[Sweep], Plot]] = {"intervals": intervals.rows, "curves": _curves}
     return make[name](sweep)
 
 
-def _intervals(sweep: Sweep) -> Rows:
-    metric = sweep.leaderboard.metric
-    every = configurations.drawn(sweep)
-    each_job = len(sweep.jobs) <= configurations.MOST_JOBS
-    rows = intervals.rows(every[: intervals.MOST_ROWS], metric, each_job=each_job)
-    return Rows(
-        name="intervals",
-        title=f"{labels.headline(metric)}: mean and interval of each configuration, by rank",
-        axis=labels.axis_title(metric),
-        heading=configurations.axis_title(sweep),
-        scale=strips.scale_of(rows, is_share=metric.is_share),
-        rows=rows,
-        known=len(every),
-        sequential=any(each.method == "confidence sequence" for each in sweep.leaderboard.standings),
+def _by_axis(axis: by_axis.Axis) -> Plot:
+    if not axis.has_numbers:
+        return by_axis.rows(axis)
+    metric = axis.metric
+    values = [float(each.value) for each in axis.values]
+    seeds = [(float(each.value), labels.drawn(metric, score)) for each in axis.values for score in each.scores]
+    means = [(float(each.value), labels.drawn(metric, each.mean)) for each in axis.values if each.mean is not None]
+    return Field(
+        name=axis.name,
+        title=axis.title,
+        across=axis.heading,
+        up=labels.axis_title(metric),
+        scales=(axis.across, axis.up),
+        ticks=[values[0], values[-1], *values[1:-1]],
+        series=(Series("one seed", seeds), Series("mean", means)),
+        are_lines=False,
+        known=2,
     )
-
-
-def _by_axis(sweep: Sweep, name: str) -> Plot:
-    axis = name.removeprefix(by_axis.PREFIX)
-    metric = sweep.leaderboard.metric
-    found = by_axis.values_of(sweep, axis)
-    across = labels.plain(heading(sweep.leaderboard.names.model, axis))
-    title, up = f"{labels.headline(metric)} by {across}", labels.axis_title(metric)
-    if not by_axis.are_numbers([each.value for each in found]):
-        each_job = by_axis.shows_jobs(sweep)
-        rows = by_axis.rows(found, metric, across, each_job=each_job)
-        scale = strips.scale_of(rows, is_share=metric.is_share)
-        return Rows(name, title, up, across, scale, rows, len(found))
-    scale, of_option = by_axis.scales(found, metric)
-    seeds = [(float(each.value), labels.drawn(metric, score)) for each in found for score in each.scores]
-    means = [(float(each.value), labels.drawn(metric, each.mean)) for each in found if each.mean is not None]
-    series = (Series("one seed", seeds), Series("mean", means))
-    values = [float(each.value) for each in found]
-    ticks = [values[0], values[-1], *values[1:-1]]
-    return Field(name, title, across, up, (of_option, scale), ticks, series, are_lines=False, known=len(series))
 
 
 def _curves(sweep: Sweep) -> Field:

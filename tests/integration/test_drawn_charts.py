@@ -14,8 +14,8 @@ from altair.vegalite.schema import core
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue, configurations, drawing, labels
-from orchestrator.report.charts.kinds import by_axis, curves, differences, intervals
-from tests.support.charted import mixed_sweep, odd_snapshot
+from orchestrator.report.charts.kinds import by_axis
+from tests.support.charted import charts_of, mixed_sweep, odd_snapshot
 from tests.support.exported import HOSTILE, odd_trainer
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
 from worker.job import Job
@@ -41,7 +41,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 @pytest.fixture(scope="module")
 def drawn(mixed: Sweep) -> Mapping[str, str]:
     """The SVG of every chart of a sweep, by the chart's name."""
-    return {chart.name: drawing.svg(chart) for chart in catalogue.charts(mixed)}
+    return {chart.name: drawing.svg(chart) for chart in charts_of(mixed)}
 
 
 #: Sweeps that are unlike others, by what a job's metric is after each epoch.
@@ -76,7 +76,7 @@ def test_charts_of_unusual_sweeps_are_valid_and_can_be_read(tmp_path: Path, kind
     scores, words = UNUSUAL[kind]
     with odd_trainer(tmp_path / "trainers"):
         swept = odd_snapshot(tmp_path, lambda job: scores(job)[-job.epochs :], **words)
-        found = catalogue.charts(swept)
+        found = charts_of(swept)
         assert [chart.name for chart in found] == list(catalogue.names(swept))
         assert {"intervals", "curves"} <= {chart.name for chart in found} or kind == "one epoch"
         for chart in found:
@@ -113,8 +113,7 @@ def test_labels_are_short_and_unlike_and_descriptions_whole(tmp_path: Path) -> N
 
 def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a limit that is smaller than that of thousands
-    for module in (configurations, intervals, by_axis, curves, differences):
-        monkeypatch.setattr(module, "MOST_JOBS", 5)
+    monkeypatch.setattr(configurations, "MOST_JOBS", 5)
     for name in ("intervals", "metric-by-learning_rate", "curves", "differences"):
         found = marks(drawing.svg(catalogue.named(mixed, name)))
         assert found, name

@@ -8,6 +8,8 @@ from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.report.charts.catalogue import KINDS
+from orchestrator.report.charts.chart import Chart
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
 from tests.support.snapshots import folder_of, snapshot_of
@@ -52,3 +54,8 @@ def odd_snapshot(output: Path, scores: Callable[[Job], list[float]], seeds: int 
     specification = SweepSpecification(trainer="odd", data="any", seeds=tuple(range(seeds)), options={}, grid=grid)
     folder = folder_of(output / "runs", specification, lambda job: scored_row(job, scores(job)), dataset=DATASET)
     return Sweep.read(folder)
+
+
+def charts_of(sweep: Sweep) -> list[Chart]:
+    """Return all charts of a sweep."""
+    return [chart for kind in KINDS for chart in kind.charts(sweep)]

@@ -14,9 +14,8 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
-from orchestrator.report.charts.marks import bins
-from orchestrator.report.charts.marks.scales import Scale, apart, is_in_ratios
-from tests.support.charted import EPOCHS, RATES, mixed_sweep, odd_snapshot, scored_row
+from orchestrator.report.charts.marks.scales import apart, is_in_ratios
+from tests.support.charted import EPOCHS, RATES, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
 from tests.support.snapshots import snapshot_of
 from tests.support.sweeps import sweep_of
@@ -47,13 +46,12 @@ class TestCurves:
 
     def test_a_sweep_without_results_has_none(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
-        assert curves.chart(empty) is None
+        assert charts_of(empty) == []
 
 
 class TestIntervals:
     def test_a_row_has_the_figures_of_its_standing(self, mixed: Sweep) -> None:
-        every = configurations.drawn(mixed)
-        rows = intervals.rows(every, mixed.leaderboard.metric, each_job=True)
+        rows = intervals.rows(mixed).strips
         for row, standing in zip(rows, mixed.leaderboard.standings, strict=True):
             assert row.mean == pytest.approx(100 * standing.mean)
             assert row.ends == pytest.approx((100 * standing.low, 100 * standing.high))
@@ -65,8 +63,11 @@ class TestIntervals:
         assert [dot.seed for dot in lost.dots if dot.value is None] == [3]
         assert "1 diverged" in lost.note
 
-    def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(self, mixed: Sweep) -> None:
-        found = intervals.rows(configurations.drawn(mixed), mixed.leaderboard.metric, each_job=False)
+    def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(
+        self, mixed: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(configurations, "MOST_JOBS", 5)
+        found = intervals.rows(mixed).strips
         for each, standing in zip(found, mixed.leaderboard.standings, strict=True):
             scores = [100 * job.score for job in standing.jobs if job.status == "succeeded" and job.score is not None]
             assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
@@ -101,7 +102,7 @@ class TestByAxis:
             sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
             lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
         )
-        found = by_axis.values_of(swept, "learning_rate")
+        found = by_axis.Axis.of(swept, "metric-by-learning_rate").values
         # By size, and not in the order of the sweep.
         assert [each.value for each in found] == [0.01, 0.1]
         assert [each.mean for each in found] == [pytest.approx(0.01 + 0.12), pytest.approx(0.1 + 0.12)]
@@ -117,8 +118,8 @@ class TestByAxis:
             sweep_of(seeds=(0, 1, 2, 3), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
             lambda job: scored_row(job, [0.5], "diverged" if job.seed % 2 else "succeeded"),
         )
-        found = by_axis.charts(swept)[0].specification["datasets"].values()
-        places = [(each["x"], each["y"]) for values in found for each in values if "said" in each and "x2" not in each]
+        found = catalogue.named(swept, "metric-by-learning_rate").specification["datasets"].values()
+        places = [(each["x"], each["y"]) for values in found for each in values if "diverged" in each]
         assert len(places) == len(set(places)) == len(swept.jobs)
 
     @pytest.mark.parametrize(
@@ -149,14 +150,13 @@ class TestHeatmap:
 
     def test_a_cell_has_the_mean_of_its_standing(self, swept: Sweep) -> None:
         across, up = heatmap.sides(swept)
-        found = {(across.levels[cell.across], up.levels[cell.up]): cell for cell in heatmap.cells(swept)}
+        found = {(across.levels[cell.across], up.levels[cell.up]): cell for cell in heatmap.cells(swept, across, up)}
         for standing in swept.leaderboard.standings:
             rate, hidden = standing.options["learning_rate"], standing.options["hidden_layer_sizes"]
             cell = found[str(rate), ",".join(map(str, hidden))]
-            assert (cell.mean, cell.n, cell.is_contender) == (standing.mean, standing.n, standing.contender)
+            assert (cell.mean, len(cell.scores), cell.is_contender) == (standing.mean, standing.n, standing.contender)
 
     def test_another_number_of_options_has_none_and_says_why(self, mixed: Sweep) -> None:
-        assert heatmap.chart(mixed) is None
         with pytest.raises(InvalidInputError, match="because it needs exactly two options that vary, not 1"):
             catalogue.named(mixed, "heatmap")
 
@@ -242,10 +242,3 @@ class TestScales:
         assert apart([10, 11, 12, 90], 15, 100) == [10, 25, 40, 90]
         assert apart([98, 99, 10], 15, 100) == [85, 100, 10]
         assert apart([], 15, 100) == []
-
-    def test_bins_of_few_values_have_one_each(self) -> None:
-        scale = Scale.of([0.001, 0.01, 0.1], is_log=True)
-        ends = bins.around([0.001, 0.01, 0.1], scale, 40)
-        assert ends[1:-1] == pytest.approx([10**-2.5, 10**-1.5])
-        assert [bins.index(ends, value) for value in (0.0, 0.001, 0.01, 0.1, 1.0)] == [0, 0, 1, 2, 2]
-        assert len(bins.around(list(range(100)), Scale(0.0, 99.0), 40)) == 41

@@ -14,7 +14,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Clock
-from orchestrator.report.charts import drawing
+from orchestrator.report.charts import configurations, drawing
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
@@ -105,7 +105,7 @@ class TestAttempts:
 
         snapshot = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), foreign)
         assert [(span.start, span.stop) for span in attempts.of(snapshot).spans] == [(0, 0), (9e10, 9e10 + 2)]
-        chart = known(timeline.chart(snapshot))
+        chart = timeline.chart(snapshot, "timeline")
         assert "a pause that is left out" in chart.caption
         drawing.svg(chart)
 
@@ -177,7 +177,8 @@ class TestSection:
         made = attempts.of(old)
         assert accounting.untimed(made).startswith("When the attempts began and ended is not known: their cluster was")
         assert list(known(accounting.workers(old, made)).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
-        assert (accounting.problems(old), accounting.faults(old, made), timeline.chart(old)) == (None, None, None)
+        assert (accounting.problems(old), accounting.faults(old, made), timeline.absent(old)) == (
+            None, None, "no attempt at one of its jobs has times")
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,)), lambda _: None)
@@ -193,7 +194,7 @@ class TestSection:
 class TestTimeline:
     @pytest.fixture
     def chart(self, snapshot: Sweep) -> Chart:
-        return known(timeline.chart(snapshot))
+        return timeline.chart(snapshot, "timeline")
 
     def test_each_attempt_is_a_bar_and_each_fault_a_mark_with_words_beside_it(self, chart: Chart) -> None:
         svg = drawing.svg(chart)
@@ -218,8 +219,8 @@ class TestTimeline:
         assert chart.table.rows[1] == ("seed 1", "1", "w1@h", "first run", "0.00", "30.00", "worker lost")
 
     def test_many_attempts_are_drawn_together(self, snapshot: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(timeline, "MOST_JOBS", 4)
-        chart = known(timeline.chart(snapshot))
+        monkeypatch.setattr(configurations, "MOST_JOBS", 4)
+        chart = timeline.chart(snapshot, "timeline")
         said = [str(each.get("aria-label")) for each in marks(drawing.svg(chart))]
         # Two processes of w1 trained for 12 s, one for 18 s more, and then none.
         assert _shares(said, "w1@h") == 20 * [100] + 1 * [79] + 30 * [50] + [21]
@@ -227,7 +228,7 @@ class TestTimeline:
         assert "The stronger the colour, the larger the share" in chart.caption
 
     def test_the_same_rows_give_the_same_chart(self, snapshot: Sweep, chart: Chart) -> None:
-        again = known(timeline.chart(snapshot))
+        again = timeline.chart(snapshot, "timeline")
         assert again == chart
         assert drawing.svg(again) == drawing.svg(chart)
 

@@ -1,187 +1,170 @@
 """Draws a chart as lines of text: in block characters, or in ASCII.
 
-Our own, and not plotext's or another library's: those keep one figure for the whole process, and draw no intervals.
+Our own, and not plotext's: that keeps one figure for the whole process, draws neither rows with intervals nor ASCII,
+and would be one more package for everybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
+from rich.text import Text
 
 from orchestrator.report.charts.marks.scales import Scale, apart
-from orchestrator.report.charts.marks.strips import Strip
-from orchestrator.report.plots import Field, Plot, Rows
+from orchestrator.report.charts.marks.strips import Rows, Strip
+from orchestrator.report.plots import Field, Plot
 
 #: The most columns of a label, the most rows of a field, and the least columns between labels.
 LABEL, HEIGHT, LEAST = 32, 18, 16
+#: The characters of seeds, of means of contenders and of others, and of the middle of seeds.
+SEED, STRONG, WEAK, MIDDLE = "·●○░"
+#: What stands for each character where the output knows only ASCII.
+ASCII = str.maketrans("·●○─├┤░│└┬…", ".@o-[]=|++~")
 
 
-@dataclass(frozen=True)
-class Symbols:
-    """The characters of a chart."""
-
-    seed: str
-    strong: str
-    weak: str
-    line: str
-    left: str
-    right: str
-    middle: str
-    side: str
-    corner: str
-    base: str
-    tick: str
-    #: Stands for what is left out of a label.
-    cut: str
-
-
-BLOCKS = Symbols("·", "●", "○", "─", "├", "┤", "░", "│", "└", "─", "┬", "…")
-ASCII = Symbols(".", "@", "o", "-", "[", "]", "=", "|", "+", "-", "+", "~")
-
-
-def drawn(plot: Plot, width: int, symbols: Symbols) -> list[str]:
-    """Return a chart as lines, none of them wider than the width.
+def drawn(plot: Plot, width: int, *, in_ascii: bool) -> list[str]:
+    """Return a chart as lines, none of them wider than the width but the title and the legend, which may wrap.
 
     Args:
         plot: The chart.
         width: In columns.
-        symbols: The characters that the output can show.
+        in_ascii: Whether to draw in ASCII; labels keep what else is in them.
     """
-    lines = _rows(plot, width, symbols) if isinstance(plot, Rows) else _field(plot, width, symbols)
-    return [plot.title.replace("·", symbols.seed), "", *(line.rstrip() for line in lines)]
+    lines = [plot.title, "", *(_rows(plot, width) if isinstance(plot, Rows) else _field(plot, width))]
+    return [line.rstrip().translate(ASCII if in_ascii else {}) for line in lines]
 
 
-def _fitted(text: str, width: int, symbols: Symbols, *, right: bool = False) -> str:
-    """Return a text in exactly so many columns."""
-    text = text.replace("…", symbols.cut).replace("·", symbols.seed)
-    if cell_len(text) > width:
-        return set_cell_size(text, max(width - 1, 0)) + symbols.cut
-    room = " " * (width - cell_len(text))
-    return room + text if right else text + room
+def _fitted(text: str, width: int, *, right: bool = False) -> str:
+    """Return a text in exactly as many columns as the width."""
+    fitted = Text(text)
+    fitted.truncate(width, overflow="ellipsis")
+    fitted.align("right" if right else "left", width)
+    return fitted.plain
+
+
+def _columns(texts: Sequence[str], width: int) -> int:
+    """Return how many of a chart's columns its labels or notes may have."""
+    return min(max(map(cell_len, texts), default=0), LABEL, max(width // 3, 8))
 
 
 # Rows
 
 
-def _rows(plot: Rows, width: int, symbols: Symbols) -> list[str]:
-    notes = min(max(cell_len(row.note) for row in plot.rows), max(width // 3, 8))
-    names = min(max(cell_len(row.label) for row in plot.rows), LABEL, max(width // 3, 8))
-    names = max(names, min(cell_len(plot.heading), LABEL, max(width // 3, 8)))
+def _rows(plot: Rows, width: int) -> Iterator[str]:
+    names = _columns([plot.heading, *(row.label for row in plot.strips)], width)
+    notes = _columns([row.note for row in plot.strips], width)
     inner = max(width - names - notes - 4, LEAST)
-    at = partial(_column, plot.scale, inner)
+    yield _fitted(plot.heading, names, right=True)
+    for row in plot.strips:
+        track = _track(row, plot.scale, inner)
+        yield f"{_fitted(row.label, names, right=True)}  {track}  {_fitted(row.note, notes)}"
     ticks = (plot.scale.low, plot.scale.high, plot.scale.at(0.5))
-    lines = [_fitted(plot.heading, names, symbols, right=True)]
-    for row in plot.rows:
-        name = _fitted(row.label, names, symbols, right=True)
-        lines.append(f"{name}  {_track(row, plot.scale, inner, at, symbols)}  {_fitted(row.note, notes, symbols)}")
-    lines += [f"{' ' * names}  {line}" for line in _axis(plot.scale, inner, plot.axis, symbols, ticks)]
-    return [*lines, "", *_legend(plot, symbols)]
+    yield from (f"{' ' * names}  {line}" for line in _axis(plot.scale, inner, plot.axis, ticks))
+    yield ""
+    yield _legend(plot)
 
 
-def _track(row: Strip, scale: Scale, width: int, at: Callable[[float], int], symbols: Symbols) -> str:
+def _track(row: Strip, scale: Scale, width: int) -> str:
     cells = [" "] * width
-    if row.middle is not None:
-        for column in range(at(row.middle[0]), at(row.middle[1]) + 1):
-            cells[column] = symbols.middle
+    for ends, mark in ((row.middle, MIDDLE), (row.ends, "─")):
+        if ends is not None:
+            low, high = (_column(scale, width, end) for end in ends)
+            cells[low : high + 1] = mark * (high + 1 - low)
     if row.ends is not None:
-        low, high = at(row.ends[0]), at(row.ends[1])
-        for column in range(low, high + 1):
-            cells[column] = symbols.line
-        cells[low] = symbols.left if row.ends[0] >= scale.low else symbols.line
-        cells[high] = symbols.right if row.ends[1] <= scale.high else symbols.line
+        # An end that is not on the scale has no stop.
+        for end, stop in zip(row.ends, "├┤", strict=True):
+            if scale.low <= end <= scale.high:
+                cells[_column(scale, width, end)] = stop
     for dot in row.dots:
-        if dot.value is not None and cells[at(dot.value)] == " ":
-            cells[at(dot.value)] = symbols.seed
+        if dot.value is not None and cells[_column(scale, width, dot.value)] == " ":
+            cells[_column(scale, width, dot.value)] = SEED
     if row.mean is not None:
-        cells[at(row.mean)] = symbols.strong if row.is_strong else symbols.weak
+        cells[_column(scale, width, row.mean)] = STRONG if row.is_strong else WEAK
     return "".join(cells)
 
 
-def _legend(plot: Rows, symbols: Symbols) -> list[str]:
-    parts = [f"{symbols.strong} mean of a contender, which may be the best", f"{symbols.weak} of another one"]
-    if any(row.ends for row in plot.rows):
-        often = " however often one looks" if plot.sequential else ""
-        parts.append(f"{symbols.left}{symbols.line}{symbols.right} interval at 95 %{often}")
-    if any(row.dots for row in plot.rows):
-        parts.append(f"{symbols.seed} one seed")
-    if any(row.middle for row in plot.rows):
-        parts.append(f"{symbols.middle} the middle 80 % of the seeds")
-    if plot.known > len(plot.rows):
-        parts.append(f"the first {len(plot.rows)} of {plot.known}")
-    return ["; ".join(parts)]
+def _legend(plot: Rows) -> str:
+    parts = [f"{STRONG} mean of a contender, which may be the best", f"{WEAK} of another one"]
+    if any(row.ends for row in plot.strips):
+        parts.append(f"├─┤ interval at 95 %{' however often one looks' if plot.sequential else ''}")
+    if any(row.dots for row in plot.strips):
+        parts.append(f"{SEED} one seed")
+    if any(row.middle for row in plot.strips):
+        parts.append(f"{MIDDLE} the middle 80 % of the seeds")
+    if plot.known > len(plot.strips):
+        parts.append(f"the first {len(plot.strips)} of {plot.known}")
+    return "; ".join(parts)
 
 
 # Fields
 
 
-def _field(plot: Field, width: int, symbols: Symbols) -> list[str]:
+def _field(plot: Field, width: int) -> Iterator[str]:
     across, up = plot.scales
-    marks = [str(place + 1) for place in range(len(plot.series))] if plot.are_lines else [symbols.seed, symbols.strong]
-    ticks = {HEIGHT - 1: up.low, HEIGHT // 2: up.at(1 - (HEIGHT // 2) / (HEIGHT - 1)), 0: up.high}
-    margin = max(len(_number(value)) for value in ticks.values())
+    marks = [str(place + 1) for place in range(len(plot.series))] if plot.are_lines else [SEED, STRONG]
     names = [f"{mark} {each.label}" for mark, each in zip(marks, plot.series, strict=True)] if plot.are_lines else []
-    right = min(max((cell_len(name) for name in names), default=0), LABEL, max(width // 3, 8))
+    numbers = {row: _number(up.at(1 - row / (HEIGHT - 1))) for row in (0, HEIGHT // 2, HEIGHT - 1)}
+    margin, right = max(map(len, numbers.values())), _columns(names, width)
     inner = max(width - margin - 4 - right, LEAST)
-    cells = [[" "] * inner for _ in range(HEIGHT)]
-    ends: list[float] = []
-    # The first one is drawn last, on top of the others; the mean of a value on top of its seeds.
-    order = list(zip(marks, plot.series, strict=True))
-    for mark, each in reversed(order) if plot.are_lines else order:
-        places = [(_column(across, inner, x), HEIGHT - 1 - _column(up, HEIGHT, y)) for x, y in each.points]
-        _put(cells, mark, places, joined=plot.are_lines)
-        ends.insert(0, places[-1][1] if places else HEIGHT - 1)
+    places = [
+        [(_column(across, inner, x), HEIGHT - 1 - _column(up, HEIGHT, y)) for x, y in each.points]
+        for each in plot.series
+    ]
     beside = {}
     if names:
-        beside = {round(at): name for at, name in zip(apart(ends, 1, HEIGHT - 1), names, strict=True)}
-    lines = [plot.up]
-    for number, row in enumerate(cells):
-        tick = _number(ticks[number]) if number in ticks else ""
-        name = _fitted(beside[number], right, symbols) if number in beside else ""
-        lines.append(f"{tick:>{margin}} {symbols.side}{''.join(row)} {name}")
-    lines += [f"{' ' * margin} {symbols.corner}{line}" if number == 0 else f"{' ' * (margin + 2)}{line}"
-              for number, line in enumerate(_axis(across, inner, plot.across, symbols, plot.ticks))]  # fmt: skip
+        ends = apart([line[-1][1] if line else HEIGHT - 1 for line in places], 1, HEIGHT - 1)
+        beside = {round(at): name for at, name in zip(ends, names, strict=True)}
+    yield plot.up
+    for number, row in enumerate(_cells(marks, places, inner, are_lines=plot.are_lines)):
+        name = _fitted(beside[number], right) if number in beside else ""
+        yield f"{numbers.get(number, ''):>{margin}} │{''.join(row)} {name}"
+    line, *below = _axis(across, inner, plot.across, plot.ticks)
+    yield f"{' ' * margin} └{line}"
+    yield from (f"{' ' * (margin + 2)}{each}" for each in below)
     if not plot.are_lines:
-        lines += ["", f"{symbols.strong} mean of all jobs at a value; {symbols.seed} one seed"]
+        yield from ("", f"{STRONG} mean of all jobs at a value; {SEED} one seed")
     elif plot.known > len(plot.series):
-        lines += ["", f"the first {len(plot.series)} of {plot.known} configurations"]
-    return lines
+        yield from ("", f"the first {len(plot.series)} of {plot.known} configurations")
 
 
-def _put(cells: list[list[str]], mark: str, places: Sequence[tuple[int, int]], *, joined: bool) -> None:
-    """Put a mark at each place, and on the way from one to the next."""
-    for column, row in places:
-        cells[row][column] = mark
-    if not joined:
-        return
-    for (start, top), (stop, bottom) in pairwise(places):
-        for column in range(start, stop):
-            share = (column - start) / (stop - start)
-            cells[round(top + share * (bottom - top))][column] = mark
+def _cells(
+    marks: Sequence[str], places: Sequence[Sequence[tuple[int, int]]], width: int, *, are_lines: bool
+) -> list[list[str]]:
+    """Return the characters of a field: a mark at each place, and between those of a line."""
+    cells = [[" "] * width for _ in range(HEIGHT)]
+    # The first line is drawn last, on top of the others; the mean of a value on top of its seeds.
+    order = list(zip(marks, places, strict=True))
+    for mark, line in reversed(order) if are_lines else order:
+        for column, row in line:
+            cells[row][column] = mark
+        for (start, top), (stop, bottom) in pairwise(line) if are_lines else ():
+            for column in range(start, stop):
+                share = (column - start) / (stop - start)
+                cells[round(top + share * (bottom - top))][column] = mark
+    return cells
 
 
 # Axes
 
 
 def _column(scale: Scale, width: int, value: float) -> int:
-    """Return in which of so many columns a value lies, from 0."""
+    """Return the column of a value, from 0."""
     return round(scale.share(value) * (width - 1))
 
 
-def _axis(scale: Scale, width: int, title: str, symbols: Symbols, ticks: Sequence[float]) -> list[str]:
+def _axis(scale: Scale, width: int, title: str, ticks: Sequence[float]) -> list[str]:
     """Return an axis across: its line, the numbers of the ticks that have room, its title."""
-    line, numbers = [symbols.base] * width, [" "] * width
+    line, numbers = ["─"] * width, [" "] * width
     for value in ticks:
         column, text = _column(scale, width, value), _number(value)
         begin = min(max(column - len(text) // 2, 0), max(width - len(text), 0))
         around = numbers[max(begin - 1, 0) : begin + len(text) + 1]
         if all(each == " " for each in around):
             numbers[begin : begin + len(text)] = text
-            line[column] = symbols.tick
-    return ["".join(line), "".join(numbers)[:width], _fitted(title, width, symbols).rstrip().center(width)]
+            line[column] = "┬"
+    return ["".join(line), "".join(numbers)[:width], _fitted(title, width).rstrip().center(width)]
 
 
 def _number(value: float) -> str:

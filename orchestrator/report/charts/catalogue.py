@@ -16,58 +16,47 @@ class Kind:
     """A kind of charts.
 
     Attributes:
-        name: The name of its chart, or what the names of its charts begin with.
+        name: The name of its chart; if it ends in `-`, the name of an option that varies completes it.
         section: The section of the page in which they stand (`orchestrator.report.page.render.SECTIONS`).
-        charts: Draws what a sweep has of it.
+        draw: Returns a sweep's chart with a name, which is one of `names`.
         absent: Says why a sweep has none, as a phrase; returns None if it has one.
     """
 
     name: str
     section: str
-    charts: Callable[[Sweep], Sequence[Chart]]
+    draw: Callable[[Sweep, str], Chart]
     absent: Callable[[Sweep], str | None]
 
+    def names(self, sweep: Sweep) -> list[str]:
+        """Return the names of the charts that a sweep has of this kind."""
+        if self.absent(sweep) is not None:
+            return []
+        is_of_options = self.name.endswith("-")
+        return [f"{self.name}{axis}" for axis in sweep.leaderboard.names.varying] if is_of_options else [self.name]
 
-def _one(kind: Callable[[Sweep], Chart | None]) -> Callable[[Sweep], Sequence[Chart]]:
-    def charts(sweep: Sweep) -> Sequence[Chart]:
-        found = kind(sweep)
-        return () if found is None else (found,)
+    def charts(self, sweep: Sweep) -> list[Chart]:
+        """Return the charts that a sweep has of this kind.
 
-    return charts
+        Raises:
+            MissingPackageError: Altair is not installed.
+        """
+        return [self.draw(sweep, name) for name in self.names(sweep)]
 
 
 #: In the order of the page.
 KINDS: Sequence[Kind] = (
-    Kind("intervals", "table", _one(intervals.chart), intervals.absent),
-    Kind(by_axis.PREFIX, "metric", by_axis.charts, by_axis.absent),
-    Kind("heatmap", "metric", _one(heatmap.chart), heatmap.absent),
-    Kind("curves", "curves", _one(curves.chart), curves.absent),
-    Kind("differences", "differences", _one(differences.chart), differences.absent),
-    Kind("timeline", "accounting", _one(timeline.chart), timeline.absent),
+    Kind("intervals", "table", intervals.chart, intervals.absent),
+    Kind(by_axis.PREFIX, "metric", by_axis.chart, by_axis.absent),
+    Kind("heatmap", "metric", heatmap.chart, heatmap.absent),
+    Kind("curves", "curves", curves.chart, curves.absent),
+    Kind("differences", "differences", differences.chart, differences.absent),
+    Kind("timeline", "accounting", timeline.chart, timeline.absent),
 )
 
 
-def charts(sweep: Sweep) -> tuple[Chart, ...]:
-    """Return the charts that make sense for a sweep.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
-    return tuple(chart for kind in KINDS for chart in kind.charts(sweep))
-
-
 def names(sweep: Sweep, kinds: Sequence[Kind] = KINDS) -> tuple[str, ...]:
-    """Return the names of a sweep's charts, without drawing them.
-
-    Args:
-        sweep: The sweep.
-        kinds: Only charts of these kinds.
-    """
-    found: list[str] = []
-    for kind in kinds:
-        if kind.absent(sweep) is None:
-            found += by_axis.names(sweep) if kind.name == by_axis.PREFIX else [kind.name]
-    return tuple(found)
+    """Return the names of a sweep's charts of some kinds, without drawing them."""
+    return tuple(name for kind in kinds for name in kind.names(sweep))
 
 
 def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) -> Kind:
@@ -82,16 +71,13 @@ def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) ->
     Raises:
         InvalidInputError: the sweep has no such chart; says which ones it has, and why it lacks this one.
     """
-    has = names(sweep, kinds)
-    wanted = by_axis.PREFIX if name.startswith(by_axis.PREFIX) else name
-    kind = next((each for each in kinds if each.name == wanted), None)
-    if kind is not None and name in has:
-        return kind
-    why = None if kind is None else kind.absent(sweep)
-    listed = ", ".join(has) or "nothing yet"
-    raise InvalidInputError(
-        field, name, listed if why is None else f"{listed}; the sweep has no such chart, because {why}"
-    )
+    wanted = [kind for kind in kinds if kind.name == name or (kind.name.endswith("-") and name.startswith(kind.name))]
+    for kind in wanted:
+        if name in kind.names(sweep):
+            return kind
+    listed = ", ".join(names(sweep, kinds)) or "nothing yet"
+    why = [f"the sweep has no such chart, because {said}" for kind in wanted if (said := kind.absent(sweep))]
+    raise InvalidInputError(field, name, "; ".join([listed, *why]))
 
 
 def named(sweep: Sweep, name: str, field: str = "--chart") -> Chart:
@@ -106,5 +92,4 @@ def named(sweep: Sweep, name: str, field: str = "--chart") -> Chart:
         InvalidInputError: the sweep has no such chart.
         MissingPackageError: Altair is not installed.
     """
-    kind = check(sweep, name, field)
-    return next(chart for chart in kind.charts(sweep) if chart.name == name)
+    return check(sweep, name, field).draw(sweep, name)

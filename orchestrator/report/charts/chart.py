@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+#: Most rows of a table.
+MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     total: int
+
+    @classmethod
+    def of(cls, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Self:
+        """Return the table of all rows, with the first `MOST_ROWS` of them."""
+        return cls(headings, rows[:MOST_ROWS], len(rows))
 
 
 @dataclass(frozen=True)

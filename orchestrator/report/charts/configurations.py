@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +13,19 @@ from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.charts import labels
+from orchestrator.text import counted
+from worker.trainers.protocol import Metric
 
 #: Of larger sweeps, the jobs are drawn together: a mark of its own for each would make a page that no browser shows.
 MOST_JOBS = 2000
+#: The name of the only configuration of a sweep.
+ALL = "all jobs"
+#: Stands between the values of a label; a comma may be part of one.
+BETWEEN = " · "
+#: Characters of the title of labels.
+MOST_HEADING = 30
+#: Why a chart is absent.
+NO_RESULT = "no job has a result"
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,41 @@ class Drawn:
         return [row for row in found if row is not None and row.accepted]
 
 
-#: The name of the only configuration of a sweep.
-ALL = "all jobs"
-#: Stands between the values of a label; a comma may be part of one.
-BETWEEN = " · "
-#: Characters of the title of labels.
-MOST_HEADING = 30
+@dataclass(frozen=True)
+class Group:
+    """Configurations that are drawn as one.
+
+    Attributes:
+        members: The configurations, by rank.
+    """
+
+    members: Sequence[Drawn]
+
+    @functools.cached_property
+    def scores(self) -> list[float]:
+        """The scores of their jobs that trained."""
+        return [score for each in self.members for score in each.scored.trained.values()]
+
+    @functools.cached_property
+    def mean(self) -> float | None:
+        """The mean of the scores, exact and rounded once; None without any."""
+        return statistics.mean(self.scores) if self.scores else None
+
+    @property
+    def diverged(self) -> int:
+        """The number of their jobs that diverged."""
+        return sum(each.scored.diverged for each in self.members)
+
+    @property
+    def is_contender(self) -> bool:
+        """Whether one of them may be the best."""
+        return any(each.standing.contender for each in self.members)
+
+    def said(self, metric: Metric) -> str:
+        """Return what their jobs amount to, as text."""
+        if self.mean is None:
+            return "no result"
+        return f"mean {metric.shown(self.mean)} of {counted(len(self.scores), 'job')}"
 
 
 def drawn(sweep: Sweep) -> Sequence[Drawn]:
@@ -77,10 +118,11 @@ def axis_title(sweep: Sweep) -> str:
     )
 
 
-#: Why a chart is absent.
-NO_RESULT = "no job has a result"
-
-
 def has_results(sweep: Sweep) -> bool:
     """Return whether any job has a result, be it that it diverged."""
     return any(row.accepted for row in sweep.rows.values())
+
+
+def draws_jobs(sweep: Sweep) -> bool:
+    """Return whether each job of a sweep has a mark of its own."""
+    return len(sweep.jobs) <= MOST_JOBS

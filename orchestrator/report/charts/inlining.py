@@ -17,15 +17,14 @@ from orchestrator.report.charts.style import FONT, LIGHT
 _NAMESPACE = "http://www.w3.org/2000/svg"
 #: Attributes that stay as they are.
 _KEPT = frozenset({
-    "clip-path", "cx", "cy", "d", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "opacity",
-    "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
+    "clip-path", "cx", "cy", "d", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "id",
+    "opacity", "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
     "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
 })  # fmt: skip
 #: Values that an attribute has without being given.
 _DEFAULTS = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("stroke-width", "1"), ("x2", "0"),
              ("y2", "0"), ("font-weight", "normal"), ("transform", "translate(0,0)")}  # fmt: skip
 _VARIABLES = {colour: f"var(--chart-{name},{colour})" for name, colour in LIGHT.items()}
-_COLOURS = {"white": "#ffffff", "black": "#000000"}
 _NUMBER = re.compile(r"-?\d*\.\d{3,}(?:e-?\d+)?")
 _CLIP = re.compile(r"url\(#(\w+)\)")
 #: A circle as Vega draws it: two halves.
@@ -43,7 +42,6 @@ def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
         alone: Whether it is a file of its own instead, with colours and ground of its own.
     """
     root = ElementTree.fromstring(svg)  # noqa: S314 - written by our own process
-    ids = _ids(root, name)
     width, height = (root.get(side, "0") for side in ("width", "height"))
     attributes = {
         "xmlns": _NAMESPACE,
@@ -56,85 +54,70 @@ def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
         "font-family": FONT,
     }
     made = Element("svg", attributes)
+    cleaner = _Cleaner(name, {} if alone else _VARIABLES)
     # The first rectangle is the ground, which a page has already.
-    made.extend(each for child in list(root)[0 if alone else 1 :] for each in _cleaned(child, ids))
-    if not alone:
-        _use_variables(made)
+    made.extend(each for child in list(root)[0 if alone else 1 :] for each in cleaner.cleaned(child))
     return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
 
 
-def _ids(root: Element, name: str) -> dict[str, str]:
-    """Return the new name of every id, in the order of the document: one for all that clip alike."""
-    made: dict[str, str] = {}
-    alike: dict[bytes, str] = {}
-    for element in root.iter():
-        old = element.get("id")
-        if old is not None:
-            content = b"".join(map(ElementTree.tostring, element))
-            made[old] = alike.setdefault(content, f"clip-{name}-{len(alike) + 1}")
-    return made
+class _Cleaner:
+    """Cleans the elements of one chart, in the order of the document."""
 
+    def __init__(self, name: str, colours: Mapping[str, str]) -> None:
+        self._name = name
+        self._colours = colours
+        self._ids: dict[str, str] = {}
 
-def _cleaned(element: Element, ids: Mapping[str, str]) -> list[Element]:
-    """Return what stays of an element: nothing, itself, or what it contains."""
-    tag = element.tag.rpartition("}")[2]
-    if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
-        return []
-    children = [each for child in element for each in _cleaned(child, ids)]
-    if tag == "defs":
-        children = list({child.get("id"): child for child in children}.values())
-    attributes = _attributes(element, ids)
-    if tag in ("g", "defs") and not children:
-        return []
-    if tag == "g" and not attributes:
-        return children
-    if tag == "path":
-        tag, attributes = _as_circle(attributes)
-    made = Element(tag, attributes)
-    made.text = element.text
-    made.extend(children)
-    return [made]
+    def cleaned(self, element: Element) -> list[Element]:
+        """Return what stays of an element: nothing, itself, or what it contains."""
+        tag = element.tag.rpartition("}")[2]
+        if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
+            return []
+        children = [each for child in element for each in self.cleaned(child)]
+        attributes = self._attributes(element)
+        if tag in ("g", "defs") and not children:
+            return []
+        if tag == "g" and not attributes:
+            return children
+        if tag == "path":
+            tag, attributes = _as_circle(attributes)
+        made = Element(tag, attributes)
+        made.text = element.text
+        made.extend(children)
+        return [made]
+
+    def _attributes(self, element: Element) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in element.items():
+            if name in _KEPT and (name, value) not in _DEFAULTS:
+                found[name] = self._value(name, value)
+        described = element.get("aria-label", "")
+        if described.startswith(MARK):
+            _, seed, text = described.split(MARK, 2)
+            found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
+            if seed:
+                found["data-seed"] = seed
+        return found
+
+    def _value(self, name: str, value: str) -> str:
+        if name in ("fill", "stroke"):
+            return self._colours.get(value, value)
+        if name == "id":
+            return self._id(value)
+        if name == "clip-path":
+            return _CLIP.sub(lambda found: f"url(#{self._id(found[1])})", value)
+        if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
+            return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+        return value.removesuffix("px") if name == "font-size" else value
+
+    def _id(self, old: str) -> str:
+        return self._ids.setdefault(old, f"clip-{self._name}-{len(self._ids) + 1}")
 
 
 def _is_invisible(element: Element) -> bool:
     return element.get("display") == "none" or (
         element.get("class") in ("background", "foreground") and not element.get("stroke") and not element.get("fill")
     )
-
-
-def _attributes(element: Element, ids: Mapping[str, str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    old = element.get("id")
-    if old is not None:
-        found["id"] = ids[old]
-    for name, value in element.items():
-        if name in _KEPT and (name, value) not in _DEFAULTS:
-            found[name] = _value(name, value, ids)
-    described = element.get("aria-label", "")
-    if described.startswith(MARK):
-        _, seed, text = described.split(MARK, 2)
-        found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
-        if seed:
-            found["data-seed"] = seed
-    return found
-
-
-def _value(name: str, value: str, ids: Mapping[str, str]) -> str:
-    if name in ("fill", "stroke"):
-        return _COLOURS.get(value, value)
-    if name == "clip-path":
-        return _CLIP.sub(lambda found: f"url(#{ids[found[1]]})", value)
-    if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
-        return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
-    return value.removesuffix("px") if name == "font-size" else value
-
-
-def _use_variables(root: Element) -> None:
-    for element in root.iter():
-        for name in ("fill", "stroke"):
-            colour = element.get(name)
-            if colour in _VARIABLES:
-                element.set(name, _VARIABLES[colour])
 
 
 def _as_circle(attributes: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from worker.text import one_line
 from worker.trainers.protocol import Metric
@@ -52,6 +53,11 @@ def description(text: str, seed: int | None = None) -> str:
     return f"{MARK}{'' if seed is None else seed}{MARK}{plain(text)}"
 
 
+def joined(*parts: str | Literal[False]) -> str:
+    """Return the parts of a caption that are said, as one text."""
+    return "; ".join(part for part in parts if part)
+
+
 def axis_title(metric: Metric) -> str:
     """Return the title of an axis with the metric: with its unit, and with what is better where that is lower."""
     unit = ", %" if metric.is_share else ""
@@ -67,3 +73,19 @@ def headline(metric: Metric) -> str:
 def drawn(metric: Metric, value: float) -> float:
     """Return a value in the unit in which axes show it."""
     return 100 * value if metric.is_share else value
+
+
+def ends(metric: Metric, low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Return the ends of an interval in the unit in which axes show it; None without one."""
+    return None if low is None or high is None else (drawn(metric, low), drawn(metric, high))
+
+
+def cell(metric: Metric, value: float | None) -> str:
+    """Return a value as the table of a chart shows it."""
+    return "-" if value is None else metric.number(value)
+
+
+def note(metric: Metric, mean: float | None, diverged: int) -> str:
+    """Return the mean of some jobs and how many others diverged, as briefly as it stands beside a mark."""
+    parts = [*([] if mean is None else [metric.shown(mean)]), *([f"{diverged} diverged"] if diverged else [])]
+    return ", ".join(parts) or "no result"

@@ -17,52 +17,31 @@ from orchestrator.report import packages
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans Condensed, sans-serif"
 FONT_SIZE = 12
 
-#: The colours on a light ground, by the name of their CSS variable without `--chart-`. Each occurs once.
-LIGHT: Mapping[str, str] = {
-    "ground": "#ffffff",
-    "ink": "#1f2328",
-    "quiet": "#59606a",
-    "axis": "#8a919b",
-    "grid": "#e4e7eb",
-    "1": "#0067b0",
-    "2": "#c24a00",
-    "3": "#007a5e",
-    "4": "#a3478c",
-    "5": "#7a6200",
-    "6": "#4b4fc4",
-    "other": "#757b84",
-    "lost": "#b3261e",
-    "heat-1": "#e8f1f9",
-    "heat-2": "#c9e0f2",
-    "heat-3": "#9ac6e6",
-    "heat-4": "#62a6d6",
-    "heat-5": "#2474b0",
-    "heat-6": "#11629c",
-    "heat-7": "#0b416b",
+#: The colours on a light and on a dark ground, by the name of their CSS variable without `--chart-`. Each occurs once.
+_COLOURS: Mapping[str, tuple[str, str]] = {
+    "ground": ("#ffffff", "#15181d"),
+    "ink": ("#1f2328", "#e6e8eb"),
+    "quiet": ("#59606a", "#a9b1bc"),
+    "axis": ("#8a919b", "#78808c"),
+    "grid": ("#e4e7eb", "#2b3038"),
+    "1": ("#0067b0", "#58b0f2"),
+    "2": ("#c24a00", "#ff9350"),
+    "3": ("#007a5e", "#37c79b"),
+    "4": ("#a3478c", "#ea97cf"),
+    "5": ("#7a6200", "#e0c341"),
+    "6": ("#4b4fc4", "#a3a6ff"),
+    "other": ("#757b84", "#8f97a3"),
+    "lost": ("#b3261e", "#ff8a80"),
+    "heat-1": ("#e8f1f9", "#11283a"),
+    "heat-2": ("#c9e0f2", "#143a56"),
+    "heat-3": ("#9ac6e6", "#184c72"),
+    "heat-4": ("#62a6d6", "#1c6090"),
+    "heat-5": ("#2474b0", "#63abdf"),
+    "heat-6": ("#11629c", "#9bcaec"),
+    "heat-7": ("#0b416b", "#d3e8f8"),
 }
-#: Those on a dark ground.
-DARK: Mapping[str, str] = {
-    "ground": "#15181d",
-    "ink": "#e6e8eb",
-    "quiet": "#a9b1bc",
-    "axis": "#78808c",
-    "grid": "#2b3038",
-    "1": "#58b0f2",
-    "2": "#ff9350",
-    "3": "#37c79b",
-    "4": "#ea97cf",
-    "5": "#e0c341",
-    "6": "#a3a6ff",
-    "other": "#8f97a3",
-    "lost": "#ff8a80",
-    "heat-1": "#11283a",
-    "heat-2": "#143a56",
-    "heat-3": "#184c72",
-    "heat-4": "#1c6090",
-    "heat-5": "#63abdf",
-    "heat-6": "#9bcaec",
-    "heat-7": "#d3e8f8",
-}
+LIGHT: Mapping[str, str] = {name: light for name, (light, _) in _COLOURS.items()}
+DARK: Mapping[str, str] = {name: dark for name, (_, dark) in _COLOURS.items()}
 #: The colours of what is told apart by colour, besides by its label: no more than six.
 SERIES = tuple(LIGHT[name] for name in "123456")
 #: From the worst to the best, and the colour of text on each.

@@ -11,23 +11,23 @@ from orchestrator.analysis.statistics.intervals import Interval, confidence_sequ
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
-from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
+from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, apart
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: So many configurations, the first by rank, have a colour, a band and a label; the others are grey.
+#: How many configurations, the first by rank, have a colour, a band and a label; the others are grey.
 LABELLED = len(style.SERIES)
 #: Of more configurations, the last ones by rank are not drawn.
 MOST_CURVES = 100
 #: Points of a mean, and of all thin lines together: of more epochs, some are left out.
 MOST_POINTS = 200
 MOST_POINTS_OF_JOBS = 20_000
-#: Rows of the table.
-MOST_ROWS = 500
 WIDTH, HEIGHT = 350, 270
 MOST_TICKS = 10
+#: Pixels from the plot to its labels.
+BESIDE = 14
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,16 @@ def absent(sweep: Sweep) -> str | None:
     return None if longest > 1 else "every job has one epoch"
 
 
-def chart(sweep: Sweep) -> Chart | None:
-    """Return the learning curves; None without a result, and where every job has one epoch only.
+def chart(sweep: Sweep, name: str) -> Chart:
+    """Return the learning curves of a sweep that has results, and jobs of several epochs.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(sweep) is not None:
-        return None
     found = curves(sweep)
     metric = sweep.leaderboard.metric
     return Chart(
-        name="curves",
+        name=name,
         title=f"Learning curves: {labels.plain(metric.name)} after each epoch",
         caption=_caption(found, sweep),
         specification=_specification(found, sweep),
@@ -130,7 +128,7 @@ def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
     if any(point.interval for curve in found for point in curve.points):
         often = " however often one looks" if sweep.manifest.looks else ""
         said.append(f"band: where the mean over all seeds is, at 95 %{often}")
-    if _each_job(sweep):
+    if configurations.draws_jobs(sweep):
         said.append("thin line: one seed")
     if any(curve.diverged for curve in found):
         said.append("dashed red: a job that diverged, which no mean counts")
@@ -140,144 +138,128 @@ def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
     return "; ".join(said)
 
 
-def _each_job(sweep: Sweep) -> bool:
-    return len(sweep.jobs) <= MOST_JOBS
-
-
 def _table(found: Sequence[Curve], metric: Metric) -> Table:
-    rows = [
-        (
-            curve.configuration.name,
-            str(point.epoch),
-            str(point.n),
-            metric.number(point.mean),
-            "-" if point.interval is None else metric.number(point.interval.low),
-            "-" if point.interval is None else metric.number(point.interval.high),
-        )
-        for curve in found
-        for point in curve.points
-    ]
-    headings = ("configuration", "epoch", "n", labels.axis_title(metric), "low", "high")
-    return Table(headings, rows[:MOST_ROWS], len(rows))
+    rows = []
+    for curve in found:
+        for point in curve.points:
+            ends = (None, None) if point.interval is None else (point.interval.low, point.interval.high)
+            figures = [labels.cell(metric, value) for value in (point.mean, *ends)]
+            rows.append((curve.configuration.name, str(point.epoch), str(point.n), *figures))
+    return Table.of(("configuration", "epoch", "n", labels.axis_title(metric), "low", "high"), rows)
 
 
 # How it is drawn
 
 
+def scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
+    """Return the scale of the epochs, and that of the metric: of what trained, as what diverged may be anywhere."""
+    every = [(epoch, value, seed in curve.diverged)
+             for curve in shown for seed, line in curve.jobs.items() for epoch, value in line]  # fmt: skip
+    trained = [value for _, value, diverged in every if not diverged] or [value for _, value, _ in every]
+    last = max(epoch for epoch, *_ in every)
+    scale = Scale.of([labels.drawn(metric, value) for value in trained], is_share=metric.is_share)
+    return Scale(1.0, float(max(last, 2))), scale
+
+
 def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     canvas = Canvas()
+    alt = canvas.alt
     metric = sweep.leaderboard.metric
     shown = found[:MOST_CURVES]
-    scale = _scale(shown, metric)
-    last = max(epoch for curve in shown for line in curve.jobs.values() for epoch, _ in line)
-    x = canvas.alt.X(
-        "x:Q",
-        title="epoch",
-        scale=canvas.alt.Scale(domain=[1, last], nice=False, zero=False),
-        axis=_epoch_axis(canvas, last),
-    )
-    y = canvas.channel("Y", labels.axis_title(metric), scale)
+    across, scale = scales(shown, metric)
+    x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, values=_ticks(int(across.high)))
+    y = canvas.channel("Y", "y", labels.axis_title(metric), scale)
+    jobs = _jobs(shown, scale, metric) if configurations.draws_jobs(sweep) else []
+    named, ties = _named(shown, across, scale, metric)
+    title = configurations.axis_title(sweep)
+    highest = max(named, key=lambda label: label["y"], default=None)
+    dashed = alt.condition("datum.diverged", alt.value([4, 3]), alt.value([1, 0]))
+    own = {"strokeWidth": alt.StrokeWidth("width:Q", scale=None), "opacity": alt.Opacity("opacity:Q", scale=None)}
+    text = {"align": "left", "baseline": "middle", "dx": 4}
+    lines = [
+        canvas.chart(_bands(shown, scale, metric)).mark_area(clip=True, opacity=0.18).encode(y2="y2:Q"),
+        canvas.chart(jobs).mark_line(clip=True, strokeWidth=1, opacity=0.35)
+        .encode(strokeDash=dashed, description="said:N"),
+        canvas.chart(_means(shown, metric)).mark_line(clip=True)
+        .encode(**own, description="said:N"),
+        canvas.chart(ties).mark_line(strokeWidth=0.75, strokeDash=[1, 2]),
+    ]  # fmt: skip
     layers = [
-        canvas.chart(values).mark_area(clip=True, opacity=0.18, color=colour, aria=False).encode(x=x, y=y, y2="y2:Q")
-        for values, colour in _bands(shown, scale, metric)
+        *(line.encode(detail="line:N", color=canvas.own_colour) for line in lines),
+        canvas.chart(named).mark_text(**text, fontWeight="bold").encode(text="text:N", color=canvas.own_colour),
+        canvas.chart([highest] if highest else [])
+        .mark_text(**text, dy=-style.FONT_SIZE - 6, color=style.LIGHT["quiet"])
+        .encode(text=alt.value(title)),
     ]
-    if _each_job(sweep):
-        layers += _thin(canvas, shown, x, y, metric)
-    layers += [
-        canvas.chart(values)
-        .mark_line(clip=True, color=colour, strokeWidth=width, opacity=opacity)
-        .encode(x=x, y=y, detail="line:N", description="said:N", order="x:Q")
-        for values, colour, width, opacity in _means(shown, metric)
-    ]
-    layers += _labels(canvas, shown, scale, last, metric, configurations.axis_title(sweep))
-    return canvas.layered(layers, width=WIDTH, height=HEIGHT)
+    return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=WIDTH, height=HEIGHT)
 
 
-def _epoch_axis(canvas: Canvas, last: int) -> Any:
-    """Return an axis with ticks at whole epochs."""
+def _ticks(last: int) -> list[int]:
+    """Return the epochs that have a tick: whole ones, which Vega-Lite's own ticks need not be."""
     step = max(1, -(-last // MOST_TICKS))
-    return canvas.alt.Axis(format="d", grid=False, values=sorted({1, *range(step, last + 1, step)}))
+    return sorted({1, *range(step, last + 1, step)})
 
 
-def _scale(shown: Sequence[Curve], metric: Metric) -> Scale:
-    """Return the scale of the metric: of what trained, because what diverged may be anywhere."""
-    trained = [
-        value for curve in shown for seed, line in curve.jobs.items() if seed not in curve.diverged for _, value in line
+def _bands(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str, Any]]:
+    return [
+        {
+            "x": point.epoch,
+            "y": scale.inside(labels.drawn(metric, point.interval.low)),
+            "y2": scale.inside(labels.drawn(metric, point.interval.high)),
+            "line": colour,
+            "colour": colour,
+        }
+        for curve, colour in zip(shown, style.SERIES, strict=False)
+        for point in curve.points
+        if point.interval is not None
     ]
-    every = [value for curve in shown for line in curve.jobs.values() for _, value in line]
-    return Scale.of([labels.drawn(metric, value) for value in trained or every], is_share=metric.is_share)
 
 
-def _bands(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[tuple[list[dict[str, Any]], str]]:
+def _colour(place: int) -> str:
+    return style.SERIES[place] if place < LABELLED else style.LIGHT["other"]
+
+
+def _jobs(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str, Any]]:
+    """Return the points of a thin line for each job."""
+    most = max(2, MOST_POINTS_OF_JOBS // sum(len(curve.jobs) for curve in shown))
     found = []
-    for curve, colour in zip(shown, style.SERIES, strict=False):
-        ends = [(point.epoch, point.interval) for point in curve.points if point.interval is not None]
-        values = [
-            {
-                "x": epoch,
-                "y": scale.inside(labels.drawn(metric, interval.low)),
-                "y2": scale.inside(labels.drawn(metric, interval.high)),
-            }
-            for epoch, interval in ends
-        ]
-        if values:
-            found.append((values, colour))
-    return found
-
-
-def _thin(canvas: Canvas, shown: Sequence[Curve], x: Any, y: Any, metric: Metric) -> list[Any]:
-    """Return a layer for each colour of thin lines, one line for each job, and one for jobs that diverged."""
-    jobs = sum(len(curve.jobs) for curve in shown)
-    most = max(2, MOST_POINTS_OF_JOBS // jobs)
-    groups: dict[str, list[dict[str, Any]]] = {}
     for place, curve in enumerate(shown):
         for seed, line in curve.jobs.items():
             lost = seed in curve.diverged
-            colour = style.LIGHT["lost"] if lost else style.SERIES[place] if place < LABELLED else style.LIGHT["other"]
-            ended = f"{'diverged at' if lost else ''} {metric.shown(line[-1][1])} after {counted(line[-1][0], 'epoch')}"
-            said = labels.description(f"{curve.configuration.job(seed)}: {ended.strip()}", seed)
-            groups.setdefault(colour, []).extend(
+            ended = f"{metric.shown(line[-1][1])} after {counted(line[-1][0], 'epoch')}"
+            said = f"{curve.configuration.job(seed)}: {'diverged at ' if lost else ''}{ended}"
+            found += [
                 {
                     "x": line[i - 1][0],
-                    "y": labels.drawn(metric, line[i - 1][1]),
+                    "y": scale.inside(labels.drawn(metric, line[i - 1][1])),
                     "line": f"{place}.{seed}",
-                    "said": said,
+                    "colour": style.LIGHT["lost"] if lost else _colour(place),
+                    "diverged": lost,
+                    "said": labels.description(said, seed),
                 }
                 for i in _some(len(line), most)
-            )
-    return [
-        canvas.chart(values)
-        .mark_line(
-            clip=True,
-            color=colour,
-            strokeWidth=1,
-            opacity=0.35,
-            strokeDash=[4, 3] if colour == style.LIGHT["lost"] else [1, 0],
-            point=False,
-        )
-        .encode(x=x, y=y, detail="line:N", description="said:N", order="x:Q")
-        for colour, values in groups.items()
-    ]
+            ]
+    return found
 
 
-def _means(shown: Sequence[Curve], metric: Metric) -> list[tuple[list[dict[str, Any]], str, float, float]]:
-    """Return the means that have a colour of their own, the first one on top of the others, and the grey ones below."""
-    lines = [
-        [
+def _means(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
+    """Return the points of the means, the first configuration last: on top of the others."""
+    found = []
+    for place, curve in reversed(list(enumerate(shown))):
+        colour, width, opacity = (_colour(place), 2.25, 1.0) if place < LABELLED else (_colour(place), 1.0, 0.7)
+        found += [
             {
                 "x": point.epoch,
                 "y": labels.drawn(metric, point.mean),
                 "line": str(place),
+                "colour": colour,
+                "width": width,
+                "opacity": opacity,
                 "said": _said(curve, metric),
             }
             for point in curve.points
         ]
-        for place, curve in enumerate(shown)
-    ]
-    grey = [value for line in lines[LABELLED:] for value in line]
-    found = [(grey, style.LIGHT["other"], 1.0, 0.7)] if grey else []
-    coloured = [(line, colour, 2.25, 1.0) for line, colour in zip(lines, style.SERIES, strict=False) if line]
-    return found + coloured[::-1]
+    return found
 
 
 def _said(curve: Curve, metric: Metric) -> str:
@@ -286,39 +268,20 @@ def _said(curve: Curve, metric: Metric) -> str:
     return labels.description(f"{curve.configuration.name}: {mean}")
 
 
-def _labels(canvas: Canvas, shown: Sequence[Curve], scale: Scale, last: int, metric: Metric, heading: str) -> list[Any]:
-    """Return the labels beside the ends of the curves, moved apart, each tied to its end by a line."""
-    named = [
-        (
-            curve.configuration.label,
-            colour,
-            curve.points[-1].epoch,
-            scale.inside(labels.drawn(metric, curve.points[-1].mean)),
-        )
-        for curve, colour in zip(shown, style.SERIES, strict=False)
-        if curve.points
-    ]
-    places = apart([scale.down(value, HEIGHT) for *_, value in named], style.FONT_SIZE + 3, HEIGHT)
-    layers = (
-        [_text(canvas, heading, style.LIGHT["quiet"], min(places, default=0) - style.FONT_SIZE - 6)] if named else []
-    )
-    for (text, colour, epoch, value), place in zip(named, places, strict=True):
-        start = WIDTH * (epoch - 1) / max(last - 1, 1)
-        tie = [{"x": start, "y": scale.down(value, HEIGHT)}, {"x": WIDTH + 14, "y": place}]
-        raw = {"scale": None, "axis": None}
-        layers.append(
-            canvas.chart(tie)
-            .mark_line(color=colour, strokeWidth=0.75, strokeDash=[1, 2], aria=False)
-            .encode(x=canvas.alt.X("x:Q", **raw), y=canvas.alt.Y("y:Q", **raw))
-        )
-        layers.append(_text(canvas, text, colour, place, fontWeight="bold"))
-    return layers
+def _named(
+    shown: Sequence[Curve], across: Scale, scale: Scale, metric: Metric
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the labels beside the ends of the curves, moved apart, and the ends of the line that ties each to its own.
 
-
-def _text(canvas: Canvas, text: str, colour: str, y: float, **more: Any) -> Any:
-    """Return a text to the right of the curves."""
-    return (
-        canvas.chart([{"text": text}])
-        .mark_text(align="left", baseline="middle", color=colour, aria=False, **more)
-        .encode(x=canvas.alt.XValue(WIDTH + 18), y=canvas.alt.YValue(y), text="text:N")
-    )
+    All are in the numbers of the axes, which go on beside the plot.
+    """
+    curves = [(curve, colour) for curve, colour in zip(shown, style.SERIES, strict=False) if curve.points]
+    ends = [scale.inside(labels.drawn(metric, curve.points[-1].mean)) for curve, _ in curves]
+    places = apart([1 - scale.share(end) for end in ends], (style.FONT_SIZE + 3) / HEIGHT, 1.0)
+    texts, ties = [], []
+    for (curve, colour), end, place in zip(curves, ends, places, strict=True):
+        own = {"line": colour, "colour": colour}
+        label = {"x": across.at(1 + BESIDE / WIDTH), "y": scale.at(1 - place), **own}
+        ties += [{"x": curve.points[-1].epoch, "y": end, **own}, label]
+        texts.append({**label, "text": curve.configuration.label})
+    return texts, ties

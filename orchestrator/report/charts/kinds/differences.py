@@ -12,13 +12,13 @@ from orchestrator.analysis.statistics.comparison import Difference, compare
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
-from orchestrator.report.charts.configurations import MOST_JOBS, Drawn
+from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks import strips
-from orchestrator.report.charts.marks.strips import Dot, Strip
+from orchestrator.report.charts.marks.strips import Dot, Rows, Strip
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: So many contenders are drawn, and of those that are beaten, the first ones up to so many rows in all.
+#: How many contenders are drawn; and rows in all, up to which the first ones that are beaten are.
 MOST_CONTENDERS = 40
 LEAST_ROWS = 6
 #: Characters of the leader's name in the title.
@@ -72,57 +72,52 @@ def absent(sweep: Sweep) -> str | None:
     return None if candidates > 1 else "there are no two configurations of which most jobs trained"
 
 
-def chart(sweep: Sweep) -> Chart | None:
-    """Return the chart; None unless two configurations have results.
+def chart(sweep: Sweep, name: str) -> Chart:
+    """Return the chart of a sweep in which two configurations are candidates.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(sweep) is not None:
-        return None
     found = gaps(sweep)
     metric = sweep.leaderboard.metric
     leader = configurations.drawn(sweep)[0]
-    each_job = sum(len(gap.by_seed) for gap in found) <= MOST_JOBS
-    rows = _rows(found, leader, metric, each_job=each_job)
-    scale = strips.scale_of(rows, zero=True)
-    title = f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}"
-    heading = configurations.axis_title(sweep)
-    return Chart(
-        name="differences",
+    each_job = sum(len(gap.by_seed) for gap in found) <= configurations.MOST_JOBS
+    rows = Rows(
+        name=name,
         title=f"By how much {labels.short(leader.name, MOST_NAME)} is better than the others",
-        caption=_caption(found, sweep, each_job=each_job),
-        specification=strips.specification(rows, scale, title, heading, worse=scale.low, rule=0.0),
-        table=_table(found, metric),
+        axis=f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}",
+        heading=configurations.axis_title(sweep),
+        strips=[_strip(gap, leader, metric, each_job=each_job) for gap in found],
+        known=sum(map(is_candidate, sweep.scored)) - 1,
+        zero=True,
+        sequential=bool(sweep.manifest.looks),
+    )
+    return Chart(name, rows.title, _caption(rows), strips.specification(rows), _table(found, metric))
+
+
+def _strip(gap: Gap, leader: Drawn, metric: Metric, *, each_job: bool) -> Strip:
+    seeds = gap.by_seed.items() if each_job else ()
+    return Strip(
+        label=gap.other.label,
+        said=_said(gap, leader, metric),
+        mean=labels.drawn(metric, gap.difference.mean),
+        ends=labels.ends(metric, *_ends(gap)),
+        is_strong=gap.other.standing.contender,
+        note=_amount(metric, gap.difference.mean),
+        dots=[
+            Dot(seed, labels.drawn(metric, value), f"seed {seed}: {_better(gap, leader, metric, value)}")
+            for seed, value in seeds
+        ],
     )
 
 
-def _rows(found: Sequence[Gap], leader: Drawn, metric: Metric, *, each_job: bool) -> list[Strip]:
-    return [
-        Strip(
-            label=gap.other.label,
-            said=_said(gap, leader, metric),
-            mean=labels.drawn(metric, gap.difference.mean),
-            ends=_ends(gap, metric),
-            is_strong=gap.other.standing.contender,
-            note=_amount(metric, gap.difference.mean),
-            dots=_dots(gap, leader, metric) if each_job else (),
-        )
-        for gap in found
-    ]
-
-
-def _dots(gap: Gap, leader: Drawn, metric: Metric) -> list[Dot]:
-    said = f"{leader.name} better than {gap.other.name} by"
-    return [
-        Dot(seed, labels.drawn(metric, value), f"seed {seed}: {said} {_amount(metric, value)}")
-        for seed, value in gap.by_seed.items()
-    ]
-
-
-def _ends(gap: Gap, metric: Metric) -> tuple[float, float] | None:
+def _ends(gap: Gap) -> tuple[float | None, float | None]:
     interval = gap.difference.interval
-    return None if interval is None else (labels.drawn(metric, interval.low), labels.drawn(metric, interval.high))
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
+def _better(gap: Gap, leader: Drawn, metric: Metric, value: float) -> str:
+    return f"{leader.name} better than {gap.other.name} by {_amount(metric, value)}"
 
 
 def _amount(metric: Metric, value: float) -> str:
@@ -131,7 +126,7 @@ def _amount(metric: Metric, value: float) -> str:
 
 def _said(gap: Gap, leader: Drawn, metric: Metric) -> str:
     difference = gap.difference
-    said = f"{leader.name} better than {gap.other.name} by {_amount(metric, difference.mean)}"
+    said = _better(gap, leader, metric, difference.mean)
     if difference.interval is not None:
         low, high = difference.interval.low, difference.interval.high
         said += f", interval {_amount(metric, low)} to {_amount(metric, high)}"
@@ -146,31 +141,22 @@ def _outcome(gap: Gap) -> str:
     return "beaten" if interval is not None and interval.low > 0 else "another one beats it"
 
 
-def _caption(found: Sequence[Gap], sweep: Sweep, *, each_job: bool) -> str:
-    said = [
-        "Filled: a contender, which may be as good or better; hollow: one that is beaten, by the leader or another one"
-    ]
-    if any(gap.difference.interval for gap in found):
-        often = " however often one looks" if sweep.manifest.looks else ""
-        said.append(f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}")
-    if each_job and any(gap.by_seed for gap in found):
-        said.append("small dot: the difference of one seed")
-    known = sum(is_candidate(each.scored) for each in configurations.drawn(sweep)) - 1
-    if known > len(found):
-        said.append(f"{len(found)} of {counted(known, 'other configuration')}")
-    return "; ".join(said)
+def _caption(rows: Rows) -> str:
+    often = " however often one looks" if rows.sequential else ""
+    return labels.joined(
+        "Filled: a contender, which may be as good or better; hollow: one that is beaten, by the leader or another one",
+        any(strip.ends for strip in rows.strips)
+        and f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}",
+        any(strip.dots for strip in rows.strips) and "small dot: the difference of one seed",
+        rows.known > len(rows.strips) and f"{len(rows.strips)} of {counted(rows.known, 'other configuration')}",
+    )
 
 
 def _table(found: Sequence[Gap], metric: Metric) -> Table:
-    def number(value: float) -> str:
-        return f"{100 * value:.2f}" if metric.is_share else f"{value:.5g}"
-
     rows = [
         (
             gap.other.name,
-            number(gap.difference.mean),
-            "-" if gap.difference.interval is None else number(gap.difference.interval.low),
-            "-" if gap.difference.interval is None else number(gap.difference.interval.high),
+            *(labels.cell(metric, value) for value in (gap.difference.mean, *_ends(gap))),
             str(gap.difference.n),
             gap.difference.method,
             "yes" if gap.other.standing.contender else "no",
@@ -178,6 +164,4 @@ def _table(found: Sequence[Gap], metric: Metric) -> Table:
         for gap in found
     ]
     unit = ", points" if metric.is_share else ""
-    return Table(
-        ("compared with", f"leader better by{unit}", "low", "high", "n", "method", "contender"), rows, len(rows)
-    )
+    return Table.of(("compared with", f"leader better by{unit}", "low", "high", "n", "method", "contender"), rows)

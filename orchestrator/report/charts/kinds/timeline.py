@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Clock, Span
-from orchestrator.report.charts import labels, style
+from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
-from orchestrator.report.charts.configurations import MOST_JOBS
 from orchestrator.report.charts.marks.canvas import Canvas
+from orchestrator.report.charts.marks.scales import Scale
 from orchestrator.report.contents import accounting
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 
 #: Of more workers' processes, or of workers where attempts are drawn together, the first ones to begin are drawn.
 MOST_LANES = 60
-#: Rows of the table.
-MOST_ROWS = 500
-#: So many attempts that did not finish are drawn, and so many have a label, the first ones each.
+#: How many attempts that did not finish are drawn, and up to how many have labels.
 MOST_FAULTS, MOST_LABELLED = 300, 12
-#: Where attempts are drawn together, the time is divided into so many parts.
+#: Parts of the time where attempts are drawn together.
 BINS = 60
 WIDTH, STEP = 380, 18
 
-#: The mark of each end that is a fault: its shape, and the words for it.
-_FAULTS: Mapping[str, tuple[str, str]] = {
-    "worker lost": ("M-1,-1L1,1M-1,1L1,-1", "worker lost"),
-    "child lost": ("M-1,0L1,0M0,-1L0,1", "process lost"),
-    "hung": ("square", "hung"),
-    "given back": ("triangle-left", "given back, because its worker was shut down"),
-    "failed": ("diamond", "failed"),
-    "cancelled": ("circle", "cancelled"),
+
+@dataclass(frozen=True)
+class Fault:
+    """How an end that is a fault is shown: the shape of its mark, the shape's name, and the words for it."""
+
+    shape: str
+    sign: str
+    words: str
+
+
+FAULTS: Mapping[str, Fault] = {
+    "worker lost": Fault("M-1,-1L1,1M-1,1L1,-1", "×", "worker lost"),
+    "child lost": Fault("M-1,0L1,0M0,-1L0,1", "+", "process lost"),
+    "hung": Fault("square", "square", "hung"),
+    "given back": Fault("triangle-left", "triangle", "given back, because its worker was shut down"),
+    "failed": Fault("diamond", "diamond", "failed"),
+    "cancelled": Fault("circle", "circle", "cancelled"),
 }
-_SIGNS = {
-    "worker lost": "×", "child lost": "+", "hung": "square", "given back": "triangle", "failed": "diamond",
-    "cancelled": "circle",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,20 @@ def absent(sweep: Sweep) -> str | None:
     return None if made.spans and made.seconds > 0 else "no attempt at one of its jobs has times"
 
 
-def chart(sweep: Sweep) -> Chart | None:
-    """Return the timeline; None if no attempt has times.
+def chart(sweep: Sweep, name: str) -> Chart:
+    """Return the timeline of a sweep of which attempts have times.
 
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    if absent(sweep) is not None:
-        return None
     made = attempts.of(sweep)
     names = JobNames(sweep.jobs.values(), sweep.manifest.axes)
-    together = len(made.spans) > MOST_JOBS
-    every = _workers(made) if together else _processes(made)
+    together = len(made.spans) > configurations.MOST_JOBS
+    every = _lanes(made, together=together)
     shown = every[:MOST_LANES]
     clock = Clock.of(made.spans)
     return Chart(
-        name="timeline",
+        name=name,
         title="When each worker trained",
         caption=_caption(made, shown, len(every), clock, together=together),
         specification=_specification(shown, clock, made, names, together=together),
@@ -86,25 +87,20 @@ def chart(sweep: Sweep) -> Chart | None:
     )
 
 
-def _processes(made: Attempts) -> list[Lane]:
-    """Return a lane for each process of each worker."""
-    names, lanes = [], []
+def _lanes(made: Attempts, *, together: bool) -> list[Lane]:
+    """Return a lane for each process of each worker, or for each worker."""
+    found: list[tuple[str, Sequence[Span], int]] = []
     for worker, spans in made.by_worker().items():
         places = attempts.lanes(spans)
         count = max(places) + 1
+        if together:
+            found.append((worker, spans, count))
+            continue
         for lane in range(count):
-            names.append(worker if count == 1 else f"{worker}, {lane + 1}")
-            lanes.append([span for span, place in zip(spans, places, strict=True) if place == lane])
-    return [Lane(label, spans) for label, spans in zip(labels.distinct(names), lanes, strict=True)]
-
-
-def _workers(made: Attempts) -> list[Lane]:
-    """Return a lane for each worker."""
-    found = made.by_worker()
-    return [
-        Lane(label, spans, max(attempts.lanes(spans)) + 1)
-        for label, spans in zip(labels.distinct(found), found.values(), strict=True)
-    ]
+            own = [span for span, place in zip(spans, places, strict=True) if place == lane]
+            found.append((worker if count == 1 else f"{worker}, {lane + 1}", own, 1))
+    names = labels.distinct(name for name, *_ in found)
+    return [Lane(label, spans, count) for label, (_, spans, count) in zip(names, found, strict=True)]
 
 
 def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *, together: bool) -> str:
@@ -113,7 +109,7 @@ def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *,
     else:
         said = ["Bar: an attempt at a job, in a row for each process of a worker"]
     ends = dict.fromkeys(span.end for lane in shown for span in lane.spans if span.is_fault)
-    said += [f"{_SIGNS[end]}: {_FAULTS[end][1]}" for end in _FAULTS if end in ends]
+    said += [f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends]
     if "worker lost" in ends:
         said.append("a lost worker's bar ends when the loss was noticed")
     if clock.pauses:
@@ -136,10 +132,10 @@ def _table(made: Attempts, names: JobNames) -> Table:
             f"{span.stop:.2f}",
             span.end or "unknown",
         )
-        for span in made.spans[:MOST_ROWS]
+        for span in made.spans
     ]
     headings = ("job", "attempt", "worker", "cause", "began, s", "ended, s", "end")
-    return Table(headings, rows, len(made.spans))
+    return Table.of(headings, rows)
 
 
 # How it is drawn
@@ -149,86 +145,70 @@ def _specification(
     shown: Sequence[Lane], clock: Clock, made: Attempts, names: JobNames, *, together: bool
 ) -> dict[str, Any]:
     canvas = Canvas()
-    last = clock.at(made.seconds)
-    unit, length = next(
-        ((name, size) for name, size in (("h", 3600.0), ("min", 60.0)) if last > 1.5 * size), ("s", 1.0)
-    )
-    left_out = ", pauses left out" if clock.pauses else ""
-    x = canvas.alt.X(
-        "x:Q",
-        title=f"time since the first attempt began, {unit}{left_out}",
-        scale=canvas.alt.Scale(domain=[0, last / length], nice=False, zero=True),
-        axis=canvas.alt.Axis(grid=True),
-    )
-    y = canvas.alt.Y(
+    alt = canvas.alt
+    seconds = clock.at(made.seconds)
+    unit, length = next((each for each in (("h", 3600.0), ("min", 60.0)) if seconds > 1.5 * each[1]), ("s", 1.0))
+    title = f"time since the first attempt began, {unit}{', pauses left out' if clock.pauses else ''}"
+    x = canvas.channel("X", "x", title, Scale(0.0, seconds / length))
+    y = alt.Y(
         "row:N",
         title=None,
-        scale=canvas.alt.Scale(domain=[lane.label for lane in shown]),
-        axis=canvas.alt.Axis(ticks=False, domain=False, labelColor=style.LIGHT["ink"]),
+        scale=alt.Scale(domain=[lane.label for lane in shown]),
+        axis=alt.Axis(ticks=False, domain=False, labelColor=style.LIGHT["ink"]),
     )
 
     def at(seconds: float) -> float:
         return clock.at(seconds) / length
 
-    bars = _shares(canvas, shown, clock, last, length, x, y) if together else _bars(canvas, shown, at, names, x, y)
-    layers = [*_pauses(canvas, clock, at, x), *bars, *_marks(canvas, shown, at, names, x, y)]
-    return canvas.layered(layers, width=WIDTH, height=canvas.alt.Step(STEP))
+    pauses = canvas.chart([{"x": at(begin)} for begin, _ in clock.pauses])
+    if together:
+        shares = canvas.chart(_shares(shown, clock, seconds / BINS, length)).mark_bar(height=STEP - 4)
+        bars = shares.encode(color=canvas.step("share", [colour for colour, _ in style.HEAT]))
+    else:
+        spans = [_span(lane, span, at, names) for lane in shown for span in lane.spans]
+        outline = {"stroke": style.LIGHT["ground"], "strokeWidth": 0.5, "opacity": 0.85}
+        bars = canvas.chart(spans).mark_bar(height=STEP - 6, **outline).encode(color=canvas.own_colour)
+    layers = [
+        pauses.mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3]).encode(x=x),
+        bars.encode(x=x, x2="x2:Q", y=y, description="said:N"),
+        *(layer.encode(x=x, y=y) for layer in _faults(canvas, shown, at, names)),
+    ]
+    return canvas.layered(layers, width=WIDTH, height=alt.Step(STEP))
 
 
-def _pauses(canvas: Canvas, clock: Clock, at: Any, x: Any) -> list[Any]:
-    values = [{"x": at(begin)} for begin, _ in clock.pauses]
-    mark = canvas.chart(values).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
-    return [mark.encode(x=x)] if values else []
-
-
-def _bars(canvas: Canvas, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
-    """Return a layer of attempts that finished their job, and one of others."""
-    layers = []
-    for is_fault, colour in ((False, "1"), (True, "other")):
-        values = [
-            {
-                "row": lane.label,
-                "x": at(span.start),
-                "x2": at(span.stop),
-                "said": labels.description(_said(span, names), span.job.seed),
-            }
-            for lane in shown
-            for span in lane.spans
-            if span.is_fault is is_fault
-        ]
-        if values:
-            mark = canvas.chart(values).mark_bar(
-                color=style.LIGHT[colour], height=STEP - 6, stroke=style.LIGHT["ground"], strokeWidth=0.5, opacity=0.85
-            )
-            layers.append(mark.encode(x=x, x2="x2:Q", y=y, description="said:N"))
-    return layers
-
-
-def _said(span: Span, names: JobNames) -> str:
+def _span(lane: Lane, span: Span, at: Callable[[float], float], names: JobNames) -> dict[str, Any]:
     attempt = "" if span.number == 1 else f", attempt {span.number} ({span.cause})"
     job = names.job(span.job.seed, span.job.options)
     lasted = accounting.duration(span.stop - span.start)
-    return f"{job}{attempt}: {span.end or 'end unknown'} after {lasted} on {span.worker}"
+    said = f"{job}{attempt}: {span.end or 'end unknown'} after {lasted} on {span.worker}"
+    return {
+        "row": lane.label,
+        "x": at(span.start),
+        "x2": at(span.stop),
+        "colour": style.LIGHT["other" if span.is_fault else "1"],
+        "end": span.end,
+        "words": FAULTS[str(span.end)].words.partition(",")[0] if span.is_fault else "",
+        "said": labels.description(said, span.job.seed),
+    }
 
 
-def _shares(
-    canvas: Canvas, shown: Sequence[Lane], clock: Clock, last: float, length: float, x: Any, y: Any
-) -> list[Any]:
-    """Return a layer for each share of time that is told apart, a mark for each part of each worker's time."""
-    width = last / BINS
-    values: dict[str, list[dict[str, Any]]] = {}
+def _shares(shown: Sequence[Lane], clock: Clock, width: float, length: float) -> list[dict[str, Any]]:
+    """Return a mark for each part of each worker's time.
+
+    Args:
+        shown: The workers.
+        clock: The clock.
+        width: Seconds of a part.
+        length: Seconds of the unit of the axis.
+    """
+    values = []
     for lane in shown:
         for place, share in enumerate(_busy(lane, clock, width)):
             if share > 0:
-                colour = style.HEAT[min(int(share * len(style.HEAT)), len(style.HEAT) - 1)][0]
                 begin, end = place * width / length, (place + 1) * width / length
-                said = f"{lane.label}: {100 * share:.0f} % busy from {begin:.3g} to {end:.3g}"
-                value = {"row": lane.label, "x": begin, "x2": end, "said": labels.description(said)}
-                values.setdefault(colour, []).append(value)
-    return [
-        canvas.chart(found).mark_bar(color=colour, height=STEP - 4).encode(x=x, x2="x2:Q", y=y, description="said:N")
-        for colour, found in sorted(values.items())
-    ]
+                said = labels.description(f"{lane.label}: {100 * share:.0f} % busy from {begin:.3g} to {end:.3g}")
+                values.append({"row": lane.label, "x": begin, "x2": end, "share": share, "said": said})
+    return values
 
 
 def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
@@ -241,40 +221,24 @@ def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
     return [min(each / (width * lane.processes), 1.0) for each in seconds]
 
 
-def _marks(canvas: Canvas, shown: Sequence[Lane], at: Any, names: JobNames, x: Any, y: Any) -> list[Any]:
-    """Return the marks of attempts that did not finish: a layer for each end, and labels."""
-    faults = [(lane, span) for lane in shown for span in lane.spans if span.is_fault]
-    faults = sorted(faults, key=lambda found: found[1].stop)[:MOST_FAULTS]
-    layers = []
-    for end, (shape, _) in _FAULTS.items():
-        values = [
-            {
-                "row": lane.label,
-                "x": at(span.stop),
-                "said": labels.description(_said(span, names), span.job.seed),
-            }
-            for lane, span in faults
-            if span.end == end
+def _faults(canvas: Canvas, shown: Sequence[Lane], at: Callable[[float], float], names: JobNames) -> list[Any]:
+    """Return the layers of attempts that did not finish: a mark each, and words if they are few, on a ground each."""
+    alt = canvas.alt
+    found = [_span(lane, span, at, names) for lane in shown for span in lane.spans if span.is_fault]
+    found.sort(key=lambda each: float(each["x2"]))
+    faults = canvas.chart([{**each, "x": each["x2"]} for each in found[:MOST_FAULTS]])
+    shapes = alt.Scale(domain=list(FAULTS), range=[fault.shape for fault in FAULTS.values()])
+    shape = alt.Shape("end:N", scale=shapes, legend=None)
+    ground, lost = style.LIGHT["ground"], style.LIGHT["lost"]
+    mark = {"filled": False, "size": 60, "opacity": 1}
+    layers = [
+        faults.mark_point(**mark, color=ground, strokeWidth=5).encode(shape=shape),
+        faults.mark_point(**mark, color=lost, strokeWidth=2).encode(shape=shape, description="said:N"),
+    ]
+    if len(found) <= MOST_LABELLED:
+        text = {"align": "left", "dx": 8}
+        layers += [
+            faults.mark_text(**text, color=ground, stroke=ground, strokeWidth=4).encode(text="words:N"),
+            faults.mark_text(**text, color=lost).encode(text="words:N"),
         ]
-        if values:
-            common = {"shape": shape, "filled": False, "size": 60, "opacity": 1}
-            halo = canvas.chart(values).mark_point(**common, color=style.LIGHT["ground"], strokeWidth=5, aria=False)
-            mark = canvas.chart(values).mark_point(**common, color=style.LIGHT["lost"], strokeWidth=2)
-            layers += [halo.encode(x=x, y=y), mark.encode(x=x, y=y, description="said:N")]
-    return [*layers, *_names(canvas, faults, at, x, y)]
-
-
-def _names(canvas: Canvas, faults: Sequence[tuple[Lane, Span]], at: Any, x: Any, y: Any) -> list[Any]:
-    """Return the words beside the marks, on a ground of their own, if they are few."""
-    if not faults or len(faults) > MOST_LABELLED:
-        return []
-    values = [
-        {"row": lane.label, "x": at(span.stop), "text": _FAULTS[str(span.end)][1].partition(",")[0]}
-        for lane, span in faults
-    ]
-    place = {"align": "left", "dx": 8, "aria": False}
-    ground = style.LIGHT["ground"]
-    return [
-        canvas.chart(values).mark_text(**place, **colours).encode(x=x, y=y, text="text:N")
-        for colours in ({"color": ground, "stroke": ground, "strokeWidth": 4}, {"color": style.LIGHT["lost"]})
-    ]
+    return layers

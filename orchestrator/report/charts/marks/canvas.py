@@ -1,4 +1,4 @@
-"""The specification of a chart, layer by layer."""
+"""What all charts share of a specification: its data, its axes of numbers, its layers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ class Canvas:
 
     Attributes:
         alt: Altair.
+        own_colour: The encoding of a mark's colour by the field `colour`.
     """
 
     def __init__(self) -> None:
         self.alt: Any = style.altair()
+        self.own_colour: Any = self.alt.Color("colour:N", scale=None)
         self._datasets: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def chart(self, values: Sequence[Mapping[str, Any]]) -> Any:
@@ -31,20 +33,26 @@ class Canvas:
         self._datasets[name] = values
         return self.alt.Chart(self.alt.NamedData(name=name))
 
-    def channel(self, name: str, title: str, scale: Scale, **axis: Any) -> Any:
-        """Return the encoding of a position by the field of the same name, in lower case.
+    def channel(self, name: str, field: str, title: str, scale: Scale, **axis: Any) -> Any:
+        """Return the encoding of a position by numbers.
 
         Args:
             name: `X` or `Y`.
+            field: The field with the numbers.
             title: Of the axis.
             scale: Of the axis.
             axis: What else is said of the axis.
         """
         kind = "log" if scale.is_log else "linear"
-        ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False, clamp=True)
+        ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False)
         if scale.format is not None:
             axis.setdefault("format", scale.format)
-        return getattr(self.alt, name)(f"{name.lower()}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
+        return getattr(self.alt, name)(f"{field}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
+
+    def step(self, field: str, colours: Sequence[str], highest: float = 1.0) -> Any:
+        """Return the encoding of a colour by a number: each equal part from 0 to the highest has one of the colours."""
+        steps = self.alt.Scale(type="quantize", domain=[0, highest], range=list(colours))
+        return self.alt.Color(f"{field}:Q", scale=steps, legend=None)
 
     def layered(self, layers: Sequence[Any], *, width: Any, height: Any) -> dict[str, Any]:
         """Return the specification of the layers, the first one at the bottom.
@@ -54,6 +62,7 @@ class Canvas:
             width: In pixels, or Altair's `Step`.
             height: Likewise.
         """
+        chart = self.alt.layer(*layers).resolve_scale(color="independent").properties(width=width, height=height)
         # Not validated here, which takes a second for each chart; the tests validate each kind.
-        found: dict[str, Any] = self.alt.layer(*layers).properties(width=width, height=height).to_dict(validate=False)
+        found: dict[str, Any] = chart.to_dict(validate=False)
         return {**found, "datasets": self._datasets}

@@ -1,4 +1,4 @@
-"""Scales of axes that are chosen here, so that labels and dots can be placed by their pixels."""
+"""Scales of axes: chosen here and not by Vega-Lite, because charts in a terminal have the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+from worker.trainers.protocol import MAX_SCORE
 
 #: Values above zero in at least such a ratio have a logarithmic axis.
 LEAST_RATIO = 50.0
@@ -42,13 +45,18 @@ class Scale:
             return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
         return cls(low - room, high + room)
 
-    def inside(self, value: float) -> float:
-        """Return the value, or the end of the scale that it is beyond."""
-        return min(max(value, self.low), self.high)
+    def inside(self, value: float, beyond: float = 0.0) -> float:
+        """Return the value, or the end of the scale that it is beyond.
+
+        Args:
+            value: The value.
+            beyond: How far it may be beyond an end, as a share of the axis: what is clipped there then seems to go on.
+        """
+        return min(max(value, self.at(-beyond)), self.at(1 + beyond))
 
     def share(self, value: float) -> float:
         """Return at which share of the axis a value lies, from 0 to 1."""
-        ends = (self.low, self.high, self.inside(value))
+        ends = (self.low, self.high, min(max(value, self.low), self.high))
         low, high, at = map(math.log, ends) if self.is_log else ends
         return (at - low) / (high - low)
 
@@ -58,19 +66,27 @@ class Scale:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
 
-    def down(self, value: float, length: float) -> float:
-        """Return where a value lies on a vertical axis of so many pixels, counted from the top."""
-        return length * (1 - self.share(value))
+    def moved(self, value: float, share: float) -> float:
+        """Return the value that lies beside another one, by a share of the axis."""
+        return self.at(self.share(value) + share)
 
-    def across(self, value: float, length: float) -> float:
-        """Return where a value lies on a horizontal axis of so many pixels."""
-        return length * self.share(value)
+    def parts(self, count: int) -> list[float]:
+        """Return the `count` + 1 ends of equal parts."""
+        return [*(self.at(i / count) for i in range(count)), self.high]
 
     @property
     def format(self) -> str | None:
         """The format of the numbers beside the axis, where the usual one would be long; None elsewhere."""
         largest = max(abs(self.low), abs(self.high))
         return ".4~g" if largest >= 1e6 or largest < 1e-3 else None
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers, none of them true or false, and none beyond what an axis can show."""
+    return all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_SCORE <= value <= MAX_SCORE
+        for value in values
+    )
 
 
 def is_in_ratios(values: Sequence[float]) -> bool:
@@ -98,20 +114,19 @@ def _unlike(values: Sequence[float]) -> float:
 def apart(places: Sequence[float], distance: float, length: float) -> list[float]:
     """Return places on a line, moved so that any two are at least a distance apart, and in the same order.
 
+    Vega-Lite leaves out labels that overlap, or lets them overlap; it moves none.
+
     Args:
-        places: In pixels.
-        distance: In pixels.
+        places: In any unit, from the line's begin.
+        distance: In the same unit.
         length: Of the line; beyond its end only where there is no room otherwise.
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
-    moved = [places[i] for i in order]
-    for i in range(1, len(moved)):
-        moved[i] = max(moved[i], moved[i - 1] + distance)
-    limit = max(length, (len(moved) - 1) * distance)
-    for i in range(len(moved) - 1, -1, -1):
-        moved[i] = min(moved[i], limit)
-        limit = moved[i] - distance
-    found = [0.0] * len(places)
-    for i, place in zip(order, moved, strict=True):
-        found[i] = place
+    found = list(places)
+    for before, i in pairwise(order):
+        found[i] = max(found[i], found[before] + distance)
+    limit = max(length, (len(places) - 1) * distance)
+    for i in reversed(order):
+        found[i] = min(found[i], limit)
+        limit = found[i] - distance
     return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+import functools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report.charts import labels, style
+from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale
+from worker.trainers.protocol import Metric
 
 #: Pixels of the whole: on a phone, its text can then still be read; and of the least and the most between the labels.
 WHOLE, LEAST_WIDTH, MOST_WIDTH = 540, 260, 400
@@ -19,6 +22,18 @@ AROUND, CHARACTER_WIDTH = 80, 6.3
 STEP, NARROW_STEP, MANY = 28, 20, 40
 #: Pixels below a row's middle at which its seeds are, so that they do not hide its interval.
 BELOW = 7
+#: Pixels from one cross to the next, and how many are side by side: more would lie among the dots, as if they had a
+#: value.
+CROSS_STEP, CROSSES = 9, 4
+#: How a job that diverged is drawn.
+CROSS = {
+    "shape": "M-1,-1L1,1M-1,1L1,-1",
+    "color": style.LIGHT["lost"],
+    "size": 40,
+    "strokeWidth": 1.5,
+    "filled": False,
+    "opacity": 0.9,
+}
 
 
 @dataclass(frozen=True)
@@ -57,163 +72,146 @@ class Strip:
     ends: tuple[float, float] | None
     is_strong: bool
     note: str
-    dots: Sequence[Dot] = field(default=())
+    dots: Sequence[Dot] = ()
     middle: tuple[float, float] | None = None
 
 
-def scale_of(strips: Iterable[Strip], *, zero: bool = False, is_share: bool = False) -> Scale:
-    """Return a scale for rows: of everything but what reaches far beyond the seeds, as an interval of two of them does.
+@dataclass(frozen=True)
+class Rows:
+    """Rows along one axis, for a page or a terminal.
 
-    Args:
-        strips: The rows.
-        zero: Whether the scale has zero.
-        is_share: Whether values are shares in percent.
+    Attributes:
+        name: The chart's name.
+        title: What it shows.
+        axis: The title of the axis across.
+        heading: What the rows are.
+        strips: The rows, from top to bottom, at least one.
+        known: How many rows there would be, were none left out.
+        lower_is_worse: Whether jobs that diverged are at the lower end of the axis, and not at the upper one.
+        is_share: Whether the values are shares in percent.
+        zero: Whether the axis has zero, and a line at it.
+        sequential: Whether the intervals stay valid however often one looks.
     """
-    listed = list(strips)
-    inner = [dot.value for strip in listed for dot in strip.dots if dot.value is not None]
-    inner += [strip.mean for strip in listed if strip.mean is not None]
-    inner += [end for strip in listed for end in strip.middle or ()]
-    inner += [0.0] if zero or not inner else []
-    low, high = min(inner), max(inner)
-    room = (high - low) / 2 or abs(high) / 20
-    ends = [min(max(end, low - room), high + room) for strip in listed for end in strip.ends or ()]
-    return Scale.of([*inner, *ends], is_share=is_share)
+
+    name: str
+    title: str
+    axis: str
+    heading: str
+    strips: Sequence[Strip]
+    known: int
+    lower_is_worse: bool = True
+    is_share: bool = False
+    zero: bool = False
+    sequential: bool = False
+
+    @functools.cached_property
+    def scale(self) -> Scale:
+        """Of everything but what reaches far beyond the seeds, as an interval of two of them does."""
+        inner = [dot.value for strip in self.strips for dot in strip.dots if dot.value is not None]
+        inner += [strip.mean for strip in self.strips if strip.mean is not None]
+        inner += [end for strip in self.strips for end in strip.middle or ()]
+        inner += [0.0] if self.zero or not inner else []
+        low, high = min(inner), max(inner)
+        room = (high - low) / 2 or abs(high) / 20
+        ends = [min(max(end, low - room), high + room) for strip in self.strips for end in strip.ends or ()]
+        return Scale.of([*inner, *ends], is_share=self.is_share)
 
 
-def specification(
-    strips: Sequence[Strip], scale: Scale, title: str, rows: str, *, worse: float, rule: float | None = None
-) -> dict[str, Any]:
-    """Return the specification of rows, from top to bottom.
+def dots(each: Drawn, metric: Metric) -> list[Dot]:
+    """Return the jobs of a configuration that have a result; those that diverged without a place."""
+    found = []
+    for entry in each.standing.jobs:
+        if entry.score is not None:
+            said = f"{'diverged at ' if entry.status == 'diverged' else ''}{metric.shown(entry.score)}"
+            place = labels.drawn(metric, entry.score) if entry.status == "succeeded" else None
+            found.append(Dot(entry.seed, place, f"{each.job(entry.seed)}: {said}"))
+    return found
 
-    Args:
-        strips: The rows, at least one.
-        scale: Of the horizontal axis.
-        title: Of the horizontal axis.
-        rows: What the rows are.
-        worse: The end of the scale at which jobs are that diverged.
-        rule: Where to draw a vertical line; None for none.
-    """
+
+def middle(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
+    """Return the ends of the middle 80 % of some values, in the unit of the axis; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    tenths = statistics.quantiles(values, n=10, method="inclusive")
+    return labels.ends(metric, tenths[0], tenths[-1])
+
+
+def specification(rows: Rows) -> dict[str, Any]:
+    """Return the specification of rows, from top to bottom."""
     canvas = Canvas()
-    width = _width(strips, rows)
-    y = canvas.alt.Y(
+    alt = canvas.alt
+    strips, scale, width = rows.strips, rows.scale, _width(rows)
+    y = alt.Y(
         "row:N",
-        title=rows,
-        scale=canvas.alt.Scale(domain=[strip.label for strip in strips]),
-        axis=canvas.alt.Axis(
+        title=rows.heading,
+        scale=alt.Scale(domain=[strip.label for strip in strips]),
+        axis=alt.Axis(
             ticks=False, domain=False, labelColor=style.LIGHT["ink"], titleColor=style.LIGHT["quiet"], titleAngle=0,
             titleAlign="right", titleAnchor="start", titleX=12, titleY=-8,
         ),
     )  # fmt: skip
-    x = canvas.channel("X", title, scale)
+
+    def x(name: str) -> Any:
+        return canvas.channel("X", name, rows.axis, scale)
+
+    means = canvas.chart([_mean(strip, scale) for strip in strips])
+    seeds = canvas.chart([_seed(strip, dot, dot.value) for strip in strips for dot in strip.dots])
+    crosses = canvas.chart(_crosses(rows, width))
+    blue, grey, quiet = (style.LIGHT[name] for name in ("1", "other", "quiet"))
+    # Vega-Lite draws no mark without a number.
     layers = [
-        *_rule(canvas, rule, scale),
-        *_seeds(canvas, strips, x, y, scale.across(worse, width), inwards=1 if worse == scale.low else -1),
-        *_whiskers(canvas, strips, scale, x, y),
-    ]
-    layers += [*_means(canvas, strips, x, y), *_notes(canvas, strips, y, width)]
+        canvas.chart([{"x": 0.0}] if rows.zero else [])
+        .mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], clip=True)
+        .encode(x=x("x")),
+        means.mark_bar(color=grey, opacity=0.35, height=8, yOffset=BELOW).encode(x=x("from"), x2="to:Q", y=y),
+        seeds.mark_circle(color=grey, size=16, opacity=0.8, yOffset=BELOW).encode(x=x("x"), y=y, description="said:N"),
+        crosses.mark_point(**CROSS, yOffset=BELOW).encode(x=x("x"), y=y, description="said:N"),
+        means.mark_errorbar(color=blue, opacity=1, thickness=2, size=8, ticks=True, clip=True)
+        .encode(x=x("low"), x2="high:Q", y=y),
+        means.mark_point(filled=True, stroke=blue, strokeWidth=2, size=50, opacity=1)
+        .encode(x=x("mean"), y=y, fill=alt.Fill("fill:N", scale=None), description="said:N"),
+        means.mark_text(align="left", color=quiet).encode(x=alt.XValue(width + 12), y=y, text="note:N"),
+    ]  # fmt: skip
     step = STEP if len(strips) < MANY else NARROW_STEP
-    return canvas.layered(layers, width=width, height=canvas.alt.Step(step))
+    return canvas.layered(layers, width=width, height=alt.Step(step))
 
 
-def _width(strips: Sequence[Strip], rows: str) -> float:
-    """Return the pixels between labels and notes."""
-    characters = max(len(rows), *(len(strip.label) for strip in strips)) + max(len(strip.note) for strip in strips)
+def _width(rows: Rows) -> float:
+    """Return the pixels between labels and notes.
+
+    Vega-Lite fits a whole into a width, too, but no longer so that what is between them has a least and a most width.
+    """
+    names = max(len(rows.heading), *(len(strip.label) for strip in rows.strips))
+    characters = names + max(len(strip.note) for strip in rows.strips)
     return min(max(WHOLE - AROUND - CHARACTER_WIDTH * characters, LEAST_WIDTH), MOST_WIDTH)
 
 
-def _rule(canvas: Canvas, at: float | None, scale: Scale) -> list[Any]:
-    if at is None or not scale.low <= at <= scale.high:
-        return []
-    mark = canvas.chart([{"x": at}]).mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3], aria=False)
-    return [mark.encode(x=canvas.alt.X("x:Q"))]
+def _mean(strip: Strip, scale: Scale) -> dict[str, Any]:
+    # An end that is not on the scale has no stop: it is clipped.
+    low, high = (scale.inside(end, 0.1) for end in strip.ends) if strip.ends else (None, None)
+    begin, end = strip.middle or (None, None)
+    return {
+        "row": strip.label,
+        "mean": strip.mean,
+        "low": low,
+        "high": high,
+        "from": begin,
+        "to": end,
+        "fill": style.LIGHT["1" if strip.is_strong else "ground"],
+        "note": labels.plain(strip.note),
+        "said": labels.description(strip.said),
+    }
 
 
-def _seeds(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any, at: float, *, inwards: int) -> list[Any]:
-    """Return the layers of the dots, of the crosses of jobs that diverged, and of bars instead of dots."""
-    layers = []
-    bars = [
-        {"row": strip.label, "x": strip.middle[0], "x2": strip.middle[1]}
-        for strip in strips
-        if strip.middle is not None
-    ]
-    if bars:
-        layers.append(
-            canvas.chart(bars)
-            .mark_bar(color=style.LIGHT["other"], opacity=0.35, height=8, yOffset=BELOW, aria=False)
-            .encode(x=x, x2="x2:Q", y=y)
-        )
-    dots = [
-        {"row": strip.label, "x": dot.value, "said": labels.description(dot.said, dot.seed)}
-        for strip in strips
-        for dot in strip.dots
-        if dot.value is not None
-    ]
-    if dots:
-        mark = canvas.chart(dots).mark_circle(color=style.LIGHT["other"], size=16, opacity=0.8, yOffset=BELOW)
-        layers.append(mark.encode(x=x, y=y, description="said:N"))
-    crosses = [
-        {"row": strip.label, "x": place, "said": labels.description(dot.said, dot.seed)}
-        for strip in strips
-        for dot, place in zip((dot for dot in strip.dots if dot.value is None), _beside(at, inwards), strict=False)
-    ]
-    if crosses:
-        mark = canvas.chart(crosses).mark_point(**CROSS, yOffset=BELOW)
-        layers.append(mark.encode(x=canvas.alt.X("x:Q", scale=None, axis=None), y=y, description="said:N"))
-    return layers
+def _seed(strip: Strip, dot: Dot, x: float | None) -> dict[str, Any]:
+    return {"row": strip.label, "x": x, "said": labels.description(dot.said, dot.seed)}
 
 
-def _beside(at: float, inwards: int) -> Iterator[float]:
-    """Yield the pixels of crosses from an end of the scale inwards: four side by side, then on each other.
-
-    More would lie among the dots, as if they had a value.
-    """
-    yield from (at + inwards * 9 * (min(place, 3) + 0.7) for place in count())
-
-
-#: How a job that diverged is drawn.
-CROSS = {
-    "shape": "M-1,-1L1,1M-1,1L1,-1",
-    "color": style.LIGHT["lost"],
-    "size": 40,
-    "strokeWidth": 1.5,
-    "filled": False,
-    "opacity": 0.9,
-}
-
-
-def _whiskers(canvas: Canvas, strips: Sequence[Strip], scale: Scale, x: Any, y: Any) -> list[Any]:
-    """Return the intervals, with a stop at each end that is on the scale."""
-    lines, stops = [], []
-    for strip in strips:
-        if strip.ends is not None:
-            low, high = map(scale.inside, strip.ends)
-            lines.append({"row": strip.label, "x": low, "x2": high})
-            stops += [{"row": strip.label, "x": end} for end in strip.ends if scale.low <= end <= scale.high]
-    colour = style.LIGHT["1"]
-    return [
-        canvas.chart(lines).mark_rule(color=colour, strokeWidth=2, aria=False).encode(x=x, x2="x2:Q", y=y),
-        canvas.chart(stops).mark_tick(color=colour, thickness=2, height=8, opacity=1, aria=False).encode(x=x, y=y),
-    ] if lines else []  # fmt: skip
-
-
-def _means(canvas: Canvas, strips: Sequence[Strip], x: Any, y: Any) -> list[Any]:
-    layers = []
-    for is_strong in (False, True):
-        values = [
-            {"row": strip.label, "x": strip.mean, "said": labels.description(strip.said)}
-            for strip in strips
-            if strip.mean is not None and strip.is_strong is is_strong
-        ]
-        if values:
-            fill = style.LIGHT["1" if is_strong else "ground"]
-            mark = canvas.chart(values).mark_point(
-                filled=True, fill=fill, stroke=style.LIGHT["1"], strokeWidth=2, size=50, opacity=1
-            )
-            layers.append(mark.encode(x=x, y=y, description="said:N"))
-    return layers
-
-
-def _notes(canvas: Canvas, strips: Sequence[Strip], y: Any, width: float) -> list[Any]:
-    values = [{"row": strip.label, "note": labels.plain(strip.note)} for strip in strips if strip.note]
-    mark = canvas.chart(values).mark_text(align="left", color=style.LIGHT["quiet"], aria=False)
-    return [mark.encode(x=canvas.alt.XValue(width + 12), y=y, text="note:N")] if values else []
+def _crosses(rows: Rows, width: float) -> list[dict[str, Any]]:
+    """Return the jobs that diverged, from the worse edge inwards: the first ones side by side, then on each other."""
+    found = []
+    for strip in rows.strips:
+        for place, dot in enumerate(dot for dot in strip.dots if dot.value is None):
+            share = CROSS_STEP * (min(place, CROSSES - 1) + 0.7) / width
+            found.append(_seed(strip, dot, rows.scale.at(share if rows.lower_is_worse else 1 - share)))
+    return found
