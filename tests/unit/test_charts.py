@@ -150,7 +150,7 @@ class TestHeatmap:
 
     def test_a_cell_has_the_mean_of_its_standing(self, swept: Sweep) -> None:
         across, up = heatmap.sides(swept)
-        found = {(across.levels[cell.across], up.levels[cell.up]): cell for cell in heatmap.cells(swept, across, up)}
+        found = {(cell.across, cell.up): cell for cell in heatmap.cells(swept, across, up)}
         for standing in swept.leaderboard.standings:
             rate, hidden = standing.options["learning_rate"], standing.options["hidden_layer_sizes"]
             cell = found[str(rate), ",".join(map(str, hidden))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.report.charts import configurations
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals, timeline
 
@@ -45,7 +46,7 @@ class Kind:
 
 #: In the order of the page.
 KINDS: Sequence[Kind] = (
-    Kind("intervals", "table", intervals.chart, intervals.absent),
+    Kind("intervals", "table", intervals.chart, configurations.absent),
     Kind(by_axis.PREFIX, "metric", by_axis.chart, by_axis.absent),
     Kind("heatmap", "metric", heatmap.chart, heatmap.absent),
     Kind("curves", "curves", curves.chart, curves.absent),

@@ -24,8 +24,6 @@ ALL = "all jobs"
 BETWEEN = " · "
 #: Characters of the title of labels.
 MOST_HEADING = 30
-#: Why a chart is absent.
-NO_RESULT = "no job has a result"
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,9 @@ def axis_title(sweep: Sweep) -> str:
     )
 
 
-def has_results(sweep: Sweep) -> bool:
-    """Return whether any job has a result, be it that it diverged."""
-    return any(row.accepted for row in sweep.rows.values())
+def absent(sweep: Sweep) -> str | None:
+    """Return why a sweep has no chart of results, as a phrase; None if any job has one, be it that it diverged."""
+    return None if any(row.accepted for row in sweep.rows.values()) else "no job has a result"
 
 
 def draws_jobs(sweep: Sweep) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, Self
@@ -19,7 +19,7 @@ from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
-from orchestrator.report.charts.marks.strips import CROSS, Dot, Rows, Strip
+from orchestrator.report.charts.marks.strips import CROSS, Dot, Rows
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -83,6 +83,9 @@ class Axis:
         for each in configurations.drawn(sweep):
             groups[each.standing.options[option]].append(each)
         listed = sorted(groups) if are_numbers(list(groups)) else list(groups)
+        # Contenders come last, so that they are drawn on top of the others.
+        for members in groups.values():
+            members.sort(key=lambda member: member.standing.contender)
         values = [
             Value(groups[value], value, labels.named(labels.plain(names.shown(option, value)))) for value in listed
         ]
@@ -118,9 +121,8 @@ class Axis:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(sweep):
-        return configurations.NO_RESULT
-    return None if sweep.leaderboard.names.varying else "no option varies"
+    varies = bool(sweep.leaderboard.names.varying)
+    return configurations.absent(sweep) or (None if varies else "no option varies")
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
@@ -183,24 +185,13 @@ def rows(axis: Axis) -> Rows:
         title=axis.title,
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,
-        strips=[_strip(axis, each, label) for each, label in zip(shown, names, strict=True)],
+        strips=[
+            strips.of(each, axis.metric, name, f"{axis.heading} {each.shown}: {each.said(axis.metric)}", axis.each_job)
+            for each, name in zip(shown, names, strict=True)
+        ],
         known=len(axis.values),
         lower_is_worse=axis.metric.higher_is_better,
         is_share=axis.metric.is_share,
-    )
-
-
-def _strip(axis: Axis, each: Value, label: str) -> Strip:
-    metric = axis.metric
-    return Strip(
-        label=label,
-        said=f"{axis.heading} {each.shown}: {each.said(metric)}",
-        mean=None if each.mean is None else labels.drawn(metric, each.mean),
-        ends=None,
-        is_strong=each.is_contender,
-        note=labels.note(metric, each.mean, each.diverged),
-        dots=[dot for member in each.members for dot in strips.dots(member, metric)] if axis.each_job else (),
-        middle=None if axis.each_job else strips.middle(each.scores, metric),
     )
 
 
@@ -212,12 +203,18 @@ def _plot(axis: Axis) -> dict[str, Any]:
     canvas = Canvas()
     places = [WIDTH * axis.across.share(float(each.value)) for each in axis.values]
     spread = min([SPREAD, *(SHARE * (high - low) for low, high in pairwise(places))])
-    seeds = [_seed(axis, *found, spread) for each in axis.values for found in _placed(each, axis.metric)]
+    seeds = []
+    for each in axis.values:
+        found = [(dot, _colour(member)) for member in each.members for dot in strips.dots(member, axis.metric)]
+        # Vega-Lite has no offset on an axis of numbers, so that the numbers themselves are beside the value.
+        besides = [spread * (number * GOLDEN % 1 - 0.5) / WIDTH for number in range(len(found))]
+        places = [axis.across.moved(float(each.value), beside) for beside in besides]
+        seeds += [_seed(axis, x, dot, colour) for x, (dot, colour) in zip(places, found, strict=True)]
     dots, crosses = ([seed for seed in seeds if seed["diverged"] is diverged] for diverged in (False, True))
     bars = [
         _bar(each.value, member, axis.metric, spread)
         for each in axis.values
-        for member in _contenders_last(each)
+        for member in each.members
         if member.standing.mean is not None
     ]
     # Where others vary as well, a line from mean to mean means nothing.
@@ -249,32 +246,15 @@ def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], metric: Metric) 
     return canvas.chart(values).mark_line(color=style.LIGHT["quiet"], strokeWidth=1.5)
 
 
-def _contenders_last(each: Value) -> list[Drawn]:
-    """Return the configurations at a value in the order of drawing: contenders on top of the others."""
-    return sorted(each.members, key=lambda member: member.standing.contender)
-
-
 def _colour(member: Drawn) -> str:
     return style.LIGHT["1" if member.standing.contender else "other"]
 
 
-def _placed(each: Value, metric: Metric) -> Iterator[tuple[Value, Drawn, Dot, int]]:
-    """Yield each seed at a value, with its number."""
-    seeds = [(member, dot) for member in _contenders_last(each) for dot in strips.dots(member, metric)]
-    return ((each, member, dot, number) for number, (member, dot) in enumerate(seeds))
-
-
-def _seed(axis: Axis, at: Value, member: Drawn, dot: Dot, number: int, spread: float) -> dict[str, Any]:
+def _seed(axis: Axis, x: float, dot: Dot, colour: str) -> dict[str, Any]:
     worse = axis.up.low if axis.metric.higher_is_better else axis.up.high
-    # Vega-Lite has no offset on an axis of numbers, so that the numbers themselves are beside the value.
-    beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH
-    return {
-        "x": axis.across.moved(float(at.value), beside),
-        "y": worse if dot.value is None else dot.value,
-        "diverged": dot.value is None,
-        "colour": _colour(member),
-        "said": labels.description(dot.said, dot.seed),
-    }
+    y = worse if dot.value is None else dot.value
+    said = labels.description(dot.said, dot.seed)
+    return {"x": x, "y": y, "diverged": dot.value is None, "colour": colour, "said": said}
 
 
 def _bar(at: float, member: Drawn, metric: Metric, spread: float) -> dict[str, Any]:

@@ -100,10 +100,8 @@ def _some(count: int, most: int) -> list[int]:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(sweep):
-        return configurations.NO_RESULT
-    longest = max(len(row.validation_score) for row in sweep.rows.values())
-    return None if longest > 1 else "every job has one epoch"
+    longest = max((len(row.validation_score) for row in sweep.rows.values()), default=0)
+    return configurations.absent(sweep) or (None if longest > 1 else "every job has one epoch")
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
@@ -124,18 +122,17 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 
 def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
-    said = ["Thick line: mean over the seeds that trained"]
-    if any(point.interval for curve in found for point in curve.points):
-        often = " however often one looks" if sweep.manifest.looks else ""
-        said.append(f"band: where the mean over all seeds is, at 95 %{often}")
-    if configurations.draws_jobs(sweep):
-        said.append("thin line: one seed")
-    if any(curve.diverged for curve in found):
-        said.append("dashed red: a job that diverged, which no mean counts")
-    if len(found) > LABELLED:
-        grey = counted(min(len(found), MOST_CURVES) - LABELLED, "further configuration")
-        said.append(f"grey: {grey} of {len(found)}" if len(found) > MOST_CURVES else f"grey: {grey}")
-    return "; ".join(said)
+    further = min(len(found), MOST_CURVES) - LABELLED
+    of_all = f" of {len(found)}" if len(found) > MOST_CURVES else ""
+    often = " however often one looks" if sweep.manifest.looks else ""
+    return labels.joined(
+        "Thick line: mean over the seeds that trained",
+        any(point.interval for curve in found for point in curve.points)
+        and f"band: where the mean over all seeds is, at 95 %{often}",
+        configurations.draws_jobs(sweep) and "thin line: one seed",
+        any(curve.diverged for curve in found) and "dashed red: a job that diverged, which no mean counts",
+        further > 0 and f"grey: {counted(further, 'further configuration')}{of_all}",
+    )
 
 
 def _table(found: Sequence[Curve], metric: Metric) -> Table:

@@ -66,10 +66,9 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    if not configurations.has_results(sweep):
-        return configurations.NO_RESULT
     candidates = sum(map(is_candidate, sweep.scored))
-    return None if candidates > 1 else "there are no two configurations of which most jobs trained"
+    why = None if candidates > 1 else "there are no two configurations of which most jobs trained"
+    return configurations.absent(sweep) or why
 
 
 def chart(sweep: Sweep, name: str) -> Chart:

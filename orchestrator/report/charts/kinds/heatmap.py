@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import pairwise, product
 from typing import Any, Self
 
 from nn.options.describe import heading
@@ -37,17 +37,15 @@ class Side:
         name: The option.
         title: Its name in text.
         levels: What is drawn along it, each unlike the others.
+        level: The level of each value that is drawn.
         known: How many values it has.
-        ends: The ends of bins, where it has more numbers than are drawn one by one.
-        places: The place of each value that is drawn.
     """
 
     name: str
     title: str
     levels: Sequence[str]
+    level: Mapping[Any, str]
     known: int
-    ends: Sequence[float] = ()
-    places: Mapping[Any, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sweep: Sweep, name: str) -> Self:
@@ -60,14 +58,21 @@ class Side:
             values.sort()
         if numbers and len(values) > MOST_LEVELS:
             ends = Scale(float(values[0]), float(values[-1]), is_in_ratios(values)).parts(BINS)
-            return cls(name, title, [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)], len(values), ends)
+            levels = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)]
+            return cls(name, title, levels, {each: levels[bisect(ends[1:-1], each)] for each in values}, len(values))
         shown = values[:MOST_LEVELS]
         levels = labels.distinct((labels.named(names.shown(name, value)) for value in shown), MOST_LABEL)
-        return cls(name, title, levels, len(values), places={value: place for place, value in enumerate(shown)})
+        return cls(name, title, levels, dict(zip(shown, levels, strict=True)), len(values))
 
-    def place(self, value: Any) -> int | None:
-        """Return the place of a value; None if it is not drawn."""
-        return bisect_right(self.ends[1:-1], value) if self.ends else self.places.get(value)
+    @property
+    def width(self) -> float:
+        """The pixels of a column, if it is drawn across."""
+        return min(max(WIDTH / len(self.levels), LEAST_WIDTH), MOST_WIDTH)
+
+    @property
+    def fits(self) -> bool:
+        """Whether no label is wider than its column would be."""
+        return max(map(len, self.levels)) * CHARACTER_WIDTH <= self.width
 
 
 @dataclass(frozen=True)
@@ -75,34 +80,34 @@ class Cell(Group):
     """A pair of values.
 
     Attributes:
-        across: The place of the first option's value among those that are drawn, from 0.
-        up: That of the second one's, from 0.
+        across: The level of the option across.
+        up: That of the other one.
     """
 
-    across: int
-    up: int
+    across: str
+    up: str
 
 
 def sides(sweep: Sweep) -> tuple[Side, Side]:
     """Return the two options that vary: the one across, and the one up, which is that with the longer labels."""
     first, second = (Side.of(sweep, name) for name in sweep.leaderboard.names.varying)
-    return (second, first) if not _has_room(first) and _has_room(second) else (first, second)
+    return (second, first) if second.fits and not first.fits else (first, second)
 
 
 def cells(sweep: Sweep, across: Side, up: Side) -> list[Cell]:
     """Return the pairs of values that the sweep has, column by column."""
-    groups: dict[tuple[int, int], list[Drawn]] = {}
+    groups: dict[tuple[str, str], list[Drawn]] = {place: [] for place in product(across.levels, up.levels)}
     for each in configurations.drawn(sweep):
-        column, row = (side.place(each.standing.options[side.name]) for side in (across, up))
+        column, row = (side.level.get(each.standing.options[side.name]) for side in (across, up))
         if column is not None and row is not None:
-            groups.setdefault((column, row), []).append(each)
-    return [Cell(members, *place) for place, members in sorted(groups.items())]
+            groups[column, row].append(each)
+    return [Cell(members, *place) for place, members in groups.items() if members]
 
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no heat map, as a phrase; None if it has one."""
-    if not configurations.has_results(sweep):
-        return configurations.NO_RESULT
+    if (why := configurations.absent(sweep)) is not None:
+        return why
     varying = len(sweep.leaderboard.names.varying)
     # Over further options, a cell would be a mean of unlike configurations.
     return None if varying == 2 else f"it needs exactly two options that vary, not {varying}"
@@ -118,7 +123,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     across, up = sides(sweep)
     found = cells(sweep, across, up)
     numbers = [f"{labels.cell(metric, cell.mean)}{_cross(cell)}" for cell in found]
-    fits = max(map(len, numbers)) * CHARACTER_WIDTH <= _width(across)
+    fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
     texts = numbers if fits else [_cross(cell) for cell in found]
     return Chart(
         name=name,
@@ -130,27 +135,27 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 
 def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric, *, fits: bool) -> str:
-    better = "higher" if metric.higher_is_better else "lower"
-    number = f"Number: the mean over the seeds that trained{', %' if metric.is_share else ''}"
-    said = [number if fits else "Cell: the mean over the seeds that trained"]
-    said.append(f"stronger colour: better, that is {better}")
-    if any(cell.is_contender for cell in found):
-        said.append("framed: a configuration that may be the best (a contender)")
-    if any(cell.diverged for cell in found):
-        said.append("cross: some seeds diverged, which no mean counts")
-    for side in of:
-        if side.ends:
-            said.append(f"the {side.known} values of {side.title} in {BINS} bins")
-        elif side.known > len(side.levels):
-            said.append(f"the first {len(side.levels)} of {side.known} values of {side.title}")
-    return "; ".join(said)
+    unit = ", %" if metric.is_share else ""
+    return labels.joined(
+        f"{'Number' if fits else 'Cell'}: the mean over the seeds that trained{unit if fits else ''}",
+        f"stronger colour: better, that is {'higher' if metric.higher_is_better else 'lower'}",
+        any(cell.is_contender for cell in found) and "framed: a configuration that may be the best (a contender)",
+        any(cell.diverged for cell in found) and "cross: some seeds diverged, which no mean counts",
+        *(
+            f"the {side.known} values of {side.title} in {BINS} bins"
+            if len(side.level) == side.known
+            else f"the first {len(side.levels)} of {side.known} values of {side.title}"
+            for side in of
+            if len(side.levels) < side.known
+        ),
+    )
 
 
 def _table(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> Table:
     rows = [
         (
-            across.levels[cell.across],
-            up.levels[cell.up],
+            cell.across,
+            cell.up,
             labels.cell(metric, cell.mean),
             str(len(cell.scores)),
             str(cell.diverged),
@@ -163,15 +168,6 @@ def _table(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> Tab
 
 
 # How it is drawn
-
-
-def _width(across: Side) -> float:
-    return min(max(WIDTH / len(across.levels), LEAST_WIDTH), MOST_WIDTH)
-
-
-def _has_room(side: Side) -> bool:
-    """Return whether every label of a side is as wide as its column would be, or less."""
-    return max(map(len, side.levels)) * CHARACTER_WIDTH <= _width(side)
 
 
 def _cross(cell: Cell) -> str:
@@ -187,7 +183,7 @@ def _specification(
         "x:N",
         title=across.title,
         scale=alt.Scale(domain=list(across.levels), padding=0),
-        axis=alt.Axis(labelAngle=0 if _has_room(across) else -45, domain=False, ticks=False),
+        axis=alt.Axis(labelAngle=0 if across.fits else -45, domain=False, ticks=False),
     )
     y = alt.Y(
         "y:N",
@@ -210,7 +206,7 @@ def _specification(
         data.mark_rect(filled=False, stroke=ink, strokeWidth=2, opacity=1)
         .transform_filter("datum.framed"),
     ]  # fmt: skip
-    width, height = alt.Step(_width(across)), alt.Step(HEIGHT)
+    width, height = alt.Step(across.width), alt.Step(HEIGHT)
     return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=width, height=height)
 
 
@@ -222,12 +218,11 @@ def _values(
     values = []
     for cell, mean, text in zip(found, means, texts, strict=True):
         share = None if mean is None else scale.share(mean)
-        column, row = across.levels[cell.across], up.levels[cell.up]
         diverged = f", {cell.diverged} diverged" if cell.diverged else ""
-        said = f"{across.title} {column}, {up.title} {row}: {cell.said(metric)}{diverged}"
+        said = f"{across.title} {cell.across}, {up.title} {cell.up}: {cell.said(metric)}{diverged}"
         values.append({
-            "x": column,
-            "y": row,
+            "x": cell.across,
+            "y": cell.up,
             # From the worst to the best.
             "share": share if share is None or metric.higher_is_better else 1 - share,
             "framed": cell.is_contender,

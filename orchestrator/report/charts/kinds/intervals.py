@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
-from orchestrator.report.charts.configurations import Drawn
+from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Rows, Strip
 from orchestrator.text import counted
@@ -15,11 +15,6 @@ from worker.trainers.protocol import Metric
 
 #: Of more configurations, the first ones by rank are drawn.
 MOST_ROWS = 100
-
-
-def absent(sweep: Sweep) -> str | None:
-    """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    return None if configurations.has_results(sweep) else configurations.NO_RESULT
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
@@ -57,17 +52,8 @@ def rows(sweep: Sweep) -> Rows:
 
 
 def _strip(each: Drawn, metric: Metric, *, each_job: bool) -> Strip:
-    standing = each.standing
-    return Strip(
-        label=each.label,
-        said=_said(each, metric),
-        mean=None if standing.mean is None else labels.drawn(metric, standing.mean),
-        ends=labels.ends(metric, standing.low, standing.high),
-        is_strong=standing.contender,
-        note=labels.note(metric, standing.mean, standing.diverged),
-        dots=strips.dots(each, metric) if each_job else (),
-        middle=None if each_job else strips.middle(list(each.scored.trained.values()), metric),
-    )
+    ends = labels.ends(metric, each.standing.low, each.standing.high)
+    return strips.of(Group([each]), metric, each.label, _said(each, metric), each_job, ends)
 
 
 def _said(each: Drawn, metric: Metric) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Clock, Span
@@ -104,21 +106,17 @@ def _lanes(made: Attempts, *, together: bool) -> list[Lane]:
 
 
 def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *, together: bool) -> str:
-    if together:
-        said = ["The stronger the colour, the larger the share of its processes' time that a worker trained"]
-    else:
-        said = ["Bar: an attempt at a job, in a row for each process of a worker"]
-    ends = dict.fromkeys(span.end for lane in shown for span in lane.spans if span.is_fault)
-    said += [f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends]
-    if "worker lost" in ends:
-        said.append("a lost worker's bar ends when the loss was noticed")
-    if clock.pauses:
-        said.append(f"dashed line: a pause that is left out ({accounting.duration(clock.paused)} in all)")
-    if known > len(shown):
-        said.append(f"the first {len(shown)} of {known} rows")
-    if made.untimed:
-        said.append(f"{counted(made.untimed, 'attempt')} without times are not drawn")
-    return "; ".join(said)
+    ends = {span.end for lane in shown for span in lane.spans if span.is_fault}
+    return labels.joined(
+        "The stronger the colour, the larger the share of its processes' time that a worker trained"
+        if together
+        else "Bar: an attempt at a job, in a row for each process of a worker",
+        *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
+        "worker lost" in ends and "a lost worker's bar ends when the loss was noticed",
+        bool(clock.pauses) and f"dashed line: a pause that is left out ({accounting.duration(clock.paused)} in all)",
+        known > len(shown) and f"the first {len(shown)} of {known} rows",
+        made.untimed > 0 and f"{counted(made.untimed, 'attempt')} without times are not drawn",
+    )
 
 
 def _table(made: Attempts, names: JobNames) -> Table:
@@ -213,12 +211,10 @@ def _shares(shown: Sequence[Lane], clock: Clock, width: float, length: float) ->
 
 def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
     """Return which share of the time of a lane's processes was spent in attempts, for each part of the time."""
-    seconds = [0.0] * BINS
-    for span in lane.spans:
-        start, stop = clock.at(span.start), clock.at(span.stop)
-        for place in range(int(start / width), min(int(stop / width) + 1, BINS)):
-            seconds[place] += max(min(stop, (place + 1) * width) - max(start, place * width), 0.0)
-    return [min(each / (width * lane.processes), 1.0) for each in seconds]
+    starts, stops = np.array([(clock.at(span.start), clock.at(span.stop)) for span in lane.spans]).T
+    until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
+    shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
+    return shares
 
 
 def _faults(canvas: Canvas, shown: Sequence[Lane], at: Callable[[float], float], names: JobNames) -> list[Any]:

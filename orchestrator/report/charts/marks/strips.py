@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report.charts import labels, style
-from orchestrator.report.charts.configurations import Drawn
+from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale
 from worker.trainers.protocol import Metric
@@ -128,12 +128,33 @@ def dots(each: Drawn, metric: Metric) -> list[Dot]:
     return found
 
 
-def middle(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
-    """Return the ends of the middle 80 % of some values, in the unit of the axis; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    tenths = statistics.quantiles(values, n=10, method="inclusive")
-    return labels.ends(metric, tenths[0], tenths[-1])
+def of(
+    group: Group, metric: Metric, label: str, said: str, each_job: bool, ends: tuple[float, float] | None = None
+) -> Strip:
+    """Return the row of configurations.
+
+    Args:
+        group: The configurations.
+        metric: What was measured.
+        label: Its name beside the axis.
+        said: What its mean says.
+        each_job: Whether each job is a dot; otherwise the middle 80 % of them are a bar, if there are two.
+        ends: Those of its interval, in the unit of the axis.
+    """
+    middle = None
+    if not each_job and len(group.scores) > 1:
+        tenths = statistics.quantiles(group.scores, n=10, method="inclusive")
+        middle = (labels.drawn(metric, tenths[0]), labels.drawn(metric, tenths[-1]))
+    return Strip(
+        label=label,
+        said=said,
+        mean=None if group.mean is None else labels.drawn(metric, group.mean),
+        ends=ends,
+        is_strong=group.is_contender,
+        note=labels.note(metric, group.mean, group.diverged),
+        dots=[dot for each in group.members for dot in dots(each, metric)] if each_job else (),
+        middle=middle,
+    )
 
 
 def specification(rows: Rows) -> dict[str, Any]:
