@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -54,19 +55,30 @@ def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
         "font-family": FONT,
     }
     made = Element("svg", attributes)
-    cleaner = _Cleaner(name, {} if alone else _VARIABLES)
+    cleaner = _Cleaner(_ids(root, name), {} if alone else _VARIABLES)
     # The first rectangle is the ground, which a page has already.
     made.extend(each for child in list(root)[0 if alone else 1 :] for each in cleaner.cleaned(child))
     return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
 
 
-class _Cleaner:
-    """Cleans the elements of one chart, in the order of the document."""
+def _ids(root: Element, name: str) -> dict[str, str]:
+    """Return the new name of every id: one for all that clip alike, as Vega has an id for each line of a chart."""
+    alike: dict[bytes, str] = {}
+    found = {str(each.get("id")): b"".join(map(ElementTree.tostring, each)) for each in root.iter() if each.get("id")}
+    return {old: alike.setdefault(content, f"clip-{name}-{len(alike) + 1}") for old, content in found.items()}
 
-    def __init__(self, name: str, colours: Mapping[str, str]) -> None:
-        self._name = name
-        self._colours = colours
-        self._ids: dict[str, str] = {}
+
+@dataclass(frozen=True)
+class _Cleaner:
+    """Cleans the elements of one chart.
+
+    Attributes:
+        ids: The new name of every id.
+        colours: What stands for a colour.
+    """
+
+    ids: Mapping[str, str]
+    colours: Mapping[str, str]
 
     def cleaned(self, element: Element) -> list[Element]:
         """Return what stays of an element: nothing, itself, or what it contains."""
@@ -74,6 +86,8 @@ class _Cleaner:
         if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
             return []
         children = [each for child in element for each in self.cleaned(child)]
+        if tag == "defs":
+            children = list({child.get("id"): child for child in children}.values())
         attributes = self._attributes(element)
         if tag in ("g", "defs") and not children:
             return []
@@ -101,17 +115,14 @@ class _Cleaner:
 
     def _value(self, name: str, value: str) -> str:
         if name in ("fill", "stroke"):
-            return self._colours.get(value, value)
+            return self.colours.get(value, value)
         if name == "id":
-            return self._id(value)
+            return self.ids[value]
         if name == "clip-path":
-            return _CLIP.sub(lambda found: f"url(#{self._id(found[1])})", value)
+            return _CLIP.sub(lambda found: f"url(#{self.ids[found[1]]})", value)
         if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
             return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
         return value.removesuffix("px") if name == "font-size" else value
-
-    def _id(self, old: str) -> str:
-        return self._ids.setdefault(old, f"clip-{self._name}-{len(self._ids) + 1}")
 
 
 def _is_invisible(element: Element) -> bool:
