@@ -59,16 +59,13 @@ def _open(path: Path) -> Image.Image:
         if not path.is_file():
             raise PictureError(f"{str(path)!r} is not a file; allowed: a picture of at least {SIDE}x{SIDE} pixels")
         size = path.stat().st_size
-    except OSError as error:
-        raise PictureError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise PictureError(f"{str(path)!r} cannot be read: {error}") from None
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from None
     if size > MAX_BYTES:
         raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # About sizes that are refused below, and about damaged metadata.
+        # Pillow warns of sizes that are refused below, and of damaged metadata.
+        with warnings.catch_warnings(action="ignore"):
             return _decode(path)
     except PictureError:
         raise
@@ -116,7 +113,7 @@ def _scaled(path: Path, levels: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the amount of ink on each pixel, be the ink dark on light paper or light on dark.
+    """Return the amount of ink on each pixel, whether it is dark on light paper or light on dark.
 
     The median of the border is the paper. A picture of 28x28 pixels keeps all its levels, as in MNIST.
     """

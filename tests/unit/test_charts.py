@@ -67,10 +67,9 @@ class TestIntervals:
         self, mixed: Sweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(configurations, "MOST_JOBS", 5)
-        found = intervals.rows(mixed).strips
-        for each, standing in zip(found, mixed.leaderboard.standings, strict=True):
-            scores = [100 * job.score for job in standing.jobs if job.status == "succeeded" and job.score is not None]
-            assert each.middle == pytest.approx((np.quantile(scores, 0.1), np.quantile(scores, 0.9)))
+        for row, each in zip(intervals.rows(mixed).strips, mixed.scored, strict=True):
+            ends = np.quantile([100 * score for score in each.trained.values()], (0.1, 0.9))
+            assert (row.middle, list(row.dots)) == (pytest.approx(tuple(ends)), [])
 
     def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Sweep) -> None:
         swept = snapshot_of(

@@ -148,7 +148,7 @@ def _table(found: Sequence[Curve], metric: Metric) -> Table:
 # How it is drawn
 
 
-def scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
+def _scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
     """Return the scale of the epochs, and that of the metric: of what trained, as what diverged may be anywhere."""
     every = [(epoch, value, seed in curve.diverged)
              for curve in shown for seed, line in curve.jobs.items() for epoch, value in line]  # fmt: skip
@@ -163,7 +163,7 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     alt = canvas.alt
     metric = sweep.leaderboard.metric
     shown = found[:MOST_CURVES]
-    across, scale = scales(shown, metric)
+    across, scale = _scales(shown, metric)
     x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, values=_ticks(int(across.high)))
     y = canvas.channel("Y", "y", labels.axis_title(metric), scale)
     jobs = _jobs(shown, scale, metric) if configurations.draws_jobs(sweep) else []
