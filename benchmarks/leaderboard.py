@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard.export import to_json
+from orchestrator.analysis.leaderboard.table import to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder

@@ -28,7 +28,7 @@ from leaderboard import begun, parse
 from report_packages import EXTRAS, brought
 
 from nn.weights import digest, initial_weights, to_safetensors
-from orchestrator.analysis.leaderboard.export import to_json
+from orchestrator.analysis.leaderboard.table import to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.report import report
 from orchestrator.folder.rows import AttemptRecord, accepted_row

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from results_tables import listed, percent
 
-from orchestrator.analysis.leaderboard import export, table
+from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.race.conclusion import Wording, conclusion
 from orchestrator.analysis.race.course import Course, Terms, course
 from orchestrator.analysis.statistics.images import validation_noise
@@ -35,7 +35,7 @@ def checked(path: Path) -> SweepFolder:
 def verdict(folder: SweepFolder) -> str:
     """Return what `orchestrator leaderboard NAME --markdown --wide` prints."""
     board = Sweep.read(folder).leaderboard
-    return export.to_markdown(board, table.by_configuration(board, board.standings, wide=True))
+    return table.to_markdown(board, table.by_configuration(board, board.standings, wide=True))
 
 
 def noise(folder: SweepFolder) -> str:

@@ -25,12 +25,11 @@ from rich.console import Console
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.comparison import Comparison
-from orchestrator.analysis.leaderboard import export as written_board
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.board import Leaderboard as Board
 from orchestrator.analysis.leaderboard.board import Standing
-from orchestrator.analysis.leaderboard.scoring import Scoring
-from orchestrator.analysis.leaderboard.verdict import Verdict
+from orchestrator.analysis.leaderboard.judgement import Verdict
+from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
 from orchestrator.analysis.race.conclusion import Conclusion
 from orchestrator.analysis.race.course import Terms
@@ -140,7 +139,7 @@ class Leaderboard(Sequence[Standing]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `leaderboard.json` has: `common`, `verdict`, and `rows`, each with its jobs."""
-        return written_board.as_dict(self._board)
+        return table.as_dict(self._board)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame with a row for each configuration, and the columns of `leaderboard.csv`.
@@ -152,7 +151,7 @@ class Leaderboard(Sequence[Standing]):
             import pandas as pd
         except ModuleNotFoundError:
             raise MissingPackageError("to_pandas needs the package pandas: pip install pandas") from None
-        rows = [{**each.options, **each.model_dump(exclude={"options", "jobs"})} for each in self]
+        rows = [{**each.options, **each.figures} for each in self]
         columns = ["rank", "rank_low", "rank_high", *self._board.names.varying]
         return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.analysis.configuration import Chosen
-from orchestrator.analysis.leaderboard.figures import ALPHA, answers_of, mean_interval, oriented
-from orchestrator.analysis.leaderboard.sentence import by_margin
-from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
+from orchestrator.analysis.leaderboard.judgement import ALPHA, MOST_SEEDS, by_margin
 from orchestrator.analysis.statistics.comparison import Difference, compare, forecast, win_probability, within
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval
@@ -37,9 +35,9 @@ class Side:
     interval: Interval | None
 
     @property
-    def scores(self) -> dict[int, float]:
+    def scores(self) -> Mapping[int, float]:
         """The scores of the seeds that trained, with the sign that makes higher better."""
-        return oriented(self.chosen.scored)
+        return self.chosen.scored.oriented
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     sequential = first.sweep.was_looked_at or second.sweep.was_looked_at
     names = _names(first, second)
     a, b = (
-        Side(each, name, mean_interval(each.scored, sequential=each.sweep.was_looked_at))
+        Side(each, name, each.sweep.judgement.interval(each.scored))
         for each, name in zip((first, second), names, strict=True)
     )
     metric = first.sweep.names.metric
@@ -173,7 +171,7 @@ def _reversed(found: Difference) -> Difference:
 
 
 def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
-    answers = [answers_of(each.scored, each.sweep.rows) for each in (first, second)]
+    answers = [each.scored.answers(each.sweep.rows) for each in (first, second)]
     if answers[0] is None or answers[1] is None:
         return None
     sizes = {bits.shape for side in answers if side is not None for bits in side.values()}

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.figures import honest_leader
-from orchestrator.analysis.leaderboard.ranking import is_candidate
 from orchestrator.analysis.leaderboard.scores import Scored
-from orchestrator.analysis.leaderboard.scoring import LAST
 from orchestrator.analysis.selection import pick, varying
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
@@ -64,19 +61,19 @@ def choose(sweep: Sweep, words: Sequence[str] = ()) -> Chosen:
         InvalidInputError: the words fit no configuration, several, or only some seeds of one.
     """
     scored = _named(sweep, words) if words else _leader(sweep)
-    flattered = not words and sum(map(is_candidate, sweep.scored)) > 1
+    flattered = not words and len(sweep.judgement.candidates) > 1
     return Chosen(
         sweep=sweep,
         configuration=sweep.jobs[scored.keys[0]].configuration,
         scored=scored,
         is_leader=not words,
-        honest_mean=honest_leader(sweep.scored, sweep.rows, sweep.names.metric, LAST) if flattered else None,
+        honest_mean=sweep.judgement.honest_mean if flattered else None,
     )
 
 
 def _leader(sweep: Sweep) -> Scored:
     first = sweep.scored[0]
-    if not is_candidate(first):
+    if not first.is_candidate:
         why = "most of its jobs diverged" if first.diverged else "it has no result yet"
         raise SweepNotFoundError(f"The sweep {sweep.name} has no leader: {why}")
     return first

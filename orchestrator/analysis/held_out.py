@@ -13,7 +13,6 @@ import numpy as np
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.files import read_regular
 from orchestrator.analysis.configuration import Chosen
-from orchestrator.analysis.leaderboard.figures import mean_interval, on_new_images
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.errors import HeldOutError
@@ -55,8 +54,8 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         metric=sweep.names.metric.name,
         validation=_estimate(
             list(chosen.scored.trained.values()),
-            mean_interval(chosen.scored, sequential=chosen.sweep.was_looked_at),
-            None if chosen.sweep.was_looked_at else on_new_images(chosen.scored, sweep.rows),
+            sweep.judgement.interval(chosen.scored),
+            sweep.judgement.on_new_samples(chosen.scored),
         ),
         test=_test_estimate(found),
         diverged=chosen.scored.diverged,

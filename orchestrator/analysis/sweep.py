@@ -6,20 +6,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import Scored, scores_of
-from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
+from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
+from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
-
-if TYPE_CHECKING:
-    from orchestrator.analysis.leaderboard.board import Leaderboard
 
 
 @dataclass(frozen=True)
@@ -130,23 +126,17 @@ class Sweep:
     @functools.cached_property
     def scored(self) -> Sequence[Scored]:
         """The scores of its configurations, by rank."""
-        return ranked(scores_of(self.jobs, self.rows, self.names.metric, self.scoring))
+        return ranked(self.jobs, self.rows, self.names.metric, self.scoring)
+
+    @functools.cached_property
+    def judgement(self) -> Judgement:
+        """What may be said about its configurations."""
+        return Judgement(self.scored, self.rows, self.scoring, self.was_looked_at)
 
     @functools.cached_property
     def leaderboard(self) -> Leaderboard:
         """The configurations by rank, with the statistics of each, and the verdict."""
-        # It imports SciPy, which takes a while; not every command asks for it.
-        from orchestrator.analysis.leaderboard.board import leaderboard
-
-        return leaderboard(
-            self.jobs,
-            self.rows,
-            self.manifest.specification.data,
-            self.axes,
-            scoring=self.scoring,
-            sequential=self.was_looked_at,
-            configurations=self.scored,
-        )
+        return leaderboard(self.jobs, self.names, self.manifest.specification.data, self.judgement)
 
     @functools.cached_property
     def start(self) -> float:

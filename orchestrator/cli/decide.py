@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from rich.console import Console
 
-from orchestrator.analysis.leaderboard.export import as_dict as board_as_dict
+from orchestrator.analysis.leaderboard.table import as_dict as board_as_dict
 from orchestrator.analysis.race.conclusion import duration
 from orchestrator.analysis.race.course import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags

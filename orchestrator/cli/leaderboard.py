@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard import export, table
-from orchestrator.analysis.leaderboard.scoring import Scoring
+from orchestrator.analysis.leaderboard import table
+from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_json, print_leaderboard, say
@@ -69,13 +69,13 @@ def command(
     board, is_by_job = found.leaderboard, by == "job"
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)
     if as_json:
-        print_json(export.jobs_as_dict(board, top) if is_by_job else export.as_dict(board, standings))
+        print_json(table.jobs_as_dict(board, top) if is_by_job else table.as_dict(board, standings))
     elif csv:
-        sys.stdout.write(export.jobs_to_csv(board, top) if is_by_job else export.to_csv(board, standings))
+        sys.stdout.write(table.jobs_to_csv(board, top) if is_by_job else table.to_csv(board, standings))
     else:
         shown = table.by_job(board, top) if is_by_job else table.by_configuration(board, standings, wide=wide)
         if markdown:
-            sys.stdout.write(printable(export.to_markdown(board, shown)))
+            sys.stdout.write(printable(table.to_markdown(board, shown)))
         else:
             console = Console(highlight=False)
             print_leaderboard(console, board, shown)

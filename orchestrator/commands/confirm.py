@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.confirmation import Confirmation, confirmation
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import Scored, scores_of
+from orchestrator.analysis.leaderboard.scores import Scored, ranked
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
 from orchestrator.commands.plan import Tell, ignore
@@ -112,8 +111,7 @@ def _is_same(manifest: Manifest, rows: Mapping[str, Row], top: int | None, seeds
 def _with_result(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
     """Return the configurations of which a job trained, by rank."""
     jobs = manifest.jobs_by_key()
-    configurations = scores_of(jobs, rows, next(iter(jobs.values())).metric)
-    return [each for each in ranked(configurations) if each.mean is not None]
+    return [each for each in ranked(jobs, rows, next(iter(jobs.values())).metric) if each.mean is not None]
 
 
 def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Scored]:

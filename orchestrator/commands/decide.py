@@ -173,9 +173,11 @@ def _marked(board: Leaderboard, ended: Course) -> Leaderboard:
     staying = [ended.field.options(each, board.names.varying) for each in ended.last.staying]
 
     def mark(standing: Standing) -> Standing:
-        if standing.rank_low is None or standing.options in staying:
-            return standing.model_copy(update={"contender": standing.rank_low is not None})
-        return standing.model_copy(update={"contender": False, "rank_low": max(standing.rank_low, 2)})
+        place = standing.place
+        if place.rank_low is not None:
+            stays = standing.options in staying
+            place = replace(place, contender=stays, rank_low=place.rank_low if stays else max(place.rank_low, 2))
+        return replace(standing, place=place)
 
     return replace(board, standings=tuple(map(mark, board.standings)))
 

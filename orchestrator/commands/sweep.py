@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.analysis.leaderboard.export import to_csv, to_json
+from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, registered, silent

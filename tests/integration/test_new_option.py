@@ -23,7 +23,9 @@ from pathlib import Path
 from rich.console import Console
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import leaderboard
-from orchestrator.analysis.leaderboard.export import to_csv
+from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.scores import ranked
+from orchestrator.analysis.leaderboard.table import to_csv
 from orchestrator.cli.main import run
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
@@ -48,9 +50,10 @@ made = specification(SpecificationFile(Path("sweep.toml")).values(vocabulary()))
 (job,) = made.jobs("0" * 64)
 table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
-board = leaderboard({job.key: job, other.key: other}, {}, "bundled")
-print_leaderboard(Console(file=table), board)
 names = JobNames([job, other])
+jobs = {job.key: job, other.key: other}
+board = leaderboard(jobs, names, "bundled", Judgement(ranked(jobs, {}, names.metric), {}))
+print_leaderboard(Console(file=table), board)
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
 line = json.loads(lost_row(job, "failed", "it broke").line())
 line_before = line | {"options": {name: value for name, value in line["options"].items() if name != "momentum"}}

@@ -18,8 +18,7 @@ from nn.datasets import idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
-from orchestrator.analysis.leaderboard.board import leaderboard
-from orchestrator.analysis.leaderboard.export import to_csv, to_json
+from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
@@ -30,6 +29,7 @@ from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import choose
 from tests.property.hostile import answer, damaged, json_values, patient
+from tests.support.boards import leaderboard
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
 from tests.support.sweeps import manifest_of, sweep_of

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
-from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
+from orchestrator.analysis.leaderboard import board
+from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
 from orchestrator.folder.rows import Row, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.names import JobNames
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Result
 from worker.records import answers
@@ -70,12 +73,27 @@ def rows_of(jobs: Mapping[str, Job], outcomes: Mapping[float, Sequence[Outcome]]
     return {key: row for key, row in found.items() if row is not None}
 
 
+def leaderboard(
+    jobs: Mapping[str, Job],
+    rows: Mapping[str, Row],
+    data: str = "bundled",
+    axes: Sequence[str] = (),
+    *,
+    scoring: Scoring = LAST,
+    sequential: bool = False,
+) -> Leaderboard:
+    """Return the leaderboard of jobs and rows, each by key."""
+    names = JobNames(jobs.values(), axes)
+    found = ranked(jobs, rows, names.metric, scoring)
+    return board.leaderboard(jobs, names, data, Judgement(found, rows, scoring, sequential))
+
+
 def board_of(
     outcomes: Mapping[float, Sequence[Outcome]], *, scoring: Scoring = LAST, sequential: bool = False
 ) -> Leaderboard:
     """Return the leaderboard of learning rates whose jobs ended so, seed by seed."""
     jobs = jobs_of(len(next(iter(outcomes.values()))), *outcomes)
-    return leaderboard(jobs, rows_of(jobs, outcomes), "bundled", scoring=scoring, sequential=sequential)
+    return leaderboard(jobs, rows_of(jobs, outcomes), scoring=scoring, sequential=sequential)
 
 
 def folder_of(

@@ -18,14 +18,14 @@ from scipy import stats
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard import figures, table
-from orchestrator.analysis.leaderboard.board import Leaderboard, Standing, leaderboard
-from orchestrator.analysis.leaderboard.export import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
-from orchestrator.analysis.leaderboard.scoring import Scoring
+from orchestrator.analysis.leaderboard import judgement, table
+from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
+from orchestrator.analysis.leaderboard.scores import Scoring
+from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, board_of, jobs_of, trained
+from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
 from worker.job import Job, Mismatch
 from worker.records.history import Attempt
@@ -164,7 +164,7 @@ def test_json_and_csv_say_the_same() -> None:
     from_csv = list(csv.DictReader(io.StringIO(to_csv(board))))
 
     assert list(from_json) == ["common", "verdict", "rows"]
-    assert tuple(Standing.model_validate(row) for row in from_json["rows"]) == board.standings
+    assert from_json["rows"] == [each.as_dict() for each in board.standings]
     assert len(from_csv) == len(from_json["rows"]) == 2
     for text, row in zip(from_csv, from_json["rows"], strict=True):
         values = {name: value for name, value in row.items() if name not in ("options", "jobs")} | row["options"]
@@ -382,8 +382,8 @@ def test_many_configurations_are_compared_in_parts_and_the_best_stay(monkeypatch
     whole = board_of(scores).standings
 
     # When there are more than are compared pair by pair
-    monkeypatch.setattr(figures, "MOST_IN_PAIRS", 20)
-    monkeypatch.setattr(figures, "FIRST_ONES", 10)
+    monkeypatch.setattr(judgement, "MOST_IN_PAIRS", 20)
+    monkeypatch.setattr(judgement, "FIRST_ONES", 10)
     parts = board_of(scores).standings
 
     # Then the contenders are the same, because the first ones beat the others, and rank intervals are as wide or wider.
@@ -451,7 +451,7 @@ def test_equal_and_huge_metrics_stay_numbers() -> None:
         (only,) = board_of({0.1: [0.0] * seeds}).standings
         # Two that are equal may be so by chance.
         assert (only.mean, only.std, only.low, only.high) == (0.0, 0.0, end, end)
-        assert not any(isinstance(value, float) and math.isnan(value) for value in only.model_dump().values())
+        assert not any(isinstance(value, float) and math.isnan(value) for value in only.figures.values())
     board = board_of({0.1: [1e100, -1e100, 1e99], 0.2: [-1e100, 1e-100, 0.0]})
     assert json.loads(to_json(board))["rows"][0]["mean"] is not None
     assert printed(board)

@@ -21,7 +21,6 @@ from orchestrator.analysis.statistics.comparison import (
     win_probability,
     within,
 )
-from orchestrator.analysis.statistics.contenders import contenders
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
 from orchestrator.analysis.statistics.intervals import (
@@ -32,7 +31,7 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, moments
+from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, beats, moments
 from tests.support.known import known
 
 VALUES = [0.971, 0.9755, 0.9742, 0.9738, 0.9761]
@@ -232,48 +231,39 @@ def beaten_by_scipy(scores: list[dict[int, float]], alpha: float) -> np.ndarray:
     return beats
 
 
-class TestContenders:
+class TestBeats:
     @pytest.mark.parametrize("seed", range(20))
     def test_pairs_are_tested_as_by_scipy_whatever_seeds_are_missing(self, seed: int) -> None:
         rng = RNG(seed)
         scores = random_scores(seed, [0, 0.5, 1, 2, 3], 8)
         scores = [{s: v for s, v in each.items() if rng.random() < rng.choice([0.3, 0.7, 1])} for each in scores]
-        expected = beaten_by_scipy(scores, 0.05 / 4)
-        found = contenders(scores)
-        assert (found.beats == expected).all()
-        assert found.kept == tuple(~expected.any(axis=0))
-        assert found.rank_low == tuple(1 + expected.sum(axis=0))
-        assert found.rank_high == tuple(5 - expected.sum(axis=1))
+        assert (beats(scores) == beaten_by_scipy(scores, 0.05 / 4)).all()
 
     def test_the_cases_with_some_beaten_are_among_them(self) -> None:
-        assert contenders(random_scores(0, [0, 0.5, 1, 2, 3], 8)).beats.sum() > 3
+        assert beats(random_scores(0, [0, 0.5, 1, 2, 3], 8)).sum() > 3
 
     def test_a_sequence_beats_where_its_interval_is_above_zero(self) -> None:
         scores = random_scores(1, [0, 1, 3], 10)
-        found = contenders(scores, sequential=True)
+        found = beats(scores, sequential=True)
         for i, j in permutations(range(3), 2):
             interval = known(confidence_sequence([scores[i][s] - scores[j][s] for s in range(10)], alpha=0.05 / 2))
-            assert found.beats[i, j] == (interval.low > 0)
-        assert 0 < found.beats.sum() < contenders(scores).beats.sum() + 1
+            assert found[i, j] == (interval.low > 0)
+        assert 0 < found.sum() < beats(scores).sum() + 1
 
-    @pytest.mark.parametrize("count", [0, 1, 3])
-    def test_equal_configurations_share_all_ranks(self, count: int) -> None:
-        found = contenders([by_seed(*VALUES)] * count)
-        assert (found.kept, found.rank_low, found.rank_high) == ((True,) * count, (1,) * count, (count,) * count)
-
-    def test_what_has_one_seed_or_none_neither_beats_nor_is_beaten(self) -> None:
-        found = contenders([by_seed(9.0), {}, *random_scores(2, [0, 50], 5)])
-        assert found.kept == (True, True, False, True)
-        assert found.rank_high == (4, 4, 4, 3)
-
-    def test_without_noise_the_highest_is_the_best(self) -> None:
-        found = contenders([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3, 0.2)])
-        assert found.kept == (False, True, True, False)
-        assert (found.rank_low, found.rank_high) == ((4, 1, 1, 3), (4, 2, 2, 3))
-
-    def test_scores_that_overflow_neither_beat_nor_are_beaten(self) -> None:
-        found = contenders([by_seed(-1e300, -1e308, -1.5e308), *random_scores(3, [0, 50], 3)])
-        assert found.kept == (True, False, True)
+    #: Scores, and which pairs beat: those without noise from five seeds on, and none with one seed, or that overflow.
+    @pytest.mark.parametrize(
+        ("scores", "expected"),
+        [
+            ([], set()),
+            ([by_seed(*VALUES)] * 3, set()),
+            ([by_seed(9.0), {}, *random_scores(2, [0, 50], 5)], {(3, 2)}),
+            ([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3, 0.2)], {(1, 0), (2, 0), (3, 0), (1, 3), (2, 3)}),
+            ([by_seed(-1e300, -1e308, -1.5e308), *random_scores(3, [0, 50], 3)], {(2, 1)}),
+        ],
+        ids=["none", "equal", "one seed or none", "without noise", "overflow"],
+    )
+    def test_what_beats_what(self, scores: list[dict[int, float]], expected: set[tuple[int, int]]) -> None:
+        assert set(zip(*map(np.ndarray.tolist, np.nonzero(beats(scores))), strict=True)) == expected
 
 
 class TestPBest:

@@ -8,10 +8,9 @@ import re
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard.board import leaderboard
-from orchestrator.analysis.leaderboard.sentence import by_margin
+from orchestrator.analysis.leaderboard.judgement import by_margin
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, board_of, trained
+from tests.support.boards import Outcome, board_of, leaderboard, trained
 from tests.support.known import known
 from worker.trainers.protocol import Metric
 

@@ -1,101 +1,370 @@
 """The leaderboard as a whole. The same results give the same bytes, on every machine.
 
 A leaderboard has no times, workers or attempts, which differ from one execution to the next. Means and deviations are
-computed exactly and rounded once; all other statistics are rounded to `DIGITS` significant digits, because the last
-ones depend on the processor. So nothing depends on the order in which results arrive.
+computed exactly and rounded once; all other statistics are rounded to `judgement.DIGITS` significant digits. So nothing
+depends on the order in which results arrive.
 """
 
 from __future__ import annotations
 
+import functools
 import statistics
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from nn.options import describe
-from orchestrator.analysis.leaderboard import figures
-from orchestrator.analysis.leaderboard.common import Common, common_of
-from orchestrator.analysis.leaderboard.figures import Place
-from orchestrator.analysis.leaderboard.ranking import ranked
-from orchestrator.analysis.leaderboard.scores import Entry, Scored, scores_of
-from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
-from orchestrator.analysis.leaderboard.sentence import sentence
-from orchestrator.analysis.leaderboard.verdict import Beaten, Finding, Verdict, find
-from orchestrator.analysis.statistics.intervals import clopper_pearson
-from orchestrator.folder.rows import Row
+from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, rounded, varying
+from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring
+from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 from worker.trainers.protocol import Metric
+from worker.trainers.registry import DEFAULT
 
-#: Significant digits of what is computed in floating point.
-DIGITS = 10
+T = TypeVar("T")
+
+#: From this many seeds on, P(best) is calibrated. Below, tables mark it as rough.
+CALIBRATED_SEEDS = 10
+#: The cell of what is not known.
+NONE = "-"
 
 
-class Standing(BaseModel):
-    """One configuration's place on the leaderboard.
+# Figures and columns
+
+
+class Figure(functools.cached_property[T]):
+    """A figure of a configuration, as a method of `Standing`: a field of `leaderboard.json` and `leaderboard.csv`."""
+
+    column: Column | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of every table of the leaderboard; as a decorator, it declares the figure that it shows.
 
     Attributes:
-        rank: From 1, by the rule of `orchestrator.analysis.leaderboard.ranking`.
-        rank_low: The best rank that it may have: 1, and one more for each configuration that beats it. None for one
-            that is no candidate: without a result, or of which most jobs diverged.
-        rank_high: The worst rank that it may have.
+        heading: Its heading.
+        meaning: What it is, for the report; empty for an option, whose heading says it.
+        cell: What it shows of a configuration; None for the figure itself, a count or a score.
+        tables: Which tables have it: all; those with a row that has something to say in it; or only wide ones, and the
+            report if a row has something to say.
+        tells: Whether a configuration has something to say in it; None if its cell tells.
+        spare: A narrow terminal leaves out columns by this number, the lowest first; None for one that stays.
+        order: Columns stand in the order of this number, and equal ones in that of the figures.
+        name: The figure's name.
+    """
+
+    heading: str
+    meaning: str
+    cell: Callable[[Leaderboard, Standing], str] | None = None
+    tables: Literal["all", "telling", "wide"] = "all"
+    tells: Callable[[Leaderboard, Standing], bool] | None = None
+    spare: int | None = None
+    order: int = 0
+    name: str = ""
+
+    def __call__(self, method: Callable[[Any], T]) -> Figure[T]:
+        """Declare a method of `Standing` as the figure."""
+        figure = Figure(method)
+        figure.column = replace(self, name=method.__name__)
+        return figure
+
+    def text(self, board: Leaderboard, standing: Standing) -> str:
+        """Return the cell of a configuration."""
+        return _shown(board, getattr(standing, self.name)) if self.cell is None else self.cell(board, standing)
+
+    def is_told(self, board: Leaderboard, standings: Sequence[Standing]) -> bool:
+        """Return whether some configuration has something to say in it."""
+        tells = self.tells or (lambda board, each: self.text(board, each) not in ("0", NONE))
+        return any(tells(board, each) for each in standings)
+
+
+def _shown(board: Leaderboard, value: float | None) -> str:
+    """Return a count, a score or nothing as a cell."""
+    return NONE if value is None else str(value) if isinstance(value, int) else board.metric.number(value)
+
+
+def _interval(low: str, high: str) -> Callable[[Leaderboard, Standing], str]:
+    """Return a cell with an interval of scores, whose ends are figures."""
+
+    def cell(board: Leaderboard, standing: Standing) -> str:
+        ends = [_shown(board, getattr(standing, name)) for name in (low, high)]
+        return NONE if NONE in ends else " to ".join(ends)
+
+    return cell
+
+
+def _trained(_: Leaderboard, standing: Standing) -> str:
+    return f"{standing.n}/{standing.planned}"
+
+
+def _rank(_: Leaderboard, standing: Standing) -> str:
+    low, high = standing.rank_low, standing.rank_high
+    return str(standing.rank) if low is None or low == high else f"{standing.rank} ({low}-{high})"
+
+
+def _may_be_best(board: Leaderboard, standing: Standing) -> str:
+    if not standing.contender:
+        return "no"
+    return "yes" if board.verdict.decided else "maybe"
+
+
+def _p_best(_: Leaderboard, standing: Standing) -> str:
+    if standing.p_best is None:
+        return NONE
+    text = f"{standing.p_best:.2f}"
+    # Neither is certain.
+    text = {"0.00": "<0.01", "1.00": ">0.99"}.get(text, text)
+    return f"~{text}" if standing.n < CALIBRATED_SEEDS else text
+
+
+def _rate(_: Leaderboard, standing: Standing) -> str:
+    low, high = standing.diverged_low, standing.diverged_high
+    return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else rounded(value)
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (rounded(interval.low), rounded(interval.high))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One configuration's place on the leaderboard. Each of its figures is declared here, and nowhere else.
+
+    Attributes:
+        scored: The configuration with its scores.
         options: The options that vary in the sweep.
-        n: Number of jobs that trained, without those that diverged. All figures are theirs.
-        planned: Number of jobs.
-        mean: Mean of their scores; None without any.
-        low: Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds.
-        high: Its upper end.
-        method: What the interval is: `t`, or `confidence sequence`, which stays valid however often one looks.
-        low_new: Lower end of the interval for the mean on new samples, too; None without the answers of every job, or
-            after a look, as it is valid for one only.
-        high_new: Its upper end.
-        contender: Whether it can be the best: no other one beats it.
-        p_best: Probability that it is the best; None for fewer than five seeds.
-        diverged: Jobs that diverged.
-        diverged_low: Lower end of the interval for the rate of divergence, at 95 %; None without a result.
-        diverged_high: Its upper end.
-        failed: Jobs without a result that failed.
-        cancelled: Jobs without a result that were cancelled.
-        honest_mean: Of the first configuration: what it is worth, had each seed had no part in choosing it. Its mean
-            is flattered, because it was chosen for it.
-        std: Sample standard deviation (divisor n - 1); None for fewer than two seeds.
-        best: The best score.
-        worst: The worst one.
-        best_seed: The first seed that reached `best`.
-        best_weights_sha256: SHA-256 of the weights of that job.
-        jobs: Its jobs, in the sweep's order.
+        place: What comparisons say about it.
+        judgement: What may be said about the sweep.
+    """
+
+    scored: Scored
+    options: Mapping[str, Any]
+    place: Place
+    judgement: Judgement
+
+    @Column("rank", "the place by the mean; in brackets, from which to which it may belong", _rank)
+    def rank(self) -> int:
+        """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
+        return self.place.rank
+
+    @Figure
+    def rank_low(self) -> int | None:
+        """The best rank that it may have: 1, and one more for each configuration that beats it.
+
+        None for one that is no candidate: without a result, or of which most jobs diverged.
+        """
+        return self.place.rank_low
+
+    @Figure
+    def rank_high(self) -> int | None:
+        """The worst rank that it may have."""
+        return self.place.rank_high
+
+    @Column("n", "jobs that trained, of all jobs", _trained, spare=6)
+    def n(self) -> int:
+        """Number of jobs that trained, without those that diverged. All figures are theirs."""
+        return len(self.scored.trained)
+
+    @Figure
+    def planned(self) -> int:
+        """Number of jobs."""
+        return len(self.scored.entries)
+
+    @Column("mean", "the mean over the jobs that trained")
+    def mean(self) -> float | None:
+        """Mean of their scores; None without any."""
+        return self.scored.mean
+
+    @Column("interval", "where the mean over all seeds is", _interval("low", "high"))
+    def low(self) -> float | None:
+        """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
+        return _ends(self._interval)[0]
+
+    @Figure
+    def high(self) -> float | None:
+        """Its upper end."""
+        return _ends(self._interval)[1]
+
+    @Figure
+    def method(self) -> str | None:
+        """What the interval is: `t`, or `confidence sequence`, which stays valid however often one looks."""
+        return None if self._interval is None else self._interval.method
+
+    @Column(
+        "on new samples",
+        "the interval for new samples, too: the other one is for these validation samples",
+        _interval("low_new", "high_new"),
+        tables="wide",
+        order=1,
+    )
+    def low_new(self) -> float | None:
+        """Lower end of the interval for the mean on new samples, too.
+
+        None without the answers of every job, or after a look, as it is valid for one only.
+        """
+        return _ends(self._on_new_samples)[0]
+
+    @Figure
+    def high_new(self) -> float | None:
+        """Its upper end."""
+        return _ends(self._on_new_samples)[1]
+
+    @Column(
+        "best?",
+        "whether the configuration can be the best",
+        _may_be_best,
+        tables="telling",
+        tells=lambda board, _: len(board.standings) > 1,
+        spare=5,
+    )
+    def contender(self) -> bool:
+        """Whether it can be the best: no other one beats it."""
+        return self.place.contender
+
+    @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
+    def p_best(self) -> float | None:
+        """Probability that it is the best; None for fewer than five seeds."""
+        return _rounded(self.place.p_best)
+
+    @Column("diverged", "jobs that diverged", tables="telling", spare=3)
+    def diverged(self) -> int:
+        """Jobs that diverged."""
+        return self.scored.diverged
+
+    @Column(
+        "rate of divergence",
+        "which share of all seeds may diverge, at 95 %",
+        _rate,
+        tables="wide",
+        tells=lambda _, each: each.diverged > 0,
+    )
+    def diverged_low(self) -> float | None:
+        """Lower end of the interval for the rate of divergence, at 95 %; None without a result."""
+        return _ends(self._divergence)[0]
+
+    @Figure
+    def diverged_high(self) -> float | None:
+        """Its upper end."""
+        return _ends(self._divergence)[1]
+
+    @Column("failed", "jobs without a result, because training failed", tables="telling", spare=1)
+    def failed(self) -> int:
+        """Jobs without a result that failed."""
+        return self.scored.count("failed")
+
+    @Column("cancelled", "jobs without a result, because they were cancelled", tables="telling", spare=2)
+    def cancelled(self) -> int:
+        """Jobs without a result that were cancelled."""
+        return self.scored.count("cancelled")
+
+    @Column("honest", "what the first row is worth, had no seed had a part in choosing it", tables="wide", order=1)
+    def honest_mean(self) -> float | None:
+        """For the first configuration only: its mean, corrected for its selection, which flatters it."""
+        return _rounded(self.judgement.honest_mean) if self.rank == 1 else None
+
+    @Column("sd", "the standard deviation over the seeds", tables="wide", order=1)
+    def std(self) -> float | None:
+        """Sample standard deviation (divisor n - 1); None for fewer than two seeds."""
+        trained = self.scored.trained
+        return statistics.stdev(trained.values()) if len(trained) > 1 else None
+
+    @Column("best seed", "the best result of a seed", tables="wide", order=1)
+    def best(self) -> float | None:
+        """The best score."""
+        return None if self.scored.best is None else self.scored.best.score
+
+    @Column("worst seed", "the worst result of a seed", tables="wide", order=1)
+    def worst(self) -> float | None:
+        """The worst one."""
+        return self.scored.tally.worst
+
+    @Figure
+    def best_seed(self) -> int | None:
+        """The first seed that reached `best`."""
+        return None if self.scored.best is None else self.scored.best.seed
+
+    @Figure
+    def best_weights_sha256(self) -> str | None:
+        """SHA-256 of the weights of that job."""
+        return None if self.scored.best is None else self.scored.best.weights_sha256
+
+    @functools.cached_property
+    def _interval(self) -> Interval | None:
+        return self.judgement.interval(self.scored)
+
+    @functools.cached_property
+    def _on_new_samples(self) -> Interval | None:
+        return self.judgement.on_new_samples(self.scored)
+
+    @functools.cached_property
+    def _divergence(self) -> Interval | None:
+        results = self.n + self.diverged
+        return clopper_pearson(self.diverged, results) if results else None
+
+    @property
+    def jobs(self) -> Sequence[Entry]:
+        """Its jobs, in the sweep's order."""
+        return self.scored.entries
+
+    @functools.cached_property
+    def figures(self) -> Mapping[str, Any]:
+        """All figures by name."""
+        return {name: getattr(self, name) for name in FIGURES}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `leaderboard.json` has of the configuration."""
+        figures = list(self.figures.items())
+        jobs = [each.model_dump() for each in self.jobs]
+        return {**dict(figures[:RANKS]), "options": self.options, **dict(figures[RANKS:]), "jobs": jobs}
+
+    def __repr__(self) -> str:
+        return f"<Standing {self.rank}: {dict(self.options)}, mean {self.mean}, n {self.n}>"
+
+
+FIGURES: Mapping[str, Figure[Any]] = {name: each for name, each in vars(Standing).items() if isinstance(each, Figure)}
+#: The number of figures that come before the options: the ranks.
+RANKS = 3
+
+
+# The leaderboard
+
+
+class Common(BaseModel):
+    """What all configurations of a sweep have in common.
+
+    Attributes:
+        trainer: The trainer's name.
+        version: The version of its jobs; None if they have several.
+        metric: The name of what was measured.
+        higher_is_better: Whether the metric is better when it is higher.
+        is_share: Whether it is the share of right answers, from 0 to 1.
+        scoring: Which number of a job counts: `last`, `best` or `mean-K`.
+        model: The trainer's name of the models, such as `network 784-128-64-10`; empty if it has none.
+        options: The options that do not vary.
+        data: The data set, as the trainer names it.
+        dataset: The data set's digest.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    rank: int
-    rank_low: int | None
-    rank_high: int | None
+    trainer: str
+    version: int | None
+    metric: str
+    higher_is_better: bool
+    is_share: bool
+    scoring: str
+    model: str
     options: dict[str, Any]
-    n: int
-    planned: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    method: str | None
-    low_new: float | None
-    high_new: float | None
-    contender: bool
-    p_best: float | None
-    diverged: int
-    diverged_low: float | None
-    diverged_high: float | None
-    failed: int
-    cancelled: int
-    honest_mean: float | None
-    std: float | None
-    best: float | None
-    worst: float | None
-    best_seed: int | None
-    best_weights_sha256: str | None
-    jobs: list[Entry]
+    data: str
+    dataset: str
 
 
 @dataclass(frozen=True)
@@ -106,8 +375,7 @@ class Leaderboard:
         names: What varies, and how it is shown.
         common: What does not vary.
         in_common: The line that says so.
-        metric: What was measured.
-        scoring: Which number of a job counts.
+        judgement: What may be said about the configurations.
         verdict: What follows.
         standings: The configurations.
     """
@@ -115,10 +383,19 @@ class Leaderboard:
     names: JobNames
     common: Common
     in_common: str
-    metric: Metric
-    scoring: Scoring
+    judgement: Judgement
     verdict: Verdict
     standings: tuple[Standing, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """What was measured."""
+        return self.names.metric
+
+    @property
+    def scoring(self) -> Scoring:
+        """Which number of a job counts."""
+        return self.judgement.scoring
 
     def name(self, options: Mapping[str, Any]) -> str:
         """Return options that vary with their values: `learning rate 0.1`; without any, words that say so."""
@@ -132,107 +409,56 @@ class Leaderboard:
         return self.verdict.leader is not None
 
 
-def leaderboard(
-    jobs: Mapping[str, Job],
-    rows: Mapping[str, Row],
-    data: str,
-    axes: Collection[str] = (),
-    *,
-    scoring: Scoring = LAST,
-    sequential: bool = False,
-    configurations: Sequence[Scored] | None = None,
-) -> Leaderboard:
-    """Rank the configurations of a sweep, and draw the conclusion.
+def leaderboard(jobs: Mapping[str, Job], names: JobNames, data: str, judgement: Judgement) -> Leaderboard:
+    """Return the leaderboard of a sweep.
 
     Args:
-        jobs: The sweep's jobs by key, in its order; at least one.
-        rows: Their rows, by key; a job without a row counts as missing.
+        jobs: The sweep's jobs by key; at least one.
+        names: Names them.
         data: The source of the data set.
-        axes: Options that vary in the sweep, even where these jobs all have one value.
-        scoring: Which number of a job counts.
-        sequential: Whether somebody saw results before the sweep was extended: intervals and comparisons are then
-            those that stay valid however often one looks.
-        configurations: The scores of the configurations, by rank, where they are known already.
+        judgement: What may be said about their configurations.
     """
-    names = JobNames(jobs.values(), axes)
-    metric = names.metric
-    if configurations is None:
-        configurations = ranked(scores_of(jobs, rows, metric, scoring))
-    found = figures.places(configurations, sequential=sequential)
-    honest = figures.honest_leader(configurations, rows, metric, scoring)
-    standings: list[Standing] = []
-    for place, p_best, scored in zip(found, figures.probabilities(configurations), configurations, strict=True):
-        told = _intervals(scored, rows, scoring, sequential=sequential)
-        told |= {"p_best": _rounded(p_best), "honest_mean": None if standings else _rounded(honest)}
-        standings.append(_standing(len(standings) + 1, scored, names, place, told))
-    common, in_common = common_of(jobs, names, data, scoring)
-    verdict = _verdict(find(configurations, found, sequential=sequential), names)
-    return Leaderboard(names, common, in_common, metric, scoring, verdict, tuple(standings))
-
-
-def _intervals(scored: Scored, rows: Mapping[str, Row], scoring: Scoring, *, sequential: bool) -> dict[str, Any]:
-    """Return the fields of a standing that intervals give."""
-    mean = figures.mean_interval(scored, sequential=sequential)
-    new = figures.on_new_images(scored, rows) if scoring == LAST and not sequential else None
-    results = len(scored.trained) + scored.diverged
-    rate = clopper_pearson(scored.diverged, results) if results else None
-    ends = {"": mean, "_new": new}
-    return {
-        **{f"low{name}": None if each is None else _rounded(each.low) for name, each in ends.items()},
-        **{f"high{name}": None if each is None else _rounded(each.high) for name, each in ends.items()},
-        "method": None if mean is None else mean.method,
-        "diverged_low": None if rate is None else _rounded(rate.low),
-        "diverged_high": None if rate is None else _rounded(rate.high),
-    }
-
-
-def _standing(rank: int, scored: Scored, names: JobNames, place: Place | None, told: Mapping[str, Any]) -> Standing:
-    trained, best = list(scored.trained.values()), scored.best
-    # Not validated: it is made of what was validated before.
-    return Standing.model_construct(
-        rank=rank,
-        rank_low=None if place is None else place.rank_low,
-        rank_high=None if place is None else place.rank_high,
-        options=_varying(scored, names),
-        n=len(trained),
-        planned=len(scored.entries),
-        mean=scored.mean,
-        contender=place is not None and place.contender,
-        diverged=scored.diverged,
-        failed=scored.count("failed"),
-        cancelled=scored.count("cancelled"),
-        std=statistics.stdev(trained) if len(trained) > 1 else None,
-        best=None if best is None else best.score,
-        worst=scored.worst,
-        best_seed=None if best is None else best.seed,
-        best_weights_sha256=None if best is None else best.weights_sha256,
-        jobs=list(scored.entries),
-        **told,
+    job = next(iter(jobs.values()))
+    versions = {each.version for each in jobs.values()}
+    model, told = job.trained_by.model_name(names.common, job.dataset)
+    common = Common(
+        trainer=job.trainer,
+        version=job.version if len(versions) == 1 else None,
+        metric=names.metric.name,
+        higher_is_better=names.metric.higher_is_better,
+        is_share=names.metric.is_share,
+        scoring=str(judgement.scoring),
+        model=model,
+        options=dict(names.common),
+        data=job.trained_by.data_name(data, job.dataset),
+        dataset=job.dataset,
     )
+    placed = zip(judgement.scored, judgement.places, strict=True)
+    standings = tuple(Standing(scored, varying(scored, names), place, judgement) for scored, place in placed)
+    in_common = _in_common(common, names.model, told)
+    return Leaderboard(names, common, in_common, judgement, judgement.verdict(names), standings)
 
 
-def _varying(scored: Scored, names: JobNames) -> dict[str, Any]:
-    return {name: getattr(scored.options, name) for name in names.varying}
+def _in_common(common: Common, model: type[BaseModel], told_by_model: Collection[str]) -> str:
+    """Return what all configurations have in common, as one line.
 
+    Args:
+        common: What they have in common.
+        model: The model of the options.
+        told_by_model: The options that the name of the models tells.
+    """
 
-def _verdict(finding: Finding, names: JobNames) -> Verdict:
-    beaten = None
-    if finding.difference is not None and finding.margin is not None:
-        beaten = Beaten(
-            options=_varying(finding.beaten[0], names),
-            difference=_rounded(finding.difference) or 0.0,
-            margin=_rounded(finding.margin) or 0.0,
-        )
-    contenders: Sequence[Scored] = () if finding.leader is None else (finding.leader, *finding.contenders)
-    return Verdict(
-        sentence=sentence(finding, names),
-        decided=finding.decided,
-        leader=None if finding.leader is None else _varying(finding.leader, names),
-        contenders=[_varying(each, names) for each in contenders],
-        beaten=beaten,
-        seeds_to_decide=finding.seeds,
-    )
+    def is_worth_telling(name: str) -> bool:
+        info = model.model_fields[name]
+        return describe.option(info).always or info.is_required() or common.options[name] != info.default
 
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
+    names = [name for name in common.options if name not in told_by_model]
+    told = [name for name in names if is_worth_telling(name)]
+    parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
+    parts += [common.model] if common.model else []
+    parts += [
+        f"{describe.heading(model, name)} {describe.shown(model.model_fields[name], common.options[name])}"
+        for name in told
+    ]
+    parts.append(f"data set {common.data} ({common.dataset[:12]})")
+    return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(names) else "")

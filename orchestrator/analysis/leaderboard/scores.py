@@ -1,19 +1,104 @@
-"""The scores of a configuration: one number for each seed that trained, and how its other jobs ended."""
+"""The scores of a sweep: which number of a job counts, those of each configuration, and the rule by which they rank.
+
+A configuration comes first if at least as many of its jobs trained as diverged, then one of which fewer did, then one
+without a result. Among these, the better mean comes first, in which a job that diverged counts as the worst score of
+the whole sweep; then the better worst score, then the order of the sweep's specification. If nothing diverged, that is
+the mean. Nothing here imports SciPy, so progress can afford it.
+"""
 
 from __future__ import annotations
 
 import functools
+import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.analysis.leaderboard.scoring import LAST, Scoring
+from nn.errors import InvalidInputError
+from nn.options.network import MAX_EPOCHS
 from orchestrator.folder.rows import Row
 from worker.job import Configuration, Job
+from worker.records.answers import unpack
 from worker.trainers.protocol import Metric
+
+ALLOWED = f"last, best, or mean-K with K from 1 to {MAX_EPOCHS} epochs"
+_MEAN = re.compile(r"mean-([1-9]\d{0,5})", re.ASCII)
+#: Means that agree to this many significant digits are equal: further digits show only how the metrics were rounded.
+DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How the metrics of a job become its score.
+
+    Attributes:
+        kind: `last` takes the metric after the last epoch, `best` the best of all epochs, `mean` a mean.
+        epochs: The number of last epochs that `mean` averages.
+    """
+
+    kind: Literal["last", "best", "mean"] = "last"
+    epochs: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Scoring:
+        """Read `last`, `best` or `mean-K`.
+
+        Raises:
+            InvalidInputError: the text is none of them.
+        """
+        match = _MEAN.fullmatch(text)
+        if match and int(match[1]) <= MAX_EPOCHS:
+            return cls("mean", int(match[1]))
+        if text == "last":
+            return cls("last")
+        if text == "best":
+            return cls("best")
+        raise InvalidInputError("metric", text, ALLOWED)
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        return f"mean-{self.epochs}" if self.kind == "mean" else self.kind
+
+    def check(self, fewest: int) -> None:
+        """Refuse to average over more epochs than a job has.
+
+        Args:
+            fewest: The epochs of the job with the fewest.
+
+        Raises:
+            InvalidInputError: it averages over more.
+        """
+        if self.kind == "mean" and self.epochs > fewest:
+            allowed = f"at most mean-{fewest}: a job of the sweep has {fewest} epoch{'' if fewest == 1 else 's'}"
+            raise InvalidInputError("metric", str(self), allowed)
+
+    @property
+    def phrase(self) -> str:
+        """Which epochs count, as tables and sentences say it."""
+        if self.kind == "mean" and self.epochs > 1:
+            return f"averaged over the last {self.epochs} epochs"
+        return "after its best epoch" if self.kind == "best" else "after the last epoch"
+
+    def score(self, values: Sequence[float], metric: Metric) -> float:
+        """Return the score of a job.
+
+        Args:
+            values: The metric after each epoch, at least one. If they are fewer than `epochs`, all are averaged.
+            metric: Says whether higher is better.
+        """
+        if self.kind == "best":
+            return max(values) if metric.higher_is_better else min(values)
+        return values[-1] if self.epochs == 1 else statistics.fmean(values[-self.epochs :])
+
+
+LAST = Scoring()
 
 
 class Entry(BaseModel):
@@ -26,6 +111,79 @@ class Entry(BaseModel):
     #: By the leaderboard's scoring; None without a result.
     score: float | None
     weights_sha256: str | None
+
+    @classmethod
+    def of(cls, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
+        """Return a job's entry; a job without a row is missing."""
+        # Not validated again: of 100,000 jobs, that would take as long as everything else.
+        if row is None:
+            return cls.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
+        score = scoring.score(row.validation_score, metric) if row.accepted else None
+        return cls.model_construct(seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the rank of a configuration depends on. One more job takes the same time, however many there are.
+
+    Attributes:
+        higher_is_better: Whether the metric is better when it is higher.
+        n: The number of jobs that trained to their end.
+        total: The exact sum of their scores.
+        worst: The worst of them; None without any.
+        diverged: The number of jobs that diverged.
+        worst_result: The worst score of all jobs with a result, also of those that diverged.
+    """
+
+    higher_is_better: bool
+    n: int = 0
+    total: Fraction = Fraction()
+    worst: float | None = None
+    diverged: int = 0
+    worst_result: float | None = None
+
+    def add(self, entry: Entry) -> Tally:
+        """Return the tally with one more job."""
+        score = entry.score
+        if score is None:
+            return self
+        result = self._worse(self.worst_result, score)
+        if entry.status == "diverged":
+            return replace(self, diverged=self.diverged + 1, worst_result=result)
+        total, worst = self.total + Fraction(score), self._worse(self.worst, score)
+        return replace(self, n=self.n + 1, total=total, worst=worst, worst_result=result)
+
+    def _worse(self, known: float | None, score: float) -> float:
+        return score if known is None else min(known, score) if self.higher_is_better else max(known, score)
+
+    @functools.cached_property
+    def mean(self) -> float | None:
+        """The mean of the jobs that trained, computed exactly and rounded once; None if none did."""
+        return float(self.total / self.n) if self.n else None
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the configuration can be recommended: a job trained, and not fewer trained than diverged."""
+        return self.n >= max(self.diverged, 1)
+
+    def merit(self, worst: float | None) -> tuple[int, float, float]:
+        """Return a sort key: the lowest ranks first. Sorting keeps the order of equals.
+
+        Args:
+            worst: The worst score of the sweep, as which a diverged job counts.
+        """
+        mean, n, diverged = self.mean, self.n, self.diverged
+        if mean is None or self.worst is None or worst is None:
+            return (2, float(diverged == 0), math.inf)
+        sign = -1.0 if self.higher_is_better else 1.0
+        value = mean if not diverged else (mean * n + worst * diverged) / (n + diverged)
+        return (0 if self.is_candidate else 1, float(f"{sign * value:.{DIGITS}g}"), sign * self.worst)
+
+
+def worst_of(tallies: Iterable[Tally]) -> float | None:
+    """Return the worst score that any job of these configurations ended with; None without any."""
+    found = [(each.worst_result, each.higher_is_better) for each in tallies if each.worst_result is not None]
+    return (min if found[0][1] else max)(value for value, _ in found) if found else None
 
 
 @dataclass(frozen=True)
@@ -54,44 +212,74 @@ class Scored:
         return {each.seed: each.score for each in self.entries if each.status == "succeeded" and each.score is not None}
 
     @functools.cached_property
+    def oriented(self) -> Mapping[int, float]:
+        """The same with the sign that makes higher better."""
+        return self.trained if self.higher_is_better else {seed: -score for seed, score in self.trained.items()}
+
+    @functools.cached_property
+    def tally(self) -> Tally:
+        """What its rank depends on."""
+        return functools.reduce(Tally.add, self.entries, Tally(self.higher_is_better))
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the jobs that trained; None if none did."""
+        return self.tally.mean
+
+    @property
     def diverged(self) -> int:
         """The number of jobs that diverged."""
-        return self.count("diverged")
+        return self.tally.diverged
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it can be recommended: a job trained, and not fewer trained than diverged."""
+        return self.tally.is_candidate
 
     def count(self, status: str) -> int:
         """Return the number of jobs with a status."""
         return sum(each.status == status for each in self.entries)
 
     @functools.cached_property
-    def mean(self) -> float | None:
-        """The mean of the jobs that trained, computed exactly and rounded once; None if none did."""
-        return statistics.mean(self.trained.values()) if self.trained else None
-
-    @functools.cached_property
     def best(self) -> Entry | None:
-        """The job with the best score of those that trained; of equals, the first."""
+        """The job with the best score of those that trained; the first of equals."""
         scored = [each for each in self.entries if each.status == "succeeded" and each.score is not None]
         choose = max if self.higher_is_better else min
         return choose(scored, key=lambda each: each.score or 0.0) if scored else None
 
-    @functools.cached_property
-    def worst(self) -> float | None:
-        """The worst score of the jobs that trained."""
-        return self._worst(self.trained.values())
+    def answers(self, rows: Mapping[str, Row]) -> dict[int, NDArray[np.bool_]] | None:
+        """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
 
-    @functools.cached_property
-    def worst_result(self) -> float | None:
-        """The worst score of all jobs with a result, also of those that diverged."""
-        return self._worst(each.score for each in self.entries if each.score is not None)
+        A foreign folder may contain any answers: those that do not give the job's metric count as missing.
 
-    def _worst(self, scores: Iterable[float]) -> float | None:
-        return (min if self.higher_is_better else max)(scores, default=None)
+        Args:
+            rows: Rows by key.
+
+        Returns:
+            The answers by seed; None if a job has none, or another number of them.
+        """
+        answers: dict[int, NDArray[np.bool_]] = {}
+        for entry, key in zip(self.entries, self.keys, strict=True):
+            if entry.status == "succeeded":
+                bits = _answers(rows[key])
+                if bits is None or any(len(bits) != len(each) for each in answers.values()):
+                    return None
+                answers[entry.seed] = bits
+        return answers
 
 
-def scores_of(
-    jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, scoring: Scoring = LAST
-) -> list[Scored]:
-    """Return the scores of one or more configurations, in the sweep's order.
+def _answers(row: Row) -> NDArray[np.bool_] | None:
+    if row.correct is None:
+        return None
+    try:
+        bits = unpack(row.correct)
+    except ValueError:
+        return None
+    return bits if abs(bits.mean() - row.validation_score[-1]) < 1e-6 else None
+
+
+def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, scoring: Scoring = LAST) -> list[Scored]:
+    """Return the scores of configurations, the first rank first.
 
     Args:
         jobs: Jobs by key, in the sweep's order.
@@ -99,34 +287,17 @@ def scores_of(
         metric: What was measured.
         scoring: Which number of a job counts.
     """
-    groups: dict[Configuration, list[tuple[str, Job]]] = {}
+    groups: dict[Configuration, list[str]] = {}
     for key, job in jobs.items():
-        groups.setdefault(job.configuration, []).append((key, job))
-    return [configuration_scores(group, rows, metric, scoring) for group in groups.values()]
-
-
-def configuration_scores(
-    jobs: Sequence[tuple[str, Job]], rows: Mapping[str, Row], metric: Metric, scoring: Scoring = LAST
-) -> Scored:
-    """Return the scores of one configuration.
-
-    Args:
-        jobs: Its jobs, each with its key, in the sweep's order.
-        rows: Rows by key.
-        metric: What was measured.
-        scoring: Which number of a job counts.
-    """
-    return Scored(
-        options=jobs[0][1].options,
-        entries=tuple(_entry(job, rows.get(key), metric, scoring) for key, job in jobs),
-        keys=tuple(key for key, _ in jobs),
-        higher_is_better=metric.higher_is_better,
-    )
-
-
-def _entry(job: Job, row: Row | None, metric: Metric, scoring: Scoring) -> Entry:
-    # Not validated again: of 100,000 jobs, that would take as long as everything else.
-    if row is None:
-        return Entry.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
-    score = scoring.score(row.validation_score, metric) if row.accepted else None
-    return Entry.model_construct(seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256)
+        groups.setdefault(job.configuration, []).append(key)
+    found = [
+        Scored(
+            options=jobs[keys[0]].options,
+            entries=tuple(Entry.of(jobs[key], rows.get(key), metric, scoring) for key in keys),
+            keys=tuple(keys),
+            higher_is_better=metric.higher_is_better,
+        )
+        for keys in groups.values()
+    ]
+    worst = worst_of(each.tally for each in found)
+    return sorted(found, key=lambda each: each.tally.merit(worst))

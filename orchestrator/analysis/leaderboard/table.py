@@ -1,23 +1,35 @@
-"""A leaderboard as a table of texts, for terminals and for Markdown."""
+"""Writes a leaderboard: as a table of texts for terminals and Markdown, as CSV and as JSON.
+
+What a configuration's columns and fields are, `orchestrator.analysis.leaderboard.board.Standing` declares.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nn.errors import InvalidInputError
 from nn.options import describe
-from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
+from orchestrator.analysis.leaderboard.board import (
+    CALIBRATED_SEEDS,
+    FIGURES,
+    NONE,
+    RANKS,
+    Column,
+    Leaderboard,
+    Standing,
+)
 from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.text import counted
 
 #: What rows can be sorted by, besides the options that vary; all ascending but these.
 SORTS = ("rank", "n", "mean", "p_best", "diverged", "failed", "cancelled", "std")
 DESCENDING = ("n", "p_best", "diverged", "failed", "cancelled")
-#: From so many seeds on, P(best) is calibrated. Below, tables mark it as rough.
-CALIBRATED_SEEDS = 10
-NONE = "-"
 
 
 @dataclass(frozen=True)
@@ -37,34 +49,7 @@ class TextTable:
     spare: tuple[str, ...] = ()
 
 
-def _shows_something(cell: str) -> bool:
-    return cell not in ("0", NONE)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the leaderboard, for every table of it.
-
-    Attributes:
-        heading: Its heading.
-        meaning: What it is, for the report; empty for an option, whose heading says it.
-        cell: What it shows of a configuration.
-        always: Whether tables that are not wide have it.
-        spare: A narrow terminal leaves out columns by this number, the lowest first; None for one that stays.
-        tells: Whether a configuration has something to say in it: the report has only columns in which one does.
-    """
-
-    heading: str
-    meaning: str
-    cell: Callable[[Standing], str]
-    always: bool = True
-    spare: int | None = None
-    tells: Callable[[Standing], bool] | None = None
-
-    def is_told(self, standings: Sequence[Standing]) -> bool:
-        """Return whether some configuration has something to say in it."""
-        tells = self.tells or (lambda each: _shows_something(self.cell(each)))
-        return any(map(tells, standings))
+# A row for each configuration
 
 
 def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> tuple[Standing, ...]:
@@ -104,122 +89,52 @@ def _order(value: object) -> tuple[bool, float, str]:
     return (not is_number, float(value) if isinstance(value, (int, float)) else 0.0, str(value))
 
 
+def columns(board: Leaderboard) -> list[Column]:
+    """Return all columns, in their order: the rank, the options that vary, and the other figures."""
+
+    def of_option(name: str) -> Column:
+        heading = describe.heading(board.names.model, name)
+        return Column(heading, "", lambda _, each: board.names.shown(name, each.options[name]))
+
+    declared = [each.column for each in FIGURES.values() if each.column is not None]
+    rank, *others = sorted(declared, key=lambda each: each.order)
+    return [rank, *map(of_option, board.names.varying), *others]
+
+
 def by_configuration(board: Leaderboard, standings: Sequence[Standing], *, wide: bool = False) -> TextTable:
     """Return a row for each configuration.
-
-    Columns about trouble, and P(best), appear where some configuration has them.
 
     Args:
         board: The leaderboard.
         standings: Which rows, and in which order.
         wide: Whether to show all columns.
     """
-    shown = [each for each in columns(board) if each.always or wide]
-    rows = tuple(tuple(each.cell(standing) for each in shown) for standing in standings)
-    spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
-    headings = tuple(each.heading for each in shown)
-    return TextTable(notes(board, len(standings)), headings, rows, tuple(heading for _, heading in sorted(spare)))
-
-
-def notes(board: Leaderboard, shown: int) -> tuple[str, ...]:
-    """Return what stands above a table of so many configurations: what its numbers are."""
-    return (_what(board), *_explained(board), *_left_out(shown, len(board.standings), "configuration"))
-
-
-def columns(board: Leaderboard) -> list[Column]:
-    """Return all columns, in their order."""
-    metric, names = board.metric, board.names
-
-    def yes(_: Standing) -> bool:
-        return True
-
-    def of_option(name: str) -> Column:
-        heading = describe.heading(names.model, name)
-        return Column(heading, "", lambda each: names.shown(name, each.options[name]), tells=yes)
-
-    def of_score(heading: str, meaning: str, name: str) -> Column:
-        return Column(heading, meaning, lambda each: _shown(metric.number, getattr(each, name)), always=False)
-
-    def of_count(name: str, meaning: str, spare: int) -> Column:
-        has_some = any(getattr(each, name) for each in board.standings)
-        return Column(name, meaning, lambda each: str(getattr(each, name)), has_some, spare)
-
-    def interval(low: str, high: str) -> Callable[[Standing], str]:
-        return lambda each: _interval(metric.number, getattr(each, low), getattr(each, high))
-
-    return [
-        Column("rank", "the place by the mean; in brackets, from which to which it may belong", _rank),
-        *(of_option(name) for name in names.varying),
-        Column("n", "jobs that trained, of all jobs", lambda each: f"{each.n}/{each.planned}", spare=6),
-        Column("mean", "the mean over the jobs that trained", lambda each: _shown(metric.number, each.mean), tells=yes),
-        Column("interval", "where the mean over all seeds is", interval("low", "high"), tells=yes),
-        Column(
-            "best?",
-            "whether the configuration can be the best",
-            lambda each: _may_be_best(each, decided=board.verdict.decided),
-            len(board.standings) > 1,
-            spare=5,
-        ),
-        Column(
-            "P(best)",
-            "the probability that it is the best",
-            _p_best,
-            any(each.p_best is not None for each in board.standings),
-            spare=4,
-        ),
-        of_count("diverged", "jobs that diverged", spare=3),
-        Column(
-            "rate of divergence",
-            "which share of all seeds may diverge, at 95 %",
-            _rate,
-            always=False,
-            tells=lambda each: each.diverged > 0,
-        ),
-        of_count("failed", "jobs without a result, because training failed", spare=1),
-        of_count("cancelled", "jobs without a result, because they were cancelled", spare=2),
-        Column(
-            "on new samples",
-            "the interval for new samples, too: the other one is for these validation samples",
-            interval("low_new", "high_new"),
-            always=False,
-        ),
-        of_score("honest", "what the first row is worth, had no seed had a part in choosing it", "honest_mean"),
-        of_score("sd", "the standard deviation over the seeds", "std"),
-        of_score("best seed", "the best result of a seed", "best"),
-        of_score("worst seed", "the worst result of a seed", "worst"),
+    shown = [
+        each
+        for each in columns(board)
+        if wide or each.tables == "all" or (each.tables == "telling" and each.is_told(board, board.standings))
     ]
+    spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
+    return _table(board, standings, shown, tuple(heading for _, heading in sorted(spare)))
 
 
-def _rank(standing: Standing) -> str:
-    low, high = standing.rank_low, standing.rank_high
-    return str(standing.rank) if low is None or low == high else f"{standing.rank} ({low}-{high})"
+def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
+    """Return a table with each column in which some row has something to say, and the meanings of its headings.
+
+    Args:
+        board: The leaderboard.
+        standings: Which rows, and in which order.
+    """
+    shown = [each for each in columns(board) if each.tables == "all" or each.is_told(board, standings)]
+    return _table(board, standings, shown), {each.heading: each.meaning for each in shown if each.meaning}
 
 
-def _may_be_best(standing: Standing, *, decided: bool) -> str:
-    if not standing.contender:
-        return "no"
-    return "yes" if decided else "maybe"
-
-
-def _p_best(standing: Standing) -> str:
-    if standing.p_best is None:
-        return NONE
-    text = f"{standing.p_best:.2f}"
-    # Neither is certain.
-    text = {"0.00": "<0.01", "1.00": ">0.99"}.get(text, text)
-    return f"~{text}" if standing.n < CALIBRATED_SEEDS else text
-
-
-def _rate(standing: Standing) -> str:
-    return _interval(lambda rate: f"{100 * rate:.0f}", standing.diverged_low, standing.diverged_high, unit=" %")
-
-
-def _interval(number: Callable[[float], str], low: float | None, high: float | None, unit: str = "") -> str:
-    return NONE if low is None or high is None else f"{number(low)} to {number(high)}{unit}"
-
-
-def _shown(number: Callable[[float], str], value: float | None) -> str:
-    return NONE if value is None else number(value)
+def _table(
+    board: Leaderboard, standings: Sequence[Standing], shown: Sequence[Column], spare: tuple[str, ...] = ()
+) -> TextTable:
+    notes = (_what(board), *_explained(board), *_left_out(len(standings), len(board.standings), "configuration"))
+    rows = tuple(tuple(each.text(board, standing) for each in shown) for standing in standings)
+    return TextTable(notes, tuple(each.heading for each in shown), rows, spare)
 
 
 def _what(board: Leaderboard) -> str:
@@ -254,24 +169,7 @@ def _left_out(shown: int, known: int, thing: str) -> list[str]:
     return [f"{shown} of {counted(known, thing)}"] if shown < known else []
 
 
-def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
-    """Return a row for each job, the best score first. Equals keep the order of their configurations, then of seeds."""
-    jobs = ranked_jobs(board)
-    shown = jobs[:top]
-    rows = tuple(
-        (
-            str(rank),
-            str(entry.seed),
-            *(board.names.shown(name, value) for name, value in standing.options.items()),
-            _shown(board.metric.number, entry.score),
-            entry.status,
-            NONE if entry.weights_sha256 is None else entry.weights_sha256[:12],
-        )
-        for rank, (standing, entry) in enumerate(shown, 1)
-    )
-    options = (describe.heading(board.names.model, name) for name in board.names.varying)
-    notes = (_what(board), _flattered(board), *_left_out(len(shown), len(jobs), "job"))
-    return TextTable(notes, ("rank", "seed", *options, "score", "status", "weights"), rows, ("weights", "status"))
+# A row for each job
 
 
 def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
@@ -285,6 +183,26 @@ def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
     )
 
 
+def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
+    """Return a row for each job, the best score first. Equals keep the order of their configurations, then of seeds."""
+    jobs = ranked_jobs(board)
+    shown = jobs[:top]
+    rows = tuple(
+        (
+            str(rank),
+            str(entry.seed),
+            *(board.names.shown(name, value) for name, value in standing.options.items()),
+            NONE if entry.score is None else board.metric.number(entry.score),
+            entry.status,
+            NONE if entry.weights_sha256 is None else entry.weights_sha256[:12],
+        )
+        for rank, (standing, entry) in enumerate(shown, 1)
+    )
+    options = (describe.heading(board.names.model, name) for name in board.names.varying)
+    notes = (_what(board), _flattered(board), *_left_out(len(shown), len(jobs), "job"))
+    return TextTable(notes, ("rank", "seed", *options, "score", "status", "weights"), rows, ("weights", "status"))
+
+
 def _flattered(board: Leaderboard) -> str:
     """Say that the best of many jobs owes its place to luck, and what to expect instead."""
     expected = board.standings[0].honest_mean
@@ -294,3 +212,88 @@ def _flattered(board: Leaderboard) -> str:
     return (
         f"The best of many jobs owes its place to its seed, too: expect {value} of the leading configuration's next one"
     )
+
+
+# Formats
+
+
+def as_dict(board: Leaderboard, standings: Sequence[Standing] | None = None) -> dict[str, Any]:
+    """Return what `leaderboard.json` has: `common`, `verdict`, and `rows`, each with its jobs.
+
+    Args:
+        board: The leaderboard.
+        standings: Which rows, and in which order; None for all by rank.
+    """
+    rows = board.standings if standings is None else standings
+    return {**_head(board), "rows": [each.as_dict() for each in rows]}
+
+
+def to_json(board: Leaderboard) -> str:
+    """Return the content of `leaderboard.json`."""
+    return json.dumps(as_dict(board), indent=2, allow_nan=False) + "\n"
+
+
+def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> str:
+    """Return the content of `leaderboard.csv`: no jobs and no verdict, and an empty field for a missing number.
+
+    The options that vary come after the ranks. One that is named like a figure gets a prefix: `options.rank`.
+    Arguments: as for `as_dict`.
+    """
+    names = list(FIGURES)
+    rows = []
+    for each in board.standings if standings is None else standings:
+        values = list(each.figures.values())
+        rows.append((*values[:RANKS], *_options(board, each), *values[RANKS:]))
+    return _csv((*names[:RANKS], *_headings(board, names), *names[RANKS:]), rows)
+
+
+def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:
+    """Return `common`, `verdict`, and as `rows` the first jobs by their score, each with its options that vary."""
+    jobs = enumerate(ranked_jobs(board)[:top], 1)
+    rows = [{"rank": rank, "options": standing.options, **entry.model_dump()} for rank, (standing, entry) in jobs]
+    return {**_head(board), "rows": rows}
+
+
+def jobs_to_csv(board: Leaderboard, top: int | None = None) -> str:
+    """Return the first jobs by their score as CSV."""
+    names = tuple(Entry.model_fields)
+    rows = [
+        (rank, *_options(board, standing), *(getattr(entry, name) for name in names))
+        for rank, (standing, entry) in enumerate(ranked_jobs(board)[:top], 1)
+    ]
+    return _csv(("rank", *_headings(board, ("rank", *names)), *names), rows)
+
+
+def to_markdown(board: Leaderboard, table: TextTable) -> str:
+    """Return the verdict, the notes and a table in Markdown, as GitHub renders it."""
+    lines = [f"**{_escaped(board.verdict.sentence)}**", "", *(f"{_escaped(note)}." for note in table.notes), ""]
+    lines += [f"| {' | '.join(map(_escaped, table.headings))} |", f"|{'|'.join('---:' for _ in table.headings)}|"]
+    lines += [f"| {' | '.join(map(_escaped, row))} |" for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Escape what Markdown would read as markup."""
+    for character in "\\|*_`~<":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def _head(board: Leaderboard) -> dict[str, Any]:
+    return {"common": board.common.model_dump(), "verdict": board.verdict.model_dump()}
+
+
+def _headings(board: Leaderboard, taken: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"options.{name}" if name in taken else name for name in board.names.varying)
+
+
+def _options(board: Leaderboard, standing: Standing) -> tuple[str, ...]:
+    return tuple(describe.written(standing.options[name]) for name in board.names.varying)
+
+
+def _csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -117,6 +117,27 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats
     return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), half, np.nan)
 
 
+def beats(scores: Sequence[Scores], alpha: float = 0.05, *, sequential: bool = False) -> NDArray[np.bool_]:
+    """Return which configurations beat which ones; the true best is beaten by any with probability at most alpha.
+
+    So those that none beats are the contenders: each may be the best. One beats another if a one-sided test (paired or
+    Welch, as in `compare`) rejects at alpha / (K - 1). By the union bound over its K - 1 rivals, the best is beaten by
+    none. Neither equal variances nor equal numbers of seeds are needed. Gupta (Technometrics 7, 1965) and Hsu (Annals
+    of Statistics 12, 1984) have the idea.
+
+    Args:
+        scores: For each configuration, its scores by seed. One with fewer than two can neither beat nor be beaten.
+        alpha: The probability of dropping the best.
+        sequential: Compare by confidence sequences; the guarantee then holds at all looks together.
+
+    Returns:
+        Shape (K, K): whether the row's configuration beats the column's.
+    """
+    values, rivals = as_array(scores), max(len(scores) - 1, 1)
+    rows = [bounds > 0 for bounds in rows_of_bounds(values, alpha / rivals, sequential=sequential)]
+    return np.array(rows, dtype=np.bool_).reshape(len(scores), len(scores))
+
+
 def lower_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Floats:
     """Return the lower confidence bound of every difference between two configurations.
 

@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.export import as_dict
-from orchestrator.analysis.leaderboard.table import TextTable, by_configuration
+from orchestrator.analysis.leaderboard.table import TextTable, as_dict, by_configuration
 from orchestrator.analysis.sweep import Sweep
 from worker.text import printable
 

@@ -14,8 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard.ranking import merit, worst_of
-from orchestrator.analysis.leaderboard.scores import Scored, configuration_scores
+from orchestrator.analysis.leaderboard.scores import Entry, Tally, worst_of
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
@@ -41,49 +40,49 @@ class _Count:
     """
 
     def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]) -> None:
-        self.jobs = jobs
         self._axes = axes
-        self.names = JobNames(jobs.values(), axes)
-        self.done = len(rows)
-        self._rows = dict(rows)
-        self._groups: dict[Configuration, list[tuple[str, Job]]] = {}
-        self._group(jobs)
-        self._scored: dict[Configuration, Scored] = {}
-        for configuration in {jobs[key].configuration for key in rows}:
-            self._rank(configuration)
-        self.leader_text = self._leader_text()
+        self.jobs: Mapping[str, Job] = {}
+        self.done = 0
+        #: Of each configuration in the sweep's order: the number of its jobs, and what has become of them.
+        self._planned: dict[Configuration, int] = {}
+        self._tallies: dict[Configuration, Tally] = {}
+        #: The leader after so many rows.
+        self._leader = (-1, "")
+        self.expect(jobs)
+        for row in rows.values():
+            self.add(row)
 
     def expect(self, jobs: Mapping[str, Job]) -> None:
         self.jobs = {**self.jobs, **jobs}
         self.names = JobNames(self.jobs.values(), self._axes)
-        self._group(jobs)
-
-    def _group(self, jobs: Mapping[str, Job]) -> None:
-        for key, job in jobs.items():
-            self._groups.setdefault(job.configuration, []).append((key, job))
+        for job in jobs.values():
+            self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
+            self._tallies.setdefault(job.configuration, Tally(self.names.metric.higher_is_better))
 
     def add(self, row: Row) -> None:
         self.done += 1
-        self._rows[row.job] = row
-        self._rank(self.jobs[row.job].configuration)
-        self.leader_text = self._leader_text()
+        job = self.jobs[row.job]
+        self._tallies[job.configuration] = self._tallies[job.configuration].add(Entry.of(job, row, self.names.metric))
 
-    def _rank(self, configuration: Configuration) -> None:
-        # Only this configuration's jobs: ranking 10,000 jobs after each of them would take longer than to train them.
-        self._scored[configuration] = configuration_scores(self._groups[configuration], self._rows, self.names.metric)
+    @property
+    def leader_text(self) -> str:
+        """The leading configuration as one line; empty while none of its jobs has succeeded."""
+        # Only when somebody looks: there may be thousands of configurations. The live table looks from its own thread.
+        done = self.done
+        if self._leader[0] != done:
+            self._leader = (done, self._leader_text(dict(self._tallies)))
+        return self._leader[1]
 
-    def _leader_text(self) -> str:
-        """Return the leading configuration as one line; nothing while none of its jobs has succeeded."""
-        in_order = [self._scored[each] for each in self._groups if each in self._scored]
-        worst = worst_of(in_order)
-        leader = min(in_order, key=lambda each: merit(each, worst), default=None)
-        if leader is None or leader.mean is None:
+    def _leader_text(self, tallies: Mapping[Configuration, Tally]) -> str:
+        worst = worst_of(tallies.values())
+        leader, tally = min(tallies.items(), key=lambda each: each[1].merit(worst))
+        if tally.mean is None:
             return ""
-        diverged = f", {leader.diverged} diverged" if leader.diverged else ""
-        seeds = f"{len(leader.trained)} of {counted(len(leader.entries), 'seed')}"
+        diverged = f", {tally.diverged} diverged" if tally.diverged else ""
+        seeds = f"{tally.n} of {counted(self._planned[leader], 'seed')}"
         name = self.names.configuration(leader.options)
         lead = f"leading: {name}" if name else "so far"
-        return f"{lead}, mean {self.names.metric.shown(leader.mean)} ({seeds}{diverged})"
+        return f"{lead}, mean {self.names.metric.shown(tally.mean)} ({seeds}{diverged})"
 
 
 class PlainProgress(AbstractContextManager["PlainProgress"]):
@@ -109,9 +108,9 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Print how many jobs are done, if nothing was printed for `HEARTBEAT_SECONDS`."""
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
-            leader = f", {self._count.leader_text}" if self._count.leader_text else ""
+            leader = self._count.leader_text
             jobs = counted(len(self._count.jobs), "job")
-            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{leader}")
+            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{f', {leader}' if leader else ''}")
 
     def added(self, jobs: Mapping[str, Job]) -> None:
         """Expect further jobs."""

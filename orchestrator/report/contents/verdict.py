@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.leaderboard.figures import ALPHA, oriented
-from orchestrator.analysis.leaderboard.sentence import by_margin
-from orchestrator.analysis.leaderboard.verdict import MOST_SEEDS
-from orchestrator.analysis.statistics.comparison import compare
+from orchestrator.analysis.leaderboard.judgement import ALPHA, MOST_SEEDS, by_margin
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.parts import Fact
@@ -91,14 +88,11 @@ def _how_many_wait(board: Leaderboard) -> str:
 
 
 def _what_it_beats(sweep: Sweep) -> str:
-    board, beaten = sweep.leaderboard, sweep.leaderboard.verdict.beaten
-    assert beaten is not None  # noqa: S101 (checked by the caller)
+    board, beaten, lead = sweep.leaderboard, sweep.leaderboard.verdict.beaten, sweep.judgement.lead
+    assert beaten is not None and lead is not None  # noqa: S101, PT018 (checked by the caller)
     by = by_margin(board.metric, beaten.difference, beaten.margin)
     text = f"It beats {board.name(beaten.options)} by {by}"
-    pairs = zip(board.standings, sweep.scored, strict=True)
-    other = next(scored for standing, scored in pairs if standing.options == beaten.options)
-    paired = compare(oriented(sweep.scored[0]), oriented(other)).paired
-    return f"{text}, on the seeds that both have" if paired else text
+    return f"{text}, on the seeds that both have" if lead.paired else text
 
 
 def _probability(leader: Standing) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from nn.datasets.mnist import load_mnist
 from nn.network import DeepNeuralNetwork
 from nn.weights import digest, to_safetensors
-from orchestrator.analysis.leaderboard.board import leaderboard
-from orchestrator.analysis.leaderboard.export import to_csv, to_json
+from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.folder.rows import Row, identity
 from tests.chaos.arena.workload import Kind, Workload, workload
+from tests.support.boards import leaderboard
 from worker.job import Job
 from worker.records.answers import pack
 

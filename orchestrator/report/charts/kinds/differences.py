@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.leaderboard.figures import oriented
-from orchestrator.analysis.leaderboard.ranking import is_candidate
-from orchestrator.analysis.leaderboard.verdict import comparison_level
-from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.analysis.statistics.comparison import Difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
@@ -45,20 +42,18 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 
     They are compared as the verdict compares them; nothing is new here.
     """
-    candidates = [each for each in configurations.drawn(sweep) if is_candidate(each.scored)]
+    candidates = [each for each in configurations.drawn(sweep) if each.scored.is_candidate]
     if len(candidates) < 2:
         return ()
-    sequential = bool(sweep.manifest.looks)
-    confidence = 1 - comparison_level(len(candidates), sequential=sequential)
     leader, *others = candidates
     contenders = [each for each in others if each.standing.contender]
     beaten = [each for each in others if not each.standing.contender]
     shown = contenders[:MOST_CONTENDERS] + beaten[: max(LEAST_ROWS - len(contenders), 1)]
-    own = oriented(leader.scored)
+    own = leader.scored.oriented
     found = []
     for each in shown:
-        theirs = oriented(each.scored)
-        difference = compare(own, theirs, confidence, sequential=sequential)
+        theirs = each.scored.oriented
+        difference = sweep.judgement.difference(leader.scored, each.scored)
         by_seed = {seed: own[seed] - theirs[seed] for seed in own if seed in theirs}
         found.append(Gap(each, difference, by_seed if difference.paired else {}))
     return tuple(found)
@@ -66,7 +61,7 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    candidates = sum(map(is_candidate, sweep.scored))
+    candidates = len(sweep.judgement.candidates)
     why = None if candidates > 1 else "there are no two configurations of which most jobs trained"
     return configurations.absent(sweep) or why
 
