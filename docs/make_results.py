@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 from results_networks import examine
 
 from nn.datasets.mnist import load_mnist
-from orchestrator.analysis.race.course import Terms
+from orchestrator.analysis.race import Terms
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames

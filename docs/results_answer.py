@@ -8,8 +8,7 @@ import numpy as np
 from results_tables import listed, percent
 
 from orchestrator.analysis.leaderboard import table
-from orchestrator.analysis.race.conclusion import Wording, conclusion
-from orchestrator.analysis.race.course import Course, Terms, course
+from orchestrator.analysis.race import Course, Terms, Wording, course
 from orchestrator.analysis.statistics.images import validation_noise
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
@@ -62,8 +61,8 @@ def race(folder: SweepFolder, terms: Terms) -> str:
     manifest = folder.manifest()
     rows = folder.rows_of(manifest.jobs_by_key())
     run = course(manifest, rows, terms)
-    words = Wording(run, JobNames(manifest.jobs_by_key().values()), rows)
-    answer = conclusion(run, words, terms.within, terms.budget)
+    words = Wording(run, JobNames(manifest.jobs_by_key().values()))
+    answer = words.conclusion()
     lines = [*(words.look(look) for look in run.looks), _saved(run), f"**{answer.sentence}**"]
     return listed(lines)
 

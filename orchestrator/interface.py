@@ -31,8 +31,7 @@ from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
-from orchestrator.analysis.race.conclusion import Conclusion
-from orchestrator.analysis.race.course import Terms
+from orchestrator.analysis.race import Conclusion, Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.shared.output import say

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.analysis.configuration import Chosen
 from orchestrator.analysis.leaderboard.judgement import ALPHA, MOST_SEEDS, by_margin
-from orchestrator.analysis.statistics.comparison import Difference, compare, forecast, win_probability, within
+from orchestrator.analysis.statistics.comparison import Difference, compare, more_seeds, win_probability, within
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.text import counted
@@ -126,7 +125,6 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     metric = first.sweep.names.metric
     if not a.scores or not b.scores:
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
-    sign = 1 if metric.higher_is_better else -1
     found = compare(a.scores, b.scores, 1 - ALPHA, sequential=sequential)
     outcome = within(found, tolerance)
     return Comparison(
@@ -134,12 +132,14 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         b=b,
         metric=metric,
         tolerance=tolerance,
-        difference=found if sign > 0 else _reversed(found),
+        difference=found if metric.higher_is_better else found.negated(),
         win_probability=win_probability(a.scores, b.scores),
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
-        seeds_to_decide=_seeds(a.scores, b.scores, found, tolerance, sequential) if outcome == "undecided" else None,
+        seeds_to_decide=more_seeds(a.scores, b.scores, found, ALPHA, tolerance, sequential=sequential)
+        if outcome == "undecided"
+        else None,
     )
 
 
@@ -155,41 +155,11 @@ def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
     return a, b
 
 
-def _reversed(found: Difference) -> Difference:
-    """Return a difference of scores whose sign was changed in the metric's own sign."""
-    interval = found.interval
-    return Difference(
-        mean=-found.mean,
-        interval=None if interval is None else Interval(-interval.high, -interval.low, interval.method),
-        p_greater=found.p_greater,
-        p_less=found.p_less,
-        method=found.method,
-        n=found.n,
-        paired=found.paired,
-        sd=found.sd,
-    )
-
-
 def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
-    answers = [each.scored.answers(each.sweep.rows) for each in (first, second)]
-    if answers[0] is None or answers[1] is None:
+    a, b = (each.scored.answers(each.sweep.rows) for each in (first, second))
+    if a is None or b is None or len({bits.shape for side in (a, b) for bits in side.values()}) != 1:
         return None
-    sizes = {bits.shape for side in answers if side is not None for bits in side.values()}
-    return new_images_difference(answers[0], answers[1]) if len(sizes) == 1 else None
-
-
-def _seeds(
-    a: Mapping[int, float], b: Mapping[int, float], found: Difference, tolerance: float, sequential: bool
-) -> int | None:
-    """Return about how many more seeds each would decide; None if it cannot be told.
-
-    The interval must leave an end of the tolerance behind, on whichever side the difference is.
-    """
-    if min(len(a), len(b)) < 2:
-        return None
-    gap = abs(abs(found.mean) - tolerance)
-    needed = forecast(statistics.stdev(a.values()), statistics.stdev(b.values()), gap, ALPHA, sequential=sequential)
-    return None if needed is None else max(1, needed - found.n)
+    return new_images_difference(a, b)
 
 
 # What people read

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.leaderboard.scores import Scored, ranked
 from orchestrator.analysis.statistics.comparison import Difference, compare
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.folder.rows import Row
@@ -62,28 +62,17 @@ def confirmation(
         rows: The rows of all these jobs, by key.
         metric: What was measured.
     """
-    earlier, later = (_rows(point, jobs, rows) for jobs in (before, fresh))
-    old, new = (_merits(each, metric) for each in (earlier, later))
-    shrinkage = compare(old, new) if old and new else None
-    return Confirmation(dict(point), _sample(earlier), _sample(later), shrinkage)
+    old, new = (_scored(point, jobs, rows, metric) for jobs in (before, fresh))
+    shrinkage = compare(old.oriented, new.oriented) if old.trained and new.trained else None
+    return Confirmation(dict(point), _sample(old), _sample(new), shrinkage)
 
 
-def _rows(point: Point, jobs: Collection[Job], rows: Mapping[str, Row]) -> list[Row]:
-    own = (job for job in jobs if all(getattr(job.options, name) == value for name, value in point.items()))
-    found = (rows.get(job.key) for job in own)
-    return [row for row in found if row is not None and row.accepted]
+def _scored(point: Point, jobs: Collection[Job], rows: Mapping[str, Row], metric: Metric) -> Scored:
+    own = [job for job in jobs if all(getattr(job.options, name) == value for name, value in point.items())]
+    (found,) = ranked({job.key: job for job in own}, rows, metric)
+    return found
 
 
-def _sample(rows: Collection[Row]) -> Sample:
-    scores = [row.validation_score[-1] for row in _trained(rows)]
-    mean = statistics.mean(scores) if scores else None
-    return Sample(len(scores), len(rows) - len(scores), mean, t_interval(scores))
-
-
-def _merits(rows: Collection[Row], metric: Metric) -> dict[int, float]:
-    sign = 1 if metric.higher_is_better else -1
-    return {row.seed: sign * row.validation_score[-1] for row in _trained(rows)}
-
-
-def _trained(rows: Collection[Row]) -> list[Row]:
-    return [row for row in rows if row.status != "diverged"]
+def _sample(scored: Scored) -> Sample:
+    values = list(scored.trained.values())
+    return Sample(len(values), scored.diverged, scored.mean, t_interval(values))

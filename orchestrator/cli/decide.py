@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from rich.console import Console
 
 from orchestrator.analysis.leaderboard.table import as_dict as board_as_dict
-from orchestrator.analysis.race.conclusion import duration
-from orchestrator.analysis.race.course import Terms
+from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.shared.output import complain, print_json, print_leaderboard, say
 from orchestrator.cli.shared.parameters import (
@@ -100,6 +99,11 @@ def _costs(result: DecideResult) -> list[str]:
         every = f"All {len(course.field.configurations)} configurations at {course.seeds} seeds"
         told.append(f"{every} are {counted(course.full_grid, 'job')}, of which the race did without {course.saved}")
     return told
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as words, in seconds up to a minute and a half, and then in minutes."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def as_dict(result: DecideResult) -> dict[str, Any]:

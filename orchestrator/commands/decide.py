@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion, difference
-from orchestrator.analysis.race.course import Course, Terms, course
-from orchestrator.analysis.race.field import added_by_races
+from orchestrator.analysis.race import Conclusion, Course, Terms, Wording, added_by_races, course, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.extend import look
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
@@ -153,7 +151,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
         ended, seconds = race.ended(), time.monotonic() - started
-        answer = race.conclusion(ended)
+        answer = race.words(ended).conclusion()
     swept = finish(session)
     return DecideResult(
         conclusion=answer,
@@ -209,17 +207,17 @@ class _Race:
         return manifest.with_round(found.round, look("decide", rows))
 
     def _tell(self, found: Course) -> None:
-        words, news = self._words(found), len(found.looks) != self._told
+        words, news = self.words(found), len(found.looks) != self._told
         for each in found.looks[max(self._told, 0) :]:
             self._progress.message(words.look(each))
         self._told = len(found.looks)
         if found.round is None or not news:
             return
-        self._progress.message(words.next_look(found))
+        self._progress.message(words.next_look())
 
-    def _words(self, found: Course) -> Wording:
-        names = JobNames(self._session.jobs.values(), self._session.axes)
-        return Wording(found, names, self._session.rows)
+    def words(self, found: Course) -> Wording:
+        """Return words for what a race says."""
+        return Wording(found, JobNames(self._session.jobs.values(), self._session.axes))
 
     def ended(self) -> Course:
         """Return the course of the race, which goes on no further."""
@@ -227,7 +225,3 @@ class _Race:
         found = course(session.manifest, session.rows, self._terms)
         # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.
         return found if found.ended is not None else replace(found, ended="cancelled", round=None)
-
-    def conclusion(self, ended: Course) -> Conclusion:
-        """Return the answer."""
-        return conclusion(ended, self._words(ended), self._terms.within, self._terms.budget)

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from orchestrator.analysis.race.conclusion import Conclusion, Wording, conclusion
-from orchestrator.analysis.race.course import Course, Terms, course
-from orchestrator.analysis.race.field import Field
+from orchestrator.analysis.race import Conclusion, Course, Field, Terms, Wording, course
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -62,11 +60,11 @@ class Raced:
 
     @property
     def wording(self) -> Wording:
-        return Wording(self.course, JobNames(self.manifest.jobs_by_key().values(), self.manifest.axes), self.rows)
+        return Wording(self.course, JobNames(self.manifest.jobs_by_key().values(), self.manifest.axes))
 
     @property
     def answer(self) -> Conclusion:
-        return conclusion(self.course, self.wording, self.terms.within, self.terms.budget)
+        return self.wording.conclusion()
 
     @property
     def seeds(self) -> list[int]:

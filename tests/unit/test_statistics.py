@@ -133,10 +133,11 @@ class TestCompare:
 
     def test_it_turns_with_its_sides(self) -> None:
         a, b = random_scores(4, [1, 0], 5)
-        one, other = compare(a, b), compare(b, a)
-        assert one.mean == -other.mean
-        assert ends(one.interval) == pytest.approx([-each for each in reversed(ends(other.interval))])
+        one, other = compare(a, b), compare(b, a).negated()
+        assert one.mean == other.mean
+        assert ends(one.interval) == pytest.approx(ends(other.interval))
         assert (one.p_greater, one.p_less) == pytest.approx((other.p_less, other.p_greater))
+        assert not compare({0: 1.0}, {0: 2.0}).is_separated
 
     def test_a_sequence_is_the_one_of_the_differences_and_on_other_seeds_adds_those_of_both_sides(self) -> None:
         a, b = random_scores(5, [1, 0], 7)
@@ -157,9 +158,9 @@ class TestCompare:
         assert compare(by_seed(*[0.5] * 4), by_seed(*[0.4] * 4)).interval is None
         found = compare(by_seed(*[0.5] * 5), by_seed(*[0.4] * 5))
         assert ends(found.interval) == pytest.approx((0.1, 0.1))
-        assert found.p_greater == 0
+        assert (found.is_separated, found.p_greater) == (True, 0)
         found = compare(by_seed(*[0.3] * 5), by_seed(*[0.1 + 0.2] * 5))
-        assert (found.mean, found.p_greater, found.p_less) == (0, 0.5, 0.5)
+        assert (found.mean, found.is_separated, found.p_greater, found.p_less) == (0, False, 0.5, 0.5)
 
     def test_the_probability_to_win_is_the_statistic_of_mann_and_whitney(self) -> None:
         a, b = by_seed(1, 2, 2, 3), by_seed(2, 0, 4)
@@ -207,13 +208,11 @@ class TestForecast:
     def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
         a, b = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
         needed = forecast(*(float(np.std(list(side.values()), ddof=1)) for side in (a, b)), 0.3)
-        assert more_seeds(a, b) == known(needed) - 5
+        assert more_seeds(a, b, compare(a, b)) == known(needed) - 5
 
-    def test_what_is_separated_needs_none_and_what_cannot_be_told_has_no_forecast(self) -> None:
-        assert more_seeds(by_seed(1, 1.1, 1.2), by_seed(5, 5.2, 5.1)) == 0
-        assert more_seeds(by_seed(1), by_seed(2, 3)) is None
-        assert more_seeds(by_seed(1, 2), by_seed(2, 1)) is None
-        assert more_seeds(by_seed(*[1] * 5), by_seed(*[1] * 5)) is None
+    @pytest.mark.parametrize(("a", "b"), [([1], [2, 3]), ([1, 2], [2, 1]), ([1] * 5, [1] * 5)])
+    def test_what_cannot_be_told_has_no_forecast(self, a: list[float], b: list[float]) -> None:
+        assert more_seeds(by_seed(*a), by_seed(*b), compare(by_seed(*a), by_seed(*b))) is None
 
 
 def beaten_by_scipy(scores: list[dict[int, float]], alpha: float) -> np.ndarray:

@@ -287,11 +287,14 @@ class Judgement:
         if leader is None or not self.rivals:
             return None
         hardest = sorted(self.rivals, key=lambda each: _effect(leader, each))[:MOST_FORECAST]
-        needed = [
-            more_seeds(leader.oriented, each.oriented, self.level, sequential=self.sequential) for each in hardest
-        ]
-        # Zero: they are separated by the test, and the leader does not beat them by its rank.
+        needed = [self._more_seeds(leader, each) for each in hardest]
         return None if None in needed else max(1, *(each or 0 for each in needed))
+
+    def _more_seeds(self, leader: Scored, rival: Scored) -> int | None:
+        found = self.difference(leader, rival)
+        if found.is_separated:
+            return 0  # By the test; the leader does not beat it by its rank.
+        return more_seeds(leader.oriented, rival.oriented, found, self.level, sequential=self.sequential)
 
     @property
     def waits(self) -> bool:

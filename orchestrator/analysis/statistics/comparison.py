@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,6 +43,16 @@ class Difference:
     sd: float | None
     paired: bool
 
+    @property
+    def is_separated(self) -> bool:
+        """Whether the two are proven to differ."""
+        return self.interval is not None and 0 not in self.interval
+
+    def negated(self) -> Difference:
+        """Return it for a metric of which lower is better: the p-values still say which configuration is better."""
+        interval = self.interval and Interval(-self.interval.high, -self.interval.low, self.interval.method)
+        return replace(self, mean=-self.mean, interval=interval)
+
 
 def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool = False) -> Difference:
     """Compare two configurations, which have at least one score each.
@@ -70,9 +80,18 @@ def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool 
         p_less=_p_value(-mean, error, df) if tested else None,
         method=method,
         n=int(row.n[1]),
-        sd=_sd_of_difference(a, b),
+        sd=None if min(len(a), len(b)) < 2 else math.hypot(*(statistics.stdev(side.values()) for side in (a, b))),
         paired=bool(row.paired[1]),
     )
+
+
+def _p_value(mean: float, error: float, df: float) -> float:
+    """Return the probability of such a mean or a higher one if the true one is zero."""
+    from scipy.special import stdtr
+
+    if error == 0:
+        return 0.5 if mean == 0 else float(mean < 0)
+    return float(stdtr(df, -mean / error))
 
 
 def win_probability(a: Scores, b: Scores) -> float:
@@ -126,39 +145,33 @@ def forecast(
     return 2 + bisect_left(range(2, MOST_SEEDS), True, key=suffices)
 
 
-def more_seeds(a: Scores, b: Scores, alpha: float = 0.05, *, sequential: bool = False) -> int | None:
-    """Return how many more seeds each would separate two configurations, if their gap is what it seems.
+def more_seeds(
+    a: Scores,
+    b: Scores,
+    found: Difference,
+    alpha: float = 0.05,
+    tolerance: float = 0.0,
+    *,
+    sequential: bool = False,
+) -> int | None:
+    """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
+
+    The interval must leave an end of the tolerance behind, on whichever side the difference is. It is taken for what it
+    seems.
 
     Args:
         a: Scores by seed.
         b: Scores by seed.
+        found: Their difference, which is undecided.
         alpha: As for `forecast`. Contenders are separated at 2 * alpha / (K - 1), or by sequences at alpha / (K - 1).
+        tolerance: How large a difference does not matter.
         sequential: They are to be separated by a confidence sequence.
 
     Returns:
-        Zero if they are separated; None if it cannot be told: a side has fewer than two seeds, or the means are equal.
+        At least 1; None if it cannot be told: a side has fewer than two seeds, or there is no gap.
     """
     if min(len(a), len(b)) < 2:
         return None
-    difference = compare(a, b, 1 - alpha, sequential=sequential)
-    if difference.interval is not None and 0 not in difference.interval:
-        return 0
-    needed = forecast(
-        statistics.stdev(a.values()), statistics.stdev(b.values()), difference.mean, alpha, sequential=sequential
-    )
-    return None if needed is None else max(1, needed - difference.n)
-
-
-def _p_value(mean: float, error: float, df: float) -> float:
-    """Return the probability of such a mean or a higher one if the true one is zero."""
-    from scipy.special import stdtr
-
-    if error == 0:
-        return 0.5 if mean == 0 else float(mean < 0)
-    return float(stdtr(df, -mean / error))
-
-
-def _sd_of_difference(a: Scores, b: Scores) -> float | None:
-    if min(len(a), len(b)) < 2:
-        return None
-    return math.hypot(statistics.stdev(a.values()), statistics.stdev(b.values()))
+    gap = abs(abs(found.mean) - tolerance)
+    needed = forecast(statistics.stdev(a.values()), statistics.stdev(b.values()), gap, alpha, sequential=sequential)
+    return None if needed is None else max(1, needed - found.n)

@@ -43,21 +43,6 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Drop:
-    """A configuration dropped out.
-
-    Attributes:
-        configuration: Its index.
-        by: The index of the one that beat it by most.
-        seeds: The number of seeds at that look.
-    """
-
-    configuration: int
-    by: int
-    seeds: int
-
-
-@dataclass(frozen=True)
 class Race:
     """A race after some looks.
 
@@ -65,7 +50,6 @@ class Race:
         rules: What was fixed before.
         looks: How many looks were made.
         active: The indices of those that may be the best, ascending.
-        drops: Those that dropped out, in order.
         leader: The index of the active one with the highest mean at the last look; None before the first.
         ended: Why it ended; None while it goes on.
         jobs: How many jobs the looks so far needed beyond those present.
@@ -74,7 +58,6 @@ class Race:
     rules: Rules
     looks: int
     active: tuple[int, ...]
-    drops: tuple[Drop, ...]
     leader: int | None
     ended: End | None
     jobs: int
@@ -116,7 +99,7 @@ def start(rules: Rules) -> Race:
     """Return a race before its first look. It has ended if there is one configuration, or no budget for a look."""
     active = tuple(range(len(rules.present)))
     ended: End | None = "separated" if len(active) < 2 else _out_of_budget(rules, active, 0, 0)
-    return Race(rules, looks=0, active=active, drops=(), leader=0 if len(active) == 1 else None, ended=ended, jobs=0)
+    return Race(rules, looks=0, active=active, leader=0 if len(active) == 1 else None, ended=ended, jobs=0)
 
 
 def look(race: Race, scores: Sequence[Scores]) -> Race:
@@ -132,8 +115,7 @@ def look(race: Race, scores: Sequence[Scores]) -> Race:
         scores: For every configuration, the scores of its first `next_look` seeds, as far as it has them. Those of
             configurations that dropped out are not used.
     """
-    n = race.next_look
-    if n is None:
+    if race.next_look is None:
         raise ValueError("The race has ended")
     rules = race.rules
     active = np.array(race.active)
@@ -142,7 +124,6 @@ def look(race: Race, scores: Sequence[Scores]) -> Race:
     lost = (bounds > 0).any(axis=0)
     # In theory, those with missing scores can beat each other in a circle.
     lost &= not lost.all()
-    drops = tuple(Drop(int(active[i]), int(active[bounds[:, i].argmax()]), n) for i in np.flatnonzero(lost))
     active, bounds, means = active[~lost], bounds[~lost][:, ~lost], moments(values).mean[~lost]
     close = _close(bounds, rules.tolerance)
     candidates = np.where(np.isnan(means) | (close.any() & ~close), -np.inf, means)
@@ -152,7 +133,6 @@ def look(race: Race, scores: Sequence[Scores]) -> Race:
         rules=rules,
         looks=race.looks + 1,
         active=kept,
-        drops=(*race.drops, *drops),
         leader=int(active[candidates.argmax()]),
         ended="separated"
         if len(kept) == 1
