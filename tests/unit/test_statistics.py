@@ -286,6 +286,15 @@ class TestPBest:
         assert p_best([by_seed(*VALUES)] * 4) == (pytest.approx(0.25, abs=1e-6),) * 4
         assert p_best([by_seed(*[value] * 5) for value in (0.1, 0.3, 0.3)]) == (0, 0.5, 0.5)
 
+    @pytest.mark.parametrize("seeds", [5, 6, 7, 12])
+    def test_scores_that_are_equal_but_for_rounding_share(self, seeds: int) -> None:
+        # The mean of 12 times 0.1 is not 0.1, so their variance is not zero.
+        assert p_best([by_seed(*[0.1] * seeds), by_seed(*[0.1] * 12), by_seed(*[0.1] * 10)]) == (1 / 3,) * 3
+        found = p_best([by_seed(*[0.1] * seeds), by_seed(*[0.1] * 12), *random_scores(0, [0.1], 10)])
+        assert sum(map(known, found)) == pytest.approx(1)
+        # One that hardly varies is far above one that does.
+        assert p_best([by_seed(*[3.0] * 14), by_seed(*[1e-5, 1e-5 + 2e-14] * 4), *random_scores(0, [-5], 9)])[0] == 1
+
     def test_scale_and_origin_do_not_matter(self) -> None:
         scores = random_scores(3, [0, 0.5, 1], 10)
         moved = [{s: 5 + 1e-4 * v for s, v in each.items()} for each in scores]

@@ -9,12 +9,12 @@ of a mean is Student's t. The probabilities follow by numerical integration.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from orchestrator.analysis.statistics.intervals import t_quantile
-from orchestrator.analysis.statistics.pairs import Floats, Moments, Scores, as_array, moments
+from orchestrator.analysis.statistics.pairs import EQUAL, Floats, Moments, Scores, as_array, moments
 
 #: Below, no method is calibrated, and none is given.
 LEAST_SEEDS = 5
@@ -102,9 +102,12 @@ def moderated_variances(of: Moments) -> tuple[Floats, Floats]:
 
 
 def _probabilities(of: Moments) -> Floats:
+    # Scores that differ in their last digits only are equal: a variance of rounding errors has no distribution.
+    rounding = EQUAL * np.abs(of.mean)
+    of = replace(of, variance=np.where(of.variance <= rounding**2, 0.0, of.variance))
     if not np.nanmax(of.variance, initial=0) > 0:
         # Nothing varies: the highest are the best, in equal parts.
-        highest = of.mean == of.mean.max()
+        highest = of.mean >= (of.mean - rounding).max()
         return np.asarray(highest / highest.sum(), dtype=np.float64)
     of_means = posterior(of)
     standard = t_quantile(LEVELS, of_means.df[:, None])
@@ -134,6 +137,9 @@ def _highest(location: Floats, scale: Floats, df: Floats, standard: Floats) -> F
     logs = np.log(cdf)
     below = np.exp(logs.sum(axis=0) - logs)
     probability = (np.diff(cdf) * (below[:, 1:] + below[:, :-1]) / 2).sum(axis=1)
+    if not probability.sum() > 0:
+        # The highest is so sure that all of its points are one.
+        probability = np.where(location == location.max(), 1.0, 0.0)
     return np.asarray(probability / probability.sum(), dtype=np.float64)
 
 
