@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nn.errors import DatasetError, SeedsweepError, WeightsError
-from nn.files import read_regular
+from nn.errors import DatasetError, SeedsweepError
 from orchestrator.analysis.configuration import Chosen
+from orchestrator.analysis.lookup import artifact
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import Estimate, Reading, ReadJob
-from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from worker.job import Job
 from worker.trainers.protocol import MAX_SCORE, Data, Evaluated
@@ -40,7 +39,7 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     sweep = chosen.sweep
     rows = {key: sweep.rows[key] for key in chosen.scored.keys if key in sweep.rows}
     jobs = [(sweep.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
-    blobs = [_weights(folder, job, row) for job, row in jobs]
+    blobs = [artifact(folder, job, str(row.weights_sha256)) for job, row in jobs]
     data = _data(chosen, cache_dir)
     found = [_evaluated(job, data, blob) for (job, _), blob in zip(jobs, blobs, strict=True)]
     options = chosen.configuration.options
@@ -70,17 +69,6 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
             for (job, row), result in zip(jobs, found, strict=True)
         ],
     )
-
-
-def _weights(folder: SweepFolder, job: Job, row: Row) -> bytes:
-    sha256 = str(row.weights_sha256)
-    path, fault = folder.weights_path(sha256), folder.weights_fault(sha256)
-    if fault is not None:
-        raise WeightsError(f"{path} is {fault}: resume the sweep {folder.name} to train the job again")
-    try:
-        return read_regular(path, job.trained_by.max_bytes(job.options, job.dataset))
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _data(chosen: Chosen, cache_dir: Path) -> Data:

@@ -111,16 +111,25 @@ def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | N
 
 
 def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
-    path = folder.weights_path(sha256)
-    fault = folder.weights_fault(sha256)
+    blob = artifact(folder, job, sha256)
+    try:
+        return read_weights(cast("NetworkOptions", job.options), blob)
+    except WeightsError as error:
+        raise WeightsError(f"{folder.weights_path(sha256)}: {error}") from None
+
+
+def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
+    """Return what a job's trainer made, with this hash.
+
+    Raises:
+        WeightsError: it is missing or damaged, or cannot be read.
+    """
+    path, fault = folder.weights_path(sha256), folder.weights_fault(sha256)
     if fault is not None:
         raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
     try:
-        # Not more than the job's network needs: the folder may be a stranger's.
-        most = min(job.trained_by.max_bytes(job.options, job.dataset), MAX_BYTES)
-        return read_weights(cast("NetworkOptions", job.options), read_regular(path, most))
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from None
+        # Not more than the job's model needs: the folder may be a stranger's.
+        return read_regular(path, min(job.trained_by.max_bytes(job.options, job.dataset), MAX_BYTES))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -19,7 +19,7 @@ from scipy import stats
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard import judgement, table
-from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
+from orchestrator.analysis.leaderboard.board import FIGURES, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.cli.shared.output import print_leaderboard
@@ -157,12 +157,20 @@ def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
     assert len({results(seed) for seed in range(8)}) == 1
 
 
-def test_json_and_csv_say_the_same() -> None:
+def test_json_csv_and_the_tables_have_each_figure_that_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given one more figure, with a column
+    @Column("range", "the best less the worst", tables="wide", order=1)
+    def spread(self: Standing) -> float | None:
+        return None if self.best is None or self.worst is None else self.best - self.worst
+
+    spread.__set_name__(Standing, "spread")
+    monkeypatch.setattr(Standing, "spread", spread, raising=False)
+    monkeypatch.setitem(FIGURES, "spread", spread)  # type: ignore[arg-type]
     board = board_of({0.1: [0.9, 1 / 3], 0.5: [None, None]})
 
+    # Then JSON and CSV say the same of each configuration
     from_json = json.loads(to_json(board))
     from_csv = list(csv.DictReader(io.StringIO(to_csv(board))))
-
     assert list(from_json) == ["common", "verdict", "rows"]
     assert from_json["rows"] == [each.as_dict() for each in board.standings]
     assert len(from_csv) == len(from_json["rows"]) == 2
@@ -170,6 +178,17 @@ def test_json_and_csv_say_the_same() -> None:
         values = {name: value for name, value in row.items() if name not in ("options", "jobs")} | row["options"]
         assert text == {name: "" if value is None else str(value) for name, value in values.items()}
     assert from_csv[1]["mean"] == ""
+    assert [row["spread"] for row in from_json["rows"]] == [0.9 - 1 / 3, None]
+
+    # and so do wide tables and the report, which tells what it means, but no others.
+    wide = table.by_configuration(board, board.standings, wide=True)
+    told, meanings = table.for_report(board, board.standings)
+    for each in (wide, told):
+        assert [row[each.headings.index("range")] for row in each.rows] == ["56.67", "-"]
+    assert meanings["range"] == "the best less the worst"
+    assert "range" not in headings(board)
+    # A column that says nothing of any row is left out of the report.
+    assert "range" not in table.for_report(board, board.standings[1:])[0].headings
 
 
 def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 
 import pytest
 from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.analysis.leaderboard.scores import ranked
 from orchestrator.cli.shared import progress
 from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
 from orchestrator.folder.rows import Row
+from orchestrator.sweeps.names import JobNames
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
 from worker.records.report import Report
 
 SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2, 1e300), epochs=1)
 JOBS = {job.key: job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
+
+STATUSES = ("succeeded", "succeeded", "diverged", "failed")
 
 
 def ended(seed: int, learning_rate: float, accuracy: float, status: str = "succeeded") -> Row:
@@ -49,6 +54,20 @@ def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs done, 0 running"
     # Beside a seed that succeeded, it is counted, and said.
     assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)).endswith("mean 50.00 % (1 of 2 seeds, 1 diverged)")
+
+
+def test_the_leader_is_that_of_the_leaderboard_however_jobs_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    luck, metric = random.Random(1), next(iter(JOBS.values())).metric
+    for _ in range(50):
+        rows = [
+            ended(job.seed, job.options.learning_rate, luck.choice((0.1, 0.7, 0.8)), luck.choice(STATUSES))
+            for job in luck.sample(list(JOBS.values()), luck.randint(1, len(JOBS)))
+        ]
+        first = ranked(JOBS, {each.job: each for each in rows}, metric)[0]
+        line = heartbeat(monkeypatch, *rows)
+        assert ("leading" in line) == (first.mean is not None)
+        if first.mean is not None:
+            assert f"{JobNames(JOBS.values()).configuration(first.options)}, mean {metric.shown(first.mean)} (" in line
 
 
 def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
