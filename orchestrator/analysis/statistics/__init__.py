@@ -4,7 +4,6 @@ Pure functions of numbers: they know no folder, no job and no metric's name. Sco
 better, and finite; the caller sees to both. What is estimated here is explained in `docs/statistics.md`, with its
 assumptions, its source and its measured coverage (`benchmarks/coverage.py`).
 
-The modules import each other downwards: race; best, contenders, honest, comparison; pairs; images;
-intervals.
+The modules import each other downwards: race; best, honest, comparison; pairs; images; intervals.
 Functions import SciPy when they are called, because that takes about a second.
 """
