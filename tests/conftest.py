@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, command_line_in
 from tests.support.launcher import Launcher
 from tests.support.redis_server import RedisServer
 
@@ -105,9 +105,5 @@ def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Itera
 @pytest.fixture
 def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
     """The command `orchestrator`, with a temporary folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        made = CommandLine(tmp_path, Path(temporary), cache_dir)
-        try:
-            yield made
-        finally:
-            made.close()
+    with command_line_in(tmp_path, cache_dir) as made:
+        yield made

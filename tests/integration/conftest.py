@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
 from tests.support.redis_server import RedisServer
 
 
@@ -45,3 +47,9 @@ def shared_cluster(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) 
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """Commands in this process, in a folder of the test's own."""
+    return InProcess(command_line, monkeypatch, capsys)

@@ -1,161 +1,329 @@
-"""Bad input gets one sentence, and nothing is begun. The table of each word is in tests/unit/test_sweep_spec.py."""
+"""Bad input of every command gets one sentence, and nothing is begun.
+
+The tables of values are in tests/unit/test_sweep_spec.py, those of specification files in
+tests/unit/test_specification_files.py, those of words that name jobs in tests/unit/test_inspection.py.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
-from nn.datasets.mnist import load_mnist
-from orchestrator.cli.main import run
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.specification import MAX_JOBS
+from tests.support.boards import folder_of
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, command_line_in
 from tests.support.idx_files import write_idx_folder
 from tests.support.in_process import InProcess
-from tests.support.planned import planned
 from tests.support.redis_server import free_port
+from tests.support.sweeps import manifest_of, sweep_of
 
 READABLE = "allowed: a readable TOML file, or a sweep's sweep.json"
-ANY_DATA = "allowed: bundled, openml, or a folder with the four IDX files"
-BAD_INPUT = [
-    # Words of the specification
-    (["--seeds", "5-2"], "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges"),
-    (["--epochs", "5", "--epochs", ""], "--epochs is ''; allowed: integers from 1 to 100000, separated by commas"),
-    (["--hidden", "128,64", "--hidden", "64"], "--hidden is '64'; allowed: two integers from 1 to 4096, such as"),
-    (["--learning-rate", "log:0..1:5"], "--learning-rates is 'log:0..1:5'; allowed: a logarithmic range whose lower"),
-    (["--learning-rates", "log:0.1..1"], "--learning-rates is 'log:0.1..1'; allowed: in a grid, a range with a number"),
-    (["--data", "bundled", "--data", "openml"], '--data is ["bundled", "openml"]; allowed: one data set'),
-    (["--epochs", "linear:1..30000:30000"], "the sweep is one of 600,000 jobs; allowed: at most 100,000 jobs (it has"),
-    # Words that do not fit together, or do not fit the data set
-    (["--limit", "59500"], "--limit is 59500; allowed: less than 59500, the number of training samples in the data"),
-    (["--limit", "10", "--limit", "60000,none"], "--limit is 60000; allowed: less than 59500, the number of"),
-    (["--test-size", "59499"], "--test-size is 59499; allowed: at most 59498, 2 less than the 59500 training samples"),
-    (["--test-size", "99", "--limit", "500,100"], "test-size is 99; allowed: at most 98, 2 less than limit 100"),
-    (["--test-size", "0,9"], "test-size is 0 and 9; allowed: one value, because all configurations of a sweep have"),
-    (
-        ["--trainer", "sklearn", "--set", "estimator=Ridge", "--test-size", "9"],
-        "a word of the command line is 'test_size'",
-    ),
-    (
-        ["--rule", "backprop,notebook", "--loss", "cross_entropy,sum_of_squares"],
-        "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
-    ),
-    (
-        ["--learning-rates", "0.1,0.10000000001"],
-        "--learning-rates is 0.1 and 0.10000000001; allowed: numbers that differ in float32",
-    ),
-    (["--biases", "--no-biases", "--rule", "notebook"], "--biases is true; allowed: false together with rule notebook"),
-    (["--shuffle", "--no-shuffle", "--limit", "1,9"], "--shuffle is true; allowed: false together with limit 1, which"),
-    # Specification files
-    (["--spec", "idle.toml"], "loss in idle.toml is sum_of_squares; allowed: cross_entropy together with rule"),
-    (["--spec", "idle.toml", "--loss", "mse"], "--loss is 'mse'"),
-    (["--spec", "near.toml"], "a word of near.toml is 'learning_rats'; allowed: trainer, seeds, learning_rates,"),
-    (["--spec", ""], "--spec is ''; allowed: the path of a TOML file, or of a sweep's sweep.json"),
-    (["--spec", "none.toml"], f"--spec is 'none.toml'; {READABLE} (No such file or directory)"),
-    (["--spec", "pipe"], f"--spec is 'pipe'; {READABLE} (Not a regular file)"),
-    (["--spec", "/dev/zero"], f"--spec is '/dev/zero'; {READABLE} (Not a regular file)"),
-    # Data sets
-    (["--data", "no-such-folder"], "no-such-folder"),
-    (["--data", "a" * 5000], "cannot be read: File name too long; allowed: 'bundled', 'openml', or a folder"),
-    (["--data", "a\nb"], "a\\nb' is not a folder; allowed: "),
-    (["--data", "loop/x"], "loop/x' is not a folder; allowed: "),
-    (["--data", os.fsdecode(b"caf\xe9")], f"--data is 'caf\\udce9'; {ANY_DATA}"),
-    (["--data", "pipe"], "pipe' is not a folder; allowed: "),
-    # Names and folders
-    (["--name", "../up"], "--name is '../up'"),
-    (["--name", "taken"], "A sweep named taken exists in runs: choose another --name, or go on with it by --resume"),
-    (["--name", "empty"], "There is no sweep in runs/empty: the folder has no sweep.json; choose another --name, or"),
-    (["--name", "empty", "--resume"], "There is no sweep in runs/empty: the folder has no sweep.json"),
-    (["--output", ".", "--name", "file"], "There is no sweep in file: it is a file; choose another --name, or move"),
-    (["--output", ".", "--name", "file", "--resume"], "There is no sweep in file: it is a file"),
-    (["--name", "none", "--resume"], "There is no sweep named none in runs"),
-    (["--resume"], "--name is missing; allowed: the name of the sweep that --resume goes on with"),
-    (["--output", ""], "--output is ''"),
-    (["--output", "file/deeper"], "The output folder file/deeper/x cannot be written: "),
-    (["--output", "new/" + "a" * 300], "x cannot be written: File name too long"),
-    (["--output", "loop"], "The output folder loop/x cannot be written: "),
-    (["--output", "pipe", "--name", "pipe"], "The output folder pipe/pipe cannot be written: Not a directory"),
-    (["--output", "pipe", "--name", "pipe", "--resume"], "pipe/pipe/sweep.json cannot be read: Not a directory"),
-    # Clusters
-    (["--workers", "1_0"], "--workers is '1_0'; allowed: an integer from 1 to 1024"),
-    (["--workers", "0"], "--workers is '0'; allowed: an integer from 1 to 1024"),
-    (["--broker", "amqp://localhost"], "--broker is 'amqp://localhost'; allowed: redis://"),
-    (["--broker", "redis://:secret@127.0.0.1:PORT/0"], "No Redis server answers at redis://:**@127.0.0.1:PORT/0: "),
-    (["--broker", "redis+socket:///no/such.sock"], "No Redis server answers at redis+socket:///no/such.sock"),
-    (
-        ["--broker", "redis://127.0.0.1:1/0", "--workers", "2"],
-        "--workers is 2; allowed: nothing together with the cluster at redis://127.0.0.1:1/0, which has its own",
-    ),
-]
+BEGAN = "as the sweep a began (or leave it out)"
+IDLE_LOSS = "loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss"
+#: The sentence, or a part of it, by the words of a command; `sweep` has the name x if no name is given.
+BAD_INPUT: dict[str, dict[str, str]] = {
+    "sweep": {
+        # Words of the specification
+        "--seeds 5-2": "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges",
+        "--epochs 5 --epochs ''": "--epochs is ''; allowed: integers from 1 to 100000, separated by commas",
+        "--hidden 128,64 --hidden 64": "--hidden is '64'; allowed: two integers from 1 to 4096, such as",
+        "--learning-rate log:0..1:5": "--learning-rates is 'log:0..1:5'; allowed: a logarithmic range whose lower",
+        "--learning-rates log:0.1..1": "is 'log:0.1..1'; allowed: in a grid, a range with a number of",
+        "--data bundled --data openml": '--data is ["bundled", "openml"]; allowed: one data set',
+        "--epochs linear:1..30000:30000": "the sweep is one of 600,000 jobs; allowed: at most 100,000 jobs (it has",
+        # Words that do not fit together, or do not fit the data set
+        "--limit 59500": "--limit is 59500; allowed: less than 59500, the number of training samples in the data",
+        "--limit 10 --limit 60000,none": "--limit is 60000; allowed: less than 59500, the number of",
+        "--data small --limit 17": "--limit is 17; allowed: less than 17, the number of training samples",
+        "--test-size 59499": "--test-size is 59499; allowed: at most 59498, 2 less than the 59500 training samples",
+        "--test-size 99 --limit 500,100": "test-size is 99; allowed: at most 98, 2 less than limit 100",
+        "--test-size 0,9": "test-size is 0 and 9; allowed: one value, because all configurations of a sweep have",
+        "--trainer sklearn --set estimator=Ridge --test-size 9": "a word of the command line is 'test_size'",
+        "--rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
+        "--learning-rates 0.1,0.10000000001": "is 0.1 and 0.10000000001; allowed: numbers that differ in float32",
+        "--biases --no-biases --rule notebook": "--biases is true; allowed: false together with rule notebook",
+        "--shuffle --no-shuffle --limit 1,9": "--shuffle is true; allowed: false together with limit 1, which",
+        # Specification files
+        "--spec idle.toml": "loss in idle.toml is sum_of_squares; allowed: cross_entropy together with rule",
+        "--spec idle.toml --loss mse": "--loss is 'mse'",
+        "--spec near.toml": "a word of near.toml is 'learning_rats'; allowed: trainer, seeds, learning_rates,",
+        "--spec ''": "--spec is ''; allowed: the path of a TOML file, or of a sweep's sweep.json",
+        "--spec none.toml": f"--spec is 'none.toml'; {READABLE} (No such file or directory)",
+        "--spec pipe": f"--spec is 'pipe'; {READABLE} (Not a regular file)",
+        "--spec /dev/zero": f"--spec is '/dev/zero'; {READABLE} (Not a regular file)",
+        # Data sets
+        "--data no-such-folder": "no-such-folder",
+        f"--data {'a' * 5000}": "cannot be read: File name too long; allowed: 'bundled', 'openml', or a folder",
+        "--data 'a\nb'": "a\\nb' is not a folder; allowed: ",
+        "--data loop/x": "loop/x' is not a folder; allowed: ",
+        "--data 'caf\udce9'": "--data is 'caf\\udce9'; allowed: bundled, openml, or a folder with the four IDX files",
+        "--data pipe": "pipe' is not a folder; allowed: ",
+        # Samplers
+        "--samples 3": "--sampler is missing; allowed: random or optuna, because samples is given",
+        "--sampler random": "--samples is missing; allowed: an integer from 1 to 10000, because sampler is given",
+        "--sampler grid --samples 3": "--sampler is 'grid'; allowed: random or optuna",
+        "--sampler random --samples 0": "--samples is '0'; allowed: an integer from 1 to 10000",
+        "--sampler random --samples 5": "--samples is 5; allowed: at most 4, the number of configurations that",
+        "--sampler random --samples 9999 --seeds 0-99": "the sweep is one of 999,900 jobs; allowed: at most 100,000",
+        "--sampler random --samples 2 --learning-rates 0.1": "--sampler is 'random'; allowed: an option that",
+        "--sampler random --samples 2 --sampler-batch 2": "--sampler-batch is 2; allowed: only with the",
+        "--sampler random --samples 2 --learning-rates log:0.1..1 --learning-rates 2": (
+            "--learning-rates is log:0.1..1,2.0; allowed: either values, or one range"
+        ),
+        "--sampler random --samples 2 --epochs linear:0.5..2": "--epochs is 'linear:0.5..2'; allowed: ",
+        "--sampler optuna --samples 9 --rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
+        # Names and folders
+        "--name ../up": "--name is '../up'",
+        "--name a": "A sweep named a exists in runs: choose another --name, or go on with it by --resume",
+        "--name empty": "There is no sweep in runs/empty: the folder has no sweep.json; choose another --name, or",
+        "--name empty --resume": "There is no sweep in runs/empty: the folder has no sweep.json",
+        "--output . --name file": "There is no sweep in file: it is a file; choose another --name, or move",
+        "--output . --name file --resume": "There is no sweep in file: it is a file",
+        "--name none --resume": "There is no sweep named none in runs",
+        "--resume": "--name is missing; allowed: the name of the sweep that --resume goes on with",
+        "--output ''": "--output is ''",
+        "--output file/deeper": "The output folder file/deeper/x cannot be written: ",
+        f"--output new/{'a' * 300}": "x cannot be written: File name too long",
+        "--output loop": "The output folder loop/x cannot be written: ",
+        "--output pipe --name pipe": "The output folder pipe/pipe cannot be written: Not a directory",
+        "--output pipe --name pipe --resume": "pipe/pipe/sweep.json cannot be read: Not a directory",
+        "--resume --name closed": "runs/closed/results.jsonl is not a regular file: move it away to",
+        # Words that a resumed sweep did not begin with
+        "--resume --name a --seeds 0-9": f"--seeds is '0-9'; allowed: 0-1, {BEGAN}",
+        "--resume --name a --learning-rates 0.50": f"--learning-rates is '0.50'; allowed: 0.01,0.03, {BEGAN}",
+        "--resume --name a --hidden 8,4 --hidden 9,8": f"--hidden is '8,4 and 9,8'; allowed: 128,64, {BEGAN}",
+        "--resume --name a --shuffle": f"--shuffle is given; allowed: --no-shuffle, {BEGAN}",
+        "--resume --name a --spec later.toml": f"epochs in later.toml is 3; allowed: 2, {BEGAN}",
+        "--resume --name a --data openml": "--data is 'openml'; allowed: bundled, as the sweep a began",
+        "--resume --name a --sampler random": "--sampler is 'random'; allowed: nothing, as the sweep a began withou",
+        "--resume --name axes --shuffle": "--shuffle is given; allowed: --shuffle and --no-shuffle, as the sweep axes",
+        "--resume --name axes --hidden 8,4": "--hidden is '8,4'; allowed: 8,4 and 16,8, as the sweep axes began",
+        # Clusters
+        "--workers 1_0": "--workers is '1_0'; allowed: an integer from 1 to 1024",
+        "--workers 0": "--workers is '0'; allowed: an integer from 1 to 1024",
+        "--broker amqp://localhost": "--broker is 'amqp://localhost'; allowed: redis://",
+        "--broker redis://:secret@127.0.0.1:PORT/0": "No Redis server answers at redis://:**@127.0.0.1:PORT/0: ",
+        "--broker redis+socket:///no/such.sock": "No Redis server answers at redis+socket:///no/such.sock",
+        "--broker redis://127.0.0.1:1/0 --workers 2": "--workers is 2; allowed: nothing together with the cluster at redis://127.0.0.1:1/0, which has its own",
+    },
+    "extend": {
+        "a": "--seeds is missing; allowed: further seeds, or further values of an option",
+        "a --seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
+        "a --seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
+        "a --epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
+        "a --epochs 2": "--epochs is '2'; allowed: more than 2, the epochs that the sweep has",
+        "a --hidden 8,4": "--hidden is '8,4'; allowed: only an option that varies in the sweep (learning_rates)",
+        "a --learning-rates 0.03": "--learning-rates is '0.03'; allowed: values that the sweep does not have",
+        "a --learning-rates log:0.1..1": "allowed: a range with a number of points, such as log:0.1..1:5",
+        "a --grid data=openml": "--grid data is 'openml'; allowed: nothing, because a sweep keeps its data",
+        "a --seeds 10-99999 --learning-rates 0.1": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
+        "a --seeds 2 --output=": "--output is ''",
+        "a --seeds 2 --workers 0": "--workers is '0'",
+        "drawn --epochs 90": "allowed: nothing, because the sampler random chose the sweep's configurations",
+        "asked --seeds 5": "NAME is one whose sampler has 1 more configurations to choose",
+        "missing --seeds 5": "There is no sweep named missing",
+    },
+    "confirm": {
+        "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
+        "a --top 3": "--top is 3; allowed: an integer from 1 to 2, the number of configurations with a result",
+        "a --top -1": "--top is '-1'; allowed: an integer from 1 to",
+        "a --seeds 0": "--seeds is 0; allowed: an integer from 1 to",
+        "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has 0-1",
+        "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
+        "a --seeds 99999999": "--seeds is 99999999; allowed: an integer from 1 to 100000, or seeds such as 100-119",
+        "a --seeds 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
+        "a --seeds=": "--seeds is ''; allowed: integers from 0 to 4294967295",
+        "part": "NAME is a sweep of which 2 jobs have not ended",
+        "bare": "The sweep bare has no result to confirm",
+    },
+    "decide": {
+        "a --within 0 --budget 9": "--within is '0'; allowed: a number above 0, in the unit of the metric",
+        "a --within nan --budget 9": "--within is 'nan'; allowed: a number above 0",
+        "a --within 1e999 --budget 9": "--within is '1e999'; allowed: a number above 0",
+        "a --within 1 --budget 9": "--within is 1.0; allowed: a number above 0 and below 1, because validation",
+        "a --within 0.1 --budget 0": "--budget is '0'; allowed: an integer from 1 to 100000",
+        "a --within 0.1 --budget 1.5": "--budget is '1.5'; allowed: an integer from 1 to 100000",
+        "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
+        "a --within 0.1 --budget 100000": f"--budget is 100000; allowed: an integer from 1 to {MAX_JOBS - 4}",
+        "a --within 0.1": "Missing option '--budget'",
+        "none --within 0.1 --budget 9": "There is no sweep named none in runs",
+        "../a --within 0.1 --budget 9": "NAME is '../a'; allowed: up to 100 letters",
+        "one --within 0.1 --budget 9": "a sweep of at least two configurations; this one has one",
+        # Which was killed before its first result
+        "bare --within 0.1 --budget 3": "at least 4, because so many jobs of the sweep bare have no result yet",
+        "many --within 0.1 --budget 9000": "NAME is a sweep of 2,001 configurations; allowed: at most 2,000 of them",
+    },
+    "verify": {
+        "none": "There is no sweep named none in runs",
+        "bare": "The sweep bare in runs has no result to verify",
+        "closed": "runs/closed/results.jsonl cannot be read: Is a directory",
+        "a --jobs 0": "--jobs is '0'; allowed: an integer from 1 to",
+        "a --jobs all": "--jobs is 'all'",
+        "a --jobs 2 --all": "--jobs is 2; allowed: nothing together with --all",
+        "a --seed -1": "--seed is '-1'",
+        "a --workers 0": "--workers is '0'",
+        "a --broker amqp://x": "--broker is 'amqp://x'",
+        "a --broker redis://127.0.0.1:1/0": "No Redis server answers",
+        "a lerning_rate=0.03": "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the",
+    },
+    "show": {
+        "other 0:0.03": "There is no sweep 'other': neither a sweep folder nor a name in runs",
+        "a": "Missing argument 'JOB'.",
+        "a seed=0": "the job is 'seed=0'; allowed: words that fit one job of the sweep a; 2 jobs fit, so add",
+        "closed 0:0.03": "runs/closed/results.jsonl cannot be read: Is a directory",
+    },
+    "predict": {
+        "a": "Missing option '--image'.",
+        "a --image ''": "--image is ''; allowed: the path of a picture",
+        "a --image none.png": "--image: 'none.png' is not a file; allowed: a picture of at ",
+        "a --image near.toml --job ''": "--image: 'near.toml' is not a picture; allowed:",
+        "closed --image digit.png": "runs/closed/results.jsonl cannot be read: Is a directory",
+    },
+    "test": {
+        "held learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03",
+        "held seed=1 learning_rate=0.01": "allowed: words about its options only, because all its seeds count",
+        "held epochs=2": "2 fit, so add learning_rate (0.01 or 0.03)",
+        "held rate=2": "the configuration is 'rate=2'; allowed: ",
+        "a": "The sweep a has no test split: begin one with --test-size to hold samples out",
+    },
+    "leaderboard": {
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "empty": "There is no sweep 'empty'",
+        "damaged": "does not describe a sweep",
+        "a --output=": "--output is ''; allowed: the path of a folder",
+        "a --metric loss": "--metric is 'loss'; allowed: last, best, or mean-K with K from 1 to 100000 epochs",
+        "a --metric mean-3": "--metric is 'mean-3'; allowed: at most mean-2: a job of the sweep has 2 epochs",
+        "a --by seed": "--by is 'seed'; allowed: configuration or job",
+        "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, p_best, diverged, failed, cancelled, "
+        "std, or an option that varies (learning_rate)",
+        "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
+        "a --top 1_0": "--top is '1_0'; allowed: an integer from 1 to 100000",
+        "a --csv --json": "--json is given; allowed: nothing together with --csv",
+        "a --by job --sort n": "--sort is 'n'; allowed: nothing together with --by job, which sorts by the score",
+        "a --json --wide": "--wide is given; allowed: a table of configurations: the others have all columns",
+        "a --where learning_rate=0.5": "--where is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03, as in",
+        "a --where colour=1": "--where is 'colour=1'; allowed: NAME=VALUE, where NAME is what varies in the sweep a: "
+        "seed or learning_rate",
+        "a --where learning_rate=0.01 --where 0:0.03": "--where is 'learning_rate=0.01 0:0.03'; allowed: words that "
+        "fit a job of the sweep a together; each fits some",
+    },
+    "plot": {
+        "a nothing": "CHART is 'nothing'; allowed: intervals, metric-by-learning_rate, curves",
+        "a heatmap": "CHART is 'heatmap'; allowed: intervals, metric-by-learning_rate, curves",
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "bare": "CHART is 'intervals'; allowed: nothing yet; the sweep has no such chart, because no job has a result",
+    },
+}
+NOBODY = "redis://127.0.0.1:1/0"
+FOLLOWING = {
+    "none": "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL",
+    f"../up --broker {NOBODY}": "is '../up'; allowed: up to 100 letters",
+    f"none --broker {NOBODY}": f"No Redis server answers at {NOBODY}",
+    "": "Missing argument 'NAME'",
+}
+# A folder that cannot be used is said before the cluster is asked.
+BAD_INPUT["watch"] = FOLLOWING | {
+    f"a --output file --broker {NOBODY}": "The output folder file/a cannot be written: Not a directory",
+    f"file --output . --broker {NOBODY}": "There is no sweep in file: it is a file",
+}
+BAD_INPUT["cancel"] = FOLLOWING
+CASES = [(command, words, said) for command, table in BAD_INPUT.items() for words, said in table.items()]
+
+
+def _bare(folder: SweepFolder) -> SweepFolder:
+    (folder.path / "results.jsonl").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
+    """A folder with sweeps that nobody has trained, a data set, a file, a pipe and a link to itself."""
+    with command_line_in(tmp_path_factory.mktemp("filled"), cache_dir) as line:
+        runs = line.folder / "runs"
+        pair = {0.01: (0.8, 0.82), 0.03: (0.9, 0.91)}
+        folder_of(runs, pair, limit=1000)
+        folder_of(runs, pair, "held", test_size=50, limit=1000)
+        folder_of(runs, {0.01: (0.8, None), 0.03: (0.9, None)}, "part")
+        folder_of(runs, {0.01: (0.8,)}, "one")
+        _bare(folder_of(runs, pair, "bare"))
+        (_bare(folder_of(runs, pair, "closed")).path / "results.jsonl").mkdir()
+        (folder_of(runs, pair, "damaged").path / "sweep.json").write_text('{"name": "a"}')
+        rates = tuple(1e-5 * number for number in range(1, 2002))
+        sampled = {"seeds": (0,), "learning_rates": "log:0.01..0.1", "samples": 2}
+        axes = sweep_of(seeds=(0,), learning_rates=0.03, hidden=("8,4", "16,8"), shuffle=(True, False))
+        for name, manifest in {
+            "many": manifest_of(sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50), "many"),
+            "axes": manifest_of(axes, "axes"),
+            "drawn": manifest_of(sweep_of(sampler="random", **sampled), "drawn").with_drawn([]),
+            "asked": manifest_of(sweep_of(sampler="optuna", **sampled), "asked").with_drawn([{"learning_rate": 0.05}]),
+        }.items():
+            SweepFolder(runs, name).create(manifest)
+        (runs / "empty").mkdir()
+        write_idx_folder(line.folder / "small")  # 20 images, of which 15 % are kept back
+        (line.folder / "file").touch()
+        idle = '[grid]\nloss = ["cross_entropy", "sum_of_squares"]\n[options]\nrule = "notebook"\n'
+        (line.folder / "idle.toml").write_text(idle)
+        (line.folder / "near.toml").write_text("learning_rats = 0.1\n")
+        (line.folder / "later.toml").write_text("epochs = 3\n")
+        digit = Image.new("L", (28, 28))
+        digit.paste(255, (12, 4, 16, 24))
+        digit.save(line.folder / "digit.png")
+        (line.folder / "loop").symlink_to("loop")
+        os.mkfifo(line.folder / "pipe")
+        yield line
 
 
 @pytest.fixture
-def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
-    """Commands in a folder that has sweeps, a file, a pipe and a link to itself."""
+def here(filled: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
-    for name in ("taken", "empty"):
-        (command_line.folder / "runs" / name).mkdir(parents=True)
-    (command_line.folder / "runs" / "taken" / "sweep.json").write_text("{}")
-    (command_line.folder / "file").touch()
-    (command_line.folder / "idle.toml").write_text(
-        '[grid]\nloss = ["cross_entropy", "sum_of_squares"]\n[options]\nrule = "notebook"\n'
-    )
-    (command_line.folder / "near.toml").write_text("learning_rats = 0.1\n")
-    (command_line.folder / "loop").symlink_to("loop")
-    os.mkfifo(command_line.folder / "pipe")
-    return InProcess(command_line, monkeypatch, capsys)
+    return InProcess(filled, monkeypatch, capsys)
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT, ids=[" ".join(case[0])[:50] for case in BAD_INPUT])
-def test_bad_input_gets_one_sentence_and_nothing_is_begun(here: InProcess, arguments: list[str], sentence: str) -> None:
-    before = {str(path) for path in here.folder.rglob("*")}
+@pytest.mark.parametrize(("command", "words", "sentence"), CASES, ids=[f"{case[0]} {case[1]}"[:60] for case in CASES])
+def test_bad_input_gets_one_sentence_and_nothing_is_begun(
+    here: InProcess, command: str, words: str, sentence: str
+) -> None:
+    before = {path: path.lstat().st_size for path in here.folder.rglob("*")}
     processes = psutil.Process().children(recursive=True)
     port = str(free_port())
-    name = [] if "--name" in arguments or "--resume" in arguments else ["--name", "x"]
-
-    # When the command is given something that cannot be used
-    said = here.refused("sweep", *name, *(argument.replace("PORT", port) for argument in arguments))
-
-    # Then it says what in one line, and has started and made nothing.
+    named = command != "sweep" or "--name" in words or "--resume" in words
+    said = here.refused(command, *([] if named else ["--name", "x"]), *shlex.split(words.replace("PORT", port)))
     assert sentence.replace("PORT", port) in said
-    assert {str(path) for path in here.folder.rglob("*")} == before
+    assert {path: path.lstat().st_size for path in here.folder.rglob("*")} == before
     assert psutil.Process().children(recursive=True) == processes
 
 
-@pytest.mark.usefixtures("here")
-def test_a_repeated_value_is_dropped_and_said_once_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("a.toml").write_text("[grid]\nlimit = [5, 5, 6]\n")
-
-    plan = planned("--name", "x", "--epochs", "5,7", "--epochs", "5", "--spec", "a.toml")
-    specification = plan.manifest.specification
-
-    assert specification.grid["epochs"] == (5, 7)
-    assert specification.grid["limit"] == (5, 6)
-    assert capsys.readouterr().err == (
-        "--epochs has 1 value more than once, which counts once: 5\n"
-        "limit in a.toml has 1 value more than once, which counts once: 5\n"
+def test_what_is_just_allowed_is_trained_and_a_repeated_value_is_said(command_line: CommandLine) -> None:
+    # A limit of all that there is to train on would be a second name for a job without a limit: see above.
+    write_idx_folder(command_line.folder / "small", side=28, train=60, test=40)
+    (command_line.folder / "a.toml").write_text("[grid]\nlimit = [84, 84]\n")
+    words = ("--seeds", "0", "--learning-rates", "0.1", "--epochs", "2,1", "--epochs", "2", "--data", "small")
+    done = command_line.run("sweep", "--name", "x", "--spec", "a.toml", *words, status=1)
+    assert done.stderr == (
+        "--epochs has 1 value more than once, which counts once: 2\n"
+        "limit in a.toml has 1 value more than once, which counts once: 84\n"
     )
+    options = [(row["options"]["epochs"], row["options"]["limit"]) for row in command_line.rows("x")]
+    assert options == [(2, 84), (1, 84)]
 
 
-@pytest.mark.usefixtures("here")
-def test_a_limit_leaves_samples_out(tmp_path: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # A limit of all that there is to train on would be a second name for a job without a limit.
-    write_idx_folder(tmp_path / "small")  # 20 images, of which 15 % are kept back
-    for words, samples in (((), len(load_mnist(cache_dir=cache_dir).train)), (("--data", str(tmp_path / "small")), 17)):
-        plan = planned("--name", "x", *words, "--limit", str(samples - 1))
-        assert plan.manifest.specification.options["limit"] == samples - 1
-        assert run(["sweep", "--name", "x", *words, "--limit", str(samples)]) == 2
-        assert f"--limit is {samples}; allowed: less than {samples}, the" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("here")
-def test_a_sweep_without_a_sampler_is_not_resumed_with_one(capsys: pytest.CaptureFixture[str]) -> None:
-    plan = planned("--name", "x")
-    plan.folder.create(plan.manifest)
-    assert run(["sweep", "--name", "x", "--resume", "--sampler", "random"]) == 2
-    assert "--sampler is 'random'; allowed: nothing, as the sweep x began withou" in capsys.readouterr().err
+def test_a_sweep_that_began_with_an_option_without_effect_goes_on(command_line: CommandLine) -> None:
+    # Given a sweep of a version that did not refuse the loss beside the notebook's rule
+    idle = {"rule": "notebook", "loss": "sum_of_squares", "learning_rate": 0.001}
+    made = sweep_of(seeds=(0,), learning_rates=(0.001,), epochs=1, limit=100)
+    earlier = made.model_copy(update={"options": made.options | idle})
+    SweepFolder(command_line.folder / "runs", "a").create(manifest_of(earlier))
+    command_line.run("sweep", "--resume", "--name", "a")
+    assert [row["options"]["loss"] for row in command_line.rows("a")] == ["sum_of_squares"]
 
 
 @pytest.mark.parametrize(
@@ -174,23 +342,34 @@ def test_bad_data_of_the_environment_is_named_as_such(
     assert here.refused("sweep", "--name", "x", "--data", ".").startswith(f"{here.folder} has no file")
 
 
-def test_bad_input_on_the_real_command_line(command_line: CommandLine) -> None:
-    done = command_line.run("sweep", "--learning-rates", "nan", status=2)
-
-    assert done.stdout == ""
-    assert done.stderr == (
-        "orchestrator: --learning-rates is 'nan'; allowed: finite numbers greater than 0, separated by commas\n"
+@pytest.mark.parametrize("command", ["watch", "cancel"])
+def test_a_server_without_the_sweep_is_named(here: InProcess, shared_cluster: Cluster, command: str) -> None:
+    address = shared_cluster.server.url
+    assert here.refused(command, "none", "--broker", address) == (
+        f"There is no sweep named none at {address}, nor in runs\n"
     )
-    assert not (command_line.folder / "runs").exists()
+    far = f"{address[:-1]}99"
+    assert here.refused(command, "none", "--broker", far).startswith(f"The database index in {far} is out of range: ")
+
+
+def test_a_description_that_is_closed_cannot_be_read(here: InProcess) -> None:
+    if not os.getuid():
+        pytest.skip("root reads everything")
+    shutil.copytree(here.runs / "a", here.runs / "shut")
+    (here.runs / "shut" / "sweep.json").chmod(0)
+    assert "cannot be read" in here.refused("leaderboard", "shut")
 
 
 def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
+    # Also on the real command line
     cluster.server.client().config_set("requirepass", "right")
     address = cluster.server.url.replace("//", "//:wrong@")
 
     done = command_line.run("sweep", *SMALL, "--broker", address, status=2)
 
-    assert done.stderr.startswith(f"orchestrator: {cluster.server.url.replace('//', '//:**@')} denies access: ")
-    assert "wrong" not in done.stderr
+    denied = cluster.server.url.replace("//", "//:**@")
+    assert done.stderr.startswith(f"orchestrator: {denied} denies access: ")
+    assert (done.stdout, "wrong" in done.stderr) == ("", False)
+    assert not (command_line.folder / "runs").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from pathlib import Path
 
@@ -31,24 +30,6 @@ def statuses(command_line: CommandLine, name: str) -> list[str]:
     return [row["status"] for row in command_line.rows(name)]
 
 
-def jobs_of(command_line: CommandLine, name: str) -> list[str]:
-    """Return the keys of the jobs of a sweep that has been started."""
-    description = command_line.sweep(name) / "sweep.json"
-    wait_for(description.exists, "the sweep's folder")
-    jobs: list[str] = json.loads(description.read_text())["jobs"]
-    return jobs
-
-
-def end(process: subprocess.Popen[str], status: int) -> str:
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == status, output
-    return output
-
-
-def queued(cluster: Cluster, count: int) -> None:
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == count, f"{count} queued jobs")
-
-
 def wait_until_at_rest(cluster: Cluster) -> None:
     """Wait until the workers say that they train nothing, which they do at their next heartbeat."""
     roster = cluster.app.tasks[TRAIN].roster()
@@ -60,15 +41,15 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     # Given a sweep of four jobs that waits for a worker
     address = cluster.server.url
     process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
-    queued(cluster, 4)
+    cluster.wait_until_queued(4)
     # When it is cancelled
     done = command_line.run("cancel", "a", "--broker", address)
     # Then it ends with a row for each, and nothing is left in the queue,
     assert done.stdout == ("The sweep a is cancelled: 4 queued jobs have ended\n")
-    assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in end(process, 1)
+    assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in command_line.end(process, 1)
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert {row["error"] for row in command_line.rows("a")} == {"the sweep a was cancelled"}
-    queued(cluster, 0)
+    cluster.wait_until_queued(0)
     # and to resume it trains them.
     cluster.start_worker()
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
@@ -78,7 +59,7 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     # have expired. No job is said to run, and Redis holds what it held.
     wait_until_at_rest(cluster)
     client = cluster.server.client()
-    client.delete(*(f"celery-task-meta-{job}" for job in jobs_of(command_line, "a")[:2]))
+    client.delete(*(f"celery-task-meta-{job}" for job in command_line.description("a")["jobs"][:2]))
     before = client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")
     done = command_line.run("cancel", "a", "--broker", address)
     assert done.stdout == "Nothing of the sweep a was left to cancel: 4 jobs have ended before\n"
@@ -114,7 +95,7 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     address = cluster.server.url
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
     cluster.start_worker(*SLOW_EPOCHS)
-    jobs = jobs_of(command_line, "a")
+    jobs = command_line.description("a")["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     # When it is cancelled
     done = command_line.run("cancel", "a", "--json", "--broker", address)
@@ -122,7 +103,7 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     assert json.loads(done.stdout) == {
         "name": "a", "withdrawn": 3, "ending": 1, "ended": 0, "wanted": [],
     }  # fmt: skip
-    assert "cancelled 4" in end(process, 1)
+    assert "cancelled 4" in command_line.end(process, 1)
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert [row["attempts"] for row in command_line.rows("a")] == [1, 0, 0, 0]
     assert str(cluster.wait_for_state(jobs[0], "REVOKED")["result"]) == "the sweep a was cancelled"
@@ -139,12 +120,12 @@ def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
     # Given a sweep with a job in training, whose worker is killed before the sweep is cancelled
     process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
     worker = cluster.start_worker(*SLOW_EPOCHS)
-    jobs = jobs_of(command_line, "a")
+    jobs = command_line.description("a")["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     worker.kill()
     command_line.run("cancel", "a", "--broker", cluster.server.url)
     # Then the sweep ends without it,
-    assert "cancelled 4" in end(process, 1)
+    assert "cancelled 4" in command_line.end(process, 1)
     # and the next worker, which is given the killed one's message, does not train the job.
     cluster.start_worker()
     cluster.wait_for_state(jobs[0], "REVOKED")
@@ -157,8 +138,7 @@ def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Clust
     process = command_line.start("sweep", *small(epochs="8"), "--name", "a", **cluster.environment)
     worker = cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
-    process.kill()
-    process.wait(timeout=30)
+    command_line.kill(process)
     worker.kill()
     # When it is cancelled while nobody collects, then who looks later finds a row for every job.
     command_line.run("cancel", "a", "--broker", cluster.server.url)
@@ -175,22 +155,22 @@ def test_jobs_that_another_sweep_waits_for_go_on(command_line: CommandLine, clus
     address = cluster.server.url
     common = (*SMALL[2:], "--broker", address)
     one = command_line.start("sweep", "--seeds", "0-1", *common, "--name", "a")
-    queued(cluster, 4)
+    cluster.wait_until_queued(4)
     other = command_line.start("sweep", "--seeds", "1-2", *common, "--name", "b")
-    queued(cluster, 6)
+    cluster.wait_until_queued(6)
     # When one is cancelled
     done = command_line.run("cancel", "a", "--broker", address)
     # Then it ends, and says which of its jobs go on and for whom;
     assert "2 queued jobs have ended" in done.stdout
     assert "2 jobs go on, because other sweeps wait for them: b" in done.stdout
-    assert "cancelled 4" in end(one, 1)
+    assert "cancelled 4" in command_line.end(one, 1)
     words = [row["error"] for row in command_line.rows("a")]
     assert (
         words == ["the sweep a was cancelled"] * 2 + ["the sweep a was cancelled; the job goes on for the sweep b"] * 2
     )
     # the other one gets all its results.
     cluster.start_worker()
-    assert "jobs 4, accepted 4, attempts 4," in end(other, 0)
+    assert "jobs 4, accepted 4, attempts 4," in command_line.end(other)
 
 
 def test_a_sweep_trains_again_what_another_ones_cancellation_ended_and_nothing_that_was_cancelled_otherwise(
@@ -198,9 +178,9 @@ def test_a_sweep_trains_again_what_another_ones_cancellation_ended_and_nothing_t
 ) -> None:
     # Given a sweep that waits for jobs which a sweep is just being cancelled for: it looked before this one was there
     process = command_line.start("sweep", *SMALL, "--name", "b", **cluster.environment)
-    queued(cluster, 4)
+    cluster.wait_until_queued(4)
     view = ClusterView(cluster.settings)
-    jobs = jobs_of(command_line, "b")
+    jobs = command_line.description("b")["jobs"]
     view.store.cancel(jobs[:2], reason("a"))
     view.results.revoke(view.queue.withdraw({jobs[0]}), reason("a"))
     # and for one that was revoked through Celery, as Flower's button does: its row says so at once
@@ -209,7 +189,7 @@ def test_a_sweep_trains_again_what_another_ones_cancellation_ended_and_nothing_t
     assert statuses(command_line, "b") == ["cancelled"]
     # When a worker comes, then it trains all but that one
     cluster.start_worker()
-    output = end(process, 1)
+    output = command_line.end(process, 1)
     assert "is trained again: the sweep a was cancelled" in output
     assert "jobs 4, accepted 3, attempts 3, reused 0, diverged 0, failed 0, cancelled 1" in output
 

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import threading
-from pathlib import Path
-from typing import Any
+from collections import Counter
 
 import psutil
 import pytest
 
-from nn.errors import InvalidInputError
-from orchestrator.analysis.race.course import Terms
-from orchestrator.cli.main import run
-from orchestrator.commands.decide import decide, plan_decide
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.specification import MAX_JOBS
-from tests.support import launcher
 from tests.support.cluster import Cluster
-from tests.support.command_line import QUICK, CommandLine
-from tests.support.sweeps import manifest_of, sweep_of
+from tests.support.command_line import CommandLine
 from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
-from worker.settings import Settings
 
 #: A rate that does not get far in ten epochs, and two that are as good as each other.
 SWEEP = ("--seeds", "0-2", "--learning-rates", "0.001,0.04,0.041", "--epochs", "10", "--limit", "500")
@@ -34,12 +23,12 @@ def looks(text: str) -> list[str]:
     return [line for line in text.split("\n") if line.startswith("Look at ")]
 
 
+def last_line(text: str) -> str:
+    return text.rstrip("\n").split("\n")[-1]
+
+
 def seeds_by_rate(command_line: CommandLine, name: str) -> dict[float, int]:
-    counts: dict[float, int] = {}
-    for row in command_line.rows(name):
-        rate = row["options"]["learning_rate"]
-        counts[rate] = counts.get(rate, 0) + 1
-    return counts
+    return Counter(row["options"]["learning_rate"] for row in command_line.rows(name))
 
 
 def test_a_race_ends_with_one_configuration(command_line: CommandLine) -> None:
@@ -52,7 +41,7 @@ def test_a_race_ends_with_one_configuration(command_line: CommandLine) -> None:
     (look,) = looks(done.stdout)
     assert "learning rate 0.001 leaves, beaten; 2 of 3 configurations may be the best" in look
     assert "All 3 configurations at 5 seeds are 15 jobs, of which the race did without 0\n" in done.stdout
-    *_, answer = done.stdout.rstrip("\n").split("\n")
+    answer = last_line(done.stdout)
     assert answer.startswith("Use learning rate 0.0")
     assert "no configuration is better by more than 1 points, decided at 5 seeds" in answer
     assert command_line.nothing_is_left()
@@ -70,7 +59,7 @@ def test_a_race_ends_with_one_configuration(command_line: CommandLine) -> None:
     contenders = [each["options"] for each in answered["rows"] if each["contender"]]
     assert contenders == answered["verdict"]["contenders"] or contenders[::-1] == answered["verdict"]["contenders"]
     # The sweep records that somebody had seen its results before.
-    description = json.loads((command_line.sweep("a") / "sweep.json").read_text())
+    description = command_line.description("a")
     assert description["looks"] == [{"command": "decide", "seeds": 3, "rows": 9}]
     assert [each["kind"] for each in description["rounds"]] == ["decide"]
 
@@ -90,14 +79,12 @@ def test_a_race_that_is_killed_makes_the_same_decisions(command_line: CommandLin
     for rows in (10, 16, 24, 38):
         process = command_line.start("decide", "a", *terms)
         command_line.wait_for_rows("a", rows, process)
-        process.kill()
-        process.wait(timeout=30)
+        command_line.kill(process)
     done = command_line.run("decide", "a", *terms, status=1)
     # Then it makes the same decisions for the same reasons, and no job has two rows.
     assert looks(done.stdout) == looks(whole.stdout)
-    assert done.stdout.rstrip("\n").split("\n")[-1] == whole.stdout.rstrip("\n").split("\n")[-1]
-    board = "leaderboard.json"
-    assert (command_line.sweep("a") / board).read_bytes() == (command_line.folder / "whole" / board).read_bytes()
+    assert last_line(done.stdout) == last_line(whole.stdout)
+    assert command_line.board("a") == command_line.board("whole", ".")
     wait_for(command_line.nothing_is_left, "the end of the killed clusters")
     # A larger budget goes on from there.
     more = command_line.run("decide", "a", "--within", "0.003", "--budget", "80")
@@ -113,8 +100,7 @@ def test_a_race_whose_cluster_fails_ends_with_status_3_and_goes_on_later(command
     (worker, *_) = sorted(command_line.cluster_processes("celery"), key=psutil.Process.create_time)
     worker.kill()
     # Then it says so, keeps what it has, and says how to go on.
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 3, output
+    output = command_line.end(process, 3)
     assert "The embedded worker was ended by SIGKILL" in output
     assert "go on with: orchestrator decide a --within 0.0001 --budget 17" in output
     assert "Traceback" not in output
@@ -146,14 +132,13 @@ def test_failed_jobs_are_left_out_and_a_cancelled_race_ends(command_line: Comman
     command_line.finished("a", *SWEEP)
     words = ("decide", "a", "--within", "0.01", "--budget", "6", "--broker", address)
     process = command_line.start(*words)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 6, "six queued jobs")
-    *_, failed = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    cluster.wait_until_queued(6)
+    *_, failed = command_line.description("a")["jobs"]
     cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
     command_line.wait_for_rows("a", 10, process)
     command_line.run("cancel", "a", "--broker", address)
     # Then it has no answer.
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, output
+    output = command_line.end(process, 1)
     assert output.rstrip("\n").endswith("Undecided: the sweep was cancelled before the first look.")
     # When it goes on with a worker, then the cancelled jobs are trained, and the failed one is left out.
     cluster.start_worker()
@@ -171,102 +156,13 @@ def test_what_another_session_adds_to_the_sweep_changes_no_decision(
     command_line.finished("a", *SWEEP)
     shutil.copytree(command_line.sweep("a"), command_line.folder / "elsewhere" / "a")
     race = command_line.start("decide", "a", "--within", "0.01", "--budget", "6", "--broker", address)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 6, "the six jobs of the race")
+    cluster.wait_until_queued(6)
     words = ("--seeds", "50", "--output", "elsewhere", "--broker", address)
     extension = command_line.start("extend", "a", *words)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 9, "the three jobs of the extension")
+    cluster.wait_until_queued(9)
     # When a worker comes, then both end with all jobs, and the race looked at the seeds that it had asked for.
     cluster.start_worker()
-    outputs = [process.communicate(timeout=120)[0] for process in (race, extension)]
-    assert (race.returncode, extension.returncode) == (0, 0), outputs
-    assert "decided at 5 seeds" in outputs[0].rstrip("\n").split("\n")[-1]
-    for folder in ("runs", "elsewhere"):
-        lines = (command_line.folder / folder / "a" / "results.jsonl").read_text().splitlines()
-        assert sorted({json.loads(line)["seed"] for line in lines}) == [0, 1, 2, 3, 4, 50]
-
-
-#: Words after `decide`, and the sentence.
-BAD = {
-    "a --within 0 --budget 9": "--within is '0'; allowed: a number above 0, in the unit of the metric",
-    "a --within -0.1 --budget 9": "--within is '-0.1'; allowed: a number above 0",
-    "a --within nan --budget 9": "--within is 'nan'; allowed: a number above 0",
-    "a --within 1e999 --budget 9": "--within is '1e999'; allowed: a number above 0",
-    "a --within 1 --budget 9": "--within is 1.0; allowed: a number above 0 and below 1, because validation",
-    "a --within 0.1 --budget 0": "--budget is '0'; allowed: an integer from 1 to 100000",
-    "a --within 0.1 --budget -5": "--budget is '-5'; allowed: an integer from 1 to 100000",
-    "a --within 0.1 --budget 1.5": "--budget is '1.5'; allowed: an integer from 1 to 100000",
-    "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
-    "a --within 0.1 --budget 100000": f"--budget is 100000; allowed: an integer from 1 to {MAX_JOBS - 9}",
-    "a --within 0.1": "Missing option '--budget'",
-    "none --within 0.1 --budget 9": "There is no sweep named none in runs",
-    "../a --within 0.1 --budget 9": "NAME is '../a'; allowed: up to 100 letters",
-}
-
-
-def test_bad_terms_are_one_sentence_each_and_begin_nothing(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache_dir: Path
-) -> None:
-    command_line.finished("a", *SWEEP)
-    monkeypatch.chdir(command_line.folder)
-    monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(cache_dir))
-    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
-    before = (command_line.sweep("a") / "sweep.json").read_bytes()
-    for words, sentence in BAD.items():
-        assert run(["decide", *words.split()]) == 2
-        output, error = capsys.readouterr()
-        assert (output, error.count("\n")) == ("", 1)
-        assert error.startswith(f"orchestrator: {sentence}")
-    assert (command_line.sweep("a") / "sweep.json").read_bytes() == before
-
-
-def test_a_sweep_with_nothing_to_decide_or_too_much_to_train_is_refused(
-    command_line: CommandLine, cache_dir: Path
-) -> None:
-    settings = Settings(cache_dir=cache_dir)
-    command_line.finished("one", *QUICK)
-    with pytest.raises(InvalidInputError, match="a sweep of at least two configurations; this one has one"):
-        plan_decide(SweepFolder(command_line.folder / "runs", "one"), 0.01, 9, settings)
-    # Given a sweep that was killed before its first result
-    command_line.finished("a", *SWEEP)
-    folder = SweepFolder(command_line.folder / "runs", "a")
-    (folder.path / "results.jsonl").unlink()
-    with pytest.raises(InvalidInputError, match=r"at least 9, because so many jobs of the sweep a have no result yet"):
-        plan_decide(folder, 0.01, 8, settings)
-    assert plan_decide(folder, 0.01, 9, settings).resuming
-    # Each look compares each configuration with each.
-    rates = tuple(1e-5 * number for number in range(1, 2002))
-    many = SweepFolder(command_line.folder / "runs", "many")
-    many.create(manifest_of(sweep_of(seeds=0, learning_rates=rates, epochs=1, limit=50), "many"))
-    with pytest.raises(
-        InvalidInputError, match="name is a sweep of 2,001 configurations; allowed: at most 2,000 of them"
-    ):
-        plan_decide(many, 0.01, 9000, settings)
-
-
-def test_a_race_from_python_prints_nothing_and_needs_no_main_thread(
-    command_line: CommandLine,
-    cache_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
-    # Given a sweep of which two rows are missing
-    command_line.finished("a", *SWEEP)
-    folder = SweepFolder(command_line.folder / "runs", "a")
-    lines = (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
-    (folder.path / "results.jsonl").write_text("".join(lines[:-2]))
-    plan = plan_decide(folder, 0.01, 20, Settings(cache_dir=cache_dir), workers=1)
-    results: list[Any] = []
-
-    def race() -> None:
-        with plan.begin() as session:
-            results.append(decide(session, Terms(0.01, 20)))
-
-    thread = threading.Thread(target=race)
-    thread.start()
-    thread.join()
-    assert capfd.readouterr() == ("", "")
-    (result,) = results
-    assert (result.conclusion.decided, result.course.ended, result.jobs) == (True, "within", 8)
-    assert result.course.field.spent == 6
-    assert result.sweep.accounting.accepted == 15
+    assert "decided at 5 seeds" in last_line(command_line.end(race))
+    command_line.end(extension)
+    for output in ("runs", "elsewhere"):
+        assert sorted({row["seed"] for row in command_line.rows("a", output)}) == [0, 1, 2, 3, 4, 50]

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.main import run
 from orchestrator.cluster.registry import Registry
 from orchestrator.errors import SweepExistsError
-from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Round
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
@@ -23,18 +21,12 @@ from tests.support.waiting import wait_for
 LONG = small(seeds="0-1", epochs="20", limit="2000")
 
 
-def weights_of(command_line: CommandLine, name: str) -> dict[tuple[Any, ...], str]:
+def weights_of(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], str]:
     """Return the hash of each job's weights, by seed, learning rate and epochs."""
-    rows = command_line.rows(name)
     assert len({row["job"] for row in rows}) == len(rows)
     return {
         (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]): row["weights_sha256"] for row in rows
     }
-
-
-def description_of(command_line: CommandLine, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((command_line.sweep(name) / "sweep.json").read_text())
-    return content
 
 
 def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: CommandLine) -> None:
@@ -46,16 +38,14 @@ def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: 
     # Then it has the rows of a sweep that had all of them from the beginning
     assert "jobs 12, accepted 12, attempts 12, reused 0" in done.stdout
     command_line.finished("b", *small(seeds="0-3", learning_rates="0.01,0.03,0.05"))
-    extended, straight = (
-        json.loads((command_line.sweep(name) / "leaderboard.json").read_text()) for name in ("a", "b")
-    )
+    extended, straight = (command_line.board(name) for name in ("a", "b"))
     assert extended["common"] == straight["common"]
     assert [each["jobs"] for each in extended["rows"]] == [each["jobs"] for each in straight["rows"]]
     # (but for what follows from the looks: intervals that stay valid)
     assert {each["method"] for each in straight["rows"]} == {"t"}
     assert {each["method"] for each in extended["rows"]} == {"confidence sequence"}
     # And it knows what had been seen before each of the rounds.
-    manifest = description_of(command_line, "a")
+    manifest = command_line.description("a")
     assert [each["kind"] for each in manifest["rounds"]] == ["extend", "extend"]
     assert manifest["looks"] == [
         {"command": "extend", "seeds": 2, "rows": 4},
@@ -65,7 +55,7 @@ def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: 
     # The same again, in the words that are for every trainer, goes on with its round, and adds none.
     again = command_line.run("extend", "a", "--grid", "learning_rate=0.05", "--json")
     assert json.loads(again.stdout)["accounting"]["jobs"] == 12
-    assert len(description_of(command_line, "a")["rounds"]) == 2
+    assert len(command_line.description("a")["rounds"]) == 2
 
 
 def test_more_epochs_go_on_from_stored_weights_to_the_bits_of_a_straight_run(
@@ -114,8 +104,7 @@ def test_an_extension_that_was_killed_goes_on_to_the_same_rows(
     extension = ("extend", "a", "--seeds", "2-3", "--epochs", "30", *broker)
     process = command_line.start(*extension)
     command_line.wait_for_rows("a", 6, process)
-    process.kill()
-    process.communicate()
+    command_line.kill(process)
     assert len(command_line.rows("a")) < 16
     # When it goes on
     command_line.run(*(("sweep", "--resume", "--name", "a", *broker) if how == "--resume" else extension))
@@ -123,25 +112,21 @@ def test_an_extension_that_was_killed_goes_on_to_the_same_rows(
     command_line.run(
         "sweep", *small(seeds="0-3", epochs="20,30", limit="2000"), "--name", "whole", "--no-reuse", "--output", "o"
     )
-    whole = [json.loads(line) for line in (command_line.folder / "o/whole/results.jsonl").read_text().splitlines()]
-    assert weights_of(command_line, "a") == {
-        (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]): row["weights_sha256"] for row in whole
-    }
-    assert len(description_of(command_line, "a")["rounds"]) == 1
+    assert weights_of(command_line.rows("a")) == weights_of(command_line.rows("whole", "o"))
+    assert len(command_line.description("a")["rounds"]) == 1
 
 
 def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_line: CommandLine) -> None:
     # Given a sweep that is being extended
     command_line.finished("a", *SMALL)
     process = command_line.start("extend", "a", "--seeds", "2-9", "--epochs", "300", "--workers", "1")
-    wait_for(lambda: "rounds" in description_of(command_line, "a"), "the extension")
+    wait_for(lambda: "rounds" in command_line.description("a"), "the extension")
     # When somebody else extends it
     done = command_line.run("extend", "a", "--seeds", "20", status=2)
     # Then the process is named.
     assert f"Another process is running the sweep a in runs/a: process {process.pid} on " in done.stderr
     process.terminate()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 143
+    output = command_line.end(process, 143)
     assert "go on with: orchestrator sweep --resume --name a" in output
 
 
@@ -151,11 +136,11 @@ def test_watching_again_collects_what_was_added(command_line: CommandLine, clust
     command_line.run("sweep", *SMALL, "--name", "a", *broker)
     # Given a watcher elsewhere, and a sweep that is extended after it has ended
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
-    assert len((command_line.folder / "elsewhere/a/results.jsonl").read_text().splitlines()) == 4
+    assert len(command_line.rows("a", "elsewhere")) == 4
     command_line.run("extend", "a", "--seeds", "2", *broker)
     # Then watching it again collects what was added.
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
-    assert len((command_line.folder / "elsewhere/a/results.jsonl").read_text().splitlines()) == 6
+    assert len(command_line.rows("a", "elsewhere")) == 6
 
 
 def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained_again(
@@ -190,52 +175,3 @@ def test_a_sweep_that_was_extended_in_two_ways_is_refused(
     assert registry.manifest("a") == one
     longer = one.with_round(Round(kind="extend", seeds=(2,)))
     assert registry.register(longer) == longer
-
-
-#: Words after `extend a`, and the sentence.
-BAD = {
-    "": "--seeds is missing; allowed: further seeds, or further values of an option",
-    "--seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
-    "--seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
-    "--epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
-    "--epochs 2": "--epochs is '2'; allowed: more than 2, the epochs that the sweep has",
-    "--hidden 8,4": "--hidden is '8,4'; allowed: only an option that varies in the sweep (learning_rates)",
-    "--learning-rates 0.03": "--learning-rates is '0.03'; allowed: values that the sweep does not have",
-    "--learning-rates log:0.1..1": "allowed: a range with a number of points, such as log:0.1..1:5",
-    "--grid data=openml": "--grid data is 'openml'; allowed: nothing, because a sweep keeps its data",
-    "--seeds 10-99999 --learning-rates 0.1": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
-    "--seeds 2 --output=": "--output is ''",
-    "--seeds 2 --workers 0": "--workers is '0'",
-}
-
-
-def test_bad_input_adds_nothing(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command_line.finished("a", *SMALL)
-    monkeypatch.chdir(command_line.folder)
-    before = (command_line.sweep("a") / "sweep.json").read_bytes()
-    for words, sentence in BAD.items():
-        assert run(["extend", "a", *words.split()]) == 2
-        error = capsys.readouterr().err
-        assert sentence in error
-        assert error.count("\n") == 1
-    assert (command_line.sweep("a") / "sweep.json").read_bytes() == before
-
-
-def test_a_samplers_sweep_gets_seeds_and_no_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name, sampler in (("drawn", "random"), ("asked", "optuna")):
-        first = manifest_of(sweep_of(seeds=(0,), learning_rates="log:0.01..0.1", sampler=sampler, samples=2), name)
-        SweepFolder(Path("runs"), name).create(
-            first.with_drawn([] if sampler == "random" else [{"learning_rate": 0.05}])
-        )
-    for words, sentence in (
-        ("drawn --epochs 90", "allowed: nothing, because the sampler random chose the sweep's configurations"),
-        ("asked --seeds 5", "NAME is one whose sampler has 1 more configurations to choose"),
-        ("missing --seeds 5", "There is no sweep named missing"),
-    ):
-        assert run(["extend", *words.split()]) == 2
-        assert sentence in capsys.readouterr().err

@@ -13,8 +13,9 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
+from tests.support.sweep_folders import result
 from tests.support.sweeps import manifest_of, sweep_of
-from worker.job import Job, Result
+from worker.job import Job
 from worker.records.store import key
 
 
@@ -39,12 +40,10 @@ def manifest(name: str) -> Manifest:
 
 def store_result(cluster: Cluster, job: Job, blob: bytes, size: int) -> None:
     """Store a success of the job with these weights."""
-    result = Result(
-        job=job.key, status="succeeded", validation_score=[0.9] * job.epochs, epoch_seconds=[0.1] * job.epochs,
-        weights_sha256=digest(blob), weights_bytes=size, worker="w", attempts=1,
-    )  # fmt: skip
     cluster.store().put_weights(blob)
-    cluster.app.backend.store_result(job.key, result, "SUCCESS")
+    cluster.app.backend.store_result(
+        job.key, result(job, *[0.9] * job.epochs, blob=blob, weights_bytes=size), "SUCCESS"
+    )
 
 
 def test_jobs_whose_weights_are_none_of_their_own_are_trained_again(

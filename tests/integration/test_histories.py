@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
-from tests.support.waiting import wait_for
 
 
 def history(row: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
@@ -44,9 +42,7 @@ def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends
     # Given a sweep in whose first job the worker's process is killed, and then its worker, and then another one stops
     process = command_line.start("sweep", *small(seeds="0", epochs="150"), "--name", "a", **cluster.environment)
     first = cluster.start_worker()
-    description = command_line.sweep("a") / "sweep.json"
-    wait_for(description.exists, "the sweep's folder")
-    jobs = json.loads(description.read_text())["jobs"]
+    jobs = command_line.description("a")["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     first.children()[0].kill()
     first.wait_until_logged(f"[{jobs[0]}]: Attempt 2 (child lost)")
@@ -56,8 +52,7 @@ def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends
     second.stop()
     cluster.start_worker()
     # Then the accounting counts the attempts by cause
-    output, _ = process.communicate(timeout=90)
-    assert process.returncode == 0, output
+    output = command_line.end(process)
     assert "accepted 2, attempts 5 (child lost 1, given back 1, worker lost 1), reused 0" in output
     # And the rows tell who made each, when, and how it ended
     rows = {row["job"]: row for row in command_line.rows("a")}

@@ -6,8 +6,6 @@ import ast
 import json
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -58,12 +56,6 @@ def test_the_document_names_every_method() -> None:
     public = {name for kind in (seedsweep.Sweep, seedsweep.Leaderboard, seedsweep.TrainedModel) for name in vars(kind)}
     for name in sorted(each for each in public if not each.startswith("_")):
         assert re.search(rf"\b{name}\b", DOCUMENT), name
-
-
-def test_who_writes_a_trainer_imports_no_orchestrator() -> None:
-    program = "import sys; from seedsweep import Trainer, Metric, check_trainer; print('orchestrator' in sys.modules)"
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert printed.stdout == "False\n"
 
 
 def test_the_documents_program_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:

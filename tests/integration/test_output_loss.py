@@ -17,7 +17,6 @@ from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.redis_server import require
 from tests.support.sweep_folders import JOBS, made, row
-from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -77,13 +76,12 @@ def test_a_row_that_does_not_fit_leaves_no_part_of_it(small_disk: Path) -> None:
 def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep that waits for its jobs
     process = command_line.start("sweep", *SMALL, "--name", "a", **cluster.environment)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    cluster.wait_until_queued(4)
     # When somebody removes its folder, and the first result comes
     shutil.rmtree(command_line.sweep("a"))
     cluster.start_worker()
     # Then it ends, and says why;
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    output = command_line.end(process, 1)
     assert "orchestrator: The output folder runs/a cannot be written: No such file or directory" in output
     assert "Traceback" not in output
     # what the cluster has is not lost.

@@ -133,29 +133,3 @@ def test_no_line_is_wider_than_asked_for(runs: Path, width: int, in_ascii: bool)
         assert not in_ascii or text.isascii()
         # The legend is a sentence, which wraps.
         assert max(cell_len(line) for line in lines if "; " not in line) <= width
-
-
-BAD = {
-    ("a", "nothing"): "CHART is 'nothing'; allowed: intervals, metric-by-learning_rate, curves",
-    ("a", "heatmap"): "CHART is 'heatmap'; allowed: intervals, metric-by-learning_rate, curves",
-    ("b",): "There is no sweep 'b': neither a sweep folder nor a name in runs",
-}
-
-
-@pytest.mark.parametrize("words", BAD, ids=" ".join)
-def test_bad_input_is_one_sentence(runs: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
-    assert run(["plot", *words]) == 2
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", f"orchestrator: {BAD[words]}\n")
-
-
-def test_a_sweep_without_results_has_nothing_to_draw(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder_of(tmp_path / "runs", sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
-    monkeypatch.chdir(tmp_path)
-    assert run(["plot", "a"]) == 2
-    assert capsys.readouterr().err == (
-        "orchestrator: CHART is 'intervals'; allowed: nothing yet; the sweep has no such chart, because no job has a "
-        "result\n"
-    )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.cli.main import run
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.waiting import wait_for
@@ -22,19 +20,9 @@ RANDOM = (*SPACE, "--epochs", "1", "--sampler", "random", "--samples", "4")
 OPTUNA = (*SPACE, "--epochs", "30", "--sampler", "optuna", "--samples", "10", "--sampler-batch", "1")
 
 
-def specification(command_line: CommandLine, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((command_line.sweep(name) / "sweep.json").read_text())["specification"]
-    return found
-
-
-def drawn(command_line: CommandLine, name: str) -> list[dict[str, Any]]:
-    points: list[dict[str, Any]] = specification(command_line, name)["drawn"]
+def drawn(command_line: CommandLine, name: str, output: str = "runs") -> list[dict[str, Any]]:
+    points: list[dict[str, Any]] = command_line.description(name, output)["specification"]["drawn"]
     return points
-
-
-def kill(process: Any) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
 
 
 @pytest.mark.slow(reason="runs five sweeps")
@@ -73,14 +61,13 @@ def test_a_search_that_was_killed_asks_for_the_same_configurations(command_line:
     # When another one is killed in the middle, and resumed
     process = command_line.start("sweep", *OPTUNA, "--name", "a", "--broker", address, "--no-reuse")
     command_line.wait_for_rows("a", 7, process)
-    kill(process)
+    command_line.kill(process)
     assert 4 <= len(drawn(command_line, "a")) < 10
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     # Then it has asked for the same, and ends with the same leaderboard.
     assert drawn(command_line, "a") == whole
     assert f"jobs {2 * len({json.dumps(point) for point in whole})}, accepted" in done.stdout
-    leaderboards = [(command_line.sweep(name) / "leaderboard.json").read_bytes() for name in ("whole", "a")]
-    assert leaderboards[0] == leaderboards[1]
+    assert command_line.board("a") == command_line.board("whole")
 
 
 @pytest.mark.slow(reason="two searches of ten batches, one after another")
@@ -94,14 +81,13 @@ def test_a_search_whose_orchestrator_was_killed_goes_on_by_watch(command_line: C
     watchers = [command_line.start(*watch, *more) for more in ((), ("--output", "elsewhere"))]
     command_line.wait_for_rows("a", 5, process)
     # When its orchestrator is killed
-    kill(process)
-    outputs = [watcher.communicate(timeout=120)[0] for watcher in watchers]
+    command_line.kill(process)
     # Then the watchers draw the other configurations, both the same, and train no job twice.
-    assert [watcher.returncode for watcher in watchers] == [0, 0], outputs
+    for watcher in watchers:
+        command_line.end(watcher)
     assert len(drawn(command_line, "a")) == 10
-    elsewhere = command_line.folder / "elsewhere" / "a"
-    assert json.loads((elsewhere / "sweep.json").read_text())["specification"]["drawn"] == drawn(command_line, "a")
-    assert (elsewhere / "leaderboard.json").read_bytes() == (command_line.sweep("a") / "leaderboard.json").read_bytes()
+    assert drawn(command_line, "a", "elsewhere") == drawn(command_line, "a")
+    assert command_line.board("a", "elsewhere") == command_line.board("a")
     # The first orchestrator's description may be behind the cluster's: it catches up.
     resumed = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "attempts" in resumed.stdout
@@ -116,10 +102,9 @@ def test_who_looks_on_sees_the_jobs_of_later_batches(command_line: CommandLine, 
     command_line.wait_for_rows("a", 1, process)
     watcher = command_line.start("watch", "a", "--broker", address)
     # When both have ended
-    output, _ = process.communicate(timeout=120)
-    seen = watcher.communicate(timeout=60)[0].split("Watching")[0]
+    command_line.end(process)
+    seen = command_line.end(watcher).split("Watching")[0]
     # Then the watcher has shown, while it looked on, what the search drew meanwhile.
-    assert (process.returncode, watcher.returncode) == (0, 0), output + seen
     assert "looking on" in seen
     assert f"/{len(command_line.rows('a'))}] seed 1, " in seen
 
@@ -136,46 +121,14 @@ def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cl
     worker.signal_all(signal.SIGSTOP)
     command_line.run("cancel", "a", "--broker", address)
     worker.signal_all(signal.SIGCONT)
-    output = process.communicate(timeout=60)[0]
     # Then it ends, says so, and has drawn no more.
-    assert process.returncode == 1, output
+    output = command_line.end(process, 1)
     count = len(drawn(command_line, "a"))
     assert count < 10
     assert f"{2 * count} jobs" in output or f"jobs {2 * count}" in output
     # It can be resumed.
     command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert len(drawn(command_line, "a")) == 10
-
-
-#: Words after `sweep`, and the sentence.
-REFUSED = {
-    "--samples 3": "--sampler is missing; allowed: random or optuna, because samples is given",
-    "--sampler random": "--samples is missing; allowed: an integer from 1 to 10000, because sampler is given",
-    "--sampler grid --samples 3": "--sampler is 'grid'; allowed: random or optuna",
-    "--sampler random --samples 0": "--samples is '0'; allowed: an integer from 1 to 10000",
-    "--sampler random --samples 5": "--samples is 5; allowed: at most 4, the number of configurations that",
-    "--sampler random --samples 9999 --seeds 0-99": "the sweep is one of 999,900 jobs; allowed: at most 100,000 jobs",
-    "--sampler random --samples 2 --learning-rates 0.1": "--sampler is 'random'; allowed: an option that",
-    "--sampler random --samples 2 --sampler-batch 2": "--sampler-batch is 2; allowed: only with the",
-    "--learning-rates log:0.1..1": "--learning-rates is 'log:0.1..1'; allowed: in a grid, a range with a number of",
-    "--sampler random --samples 2 --learning-rates log:0.1..1 --learning-rates 2":
-        "--learning-rates is log:0.1..1,2.0; allowed: either values, or one range",
-    "--sampler random --samples 2 --epochs linear:0.5..2": "--epochs is 'linear:0.5..2'; allowed: ",
-    "--sampler optuna --samples 9 --rule backprop,notebook --loss cross_entropy,sum_of_squares":
-        "--loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss",
-}  # fmt: skip
-
-
-def test_what_a_sampler_cannot_do_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for words, sentence in REFUSED.items():
-        assert run(["sweep", *words.split(), "--name", "x"]) == 2
-        error = capsys.readouterr().err
-        assert sentence in error
-        assert len(error.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
 
 
 def test_without_optuna_its_sampler_is_refused_before_anything_begins(command_line: CommandLine) -> None:

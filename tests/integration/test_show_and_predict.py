@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from nn.datasets.mnist import BUNDLED, Dataset, load_mnist
 from nn.reference import NumPyEngine
 from nn.weights import load
 from orchestrator.cli.main import run
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, command_line_in
 from tests.support.pixels import to_bytes
 
 
@@ -28,18 +27,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
 
     `good`, two networks that learned; `biased`, one with biases; `printed`, the notebook's rule; `diverged`.
     """
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        line = CommandLine(tmp_path_factory.mktemp("swept"), Path(temporary), cache_dir)
+    with command_line_in(tmp_path_factory.mktemp("swept"), cache_dir) as line:
         rates = ("--seeds", "0", "--learning-rates")
         line.finished("good", *rates, "0.003,0.03", "--epochs", "2", "--limit", "30000")
         line.finished("biased", *rates, "0.03", "--epochs", "1", "--limit", "30000", "--biases")
         line.finished("printed", *rates, "0.001", "--epochs", "2", "--rule", "notebook", "--dtype", "float64",
                       "--engine", "numpy", "--limit", "300")  # fmt: skip
         line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100", status=1)
-        try:
-            yield line
-        finally:
-            line.close()
+        yield line
 
 
 @pytest.fixture(scope="module")
@@ -215,40 +210,3 @@ def test_nothing_that_a_folder_holds_acts_on_the_terminal(swept: CommandLine) ->
         results.write_text(json.dumps(row | fields | {"error": "\x1b]0;pwn\x07\rit broke", "worker": "\x1b[2J"}) + "\n")
         done = swept.run(*arguments, status=status)
         assert not set(done.stdout + done.stderr) & set("\x1b\x07\r")
-
-
-def test_bad_input_is_one_sentence_and_status_2(swept: CommandLine, tmp_path: Path) -> None:
-    text = tmp_path / "digit.png"
-    text.write_text("7")
-    for arguments, sentence in (
-        (("show", "other", "0:0.03"), "There is no sweep 'other': neither a sweep folder nor a name in runs"),
-        (("show", "good"), "Missing argument 'JOB'."),
-        (("show", "good", "seed=0"), "the job is 'seed=0'; allowed: words that fit one job of the sweep good; 2 jobs"),
-        (("verify", "good", "lerning_rate=0.03"), "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the"),
-        (("predict", "good"), "Missing option '--image'."),
-        (("predict", "good", "--image", ""), "--image is ''; allowed: the path of a picture"),
-        (("predict", "good", "--image", "none.png"), "--image: 'none.png' is not a file; allowed: a picture of at "),
-        (("predict", "good", "--image", str(text), "--job", ""), f"--image: {str(text)!r} is not a picture; allowed:"),
-    ):
-        done = swept.run(*arguments, status=2)
-        assert done.stdout == ""
-        assert done.stderr.startswith(f"orchestrator: {sentence}")
-        assert done.stderr.count("\n") == 1
-
-
-def test_a_results_file_that_cannot_be_read_is_said_by_every_command_that_reads_it(swept: CommandLine) -> None:
-    # Given a sweep whose results are no file
-    shutil.copytree(swept.sweep("good"), swept.sweep("closed"))
-    results = swept.sweep("closed") / "results.jsonl"
-    results.unlink()
-    results.mkdir()
-    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(swept.folder / "digit.png")
-    for arguments, sentence in {
-        ("show", "closed", "0:0.03"): "runs/closed/results.jsonl cannot be read: Is a directory",
-        ("predict", "closed", "--image", "digit.png"): "runs/closed/results.jsonl cannot be read: Is a directory",
-        ("verify", "closed"): "runs/closed/results.jsonl cannot be read: Is a directory",
-        ("sweep", "--resume", "--name", "closed"): "runs/closed/results.jsonl is not a regular file: move it away to",
-    }.items():
-        done = swept.run(*arguments, status=2)
-        assert sentence in done.stderr
-        assert done.stderr.count("\n") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 
 import pytest
@@ -13,9 +12,8 @@ from safetensors.numpy import load_file
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from tests.support.cluster import Cluster
-from tests.support.command_line import QUICK, SMALL, CommandLine, small
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.sweeps import sweep_of
-from tests.support.waiting import wait_for
 from worker.errors import TooManyAttemptsError
 
 FIELDS = {
@@ -49,12 +47,12 @@ def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: Com
             "W1": (128, 784), "W2": (64, 128), "W3": (10, 64),
         }  # fmt: skip
     # a description,
-    described = json.loads((command_line.sweep("first") / "sweep.json").read_text())
+    described = command_line.description("first")
     assert described["dataset"] == MNIST_DIGEST
     assert described["jobs"] == [row["job"] for row in rows]
     assert described["specification"]["options"]["limit"] == 1000
     # two leaderboards that say the same,
-    leaderboard = json.loads((command_line.sweep("first") / "leaderboard.json").read_text())
+    leaderboard = command_line.board("first")
     assert leaderboard["common"]["model"] == "network 784-128-64-10"
     standings = leaderboard["rows"]
     assert [standing["rank"] for standing in standings] == [1, 2]
@@ -117,17 +115,6 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     assert not command_line.cluster_processes()
 
 
-def test_diverging_jobs_are_rows_like_others(command_line: CommandLine) -> None:
-    done = command_line.run("sweep", *small(learning_rates="0.03,1000", seeds="0"), "--name", "a")
-
-    assert "accepted 2, attempts 2, reused 0, diverged 1, failed 0" in done.stdout
-    good, diverged = command_line.rows("a")
-    assert (good["status"], good["error"]) == ("succeeded", None)
-    assert diverged["status"] == "diverged"
-    assert diverged["error"]
-    assert json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["rows"][1]["diverged"] == 1
-
-
 def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specification(command_line: CommandLine) -> None:
     rest = ("--learning-rate", "0.03", "--epochs", "1", "--limit", "50")
     axes = ("--hidden", "8,4", "--hidden", "16,8", "--shuffle", "--no-shuffle")
@@ -151,21 +138,13 @@ def test_any_option_varies_and_a_sweeps_description_is_the_next_ones_specificati
     wanted = sweep_of(
         seeds=(0, 1), learning_rates=0.03, epochs=1, limit=50, hidden=("8,4", "16,8"), shuffle=(True, False)
     )
-    manifest = json.loads((command_line.sweep("a") / "sweep.json").read_text())
+    manifest = command_line.description("a")
     assert manifest["jobs"] == [job.key for job in wanted.jobs(manifest["dataset"])]
     assert {row["job"] for row in command_line.rows("a")} == set(manifest["jobs"])
 
     # The same, but with one size of hidden layers: every job has been trained.
     done = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--hidden", "8,4", "--name", "b", status=1)
     assert "jobs 4, accepted 4, attempts 0, reused 4," in done.stdout
-    began = "as the sweep a began (or leave it out)"
-    for words, sentence in {
-        ("--shuffle",): f"--shuffle is given; allowed: --shuffle and --no-shuffle, {began}",
-        ("--hidden", "16,8"): f"--hidden is '16,8'; allowed: 8,4 and 16,8, {began}",
-        ("--hidden", "8,4", "--hidden", "9,8"): f"--hidden is '8,4 and 9,8'; allowed: 8,4 and 16,8, {began}",
-    }.items():
-        done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
-        assert done.stderr == f"orchestrator: {sentence}\n"
 
 
 def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> None:
@@ -179,7 +158,7 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     (row,) = command_line.rows("a")
     assert (row["error"], row["options"]["epochs"]) == ("diverged: a weight is infinite or not a number", 5)
     assert len(row["validation_score"]) == len(row["epoch_seconds"]) == 1
-    (standing,) = json.loads((command_line.sweep("a") / "leaderboard.json").read_text())["rows"]
+    (standing,) = command_line.board("a")["rows"]
     assert (standing["mean"], standing["diverged"]) == (None, 1)
     assert standing["jobs"][0]["score"] == row["validation_score"][0]
     assert "; diverged (" in command_line.run("show", "a", "0").stdout
@@ -200,23 +179,8 @@ def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLi
     assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
     # The notebook's rule reports what the notebook would have printed, too.
     assert len(row["others"]["notebook_accuracy"]) == len(row["validation_score"]) == 3
-    described = json.loads((command_line.sweep("a") / "sweep.json").read_text())
+    described = command_line.description("a")
     assert described["specification"]["options"]["shuffle"] is False
-
-    # When it is resumed with other words, then each is named with what was typed and what can be.
-    began = "as the sweep a began"
-    for words, sentence in {
-        ("--seeds", "0-9"): f"--seeds is '0-9'; allowed: 7, {began} (or leave it out)",
-        ("--learning-rates", "0.50"): f"--learning-rates is '0.50'; allowed: 0.001, {began} (or leave it out)",
-        ("--hidden", "16,9"): f"--hidden is '16,9'; allowed: 16,8, {began} (or leave it out)",
-        ("--shuffle",): f"--shuffle is given; allowed: --no-shuffle, {began} (or leave it out)",
-        ("--no-shuffle", "--spec", "sweep.toml"): f"seeds in sweep.toml is 0-1; allowed: 7, {began} (or leave it out)",
-    }.items():
-        done = command_line.run("sweep", "--resume", "--name", "a", *words, status=2)
-        assert done.stderr == f"orchestrator: {sentence}\n"
-    command_line.finished("b", *QUICK)
-    done = command_line.run("sweep", "--resume", "--name", "b", "--data", "openml", status=2)
-    assert done.stderr.startswith("orchestrator: --data is 'openml'; allowed: bundled, as the sweep b began")
 
 
 def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
@@ -229,7 +193,7 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     lines = iter(process.stdout.readline, "")
     assert any("No worker is online" in line for line in lines)
     # When one job fails and one is cancelled, and a worker comes for the others
-    failed, cancelled, *_ = json.loads((command_line.sweep("a") / "sweep.json").read_text())["jobs"]
+    failed, cancelled, *_ = command_line.description("a")["jobs"]
     cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
     command_line.wait_for_rows("a", 1, process)
     cluster.store().cancel([cancelled], "nobody wants it")
@@ -252,17 +216,3 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert "accepted 4" in done.stdout
     assert "failed 0, cancelled 0" in done.stdout
     assert [row["job"] for row in command_line.rows("a")] == list(rows)
-
-
-def test_two_runs_of_one_sweep_do_not_meet(command_line: CommandLine) -> None:
-    # Given a sweep that runs
-    slow = ("sweep", *small(epochs="100"), "--workers", "1")
-    process = command_line.start(*slow, "--name", "a")
-    wait_for(command_line.cluster_processes, "the cluster of the first run")
-
-    # When somebody resumes it meanwhile, then that is refused.
-    done = command_line.run("sweep", "--resume", "--name", "a", status=2)
-
-    assert "Another process is running the sweep a" in done.stderr
-    os.kill(process.pid, 15)
-    assert process.wait(timeout=30) == 143

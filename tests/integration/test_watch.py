@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.folder.rows import lost_row
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine, small
-from tests.support.sweeps import sweep_of
-from tests.support.waiting import wait_for
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.records.store import key
 
 #: Four jobs that take half a second each with `SLOW_EPOCHS`.
 SLOW = small(epochs="5")
-
-
-def leaderboard(folder: Path) -> bytes:
-    return (folder / "leaderboard.json").read_bytes()
 
 
 def one_row_a_job(command_line: CommandLine, name: str, count: int = 4) -> bool:
@@ -38,23 +26,21 @@ def test_a_sweep_whose_orchestrator_was_killed_is_finished_from_another_machine(
     cluster.start_worker(*SLOW_EPOCHS)
     process = command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)
     command_line.wait_for_rows("a", 1, process)
-    process.kill()
-    process.wait(timeout=30)
+    command_line.kill(process)
 
     # When another machine, which has nothing of it, watches the sweep
     watched = command_line.run("watch", "a", "--output", "elsewhere", CELERY_BROKER_URL=address)
 
     # Then that has a row for every job and every weights file,
-    elsewhere = command_line.folder / "elsewhere" / "a"
     assert f"Watching a on the cluster at {address}: 4 jobs" in watched.stdout
     assert "jobs 4, accepted 4, attempts 4," in watched.stdout
-    assert len((elsewhere / "results.jsonl").read_text().splitlines()) == 4
-    assert len(list((elsewhere / "weights").iterdir())) == 4
+    assert len(command_line.rows("a", "elsewhere")) == 4
+    assert len(list((command_line.sweep("a", "elsewhere") / "weights").iterdir())) == 4
     # and the first machine has exactly the same after it has resumed the sweep, with no job trained twice.
     resumed = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "accepted 4, attempts 4, reused 0" in resumed.stdout
     assert one_row_a_job(command_line, "a")
-    assert leaderboard(command_line.sweep("a")) == leaderboard(elsewhere)
+    assert command_line.board("a") == command_line.board("a", "elsewhere")
     assert cluster.workers[0].text().count("succeeded in") == 4
 
 
@@ -64,7 +50,7 @@ def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
     # Given a sweep that waits for a worker, two watchers that share its folder, and one elsewhere
     address = cluster.server.url
     processes = [command_line.start("sweep", *SLOW, "--name", "a", "--broker", address)]
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    cluster.wait_until_queued(4)
     # (and in the folder a row that is none of the sweep's)
     (command_line.sweep("a") / "results.jsonl").write_text(lost_row(make_job(seed=9), "failed", "it broke").line())
     watch = ("watch", "a", "--broker", address)
@@ -72,16 +58,15 @@ def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
 
     # When a worker comes
     cluster.start_worker(*SLOW_EPOCHS)
-    outputs = [process.communicate(timeout=90)[0] for process in processes]
 
     # Then all of them end well and show the same accounting,
-    assert [process.returncode for process in processes] == [0, 0, 0, 0], outputs
+    outputs = [command_line.end(process) for process in processes]
     assert all("jobs 4, accepted 4, attempts 4, reused 0" in output for output in outputs)
     assert all("looking on" in output for output in outputs[1:3])
     # and every job was trained once and has one row.
     assert one_row_a_job(command_line, "a")
     assert cluster.workers[0].text().count("succeeded in") == 4
-    assert leaderboard(command_line.sweep("a")) == leaderboard(command_line.folder / "elsewhere" / "a")
+    assert command_line.board("a") == command_line.board("a", "elsewhere")
 
 
 def test_jobs_that_a_killed_orchestrator_had_not_submitted_are_submitted(
@@ -89,10 +74,7 @@ def test_jobs_that_a_killed_orchestrator_had_not_submitted_are_submitted(
 ) -> None:
     # Given a sweep that is registered, and whose orchestrator was killed before it submitted anything
     specification = sweep_of(seeds=(0, 1), learning_rates=(0.03,), epochs=2, limit=500)
-    jobs = [job.key for job in specification.jobs(MNIST_DIGEST)]
-    ClusterView(cluster.settings).registry.register(
-        Manifest(name="a", specification=specification, dataset=MNIST_DIGEST, jobs=jobs, provenance=provenance())
-    )
+    ClusterView(cluster.settings).registry.register(manifest_of(specification))
     cluster.start_worker()
     # When somebody watches it, then it ends with all its rows.
     done = command_line.run("watch", "a", "--broker", cluster.server.url)
@@ -105,13 +87,12 @@ def test_a_watched_failure_stays_one_and_is_not_tried_again(command_line: Comman
     # Given a finished sweep with a job that failed
     address = cluster.server.url
     process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    cluster.wait_until_queued(4)
     failed = ClusterView(cluster.settings).registry.manifest("a")
     assert failed is not None
     cluster.app.backend.store_result(failed.jobs[0], ValueError("it broke"), "FAILURE")
     command_line.wait_for_rows("a", 1, process)
-    process.kill()
-    process.wait(timeout=30)
+    command_line.kill(process)
     client = cluster.server.client()
     client.lrem("seedsweep", 1, client.lindex("seedsweep", -1))
     cluster.start_worker()
@@ -162,33 +143,3 @@ def test_a_sweep_in_a_renamed_folder_is_one_and_the_same_on_the_cluster(
     command_line.run("cancel", "b", "--broker", address)
     assert client.hget(key("sweep", "a"), "cancelled") == b"the sweep a was cancelled"
     assert client.keys("seedsweep:sweep:*") == [key("sweep", "a").encode()]
-
-
-def test_a_folder_that_cannot_be_used_is_said_before_the_cluster_is_asked(command_line: CommandLine) -> None:
-    (command_line.folder / "file").touch()
-    for output, name, sentence in (
-        ("file", "a", "The output folder file/a cannot be written: Not a directory"),
-        (".", "file", "There is no sweep in file: it is a file"),
-    ):
-        nobody = ("--broker", "redis://127.0.0.1:1/0")
-        done = command_line.run("watch", name, "--output", output, *nobody, status=2)
-        assert done.stderr == f"orchestrator: {sentence}\n"
-
-
-@pytest.mark.parametrize("command", ["watch", "cancel"])
-def test_what_cannot_be_followed_is_said_in_one_sentence(
-    command: str, command_line: CommandLine, cluster: Cluster
-) -> None:
-    address = cluster.server.url
-    for arguments, sentence in (
-        (["none", "--broker", address], f"There is no sweep named none at {address}, nor in runs"),
-        (["none"], "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL"),
-        (["../up", "--broker", address], "is '../up'; allowed: up to 100 letters"),
-        (["none", "--broker", "redis://127.0.0.1:1/0"], "No Redis server answers at redis://127.0.0.1:1/0"),
-        (["none", "--broker", f"{address[:-1]}99"], f"The database index in {address[:-1]}99 is out of range: "),
-        ([], "Missing argument 'NAME'"),
-    ):
-        done = command_line.run(command, *arguments, status=2)
-        assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-        assert sentence in done.stderr
-        assert not (command_line.folder / "runs").exists()

@@ -11,11 +11,12 @@ from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
-from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames
-from tests.support.sweeps import manifest_of, sweep_of
-from worker.job import Job, Result
+from tests.support.sweep_folders import filled, row
+from tests.support.sweeps import sweep_of
+from worker.job import Job
 from worker.records import answers
 
 #: A job's score, how it ended instead, or its answers, whose share of right ones is the score.
@@ -37,18 +38,11 @@ def trained(
     first: float = 0.1,
 ) -> Row:
     """Return the row of a job with two epochs."""
-    result = Result(
-        job=job.key,
-        status=status,
-        validation_score=[first, score],
-        epoch_seconds=[seconds, seconds],
+    scores, packed = (first, score), answers.pack(correct)
+    return row(
+        job, scores=scores, status=status, worker=worker, epoch_seconds=[seconds, seconds], correct=packed,
         weights_sha256=job.key,
-        weights_bytes=1,
-        worker=worker,
-        attempts=1,
-        correct=answers.pack(correct),
-    )
-    return accepted_row(job, result)
+    )  # fmt: skip
 
 
 def ended(job: Job, outcome: Outcome) -> Row | None:
@@ -102,8 +96,6 @@ def folder_of(
     """Make the folder of a sweep whose learning rates ended so, seed by seed."""
     seeds = tuple(range(first_seed, first_seed + len(next(iter(outcomes.values())))))
     made = sweep_of(seeds=seeds, learning_rates=tuple(outcomes), epochs=2, **words)
-    folder = SweepFolder(output, name)
-    folder.create(manifest_of(made, name))
-    rows = (ended(job, outcomes[job.options.learning_rate][job.seed - first_seed]) for job in made.jobs(MNIST_DIGEST))
-    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
-    return folder
+    return filled(
+        output, made, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed - first_seed]), name=name
+    )

@@ -7,32 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report.charts.catalogue import KINDS
 from orchestrator.report.charts.chart import Chart
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
 from tests.support.snapshots import folder_of, snapshot_of
+from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
-from worker.job import Job, Result
+from worker.job import Job
 
 RATES = (0.01, 0.03, 0.1)
 EPOCHS = 3
 
 
 def scored_row(job: Job, scores: list[float], status: str = "succeeded") -> Row:
-    result = Result(
-        job=job.key,
-        status=status,
-        validation_score=scores,
-        others=dict.fromkeys(job.others, scores),
-        epoch_seconds=[1.0] * len(scores),
-        weights_sha256=job.key,
-        weights_bytes=1,
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)
+    others = dict.fromkeys(job.others, scores)
+    return row(job, scores=tuple(scores), status=status, others=others, weights_sha256=job.key)
 
 
 def _ended(job: Job) -> Row | None:

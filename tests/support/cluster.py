@@ -150,6 +150,10 @@ class Cluster:
         assert isinstance(error, Exception), f"{error}\n{self.logs()}"
         return error
 
+    def wait_until_queued(self, count: int) -> None:
+        """Wait until so many messages wait for a worker."""
+        wait_for(lambda: self.server.client().llen("seedsweep") == count, f"{count} queued jobs", report=self.logs)
+
     def wait_until_acknowledged(self) -> None:
         """Wait until no worker holds a message."""
         wait_for(lambda: not self.server.client().hlen("seedsweep:unacked"), "no message held", report=self.logs)

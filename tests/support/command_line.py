@@ -11,6 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,17 @@ def small(**changed: str) -> tuple[str, ...]:
     values = dict(zip(SMALL[::2], SMALL[1::2], strict=True))
     values |= {"--" + name.replace("_", "-"): value for name, value in changed.items()}
     return tuple(word for pair in values.items() for word in pair)
+
+
+@contextlib.contextmanager
+def command_line_in(folder: Path, cache_dir: Path) -> Iterator[CommandLine]:
+    """Yield the command line in a folder, with a temporary folder of its own; what still runs is ended."""
+    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
+        made = CommandLine(folder, Path(temporary), cache_dir)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 class CommandLine:
@@ -95,13 +108,35 @@ class CommandLine:
         self._started.append(process)
         return process
 
-    def sweep(self, name: str) -> Path:
-        return self.folder / "runs" / name
+    def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
+        """Wait until a command that was started has ended, check its exit status, and return what it printed."""
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == status, f"status {process.returncode}, not {status}:\n{output}"
+        return output
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """End a command that was started at once."""
+        process.kill()
+        process.communicate(timeout=30)
+
+    def sweep(self, name: str, output: str = "runs") -> Path:
+        return self.folder / output / name
+
+    def description(self, name: str, output: str = "runs") -> dict[str, Any]:
+        """Wait until a sweep has its `sweep.json`, and return that."""
+        file = self.sweep(name, output) / "sweep.json"
+        found: dict[str, Any] = json.loads(wait_for(lambda: file.exists() and file.read_text(), f"{file}"))
+        return found
+
+    def board(self, name: str, output: str = "runs") -> dict[str, Any]:
+        """Return the `leaderboard.json` of a sweep."""
+        found: dict[str, Any] = json.loads((self.sweep(name, output) / "leaderboard.json").read_text())
+        return found
+
+    def rows(self, name: str, output: str = "runs") -> list[dict[str, Any]]:
         """Return the rows that a sweep has so far."""
         try:
-            lines = (self.sweep(name) / "results.jsonl").read_text().split("\n")
+            lines = (self.sweep(name, output) / "results.jsonl").read_text().split("\n")
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines[:-1]]

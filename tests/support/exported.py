@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nn.weights import digest
-from orchestrator.folder.rows import accepted_row, lost_row
+from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.own_trainer import found_here, install_source
 from tests.support.snapshots import folder_of
-from worker.job import Job, Result
+from tests.support.sweep_folders import row
+from worker.job import Job
 
 DATASET = "d" * 64
 #: Markup, a formula, a path, a terminal's escape, right-to-left, quotes, and a line break; 200 characters long.
@@ -86,17 +87,8 @@ def end(folder: SweepFolder, job: Job) -> None:
         folder.append(lost_row(job, "failed" if job.seed == 1 else "cancelled", "=it broke\x1b[0m\nsecond line"))
         return
     blob = b"weights of " + job.key.encode()
-    result = Result(
-        job=job.key,
-        status="diverged" if job.options.text == HOSTILE else "succeeded",  # type: ignore[attr-defined]
-        validation_score=[0.5, 0.25 + job.seed / 3],
-        others={"loss": [2.0, 1.0], "speed": [10.0, 11.0]},
-        epoch_seconds=[0.5, 0.25],
-        weights_sha256=digest(blob),
-        weights_bytes=len(blob),
-        worker="-w@host",
-        attempts=1,
-        error="=diverged" if job.options.text == HOSTILE else None,  # type: ignore[attr-defined]
-    )
+    ended = {"status": "diverged", "error": "=diverged"} if job.options.text == HOSTILE else {}  # type: ignore[attr-defined]
+    others = {"loss": [2.0, 1.0], "speed": [10.0, 11.0]}
+    scores = (0.5, 0.25 + job.seed / 3)
     folder.keep_weights(digest(blob), blob)
-    folder.append(accepted_row(job, result))
+    folder.append(row(job, blob, scores, others=others, epoch_seconds=[0.5, 0.25], worker="-w@host", **ended))

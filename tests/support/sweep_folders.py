@@ -1,23 +1,58 @@
-"""Sweep folders with two jobs, made without a sweep."""
+"""Rows and sweep folders, made without a sweep."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Result
 
+#: Two jobs.
 SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
 JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
 #: Safetensors without a tensor.
 BLOB = (2).to_bytes(8, "little") + b"{}"
 
 
+def result(job: Job, *scores: float, blob: bytes = BLOB, **fields: Any) -> Result:
+    """Return the result of a job with these scores, one an epoch, and these weights, but for the given fields."""
+    usual = {
+        "job": job.key, "status": "succeeded", "validation_score": scores, "epoch_seconds": [0.25] * len(scores),
+        "weights_sha256": digest(blob), "weights_bytes": len(blob), "worker": "w@host", "attempts": 1,
+    }  # fmt: skip
+    return Result.model_validate(usual | fields)
+
+
+def row(job: Job, blob: bytes = BLOB, scores: tuple[float, ...] = (0.5,), **fields: Any) -> Row:
+    """Return the row of a job with such a result."""
+    return accepted_row(job, result(job, *scores, blob=blob, **fields))
+
+
+def filled(
+    output: Path,
+    specification: SweepSpecification,
+    ended: Callable[[Job], Row | None],
+    *,
+    name: str = "a",
+    dataset: str = MNIST_DIGEST,
+) -> SweepFolder:
+    """Make the folder of a sweep whose jobs ended so; None for one that has not."""
+    folder = SweepFolder(output, name)
+    folder.create(manifest_of(specification, name, dataset))
+    rows = map(ended, specification.jobs(dataset))
+    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
+    return folder
+
+
 def made(output: Path, name: str = "a") -> SweepFolder:
+    """Make the folder of a sweep of two jobs that has just begun."""
     folder = SweepFolder(output, name)
     folder.create(manifest_of(SPECIFICATION, name))
     return folder
@@ -25,17 +60,3 @@ def made(output: Path, name: str = "a") -> SweepFolder:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def row(job: Job, blob: bytes = BLOB) -> Row:
-    result = Result(
-        job=job.key,
-        status="succeeded",
-        validation_score=[0.5],
-        epoch_seconds=[0.25],
-        weights_sha256=digest(blob),
-        weights_bytes=len(blob),
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)

@@ -46,10 +46,10 @@ def sweep_of(**words: Any) -> SweepSpecification:
     return specification(parse(words))
 
 
-def manifest_of(made: SweepSpecification, name: str = "a") -> Manifest:
-    """Return the manifest of a sweep of MNIST that has just begun."""
-    jobs = list(made.jobs_by_key(MNIST_DIGEST))
-    return Manifest(name=name, specification=made, dataset=MNIST_DIGEST, jobs=jobs, provenance=PROVENANCE)
+def manifest_of(made: SweepSpecification, name: str = "a", dataset: str = MNIST_DIGEST) -> Manifest:
+    """Return the manifest of a sweep that has just begun."""
+    jobs = list(made.jobs_by_key(dataset))
+    return Manifest(name=name, specification=made, dataset=dataset, jobs=jobs, provenance=PROVENANCE)
 
 
 def flags_of(made: SweepSpecification) -> list[str]:

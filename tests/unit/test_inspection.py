@@ -18,21 +18,17 @@ from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.rows import Row, accepted_row, lost_row
+from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from tests.support.privileges import public_folder, without_privileges
+from tests.support.sweep_folders import filled
+from tests.support.sweep_folders import row as row_of
 from tests.support.sweeps import sweep_of
-from worker.job import Job, Result
+from worker.job import Job
 
 SPECIFICATION = sweep_of(seeds=tuple(range(10)), learning_rates=(0.1, 0.003), epochs=2, hidden=(4, 3))
-PROVENANCE = Provenance(
-    created="2026-01-01T00:00:00+00:00", host="host", python="3.11", platform="Linux", packages={}, git_commit=None,
-    git_dirty=None,
-)  # fmt: skip
 JOBS = {(job.seed, job.options.learning_rate): job for job in SPECIFICATION.jobs(MNIST_DIGEST)}
 
 
@@ -41,25 +37,11 @@ def weights(seed: int, features: int = 784) -> Weights:
 
 
 def row(job: Job, accuracy: float) -> Row:
-    blob = to_safetensors(weights(job.seed))
-    result = Result(
-        job=job.key,
-        status="succeeded",
-        validation_score=[0.2, accuracy],
-        epoch_seconds=[0.25, 0.25],
-        weights_sha256=digest(blob),
-        weights_bytes=len(blob),
-        worker="w@host",
-        attempts=1,
-    )
-    return accepted_row(job, result)
+    return row_of(job, to_safetensors(weights(job.seed)), (0.2, accuracy))
 
 
 def made(output: Path, specification: SweepSpecification = SPECIFICATION, dataset: str = MNIST_DIGEST) -> SweepFolder:
-    folder = SweepFolder(output, "a")
-    keys = [job.key for job in specification.jobs(dataset)]
-    folder.create(Manifest(name="a", specification=specification, dataset=dataset, jobs=keys, provenance=PROVENANCE))
-    return folder
+    return filled(output, specification, lambda _: None, dataset=dataset)
 
 
 def finished(output: Path) -> SweepFolder:
@@ -299,34 +281,25 @@ def test_the_words_of_a_job_pick_it() -> None:
     assert all(pick_one("a", VARIED, job.words(axes).split()) == key for key, job in VARIED.items())
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("hidden=1", "the job is 'hidden=1'; allowed: hidden=128,64 or 256,64, as in the sweep a"),
-        ("hidden=1,2", "the job is 'hidden=1,2'; allowed: hidden=128,64 or 256,64, as in the sweep a"),
-        ("loss=none", "the job is 'loss=none'; allowed: loss=cross_entropy, as in the sweep a"),
-        ("limit=501", "the job is 'limit=501'; allowed: limit=all samples or 500, as in the sweep a"),
-        ("seed=10", "the job is 'seed=10'; allowed: seed=0-9, as in the sweep a"),
-        ("seed=", "the job is 'seed='; allowed: seed=0-9, as in the sweep a"),
-        ("hiden=1,2", "the job is 'hiden=1,2'; allowed: hidden=VALUE, the nearest name"),
-        ("momentum=1", "the job is 'momentum=1'; allowed: NAME=VALUE, where NAME is what varies in the sweep a: "
-         "seed, hidden, shuffle or limit"),
-        ("=", "the job is '='; allowed: NAME=VALUE, where NAME is what varies in the sweep a: seed, "
-         "hidden, shuffle or limit"),
-        ("seed=1 seed=2", "the job is 'seed=1 seed=2'; allowed: words that fit a job of the sweep a; each of these "
-         "fits one, and none fits all"),
-    ],
-)  # fmt: skip
-def test_words_that_pick_no_job_are_refused_with_what_there_is(words: str, sentence: str) -> None:
-    with pytest.raises(InvalidInputError) as caught:
-        pick("a", VARIED, words.split())
-    assert str(caught.value) == sentence
+#: What `the job is WORDS; allowed:` goes on with, by the words.
+NO_JOB = {
+    "hidden=1": "hidden=128,64 or 256,64, as in the sweep a",
+    "hidden=1,2": "hidden=128,64 or 256,64, as in the sweep a",
+    "loss=none": "loss=cross_entropy, as in the sweep a",
+    "limit=501": "limit=all samples or 500, as in the sweep a",
+    "seed=10": "seed=0-9, as in the sweep a",
+    "seed=": "seed=0-9, as in the sweep a",
+    "hiden=1,2": "hidden=VALUE, the nearest name",
+    "momentum=1": "NAME=VALUE, where NAME is what varies in the sweep a: seed, hidden, shuffle or limit",
+    "=": "NAME=VALUE, where NAME is what varies in the sweep a: seed, hidden, shuffle or limit",
+    "seed=1 seed=2": "words that fit a job of the sweep a; each of these fits one, and none fits all",
+    "hidden=256,64": "words that fit one job of the sweep a; 40 jobs fit, so add seed (0-9), shuffle (false or true) "
+    "and limit (all samples or 500)",
+}
 
 
-def test_an_ambiguous_choice_is_refused_with_what_is_missing() -> None:
+@pytest.mark.parametrize("words", NO_JOB)
+def test_words_that_pick_no_job_or_several_are_refused_with_what_there_is(words: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        pick_one("a", VARIED, ["hidden=256,64"])
-    assert str(caught.value) == (
-        "the job is 'hidden=256,64'; allowed: words that fit one job of the sweep a; 40 jobs fit, so add seed (0-9), "
-        "shuffle (false or true) and limit (all samples or 500)"
-    )
+        pick_one("a", VARIED, words.split())
+    assert str(caught.value) == f"the job is '{words}'; allowed: {NO_JOB[words]}"

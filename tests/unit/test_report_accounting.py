@@ -178,7 +178,10 @@ class TestSection:
         assert accounting.untimed(made).startswith("When the attempts began and ended is not known: their cluster was")
         assert list(known(accounting.workers(old, made)).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
         assert (accounting.problems(old), accounting.faults(old, made), timeline.absent(old)) == (
-            None, None, "no attempt at one of its jobs has times")
+            None,
+            None,
+            "no attempt at one of its jobs has times",
+        )
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,)), lambda _: None)

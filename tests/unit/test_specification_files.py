@@ -11,7 +11,6 @@ import pytest
 from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
 from orchestrator.cli.main import run
-from orchestrator.errors import OutputError
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification

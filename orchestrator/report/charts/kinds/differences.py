@@ -82,7 +82,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
         axis=f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}",
         heading=configurations.axis_title(sweep),
         strips=[_strip(gap, leader, metric, each_job=each_job) for gap in found],
-        known=sum(map(is_candidate, sweep.scored)) - 1,
+        known=len(sweep.judgement.candidates) - 1,
         zero=True,
         sequential=bool(sweep.manifest.looks),
     )
