@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-
 import pytest
 
+from tests.support import web
 from tests.support.compose import Compose, docker
 from tests.support.waiting import wait_for
 
@@ -19,15 +17,11 @@ LASTING = ("--seeds", "20-27", "--learning-rates", "0.03,0.05", "--epochs", "10"
 
 def ask(compose: Compose, path: str, token: str | None = None, **headers: str) -> tuple[int, str]:
     """Ask for a page as a browser that has the token; return the HTTP status and what came."""
-    request = urllib.request.Request(f"http://127.0.0.1:{compose.report_port}{path}", headers=headers)
     if token is not None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{compose.report_port}/?token={token}", timeout=60) as entered:
-            request.add_header("Cookie", entered.headers["Set-Cookie"].partition(";")[0])
-    try:
-        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310 - the address is http
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+        entered = web.ask(compose.report_port, f"/?token={token}")
+        headers["Cookie"] = entered.headers["Set-Cookie"].partition(";")[0]
+    answer = web.ask(compose.report_port, path, **headers)
+    return answer.status, answer.text
 
 
 @pytest.fixture(autouse=True, scope="module")

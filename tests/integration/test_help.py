@@ -1,4 +1,4 @@
-"""What `--help` says of each command, and what it costs."""
+"""What `--help` says of each command, and what is said about the words themselves, before any command runs."""
 
 from __future__ import annotations
 
@@ -6,29 +6,40 @@ import re
 
 import pytest
 
-from orchestrator.cli.main import COMMANDS, run
+from orchestrator.cli.main import COMMANDS
 from orchestrator.export.formats import FORMATS
 from orchestrator.report.charts.catalogue import KINDS
-from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
+
+#: What the help of a command names.
+NAMES = {
+    "sweep": [
+        f"--{option} "
+        for option in (
+            "seeds", "learning-rates", "epochs", "hidden", "loss", "rule", "engine", "dtype", "shuffle", "limit",
+            "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse",
+        )
+    ],
+    "report": [kind.name for kind in KINDS],
+    "export": list(FORMATS),
+}  # fmt: skip
 
 
-def test_help_names_every_option_of_the_specification(command_line: CommandLine) -> None:
-    text = command_line.run("sweep", "--help").stdout
-
-    for option in ("seeds", "learning-rates", "epochs", "hidden", "loss", "rule", "engine", "dtype", "shuffle", "limit",
-                   "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse"):  # fmt: skip
-        assert f"--{option} " in text
-    assert command_line.run("--version").stdout.startswith("seedsweep ")
-    overview = command_line.run("--help").stdout
+def test_the_overview_names_every_command(here: InProcess) -> None:
+    overview = here.run("--help").out
+    assert here.run("--version").out.startswith("seedsweep ")
     assert "Example: orchestrator sweep " in overview
     assert "..." not in overview.partition("Commands:")[2]
+    # The bare command prints it line by line.
+    bare = here.run(status=2)
+    assert (bare.out, "\\n" in bare.err) == ("", False)
+    assert bare.err.splitlines()[0] == "Usage: orchestrator [OPTIONS] COMMAND [ARGS]..."
+    assert "Commands:" in bare.err.splitlines()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_says_what_it_does_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == 0
-
-    text = capsys.readouterr().out
+def test_every_command_says_what_it_does_with_an_example(command: str, here: InProcess) -> None:
+    text = here.run(command, "--help").out
     assert COMMANDS[command] in " ".join(text.split())
     assert f"  Example: orchestrator {command} " in text
     # The options in the example are ones that the command has.
@@ -36,10 +47,28 @@ def test_every_command_says_what_it_does_with_an_example(command: str, capsys: p
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
+    assert [name for name in NAMES.get(command, []) if name not in text] == []
 
 
-def test_help_names_every_chart_and_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    for command, names in (("report", [kind.name for kind in KINDS]), ("export", list(FORMATS))):
-        assert run([command, "--help"]) == 0
-        text = capsys.readouterr().out
-        assert [name for name in names if name not in text] == []
+SPLIT = "Spaces split a list into several arguments: write 0.01,0.03,0.1 or '0.01, 0.03, 0.1'"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--lr 0.1", "No such option: --lr; did you mean --learning-rates?"),
+        ("--learning-ratio 0.1", "No such option: --learning-ratio; did you mean --learning-rates?"),
+        ("--sedes 0.1", "No such option: --sedes; did you mean --seeds?"),
+        ("--res 0.1", "No such option: --res; did you mean --resume?"),
+        # Several may be near.
+        ("--re 0.1", "No such option: --re; did you mean --resume or --report?"),
+        ("--gpu 0.1", "No such option: --gpu"),
+        ("--seeds 0 --learning-rates 0.01, 0.03, 0.1 --epochs 1", SPLIT),
+        ("--seeds 0 --learning-rates 0.01 ,0.03 ,0.1 --epochs 1", SPLIT),
+        ("--seeds 0 --learning-rates 0.01 , 0.03, 0.1 --epochs 1", SPLIT),
+        # Other surplus arguments are not taken for a list.
+        ("--seeds 0,3 surplus", "Got unexpected extra argument (surplus)"),
+    ],
+)
+def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: str, message: str) -> None:
+    assert here.refused("sweep", *words.split()) == f"{message}\n"

@@ -110,7 +110,7 @@ class CommandLine:
 
     def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait until a command that was started has ended, check its exit status, and return what it printed."""
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == status, f"status {process.returncode}, not {status}:\n{output}"
         return output
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import http.client
 import json
 import os
 import signal
@@ -17,6 +15,7 @@ from tests.support import launcher
 from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
+from tests.support.web import ask, basic
 
 USER, PASSWORD = "seedsweep", "a-password-of-this-test"
 
@@ -91,16 +90,8 @@ class FlowerProcess:
         self, path: str, *, user: str | None = USER, password: str = PASSWORD, method: str = "GET"
     ) -> tuple[int, str]:
         """Ask for a page; return the HTTP status and what came."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {}
-        if user is not None:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        try:
-            connection.request(method, path, headers=headers)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
+        answer = ask(self.port, path, method, **({} if user is None else basic(user, password)))
+        return answer.status, answer.text
 
     def json(self, path: str) -> Any:
         status, body = self.get(path)

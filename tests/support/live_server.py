@@ -18,6 +18,7 @@ import psutil
 
 from tests.support.command_line import CommandLine
 from tests.support.waiting import PATIENCE, wait_for
+from tests.support.web import Answer, ask
 
 
 class Client:
@@ -31,14 +32,8 @@ class Client:
         self.port = port
 
     def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-        """Ask for a path, exactly as it is written. `Sec_Fetch_Site` is the header `Sec-Fetch-Site`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read().decode())
-        finally:
-            connection.close()
+        """Ask for a path (see `ask`)."""
+        return ask(self.port, path, method, body, **headers)
 
     @contextlib.contextmanager
     def news(self, path: str, **headers: str) -> Iterator[News]:
@@ -131,14 +126,6 @@ def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
     command_line.finished("s", *words)
     if name != "s":
         command_line.sweep("s").rename(command_line.sweep(name))
-
-
-class Answer(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
 
 
 class News:

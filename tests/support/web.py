@@ -1,0 +1,34 @@
+"""Asks servers on this machine for pages, exactly as a test words it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+from dataclasses import dataclass
+
+from tests.support.waiting import PATIENCE
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+def ask(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    """Ask for a path, exactly as it is written. `Sec_Fetch_Site` is the header `Sec-Fetch-Site`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+    finally:
+        connection.close()
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """Return the header of a user with a password."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
