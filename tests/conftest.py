@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -66,21 +67,15 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 def redis_server(short_path: Path) -> Iterator[RedisServer]:
     """A real Redis server of this test's own, which forgets its data when it ends."""
-    server = RedisServer(short_path)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    with RedisServer(short_path) as server:
+        yield server
 
 
 @pytest.fixture
 def persistent_redis_server(short_path: Path) -> Iterator[RedisServer]:
     """A real Redis server of this test's own, which keeps its data over a restart."""
-    server = RedisServer(short_path, persistent=True)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    with RedisServer(short_path, persistent=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +90,8 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
     """A Redis server, on which the test starts workers; all of them end with the test."""
-    made = Cluster(redis_server, tmp_path, cache_dir)
-    try:
+    with contextlib.closing(Cluster(redis_server, tmp_path, cache_dir)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +18,8 @@ import pytest
 from tests.chaos.arena.oracle import CleanRun, clean_run
 from tests.chaos.arena.workload import KINDS, Kind
 from tests.chaos.summary import REPORTS, never_struck, render, summarize_session
+from tests.support import disks
 from tests.support.own_trainer import install_example
-from tests.support.redis_server import require
 from worker.trainers import registry
 
 #: The name of the test that carries out a plan.
@@ -99,15 +98,5 @@ def clean_runs(example: None, cache_dir: Path) -> dict[Kind, CleanRun]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that can be filled without harm."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], check=False).returncode
-    )
-    require(mounted, "the right to mount a file system")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "small", 8) as made:
+        yield made

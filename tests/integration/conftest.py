@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +18,8 @@ from tests.support.redis_server import RedisServer
 @pytest.fixture(scope="session")
 def server_of_this_process() -> Iterator[RedisServer]:
     """A real Redis server for all tests of this process."""
-    with tempfile.TemporaryDirectory(prefix="sw-") as folder:
-        server = RedisServer(Path(folder))
-        try:
-            yield server.start()
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="sw-") as folder, RedisServer(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -42,11 +39,8 @@ def shared_server(server_of_this_process: RedisServer) -> RedisServer:
 @pytest.fixture
 def shared_cluster(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
     """A cluster without workers on the shared server."""
-    made = Cluster(shared_server, tmp_path, cache_dir)
-    try:
+    with contextlib.closing(Cluster(shared_server, tmp_path, cache_dir)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -96,6 +96,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--output loop": "The output folder loop/x cannot be written: ",
         "--output pipe --name pipe": "The output folder pipe/pipe cannot be written: Not a directory",
         "--output pipe --name pipe --resume": "pipe/pipe/sweep.json cannot be read: Not a directory",
+        "--resume --name lent": "runs/lent/results.jsonl is a symbolic link; a sweep writes only inside its own folder",
+        "--resume --name lent-weights": "runs/lent-weights/weights is a symbolic link; a sweep writes only inside its",
         "--resume --name closed": "runs/closed/results.jsonl is not a regular file: move it away to",
         # Words that a resumed sweep did not begin with
         "--resume --name a --seeds 0-9": f"--seeds is '0-9'; allowed: 0-1, {BEGAN}",
@@ -256,6 +258,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
         folder_of(runs, {0.01: (0.8,)}, "one")
         _bare(folder_of(runs, pair, "bare"))
         (_bare(folder_of(runs, pair, "closed")).path / "results.jsonl").mkdir()
+        # As somebody else could send them
+        (_bare(folder_of(runs, pair, "lent")).path / "results.jsonl").symlink_to(line.folder / "mine")
+        (folder_of(runs, pair, "lent-weights").path / "weights").symlink_to(line.folder / "small")
+        (line.folder / "mine").write_text("without a newline")
         (folder_of(runs, pair, "damaged").path / "sweep.json").write_text('{"name": "a"}')
         rates = tuple(1e-5 * number for number in range(1, 2002))
         sampled = {"seeds": (0,), "learning_rates": "log:0.01..0.1", "samples": 2}

@@ -114,25 +114,6 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
 
 
-def test_a_cancellation_holds_when_the_worker_is_killed_and_another_starts(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    # Given a sweep with a job in training, whose worker is killed before the sweep is cancelled
-    process = command_line.start("sweep", *ENDLESS, "--name", "a", **cluster.environment)
-    worker = cluster.start_worker(*SLOW_EPOCHS)
-    jobs = command_line.description("a")["jobs"]
-    cluster.wait_for_state(jobs[0], "PROGRESS")
-    worker.kill()
-    command_line.run("cancel", "a", "--broker", cluster.server.url)
-    # Then the sweep ends without it,
-    assert "cancelled 4" in command_line.end(process, 1)
-    # and the next worker, which is given the killed one's message, does not train the job.
-    cluster.start_worker()
-    cluster.wait_for_state(jobs[0], "REVOKED")
-    cluster.wait_until_acknowledged()
-    assert "Attempt" not in cluster.workers[1].text()
-
-
 def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep of which one job has finished, whose orchestrator is killed, and whose worker has gone
     process = command_line.start("sweep", *small(epochs="8"), "--name", "a", **cluster.environment)

@@ -31,11 +31,8 @@ def party(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
 
 @pytest.fixture(scope="module")
 def flower(party: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowerProcess]:
-    made = FlowerProcess(tmp_path_factory.mktemp("flower"), party.server.url, FLOWER_MAX_TASKS=str(MOST))
-    try:
-        yield made.start()
-    finally:
-        made.stop()
+    with FlowerProcess(tmp_path_factory.mktemp("flower"), party.server.url, FLOWER_MAX_TASKS=str(MOST)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -137,9 +134,7 @@ def test_every_epoch_but_the_last_is_told_with_its_accuracy(party: Cluster, told
 
 @pytest.mark.slow(reason="restarts Flower in the middle of a long job")
 def test_flower_shows_a_job_from_its_progress_over_a_restart_to_its_end(cluster: Cluster, tmp_path: Path) -> None:
-    flower = FlowerProcess(tmp_path, cluster.server.url)
-    try:
-        flower.start()
+    with FlowerProcess(tmp_path, cluster.server.url) as flower:
         # Given a job in training
         first = cluster.start_worker(*SLOW_EPOCHS)
         run = cluster.submit(make_job(epochs=200)).id
@@ -157,8 +152,6 @@ def test_flower_shows_a_job_from_its_progress_over_a_restart_to_its_end(cluster:
         task = shown(flower, run, "SUCCESS")
         assert task["worker"] == "w2@test"
         assert f"{100 * result.validation_score[-1]:.2f} %" in task["result"]
-    finally:
-        flower.stop()
 
 
 def test_flower_shows_jobs_that_were_cancelled(party: Cluster, flower: FlowerProcess) -> None:
@@ -190,9 +183,7 @@ def test_a_flower_that_starts_during_a_job_shows_what_the_job_is(
     party.wait_for_state(run, "STARTED", "PROGRESS")
     child = party.workers[0].children()[0]
     child.suspend()
-    late = FlowerProcess(tmp_path, party.server.url)
-    try:
-        late.start()
+    with FlowerProcess(tmp_path, party.server.url) as late:
         # When its worker tells how far the job is, or, of a job with a single epoch, only how it ended
         child.resume()
         # Then Flower shows the name and the arguments of the task, whose announcement it has missed
@@ -201,5 +192,3 @@ def test_a_flower_that_starts_during_a_job_shows_what_the_job_is(
             assert (task["name"], task["args"], task["kwargs"]) == (TRAIN, "", str(job))
         # And finds the task by its name
         assert run in late.json(f"/api/tasks?taskname={TRAIN}")
-    finally:
-        late.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.command_line import SMALL, CommandLine, small
@@ -50,24 +51,29 @@ def checked(command_line: CommandLine, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_rows_of_the_network_also_reused_ones(command_line: CommandLine) -> None:
+SGD = ("--data", "digits", "--set", "estimator=SGDClassifier", "--set", "epochs=1", "--seeds", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "ended"),
+    [
+        (SMALL, "succeeded"),
+        (small(seeds="0", learning_rates="1e38", limit="500"), "diverged"),
+        (("--trainer", "sklearn", *SGD), "succeeded"),
+    ],
+    ids=["network", "diverged", "sklearn"],
+)
+def test_rows_of_real_sweeps(command_line: CommandLine, words: tuple[str, ...], ended: str) -> None:
+    command_line.finished("a", *words, status=int(ended == "diverged"))
+    assert {row["status"] for row in checked(command_line, "a")} == {ended}
+
+
+def test_rows_that_are_reused(command_line: CommandLine) -> None:
     command_line.finished("a", *SMALL)
     command_line.run("sweep", *small(seeds="1"), "--name", "b")
-    rows = [*checked(command_line, "a"), *checked(command_line, "b")]
-    assert {row["status"] for row in rows} == {"succeeded"}
-    assert {row["reused_from"] for row in rows} == {None, "a"}
+    rows = checked(command_line, "b")
+    assert {row["reused_from"] for row in rows} == {"a"}
     assert all("correct" in row for row in rows)
-
-
-def test_rows_of_jobs_that_diverged(command_line: CommandLine) -> None:
-    command_line.finished("d", *small(seeds="0", learning_rates="1e38", limit="500"), status=1)
-    assert [row["status"] for row in checked(command_line, "d")] == ["diverged"]
-
-
-def test_rows_of_scikit_learn(command_line: CommandLine) -> None:
-    words = ("--data", "digits", "--set", "estimator=SGDClassifier", "--set", "epochs=1", "--seeds", "0")
-    command_line.finished("s", "--trainer", "sklearn", *words)
-    assert [row["trainer"] for row in checked(command_line, "s")] == ["sklearn"]
 
 
 def test_rows_of_another_trainer_some_of_which_failed(command_line: CommandLine) -> None:

@@ -93,22 +93,6 @@ def test_a_search_whose_orchestrator_was_killed_goes_on_by_watch(command_line: C
     assert "attempts" in resumed.stdout
 
 
-@pytest.mark.slow(reason="a search of six batches, which is watched")
-def test_who_looks_on_sees_the_jobs_of_later_batches(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a search, and a watcher of the same folder
-    address = cluster.server.url
-    cluster.start_worker()
-    process = command_line.start("sweep", *OPTUNA[:-3], "6", *OPTUNA[-2:], "--name", "a", "--broker", address)
-    command_line.wait_for_rows("a", 1, process)
-    watcher = command_line.start("watch", "a", "--broker", address)
-    # When both have ended
-    command_line.end(process)
-    seen = command_line.end(watcher).split("Watching")[0]
-    # Then the watcher has shown, while it looked on, what the search drew meanwhile.
-    assert "looking on" in seen
-    assert f"/{len(command_line.rows('a'))}] seed 1, " in seen
-
-
 @pytest.mark.slow(reason="a search of ten batches")
 def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a search of which two configurations are drawn

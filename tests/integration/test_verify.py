@@ -50,16 +50,6 @@ def durable_keys(cluster: Cluster) -> set[bytes]:
     return {name for name in cluster.server.client().scan_iter() if not name.startswith(beats)}
 
 
-def test_every_row_of_an_honest_sweep_verifies_on_the_embedded_cluster(command_line: CommandLine) -> None:
-    command_line.finished("a", *SMALL)
-
-    done = command_line.run("verify", "a", "--all")
-
-    assert "Training 4 of 4 jobs of a again on this machine" in done.stdout
-    assert done.stdout.endswith("Verified: 4 jobs of a give the same bits again\n")
-    assert command_line.nothing_is_left()
-
-
 def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_nothing_there(
     command_line: CommandLine, cluster: Cluster
 ) -> None:

@@ -178,13 +178,9 @@ def running_cluster(folder: Path, cache_dir: Path) -> Iterator[Cluster]:
         folder: Where logs go.
         cache_dir: Where prepared data is kept between tests.
     """
-    with tempfile.TemporaryDirectory(prefix="sw-") as short:
-        server = RedisServer(Path(short))
-        try:
-            made = Cluster(server.start(), folder, cache_dir)
-            try:
-                yield made
-            finally:
-                made.close()
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="sw-") as short,
+        RedisServer(Path(short)) as server,
+        contextlib.closing(Cluster(server, folder, cache_dir)) as made,
+    ):
+        yield made

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.support import launcher
 from tests.support.paths import ROOT
@@ -21,7 +21,7 @@ USER, PASSWORD = "seedsweep", "a-password-of-this-test"
 
 
 class FlowerProcess:
-    """Flower behind a password, read-only, with its history in a file.
+    """Flower behind a password, read-only, with its history in a file; it runs within `with`.
 
     Args:
         folder: Where its log and its history go.
@@ -51,6 +51,13 @@ class FlowerProcess:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> FlowerProcess:
         """Start it and wait until it answers and listens to the workers."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Self
 
 import pytest
 import redis
@@ -61,7 +62,7 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A server with its data in `folder`; it can be killed and started again.
+    """A server with its data in `folder`, which runs within `with`; it can be killed and started again.
 
     Args:
         folder: Where its socket, log and data go. Its path must be short: a unix socket's has at most 107 bytes.
@@ -105,6 +106,13 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> RedisServer:
         """Start the server and wait until it answers."""
