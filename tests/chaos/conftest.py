@@ -98,5 +98,6 @@ def clean_runs(example: None, cache_dir: Path) -> dict[Kind, CleanRun]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that can be filled without harm."""
     with disks.small_disk(tmp_path / "small", 8) as made:
         yield made

@@ -17,14 +17,8 @@ FIRST, SECOND, THIRD = "a" * 64, "b" * 64, "c" * 64
 
 
 def fault(t: float, name: str = "kill Redis", over: float | None = None, **fields: Any) -> dict[str, Any]:
-    return {
-        "t": t,
-        "event": "fault",
-        "fault": name,
-        "over": t if over is None else over,
-        "jobs": [],
-        "struck": True,
-    } | fields
+    usual = {"t": t, "event": "fault", "fault": name, "over": t if over is None else over, "jobs": [], "struck": True}
+    return usual | fields
 
 
 def test_recovery_is_counted_from_the_end_of_the_cause() -> None:
@@ -68,17 +62,14 @@ def test_a_summary_counts_what_the_histories_hold() -> None:
     struck = {"event": "over", "fault": "kill Redis", "struck": True}
     recovered = {"event": "recovery", "fault": "kill Redis", "alone": True}
     checked = {"event": "checked", "jobs": 12, "attempts": 14, "submitted_again": 2}
-    summary = summarize(
-        [
-            [
-                struck,
-                recovered | {"seconds": 1.0, "waited": 1.0},
-                checked | {"violations": [["lost", "x"], ["end", "y"]]},
-            ],
-            [struck, recovered | {"seconds": 3.0, "waited": 3.0}, checked | {"violations": [["double", "z"]]}],
-            [struck | {"struck": False}],
-        ]
-    )
+    first = checked | {"violations": [["lost", "x"], ["end", "y"]]}
+    second = checked | {"violations": [["double", "z"]]}
+    histories = [
+        [struck, recovered | {"seconds": 1.0, "waited": 1.0}, first],
+        [struck, recovered | {"seconds": 3.0, "waited": 3.0}, second],
+        [struck | {"struck": False}],
+    ]
+    summary = summarize(histories)
     assert (summary["runs"], summary["completed"], summary["jobs"], summary["attempts"]) == (3, 2, 24, 28)
     assert summary["submitted_again"] == 4
     assert (summary["lost"], summary["double"], summary["mismatches"], summary["other_violations"]) == (1, 1, 0, 1)

@@ -260,7 +260,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
         (_bare(folder_of(runs, pair, "closed")).path / "results.jsonl").mkdir()
         # As somebody else could send them
         (_bare(folder_of(runs, pair, "lent")).path / "results.jsonl").symlink_to(line.folder / "mine")
-        (folder_of(runs, pair, "lent-weights").path / "weights").symlink_to(line.folder / "small")
+        weights = folder_of(runs, pair, "lent-weights").path / "weights"
+        weights.rmdir()
+        weights.symlink_to(line.folder / "small")
         (line.folder / "mine").write_text("without a newline")
         (folder_of(runs, pair, "damaged").path / "sweep.json").write_text('{"name": "a"}')
         rates = tuple(1e-5 * number for number in range(1, 2002))

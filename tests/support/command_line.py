@@ -34,6 +34,11 @@ def small(**changed: str) -> tuple[str, ...]:
     return tuple(word for pair in values.items() for word in pair)
 
 
+def outside(*beginnings: str) -> dict[str, str]:
+    """Return the environment of the tests without the variables whose names begin so."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(beginnings)}
+
+
 @contextlib.contextmanager
 def command_line_in(folder: Path, cache_dir: Path) -> Iterator[CommandLine]:
     """Yield the command line in a folder, with a temporary folder of its own; what still runs is ended."""
@@ -58,8 +63,7 @@ class CommandLine:
         self.folder = folder
         self._finished = cache_dir / "finished"
         self.temporary = temporary
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "SEEDSWEEP_"))}
-        self.environment = outside | {
+        self.environment = outside("CELERY_", "SEEDSWEEP_") | {
             "TMPDIR": str(temporary),
             "SEEDSWEEP_CACHE_DIR": str(cache_dir),
             "COLUMNS": "120",

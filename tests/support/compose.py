@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.support.command_line import outside
 from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 
@@ -42,12 +43,7 @@ class Compose:
         self.image = f"seedsweep:test-{os.getpid()}"
         self.redis_port, self.flower_port, self.report_port = free_port(), free_port(), free_port()
         self._files = [part for file in files for part in ("--file", file)]
-        outside = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("SEEDSWEEP_", "CELERY_", "COMPOSE_"))
-        }
-        self.environment = outside | {
+        self.environment = outside("SEEDSWEEP_", "CELERY_", "COMPOSE_") | {
             "SEEDSWEEP_IMAGE": self.image,
             "SEEDSWEEP_REDIS_PORT": str(self.redis_port),
             "SEEDSWEEP_FLOWER_PORT": str(self.flower_port),
@@ -61,14 +57,9 @@ class Compose:
         """Run `docker compose`, and check its exit status unless that is None."""
         command = ["docker", "compose", "--project-name", self.project, "--ansi", "never", *self._files, *arguments]
         done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=1200,
+            command, cwd=self.folder, env=self.environment | environment, capture_output=True, text=True, timeout=1200,
             check=False,
-        )
+        )  # fmt: skip
         if status is not None and done.returncode != status:
             logs = "" if arguments[0] == "logs" else self.run("logs", "--tail", "30", status=None).stdout
             raise AssertionError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import redis
 
+from tests.support.command_line import outside
 from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 
@@ -19,10 +19,9 @@ def make_secrets(
     folder: Path, command: str = "ensure", status: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the program of the service `secrets` on a folder, and check its exit status."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SEEDSWEEP_")}
     done = subprocess.run(
         [sys.executable, "-B", str(MAKE_SECRETS), command],
-        env=clean | {"SEEDSWEEP_SECRETS": str(folder)} | environment,
+        env=outside("SEEDSWEEP_") | {"SEEDSWEEP_SECRETS": str(folder)} | environment,
         capture_output=True,
         text=True,
         check=False,

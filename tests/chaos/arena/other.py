@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -66,11 +65,7 @@ class OtherSweep:
 
     def rows(self) -> dict[str, str]:
         """Return the status of each row that it has, by job."""
-        try:
-            lines = (self._output / NAME / "results.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            return {}
-        return {row["job"]: row["status"] for row in map(json.loads, lines)}
+        return {row["job"]: row["status"] for row in self._commands.rows(NAME, "output")}
 
     def said(self) -> str:
         """Return what its commands have printed."""
