@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def engine() -> None:
+    # `.ci/run` terminates this when another step fails. The containers must go all the same.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False)
     require(found and found.returncode == 0, "a Docker engine")
 

@@ -109,10 +109,8 @@ def test_an_extension_that_was_killed_goes_on_to_the_same_rows(
     # When it goes on
     command_line.run(*(("sweep", "--resume", "--name", "a", *broker) if how == "--resume" else extension))
     # Then it ends with the rows of a sweep that nobody disturbed, and one round.
-    command_line.run(
-        "sweep", *small(seeds="0-3", epochs="20,30", limit="2000"), "--name", "whole", "--no-reuse", "--output", "o"
-    )
-    assert weights_of(command_line.rows("a")) == weights_of(command_line.rows("whole", "o"))
+    command_line.finished("whole", *small(seeds="0-3", epochs="20,30", limit="2000"))
+    assert weights_of(command_line.rows("a")) == weights_of(command_line.rows("whole"))
     assert len(command_line.description("a")["rounds"]) == 1
 
 
