@@ -57,7 +57,7 @@ def test_every_name_exists() -> None:
 
 
 @pytest.mark.slow(reason="runs the notebook's code on all of MNIST; its ten epochs are the page's ten lines")
-@pytest.mark.parametrize("seed", [0, 1, 42])
+@pytest.mark.parametrize("seed", [0, 42])
 def test_it_prints_what_the_notebook_prints(mnist: Dataset, seed: int) -> None:
     train, validation = mnist.train, mnist.validation
     one_hot = np.eye(10, dtype=np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery.worker import state
@@ -15,6 +17,7 @@ from redis import Redis
 from tests.support.messages import body, message
 from tests.support.waiting import wait_for
 from worker.app import create_app
+from worker.gate.guard import GuardStep
 from worker.messages import TRAIN
 from worker.settings import Settings
 from worker.steps.presence import Heartbeat
@@ -60,22 +63,52 @@ def test_a_heartbeat_goes_on_after_a_failure_and_says_goodbye() -> None:
     assert (beats[0], beats[-1]) == ("beat", "farewell")
 
 
+def request_of_a_job(**options: Any) -> TrainRequest:
+    app = create_app(Settings())
+    sent = {"content_type": "application/json", "content_encoding": "utf-8", "accept": ["application/json"]}
+    received = Message(body(), headers=json.loads(message())["headers"], **sent)
+    return TrainRequest(received, app=app, task=app.tasks[TRAIN], **options)
+
+
 def test_a_job_that_was_given_back_is_not_acknowledged_when_its_time_limit_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given a worker that ends, and a job that it has given back
     monkeypatch.setattr(state, "should_terminate", True)
-    app = create_app(Settings())
     acknowledged: list[str] = []
-    sent = {"content_type": "application/json", "content_encoding": "utf-8", "accept": ["application/json"]}
-    request = TrainRequest(
-        Message(body(), headers=json.loads(message())["headers"], **sent),
-        on_ack=lambda *_: acknowledged.append("yes"),
-        app=app,
-        task=app.tasks[TRAIN],
-    )
+    request = request_of_a_job(on_ack=lambda *_: acknowledged.append("yes"))
     request._already_cancelled = True
     # When the time limit of its process ends before the process does
     request.on_timeout(soft=False, timeout=1.0)
     # Then its message still returns to the queue
     assert not acknowledged
+
+
+def test_a_request_that_the_pool_cannot_take_is_dropped_and_gives_its_place_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Given a worker whose pool fails to take a request
+    done: list[str] = []
+
+    def fails(_request: TrainRequest) -> None:
+        raise KeyError("no such field")
+
+    controller = SimpleNamespace(
+        _process_task=fails, semaphore=SimpleNamespace(release=lambda: done.append("released"))
+    )
+    consumer = SimpleNamespace(
+        connection_errors=(OSError, KeyError), channel_errors=(), create_task_handler=None, controller=controller
+    )
+    GuardStep(consumer)
+    request = request_of_a_job()
+    request.message.reject_log_error = lambda *_: done.append("rejected")
+    state.task_reserved(request)
+    # When Celery gives it to the pool
+    controller._process_task(request)
+    # Then its message is not delivered again, the place is free, and the log says what it was
+    assert done == ["rejected", "released"]
+    assert request not in state.reserved_requests
+    [record] = caplog.records
+    said = record.getMessage()
+    assert said.startswith("Dropped what is no message of a task: KeyError('no such field'); it holds {'lang': ")
+    assert said.endswith("...")

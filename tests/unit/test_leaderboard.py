@@ -125,10 +125,10 @@ def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
 
 
 def test_a_configuration_without_a_result_comes_last() -> None:
-    first, last = board_of({0.5: [None], 0.1: [0.2]}).standings
+    first, diverged, last = board_of({0.5: [None], 0.3: ["diverged"], 0.1: [0.2]}).standings
 
-    assert (first.options["learning_rate"], last.options["learning_rate"]) == (0.1, 0.5)
-    assert (last.rank, last.mean, last.best, last.n, last.contender) == (2, None, None, 0, False)
+    assert [each.options["learning_rate"] for each in (first, diverged, last)] == [0.1, 0.3, 0.5]
+    assert (last.rank, last.mean, last.best, last.n, last.contender) == (3, None, None, 0, False)
 
 
 def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -> None:

@@ -135,8 +135,9 @@ def test_shade_and_grain_are_paper(tmp_path: Path, sheet: NDArray[np.uint8]) -> 
 def test_an_image_is_drawn_as_text() -> None:
     image = np.zeros((28, 28), np.uint8)
     image[0, 0] = image[1, 1] = image[2:4, 2] = 255
-    assert as_text(image).split("\n") == ["▀▄", "  █", *[""] * 12]
-    assert as_text(image, ASCII_BLOCKS).split("\n") == ["'.", "  #", *[""] * 12]
+    image[0, 3], image[0, 4] = 128, 127
+    assert as_text(image).split("\n") == ["▀▄ ▀", "  █", *[""] * 12]
+    assert as_text(image, ASCII_BLOCKS).split("\n") == ["'. '", "  #", *[""] * 12]
 
 
 def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path, images: NDArray[np.uint8]) -> None:

@@ -430,6 +430,8 @@ class TestImages:
         # The share's interval is that of the variance: scaled by quantiles of the chi-squared distribution.
         low, high = (scipy.stats.chi2.ppf(tail, 1) for tail in (0.025, 0.975))
         assert ends(found.interval) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
+        # Accuracies that differ by less than the images' noise are all noise.
+        assert known(validation_noise(np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool))).share == 1
 
     def test_independent_errors_are_all_noise_of_the_images(self) -> None:
         found = known(validation_noise(*(RNG(seed).random((10, 500)) < 0.9 for seed in range(40))))
