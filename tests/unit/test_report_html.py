@@ -231,6 +231,13 @@ def test_an_undecided_verdict_names_the_command_that_would_decide(tmp_path: Path
     assert f"{2 * (seeds or 0):,} jobs" in fact.text
 
 
+def test_a_hopeless_number_of_seeds_is_no_advice(tmp_path: Path) -> None:
+    scores = [0.9737, 0.9739, 0.9735, 0.9742, 0.9738]
+    facts = facts_of(tmp_path, {0.1: scores, 0.2: [score + 1e-6 for score in reversed(scores)]})
+
+    assert facts["What would decide"] == ("Nothing that is worth it: 10,000 more seeds each would not tell them apart")
+
+
 def test_a_page_says_why_it_has_no_differences(tmp_path: Path) -> None:
     page = Skeleton(render(snapshot_of(tmp_path, rates(2, 0.1), scored(lambda _: 0.5)))).text
     assert "There is no such chart: there are no two configurations of which most jobs trained." in page
