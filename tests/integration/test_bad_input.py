@@ -115,7 +115,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--broker amqp://localhost": "--broker is 'amqp://localhost'; allowed: redis://",
         "--broker redis://:secret@127.0.0.1:PORT/0": "No Redis server answers at redis://:**@127.0.0.1:PORT/0: ",
         "--broker redis+socket:///no/such.sock": "No Redis server answers at redis+socket:///no/such.sock",
-        "--broker redis://127.0.0.1:1/0 --workers 2": "--workers is 2; allowed: nothing together with the cluster at redis://127.0.0.1:1/0, which has its own",
+        "--broker redis://127.0.0.1:1/0 --workers 2": "--workers is 2; allowed: nothing together with the cluster at",
     },
     "extend": {
         "a": "--seeds is missing; allowed: further seeds, or further values of an option",

@@ -122,6 +122,7 @@ def rates(seeds: int, *learning_rates: float) -> SweepSpecification:
 #: Scores of seeds that are no better under one learning rate than under another.
 NOISE = (0.0, 0.03, 0.01, 0.05, 0.02)
 SMALL_NOISE = tuple(each / 5 for each in (0.0, 0.05, 0.1, 0.025, 0.075, 0.05))
+CLOSE = (0.9737, 0.9739, 0.9735, 0.9742, 0.9738)
 #: For each case: how the jobs of each learning rate ended, seed by seed; and how what is said of the verdict begins,
 #: or with `...` before it, ends.
 VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | None]]] = {
@@ -192,6 +193,10 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
             "What would decide": "...It cannot be told how many more seeds would",
         },
     ),
+    "hopeless": (
+        {0.1: CLOSE, 0.2: [score + 1e-6 for score in reversed(CLOSE)]},
+        {"What would decide": "Nothing that is worth it: 10,000 more seeds each would not tell them apart"},
+    ),
     "fine": ({0.1: [0.5, 0.5]}, {"What went wrong": "...No job failed, diverged or was cancelled"}),
     "failed": (
         {0.1: [0.5, "failed"], 0.2: [0.5, "failed"]},
@@ -229,13 +234,6 @@ def test_an_undecided_verdict_names_the_command_that_would_decide(tmp_path: Path
     seeds = sweep.leaderboard.verdict.seeds_to_decide
     assert fact.command == f"orchestrator confirm a --top 2 --seeds {seeds}"
     assert f"{2 * (seeds or 0):,} jobs" in fact.text
-
-
-def test_a_hopeless_number_of_seeds_is_no_advice(tmp_path: Path) -> None:
-    scores = [0.9737, 0.9739, 0.9735, 0.9742, 0.9738]
-    facts = facts_of(tmp_path, {0.1: scores, 0.2: [score + 1e-6 for score in reversed(scores)]})
-
-    assert facts["What would decide"] == ("Nothing that is worth it: 10,000 more seeds each would not tell them apart")
 
 
 def test_a_page_says_why_it_has_no_differences(tmp_path: Path) -> None:
