@@ -34,8 +34,9 @@ def outcome(job: Job) -> Row | None:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with five seeds of three learning rates."""
+    """The working folder, with five seeds of three learning rates, and a sweep of which no job has ended."""
     folder_of(tmp_path / "runs", sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
+    folder_of(tmp_path / "runs", sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None, name="begun")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -55,7 +56,11 @@ def test_the_intervals_are_the_leaderboards(runs: Path, capsys: pytest.CaptureFi
         assert row["mean"] == pytest.approx(100 * standing["mean"])
         assert row["interval"] == pytest.approx([100 * standing["low"], 100 * standing["high"]])
         assert row["contender"] == standing["contender"]
-        assert [seed for seed, _ in row["seeds"]] == [job["seed"] for job in standing["jobs"]]
+        # A job that diverged has a place at the edge, and no value.
+        assert row["seeds"] == [
+            [job["seed"], pytest.approx(100 * job["score"]) if job["status"] == "succeeded" else None]
+            for job in standing["jobs"]
+        ]
 
 
 def test_the_legend_says_when_intervals_stay_valid_however_often_one_looks(

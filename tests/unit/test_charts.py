@@ -50,19 +50,6 @@ class TestCurves:
 
 
 class TestIntervals:
-    def test_a_row_has_the_figures_of_its_standing(self, mixed: Sweep) -> None:
-        rows = intervals.rows(mixed).strips
-        for row, standing in zip(rows, mixed.leaderboard.standings, strict=True):
-            assert row.mean == pytest.approx(100 * standing.mean)
-            assert row.ends == pytest.approx((100 * standing.low, 100 * standing.high))
-            assert row.is_strong == standing.contender
-            scores = {job.seed: job.score for job in standing.jobs if job.status == "succeeded"}
-            found = {dot.seed: dot.value for dot in row.dots if dot.value is not None}
-            assert found == pytest.approx({seed: 100 * score for seed, score in scores.items()})
-        lost = next(row for row in rows if row.label == "0.1")
-        assert [dot.seed for dot in lost.dots if dot.value is None] == [3]
-        assert "1 diverged" in lost.note
-
     def test_bars_of_a_large_sweep_are_the_middle_of_the_seeds(
         self, mixed: Sweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
