@@ -56,16 +56,11 @@ def test_looking_keeps_nobody_out(tmp_path: Path) -> None:
             pass
 
 
-def test_a_sweep_of_this_host_that_nobody_holds_is_interrupted(tmp_path: Path) -> None:
+def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(tmp_path: Path) -> None:
     folder = made(tmp_path)
     folder.append(row(JOBS[0]))
     stands = summary(folder)
     assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
-
-
-def test_a_cancelled_sweep(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    folder.append(row(JOBS[0]))
     folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
     stands = summary(folder)
     assert (stands.state, stands.done, stands.over) == ("cancelled", 2, True)
