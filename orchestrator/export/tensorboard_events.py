@@ -65,13 +65,19 @@ def _events(folder: Path) -> Iterator[Callable[..., None]]:
 
 def _write_run(sweep: Sweep, each: Ended, group: str, add: Callable[..., None]) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     row, time = each.row, start_of(sweep, each)
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
     values = options_of(each.job).items()
     parameters = {name: value if isinstance(value, (bool, int, float)) else as_text(value) for name, value in values}
-    add(time, hparams_pb(parameters, trial_id=group, start_time_secs=time))
+    summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)
+    for value in summary.value:
+        # It was serialized in an order that differs from one process to the next.
+        told = HParamsPluginData.FromString(value.metadata.plugin_data.content)
+        value.metadata.plugin_data.content = told.SerializeToString(deterministic=True)
+    add(time, summary)
     series = {metric_of(sweep): row.validation_score, **row.others}
     for i, seconds in enumerate(row.epoch_seconds):
         time += seconds

@@ -158,6 +158,7 @@ def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
 def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
     from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     export(here, said, "tensorboard")
 
@@ -180,9 +181,10 @@ def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
         assert [scalar.step for scalar in scalars] == [1, 2]
         np.testing.assert_array_equal([scalar.value for scalar in scalars], np.float32(each.validation_score))
         assert [scalar.value for scalar in runs.Scalars(name, "loss")] == [2.0, 1.0]
-        session = metadata.parse_session_start_info_plugin_data(
-            runs.SummaryMetadata(name, metadata.SESSION_START_INFO_TAG).plugin_data.content
-        )
+        content = runs.SummaryMetadata(name, metadata.SESSION_START_INFO_TAG).plugin_data.content
+        # Options are in an order that every process gives.
+        assert content == HParamsPluginData.FromString(content).SerializeToString(deterministic=True)
+        session = metadata.parse_session_start_info_plugin_data(content)
         assert session.hparams["ratio"].number_value == -0.1
         assert session.hparams["text"].string_value == each.options.text
         assert session.group_name == name.partition("/")[0]
