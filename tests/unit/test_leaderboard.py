@@ -74,13 +74,6 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
     assert (first.method, first.p_best) == ("t", None)
 
 
-def test_one_seed_has_neither_deviation_nor_interval() -> None:
-    (only,) = board_of({0.1: [0.9]}).standings
-
-    assert (only.std, only.low, only.high, only.method) == (None, None, None, None)
-    assert only.mean == only.best == only.worst == 0.9
-
-
 def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:
     # Given a configuration that is the best when it trains, and diverged in 1 of 5 jobs, at 0.1
     board = board_of({0.3: [0.98, 0.981, "diverged", 0.979, 0.98], 0.1: [0.97, 0.971, 0.969, 0.97, 0.97]})
@@ -102,16 +95,6 @@ def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:
     assert any("of the jobs that trained" in line for line in printed(board))
 
 
-def test_what_mostly_diverges_is_no_contender_and_ranks_below_what_trains() -> None:
-    board = board_of({0.5: [0.99, "diverged", "diverged"], 0.1: [0.2, 0.3, 0.4], 0.9: ["diverged"] * 3})
-
-    assert [each.options["learning_rate"] for each in board.standings] == [0.1, 0.5, 0.9]
-    assert [(each.rank_low, each.rank_high, each.contender) for each in board.standings] == [
-        (1, 1, True), (None, None, False), (None, None, False),
-    ]  # fmt: skip
-    assert board.standings[2].mean is None
-
-
 def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
     board = board_of({0.1: [0.9, "failed", "cancelled", "cancelled", None]})
     (only,) = board.standings
@@ -124,20 +107,34 @@ def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:
     assert "1/5" in numbers
 
 
-def test_a_configuration_without_a_result_comes_last() -> None:
-    first, diverged, last = board_of({0.5: [None], 0.3: ["diverged"], 0.1: [0.2]}).standings
+#: How jobs ended, the learning rates by rank, and which of them can be recommended.
+ORDERS: dict[str, tuple[dict[float, list[Outcome]], list[float], int]] = {
+    "without a result, last": ({0.5: [None], 0.3: ["diverged"], 0.1: [0.2]}, [0.1, 0.3, 0.5], 1),
+    "mostly diverged, below what trains": (
+        {0.5: [0.99, "diverged", "diverged"], 0.1: [0.2, 0.3, 0.4], 0.9: ["diverged"] * 3}, [0.1, 0.5, 0.9], 1,
+    ),
+    "equal means, by the worst seed and then in the order of the sweep": (
+        {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]}, [0.1, 0.2, 0.3], 3,
+    ),
+    "means that differ in floating point only": (
+        {0.2: [0.8, 0.9], 0.3: [0.8, 0.9], 0.1: [0.85, 0.85]}, [0.1, 0.2, 0.3], 3,
+    ),
+}  # fmt: skip
 
-    assert [each.options["learning_rate"] for each in (first, diverged, last)] == [0.1, 0.3, 0.5]
-    assert (last.rank, last.mean, last.best, last.n, last.contender) == (3, None, None, 0, False)
 
-
-def test_equal_means_go_by_the_worst_seed_and_then_by_the_order_of_the_sweep() -> None:
-    for scores in (
-        {0.2: [0.5, 0.75], 0.3: [0.5, 0.75], 0.1: [0.625, 0.625]},
-        # In floating point these means differ.
-        {0.2: [0.8, 0.9], 0.3: [0.8, 0.9], 0.1: [0.85, 0.85]},
-    ):
-        assert [standing.options["learning_rate"] for standing in board_of(scores).standings] == [0.1, 0.2, 0.3]
+@pytest.mark.parametrize("case", ORDERS)
+def test_what_ranks_where(case: str) -> None:
+    outcomes, order, candidates = ORDERS[case]
+    standings = board_of(outcomes).standings
+    assert [(each.rank, each.options["learning_rate"]) for each in standings] == list(enumerate(order, 1))
+    for each in standings:
+        can_be = each.rank <= candidates
+        assert (each.rank_low, each.rank_high, each.contender) == (
+            (1, candidates, True) if can_be else (None, None, False)
+        )
+        assert (each.mean is None) == (each.n == 0)
+        if each.n < 2:
+            assert (each.std, each.low, each.high, each.method) == (None, None, None, None)
 
 
 def test_the_bytes_do_not_depend_on_arrival_workers_or_times() -> None:
