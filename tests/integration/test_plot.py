@@ -10,17 +10,15 @@ import pytest
 from rich.cells import cell_len
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.main import run
 from orchestrator.cli.shared.text_plot import drawn
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import plots
 from orchestrator.sweeps.rounds import Look, Round
 from tests.support.boards import ended, trained
-from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
 from tests.support.snapshots import folder_of
 from tests.support.sweeps import sweep_of
-from tests.support.terminal import Terminal
 from worker.job import Job
 
 RATES = (0.001, 0.01, 0.1)
@@ -33,23 +31,15 @@ def outcome(job: Job) -> Row | None:
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with five seeds of three learning rates, and a sweep of which no job has ended."""
-    folder_of(tmp_path / "runs", sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
-    folder_of(tmp_path / "runs", sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None, name="begun")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def swept(here: InProcess) -> InProcess:
+    """Five seeds of three learning rates."""
+    folder_of(here.runs, sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
+    return here
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert run(["plot", *words]) == 0
-    return capsys.readouterr().out
-
-
-def test_the_intervals_are_the_leaderboards(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(printed(capsys, "a", "--json"))
-    assert run(["leaderboard", "a", "--json"]) == 0
-    board = json.loads(capsys.readouterr().out)["rows"]
+def test_the_intervals_are_the_leaderboards(swept: InProcess) -> None:
+    found = json.loads(swept.run("plot", "a", "--json").out)
+    board = json.loads(swept.run("leaderboard", "a", "--json").out)["rows"]
 
     assert [row["learning rate"] for row in found["rows"]] == [f"{row['options']['learning_rate']:g}" for row in board]
     for row, standing in zip(found["rows"], board, strict=True):
@@ -63,21 +53,19 @@ def test_the_intervals_are_the_leaderboards(runs: Path, capsys: pytest.CaptureFi
         ]
 
 
-def test_the_legend_says_when_intervals_stay_valid_however_often_one_looks(
-    runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "├─┤ interval at 95 %; " in printed(capsys, "a")
+def test_the_legend_says_when_intervals_stay_valid_however_often_one_looks(swept: InProcess) -> None:
+    assert "├─┤ interval at 95 %; " in swept.run("plot", "a").out
     # Once the sweep was extended by somebody who had seen results
-    folder = SweepFolder(runs / "runs", "a")
+    folder = SweepFolder(swept.runs, "a")
     longer = folder.manifest().with_round(
         Round(kind="extend", seeds=(5,)), Look(command="extend", seeds=5, rows=15)
     )  # fmt: skip
     folder.write_manifest(longer)
-    assert "├─┤ interval at 95 % however often one looks; " in printed(capsys, "a")
+    assert "├─┤ interval at 95 % however often one looks; " in swept.run("plot", "a").out
 
 
-def test_a_row_has_its_mean_at_its_place_on_the_axis(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "a")
+def test_a_row_has_its_mean_at_its_place_on_the_axis(swept: InProcess) -> None:
+    text = swept.run("plot", "a").out
     rows = [re.search(r"^ *([\d.]+)  (.*[●○].*) {2,}(\d\d\.\d\d %.*)$", line) for line in text.splitlines()]
     found = {row[1]: (max(row[0].find("●"), row[0].find("○")), row[3].strip()) for row in rows if row}
     assert {label: note for label, (_, note) in found.items()} == {
@@ -88,36 +76,36 @@ def test_a_row_has_its_mean_at_its_place_on_the_axis(runs: Path, capsys: pytest.
     assert (places[2] - places[1]) / (places[1] - places[0]) == pytest.approx(9.5 / 10, abs=0.1)
 
 
-def test_curves_have_a_line_for_each_configuration(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(capsys, "a", "curves").splitlines()
+def test_curves_have_a_line_for_each_configuration(swept: InProcess) -> None:
+    lines = swept.run("plot", "a", "curves").out.splitlines()
     labels = [line.split()[-2:] for line in lines if re.search(r"[1-3] 0\.\d+$", line)]
     # Beside the ends of their lines, from top to bottom; the marks are the ranks: one job of rate 0.1 diverged.
     assert labels == [["2", "0.1"], ["1", "0.01"], ["3", "0.001"]]
-    found = json.loads(printed(capsys, "a", "curves", "--json"))
+    found = json.loads(swept.run("plot", "a", "curves", "--json").out)
     assert [each["label"] for each in found["series"]] == ["0.01", "0.1", "0.001"]
     assert found["series"][0]["points"] == [[1.0, pytest.approx(10)], [2.0, pytest.approx(62)]]
 
 
-def test_an_option_of_numbers_is_an_axis(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "a", "metric-by-learning_rate")
+def test_an_option_of_numbers_is_an_axis(swept: InProcess) -> None:
+    text = swept.run("plot", "a", "metric-by-learning_rate").out
     columns = [line.index("●") for line in reversed(text.splitlines()) if "●" in line and "│" in line]
     # Ratios of ten are equal distances.
     assert columns[2] - columns[1] == pytest.approx(columns[1] - columns[0], abs=1)
     assert re.search(r"0\.001 +0\.01 +0\.1\b", text)
-    points = json.loads(printed(capsys, "a", "metric-by-learning_rate", "--json"))["series"][0]["points"]
+    points = json.loads(swept.run("plot", "a", "metric-by-learning_rate", "--json").out)["series"][0]["points"]
     assert len(points) == 14
 
 
-def test_an_output_that_is_no_terminal_gets_plain_text(command_line: CommandLine, runs: Path) -> None:
+def test_an_output_that_is_no_terminal_gets_plain_text(swept: InProcess) -> None:
     for environment, symbols in (({}, "●"), ({"PYTHONIOENCODING": "ascii"}, "@")):
-        printed = command_line.run("plot", "a", FORCE_COLOR="", **environment).stdout
+        printed = swept.command_line.run("plot", "a", FORCE_COLOR="", **environment).stdout
         assert "\x1b" not in printed
         assert symbols in printed
 
 
 @pytest.mark.parametrize("columns", [60, 120])
-def test_it_fits_the_terminal(command_line: CommandLine, runs: Path, columns: int) -> None:
-    terminal = Terminal(command_line.command("plot", "a", "curves"), runs, command_line.environment, columns)
+def test_it_fits_the_terminal(swept: InProcess, columns: int) -> None:
+    terminal = swept.command_line.on_terminal("plot", "a", "curves", columns=columns)
     lines = terminal.read_to_end().splitlines()
     # The title may wrap; the chart has the whole width.
     chart = [line for line in lines if "│" in line]
@@ -127,8 +115,8 @@ def test_it_fits_the_terminal(command_line: CommandLine, runs: Path, columns: in
 
 @pytest.mark.parametrize("in_ascii", [False, True], ids=["blocks", "ascii"])
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_no_line_is_wider_than_asked_for(runs: Path, width: int, in_ascii: bool) -> None:
-    taken = Sweep.read(folder_of(runs / "wide", sweep_of(
+def test_no_line_is_wider_than_asked_for(tmp_path: Path, width: int, in_ascii: bool) -> None:
+    taken = Sweep.read(folder_of(tmp_path, sweep_of(
         seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
     ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):

@@ -14,7 +14,7 @@ from orchestrator.cli.shared.progress import progress_for
 from tests.support.command_line import QUICK, CommandLine, small
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
-from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, Terminal, plain
+from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, plain
 
 
 class Screen(io.StringIO):
@@ -52,12 +52,7 @@ def test_a_screen_that_is_too_low_shows_what_fits(
 
 def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:
     steady = small(seeds="0", epochs="40")
-    terminal = Terminal(
-        command_line.command("sweep", *steady, "--workers", "1", "--name", "a"),
-        command_line.folder,
-        command_line.environment,
-        columns=120,
-    )
+    terminal = command_line.on_terminal("sweep", *steady, "--workers", "1", "--name", "a", columns=120)
     output = terminal.read_to_end()
     assert terminal.process.wait(timeout=30) == 0
 
@@ -72,8 +67,7 @@ def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: Co
 
 
 def test_a_dumb_terminal_gets_plain_lines_while_the_sweep_runs(command_line: CommandLine) -> None:
-    environment = command_line.environment | {"TERM": "dumb"}
-    terminal = Terminal(command_line.command("sweep", *QUICK, "--name", "a"), command_line.folder, environment)
+    terminal = command_line.on_terminal("sweep", *QUICK, "--name", "a", TERM="dumb")
     output = terminal.read_to_end()
     assert terminal.process.wait(timeout=30) == 0
     assert "\x1b" not in output
@@ -89,9 +83,7 @@ def test_forced_colour_in_a_file_brings_no_animation(command_line: CommandLine) 
 def test_a_killed_sweep_leaves_a_visible_cursor(command_line: CommandLine) -> None:
     # Given a sweep that draws its table
     steady = small(learning_rates="0.01", epochs="4000")
-    terminal = Terminal(
-        command_line.command("sweep", *steady, "--name", "a"), command_line.folder, command_line.environment
-    )
+    terminal = command_line.on_terminal("sweep", *steady, "--name", "a")
     output = terminal.read_until("seed 0")
     assert "seed 0" in plain(output)
 

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from tests.support import launcher
+from tests.support.terminal import Terminal
 from tests.support.waiting import wait_for
 
 #: One job of a hundredth of a second.
@@ -111,6 +112,10 @@ class CommandLine:
         )
         self._started.append(process)
         return process
+
+    def on_terminal(self, *arguments: str, columns: int = 80, **environment: str) -> Terminal:
+        """Start a command on a terminal."""
+        return Terminal(self.command(*arguments), self.folder, self.environment | environment, columns)
 
     def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait until a command that was started has ended, check its exit status, and return what it printed."""

@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.support import redis_server
 from tests.support.paths import ROOT
 
 #: The platforms of the wheels that Debian's ARM64 can run, newest first.
@@ -21,12 +20,8 @@ _DEBIAN_PACKAGES = "python3,libstdc++6,libgomp1"
 
 def require(*programs: str) -> None:
     """Skip the test if a program is not installed; in CI, fail it."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        sentence = f"needs {' and '.join(missing)} (Debian's qemu-user and debootstrap)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+    for program in programs:
+        redis_server.require(shutil.which(program), f"{program} (Debian's qemu-user and debootstrap)")
 
 
 class Arm64:
@@ -62,13 +57,9 @@ class Arm64:
         """Install every pinned package from a wheel: a package without one for ARM64, or without its hash, fails."""
         platforms = [word for name in _WHEELS for word in ("--platform", name)]
         options = (
-            "--only-binary=:all:",
-            "--no-deps",
-            "--no-compile",
-            "--require-hashes",
-            "--quiet",
+            "--only-binary=:all:", "--no-deps", "--no-compile", "--require-hashes", "--quiet",
             "--disable-pip-version-check",
-        )
+        )  # fmt: skip
         version = self._python.name.removeprefix("python")
         requirements = ("--requirement", str(ROOT / "requirements.txt"))
         _output([
