@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support import launcher
+from tests.support.waiting import PATIENCE
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -43,7 +44,7 @@ class Terminal:
         os.close(slave)
         self.output = ""
 
-    def read_until(self, text: str, seconds: float = 60.0) -> str:
+    def read_until(self, text: str, seconds: float = PATIENCE) -> str:
         """Read until the text, without controls, has appeared or the command has ended; return all output so far."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (not text or text not in plain(self.output)):
