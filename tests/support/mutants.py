@@ -2,7 +2,10 @@
 
 The places are drawn at random, with a fixed seed, from the code whose faults would cost most. A test is run on a mutant
 if, by the contexts of a coverage file, it executes the changed line, or the function or file of one that is executed at
-the import; the first test that fails ends the run. The code is changed in a clone, which needs its own packages:
+the import; the first test that fails ends the run. A process that a test kills leaves no coverage, and compiled code
+none either: what survives in a worker or in the kernel is run again by hand, on all tests of its area.
+
+The code is changed in a clone, which needs its own packages:
 
     git clone . /tmp/mutants && make -C /tmp/mutants setup
     python -m tests.support.mutants /tmp/mutants --coverage .coverage
