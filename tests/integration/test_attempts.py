@@ -96,7 +96,7 @@ def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing
     cluster: Cluster,
 ) -> None:
     # Given a worker that an operator started with a time limit, and a job that takes longer
-    cluster.start_worker("--time-limit", "1", *SLOW_EPOCHS, SEEDSWEEP_BREAKER_FAILURES="1")
+    cluster.start_worker("--time-limit", "5", *SLOW_EPOCHS, SEEDSWEEP_BREAKER_FAILURES="1")
     run = cluster.submit(make_job(**ENDLESS)).id
     assert type(cluster.error(run)).__name__ == "TimeLimitExceeded"
     # Then the attempt has ended

@@ -233,7 +233,7 @@ def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: see
         ("kind is 'pie'", lambda: first.plot("pie")),
         ("to is 'nope'", lambda: first.export("nope")),
         ("path is 3", lambda: first.report(3)),  # type: ignore[arg-type]
-        ("folder is 'runs/first'", lambda: seedsweep.Sweep("runs/first")),  # type: ignore[arg-type]
+        ("Sweep() is 'runs/first'", lambda: seedsweep.Sweep("runs/first")),  # type: ignore[arg-type]
         ("name is 3", lambda: seedsweep.open(3)),  # type: ignore[arg-type]
     ]
     for beginning, call in calls:

@@ -110,5 +110,5 @@ def test_a_request_that_the_pool_cannot_take_is_dropped_and_gives_its_place_back
     assert request not in state.reserved_requests
     [record] = caplog.records
     said = record.getMessage()
-    assert said.startswith("Dropped what is no message of a task: KeyError('no such field'); it holds {'lang': ")
+    assert said.startswith("Dropped what is not a message of a task: KeyError('no such field'); it holds {'lang': ")
     assert said.endswith("...")
