@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Points that are worked on at once: their arrays fit in a core's cache.
+#: Points that are processed at once: their arrays fit in a core's cache.
 _BLOCK = 4096
 #: Intervals of equal width into which the mantissas, from 1/2 to 1, are divided.
 _INTERVALS = 256
@@ -66,7 +66,7 @@ def draw_matrices(
     uniform = kind != initialization
     shapes = list(shapes)
     sizes = [rows * columns for rows, columns in shapes]
-    # All at once, which takes less time.
+    # In one draw, which is faster.
     drawn = 2.0 * random_state.random_sample(sum(sizes)) - 1.0 if uniform else standard_normal(random_state, sum(sizes))
     matrices = []
     for (rows, columns), part in zip(shapes, np.split(drawn, np.cumsum(sizes)[:-1]), strict=True):
@@ -92,7 +92,7 @@ def standard_normal(random_state: np.random.RandomState, n: int) -> Array:
     state = random_state.get_state(legacy=False)
     draws[0], filled = state["gauss"], state["has_gauss"]
     while filled < n:
-        # Never more points than are missing, so that the generator stops behind the last one that is used.
+        # At most as many points as are missing, so that the generator stops after the last one that is used.
         pairs = _pairs(random_state, min((n - filled + 1) // 2, _BLOCK))
         draws[filled : filled + len(pairs)] = pairs
         filled += len(pairs)
@@ -132,8 +132,8 @@ def log(x: Array) -> Array:
 
     For a mantissa m and its interval's factor c, m c = 1 + r with |r| < 2**-8.99, and so
     log x = exponent * log 2 - log c + log(1 + r) (P. T. P. Tang, ACM Transactions on Mathematical Software 16, 1990).
-    All terms that matter have a lower part, so that the sum is wrong by less than 2**-76, and by less than 2**-67 of
-    itself. Where an error of that size could change the rounding (Ziv's test), the logarithm is computed to 60 digits.
+    All terms that matter have a lower part, so that the error of the sum is below 2**-76, and below 2**-67 of the sum.
+    If an error of that size could change the rounding (Ziv's test), the logarithm is computed to 60 digits.
 
     Args:
         x: float64, shape (n,), each greater than 0 and less than 1.
@@ -145,7 +145,7 @@ def log(x: Array) -> Array:
     leading = _leading_bits(mantissa)
     # Exact, like both of its products: r is the sum of two doubles.
     r, r_lower = _sum(leading * factor - 1.0, (mantissa - leading) * factor)
-    # The square of r, halved, likewise: that of its leading bits is exact.
+    # Half the square of r is a sum of two doubles, too: the square of its leading bits is exact.
     a = _leading_bits(r)
     b = r - a
     half_square, half_square_lower = 0.5 * a * a, (a + 0.5 * b) * b + r * r_lower

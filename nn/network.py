@@ -287,12 +287,12 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         )
 
     def _options(self) -> dict[str, Any]:
-        """Return the parameters that a training has, too."""
+        """Return the parameters that are also attributes of `Training`."""
         parameters = self.get_params(deep=False)
         return {each.name: parameters[each.name] for each in fields(Training) if each.name in parameters}
 
     def _follow(self, training: Training) -> None:
-        """Show the state of a training in the attributes."""
+        """Copy the state of a training to the attributes."""
         self.weights_ = training.weights
         self.history_ = training.history
         self._order_seed = training.order_seed

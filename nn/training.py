@@ -1,6 +1,6 @@
 """The training loop, its record of an epoch, and its checkpoint. `DeepNeuralNetwork` and workers train through it.
 
-It does not import scikit-learn, which takes a second that every worker would wait for.
+It does not import scikit-learn, which would delay every worker by a second.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Training:
     ) -> Training:
         """Draw the initial weights, as `nn.weights.initial_weights` does, and the seed of the orders.
 
-        `random_state` is a seed, which is the seed of the orders, too, or a generator, which draws that next. `options`
+        `random_state` is a seed, which also seeds the orders, or a generator, which then draws their seed. `options`
         are the other attributes.
         """
         draw = functools.partial(
@@ -117,8 +117,8 @@ class Training:
         """Go on from a checkpoint of the same training.
 
         Raises:
-            InvalidInputError: the checkpoint has more epochs, or weights of another shape or dtype, or with biases
-                where this network has none, or without.
+            InvalidInputError: the checkpoint has more epochs, or weights of another shape or dtype, or only one of the
+                two networks has biases.
         """
         if checkpoint.epochs > self.epochs:
             raise InvalidInputError("resume_from", f"{checkpoint.epochs} epochs", f"at most {self.epochs}, the epochs")
@@ -148,9 +148,9 @@ class Training:
         return len(self.history) >= self.epochs or self.diverged
 
     def run(self, samples: Samples, validation: Samples | None) -> Iterator[EpochRecord]:
-        """Train the epochs that are missing; yield after each one, with `weights` and `history` up to date.
+        """Train the remaining epochs; yield after each one, with `weights` and `history` up to date.
 
-        A training that diverges ends with the epoch in which it did.
+        Training ends with the epoch in which it diverges.
         """
         engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
         while not self.ended:

@@ -21,7 +21,7 @@ from nn.initialization import draw_matrices
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
 #: The largest blob that is read: far more than any network that these engines can train.
 MAX_BYTES = 2**31
-#: More than the header of a safetensors blob with one network's tensors takes.
+#: Upper bound on the header of a safetensors blob with one network's tensors.
 MAX_HEADER_BYTES = 4096
 
 _MATRICES = ("W1", "W2", "W3")
@@ -35,7 +35,7 @@ LayerSizes = tuple[int, int, int, int]
 class Weights:
     """Three matrices and, if the network has biases, three vectors; all C-contiguous and of one float dtype.
 
-    A network has all three biases or none. Iteration yields the arrays that there are, in the order of the attributes.
+    A network has all three biases or none. Iteration yields the existing arrays, in the order of the attributes.
 
     Attributes:
         W1: shape (hidden_1, n_features).
@@ -58,7 +58,7 @@ class Weights:
 
     @property
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """The arrays that there are, by the names of their attributes: the tensors of a safetensors blob."""
+        """The existing arrays by the names of their attributes: the tensors of a safetensors blob."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: array for name, array in named.items() if array is not None}
 
@@ -118,7 +118,7 @@ def digest(blob: bytes) -> str:
 
 
 def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:
-    """Return the bytes that the safetensors blob of a network takes at most, with biases or without."""
+    """Return the most bytes that the safetensors blob of a network can have, with biases or without."""
     # One column more than the matrices have, for the biases.
     numbers = sum(rows * (columns + 1) for rows, columns in zip(layer_sizes[1:], layer_sizes, strict=False))
     return MAX_HEADER_BYTES + numbers * np.dtype(dtype).itemsize

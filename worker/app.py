@@ -21,7 +21,7 @@ class SeedsweepApp(Celery):
         settings: The settings that it was created from.
         broker_address: The broker's URL. Celery itself would prefer the variables `CELERY_BROKER_URL`,
             `CELERY_BROKER_READ_URL` and `CELERY_BROKER_WRITE_URL` to an app's own configuration.
-        backend_address: The result backend's URL, which takes precedence over `CELERY_RESULT_BACKEND` likewise.
+        backend_address: The result backend's URL, which likewise takes precedence over `CELERY_RESULT_BACKEND`.
         liveness: The signs of life of the pool's processes.
     """
 
@@ -124,7 +124,8 @@ def _reliability(settings: Settings) -> dict[str, Any]:
         # With the recommended True and Redis as broker and backend, a restart of Redis would end running jobs as
         # REVOKED and lose them. Running jobs continue instead; the lease adopts them into the new connection.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # The new connection counts the adopted jobs already; reducing the prefetch count as well leaves processes idle.
+        # The new connection already counts the adopted jobs; reducing the prefetch count, too, would leave processes
+        # idle.
         "worker_enable_prefetch_count_reduction": False,
         # Without it, a job that ends while Redis is away for a second fails although its training succeeded.
         "result_backend_always_retry": True,
@@ -176,5 +177,5 @@ def _certificates(broker: str) -> dict[str, Any]:
     address = urlsplit(broker)
     if address.scheme != "rediss":
         return {}
-    # Kombu reads these from the URL; Flower, which asks for the length of the queue by itself, only from this setting.
+    # Kombu reads these from the URL. Flower asks for the length of the queue itself, and reads only this setting.
     return {"broker_use_ssl": {name: value for name, value in parse_qsl(address.query) if name.startswith("ssl_")}}

@@ -63,7 +63,7 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     if not workers:
         return Health(False, f"no worker on {host} has sent a heartbeat recently")
     waiting = _waiting(app)
-    # A lease, so that a moment's trouble does not make a container unhealthy.
+    # Patient for a lease, so that a brief disturbance does not make a container unhealthy.
     patience, idle = app.settings.lease_seconds, IDLE_SECONDS if waiting else math.inf
     for worker in workers:
         found = problem_of(worker, now, patience=patience, idle=idle)
@@ -72,7 +72,7 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
             return Health(False, f"{worker.name} {problem}")
     training = sum(len(worker.running) for worker in workers)
     sentence = f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting"
-    # Reported, although it keeps no worker from its jobs.
+    # Only reported: it does not keep a worker from its jobs.
     clock = disagreement(clocks_of(workers), app.settings.lease_seconds)
     return Health(True, sentence if clock is None else f"{sentence}. {clock}")
 
@@ -83,7 +83,7 @@ def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
         # A report has the time of its worker's host.
         reported, slowest = (progressed, 0.0) if report is None else (report.at - worker.ahead, report.slowest_epoch)
         silent = now - max(progressed, reported)
-        # By then, the worker itself has ended a process that hangs, and shown it in its presence.
+        # By then, a worker that can watch its processes has ended a hung one, and its presence shows that.
         if silent > longest_silence(app.settings, slowest) + app.settings.lease_seconds:
             return f"has trained {task_id[:12]} for {silent:.0f} s without finishing an epoch"
     return None

@@ -30,13 +30,13 @@ from worker.trainers.protocol import MAX_SCORE, Metric
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
 Score = Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
-#: A duration: at most 300 years, so that sums and the dates that are shown stay finite.
+#: A duration: at most 300 years, so that sums and displayed dates stay finite.
 Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]
-#: A time in seconds since the epoch: until the year 5138, which is as far as a date can be shown everywhere.
+#: A time in seconds since the epoch: until the year 5138, a date that can be shown everywhere.
 Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 Text = Annotated[str, Field(max_length=10_000)]
-#: A text that is shown within a sentence, in which it must not begin a line of its own.
+#: A text that is shown within a sentence, and must not break its line.
 OneLine = Annotated[Text, AfterValidator(one_line)]
 
 MAX_ATTEMPTS = 2**31 - 1
@@ -118,7 +118,7 @@ class Job(Configuration):
     def fields(self) -> dict[str, Any]:
         """Return the job's canonical form, in JSON's types, as messages carry it.
 
-        The network's jobs are as they were before there were other trainers: their options stand beside the seed.
+        The network's jobs keep the form that they had before there were other trainers: options beside the seed.
         """
         named = self.trained_by.named(self.options)
         own = {"seed": self.seed, "dataset": self.dataset, "version": self.version}
@@ -128,11 +128,11 @@ class Job(Configuration):
 
     @property
     def is_current(self) -> bool:
-        """Whether this version of its trainer trains the job. It can only name the jobs of earlier versions."""
+        """Whether this version of its trainer trains the job. Jobs of earlier versions can only be named."""
         return self.version == self.trained_by.version_of(self.options)
 
     def at(self, version: int) -> Job:
-        """Return the job as a trainer of an earlier version named it; the job itself if it is as old."""
+        """Return the job as an earlier version of the trainer named it; the same job if it is as old."""
         return self.model_copy(update={"version": min(self.version, version)})
 
     @property
@@ -153,7 +153,7 @@ class Job(Configuration):
 
         Raises:
             InvalidInputError: names the field that is invalid.
-            TrainerUnusableError: the trainer is installed, and cannot be imported.
+            TrainerUnusableError: the trainer is installed, but cannot be imported.
         """
         fields = options.model_dump() if isinstance(options, BaseModel) else dict(options)
         return cls._read({"trainer": trainer, "seed": seed, "dataset": dataset, "options": fields})
@@ -165,7 +165,7 @@ class Job(Configuration):
         Raises:
             InvalidInputError: a field is missing, unknown or out of range, the data is too large, the trainer is not
                 installed, or this version of it does not train the job.
-            TrainerUnusableError: the trainer is installed, and cannot be imported.
+            TrainerUnusableError: the trainer is installed, but cannot be imported.
         """
         job = cls._read(_layered(fields))
         if not job.is_current:
@@ -176,7 +176,7 @@ class Job(Configuration):
 
     @classmethod
     def _read(cls, fields: Mapping[str, Any]) -> Job:
-        """Read a job in the layout that has the options by themselves."""
+        """Read a job in the layout with the options in a field of their own."""
         own = {name: value for name, value in fields.items() if name != "options"}
         given = fields.get("options")
         trainer = registry.trainer(str(own.get("trainer", registry.DEFAULT)))
@@ -196,7 +196,7 @@ class Job(Configuration):
         """Return the job as words: `seed=3 learning_rate=0.01 hidden=32,16`. `orchestrator show` takes the same words.
 
         Args:
-            varying: Options to name first, also at their defaults. The others are named where they differ from them.
+            varying: Options to name first, even at their defaults. The others are named if they differ from theirs.
         """
         model = type(self.options)
         fields = model.model_fields
@@ -212,7 +212,7 @@ class Job(Configuration):
 
 
 def needs_of(fields: Any) -> Needs | None:
-    """Return what a worker must have for the job of an untrusted message; None if it cannot be told."""
+    """Return what a worker must have for the job of an untrusted message; None if the message does not say."""
     layered = _layered(fields)
     if "version" not in layered:
         return None
@@ -228,7 +228,7 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
 
 def _layered(fields: Any) -> Any:
-    """Return the untrusted fields of a job with its options by themselves; the network's stand beside the seed."""
+    """Return the untrusted fields of a job with `options` as one field; the network's have them beside the seed."""
     try:
         size = len(json.dumps(fields, default=repr))
     except (RecursionError, ValueError, TypeError):
@@ -322,8 +322,8 @@ class Result(BaseModel):
     attempts: AttemptNumber
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
-    #: Which validation samples were answered correctly at the end (`worker.records.answers`), where the metric is a
-    #: share of them.
+    #: Which validation samples were answered correctly at the end (`worker.records.answers`), if the metric is a share
+    #: of them.
     correct: Packed | None = None
     #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
     environment: Text | None = None
@@ -349,7 +349,7 @@ class Result(BaseModel):
         )
 
     def measured_by(self, metric: Metric) -> Self:
-        """Return the result with the metric that its text names; it is not stored."""
+        """Return the result with the metric that `repr` names; the metric is not stored."""
         self._metric = metric
         return self
 

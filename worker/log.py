@@ -1,4 +1,4 @@
-"""The worker's log: whatever a record quotes, it neither begins a record of its own nor acts on a terminal.
+"""The worker's log: a text that a record quotes can neither forge a record nor act on a terminal.
 
 Celery's own records quote errors and return values, which others may have written to Redis. Imports `worker.text` only.
 """
@@ -22,7 +22,7 @@ class _Paragraphs(ColorFormatter):
         """Return the record as text."""
         # A copy, because other handlers may get the record, too.
         shown = copy.copy(record)
-        # Before Celery colours it, which takes escape sequences.
+        # Before Celery colours it with escape sequences.
         shown.msg, shown.args = paragraph(record.getMessage()), None
         return super().format(shown)
 

@@ -36,7 +36,7 @@ MAX_DESCRIPTION = 1000
 MAX_TASK_BYTES = 16_384
 #: The longest such message as kombu stores it while a worker holds it: encoded again, with its exchange and queue.
 MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
-#: The lists and objects of such a message: more than ours have.
+#: Most lists and objects in such a message: more than ours have.
 MAX_TASK_BRACKETS = 100
 #: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.tasks`) ahead, by the
 #: clock of the worker that lost the process; the rest allows for clocks that differ.
@@ -86,7 +86,7 @@ def needed(task_id: str, job: Any) -> Needs:
 
 
 def accept(task_id: str, job: Any) -> Job:
-    """Validate the job of an untrusted message; its trainer is installed.
+    """Validate the job of an untrusted message, whose trainer is installed.
 
     Raises:
         JobRefusedError: the job is malformed, too large, of another version, or not the job that the task id names.

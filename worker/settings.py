@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds after which a job fails if no worker has its trainer, in its version, and its data set.
     dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds without progress after which a worker ends the process that trains a job: before the job's first epoch,
-    #: or if ten of its slowest epochs take less. Never less than three times `socket_seconds`.
+    #: Least seconds without progress after which a worker ends the process that trains a job. The limit is longer if
+    #: ten of the job's slowest epochs, or three times `socket_seconds`, are.
     hang_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
     #: The number of times that a job may hang or take its worker down before it fails.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")

@@ -88,7 +88,7 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
             None, or a folder that is not writable, disables the cache.
 
     Raises:
-        DatasetError: the data set is missing, damaged, or not MNIST where it must be.
+        DatasetError: the data set is missing or damaged, or `bundled` or `openml` is not MNIST.
     """
     source = str(source)
     with _within_memory(source):
@@ -249,7 +249,7 @@ def _prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, 
 
 
 def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows to train on and to validate with, as scikit-learn's `train_test_split`, which loads slowly."""
+    """Return the training and validation rows of scikit-learn's `train_test_split`, which is slow to import."""
     if n < 2:
         raise DatasetError(f"the data set has {n} image; expected at least 2, one to train on and one to validate with")
     drawn = np.random.RandomState(42).permutation(n)

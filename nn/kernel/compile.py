@@ -96,7 +96,7 @@ def _environment() -> str:
 
 
 def _target() -> tuple[Any, ...]:
-    """Return the CPU that the code is compiled for: the one of numba's two variables, or else this host's."""
+    """Return the CPU that the code is compiled for: from numba's two variables, or else this host's."""
     chosen = (_config.CPU_NAME, _config.CPU_FEATURES)
     if None not in chosen:
         return chosen

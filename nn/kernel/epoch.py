@@ -3,7 +3,7 @@
 Each `make_...` takes the widths of the three layers and the scalar type, which become constants of the compiled code,
 and returns a Python function for `nn.kernel.compile`. Weights are flat arrays in the padded layout of
 `nn.kernel.layers`, W1 transposed; samples are the arrays of `nn.samples.Samples`. Whether there are biases is a
-constant, too: without them, b1, b2 and b3 are None, and no code of theirs is compiled.
+constant, too: without them, b1, b2 and b3 are None, and no code for them is compiled.
 """
 
 # Compiled code: numba infers the types.

@@ -91,7 +91,7 @@ def product(z, W, a, rows, width, partial):
 
 @_inline
 def add_bias(z, b, width):
-    """Add the bias b to z. Padding of b need not be zero: whatever activation follows sets its own padding to 0."""
+    """Add the bias b to z. Padding of b need not be zero: the next activation sets its own padding to 0."""
     for j in range(0, width, LANES):
         store(z, j, load(z, j) + load(b, j))
 

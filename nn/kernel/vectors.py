@@ -143,7 +143,7 @@ def zeros(_typing: Any, base: Any) -> Any:
 
 
 def _lane_numbers(builder: Any, number: Any, comparison: str) -> Any:
-    """Return the mask of the lanes whose number compares so with the int64 `number`."""
+    """Return a mask: for each lane, whether `lane comparison number` holds; `number` is an int64."""
     lanes = ir.Constant(ir.VectorType(ir.IntType(64), LANES), list(range(LANES)))
     return builder.icmp_signed(comparison, lanes, _splat(builder, number))
 
@@ -160,7 +160,7 @@ def keep(_typing: Any, vector: Any, count: Any, otherwise: Any) -> Any:
 
 @intrinsic
 def one_hot(_typing: Any, base: Any, lane: Any) -> Any:
-    """Return a vector with a one in a lane, if there is such a lane, and zeros, of the type that `base` points to."""
+    """Return a vector of zeros with a one in `lane`, if that lane exists, of the type that `base` points to."""
     vector = Vector(base.dtype)
 
     def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
@@ -215,7 +215,7 @@ def total(_typing: Any, vector: Any) -> Any:
 
 @intrinsic
 def highest(_typing: Any, vector: Any) -> Any:
-    """Return the largest lane. With a NaN among them it is any of the lanes."""
+    """Return the largest lane; if one is NaN, any of the lanes."""
 
     def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         return _halve(builder, args[0], _larger)
@@ -235,10 +235,10 @@ def larger(_typing: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def flush(_typing: Any, vector: Any) -> Any:
-    """Return the vector with numbers of a size below 2**-100 (float32) or 2**-900 (float64) put to zero.
+    """Return the vector with numbers of a size below 2**-100 (float32) or 2**-900 (float64) set to zero.
 
-    Added to anything that matters they change nothing. But a saturated network is full of them, and their products are
-    subnormal, which costs a CPU a hundred times the time of a normal product.
+    They change no sum that matters. But a saturated network is full of them, and their products are subnormal, which
+    take a CPU a hundred times as long as normal ones.
     """
     smallest = 2.0**-900 if vector.scalar == types.float64 else 2.0**-100
 
@@ -269,7 +269,7 @@ def prefetch(_typing: Any, base: Any, offset: Any) -> Any:
 
 @intrinsic
 def exp(_typing: Any, vector: Any) -> Any:
-    """Return e**x, to about 1 ulp; infinity where that overflows, 0 below the smallest normal numbers, NaN for NaN.
+    """Return e**x, to about 1 ulp; infinity if that overflows, 0 below the smallest normal numbers, NaN for NaN.
 
     x = n * ln 2 + r with |r| <= ln 2 / 2, and e**x = 2**n * e**r. The Taylor series of e**r to r**7 (float32) or r**13
     (float64) leaves less than a tenth of an ulp; ln 2 is split in two, so that n * (its upper part) is exact.
@@ -281,7 +281,7 @@ def exp(_typing: Any, vector: Any) -> Any:
     # The upper part has so few digits that its products with n are exact; the lower is ln 2 minus the upper.
     ln2_high = float.fromhex("0x1.62E42FEEp-1" if double else "0x1.63p-1")
     ln2_low = float.fromhex("0x1.A39EF35793C76p-33" if double else "-0x1.BD0105C610CA8p-13")
-    # Adding it rounds to an integer, whose low bits are then those of the sum: here n + bias - 1.
+    # Adding it rounds to an integer, here n + bias - 1, and leaves this in the low bits of the sum.
     rounder = 1.5 * 2.0**mantissa + bias - 1
 
     def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:

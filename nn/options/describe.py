@@ -28,9 +28,9 @@ class Option:
     """Metadata of an option, for `Annotated`; an option without it gets the defaults.
 
     Attributes:
-        word: The option's name in flags and TOML files, where it differs from the field's name.
+        word: The option's name in flags and TOML files, if it differs from the field's name.
         values: The values that a sweep tries by default, if it varies the option by default.
-        always: Whether the line with the options that all configurations share names it even at its default.
+        always: Whether the line of common options names it even at its default.
         none: What tables and sentences show for None.
         allowed: The allowed values, as the end of a sentence, if they do not follow from type and bounds.
     """
@@ -141,7 +141,7 @@ def _field_and_value(first: Any, whole: str) -> tuple[str, object]:
 
 
 def members(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
-    """Yield the types that an annotation allows, each with its metadata: those of a union, without `Annotated`."""
+    """Yield the types that an annotation allows, each with its metadata; unions and `Annotated` are resolved."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         own = (each.metadata if isinstance(each, FieldInfo) else [each] for each in arguments[1:])

@@ -95,13 +95,13 @@ def check_options(**values: Any) -> None:
 
 @dataclass(frozen=True)
 class WithoutEffect:
-    """An option that has no effect beside some value of another one.
+    """An option that has no effect if another one has some value.
 
     Attributes:
         name: The option.
         other: The other option.
         value: The value of the other one.
-        because: Why, as a clause.
+        because: The reason, as a clause.
     """
 
     name: str
@@ -110,7 +110,7 @@ class WithoutEffect:
     because: str
 
     def check(self, values: Mapping[str, Sequence[Any]]) -> None:
-        """Raise `InvalidInputError` if some of these values of the two options do not go together."""
+        """Raise `InvalidInputError` if some of these values of the two options conflict."""
         default = NetworkOptions.model_fields[self.name].default
         chosen = next((value for value in values[self.name] if value != default), default)
         if chosen != default and self.value in values[self.other]:
@@ -135,11 +135,11 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
     in the precision of the training.
 
     Args:
-        values: The values of all options, one or several of each, valid each by itself.
+        values: The values of all options, one or several of each, each valid by itself.
 
     Raises:
-        InvalidInputError: names an option without effect, and the one that leaves it without; or two learning rates
-            that are the same float32 number.
+        InvalidInputError: names an option without effect, and the option that causes it; or two learning rates that
+            are the same float32 number.
     """
     for each in WITHOUT_EFFECT:
         each.check(values)
@@ -151,9 +151,9 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
 
 
 def check_test_size(values: Sequence[int], samples: int, because: str) -> None:
-    """Check that a sweep has one test split, and that it leaves some of the samples to train on; `because` says why.
+    """Check that a sweep has one test split, which leaves at least two samples to train on; `because` explains that.
 
-    Two at least: one sample has one order, so that `shuffle` would have no effect.
+    One sample has one order, so that `shuffle` would have no effect.
 
     Raises:
         InvalidInputError: there are several values, or one is too large.
@@ -176,7 +176,7 @@ def _check_float32(name: str, values: Sequence[float]) -> None:
 
 
 def _as_float32(value: float) -> float:
-    """Return the nearest float32 number, as training takes it; NumPy takes long to import."""
+    """Return the nearest float32 number, which training uses; without NumPy, which is slow to import."""
     try:
         return float(struct.unpack("f", struct.pack("f", value))[0])
     except OverflowError:

@@ -49,7 +49,7 @@ def _plain(kind: Any) -> type:
 
 
 def parts(value: object, most: int) -> list[object]:
-    """Split a list, or a text at its commas, into its items; a few more than `most` are enough to be too many."""
+    """Split a list, or a text at its commas, into its items; a text gives at most one more than `most`."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",", most)]
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -60,7 +60,7 @@ def _typed(annotation: Any, value: object) -> object:
     kinds = [kind for kind, _ in members(annotation)]
     if NoneType in kinds and value in (None, "none"):
         return None
-    # Text is read by the first type that it has the form of. A list is a tuple's items, too many or too few.
+    # Text is read by the first type whose form it has. A list here has too many or too few items for a tuple.
     read = [_read(kind, value) for kind in kinds if kind is not NoneType]
     if len(kinds) == 1:
         return read[0]

@@ -24,10 +24,10 @@ MAX_COMMAND_BYTES = 65_536
 MAX_REPLY_BYTES = 1 << 20
 MAX_EVENT_BYTES = 1 << 20
 
-#: The characters of an event's text that Flower is shown.
+#: Most characters of an event's text that Flower receives.
 MAX_SHOWN = 2000
 
-#: How many processes a worker may be told to have for each CPU: with more, every job takes longer.
+#: Most processes for each CPU that a command can start: with more, every job takes longer.
 PROCESSES_PER_CPU = 4
 
 _MAX_CLOCK = 2**62
@@ -46,7 +46,7 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def _clipped(text: Any) -> Any:
-    # ASCII, because Python keeps a text with one other character in up to four times the memory.
+    # ASCII, because one other character makes a Python string take up to four times the memory.
     if not isinstance(text, str):
         return text
     return text[-MAX_SHOWN:].encode("ascii", "backslashreplace").decode()[-MAX_SHOWN:]
@@ -108,7 +108,7 @@ ReplyEnvelope = Envelope[_ReplyHeaders, _Properties]
 
 
 def _printable(value: Any) -> Any:
-    """Escape the texts of a value of JSON, which an operator's command prints as they are."""
+    """Escape the texts in a JSON value, because an operator's command prints them unchanged."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):
@@ -285,7 +285,7 @@ class Commands(Node):
         state: Any = self.state
         processes: int = state.consumer.pool.num_processes
         if method == "pool_grow":
-            # One command could otherwise start a thousand, which the host's memory does not hold.
+            # Otherwise one command could start a thousand, too many for the host's memory.
             most = PROCESSES_PER_CPU * (os.cpu_count() or 1) - processes
             allowed = f"at most {max(most, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
         elif n >= processes:

@@ -23,9 +23,9 @@ class GuardStep(bootsteps.StartStopStep):
     Celery lets such an error end the event loop and the worker. The message would then go back to its queue, and end
     all workers, one after another.
 
-    The guard wraps the lease's handler of messages, and not the other way round: whatever handles a message, the lease
-    included, then runs inside the guard, and no message can end the worker. A message that the guard drops before the
-    lease has seen it arrived a moment ago, over a connection that is still open.
+    The guard wraps the lease's message handler, and not the other way round, so that an error in the lease cannot end
+    the worker either. A message that the guard drops before the lease sees it has just arrived, so its connection is
+    still open.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.lease:LeaseStep")
@@ -56,7 +56,7 @@ class GuardStep(bootsteps.StartStopStep):
         return guarded
 
     def process_task(self, request: Any) -> None:
-        """Send a request to the pool, or drop it: Celery gives its place back only if it is revoked."""
+        """Send a request to the pool, or drop it and free its place: Celery frees it only for a revoked request."""
         try:
             self._process_task(request)
         except self._transient:

@@ -67,16 +67,16 @@ class GuardedQoS(kombu_redis.QoS):
     def _begin_leases(self, client: redis.Redis, most: int) -> bool:
         """Repair the leases of `most` random messages; return whether any needed it.
 
-        A lease that is missing or in the future begins now. One before the epoch, which kombu ignores, becomes one that
-        has ended. Workers leave no such leases, but without the repair, the message would never return to the queue,
-        and a sweep would wait for its job forever.
+        A lease that is missing or in the future begins now. One before the epoch, which kombu ignores, is set to have
+        ended. Workers leave no such leases, but without the repair, the message would never return to the queue, and a
+        sweep would wait for its job forever.
         """
         held = read_hash(client, self.unacked_key, MAX_TAG_BYTES, most)
         tags = [tag for tag in held if tag]
         if not tags:
             return False
         now = self._clock.now()
-        # LT and GT: leases that began in between stay. CH: usually, nothing changes.
+        # LT and GT keep leases that began in the meantime. CH returns the number of changes, usually 0.
         begun = client.zadd(self.unacked_index_key, dict.fromkeys(tags, now), lt=True, ch=True)
         ended = client.zadd(self.unacked_index_key, dict.fromkeys(tags, 0.0), gt=True, xx=True, ch=True)
         if begun:
@@ -90,7 +90,7 @@ class GuardedQoS(kombu_redis.QoS):
     def _drop_invalid(self, client: redis.Redis, most: int) -> bool:
         """Remove invalid messages whose lease has ended, and leases without a message; return whether there were any.
 
-        Kombu takes ten at a time, the latest first. Behind thousands of them, a job would wait for hours.
+        Kombu takes ten at a time, the latest first. Behind thousands of invalid ones, a job would wait for hours.
         """
         lease: float = self.channel.visibility_timeout
         index = self.unacked_index_key
@@ -99,8 +99,8 @@ class GuardedQoS(kombu_redis.QoS):
         held = read_fields(client, self.unacked_key, tags, MAX_HELD_BYTES) if tags else []
         # The answer ends early after many large values.
         known = list(zip(tags, held, strict=False))
-        # A message that is given back keeps its tag: another worker may hold it by now. So nothing of the hash is
-        # removed, and a lease that this takes from that worker begins anew.
+        # A message that is given back keeps its tag, and another worker may hold it by now. So the hash is left alone;
+        # if this removes that worker's lease, the lease begins anew.
         without = [tag for tag, value in known if value is None]
         if without:
             client.zrem(index, *without)
@@ -118,7 +118,7 @@ class GuardedQoS(kombu_redis.QoS):
 
     @property
     def visibility_timeout(self) -> float:
-        """The seconds that kombu subtracts from this host's time to get when leases that end now began."""
+        """The lease in seconds, corrected for this host's clock: kombu subtracts it from the host's time."""
         lease: float = self.channel.visibility_timeout
         return lease + time.time() - self._clock.now()
 

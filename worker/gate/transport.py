@@ -101,7 +101,7 @@ def _route(source: str) -> Route:
 
 
 def admitted(source: str, raw: bytes) -> bytes | None:
-    """Return a message with its validated fields alone, or log why it is invalid and return None.
+    """Return a message with only its validated fields; if it is invalid, log why and return None.
 
     Args:
         source: The list from which it was read, or `exchange/routing_key` of a published message.

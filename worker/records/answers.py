@@ -24,7 +24,7 @@ def pack(correct: Sequence[bool]) -> str | None:
 
 
 def unpack(packed: str) -> NDArray[np.bool_]:
-    """Return the answers, shape (n_validation,), of untrusted text.
+    """Return the answers in an untrusted text, shape (n_validation,).
 
     Raises:
         ValueError: the text is not what `pack` returns.

@@ -18,7 +18,7 @@ from worker.redis.bounded import read_hash, read_hashes
 #: Ends in which a worker, or one of its processes, died or hung.
 _TAKEN_DOWN = ("child lost", "hung", "worker lost")
 
-#: Ends with which the job ended, too.
+#: Ends of an attempt that also end its job.
 _JOB_ENDED = ("finished", "failed", "cancelled")
 
 
@@ -39,7 +39,7 @@ class Attempts:
     def is_suspect(self, task_id: str, epochs: int) -> bool:
         """Return whether the task's next attempt is its last and must run alone in its worker.
 
-        A worker may have died because of another job that it trained at the same time, which an isolated attempt rules
+        A worker may have died because of another job that it trained at the same time; an isolated attempt rules that
         out. The task's checkpoint has `epochs` epochs.
 
         Raises:
@@ -75,7 +75,7 @@ class Attempts:
         self._put(task_id, attempt_id, attempt.model_copy(update={"end": end, "ended": self.roster.now()}))
 
     def finish_on(self, task_id: str, worker: str, end: End) -> None:
-        """Record the end of the open attempts of a worker at a task."""
+        """Record the end of a worker's open attempts at a task."""
         for attempt_id, attempt in self._read(task_id).items():
             if attempt.worker == worker and attempt.end is None:
                 self.finish(task_id, attempt_id, attempt, end)
@@ -85,13 +85,13 @@ class Attempts:
         return _in_order(self._read(task_id))
 
     def of_each(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
-        """Yield each of many tasks with the attempts at it, as `of` does, in few round trips and in bounded memory."""
+        """Yield each task with its attempts, as `of` returns them, in few round trips and bounded memory."""
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
         return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))
 
     def _mark_lost(self, task_id: str) -> list[Attempt]:
-        """Update which attempts are lost, because their worker is gone; return all attempts."""
+        """Mark attempts as lost if their worker is gone, and as open if it is back; return all."""
         attempts = self._read(task_id)
         for attempt_id, attempt in attempts.items():
             if attempt.end not in (None, "worker lost"):
@@ -127,7 +127,7 @@ def _parse(stored: Mapping[bytes, bytes]) -> dict[str, Attempt]:
 
 
 def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:
-    """Return the attempts that took their worker down without advancing the checkpoint, now of `epochs` epochs."""
+    """Return the attempts that took their worker down without advancing the checkpoint, which has `epochs` epochs."""
     epochs_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
     return [
         attempt

@@ -26,7 +26,7 @@ class Epoch(NamedTuple):
     Attributes:
         seconds: The duration of training and validation together.
         score: The trainer's metric on the validation set.
-        others: Its further metrics, in the order of `Trainer.others`.
+        others: The trainer's further metrics, in the order of `Trainer.others`.
     """
 
     seconds: float
@@ -47,8 +47,7 @@ class SavedCheckpoint:
     state: bytes
 
 
-#: The record of an epoch with its number, within the bounds that a result sets. A job must not fail because of its
-#: checkpoint.
+#: An epoch's number and record, within the bounds of a result, so that a checkpoint cannot make its job fail.
 _RECORD = TypeAdapter(tuple[Epochs, Seconds, Score, Annotated[tuple[Score, ...], Field(max_length=MAX_OTHERS)]])
 
 
@@ -102,7 +101,7 @@ class Checkpoints:
         self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires)
 
     def offer(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
-        """Store a checkpoint of a task that has none yet; for orchestrators."""
+        """Store a checkpoint unless the task has one; for orchestrators."""
         blob = pack(job, checkpoint)
         self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.open_expires, nx=True)
 

@@ -35,5 +35,5 @@ class Attempt(BaseModel):
     epochs_before: Epochs = 0
     #: None while the attempt runs, and if its end was never recorded.
     end: End | None = None
-    #: When that was recorded: of a lost worker, when the next attempt found it gone. None if an earlier version did it.
+    #: When the end was recorded: for a lost worker, by the next attempt. None if an earlier version recorded it.
     ended: Time | None = None

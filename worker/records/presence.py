@@ -17,7 +17,7 @@ P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
-#: A number of processes, or that of one.
+#: A number of processes, or the id of one.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 #: The most tasks that a worker trains at once.
@@ -39,7 +39,7 @@ class _Pulse(BaseModel):
     beat: Time
 
     def age(self, now: float) -> float:
-        """Return the seconds between the last heartbeat and now; one in the future counts like one as far in the past.
+        """Return the seconds since the last heartbeat, or until it if its time is in the future.
 
         Args:
             now: The time by Redis's clock (`Roster.clock`).
@@ -93,8 +93,8 @@ class Roster:
 
     Args:
         store: The store that keeps their presence.
-        lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases three times per lease at
-            least, so a worker that was silent for a whole lease has lost its messages.
+        lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases at least three times per
+            lease, so a worker that was silent for a whole lease has lost its messages.
 
     Attributes:
         clock: Redis's clock, measured whenever the roster is read.
@@ -145,7 +145,7 @@ class Roster:
         return [presence for presence in workers if presence.age(now) < self._lease]
 
     def is_alive(self, name: str, since: float) -> bool:
-        """Return whether the worker that had this name at a time, by Redis's clock, still holds its leases."""
+        """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
         now = self.now()
         value = read_fields(self._store.client, WORKERS, [name], limits.PRESENCE)[0]
         pulse = None if value is None else _read(_Pulse, value)

@@ -1,4 +1,4 @@
-"""Why a worker makes no progress: one table, from its presence, for `worker.health` and for sweeps that wait."""
+"""Tells from a worker's presence why it makes no progress, for `worker.health` and for sweeps that wait."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def problem_of(worker: Presence, now: float, *, patience: float, idle: float) ->
 
 
 def clocks_of(workers: Iterable[Presence]) -> dict[str, float]:
-    """Return by how many seconds the clock of each worker's host is ahead of Redis's, by the host's name."""
+    """Return the seconds by which the clock of each worker's host is ahead of Redis's, by the host's name."""
     ahead: dict[str, float] = {}
     for worker in workers:
         ahead[worker.host] = max(ahead.get(worker.host, 0.0), worker.ahead, key=abs)

@@ -51,7 +51,7 @@ from worker.redis.clock import ServerClock
 
 logger = logging.getLogger(__name__)
 
-#: The least time for which the records of a task that has not ended are kept, in seconds. Workers renew it.
+#: Least seconds for which the records of a task that has not ended are kept. Workers renew them.
 OPEN_SECONDS = 7 * 86_400
 _OPEN_KINDS = ("checkpoint", "attempts", "refusals", "cancelled")
 
@@ -85,7 +85,7 @@ class Store:
         return sha256
 
     def weights(self, sha256: str, size: int) -> bytes:
-        """Return weights by their hash; no more than their size in bytes is read.
+        """Return weights by their hash; at most `size` bytes are read.
 
         Raises:
             WeightsError: the weights are not in the store, or do not match their hash and size.
@@ -111,7 +111,7 @@ class Store:
         """
         name = key("finished", job_key if environment is None else f"{job_key}.{_short_digest(environment)}")
         if task_id == job_key:
-            # Of two attempts that finish at the same time, only one stores its hash, and the other one reads it.
+            # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
             self.client.set(name, sha256, ex=self.expires, nx=True)
         first = read(self.client, name, limits.SHORT)
         first_sha256 = sha256 if first is None else first.decode(errors="replace")

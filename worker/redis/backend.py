@@ -26,7 +26,7 @@ logger = get_logger(__name__)
 
 _PENDING = {"status": states.PENDING, "result": None}
 
-#: The types of stored errors that are read as themselves, by name: each takes one sentence.
+#: The types of stored errors that are restored, by name: each takes one sentence as its argument.
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error
     for error in (
@@ -75,8 +75,8 @@ class LedgerBackend(RedisBackend):
     - All transient errors are retried, including those of a Redis that is full or rejects writes.
     - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process
       that reads the state, or retry forever.
-    - A stored error is read as one of our own types or of a new one. Celery would look its type up in every module that
-      is loaded, and call it with the stored arguments; hundreds of types cannot be shown then.
+    - A stored error is read as one of our own types or as a new type. Celery would look its type up in all loaded
+      modules, and call it with the stored arguments; hundreds of types then give errors that cannot be shown.
 
     Workers and the orchestrator read states only through `decode_result`.
     """
@@ -95,7 +95,7 @@ class LedgerBackend(RedisBackend):
     def store_result(
         self, task_id: Any, result: Any, state: Any, traceback: Any = None, request: Any = None, **options: Any
     ) -> Any:
-        """Store a state, with the end of the traceback only."""
+        """Store a state with only the end of its traceback."""
         end = traceback[-limits.ERROR_TEXT :] if traceback else None
         return super().store_result(task_id, result, state, end, request, **options)
 
@@ -122,7 +122,7 @@ class LedgerBackend(RedisBackend):
         Raises:
             ValueError: the value is not an error.
         """
-        # Celery reads a state twice in places.
+        # Celery converts some errors twice.
         if not exc or isinstance(exc, Exception):
             return exc or None
         stored = _StoredError.model_validate(exc)
@@ -135,7 +135,7 @@ class LedgerBackend(RedisBackend):
         return is_transient(exc)
 
     def on_backend_retryable_error(self, exc: BaseException) -> None:  # noqa: ARG002
-        """Show that this process waits for Redis, and does not hang. Celery calls this before each retry."""
+        """Show that this process waits for Redis and does not hang. Celery calls this before each retry."""
         self.app.liveness.sign()
 
     def on_connection_error(self, *args: Any) -> Any:
@@ -163,7 +163,7 @@ class LedgerBackend(RedisBackend):
 
 
 def _parse(payload: Any) -> dict[str, Any]:
-    """Return a stored state as JSON has it, the one definition of a valid state; `PENDING` for anything else."""
+    """Return a stored state as parsed JSON; `PENDING` if it is invalid. Only this function decides what is valid."""
     try:
         raw = payload.encode() if isinstance(payload, str) else payload
         if brackets(raw) > limits.RESULT_BRACKETS:

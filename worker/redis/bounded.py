@@ -1,4 +1,4 @@
-"""Bounded reads: whatever a key holds, one read takes a known amount of memory.
+"""Bounded reads: one read takes a known amount of memory, whatever the key holds.
 
 Others can write to Redis, so a value may be of any size and type. The server measures a value before it sends it, in
 the script that reads it, so that the value cannot grow in between. `worker.redis.limits` has the limit of each kind.
@@ -15,14 +15,14 @@ from redis import Redis
 
 T = TypeVar("T")
 
-#: The number of keys, or of items of a list or hash, that one command names: enough to make round trips negligible, and
-#: few enough not to block other clients.
+#: Most keys, or items of a list or hash, in one command: enough to make round trips negligible, and few enough not to
+#: block other clients.
 CHUNK = 256
 #: The bytes of values after which an answer ends. The rest is left to the next command.
 ANSWER_BYTES = 16 * 2**20
 
-#: What the scripts share. ARGV[1]: the limit of a value, in bytes. ARGV[2]: that of the answer. `run` returns false for
-#: a key of another type.
+#: What the scripts share. ARGV[1]: the limit of a value, in bytes. ARGV[2]: the limit of the answer. `run` returns
+#: false for a key of another type.
 _COMMON = """
 local limit, room = tonumber(ARGV[1]), tonumber(ARGV[2])
 local function run(...)
@@ -57,9 +57,9 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-#: KEYS: hashes. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns for each key names and values in
-#: turn, false for an absent field; for as many keys as there is room for, but at least for one. Without names, the
-#: fields are random, so that each read of a large hash shows others.
+#: KEYS: hashes. ARGV[3]: the most fields, or 0 if the rest names the fields. Returns for each key its names and values
+#: alternately, false for an absent field; for as many keys as there is room for, but at least for one. Without names,
+#: the fields are random, so that each read of a large hash returns other fields.
 _HASH = f"""{_COMMON}
 local most, found = tonumber(ARGV[3]), {{}}
 for i, key in ipairs(KEYS) do
@@ -87,7 +87,7 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 
 
 def brackets(raw: bytes) -> int:
-    """Return how many lists and objects a text of JSON has at most: a byte of it can become one of 64 bytes."""
+    """Return the most lists and objects that a JSON text can have: each takes one byte there, and 64 in memory."""
     return raw.count(b"[") + raw.count(b"{")
 
 
@@ -107,19 +107,19 @@ def read_lists(client: Redis, names: Iterable[str], limit: int, most: int) -> li
 
 
 def read_items(client: Redis, name: str, limit: int, start: int) -> list[bytes]:
-    """Return `CHUNK` items of a list from the position `start` on, or as many as there are, as `read_lists` does."""
+    """Return at most `CHUNK` items of a list from the position `start` on, as `read_lists` does."""
     return list(next(_each(client, [name], limit, "LRANGE", start, start + CHUNK - 1)))
 
 
 def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
-    """Return `most` members of a set, or as many as there are; one of more than `limit` bytes reads as `b""`."""
+    """Return at most `most` members of a set; one of more than `limit` bytes reads as `b""`."""
     return set(next(_each(client, [name], limit, "SRANDMEMBER", most)))
 
 
 def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
     """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`.
 
-    A field whose name is longer than that is passed over.
+    A field whose name is longer than that is skipped.
     """
     cursor: Any = 0
     while True:
@@ -137,12 +137,12 @@ def read_fields(client: Redis, name: str, fields: Sequence[str | bytes], limit: 
 
 
 def read_hash(client: Redis, name: str, limit: int, most: int) -> dict[bytes, bytes]:
-    """Return `most` fields of a hash, or as many as there are; a value of more than `limit` bytes as `b""`."""
+    """Return at most `most` fields of a hash; a value of more than `limit` bytes as `b""`."""
     return next(read_hashes(client, [name], limit, most))
 
 
 def read_hashes(client: Redis, names: Iterable[str], limit: int, most: int) -> Iterator[dict[bytes, bytes]]:
-    """Yield `most` fields of each hash, as `read_hash` does."""
+    """Yield at most `most` fields of each hash, as `read_hash` does."""
     for fields in _each(client, names, limit, most, script=_HASH):
         yield {field: value for field, value in _pairs(fields) if value is not None}
 
@@ -155,16 +155,16 @@ def _each(client: Redis, names: Iterable[str], limit: int, *arguments: Any, scri
             rest = rest[len(found) :]
             found.reverse()
             while found:
-                # Not kept here while the caller reads the next ones.
+                # Popped, so that a value can be freed before the next one is yielded.
                 yield found.pop()
 
 
 def _pairs(fields: Iterable[Any]) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield the fields of a hash from an answer that has names and values in turn."""
+    """Yield the fields of a hash from an answer in which names and values alternate."""
     rest = iter(fields)
     return zip(rest, rest, strict=True)
 
 
 def _run(client: Redis, script: str, keys: Sequence[str], limit: int, *arguments: Any) -> Any:
-    # Not by its hash: the text is short, and needs no second command when Redis has restarted.
+    # The text is short; a call by its hash would need a second command after a restart of Redis.
     return client.eval_ro(script, len(keys), *keys, limit, ANSWER_BYTES, *arguments)

@@ -1,6 +1,6 @@
-"""Redis's clock, which all processes of a cluster share, and how far this host's clock is from it.
+"""Redis's clock, which all processes of a cluster share, and how much this host's clock differs from it.
 
-Leases, heartbeats and attempts are timed by Redis's clock, so hosts whose own clocks disagree still agree on them.
+Leases, heartbeats and attempts are timed by Redis's clock, so hosts agree on them even if their own clocks differ.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class ServerClock:
     Setting this host's clock therefore does not change it. It is late by at most the round trip of the measurement.
 
     Attributes:
-        ahead: Seconds by which this host's clock was ahead of Redis's at least, at the last measurement; negative if
-            it was behind. A difference that the round trip may explain counts as 0.
+        ahead: Least seconds by which this host's clock was ahead of Redis's at the last measurement; negative if it
+            was behind. A difference that the round trip may explain counts as 0.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class ServerClock:
 
 
 def disagreeing(ahead: Mapping[str, float], lease: float) -> set[str]:
-    """Return the hosts whose clocks differ from Redis's too much; arguments as for `disagreement`."""
+    """Return the hosts whose clocks differ too much from Redis's; arguments as for `disagreement`."""
     return {host for host, seconds in ahead.items() if abs(seconds) > TOLERANCE * lease}
 
 

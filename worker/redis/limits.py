@@ -1,7 +1,7 @@
 """The most bytes of each kind of value in Redis, and the most values of a list or hash.
 
-Each limit is what the largest value that Seedsweep writes needs, with room to spare. A longer value is not ours: it is
-not read (`worker.redis.bounded`), and counts as invalid.
+Each limit exceeds the largest value that Seedsweep writes. A longer value is not ours: it is not read
+(`worker.redis.bounded`), and counts as invalid.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from nn.options.network import MAX_EPOCHS
 
 #: The characters of the message and of the traceback of a failure. The result backend truncates both.
 ERROR_TEXT = 10_000
-#: The state of a task: two texts of `ERROR_TEXT`, of which JSON escapes a character with up to 12 bytes, three numbers
-#: of 17 digits for each epoch, and the packed answers (`worker.job.Packed`). One limit for all jobs, because every
-#: reader must agree on what is a result.
+#: The state of a task: two texts of `ERROR_TEXT`, whose characters take up to 12 bytes each in JSON, three numbers of
+#: 17 digits for each epoch, and the packed answers (`worker.job.Packed`). All jobs have one limit, because every reader
+#: must agree on what is a result.
 RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
-#: The lists and objects of such a state, which take most of the time and memory of reading it: a few of its own, and
+#: Most lists and objects in such a state, which take most of the time and memory of reading it: a few of its own, and
 #: all the brackets that two texts of `ERROR_TEXT` may have.
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
 #: The first line of a checkpoint without its history, and the record of an epoch.
@@ -23,9 +23,9 @@ _CHECKPOINT, _CHECKPOINT_EPOCH = 1024, 100
 SHORT = 64
 #: Why a task or a sweep is cancelled: a sentence with the name of the sweep.
 REASON = 4096
-#: An attempt, with the name of its worker; a task makes a few, one more with each restart of a worker.
+#: An attempt, with the name of its worker; a task has few, and one more with each restart of a worker.
 ATTEMPT, ATTEMPTS = 4096, 4096
-#: A mismatch, with two hashes and two names of at most 300 bytes; the first ones of a job say all.
+#: A mismatch, with two hashes and two names of at most 300 bytes; the first ones of a job are enough.
 MISMATCH, MISMATCHES = 1024, 16
 #: The presence of a worker that trains a thousand tasks at once, of 130 bytes each.
 PRESENCE, PRESENCES = 2**18, 4096
@@ -36,5 +36,5 @@ NAME, SWEEPS = 100, 10_000
 
 
 def checkpoint(epochs: int, weights: int) -> int:
-    """Return the limit of a checkpoint; `weights` is that of the job's weights, in bytes (`Trainer.max_bytes`)."""
+    """Return the limit of a checkpoint; `weights` is the limit of the job's weights (`Trainer.max_bytes`); in bytes."""
     return _CHECKPOINT + _CHECKPOINT_EPOCH * epochs + weights

@@ -34,7 +34,7 @@ class BreakerStep(bootsteps.StartStopStep):
         self.failures = 0
         self.reason = ""
         task: TrainingTask = c.app.tasks[TRAIN]
-        # A request, which sees how its job ends, knows its task but not the consumer.
+        # A request sees how its job ends; it knows its task, but not the consumer.
         task.on_job_end = lambda failure: self._on_job_end(c, failure)
         c.breaker = self
 

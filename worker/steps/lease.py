@@ -1,4 +1,4 @@
-"""Renews the worker's claims on its messages, so that a claim can be short and a job long.
+"""Renews the worker's leases on its messages, so that leases can be short although jobs are long.
 
 Redis redelivers a message that was not acknowledged within the visibility timeout, here called the lease. Kombu notes
 the time of delivery once and never renews it: a job longer than the timeout would run twice, and with a long timeout a
@@ -29,15 +29,15 @@ logger = get_logger(__name__)
 class LeaseStep(bootsteps.StartStopStep):
     """Renews leases from a thread, and lets running jobs survive a reconnect.
 
-    A thread, because the event loop stands still while the worker shuts down and waits for its last jobs.
+    It uses a thread, because the event loop stops while the worker shuts down and waits for its last jobs.
 
     After a reconnect, the messages of running jobs belong to a connection that is gone. Celery would requeue them, and
     the jobs would be trained twice. The new connection adopts them instead: it renews them, counts them in its prefetch
-    limit, and acknowledges them. It also adopts the message of a job that ended between the two connections: its
-    acknowledgement waits for the event loop, and over the closed connection it would end the worker.
+    limit, and acknowledges them. It also adopts the message of a job that ended between the two connections: the event
+    loop acknowledges it late, which would end the worker if it used the closed connection.
     """
 
-    # The length of the queue is part of the worker's presence; only this step's connection leads to the broker.
+    # A presence includes the length of the queue, which this step reads: only its connection leads to the broker.
     requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.presence:PresenceStep")
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
@@ -52,7 +52,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._heartbeat = Heartbeat(c.app.broker_address, settings.lease_seconds, self._renew, "Leases are not renewed")
 
     def start(self, c: Any) -> None:
-        """Take over on a new connection; start to renew with the first one."""
+        """Adopt running jobs on a new connection; start to renew on the first one."""
         self._channel = c.task_consumer.channel
         self._qos = self._channel.qos
         for request in _unacknowledged(state.active_requests):
@@ -61,7 +61,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._heartbeat.begin()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of a message, changed so that the message can be acknowledged after a reconnect."""
+        """Return Celery's message handler, changed so that messages can be acknowledged after a reconnect."""
         handle: Callable[[Any], None] = self._create_task_handler(*args, **kwargs)
 
         def handle_lasting(message: Any) -> None:
@@ -114,7 +114,7 @@ class LeaseStep(bootsteps.StartStopStep):
         self._presence.queue_length = client.llen(QUEUE)
 
     def _tags(self) -> set[str]:
-        """Return the delivery tags of all messages that this worker holds, of running and of waiting jobs."""
+        """Return the delivery tags of all messages that this worker holds, for running and waiting jobs."""
         requests = [*_unacknowledged(state.active_requests), *_unacknowledged(state.reserved_requests)]
         tags: set[str] = {request.message.delivery_tag for request in requests}
         return tags | (set(snapshot(self._qos._delivered)) - set(snapshot(self._qos._dirty)))

@@ -22,7 +22,7 @@ class PollStep(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, c: Any) -> None:
-        """Watch the table of a new connection."""
+        """Keep closed sockets out of a new connection's table."""
         # Only kombu's transport for Redis has such a table; some tests use another transport.
         cycle = getattr(c.connection.transport, "cycle", None)
         if hasattr(cycle, "_fd_to_chan"):
@@ -30,7 +30,7 @@ class PollStep(bootsteps.StartStopStep):
 
 
 def forget_closed_sockets(cycle: Any) -> None:
-    """Drop closed sockets from a connection's table each time before the event loop polls it."""
+    """Drop closed sockets from a connection's table before each poll of the event loop."""
     prepare = cycle.on_poll_start
 
     def prepare_and_forget() -> None:

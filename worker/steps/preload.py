@@ -1,4 +1,4 @@
-"""Prepares, before the pool forks, what its processes then share."""
+"""Prepares what the pool's processes share, before the pool forks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = get_logger(__name__)
 
 
 class PreloadStep(bootsteps.Step):
-    """Loads the data set and prepares the trainer in the main process, so that its children share the memory of both.
+    """Loads the data set and prepares the trainer in the main process, whose children then share the memory.
 
     Celery creates all steps before it starts any, so this runs before the pool forks.
     """

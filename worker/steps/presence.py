@@ -1,4 +1,4 @@
-"""Writes the worker's presence to Redis at every heartbeat, in spite of any error."""
+"""Writes the worker's presence to Redis at every heartbeat, whatever errors occur."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from worker.training.task import TrainingTask
 logger = get_logger(__name__)
 T = TypeVar("T")
 
-#: The longest time between two heartbeats, in seconds. A sweep that waits for a dead worker learns of it soon, even if
-#: leases are long.
+#: Most seconds between two heartbeats, so that a sweep learns of a dead worker soon even if leases are long.
 BEAT_SECONDS = 2.0
 #: Seconds until the worker's log mentions again that the clocks disagree.
 REMINDER_SECONDS = 600.0
@@ -101,12 +100,11 @@ class Heartbeat(threading.Thread):
 class PresenceStep(bootsteps.StartStopStep):
     """Reports from a thread what the worker is doing.
 
-    A thread, because the event loop stands still while the worker shuts down and waits for its last jobs. Not the
-    lease's thread, because results, and with them presences, may be kept on another Redis, whose absence must not cost
-    leases.
+    It uses a thread, because the event loop stops while the worker shuts down and waits for its last jobs. It does not
+    use the lease's thread: presences may be on another Redis, with the results, and its failure must not cost leases.
 
     Attributes:
-        queue_length: The number of waiting jobs when the queue was last looked at (`worker.steps.lease`).
+        queue_length: The number of waiting jobs when `worker.steps.lease` last read it.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.breaker:BreakerStep")
@@ -167,13 +165,13 @@ class PresenceStep(bootsteps.StartStopStep):
         c = self._c
         elapsed, now = time.monotonic(), self._clock.now()
         if self._started is None:
-            # Computed once: the attempts of this worker must never seem to be older.
+            # Computed once: no attempt may seem older than its worker.
             self._started = now - (elapsed - self._created)
         running = {request.id: now - _silent(request) for request in snapshot(state.active_requests)}
         taken = state.all_total_count[0]
         if taken != self._taken or not self.queue_length or len(running) >= c.pool.num_processes:
             self._taken, self._kept_up = taken, elapsed
-        # What it is told to consume: its consumer begins only with the event loop, after the first heartbeat.
+        # The queues that it is told to consume: it starts to consume them after the first heartbeat.
         consuming = QUEUE in c.app.amqp.queues.consume_from
         return Presence(
             name=c.hostname,
@@ -208,7 +206,7 @@ class PresenceStep(bootsteps.StartStopStep):
 def _silent(request: Any) -> float:
     """Return the seconds since the last progress of a job, or since its start if the pool cannot be watched."""
     watched: float | None = request.silent
-    # Celery notes the begin by this host's clock.
+    # Celery notes the start by this host's clock.
     return max(0.0, time.time() - (request.time_start or time.time())) if watched is None else watched
 
 

@@ -11,16 +11,16 @@ from celery import bootsteps
 from worker.messages import TRAIN
 from worker.training.task import TrainingTask
 
-#: Seconds for which a process takes no job after one that it gave back, on average.
+#: Average number of seconds for which a process takes no job after it gave one back.
 REST_SECONDS = 2.0
 
 
 class RefusalStep(bootsteps.StartStopStep):
-    """Keeps one place of the prefetch limit taken for a while after a job was given back.
+    """Occupies one place of the prefetch limit for a while after a job was given back.
 
-    Otherwise the worker would take the same job again within milliseconds. With two workers, each of which holds the
-    other's job, neither job would ever be in the queue while the other worker looks. The rest is random, so that two
-    workers do not rest in step.
+    Otherwise the worker would take the same job again within milliseconds. If two workers held each other's jobs,
+    neither job would ever be in the queue when the right worker looks. The rest is random, so that they do not rest in
+    step.
 
     It relies on an attribute that kombu does not document (`qos._delivered`), as `worker.steps.lease` does.
     """
@@ -28,7 +28,7 @@ class RefusalStep(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, c: Any) -> None:
-        """Rest on the connection that is open now. A reconnect ends all rests."""
+        """Let rests use the connection that is open now. A reconnect ends all rests."""
         task: TrainingTask = c.app.tasks[TRAIN]
         task.on_refusal = lambda: _rest(c.task_consumer.channel.qos, c.timer)
 

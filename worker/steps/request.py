@@ -16,8 +16,8 @@ from worker.training.execution import REFUSED
 
 logger = get_logger(__name__)
 
-#: Errors that are not failures of the worker: the task was cancelled or returned, the message, the trainer or Redis is
-#: at fault, or the operator's time limit ended it (`celery worker --time-limit`; messages cannot set one). A dead
+#: Errors that do not count against the worker: the task was cancelled or returned; the message, the trainer or Redis is
+#: at fault; or the operator's time limit ended it (`celery worker --time-limit`; messages cannot set one). A dead
 #: process counts against its job (`worker.records.attempts`), which may kill the next worker's process, too.
 _BLAMELESS = (
     Ignore, Reject, Retry, Terminated, JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError,

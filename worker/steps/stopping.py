@@ -18,7 +18,7 @@ from worker.training.task import TrainingTask
 logger = get_logger(__name__)
 
 #: Seconds that Celery has to give back the jobs that were interrupted in the middle of an epoch. With the default of
-#: `stop_seconds`, a second is left of the ten: a process that waits for Redis may hear the signal that much later.
+#: `stop_seconds`, that leaves one of `docker stop`'s ten for a process that waits for Redis and hears the signal late.
 GIVE_BACK_SECONDS = 2.0
 
 

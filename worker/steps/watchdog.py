@@ -1,4 +1,4 @@
-"""Ends a process that hangs, so that its job goes on in another one."""
+"""Ends a process that hangs, so that its job continues in another one."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ LOOK_SECONDS = 1.0
 class WatchdogStep(bootsteps.StartStopStep):
     """Kills a process of the pool that has a job and gives no sign of life for too long (`longest_silence`).
 
-    The worker's main process then sees the exit as it sees any other: the attempt ends as hung, and the message is sent
-    again (`worker.steps.request`). A job that a process never began is given to the process that replaces it.
+    The worker's main process handles the exit like any other: the attempt ends as hung, and the message is sent again
+    (`worker.steps.request`). A job that the process had not begun goes to the process that replaces it.
 
-    Time in which the event loop stood still does not count, so that a worker that was frozen, or whose machine was
-    suspended, ends no process. A worker that is reconnecting does not look: a thread could kill a process that the
-    event loop has just reaped, and could not send its job again.
+    Time in which the event loop stood still does not count: a worker that was frozen, or whose machine was suspended,
+    ends no process. A worker that is reconnecting does not look: a thread could kill a process that the event loop has
+    just reaped, and could not send its job again.
 
     It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins
     billiard, and `tests/integration/test_hung_processes.py` fails if a new version moves them.
@@ -85,7 +85,7 @@ def _cannot_watch(c: Any) -> str | None:
 
 
 def _process_of(request: TrainRequest) -> Any:
-    """Return the process that has this job, even if it has not begun with it; None if no process has."""
+    """Return the process that has this job, begun or not; None if no process has it."""
     result = request._apply_result and request._apply_result()
     return getattr(result, "_scheduled_for", None)
 

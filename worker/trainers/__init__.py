@@ -1,6 +1,6 @@
 """Trainers: what a worker can train. A package adds its own through the entry points `seedsweep.trainers`.
 
-`protocol` has what a trainer promises, and `checks` the function that tests whether it keeps the promises. Imports only
+`protocol` defines what a trainer promises, and `checks` tests whether it keeps its promises. Imports only
 errors and descriptions of options; a trainer's module imports NumPy and the like in the methods that need them, because
 the command line asks every trainer for its options.
 """

@@ -1,4 +1,4 @@
-"""Where a trainer runs: the number of threads, the kind of CPU, and the versions of what it computes with."""
+"""Where a trainer runs: the number of threads, the kind of CPU, and the versions of its libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def use_one_thread() -> None:
 
 @cache
 def environment(packages: tuple[str, ...]) -> str:
-    """Return a line that names the CPU, Python and distributions. The same bits are expected where it is the same."""
+    """Return a line that names the CPU, Python and distributions. Equal lines should mean equal bits."""
     versions = [f"{name} {_version(name)}" for name in packages]
     return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Training samples of MNIST, known without reading it.
 MNIST_SAMPLES = 59_500
-#: Options that every key contains. It contains others only if they differ from their defaults, so that a new option
+#: Options that every key contains. A key contains others only if they differ from their defaults, so that a new option
 #: does not change the keys of existing jobs.
 _ALWAYS = frozenset({
     "learning_rate", "epochs", "hidden_layer_sizes", "rule", "loss", "dtype", "shuffle", "engine", "limit",
@@ -106,7 +106,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         return Trained(artifact=to_safetensors(training.weights), problem=problem, correct=correct.tolist())
 
     def continued(self, options: NetworkOptions, longer: NetworkOptions, artifact: bytes) -> bytes:
-        """Return the weights: no step of an epoch depends on anything else that is left of the epochs before."""
+        """Return the weights: further epochs depend on nothing else from the earlier ones."""
         read_weights(options, artifact)
         return artifact
 
@@ -127,7 +127,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], Dataset]) -> None:
         """Reject options without effect, and numbers of samples that the data set does not have.
 
-        A limit that leaves no sample out would be a second name for none.
+        A limit that excludes no sample would mean the same as `none`, under another key.
 
         Raises:
             InvalidInputError: names the option.
@@ -179,7 +179,7 @@ def _is_mnist(digest: str) -> bool:
 
 
 def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = None) -> Weights:
-    """Read the weights of a network with these options from untrusted bytes; without `n_features`, for any number.
+    """Read the weights of a network with these options from untrusted bytes; None accepts any number of features.
 
     Raises:
         WeightsError: they are not such a network.
@@ -221,9 +221,9 @@ def _resume(training: Training, checkpoint: Checkpoint) -> None:
 
     weights = from_safetensors(checkpoint.state)
     if not weights.is_finite:
-        # Training ends with the epoch in which a weight becomes so.
+        # Training ends with the first epoch that has such a weight.
         raise WeightsError("the checkpoint has a weight that is infinite or not a number")
-    # The records before are the worker's; here, only their number matters.
+    # The worker has the earlier records; here, only their number matters.
     history = tuple(EpochRecord(number + 1, 0.0) for number in range(checkpoint.epochs))
     try:
         training.resume(State(weights, history))

@@ -17,7 +17,7 @@ MAX_SCORE = 1e100
 
 
 def as_number(value: Any) -> float | None:
-    """Return a metric as a float; None for a text, and for what does not convert."""
+    """Return a metric as a float; None for a text, or if the value cannot be converted."""
     try:
         return None if isinstance(value, (str, bytes)) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -52,7 +52,7 @@ class Metric:
 
 
 class Data(Protocol):
-    """A data set, loaded. `digest` is the SHA-256 of its content, in hexadecimal, wherever it came from."""
+    """A loaded data set. `digest` is the SHA-256 of its content, in hexadecimal, whatever its source."""
 
     @property
     def digest(self) -> str:
@@ -61,7 +61,7 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """From where training resumes: the number of epochs that were trained, and the trainer's state after them."""
+    """Where training resumes: the number of epochs that were trained, and the trainer's state after them."""
 
     epochs: int
     state: bytes
@@ -69,14 +69,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training ended with.
+    """The outcome of training.
 
     Attributes:
         artifact: The trained model as bytes, at most `max_bytes`; equal models give equal bytes. Never a pickle. Its
-            file is called `.safetensors` if it is that, `.bin` otherwise.
+            file is named `.safetensors` if it has that format, `.bin` otherwise.
         problem: Why the job counts as diverged, as one sentence; None if it succeeded. A diverged job ranks with its
             last metric, and so needs one: if none was reported, the job fails, with the problem as its reason.
-        correct: Where the metric is a share of right answers, whether each validation sample was answered correctly.
+        correct: If the metric is a share of right answers, whether each validation sample was answered correctly.
     """
 
     artifact: bytes
@@ -89,8 +89,8 @@ class Evaluated:
     """How a trained model did on its test split.
 
     Attributes:
-        value: The metric on them.
-        correct: Where the metric is a share of right answers, whether each sample was answered correctly.
+        value: The metric on the test split.
+        correct: If the metric is a share of right answers, whether each sample was answered correctly.
     """
 
     value: float
@@ -106,11 +106,11 @@ class OnEpoch(Protocol):
         """Record an epoch.
 
         Args:
-            value: The metric on the validation samples: a number from -1e100 to 1e100. For one beyond, the trainer
-                ends, and returns the problem instead.
+            value: The metric on the validation samples: a number from -1e100 to 1e100. Beyond that, the trainer ends
+                and returns a problem instead.
             checkpoint: Returns the state after this epoch, from which `train` can resume; it is called before this
                 call returns, or never. None if training cannot resume, or if no epoch follows.
-            others: Further metrics, by name: those that `Trainer.others` lists, and no others.
+            others: Further metrics, by name: exactly those that `Trainer.others` lists.
         """
 
 
@@ -122,11 +122,11 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
 
     Attributes:
         name: Lower-case letters, digits and hyphens; the name of the entry point.
-        version: Raised whenever the same options, seed and data would give other bits, or an option another default.
+        version: Raised whenever the same options, seed and data would give other bits, or a default changes.
         Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
         metric: What is measured, unless `metric_of` says otherwise.
         exact: Whether the same job gives the same bits on every CPU. If not, differences between CPUs are expected.
-        packages: The distributions whose versions may change the bits, where the trainer is not exact.
+        packages: The distributions whose versions may change the bits, if the trainer is not exact.
         datasets: Names that `load` takes, besides the paths of files or folders.
         data_help: The sources that `load` takes, as the end of a sentence.
         data: The source of the data set that is used by default.
@@ -158,7 +158,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     def train(
         self, options: OptionsT, seed: int, data: DataT, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
     ) -> Trained:
-        """Train a model. What it returns, and the metrics, depend on options, seed and data only.
+        """Train a model. The result and the metrics depend on options, seed and data only.
 
         It changes nothing outside: it does not seed global generators, start processes, or print.
 
@@ -166,7 +166,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
             options: The options.
             seed: From 0 to 2**32 - 1.
             data: The data set.
-            on_epoch: To be called after each of the `epochs`; fewer only if the training diverges.
+            on_epoch: Must be called after each of the `epochs`; less often only if the training diverges.
             resume_from: A checkpoint of the same job. Training goes on after it, to the same bits.
 
         Raises:
@@ -174,17 +174,17 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """
 
     def options_for(self, given: Mapping[str, Any]) -> type[BaseModel]:
-        """Return the model of the options that go together with some values: `Options`, unless overridden.
+        """Return the model of the options that exist for some values: `Options`, unless overridden.
 
-        A trainer whose options depend on the value of another one, as an estimator's parameters do on its class,
-        returns a model with further fields. These have defaults; the fields of `Options` are in every model, with the
-        same types and defaults. A sweep is read by the model for the values that all its jobs have in common, and
-        therefore varies further fields only where the value that they depend on is the same in all jobs; a job is read
-        by the model for all its options, which has every field that the sweep's model has.
+        Options may depend on the value of another one, as an estimator's parameters do on its class. The model then has
+        further fields, with defaults. Every model has the fields of `Options`, with the same types and defaults. A
+        sweep is read by the model for the values that all its jobs share. So it can vary a further field only if the
+        value that the field depends on is the same in all jobs. A job is read by the model for all its options, which
+        has every field of the sweep's model.
 
         Args:
-            given: Some, all or none of the options by name, as text or in JSON's types; untrusted. The model rejects
-                what the fields do not depend on.
+            given: Some, all or none of the options by name, as text or in JSON's types; untrusted. Values that no
+                field depends on are left for the model to check.
 
         Returns:
             A frozen model that forbids unknown fields; for equal values the same class.
@@ -205,12 +205,12 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     # What follows has defaults that suit most trainers.
 
     def continued(self, options: OptionsT, longer: OptionsT, artifact: bytes) -> bytes | None:
-        """Return the state from which a job of more epochs goes on after a finished one, to the bits of a straight run.
+        """Return the state from which a longer job continues a finished one, to the bits of an uninterrupted job.
 
         It is the state that `train` would have given to `on_epoch` after the last epoch, had others followed.
 
         Returns:
-            The state; None if it cannot be told from the artifact. The longer job then starts from the first epoch.
+            The state; None if the artifact does not determine it. The longer job then starts from the first epoch.
 
         Raises:
             WeightsError: the artifact does not belong to a job with these options.
@@ -225,11 +225,11 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return self.load(source, cache_dir).digest
 
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], DataT]) -> None:
-        """Reject combinations of values that `Options` allows each by itself, before a sweep begins.
+        """Reject combinations of values that `Options` allows one by one, before a sweep begins.
 
         Args:
             values: All values of each option in the sweep; of a range, its ends.
-            digest: The data set.
+            digest: The data set's digest.
             load: Returns the data set.
 
         Raises:
@@ -244,7 +244,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """
 
     def max_bytes(self, options: OptionsT, digest: str) -> int:
-        """Return the bytes that an artifact, or the state of a checkpoint, has at most on a data set."""
+        """Return the most bytes that an artifact, or the state of a checkpoint, can have on a data set."""
         return MAX_BYTES
 
     def held_out(self, options: OptionsT) -> int:
@@ -252,7 +252,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return 0
 
     def test(self, options: OptionsT, data: DataT, artifact: bytes) -> Evaluated:
-        """Evaluate a trained model on its test split. Called only where `held_out` is not 0.
+        """Evaluate a trained model on its test split. Called only if `held_out` is not 0.
 
         Raises:
             WeightsError: the artifact does not belong to a job with these options.
@@ -273,7 +273,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return self.version
 
     def named(self, options: OptionsT) -> dict[str, Any]:
-        """Return the options that the job's key is made of: those that differ from their defaults, in JSON's types."""
+        """Return the options that the job's key contains: those that differ from their defaults, in JSON's types."""
         return options.model_dump(mode="json", exclude_defaults=True)
 
     def data_name(self, source: str, digest: str) -> str:
@@ -281,5 +281,5 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return source
 
     def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
-        """Return a name in tables for models with these common options, and the options that it tells; or no name."""
+        """Return a name in tables for models with these common options, and the options that it shows; or no name."""
         return "", frozenset()

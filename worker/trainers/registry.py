@@ -187,7 +187,7 @@ def _guarded(trainer: Trainer[Any, Any], name: str) -> Callable[..., Any]:
     return call
 
 
-#: Words of a specification, which no option may have.
+#: Words of a specification, which no option may have as its name.
 RESERVED = frozenset({
     "seeds", "seed", "trainer", "data", "dataset", "sampler", "samples", "sampler_seed", "sampler_batch", "set", "grid",
     "options", "version", "job",

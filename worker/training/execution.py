@@ -1,4 +1,4 @@
-"""Executes one attempt at a job: decides whether it may begin, and whether it must run alone, and trains."""
+"""Executes one attempt at a job: decides whether it may begin and whether it must run alone, then trains."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from worker.training.trainer import Progress, TrainedJob, train
 
 logger = get_task_logger(__name__)
 
-#: Why a job is given back that needs another worker. The main process then rests (`worker.steps.refusal`).
+#: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.refusal`).
 REFUSED = "another trainer or data set is needed"
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
 #: The shortest time between two progress reports, in seconds. Tiny jobs train hundreds of epochs per second.
 REPORT_SECONDS = 0.25
-#: The number of epochs, counted from the last, whose accuracies are in a progress report.
+#: How many of the last epochs have their metric in a progress report.
 REPORT_EPOCHS = 100
 
 
@@ -43,7 +43,7 @@ class _CancelledError(Exception):
 
 
 def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
-    """Train the job with these unchecked fields, and return its result. The weights are stored before the result is.
+    """Train the job with these unchecked fields, and return its result. The weights are stored first.
 
     Raises:
         JobRefusedError: the job is invalid, or not the job that the task id names.
@@ -75,7 +75,7 @@ def _check_wanted(task: TrainingTask) -> None:
 
 
 def _check_served(task: TrainingTask, needs: Needs) -> None:
-    """Check that this worker has the trainer, in the version, and the data set that a job needs."""
+    """Check that this worker has the data set, the trainer and its version that a job needs."""
     mine = task.data.digest
     has_trainer = needs.trainer == task.trainer.name and needs.version in task.trainer.versions
     if has_trainer and mine == needs.dataset:
@@ -111,7 +111,7 @@ def isolated(task: TrainingTask) -> Iterator[None]:
 
 
 class Execution:
-    """Trains a job as an attempt that has begun: saves checkpoints, reports progress, stops when it is told to."""
+    """Trains a job in an attempt that has begun: saves checkpoints, reports progress, stops when it is told to."""
 
     def __init__(self, task: TrainingTask, job: Job, attempt: Attempt) -> None:
         self.task = task

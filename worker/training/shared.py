@@ -1,4 +1,4 @@
-"""What the processes of a pool share: signs of life, by which one that hangs is recognised, a stop flag, and a lock.
+"""What the processes of a pool share: signs of life, whose absence shows a hung process, a stop flag, and a lock.
 
 All of it must be created before the pool forks. A spawned process has its own, which no other process sees.
 """
@@ -19,11 +19,11 @@ from worker.settings import Settings
 
 #: The number of processes that have a place in the shared memory. A pool gives a new process the lowest free index.
 PLACES = 4096
-#: A process hangs when it is silent for this many of its job's slowest epochs, but at the latest after a day: the
-#: durations of earlier epochs come from a checkpoint, which others may have written.
+#: A process counts as hung when it is silent for this many times its job's slowest epoch, or for a day: the durations
+#: of earlier epochs come from a checkpoint, which others may have written.
 SLOWEST_EPOCHS = 10
 DAY = 86_400.0
-#: A process that waits for Redis gives a sign at least this often, in timeouts of a command.
+#: Longest silence of a process that waits for Redis, in timeouts of a command.
 WAITING_TIMEOUTS = 3
 
 
@@ -109,7 +109,7 @@ class IsolationLock:
 class StopFlag:
     """A flag that the worker's main process sets and its pool's processes read: a byte of shared memory.
 
-    That of a spawned process is never set: its job is given back when the worker's time is up.
+    A spawned process's flag is never set: its job is given back when the worker's time is up.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ logger = get_task_logger(__name__)
 class TrainingTask(Task):
     """A task with its worker's trainer and data set, the records in Redis, and the current attempt.
 
-    One object serves all executions of a process; Celery's `request` and the attempt are the current thread's own.
+    One object serves all executions of a process; Celery's `request` and the attempt belong to the current thread.
     """
 
     abstract = True
@@ -38,7 +38,7 @@ class TrainingTask(Task):
 
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
-    #: Called there after a job was given back that needs another worker (`worker.steps.refusal`).
+    #: Called there after a job that needs another worker was given back (`worker.steps.refusal`).
     on_refusal: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
@@ -73,7 +73,7 @@ class TrainingTask(Task):
 
     @cached_property
     def isolation(self) -> IsolationLock:
-        """The lock that lets one of the worker's processes at a time train a suspect job."""
+        """The lock that lets only one of the worker's processes at a time train a suspect job."""
         return IsolationLock()
 
     def preload(self) -> None:
@@ -101,7 +101,7 @@ class TrainingTask(Task):
         return Attempts(self.store(patient=patient), self.roster(patient=patient), self.app.settings.max_attempts)
 
     def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
-        """Return the message that retries a task, with the description that Flower and the logs show of the first."""
+        """Return the message that retries a task; Flower and the logs describe it like the first one."""
         request = self.request if request is None else request
         shown = {"argsrepr": request.argsrepr, "kwargsrepr": request.kwargsrepr}
         return super().signature_from_request(request, *args, **shown | options)

@@ -35,7 +35,7 @@ _SIGNALLED = -128
 
 @dataclass(frozen=True)
 class TrainedJob:
-    """What a job was trained to.
+    """The outcome of training a job.
 
     Attributes:
         weights: The trainer's artifact.
@@ -208,7 +208,7 @@ def _global_generators_kept() -> Iterator[None]:
 
 
 def _leave_if_forked(process: int) -> None:
-    """End a child that the trainer forked, and that came back here: it must not answer for its parent."""
+    """End a child that the trainer forked, if it returned here: it must not answer for its parent."""
     if os.getpid() != process:
         os._exit(1)
 

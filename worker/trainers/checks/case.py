@@ -1,4 +1,4 @@
-"""A trainer with the options, seeds and data that it is checked with; what it trained is remembered."""
+"""A trainer with the options, seeds and data of its checks; what it trained is remembered."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from worker.trainers.environment import ONE_THREAD
 from worker.trainers.protocol import Checkpoint, Trained, Trainer, as_number
 
 AnyTrainer = Trainer[Any, Any]
-#: Objects of a data set that are searched for arrays, at most.
+#: Most objects of a data set that are searched for arrays.
 _MAX_OBJECTS = 10_000
 
 
-class Broken(Exception):  # noqa: N818 - it never leaves the room
+class Broken(Exception):  # noqa: N818 - it never leaves this package
     """A promise is broken. The message says which, with which options, and what to do."""
 
 
@@ -61,10 +61,10 @@ class Case:
     Attributes:
         trainer: The trainer.
         source: The source of the data set, as for `Trainer.load`.
-        values: Values of options, for each way in which it is trained.
+        values: Values of options, one mapping for each training.
         seeds: The seeds.
         cache_dir: As for `Trainer.load`.
-        memory: What was trained for the checks before.
+        memory: What was trained for earlier checks.
     """
 
     trainer: AnyTrainer
@@ -83,7 +83,7 @@ class Case:
             raise Broken(f"it refuses the options that it is checked with: {shown(error)}") from None
 
     def read(self, values: Mapping[str, Any]) -> BaseModel:
-        """Read options by the model that goes together with them."""
+        """Read options by the model that `options_for` returns for them."""
         return self.trainer.options_for(values).model_validate(values)
 
     @cached_property
@@ -147,7 +147,7 @@ class Case:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit BLAS, OpenMP and numba to one thread, as workers do: libraries in use, and those that are loaded now."""
+    """Limit BLAS, OpenMP and numba to one thread, as workers do, whether they are loaded already or in the block."""
     from threadpoolctl import threadpool_limits
 
     before = dict(os.environ)
@@ -191,7 +191,7 @@ def _walk(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]
 def check_same(
     options: BaseModel, expected: Mapping[str, Any], found: Mapping[str, Any], training: str, hint: str
 ) -> None:
-    """Check that a training has the facts (`Recorded.facts`) of a straight one; its name begins a sentence."""
+    """Check that a training has the facts (`Recorded.facts`) of a straight one; `training` begins the message."""
     if different := [name for name in expected if expected[name] != found[name]]:
         what = " and ".join(different)
         raise Broken(f"{training} differs in {what} from a straight training with {named(options)}; {hint}")

@@ -1,4 +1,4 @@
-"""What a trainer says about itself, which options it accepts, and how it loads data: all before it trains."""
+"""Checks before training: what a trainer says about itself, which options it accepts, and how it loads data."""
 
 from __future__ import annotations
 

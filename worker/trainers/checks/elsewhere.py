@@ -1,4 +1,4 @@
-"""What training does in another process, such as a worker's: its bits, and what it leaves behind."""
+"""Checks of training in another process, such as a worker's: its bits, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _told(case: Case) -> dict[str, Any]:
 
 
 def _states(case: Case) -> list[dict[str, Any] | None]:
-    """Return the state in the middle of each straight training; None where there is none."""
+    """Return the state in the middle of each straight training, or None if it has no states."""
     found: list[dict[str, Any] | None] = []
     for options, recorded in case.jobs():
         resumable = [epochs for epochs in recorded.states if epochs < case.trainer.epochs(options)]

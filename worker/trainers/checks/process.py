@@ -1,6 +1,6 @@
 """The program that trains in another process: `python -m worker.trainers.checks.process REQUEST REPORT`.
 
-Both are files of JSON. The process is new, so that it shows what an import loads, and what training leaves behind.
+Both are JSON files. A new process shows what an import loads, and what training leaves behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a training reports and returns, and how it resumes from a checkpoint."""
+"""Checks of training: what it reports and returns, and how it resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nn.errors import WeightsError
 from worker.trainers.checks.case import Broken, Case, check_same, named, shown
 from worker.trainers.protocol import MAX_SCORE, Checkpoint, Evaluated, as_number
 
-#: How far the share of correct samples may be from the last metric: a metric in float32 is as near as that.
+#: Largest difference between the share of correct samples and the last metric, which may be rounded to float32.
 _TOLERANCE = 1e-6
 #: The name of a further metric, which becomes a field of rows.
 _OTHER = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
@@ -205,7 +205,7 @@ class _StopError(Exception):
 def _stopped(
     case: Case, options: BaseModel, begin: Checkpoint | None = None
 ) -> tuple[Exception | None, list[Exception]]:
-    """Train until `on_epoch` is called, which raises; return what came out of `train`, and all that was raised."""
+    """Train with an `on_epoch` that raises; return the exception that left `train`, and all that were raised."""
     raised: list[Exception] = []
 
     def on_epoch(*_: Any, **__: Any) -> None:

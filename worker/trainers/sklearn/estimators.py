@@ -36,7 +36,7 @@ class Estimator:
         defaults: Its parameters and their defaults.
         in_epochs: Whether `fit` passes over the samples several times and `partial_fit` once, so that it is trained
             epoch by epoch. (The `partial_fit` of naive Bayes is for new samples; a second pass would count them twice.)
-        is_random: Whether the seed is given to it.
+        is_random: Whether it takes the seed.
     """
 
     name: str

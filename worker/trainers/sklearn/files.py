@@ -142,7 +142,7 @@ def _missing(where: str) -> DatasetError:
 
 
 def _target(name: str, texts: list[str]) -> NDArray[Any]:
-    """Return integers if all texts are, else numbers if all texts are, else the texts."""
+    """Return the texts as integers if all are integers, else as numbers if all are numbers, else unchanged."""
     import numpy as np
 
     for number, text in enumerate(texts, 1):
@@ -158,7 +158,7 @@ def _target(name: str, texts: list[str]) -> NDArray[Any]:
 
 
 def integers(numbers: NDArray[Any]) -> NDArray[Any]:
-    """Return int64 if all numbers are integers that it holds exactly; else the numbers."""
+    """Return the numbers as int64 if all are integers that float64 holds exactly; else unchanged."""
     import numpy as np
 
     if np.all(numbers == np.rint(numbers)) and np.all(np.abs(numbers) < 2.0**53):
@@ -198,7 +198,7 @@ def _read_parquet(name: str, file: BinaryIO, target: str) -> Table:
 
 
 def _arrow(where: str, column: Any, is_target: bool) -> Any:
-    """Return float64, or, of a target, a list of texts."""
+    """Return a column as float64; a target of texts or truth values as a list of texts."""
     from pyarrow import types
 
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
@@ -237,7 +237,7 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
 
 
 def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any]:
-    """Read an array whose bytes are as many as its header says; `np.load` would allocate what the header says."""
+    """Read an array, and check its size against its header; `np.load` would allocate what the header says."""
     import numpy as np
     from numpy.lib import format as npy
 

@@ -1,4 +1,4 @@
-"""Fits an estimator: epoch by epoch where it trains in passes, at once otherwise."""
+"""Fits an estimator: epoch by epoch if it trains in passes, at once otherwise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEAN_SQUARED_ERROR = "mean_squared_error"
 
 
 class Divergence(Exception):  # noqa: N818 - an end of training, not an error
-    """Training left the range of floating point: `what` is now `how`."""
+    """A number left the range of floating point: `what` is now `how`."""
 
     def __init__(self, what: str, how: str = "infinite or not a number") -> None:
         super().__init__(f"{what} is {how}")
@@ -89,7 +89,7 @@ class Fitting:
         """Return the metric and the further metrics of some predictions: accuracy, or R2 and mean squared error.
 
         Raises:
-            Divergence: one is NaN, or beyond what a metric may be.
+            Divergence: a metric is NaN, or out of the range of metrics.
         """
         if self.kind == "classifier":
             return float(np.mean(predicted == self.y_validation)), {}
@@ -105,7 +105,7 @@ class Fitting:
         """Continue from a checkpoint of the same job.
 
         Raises:
-            WeightsError: it is not one.
+            WeightsError: it is not a checkpoint of such a job.
         """
         few = np.arange(min(len(self.x_train), 16))
         with alone(self._seed):
@@ -168,7 +168,7 @@ def alone(seed: int) -> Iterator[None]:
     """Silence scikit-learn's warnings, limit it to one thread, and restore NumPy's global generator.
 
     The number of threads can change the last bits. An estimator without `random_state` may draw from the global
-    generator, as `SVR` does, and then draws what the seed gives.
+    generator, as `SVR` does, so that generator gets the seed first.
     """
     before = np.random.get_state()
     np.random.seed(seed)
@@ -182,7 +182,7 @@ def alone(seed: int) -> Iterator[None]:
 
 @functools.cache
 def _threads() -> Any:
-    """Return the libraries with threads that this process has loaded: after scikit-learn's estimators, all of them."""
+    """Return all libraries with threads that the estimators use; importing the estimators loads them."""
     from threadpoolctl import ThreadpoolController
 
     estimators()

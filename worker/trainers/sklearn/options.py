@@ -19,7 +19,7 @@ MAX_EPOCHS = 100_000
 MAX_WORDS = 30
 
 _Width = Annotated[int, Field(ge=1, le=4096, strict=True)]
-#: Widths of two and of three hidden layers. One is an integer.
+#: Widths of two and of three hidden layers. A single width is an integer.
 _WIDTHS = (tuple[_Width, _Width], tuple[_Width, _Width, _Width])
 
 
@@ -79,9 +79,8 @@ def _allows(annotation: Any, default: object) -> bool:
 def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
     """Return the type of an option and its default; the type is None if no number, word, or truth value is allowed.
 
-    Where both integers and other numbers are allowed, 1 and 1.0 mean different things, one sample and all of them, but
-    are equal: the one that is of the default's type is allowed, and without such a default the integer. `true` and 1
-    are equal, too.
+    If both integers and other numbers are allowed, 1 and 1.0 are equal, but mean different things: one sample, and all
+    of them. Only 1.0 is allowed if the default is a float; otherwise, only 1. `true` and 1 are equal, too.
     """
     if not isinstance(constraints, list):
         return None, None
@@ -99,7 +98,7 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
         default = float(default)
     if not members:
         return None, None
-    # Text is read by the first type that it has the form of.
+    # Text is read by the first type whose form it has.
     members.sort(key=lambda member: _ORDER.index(member[0]))
     types = tuple(_number(kind, what) if kind in (int, float) else what for kind, what in members)
     union: Any = Union[types]  # noqa: UP007 - of a list
@@ -160,12 +159,12 @@ def _from_two(bounds: dict[str, Any]) -> dict[str, Any]:
 
 
 def _for_fractions(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the integer 1; let no integer become another number, as pydantic does even when it is strict."""
+    """Leave out the integers 0 and 1; keep pydantic from turning integers into floats, which even strict mode does."""
     return _from_two(bounds) if kind is int else bounds | {"apart": True}
 
 
 def _for_counts(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
-    """Leave out other numbers from 1.0 on; let no integer become one."""
+    """Leave out floats from 1.0 on; keep pydantic from turning integers into floats."""
     if kind is int:
         return bounds
     if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) >= 1.0:

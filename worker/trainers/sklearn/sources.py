@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: scikit-learn's toy sets, which it brings with it, and what their targets are.
+#: The toy sets in scikit-learn's package, each with the kind of estimator for its target.
 TOY_SETS: dict[str, Kind] = {
     "digits": "classifier",
     "iris": "classifier",
@@ -38,18 +38,18 @@ MIN_SAMPLES = 10
 
 @dataclass(frozen=True, eq=False)
 class SklearnData:
-    """A data set, split as everywhere: 15 % of the samples validate, `random_state=42`.
+    """A data set, split like MNIST: 15 % of the samples validate, `random_state=42`.
 
     The arrays are read-only, because all jobs of a process share them.
 
     Attributes:
-        digest: The SHA-256 of the content, in hexadecimal, whatever file it came from.
+        digest: The SHA-256 of the content, in hexadecimal, whatever its file.
         kinds: The kinds of estimators that can learn it; integers can be classes or numbers.
         x_train: shape (n, n_features), finite; float64, or float32 for MNIST.
         y_train: shape (n,): the class of each sample, from 0 on, as int64; or a number, as float64.
         x_validation: As `x_train`.
         y_validation: As `y_train`.
-        classes: The name of each class; empty if the target is not one.
+        classes: The name of each class; empty if the target is not a class.
     """
 
     digest: str
@@ -170,7 +170,7 @@ def _split(
 
 
 def _kinds(name: str, target: NDArray[Any]) -> frozenset[Kind]:
-    """Return what can learn a target: texts are classes, integers can be both, other numbers are numbers."""
+    """Return the kinds of estimators for a target: texts are classes, floats are numbers, integers can be both."""
     import numpy as np
 
     if target.dtype.kind == "f":

@@ -29,9 +29,9 @@ class Leaf:
     """A number, an array of numbers, or a text somewhere in a fitted estimator.
 
     Attributes:
-        name: The way to it: `coef_`, `estimators_.3.tree_.nodes.threshold`.
+        name: Its path: `coef_`, `estimators_.3.tree_.nodes.threshold`.
         value: An array of numbers, a number, or a text.
-        set: Replaces it; None where nothing can.
+        set: Replaces it; None if it cannot be replaced.
     """
 
     name: str
@@ -97,7 +97,7 @@ def _object(name: str, value: Any, depth: int) -> Iterator[Leaf]:
 
 
 def _canonical(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a tree's state without uninitialized memory: its leaves never write one of their fields."""
+    """Return a tree's state without uninitialized memory: scikit-learn leaves one field of the leaves unset."""
     nodes = state.get("nodes")
     if not isinstance(nodes, np.ndarray) or "missing_go_to_left" not in (nodes.dtype.names or ()):
         return state
@@ -114,7 +114,7 @@ def to_artifact(estimator: Any, about: Mapping[str, Any], samples: NDArray[Any])
 
     Args:
         estimator: The estimator.
-        about: What the metadata says besides the single numbers and texts, in JSON's types.
+        about: Further content of the metadata, beside the single numbers and texts, in JSON's types.
         samples: The training samples, which are not stored.
     """
     tensors: dict[str, NDArray[Any]] = {}
@@ -203,7 +203,7 @@ def resume(estimator: Any, blob: bytes) -> None:
     Raises:
         WeightsError: the bytes are not the state of such an estimator.
     """
-    # In memory of their own, which can be written to.
+    # Copied, so that the arrays are writable.
     stored = {name: array.copy() for name, array in _tensors(blob).items()}
     found = list(_settable(estimator))
     if stored.keys() != {leaf.name for leaf in found}:

@@ -1,4 +1,4 @@
-"""The trainer `sklearn`: what the protocol asks, each answered by a module of this folder."""
+"""The trainer `sklearn`: the methods of the protocol, which use the modules of this folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
     data = "digits"
 
     def options_for(self, given: Mapping[str, Any]) -> type[BaseModel]:
-        """Return the options of the given estimator; those that all have if none or several are given."""
+        """Return the options of the given estimator; if none or several are given, those that all estimators have."""
         name = given.get("estimator")
         return SklearnOptions if not isinstance(name, str) or "," in name else model_of(name.strip())
 
@@ -58,7 +58,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         return () if estimator(options.estimator).kind == "classifier" else (MEAN_SQUARED_ERROR,)
 
     def named(self, options: SklearnOptions) -> dict[str, Any]:
-        """Return the options that differ from their defaults, without epochs where they have no effect."""
+        """Return the options that differ from their defaults, without `epochs` if it has no effect."""
         named = super().named(options)
         if not estimator(options.estimator).in_epochs:
             named.pop("epochs", None)
@@ -73,7 +73,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         return sources.digest(source, cache_dir)
 
     def prepare(self, data: SklearnData) -> None:
-        """Import scikit-learn's estimators and scale the samples, before the processes start, which share both."""
+        """Import scikit-learn's estimators and scale the samples; processes that start afterwards share both."""
         estimators()
         data.samples(standardize=True)
 
@@ -84,7 +84,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         return "MNIST" if digest == MNIST_DIGEST else source
 
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], SklearnData]) -> None:
-        """Reject estimators that the data set is not for, options without effect, and combinations they refuse.
+        """Reject estimators that do not suit the data set, options without effect, and combinations that fail.
 
         Raises:
             InvalidInputError: names the option.
@@ -109,7 +109,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         on_epoch: OnEpoch,
         resume_from: Checkpoint | None = None,
     ) -> Trained:
-        """Fit the estimator, epoch by epoch where it trains in passes."""
+        """Fit the estimator, epoch by epoch if it trains in passes."""
         from worker.trainers.sklearn.fitting import Fitting, fit
 
         found = estimator(options.estimator)

@@ -16,14 +16,14 @@ from worker.trainers.sklearn.fitting import Divergence, Fitting
 from worker.trainers.sklearn.options import OWN, SklearnOptions, model_of
 from worker.trainers.sklearn.sources import SklearnData
 
-#: The samples of a trial, of each class and in all; then those of the trials that follow a failed one.
+#: The samples of a trial, of each class and in all: the first trial's, then those of trials after a failed one.
 SAMPLES = ((10, 60), (20, 120), (100, 2000))
 #: The most combinations that are tried.
 MAX_COMBINATIONS = 64
 
 
 def check(values: Mapping[str, Sequence[Any]], load: Callable[[], SklearnData]) -> None:
-    """Reject a sweep some of whose jobs cannot be trained.
+    """Reject a sweep if some of its jobs cannot be trained.
 
     Raises:
         InvalidInputError: names the option, its value and what is allowed.
@@ -71,7 +71,7 @@ def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
 
 
 def _combinations(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the first value of each number with all combinations of the words, then each further number by itself."""
+    """Yield all combinations of words with the first of each option's numbers, then each further number by itself."""
     words = {name: each if name in OWN or not _are_numbers(each) else each[:1] for name, each in values.items()}
     words["epochs"] = words["epochs"][:1]
     for combination in itertools.product(*words.values()):
