@@ -14,15 +14,15 @@ from orchestrator.export.jobs import OnProgress, as_text
 from orchestrator.export.tables import ABSENT, Column, Table
 from worker.text import one_line
 
-#: Spreadsheets compute a text that begins so.
+#: Spreadsheets take a text that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@")
 
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the jobs and the epochs to two files. The same results give the same bytes.
 
-    A spreadsheet or a terminal must not run what a stranger wrote: control characters of texts are escaped, and a text
-    that would be a formula gets an apostrophe before it.
+    Text is untrusted: its control characters are escaped, and what a spreadsheet would take for a formula gets a
+    leading apostrophe.
     """
     tables.write(_opened, sweep, paths, on_progress)
 
@@ -36,7 +36,7 @@ def _opened(_: Sweep, table: Table, path: Path) -> Iterator[Callable[[list[list[
 
 
 def cell(column: Column, value: Any) -> Any:
-    """Return what a table writes for a value."""
+    """Return a value as the file has it."""
     if value is ABSENT:
         return ""
     if column.kind == "option" and not isinstance(value, str):
@@ -45,7 +45,7 @@ def cell(column: Column, value: Any) -> Any:
 
 
 def _has_text(value: Any) -> bool:
-    """Return whether a list has a text in it, which a stranger may have written."""
+    """Return whether a value is or contains text, which is untrusted."""
     return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(map(_has_text, value)))
 
 

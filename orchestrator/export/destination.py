@@ -1,4 +1,4 @@
-"""Puts an export in its place: whole or not at all, and never over what is there without consent."""
+"""Puts an export in its place, atomically, and replaces what is there only on request."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from nn.files import sync_folder
 from orchestrator.errors import OutputError
 
-#: The file that tells a folder that an export made from any other: only such a folder is ever replaced.
+#: The file that marks a folder made by an export: no other folder is ever replaced.
 MARK = "seedsweep-export.json"
 
 
 def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
-    """Check that an export may be put there.
+    """Check that an export may be written.
 
     Args:
         targets: What it consists of: files, or one folder.
         replace: Whether files and earlier exports may be replaced; in the folder of a sweep, nothing is.
 
     Raises:
-        OutputError: something is there, and may not be replaced.
+        OutputError: a target exists and may not be replaced.
     """
     for target in targets:
         if not os.path.lexists(target):
@@ -41,14 +41,14 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
 
 @contextlib.contextmanager
 def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ...]]:
-    """Give the block paths to write to, and rename what it wrote to the targets when it ends without an error.
+    """Yield paths to write to, and rename them to the targets when the block ends without an error.
 
     Args:
         targets: What the export consists of, in one folder.
         replace: Whether earlier exports may be replaced.
 
     Raises:
-        OutputError: something is there that may not be replaced, or the folder cannot be written.
+        OutputError: a target exists and may not be replaced, or the folder cannot be written.
     """
     refuse_taken(targets, replace=replace)
     try:

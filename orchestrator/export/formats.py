@@ -43,8 +43,8 @@ class Format:
         """Return the files, or the folder, that an export consists of.
 
         Args:
-            sweep: The sweep's name, after which they are called by default, in the working folder.
-            file: The first of them; the others are called after it.
+            sweep: The sweep's name, which names them by default, in the working folder.
+            file: The first of them, which names the others, too.
         """
         if file is None:
             return tuple(Path(f"{sweep}{suffix}") for suffix in self.suffixes)

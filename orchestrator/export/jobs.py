@@ -11,7 +11,7 @@ from nn.options.describe import written
 from orchestrator.analysis.sweep import Ended, Sweep
 from worker.job import Job
 
-#: Called with the number of jobs that are written, and of all.
+#: Called with the number of jobs that are written, and of all jobs.
 OnProgress = Callable[[int, int], None]
 
 
@@ -47,7 +47,7 @@ def options_of(job: Job) -> dict[str, Any]:
 
 
 def plain(value: object) -> Any:
-    """Return an option's value in the types that formats know; a value of another type as one can type it."""
+    """Return an option's value in the types that formats know; others as text, as on the command line."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):
@@ -56,5 +56,5 @@ def plain(value: object) -> Any:
 
 
 def as_text(value: object) -> str:
-    """Return an option's value, as `plain` gives it, as one can type it: `128,64`, `none`, `true`."""
+    """Return an option's value from `plain` as on the command line: `128,64`, `none`, `true`."""
     return ",".join(map(as_text, value)) if isinstance(value, list) else written(value)

@@ -34,18 +34,17 @@ if TYPE_CHECKING:
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 #: Most metrics that MLflow takes at a time, and most runs that it returns.
 METRICS, PAGE = 1000, 1000
-#: Characters of a configuration in the name of a run.
+#: Longest configuration in the name of a run, in characters.
 LONGEST = 200
-#: What its runs say about themselves, besides the names that MLflow knows.
+#: Tags of the runs, besides those that MLflow knows.
 JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
     f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256", "sweep")
 )
-#: The figures of a standing that its run has: some are about the metric, and begin with its name.
+#: The figures of a standing that its run has; the first ones get the metric's name as a prefix.
 _OF_METRIC = ("mean", "low", "high", "std", "best", "worst")
 _OF_JOBS = ("rank", "n", "planned", "diverged", "failed", "cancelled")
 _STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
-#: Unless it is told not to, MLflow tells its makers about its use, tries for minutes to reach a server, and prints two
-#: lines about each run.
+#: By default, MLflow sends telemetry, tries for minutes to reach a server, and prints two lines about each run.
 _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -56,23 +55,23 @@ _ENVIRONMENT = {
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
-    # Not at once in its place: the address of a database cannot have every character that a path can.
+    # Not written in place: the address of a database cannot have every character that a path can.
     with tempfile.TemporaryDirectory(prefix="seedsweep-") as folder, _unsafe_and_fast():
         made = Path(folder, "export.db")
-        # Artifacts belong to whoever serves the file, not to a folder of this machine.
+        # Artifacts belong to the server of the file, not to a local folder.
         record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
         shutil.copyfile(made, paths[0])
 
 
 def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | None = None) -> int:
-    """Add a sweep to a tracking server or a database; return the number of jobs that were not there already.
+    """Add a sweep to a tracking server or a database; return the number of jobs that are new or changed.
 
-    A job that is there with the same result stays as it is, and so an export that was interrupted can be repeated.
+    A job that is there with the same result stays as it is, so that an interrupted export can be repeated.
 
     Args:
         sweep: The sweep.
         uri: Its address, which `check` accepts.
-        on_progress: Called now and then.
+        on_progress: Called after each job.
         artifacts: Where the experiment's artifacts are; None for where the server keeps them.
 
     Raises:
@@ -83,14 +82,14 @@ def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | 
         from mlflow.tracking import MlflowClient
         from sqlalchemy.exc import SQLAlchemyError
 
-        # Their own logs are of no use to whoever exports.
+        # Their own logs do not help the user.
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         try:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             return _Recorder(sweep, client, artifacts).record(on_progress)
         except (MlflowException, SQLAlchemyError, ImportError) as error:
-            # An ImportError is about the driver of a database, which Seedsweep does not bring.
+            # An ImportError is about a database driver, which Seedsweep does not install.
             raise OutputError(f"MLflow at {without_password(uri)} cannot be written: {_reason(error, uri)}") from None
 
 
@@ -114,17 +113,17 @@ def _allowed_instead(uri: str) -> str | None:
         return f"{scheme}:// and the name of a host"
     if scheme == "sqlite":
         database = parts.path.removeprefix("/")
-        # One without a name, or of this one, is in memory: it would be gone at once.
+        # Without a name, or with this one, it is in memory: it would be gone at once.
         if not database or database.startswith(":memory:") or "mode=memory" in parts.query:
             return "sqlite:/// and the path of a file"
         if not Path(database).parent.is_dir():
-            # MLflow would try for minutes to make it.
+            # MLflow would try for minutes to create it.
             return "a database in a folder that exists"
     return None
 
 
 def _reason(error: Exception, uri: str) -> str:
-    """Return the first line of an error of others, without the password of the address."""
+    """Return the first line of another package's error, without the address's password."""
     text = str(error).replace(uri, without_password(uri))
     parts = urlsplit(uri)
     secrets = [parts.password, parts.query, *(value for _, value in parse_qsl(parts.query))]
@@ -144,7 +143,7 @@ def without_password(uri: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_environment() -> Iterator[None]:
-    """Set what MLflow reads from the environment, where the user has not."""
+    """Set the environment variables of MLflow that the user has not set."""
     added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -156,7 +155,7 @@ def _quiet_environment() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unsafe_and_fast() -> Iterator[None]:
-    """Let SQLite not wait for the disk after each run: the file is new, and waits once when it is complete."""
+    """Keep SQLite from waiting for the disk after each run: the file is new, and is synced once at the end."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
@@ -172,7 +171,7 @@ def _unsafe_and_fast() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Writes one sweep by a client."""
+    """Writes a sweep with a client."""
 
     sweep: Sweep
     client: MlflowClient
@@ -195,7 +194,7 @@ class _Recorder:
         return added
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
-        """Return the id of the sweep's experiment, and its runs by the job or the configuration that they are of."""
+        """Return the id of the sweep's experiment, and its runs by their job or configuration."""
         found = self.client.get_experiment_by_name(self.sweep.name)
         if found is None:
             tags = {SWEEP: self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset}
@@ -220,7 +219,7 @@ class _Recorder:
         metric = metric_of(self.sweep)
         figures = {f"{metric}.{name}": getattr(standing, name) for name in _OF_METRIC}
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
-        # A sweep that has grown adds its new figures at a higher step, of which MLflow shows the last.
+        # A sweep that has grown adds its new figures at a higher step: MLflow shows the last one.
         series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
         self._log(run_id, series, self._parameters(job), start, [])
         if len(ended) == standing.planned:
@@ -228,7 +227,7 @@ class _Recorder:
         return run_id
 
     def _job(self, experiment: str, parent: str, each: Ended, run: Run | None) -> bool:
-        """Write the run of a job, unless it is there with the same result; return whether it was not."""
+        """Write a job's run, unless it is there with the same result; return whether it was written."""
         row = each.row
         status = _STATUS[row.status]
         if run is not None and run.info.status == status and run.data.tags.get(WEIGHTS) == (row.weights_sha256 or ""):
@@ -246,7 +245,7 @@ class _Recorder:
         }
         known = {name: one_line(value) for name, value in tags.items() if value is not None}
         name = one_line(f"{self._name(each.job)} seed {row.seed}")
-        # The tag by which a run is found again comes with the run, so that one that was begun is completed.
+        # The run is created with the tag that finds it again, so that an interrupted one is completed.
         start = start_of(self.sweep, each)
         run_id = self._id(run, experiment, name, start, {JOB: each.key, **known})
         scores = {metric_of(self.sweep): row.validation_score, **row.others}
@@ -274,7 +273,7 @@ class _Recorder:
         start: float,
         seconds: Sequence[float],
     ) -> None:
-        """Write metrics, by name and step, and parameters. A step's time is the start and the seconds up to it."""
+        """Write metrics by name and step, and parameters. A step's time is the start plus the seconds up to it."""
         from mlflow.entities import Metric, Param
 
         times = list(itertools.accumulate(seconds, initial=start))
@@ -298,5 +297,5 @@ class _Recorder:
 
 
 def _milliseconds(seconds: float) -> int:
-    """Return a time in seconds as MLflow has it."""
+    """Return seconds as MLflow's milliseconds."""
     return round(1000 * seconds)

@@ -15,14 +15,14 @@ from orchestrator.export.tables import ABSENT, LAST, Column, Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Integers that Parquet can hold, and those that a double can.
+#: Limits of the integers that Parquet holds, and that a double holds exactly.
 _INT64, _EXACT = 2**63, 2**53
 
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the jobs and the epochs to two files. The same results give the same bytes under one version of pyarrow.
 
-    A text is as the sweep has it, also one with control characters.
+    Text is unchanged, including control characters.
     """
     tables.write(_opened, sweep, paths, on_progress)
 
@@ -74,7 +74,7 @@ def _type_of(values: Iterable[Any]) -> pa.DataType:
 
 
 def _as(kind: pa.DataType, value: Any) -> Any:
-    """Return a cell as its column's type has it."""
+    """Return a cell in the type of its column."""
     from pyarrow import types
 
     if value is None or value is ABSENT:

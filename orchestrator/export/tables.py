@@ -1,7 +1,7 @@
 """A sweep as two tables: one row for each job that has ended, and one for each of its epochs.
 
-Two, because one would repeat every option in each epoch and lose the jobs without epochs, and a column for each epoch
-would depend on the longest job. The column `job` joins them.
+A single table would repeat every option in each epoch and lose the jobs without epochs; a column for each epoch would
+depend on the longest job. The column `job` joins them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from worker.job import Job
 
 #: TensorBoard reads files whose name has `tfevents`.
 EVENTS = "events.out.tfevents.seedsweep"
-#: Characters of a configuration in the name of its folder, which may have 255 bytes.
+#: Longest configuration in the name of its folder, in characters; a name may have 255 bytes.
 LONGEST = 120
 _UNSAFE = re.compile(r"[^A-Za-z0-9.,=_-]+")
 
@@ -26,7 +26,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the folder. The same results give the same bytes under one version of the package `tensorboard`.
 
     A run has the metrics of each epoch as scalars, and its options for the tab "HParams". The time of an epoch
-    is that of the job's start and the seconds that it had trained by then.
+    is the job's start plus the seconds that it had trained by then.
     """
     paths[0].mkdir()
     for each in counted(sweep, on_progress):
@@ -39,11 +39,11 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
 
 
 def _group(sweep: Sweep, job: Job) -> str:
-    """Return a configuration's name as that of a folder, which no file system and no page takes for anything else."""
+    """Return a folder name for a configuration, which is safe in file systems and pages."""
     words = sweep.names.words(job.options) or sweep.name
     typed = words.replace(" ", ",")
     name = _UNSAFE.sub("_", typed).lstrip(".-")[:LONGEST]
-    # What is left out may be all that tells two configurations apart.
+    # Two configurations may differ only in what is replaced or cut.
     return name if name == typed else f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
@@ -74,7 +74,7 @@ def _write_run(sweep: Sweep, each: Ended, group: str, add: Callable[..., None]) 
     parameters = {name: value if isinstance(value, (bool, int, float)) else as_text(value) for name, value in values}
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)
     for value in summary.value:
-        # It was serialized in an order that differs from one process to the next.
+        # Its serialized order differs from one process to the next.
         told = HParamsPluginData.FromString(value.metadata.plugin_data.content)
         value.metadata.plugin_data.content = told.SerializeToString(deterministic=True)
     add(time, summary)

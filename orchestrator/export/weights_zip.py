@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple[Missing, ...]:
     """Write the weights that the folder has, each once, as `weights/SHA-256.safetensors`, and `manifest.json`.
 
-    The same results give the same bytes: entries are in the sweep's order, and without their times. One job's weights
+    The same results give the same bytes: entries are in the sweep's order, and have no times. One job's weights
     are in memory at a time. What is damaged counts as missing.
 
     Raises:
@@ -39,7 +39,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
                 except WeightsError:
                     missing.append(Missing(each, sweep.folder.weights_fault(sha256) or "unreadable"))
                 else:
-                    # Named here, not by the folder's file, which a stranger may have named.
+                    # Not named like the folder's file, whose name is untrusted.
                     files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"
                     _put(archive, files[sha256], blob)
             jobs.append(_job(each, files))
@@ -50,7 +50,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
 
 
 def _put(archive: ZipFile, name: str, content: bytes) -> None:
-    # The time is the earliest that the format knows, and the mode that of a file which others may read.
+    # The time is the earliest that the format knows; the mode lets others read the file.
     entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content)

@@ -1,4 +1,4 @@
-"""Who may ask: requests to this server by one of its names, from its own pages, and with its token if it has one."""
+"""Authorizes requests: to this server by one of its names, from its own pages, and with its token if it has one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tornado.httputil import HTTPHeaders, split_host_and_port
 
 #: Bytes of randomness in a token.
 TOKEN_BYTES = 32
-#: What a browser says of a request that a page of this server made, or that a person typed.
+#: `Sec-Fetch-Site` of a request that a page of this server made, or that a person typed.
 _OWN = ("same-origin", "none")
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess."""
+    """Return an unguessable token."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
@@ -27,11 +27,9 @@ class Access:
     """Decides about a request by its headers.
 
     Attributes:
-        token: What a reader must know; None if whoever reaches the server may read.
-        names: Names in lower case, and addresses, that the header `Host` may have: a page of another name that was
-            made to lead here (DNS rebinding) gets nothing.
-        any_address: Whether every IP address may stand in `Host`, because the server is reached by several. A name is
-            needed to rebind.
+        token: What a reader must know; None if everyone who reaches the server may read.
+        names: Names in lower case, and addresses, that the header `Host` may have, against DNS rebinding.
+        any_address: Whether `Host` may be any IP address, because the server has several. Rebinding needs a name.
     """
 
     token: str | None
@@ -81,7 +79,7 @@ def _is_own_page(headers: HTTPHeaders, host: str) -> bool:
         return False
     if headers.get("Sec-Fetch-Site", "none") in _OWN:
         return True
-    # A link on another page may lead here: that page learns nothing of what the reader then sees.
+    # Another page may link here: it cannot see what the reader then sees.
     return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
 
 

@@ -1,4 +1,4 @@
-"""Keeps pages fresh: each is made once for all who look at it, at most once a second, and only while somebody looks."""
+"""Keeps pages fresh: each is made once for all viewers, at most once a second, and only while it has viewers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ INTERVAL = 1.0
 #: Least time between two pages, as a multiple of the processor time that the first one took: the pages of a sweep take
 #: a quarter of a core at most.
 REST = 4.0
-#: The most pages that are kept for sweeps at which nobody looks.
+#: The most pages that are kept without viewers.
 MOST_KEPT = 8
-#: The most readers who get news. Everybody else can look and reload.
+#: The most readers who get news. The others have to reload.
 MOST_VIEWERS = 64
 
 
 @dataclass(frozen=True)
 class News:
-    """What a reader is told.
+    """An update for a reader.
 
     Attributes:
-        version: The version of the newest page; None if there is none any more.
-        over: Whether nothing more will come.
+        version: The version of the newest page; None if there is none.
+        over: Whether it is the last update.
         problem: Why there is no newer page; empty if there is one.
     """
 
@@ -41,7 +41,7 @@ class News:
 
 
 class Viewer:
-    """Somebody who looks at a page. Of several news, only the last ones are kept for a slow reader."""
+    """A reader of a page. A slow reader gets only the latest news."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[News] = asyncio.Queue(1)
@@ -60,12 +60,12 @@ class Viewer:
 
 
 class Feed:
-    """One page, and those who look at it.
+    """One page and its viewers.
 
     Args:
         renderer: Makes the page.
         name: The sweep; None for the index.
-        version: Returns what is another value when the page has to be made again.
+        version: Returns a value that changes when the page has to be made again.
     """
 
     def __init__(self, renderer: Renderer, name: str | None, version: Callable[[], Hashable]) -> None:
@@ -77,18 +77,18 @@ class Feed:
         self._turn = asyncio.Lock()
         self._page: Page | None = None
         self._problem = ""
-        #: The version of what the page was made of; an object that equals no version before there is a page.
+        #: The version that the page was made of; before there is a page, an object that equals no version.
         self._made_of: Hashable = object()
         self._not_before = 0.0
         self.used = 0.0
 
     @property
     def watched(self) -> bool:
-        """Whether somebody looks."""
+        """Whether it has viewers."""
         return bool(self._viewers)
 
     async def page(self) -> Page:
-        """Return the page: the newest, unless that would have to be made too soon after the last one.
+        """Return the page, made again if it has changed, unless the last one is too new.
 
         Raises:
             PageError: it cannot be made.
@@ -114,7 +114,7 @@ class Feed:
             self._viewers.discard(viewer)
 
     async def _run(self) -> None:
-        """Look for changes each second, as long as somebody looks at the page."""
+        """Check for changes each second, as long as the page has viewers."""
         told = self._news() if self._page is not None else None
         while self._viewers:
             await self._refresh()
@@ -166,7 +166,7 @@ class Feeds:
         """Return the page of a sweep; without a name, the index.
 
         Raises:
-            SweepNotFoundError: there is no such sweep, and nobody looks at its page; or there is no index, because only
+            SweepNotFoundError: there is no such sweep, and its page has no viewers; or there is no index, because only
                 one sweep is shown.
         """
         if name is None and self.sweeps.only is not None:
@@ -184,7 +184,7 @@ class Feeds:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
-        """Take the place of a viewer while the block runs; yield whether there was one."""
+        """Take one viewer's place while the block runs; yield whether one was free."""
         is_free = self._viewers < MOST_VIEWERS
         self._viewers += is_free
         try:

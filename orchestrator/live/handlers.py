@@ -1,4 +1,4 @@
-"""Answers requests: pages, news of them as server-sent events, and whether the server lives. Only GET and HEAD."""
+"""Answers requests for pages, their news (server-sent events), and the server's health. Only GET and HEAD."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from nn.errors import SeedsweepError
 from orchestrator.live.access import Access
 from orchestrator.live.feed import Feed, Feeds
 
-#: Seconds after which the connection of a reader who takes nothing is closed.
+#: Seconds after which the connection of a client that does not read is closed.
 SEND_SECONDS = 60.0
-#: Seconds without news after which a reader gets a comment, so that a connection that broke is noticed.
+#: Seconds without news after which a reader gets a comment, so that a broken connection is noticed.
 ALIVE_SECONDS = 15.0
-#: The cookie with which a browser shows that it knows the token lives as long as the browser.
+#: Options of the cookie with the token, which lasts until the browser is closed.
 _COOKIE = {"httponly": True, "samesite": "Strict", "path": "/"}
-#: An address of ours: a path that begins with two slashes would be another server's.
+#: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class Handler(RequestHandler):
-    """What all answers have in common: their headers, who gets one, and errors as one sentence."""
+    """The base of all handlers: headers, authorization, and errors as one sentence."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
-    #: Whether those who do not know the token get an answer.
+    #: Whether it answers without the token.
     is_public = False
 
     def initialize(self, access: Access, feeds: Feeds) -> None:
@@ -74,7 +74,7 @@ class Handler(RequestHandler):
     def _keep_token(self, token: str) -> None:
         """Move the token from the address into a cookie: addresses are copied, shown and kept in histories."""
         self.set_cookie(self._access.cookie, token, **_COOKIE)  # type: ignore[arg-type]
-        # Not a redirect: browsers send no strict cookie with one that follows from a link on another page.
+        # Not a redirect: after a link on another page, browsers send no strict cookie with it.
         path = self.request.path
         self.set_header("Refresh", f"0; url={path if _PATH.fullmatch(path) else '/'}")
         self._say("The token is kept.")
@@ -97,7 +97,7 @@ class Handler(RequestHandler):
     def log_exception(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Log defects alone: a request that was refused is in the log as any other."""
+        """Log only defects: a refused request is in the log like any other."""
         if not isinstance(value, (HTTPError, SeedsweepError, StreamClosedError, TimeoutError)):
             super().log_exception(kind, value, trace)
 
@@ -166,7 +166,7 @@ class Page(Handler):
             body = gzip.decompress(body)
         self.set_header("Content-Length", str(len(body)))
         await self.send_now()
-        # After the headers, the connection holds the page's own bytes: many slow readers share one copy.
+        # Written after the headers, so that the body is not copied: many slow readers share it.
         self.write(body)
         await self.send_now()
 

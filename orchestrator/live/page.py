@@ -10,9 +10,9 @@ class Page:
     """A page, ready to be sent.
 
     Attributes:
-        version: Another one if another page is to be seen.
+        version: Differs if what is shown differs.
         policy: Its Content-Security-Policy.
-        over: Whether it will not change any more, unless somebody extends the sweep.
+        over: Whether it will not change any more, unless the sweep is extended.
         partial: Whether it lacks sweeps that were not read in time.
         seconds: Processor time that making it took.
         body: The HTML, compressed by gzip.

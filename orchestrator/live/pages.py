@@ -1,4 +1,4 @@
-"""Makes the pages: the index of all sweeps, and a sweep's report with a line that says how the sweep stands."""
+"""Makes the pages: the index of all sweeps, and a sweep's report below a status line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from orchestrator.report.page.render import document, environment, policy, rende
 
 #: Seconds that an index may take; sweeps that are not read by then are read for the next one.
 INDEX_SECONDS = 2.0
-#: Most best networks that are remembered, each in about 100 kB.
+#: Most portraits in the cache, each of about 100 kB.
 MOST_PORTRAITS = 100
-#: The fastest level: a page is made every few seconds, and sent over a short way.
+#: The fastest gzip level: a page is made every few seconds, and sent a short way.
 _LEVEL = 1
 
 
 class Pages:
-    """Makes pages of an output folder, and remembers how the sweeps of its index stood, and their best networks.
+    """Makes the pages of an output folder, and caches the summaries and portraits of its sweeps.
 
     Args:
         sweeps: The sweeps of the folder.
@@ -58,20 +58,20 @@ class Pages:
         return _page(f"{name}: {stands.state}", main, about, over=stands.over)
 
     def _portrait(self, sweep: Sweep) -> Portrait:
-        """Return what a page says of a sweep's best network: while it runs, where to see it.
+        """Return the portrait of a sweep's best network; while the sweep runs, where to see it.
 
-        To look at a network takes a second, and while jobs end, another one is soon the best.
+        A portrait takes a second, and while jobs end, another network is soon the best.
         """
         if not sweep.finished:
             return network.without(sweep)
-        # The folder's name: the one in a copy's `sweep.json` is another folder's, too.
+        # The folder's name: a copy's `sweep.json` has the name of the original.
         name, best = sweep.name, network.subject(sweep)
         if best is not None:
             self._sweeps.check_inside(sweep.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)
-            # What could not be shown may be there the next time.
+            # Made again if it could not be shown: what was missing may be there then.
             known = (best if found.found else None, found)
             self._portraits[name] = known
             while len(self._portraits) > MOST_PORTRAITS:
@@ -96,7 +96,7 @@ class Pages:
         return _page("Sweeps", main, about, partial=unread > 0)
 
     def _summary(self, name: str, deadline: float) -> Summary | None:
-        """Return how a sweep stands; None if it has to be read and there is no time left."""
+        """Return a sweep's summary; None if it has to be read and there is no time left."""
         version = self._sweeps.version(name)
         known = self._known.get(name)
         if known is not None and known[0] == version:
@@ -113,12 +113,12 @@ class Pages:
 
 @functools.cache
 def _policy() -> str:
-    """Return the Content-Security-Policy of every page: also no other page may frame it."""
+    """Return the Content-Security-Policy of every page, which also forbids framing."""
     return f"{policy([_script()], live=True)}; frame-ancestors 'none'"
 
 
 def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = False, partial: bool = False) -> Page:
-    """Return a page with a line above it, which the template `bar.html` makes of what is told."""
+    """Return a page below the status line that the template `bar.html` makes from `about`."""
     seen = "\0".join((title, main, repr((over, about))))
     version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
     above = _filled("bar.html", over=over, version=version, **about)

@@ -1,8 +1,8 @@
-"""The process that reads sweeps and makes pages, and the handle by which the server asks it.
+"""The process that reads sweeps and makes pages, and its client in the server.
 
-It has less claim on the processor than a process that trains, so that pages hardly slow a sweep down. If it takes too
-long or dies, as a hostile folder may make it, it is ended and started again for the next page. A request is a line with
-the name of a sweep, or an empty one for the index; the answer is a line of JSON, and the page's body.
+It has a lower priority than a process that trains, so that pages hardly slow a sweep down. If it takes too long or
+dies, which a hostile folder may cause, it is restarted for the next page. A request is a line with the name of a sweep,
+or an empty one for the index; the answer is a line of JSON, and the page's body.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PATIENCE = 300.0
 #: Beside a process that trains, it gets about a quarter of a core; at the lowest priority it would get a hundredth, and
 #: a page would take minutes.
 _NICENESS = 5
-#: Characters of a message.
+#: Longest message, in characters.
 _LONGEST = 1000
 
 
@@ -103,7 +103,7 @@ class Renderer:
 
 
 def main(output: str, only: str | None = None) -> None:
-    """Answer requests until there are no more, because the server has ended."""
+    """Answer requests until the server has ended."""
     # Ctrl-C in a terminal reaches every process; this one ends with its server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICENESS)
@@ -111,7 +111,7 @@ def main(output: str, only: str | None = None) -> None:
     from worker.settings import load_settings
 
     cache_dir = None
-    # What a worker needs may be set wrongly here: pages need the cache alone.
+    # Settings of a worker may be invalid here: pages need only the cache.
     with contextlib.suppress(SeedsweepError):
         cache_dir = load_settings().cache_dir
     pages = Pages(Sweeps(Path(output), only), cache_dir)
@@ -133,7 +133,7 @@ def _answer(answers: BinaryIO, make: Callable[[], Page]) -> None:
     except SeedsweepError as error:
         told, body = {"error": str(error)[:_LONGEST]}, b""
     except Exception as error:
-        # A defect of ours, or a folder that no test has thought of: other sweeps go on.
+        # A defect, or a folder that no test covers: it must not affect other sweeps.
         told, body = {"error": f"The page cannot be made: {type(error).__name__}: {error}"[:_LONGEST]}, b""
     answers.write(json.dumps(told).encode() + b"\n" + body)
     answers.flush()

@@ -1,4 +1,4 @@
-"""The server: its sockets, its bounds, and the thread in which it runs until it is asked to stop."""
+"""The server: its sockets, its limits, and the thread in which it runs until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_CONNECTIONS = 256
 #: The most bytes of a request's headers, and of a body: no request needs one.
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_BODY_BYTES = 2**10
-#: Seconds that a client may take for a request's headers, also for the first one, and for a body.
+#: Seconds that a client may take to send a request's headers, including the first one's, and a body.
 REQUEST_SECONDS = 30.0
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})"
 
@@ -41,7 +41,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
         port: The port; 0 for any that is free.
 
     Raises:
-        InvalidInputError: the host is not of this machine, or the port is taken or needs other rights.
+        InvalidInputError: the host is not this machine, or the port is taken or needs privileges.
     """
     try:
         return bind_sockets(port, host)
@@ -61,7 +61,7 @@ _HOSTS = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of t
 
 
 def is_loopback(sockets: Sequence[socket.socket]) -> bool:
-    """Return whether only this machine reaches these sockets."""
+    """Return whether only this machine can reach the sockets."""
     return all(ip_address(each.getsockname()[0].partition("%")[0]).is_loopback for each in sockets)
 
 
@@ -72,7 +72,7 @@ class Server:
         sweeps: What it shows.
         access: Who may ask.
         sockets: Where it listens.
-        tell: Receives a line for each request that is answered, without its query, which may have the token.
+        tell: Receives a line for each answered request, without its query, which may contain the token.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Server:
             self._thread.join()
 
     def wait(self) -> None:
-        """Wait until the server ends, which by itself it does not."""
+        """Wait until the server ends; it never ends by itself."""
         while self._thread.is_alive():
             self._thread.join(1.0)
 
@@ -146,7 +146,7 @@ class Server:
 
 
 class _Bounded(HTTPServer):
-    """Closes connections beyond a number at once."""
+    """Closes excess connections at once."""
 
     def initialize(self, *arguments: Any, **keywords: Any) -> None:
         super().initialize(*arguments, **keywords)

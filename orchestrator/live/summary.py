@@ -1,4 +1,4 @@
-"""A sweep in one line: how it stands, what it says, how many of its jobs have ended."""
+"""A sweep in one line: its state, its verdict, and how many of its jobs have ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.live.sweeps import changed_at, held, is_quiet, locks
 from orchestrator.sweeps.manifest import Manifest
 
-#: How a sweep stands, and what that means.
+#: The states of a sweep, and what they mean.
 STATES = {
     "running": "its process trains, or waits for workers",
     "finished": "every job has ended",
@@ -45,12 +45,12 @@ class Summary:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come, unless somebody extends the sweep."""
+        """Whether nothing more will come, unless the sweep is extended."""
         return self.state in ("finished", "cancelled")
 
 
 def summary(folder: SweepFolder) -> Summary:
-    """Return how a sweep stands; never raises an error of ours."""
+    """Return a sweep's summary; never raises `SeedsweepError`."""
     try:
         return of_sweep(Sweep.read(folder))
     except SeedsweepError as error:
@@ -58,7 +58,7 @@ def summary(folder: SweepFolder) -> Summary:
 
 
 def of_sweep(sweep: Sweep) -> Summary:
-    """Return how a sweep stands."""
+    """Return a sweep's summary."""
     sentence = sweep.leaderboard.verdict.sentence
     state = _state(sweep)
     return Summary(sweep.folder.name, state, sentence, len(sweep.rows), len(sweep.jobs), _time(sweep.folder))
@@ -75,7 +75,7 @@ def _state(sweep: Sweep) -> str:
 
 
 def _is_told(manifest: Manifest, works: bool | None) -> bool:
-    """Return whether the folder's lock tells that no process works on the sweep: only of those of this host it does."""
+    """Return whether the folder's lock is conclusive: it shows only processes of this host."""
     last = (manifest.resumed or [manifest.provenance])[-1]
     return works is not None and last.host == socket.gethostname()
 
@@ -83,7 +83,7 @@ def _is_told(manifest: Manifest, works: bool | None) -> bool:
 def _goes_on(sweep: Sweep) -> bool:
     """Return whether a sweep whose process cannot be seen seems to run.
 
-    It wrote something lately, and its end is not written: a session writes the leaderboard last.
+    It does if it wrote something lately, but not its end: a session writes the leaderboard last.
     """
     folder = sweep.folder.path
     ended, rows = changed_at(folder, "leaderboard.json"), changed_at(folder, "results.jsonl", "sweep.json")

@@ -1,4 +1,4 @@
-"""The sweeps of an output folder, found without reading them, and what tells that one has changed."""
+"""Finds the sweeps of an output folder, and whether they have changed, without reading them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import is_name
 
-#: The most sweeps of an index: those that changed last.
+#: The most sweeps in an index: those that changed last.
 MOST_SWEEPS = 1000
 #: The most bytes of a `results.jsonl`: 100,000 jobs take about 200 MB.
 MAX_RESULTS_BYTES = 2**29
@@ -30,7 +30,7 @@ class Sweeps:
 
     Args:
         output: The folder.
-        only: The name of the only sweep that is to be found; None for all.
+        only: The name of the only sweep to show; None for all.
     """
 
     def __init__(self, output: Path, only: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Sweeps:
         """Return the folder of a sweep.
 
         Raises:
-            SweepNotFoundError: there is no such sweep, or it is not to be found, or a link in it leads out of the
+            SweepNotFoundError: there is no such sweep, or it is not to be shown, or a link in it leads out of the
                 output folder, or its results are too large to be shown.
         """
         if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
@@ -72,9 +72,9 @@ class Sweeps:
         return folder
 
     def check_inside(self, path: Path) -> None:
-        """Check that a path of a sweep stays in the output folder: it may be a link.
+        """Check that a path of a sweep, which may be a link, stays in the output folder.
 
-        A folder from somebody else must not show what its writer cannot read and this process can.
+        A foreign folder must not expose files that this process can read, but not its writer.
 
         Raises:
             SweepNotFoundError: it leads out.
@@ -83,11 +83,11 @@ class Sweeps:
             raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 
     def version(self, name: str) -> Hashable:
-        """Return what is another value after each change of a sweep: of its files, its lock, or that it grew quiet."""
+        """Return a value that changes with a sweep: with its files, with its lock, and when it becomes quiet."""
         return _version(self.output / name, locks())
 
     def versions(self) -> Hashable:
-        """Return what is another value after each change of any sweep; None if the output folder cannot be read."""
+        """Return a value that changes with any sweep; None if the output folder cannot be read."""
         try:
             taken = locks()
             return tuple((name, _version(self.output / name, taken)) for name in sorted(self.names()))
@@ -111,9 +111,9 @@ def locks() -> frozenset[str] | None:
 
 
 def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
-    """Return whether a process of this host works on a sweep: it holds the folder's lock. None if that is unknown.
+    """Return whether a process of this host works on a sweep, and so holds its lock; None if that is unknown.
 
-    The lock is not tried: for a moment, that would keep the sweep's own process out.
+    The lock is not tried: that would briefly keep the sweep's own process out.
 
     Args:
         folder: The sweep's folder.

@@ -1,6 +1,6 @@
-"""One page that answers a reader's questions about a sweep: gathered from the folder, drawn, written as HTML.
+"""The report of a sweep: one HTML page, made from the sweep's folder.
 
-`contents` decides what each section says; `charts` draws; `page` writes HTML, and asks both, and the sweep itself.
+`contents` makes the text and tables of each section; `charts` draws; `page` renders both as HTML.
 The same page is the offline file and, with `orchestrator.live`, the live page. Imports `analysis`, `folder` and what
 lies below them; never `cluster` or `running`.
 """

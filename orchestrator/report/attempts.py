@@ -1,4 +1,4 @@
-"""The attempts at a sweep's jobs on one clock, which begins with the first of them: who trained what, and when."""
+"""Who trained what, and when: the attempts at a sweep's jobs, timed from the start of the first one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from orchestrator.folder.rows import AttemptRecord, Row
 from worker.job import Job
 from worker.records.history import Cause, End
 
-#: What is not known of an attempt that has no history.
+#: Worker of an attempt whose record names none.
 UNKNOWN = "unknown"
-#: A time without any attempt that is not longer is no pause, in seconds.
+#: Longest gap between attempts that never counts as a pause, in seconds.
 LEAST_PAUSE = 60.0
 
 
@@ -27,8 +27,8 @@ class Span:
         worker: The Celery name of its worker.
         cause: Why it was made.
         end: How it ended; None if that is not known.
-        start: Seconds from the sweep's first attempt to its begin.
-        stop: Seconds from there to its end: of a lost worker, to when the loss was noticed.
+        start: When it began, in seconds since the sweep's first attempt.
+        stop: When it ended, likewise; for a lost worker, when the loss was noticed.
     """
 
     job: Job
@@ -41,17 +41,17 @@ class Span:
 
     @property
     def is_fault(self) -> bool:
-        """Whether it ended otherwise than by finishing its job."""
+        """Whether it ended without finishing its job."""
         return self.end not in ("finished", None)
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts that were made for a sweep.
+    """The attempts at a sweep's jobs.
 
     Attributes:
-        spans: Those with known times, by their begin.
-        untimed: How many others there were.
+        spans: Those with known times, by start time.
+        untimed: The number of the others.
     """
 
     spans: Sequence[Span]
@@ -59,7 +59,7 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """From the first begin to the last end, in seconds."""
+        """Seconds from the first start to the last end."""
         return max((span.stop for span in self.spans), default=0.0)
 
     def by_worker(self) -> dict[str, list[Span]]:
@@ -71,7 +71,7 @@ class Attempts:
 
 
 def of(sweep: Sweep) -> Attempts:
-    """Return the attempts at a sweep's jobs that have ended; reused results have none."""
+    """Return the attempts at the ended jobs of a sweep; reused results have none."""
     own = {key: row for key, row in sweep.rows.items() if row.reused_from is None}
     made = [
         (sweep.jobs[key], number, record, until) for key, row in own.items() for number, record, until in _timed(row)
@@ -94,17 +94,17 @@ def of(sweep: Sweep) -> Attempts:
 
 
 def _timed(row: Row) -> Iterable[tuple[int, AttemptRecord, float]]:
-    """Yield the attempts at a job whose begin and end are known, each with its number and its end."""
+    """Yield the number, record and end of each attempt at a job whose start and end are known."""
     first = max(row.attempts - len(row.history), 0) + 1
     for place, (record, epochs) in enumerate(contributions(row)):
         if record.started is None:
             continue
         until = record.ended
         if until is None and record.end == "finished":
-            # The sweep was interrupted before the worker recorded the end: it trained at least for so long.
+            # The sweep was interrupted before the worker recorded the end: it trained at least this long.
             until = record.started + sum(epochs)
         if until is not None:
-            # Clocks are not to be trusted in a foreign folder.
+            # Times in a foreign folder may be wrong.
             yield first + place, record, max(until, record.started)
 
 
@@ -114,16 +114,16 @@ def contributions(row: Row) -> list[tuple[AttemptRecord, Sequence[float]]]:
     end = len(row.epoch_seconds)
     for record in reversed(row.history):
         found.append((record, row.epoch_seconds[record.epochs_before : end]))
-        # What a later attempt trained again counts for that one.
+        # An epoch that was trained again counts for the later attempt.
         end = min(end, record.epochs_before)
     return found[::-1]
 
 
 def lanes(spans: Sequence[Span]) -> list[int]:
-    """Return a lane for each attempt of one worker, from 0, so that no two in a lane overlap: its processes.
+    """Return the lane of each attempt of one worker, from 0: its process. Attempts in a lane do not overlap.
 
     Args:
-        spans: The attempts, by their begin.
+        spans: The attempts, by start time.
     """
     found: list[int] = []
     free: list[tuple[float, int]] = []
@@ -135,26 +135,26 @@ def lanes(spans: Sequence[Span]) -> list[int]:
 
 
 def busy_seconds(spans: Sequence[Span]) -> float:
-    """Return for how many seconds attempts were under way, added over all."""
+    """Return the total duration of the attempts, in seconds."""
     return sum(span.stop - span.start for span in spans)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time of a sweep without long pauses, such as the night before it was resumed.
+    """A clock that skips long pauses, such as the night before a sweep was resumed.
 
     Attributes:
-        pauses: The begin and the end of each pause, in seconds since the first attempt began, in order.
+        pauses: The start and the end of each pause, in seconds since the first attempt began, in order.
     """
 
     pauses: Sequence[tuple[float, float]]
 
     @classmethod
     def of(cls, spans: Sequence[Span]) -> Clock:
-        """Return the clock of a sweep: a pause is longer than a minute, and than all attempts and other gaps together.
+        """Return a sweep's clock. A pause is longer than a minute, and than the rest of the time without longer pauses.
 
         Args:
-            spans: The attempts, by their begin.
+            spans: The attempts, by start time.
         """
         gaps, stop = [], 0.0
         for span in spans:
@@ -172,9 +172,9 @@ class Clock:
 
     @property
     def paused(self) -> float:
-        """How long all pauses were, in seconds."""
+        """The length of all pauses, in seconds."""
         return sum(end - begin for begin, end in self.pauses)
 
     def at(self, seconds: float) -> float:
-        """Return a time without the pauses before it."""
+        """Return a time minus the pauses before it."""
         return seconds - sum(min(seconds, end) - begin for begin, end in self.pauses if begin < seconds)

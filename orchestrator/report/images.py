@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Most pixels a side of an image, and of a tile of a mosaic; larger ones are shrunk.
+#: Longest side of an image and of a mosaic's tile, in pixels; larger ones are shrunk.
 MOST_PIXELS, MOST_TILE_PIXELS = 64, 32
-#: The colours of a positive and of a negative number, as red, green and blue: as far from white as from black.
+#: RGB colours of positive and of negative numbers: they contrast with white as much as with black.
 POSITIVE, NEGATIVE = (42, 127, 208), (217, 102, 10)
 #: Steps of opacity from zero to the largest number.
 STEPS = 8
@@ -39,14 +39,14 @@ def ink(image: NDArray[np.uint8]) -> Picture:
 
 
 def mosaic(rows: NDArray[np.floating], limit: float) -> Picture:
-    """Return rows of numbers as square tiles side by side, on any ground: nothing where a number is zero.
+    """Return rows of numbers as square tiles side by side, for any background: zero is transparent.
 
-    Positive and negative numbers have a colour each (Okabe and Ito tell such a pair apart, whatever one's eyes), which
-    covers the ground the more, the larger the number is.
+    Positive and negative numbers have a colour each, which colour-blind readers can tell apart (Okabe and Ito). The
+    larger the number, the more opaque its colour.
 
     Args:
         rows: Finite, shape (n, side * side).
-        limit: The size of a number from which on the colour is full; above zero.
+        limit: The absolute value from which a colour is opaque; above zero.
     """
     side = min(math.isqrt(rows.shape[1]), MOST_TILE_PIXELS)
     columns = math.ceil(math.sqrt(2 * len(rows)))
@@ -55,7 +55,7 @@ def mosaic(rows: NDArray[np.floating], limit: float) -> Picture:
     for place, row in enumerate(rows):
         top, left = (side + _GAP) * (place // columns), (side + _GAP) * (place % columns)
         field[top : top + side, left : left + side] = np.rint(np.clip(_tile(row, side) / limit, -1, 1) * STEPS)
-    # The palette has the negative steps behind the positive ones.
+    # In the palette, the negative steps follow the positive ones.
     made = Image.fromarray(np.where(field < 0, STEPS - field, field).astype(np.uint8)).convert("P")
     made.putpalette([*NEGATIVE, *(STEPS * POSITIVE), *(STEPS * NEGATIVE)])
     opacity = [round(255 * step / STEPS) for step in range(STEPS + 1)]

@@ -1,4 +1,4 @@
-"""The packages of the extra `report`: whether they are installed."""
+"""Checks that the packages of the extra `report` are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The charts of a sweep for a terminal: the numbers of those of the page that text can show. Needs no extra."""
+"""Charts for a terminal: the data of those charts of the report that text can show. Needs no extra."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Series:
     """Points that belong together.
 
     Attributes:
-        label: What they are.
-        points: Their places, from left to right where they are a line.
+        label: Their name.
+        points: Their coordinates, from left to right if they form a line.
     """
 
     label: str
@@ -37,13 +37,13 @@ class Field:
     Attributes:
         name: The chart's name.
         title: What it shows.
-        across: The title of the axis across.
-        up: The title of the axis upwards.
-        scales: The scale across, and the one upwards.
-        ticks: Values across that have a number beside the axis, the more important ones first.
-        series: What is shown.
+        across: The title of the x axis.
+        up: The title of the y axis.
+        scales: The scales of the x axis and the y axis.
+        ticks: Values with a number on the x axis, the more important ones first.
+        series: The lines, or the groups of points.
         are_lines: Whether the points of a series are joined.
-        known: How many series there would be, were none left out.
+        known: The number of series, including those left out.
     """
 
     name: str
@@ -61,7 +61,7 @@ Plot = Rows | Field
 
 
 def as_dict(plot: Plot) -> dict[str, Any]:
-    """Return what `--json` prints of a chart."""
+    """Return a chart as `--json` prints it."""
     found: dict[str, Any] = {"chart": plot.name, "title": plot.title}
     if isinstance(plot, Field):
         series = [{"label": each.label, "points": [list(point) for point in each.points]} for each in plot.series]
@@ -81,7 +81,7 @@ def as_dict(plot: Plot) -> dict[str, Any]:
 
 
 def plot(sweep: Sweep, name: str, field: str) -> Plot:
-    """Return the chart of a sweep with a name.
+    """Return a sweep's chart by its name.
 
     Args:
         sweep: The sweep.

@@ -1,4 +1,4 @@
-"""Files that a report or a chart is written to: whole or not at all, and over nothing but an earlier one."""
+"""Writes a report or a chart to a file, atomically, and replaces nothing but an earlier one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orchestrator.errors import OutputError
 
 @dataclass(frozen=True)
 class Target:
-    """What is written.
+    """A kind of file.
 
     Attributes:
-        what: What it is, as the beginning of a message: `The report`.
-        kind: What an earlier one would be, as in "it exists and is no report".
+        what: Its name, as the beginning of a message: `The report`.
+        kind: Its kind, as in "it exists and is no report".
         beginning: The first bytes of every file of its kind.
     """
 
@@ -26,10 +26,10 @@ class Target:
     beginning: bytes
 
     def check(self, path: Path) -> None:
-        """Check that it may be written to a path: nothing is there, or a file of its kind.
+        """Check that a path is free, or has an earlier file of this kind.
 
         Raises:
-            OutputError: something else is there, or it cannot be seen what is.
+            OutputError: something else is there, or the path cannot be read.
         """
         try:
             with open_regular(path) as file:
@@ -37,14 +37,14 @@ class Target:
                     return
         except FileNotFoundError:
             if not os.path.lexists(path):
-                return  # else it is a link that leads nowhere
+                return  # otherwise it is a dangling link
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EINVAL):
                 raise self._unwritable(path, error.strerror or str(error)) from None
         raise self._unwritable(path, f"it exists and is no {self.kind}")
 
     def write(self, path: Path, data: bytes) -> int:
-        """Write it, whole or not at all, and return its size in bytes.
+        """Write the file atomically, and return its size in bytes.
 
         Raises:
             OutputError: the file cannot be written, or something else is there.

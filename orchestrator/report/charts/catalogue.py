@@ -14,13 +14,13 @@ from orchestrator.report.charts.kinds import by_axis, curves, differences, heatm
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of charts.
+    """A kind of chart.
 
     Attributes:
-        name: The name of its chart; if it ends in `-`, the name of an option that varies completes it.
-        section: The section of the page in which they stand (`orchestrator.report.page.render.SECTIONS`).
-        draw: Returns a sweep's chart with a name, which is one of `names`.
-        absent: Says why a sweep has none, as a phrase; returns None if it has one.
+        name: The chart's name; if it ends in `-`, the name of an option that varies completes it.
+        section: The section of the page for its charts (`orchestrator.report.page.render.SECTIONS`).
+        draw: Returns a sweep's chart by its name, one of `names`.
+        absent: Returns why a sweep has none, as a phrase; None if it has one.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Kind:
     absent: Callable[[Sweep], str | None]
 
     def names(self, sweep: Sweep) -> list[str]:
-        """Return the names of the charts that a sweep has of this kind."""
+        """Return the names of a sweep's charts of this kind."""
         if self.absent(sweep) is not None:
             return []
         is_of_options = self.name.endswith("-")
         return [f"{self.name}{axis}" for axis in sweep.leaderboard.names.varying] if is_of_options else [self.name]
 
     def charts(self, sweep: Sweep) -> list[Chart]:
-        """Return the charts that a sweep has of this kind.
+        """Return a sweep's charts of this kind.
 
         Raises:
             MissingPackageError: Altair is not installed.
@@ -61,7 +61,7 @@ def names(sweep: Sweep, kinds: Sequence[Kind] = KINDS) -> tuple[str, ...]:
 
 
 def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) -> Kind:
-    """Return the kind of the chart with a name.
+    """Return the kind of a chart by its name.
 
     Args:
         sweep: The sweep.

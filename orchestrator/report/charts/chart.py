@@ -17,7 +17,7 @@ class Table:
     Attributes:
         headings: One for each column.
         rows: The cells, already formatted.
-        total: The number of rows that the data has; `rows` may be its beginning.
+        total: The number of rows in the data; `rows` may have fewer.
     """
 
     headings: Sequence[str]
@@ -26,7 +26,7 @@ class Table:
 
     @classmethod
     def of(cls, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Self:
-        """Return the table of all rows, with the first `MOST_ROWS` of them."""
+        """Return a table with the first `MOST_ROWS` rows."""
         return cls(headings, rows[:MOST_ROWS], len(rows))
 
 

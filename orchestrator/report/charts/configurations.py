@@ -16,13 +16,13 @@ from orchestrator.report.charts import labels
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: Of larger sweeps, the jobs are drawn together: a mark of its own for each would make a page that no browser shows.
+#: Most jobs that have a mark each; those of larger sweeps are drawn together, as browsers cannot show so large a page.
 MOST_JOBS = 2000
 #: The name of the only configuration of a sweep.
 ALL = "all jobs"
-#: Stands between the values of a label; a comma may be part of one.
+#: Separates the values in a label: a value may contain a comma.
 BETWEEN = " · "
-#: Characters of the title of labels.
+#: Longest axis title, in characters.
 MOST_HEADING = 30
 
 
@@ -33,8 +33,8 @@ class Drawn:
     Attributes:
         standing: Its place on the leaderboard.
         scored: Its jobs, with their keys, in the sweep's order.
-        name: What tells it from others, in full: `learning rate 0.01, epochs 5`; `all jobs` where nothing varies.
-        label: The values alone, short and unlike those of every other one: `0.01 · 5`.
+        name: Its full name: `learning rate 0.01, epochs 5`; `all jobs` if nothing varies.
+        label: Its values alone, short and unique: `0.01 · 5`.
     """
 
     standing: Standing
@@ -83,7 +83,7 @@ class Group:
         return any(each.standing.contender for each in self.members)
 
     def said(self, metric: Metric) -> str:
-        """Return what their jobs amount to, as text."""
+        """Return their mean and job count as text."""
         if self.mean is None:
             return "no result"
         return f"mean {metric.shown(self.mean)} of {counted(len(self.scores), 'job')}"
@@ -108,7 +108,7 @@ def drawn(sweep: Sweep) -> Sequence[Drawn]:
 
 
 def axis_title(sweep: Sweep) -> str:
-    """Return the title of an axis with configurations: what their labels are the values of."""
+    """Return the title of an axis of configurations: the options whose values label it."""
     names = sweep.leaderboard.names
     return (
         labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying), MOST_HEADING)
@@ -117,7 +117,7 @@ def axis_title(sweep: Sweep) -> str:
 
 
 def absent(sweep: Sweep) -> str | None:
-    """Return why a sweep has no chart of results, as a phrase; None if any job has one, be it that it diverged."""
+    """Return why a sweep has no chart of results, as a phrase; None if any job has one, even if it diverged."""
     return None if any(row.accepted for row in sweep.rows.values()) else "no job has a result"
 
 

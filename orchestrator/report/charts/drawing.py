@@ -1,4 +1,4 @@
-"""Draws a chart by vl-convert: as an element for a page, or as a file of its own."""
+"""Draws a chart with vl-convert: as an element for a page, or as its own file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.inlining import inlined
 
-#: Pixels of a PNG for each of the chart's.
+#: Pixels of a PNG per pixel of the chart.
 SCALE = 2.0
-#: Characters of a line of the caption.
+#: Longest line of a caption, in characters.
 CAPTION_WIDTH = 85
 
 
@@ -28,19 +28,19 @@ def svg(chart: Chart) -> str:
 
 
 def standalone_svg(chart: Chart) -> bytes:
-    """Return the chart as an SVG file, with its title, on white ground; raises as `svg`."""
+    """Return the chart as an SVG file, with its title, on white; raises like `svg`."""
     drawn = _vl_convert().vegalite_to_svg(_titled(chart), allowed_base_urls=[])
     return inlined(drawn, chart.name, _label(chart), alone=True).encode()
 
 
 def png(chart: Chart) -> bytes:
-    """Return the chart as a PNG file, with its title, on white ground; raises as `svg`."""
+    """Return the chart as a PNG file, with its title, on white; raises like `svg`."""
     found: bytes = _vl_convert().vegalite_to_png(_titled(chart), scale=SCALE, allowed_base_urls=[])
     return found
 
 
 def pdf(chart: Chart) -> bytes:
-    """Return the chart as a PDF file, with its title, on white ground; raises as `svg`."""
+    """Return the chart as a PDF file, with its title, on white; raises like `svg`."""
     found: bytes = _vl_convert().vegalite_to_pdf(_titled(chart), allowed_base_urls=[])
     return found
 

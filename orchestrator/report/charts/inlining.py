@@ -1,7 +1,7 @@
-"""Fits an SVG that Vega wrote into a page.
+"""Makes an SVG by Vega fit for a page.
 
-What Vega numbers through the life of a process, it gets from the chart's name; colours become CSS variables; each mark
-of a job gets `data-seed` and its description; what says nothing goes. The result has no script, style or address.
+Ids come from the chart's name, not from Vega's counter; colours become CSS variables; each mark of a job gets
+`data-seed` and its description; redundant markup is dropped. The result has no script, style or address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEPT = frozenset({
     "opacity", "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
     "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
 })  # fmt: skip
-#: Values that an attribute has without being given.
+#: Default values of attributes, which are dropped.
 _DEFAULTS = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("stroke-width", "1"), ("x2", "0"),
              ("y2", "0"), ("font-weight", "normal"), ("transform", "translate(0,0)")}  # fmt: skip
 _VARIABLES = {colour: f"var(--chart-{name},{colour})" for name, colour in LIGHT.items()}
@@ -39,8 +39,8 @@ def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
     Args:
         svg: What Vega wrote, with descriptions by `orchestrator.report.charts.labels.description`.
         name: The chart's name, which begins every id.
-        label: What the whole shows, for those who do not see it.
-        alone: Whether it is a file of its own instead, with colours and ground of its own.
+        label: What the chart shows, for those who do not see it.
+        alone: Whether it is a file instead, with its own colours and background.
     """
     root = ElementTree.fromstring(svg)  # noqa: S314 - written by our own process
     width, height = (root.get(side, "0") for side in ("width", "height"))
@@ -56,13 +56,13 @@ def inlined(svg: str, name: str, label: str, *, alone: bool = False) -> str:
     }
     made = Element("svg", attributes)
     cleaner = _Cleaner(_ids(root, name), {} if alone else _VARIABLES)
-    # The first rectangle is the ground, which a page has already.
+    # The first rectangle is the background, which a page already has.
     made.extend(each for child in list(root)[0 if alone else 1 :] for each in cleaner.cleaned(child))
     return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
 
 
 def _ids(root: Element, name: str) -> dict[str, str]:
-    """Return the new name of every id: one for all that clip alike, as Vega has an id for each line of a chart."""
+    """Return the new name of every id. Equal clip paths share one; Vega has one for each line of a chart."""
     alike: dict[bytes, str] = {}
     found = {str(each.get("id")): b"".join(map(ElementTree.tostring, each)) for each in root.iter() if each.get("id")}
     return {old: alike.setdefault(content, f"clip-{name}-{len(alike) + 1}") for old, content in found.items()}
@@ -74,14 +74,14 @@ class _Cleaner:
 
     Attributes:
         ids: The new name of every id.
-        colours: What stands for a colour.
+        colours: What replaces a colour.
     """
 
     ids: Mapping[str, str]
     colours: Mapping[str, str]
 
     def cleaned(self, element: Element) -> list[Element]:
-        """Return what stays of an element: nothing, itself, or what it contains."""
+        """Return what is left of an element: nothing, itself, or its children."""
         tag = element.tag.rpartition("}")[2]
         if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
             return []
@@ -132,7 +132,7 @@ def _is_invisible(element: Element) -> bool:
 
 
 def _as_circle(attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Return a circle that is drawn as a path as what it is, which is a third as long."""
+    """Return a circle's path as a `circle` element, which is a third as long."""
     circle = _CIRCLE.fullmatch(attributes.get("d", ""))
     place = _PLACE.fullmatch(attributes.get("transform", "translate(0,0)"))
     if circle is None or place is None:

@@ -1,4 +1,4 @@
-"""Text in charts: safe in XML and on a screen, short where it is drawn, whole where it is described."""
+"""Text in charts: safe in XML and on a screen, short in drawings, complete in descriptions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Literal
 from worker.text import one_line
 from worker.trainers.protocol import Metric
 
-#: A longer label is cut.
+#: Longest label, in characters.
 MOST = 22
-#: Begins the description of a mark, and ends the seed in it. A text that is drawn has none: `plain` replaces it.
+#: Begins the description of a mark, and ends the seed in it. Other text has none: `plain` replaces it.
 MARK = "\ue000"
 #: Characters that XML 1.0 forbids, besides those that `one_line` escapes, and `MARK`.
 _FORBIDDEN = re.compile("[\ue000\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def plain(text: str) -> str:
-    """Return a text on one line, with every character escaped or replaced that could act instead of being shown."""
+    """Return a text on one line, with control characters and forbidden ones escaped or replaced."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", one_line(text))
 
 
 def named(text: str) -> str:
-    """Return an option's value as text that can be seen."""
+    """Return an option's value, quotes for an empty one."""
     return text or '""'
 
 
@@ -37,7 +37,7 @@ def short(text: str, most: int = MOST) -> str:
 
 
 def distinct(texts: Iterable[str], most: int = MOST) -> list[str]:
-    """Return each text as `short` does, with a number where one of them would look like an earlier one."""
+    """Return each text as `short` does, with a number if it would look like an earlier one."""
     found: dict[str, None] = {}
     for text in texts:
         label, number = short(text, most), 1
@@ -49,17 +49,17 @@ def distinct(texts: Iterable[str], most: int = MOST) -> list[str]:
 
 
 def description(text: str, seed: int | None = None) -> str:
-    """Return what a mark says: that of one job begins with its seed."""
+    """Return a mark's description, for one job with its seed."""
     return f"{MARK}{'' if seed is None else seed}{MARK}{plain(text)}"
 
 
 def joined(*parts: str | Literal[False]) -> str:
-    """Return the parts of a caption that are said, as one text."""
+    """Return a caption from its parts, without the false ones."""
     return "; ".join(part for part in parts if part)
 
 
 def axis_title(metric: Metric) -> str:
-    """Return the title of an axis with the metric: with its unit, and with what is better where that is lower."""
+    """Return the title of the metric's axis, with the unit, and with a note if lower is better."""
     unit = ", %" if metric.is_share else ""
     return plain(f"{metric.name}{unit}{'' if metric.higher_is_better else ' (lower is better)'}")
 
@@ -71,12 +71,12 @@ def headline(metric: Metric) -> str:
 
 
 def drawn(metric: Metric, value: float) -> float:
-    """Return a value in the unit in which axes show it."""
+    """Return a value in the unit of the axes."""
     return 100 * value if metric.is_share else value
 
 
 def ends(metric: Metric, low: float | None, high: float | None) -> tuple[float, float] | None:
-    """Return the ends of an interval in the unit in which axes show it; None without one."""
+    """Return the ends of an interval in the unit of the axes; None without one."""
     return None if low is None or high is None else (drawn(metric, low), drawn(metric, high))
 
 
@@ -86,6 +86,6 @@ def cell(metric: Metric, value: float | None) -> str:
 
 
 def note(metric: Metric, mean: float | None, diverged: int) -> str:
-    """Return the mean of some jobs and how many others diverged, as briefly as it stands beside a mark."""
+    """Return the mean of some jobs and how many others diverged, as a note beside a mark."""
     parts = [*([] if mean is None else [metric.shown(mean)]), *([f"{diverged} diverged"] if diverged else [])]
     return ", ".join(parts) or "no result"

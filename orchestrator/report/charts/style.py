@@ -1,7 +1,7 @@
-"""Colours, font and axes of every chart, and the package that draws.
+"""Colours, font and axes of every chart, and the import of Altair.
 
-The colours of each theme have a contrast of at least 3 to 1 against its ground, those of text of at least 4.5 to 1; no
-chart relies on them alone. Within a page they are CSS variables, so that the page's theme decides.
+In each theme, the contrast with the background is at least 3 to 1, for text at least 4.5 to 1; no chart relies on
+colour alone. In a page, colours are CSS variables, so that the page's theme decides.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from orchestrator.report import packages
 
-#: Measured with the font that vl-convert brings, whose widths are those of Arial and Helvetica: the same layout
-#: everywhere. Without any of them, Debian has the fourth, which is hardly wider; its usual sans-serif is so by a sixth.
+#: vl-convert measures text in the first font, which is as wide as Arial and Helvetica: the same layout everywhere. A
+#: Debian without all three has the fourth, which is hardly wider; its usual sans-serif is a sixth wider.
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans Condensed, sans-serif"
 FONT_SIZE = 12
 
-#: The colours on a light and on a dark ground, by the name of their CSS variable without `--chart-`. Each occurs once.
+#: The colours of the light and the dark theme, by their CSS variable without `--chart-`. Each occurs once.
 _COLOURS: Mapping[str, tuple[str, str]] = {
     "ground": ("#ffffff", "#15181d"),
     "ink": ("#1f2328", "#e6e8eb"),
@@ -42,9 +42,9 @@ _COLOURS: Mapping[str, tuple[str, str]] = {
 }
 LIGHT: Mapping[str, str] = {name: light for name, (light, _) in _COLOURS.items()}
 DARK: Mapping[str, str] = {name: dark for name, (_, dark) in _COLOURS.items()}
-#: The colours of what is told apart by colour, besides by its label: no more than six.
+#: The colours of series, which also have labels: at most six.
 SERIES = tuple(LIGHT[name] for name in "123456")
-#: From the worst to the best, and the colour of text on each.
+#: From worst to best, each with the colour of text on it.
 HEAT = tuple((LIGHT[f"heat-{step}"], LIGHT["ink" if step < 5 else "ground"]) for step in range(1, 8))
 
 
@@ -66,7 +66,7 @@ def altair() -> ModuleType:
 
 
 def config() -> dict[str, Any]:
-    """Return the part of a specification that sets fonts, axes and ground."""
+    """Return the part of a specification with fonts, axes and background."""
     axis = {
         "labelColor": LIGHT["quiet"],
         "titleColor": LIGHT["ink"],
@@ -94,7 +94,7 @@ def config() -> dict[str, Any]:
     }
     return {
         "background": LIGHT["ground"],
-        # Room for labels at both sides in a font that is wider than the one they are measured with.
+        # Room for labels on both sides if their font is wider than the one that measured them.
         "padding": {"left": 26, "top": 5, "right": 28, "bottom": 5},
         "font": FONT,
         "aria": True,

@@ -1,1 +1,1 @@
-"""What the sections of a report say, from a sweep: text, numbers and tables, no markup."""
+"""The content of a report's sections: text, numbers and tables, no markup."""

@@ -13,9 +13,9 @@ from orchestrator.report.attempts import UNKNOWN, Attempts, Clock, Span
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.text import counted
 
-#: Rows of each table.
+#: Most rows of a table.
 MOST_ROWS = 200
-#: Characters of a reason.
+#: Longest reason, in characters.
 MOST_REASON = 300
 
 
@@ -27,7 +27,7 @@ def untimed(made: Attempts) -> str:
     return f"When {which} began and ended is not known: their cluster was gone before it could be asked"
 
 
-# In a few words
+# Facts
 
 
 def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
@@ -47,7 +47,7 @@ def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
         yield from _times(sweep, made)
 
 
-#: A cause as the end of a sentence that begins with `after`.
+#: The words for each cause, to follow `after`.
 _AFTER = {
     "first run": "the first run",
     "worker lost": "the loss of a worker",
@@ -96,7 +96,7 @@ def _times(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with two digits at least, in the largest unit in which it is more than one and a half."""
+    """Return a duration with at least two digits, in the largest unit in which it exceeds 1.5."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds > 1.5 * length:
             return f"{seconds / length:.1f} {unit}"
@@ -108,7 +108,7 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class _Work:
-    """What a worker contributed: the jobs that it ended, its attempts, and the seconds of each one's epochs."""
+    """A worker's contribution: the jobs that it ended, its attempts, and the epoch seconds of each attempt."""
 
     jobs: int = 0
     spans: list[Span] = field(default_factory=list)
@@ -149,7 +149,7 @@ def _worker(name: str, work: _Work, active: float) -> tuple[str, ...]:
 
 
 def problems(sweep: Sweep) -> DataTable | None:
-    """Return the jobs that ended otherwise than by succeeding, with the reason; None if there are none."""
+    """Return the jobs that did not succeed or had mismatches, with the reason; None if there are none."""
     found = []
     for each in sweep.ended:
         status = "" if each.row.status == "succeeded" else each.row.status
@@ -169,7 +169,7 @@ def _reason(row: Row) -> str:
 
 
 def faults(sweep: Sweep, made: Attempts) -> DataTable | None:
-    """Return the attempts that ended otherwise than by finishing their job; None if there are none."""
+    """Return the attempts that did not finish their job; None if there are none."""
     found = [
         (
             sweep.names.job(span.job.seed, span.job.options),
@@ -184,6 +184,6 @@ def faults(sweep: Sweep, made: Attempts) -> DataTable | None:
 
 
 def _table(label: str, headings: Sequence[str], rows: Sequence[Sequence[str]], thing: str) -> DataTable | None:
-    """Return a table of the first rows, which says how many things there are; None if there are none."""
+    """Return a table of the first rows, with a note if there are more; None if there are none."""
     note = "" if len(rows) <= MOST_ROWS else f"{MOST_ROWS} of {counted(len(rows), thing)}"
     return DataTable(label, headings, rows[:MOST_ROWS], note) if rows else None

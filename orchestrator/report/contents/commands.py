@@ -1,4 +1,4 @@
-"""The commands that train jobs of a sweep again, as one types them."""
+"""Shell commands that train jobs of a sweep again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from worker.job import Job
 from worker.text import one_line
 from worker.trainers.registry import DEFAULT
 
-#: Characters of the longest command that is shown: a shell may refuse a longer one.
+#: Longest command that is shown, in characters: a shell may refuse a longer one.
 MAX_CHARACTERS = 5_000
 
 
 def again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
-    """Return the command that trains some jobs again, and no others; it names each option that varies.
+    """Return the command that trains exactly some jobs again, or None; it names each option that varies.
 
-    It is planned before it is returned, as `orchestrator sweep` plans it. So it is None unless this version derives
-    these very keys from it: not for jobs of an earlier version, nor for values that one cannot type.
+    The command is first planned as `orchestrator sweep` plans it, and must give the same keys. So there is none for
+    jobs of an earlier version, nor for values that cannot be typed.
 
     Args:
         sweep: The sweep.
@@ -54,7 +54,7 @@ def again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
 
 
 def shell(*words: str) -> str:
-    """Return words as a line for a shell; characters that one cannot see stand as escapes, which bash and zsh read."""
+    """Return words as a shell command; invisible characters become escapes, which bash and zsh read."""
     return " ".join(map(_quoted, words))
 
 
@@ -73,13 +73,13 @@ def _escaped(character: str) -> str:
 
 
 def _is_told(job: Job, name: str) -> bool:
-    """Return whether a command has to name an option: it has no default, or several, or the job has another value."""
+    """Return whether a command must name an option: it has no default or several, or the job has another value."""
     info = type(job.options).model_fields[name]
     return info.is_required() or bool(option(info).values) or getattr(job.options, name) != info.default
 
 
 def _flags(vocabulary: Vocabulary, word: str, text: str, *, own: bool) -> list[str]:
-    """Return what one types for a word; options of other trainers than `network` have no flags of their own."""
+    """Return the arguments for a word; only options of the trainer `network` have flags of their own."""
     entry = vocabulary.words[word]
     if entry.option is None or own:
         if entry.is_switch:

@@ -29,23 +29,22 @@ if TYPE_CHECKING:
 
 #: How many mistakes, and how many nodes of the first hidden layer, are shown.
 MOST_MISTAKES, MOST_NODES = 24, 128
-#: The share of the weights that are within the scale of colours.
+#: The share of the weights that the colour scale covers.
 WITHIN_SCALE = 0.995
-#: How many shades a number of mistakes may have.
+#: Number of shades for mistakes.
 SHADES = 5
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """What the section says.
+    """The content of the section.
 
     Attributes:
-        sentence: Whose portrait it is, or why there is none.
-        command: What one types to get it; empty if nothing is missing, or nothing helps.
+        sentence: Which network it shows, or why it shows none.
+        command: The command that gets it; empty if nothing is missing, or nothing helps.
         facts: How good the network is.
-        found: Its predictions of the validation samples, without the mistakes; None without a portrait.
-        mistakes: Those of which the network was most sure: each with its image, what is said of it, and its description
-            for those who do not see the image.
+        found: Its evaluation on the validation samples, without the mistakes; None without a portrait.
+        mistakes: The most confident mistakes, each with its image, its caption, and the image's alternative text.
         nodes: The weights of the first hidden layer as images; None if an input is not an image.
         nodes_caption: How to read them.
     """
@@ -60,18 +59,18 @@ class Portrait:
 
 
 def subject(sweep: Sweep) -> str | None:
-    """Return what decides a sweep's portrait: the SHA-256 of the winner's weights; None if there is nothing to show.
+    """Return the SHA-256 of the winner's weights; None if there is nothing to show.
 
-    A portrait holds until this changes.
+    A portrait is valid until this changes.
     """
     row = _winner(sweep)
     return None if row is None else row.weights_sha256
 
 
 def _winner(sweep: Sweep) -> Row | None:
-    """Return the row of the best job of the first configuration, as `lookup.trained_job` chooses it without words.
+    """Return the row of the best job of the first configuration, the default choice of `lookup.trained_job`.
 
-    The leaderboard has done the work: to rank 10,000 jobs once more would take longer than to look at the network.
+    It comes from the leaderboard: ranking 10,000 jobs again would take longer than evaluating the network.
     """
     if sweep.manifest.specification.trainer != NetworkTrainer.name or not sweep.scored:
         return None
@@ -81,14 +80,14 @@ def _winner(sweep: Sweep) -> Row | None:
 
 
 def without(sweep: Sweep) -> Portrait:
-    """Return what the section says if nobody has looked at the winner's network: at no cost."""
+    """Return the section without a portrait, which costs nothing."""
     if subject(sweep) is None:
         return _nothing(sweep)
     return Portrait("The winner's network is shown in the sweep's report", _report(sweep))
 
 
 def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
-    """Return what the section says. Reads the winner's weights and the data set, and predicts the validation samples.
+    """Return the section. Reads the winner's weights and the data set, and predicts the validation samples.
 
     Args:
         sweep: The sweep.
@@ -108,7 +107,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
         dataset = data_of(sweep.manifest, cache_dir)
         return _portrait(sweep, job, dataset, evaluate_on(job, dataset))
     except DatasetError:
-        # The folder says where the data set is: why it is not there would reveal this machine's files.
+        # The folder gives the data set's path: the reason why nothing is there would reveal local files.
         said = (
             f"The winner's network cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
@@ -133,7 +132,7 @@ def _report(sweep: Sweep) -> str:
 
 
 def _without_weights(sweep: Sweep, why: str) -> Portrait:
-    """Return how to get the weights: an exact trainer makes the same ones again."""
+    """Return how to restore the weights: an exact trainer makes the same again."""
     said = f"The winner's network cannot be shown: {why}"
     if not all(job.is_current for job in sweep.jobs.values()):
         return Portrait(said)
@@ -154,7 +153,7 @@ def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation
     return Portrait(
         sentence=f"The best seed of the first configuration ({name}), on the validation samples",
         facts=_facts(job, dataset, found),
-        # A bad network has thousands of mistakes, and a live page keeps portraits.
+        # A bad network has thousands of mistakes, and the live server caches portraits.
         found=replace(found, mistakes=[]),
         mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
         nodes=nodes,
@@ -184,12 +183,12 @@ def _wrong(found: Evaluation) -> str:
 def shades(found: Evaluation) -> list[list[int]]:
     """Return the shade of each cell of the confusion matrix: from 0 for none to `SHADES` for the most frequent mistake.
 
-    It goes by the square root of the number of images, because few confusions are frequent. Right answers have none.
+    Shades grow with the square root of the count, because few confusions are frequent. Right answers have shade 0.
     """
     import numpy as np
 
     wrong = found.confusion - np.diag(np.diag(found.confusion))
-    # In Python's integers and floats, which round alike on every machine.
+    # Python's integers and floats round alike on every machine.
     most = int(wrong.max())
     return [[math.ceil(SHADES * math.sqrt(int(each) / most)) if each else 0 for each in row] for row in wrong]
 
@@ -208,14 +207,14 @@ def _mistake(mistake: Mistake, dataset: Dataset) -> tuple[Picture, str, str]:
 
 
 def percent(probability: float) -> str:
-    """Return a probability as text, in which only a certain one is 100 %."""
+    """Return a probability in percent; only certainty is 100 %."""
     if 0.9999 < probability < 1:
         return ">99.99 %"
     return f"{100 * probability:.{1 if probability < 0.99 else 2}f} %"
 
 
 def _nodes(job: TrainedJob) -> tuple[Picture | None, str]:
-    """Return the first layer's weights as images, if an input is a square, and how to read them."""
+    """Return the first-layer weights as images, if the input is square, and their caption."""
     import numpy as np
 
     from orchestrator.report.images import mosaic

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Fact(NamedTuple):
-    """A term, what is said of it, and a command to act on it, which may be empty."""
+    """A term, its text, and a command to act on it, which may be empty."""
 
     term: str
     text: str
@@ -15,7 +15,7 @@ class Fact(NamedTuple):
 
 
 class DataTable(NamedTuple):
-    """A table of texts: what it shows, its rows, of which the first cell names each, and what is left out, if any."""
+    """A table of text: its label, headings and rows, and a note if some are left out. The first cell names a row."""
 
     label: str
     headings: Sequence[str]

@@ -27,7 +27,7 @@ def sessions(sweep: Sweep) -> DataTable:
 
 
 def facts(sweep: Sweep) -> Iterable[Fact]:
-    """Yield what holds for the whole sweep."""
+    """Yield facts about the whole sweep."""
     manifest, board = sweep.manifest, sweep.leaderboard
     common, metric = board.common, board.metric
     seeds = {job.seed for job in sweep.jobs.values()}

@@ -14,7 +14,7 @@ from worker.job import Job
 
 #: How many jobs are listed, the best first.
 MOST_JOBS = 200
-#: Least digits of a job's key that name it.
+#: Fewest digits of a key that name a job.
 KEY_DIGITS = 12
 #: The page does not say where the folder is: its readers may have it elsewhere, and local paths stay private.
 PLACE = (
@@ -28,7 +28,7 @@ class Again(NamedTuple):
 
     Attributes:
         number: The rank, or the seed.
-        name: The options that vary; of a job, also its seed, and what it reached or how it ended.
+        name: The options that vary; for a job, also its seed, and its score or how it ended.
         train: The command that trains its jobs again; None if there is none.
         verify: The command that trains them again and compares; None if there is nothing to compare with.
     """
@@ -94,7 +94,7 @@ def _score(sweep: Sweep, entry: Entry) -> str:
 
 
 def _verify(sweep: Sweep, *words: str) -> str:
-    """Return the command that trains the jobs that some words pick again, and compares every bit."""
+    """Return the command that trains the picked jobs again and compares every bit."""
     return shell("orchestrator", "verify", sweep.name, *words)
 
 

@@ -12,7 +12,7 @@ MOST_ROWS = 500
 
 
 def notes(sweep: Sweep) -> tuple[str, ...]:
-    """Return what the numbers of the table are."""
+    """Return notes on the table's numbers."""
     return _told(sweep)[0].notes
 
 
@@ -28,6 +28,6 @@ def meanings(sweep: Sweep) -> list[Fact]:
 
 
 def _told(sweep: Sweep) -> tuple[TextTable, dict[str, str]]:
-    """Return the columns that have something to say: trouble that a sweep did not have needs none."""
+    """Return the table without columns for trouble that did not occur, and what its columns mean."""
     board = sweep.leaderboard
     return leaderboard_table.for_report(board, board.standings[:MOST_ROWS])

@@ -11,14 +11,14 @@ from orchestrator.text import counted, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
-#: Most configurations for which the command that trains further seeds is shown; a race does better for more.
+#: Most configurations for which `orchestrator confirm` is suggested; for more, a race is better.
 MOST_CONFIRMED = 10
-#: Fewer seeds are too few for a forecast.
+#: Fewest seeds for a forecast.
 FEW = 5
 
 
 def state(sweep: Sweep) -> str:
-    """Return `decided`, `undecided`, or `nothing` where no configuration can be recommended."""
+    """Return `decided`, `undecided`, or `nothing` if no configuration can be recommended."""
     verdict = sweep.leaderboard.verdict
     return "nothing" if verdict.leader is None else "decided" if verdict.decided else "undecided"
 
@@ -78,7 +78,7 @@ def _how_sure(board: Leaderboard) -> str:
 
 
 def _how_many_wait(board: Leaderboard) -> str:
-    """Say that configurations without any result may yet be the best."""
+    """Return how many configurations have no result yet."""
     waiting = sum(
         not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
         for each in board.standings

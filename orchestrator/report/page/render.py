@@ -1,6 +1,6 @@
-"""Renders a sweep as HTML: the whole page, and its changing part, which a live page replaces.
+"""Renders a sweep as HTML: the whole page, or only its changing part, which a live page replaces.
 
-Texts are of strangers: what one cannot see is shown, what is long is shortened, and all of it is escaped.
+Text is untrusted: all of it is escaped, invisible characters are shown, and long text is shortened.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _PACKAGE = "orchestrator.report.page"
-#: The first bytes of a page: no other file begins so.
+#: The first bytes of a page, which tell it from other files.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
-#: What templates ask, by their names: each says what a section says of a sweep.
+#: The modules that templates call, by name: each makes the content of a section.
 _SAY = (accounting, commands, differences, network, provenance, reproduce, standings, verdict)
-#: The sections by their ids, in the order of the page.
+#: Id and title of each section, in the order of the page.
 SECTIONS = (
     ("verdict", "Verdict"),
     ("table", "Configurations"),
@@ -46,22 +46,22 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 
-#: Longer texts are shortened, so that one text of a stranger costs a page little.
+#: Longest text, in characters: an untrusted text must not bloat a page.
 MAX_CHARACTERS = 5_000
 _RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
-#: One or several words of such a script.
+#: One or several right-to-left words.
 _WORDS = re.compile(rf"({_RIGHT_TO_LEFT}+(?:\s+{_RIGHT_TO_LEFT}+)*)")
-#: What is aligned as numbers are: a number, an interval, a part of a whole, or nothing.
+#: Cells that are aligned like numbers: a number, an interval, a fraction, or `-`.
 _NUMERIC = re.compile(r"-|[~<>]{0,2}[-+]?\d[\d.,/e() +-]*(?: to [-+]?\d[\d.e+-]*)?(?: %| points)?", re.ASCII)
 
 
 def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
-    """Return the page of a sweep, one HTML file that loads nothing. The same folder gives the same bytes.
+    """Return the page of a sweep, a self-contained HTML file. The same folder gives the same bytes.
 
     Args:
         sweep: The sweep.
-        portrait: What it says of the winner's network (`orchestrator.report.contents.network.content`); None to leave
-            that out, which saves reading the data set and predicting it.
+        portrait: The section on the winner's network (`orchestrator.report.contents.network.content`); None to leave
+            the network out, which saves reading and predicting the data set.
 
     Raises:
         ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
@@ -87,9 +87,9 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
 
     Args:
         title: The page's title, as text.
-        main: The `main` element and what stands beside it, as HTML.
+        main: The `main` element and what is beside it, as HTML.
         scripts: Further scripts, which run before the page's own.
-        live: Whether the page asks the server that it came from for news.
+        live: Whether the page may ask its server for updates.
     """
     template = environment(_PACKAGE).get_template("document.html")
     return template.render(
@@ -105,9 +105,9 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
 def policy(scripts: Sequence[str] = (), *, live: bool = False) -> str:
     """Return the Content-Security-Policy of a page, for a `meta` element or a header. Arguments: as for `document`.
 
-    A page loads and runs nothing but its own style and scripts, and the images inside it. Styles and scripts are
-    allowed by their hash, so that nothing else that stands in the page is applied or run: no `style` attribute, no
-    handler in an attribute, no other element.
+    A page loads and runs nothing but its own style, its scripts and its embedded images. Styles and scripts are
+    allowed by hash, so that the browser ignores all others: `style` attributes, inline event handlers, and further
+    elements.
     """
     directives = {
         "default-src": "'none'",
@@ -132,7 +132,7 @@ def _scripts(further: Sequence[str]) -> list[str]:
 
 @functools.cache
 def _style() -> str:
-    """Return the page's style, with the colours of the charts in either theme, and on paper."""
+    """Return the page's style, with the colours of the charts for both themes and for print."""
     light, dark = (f":root{{{variables(theme)}}}" for theme in (LIGHT, DARK))
     themes = f"{light}\n@media (prefers-color-scheme: dark){{{dark}}}\n@media print{{{light}}}"
     return f"{asset('style.css')}{themes}\n"
@@ -154,7 +154,7 @@ def _charts(sweep: Sweep) -> dict[str, list[tuple[Chart, str]]]:
 
 @functools.cache
 def environment(package: str) -> Environment:
-    """Return what fills the templates of a package: every value becomes text, never markup."""
+    """Return the Jinja environment of a package's templates, which escapes every value."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -171,19 +171,19 @@ def environment(package: str) -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Return what an expression of a template becomes: markup, or visible text."""
+    """Return markup unchanged, and any other value as visible text."""
     return value if hasattr(value, "__html__") else visible(str(value))
 
 
 def visible(text: str) -> str:
-    """Return a text with its control characters made visible; of a long one, the middle is left out."""
+    """Return a text with its control characters made visible, and without its middle if it is long."""
     return printable(text if len(text) <= MAX_CHARACTERS else f"{text[:1000]} … {text[-1000:]}")
 
 
 def isolated(text: str) -> Markup:
-    """Return a sentence as markup that keeps its order around words that are written from right to left.
+    """Return a sentence as markup that keeps its order around right-to-left words.
 
-    They become a `bdi` element: a number behind them stays behind them.
+    Those become a `bdi` element, so that a number after them stays after them.
     """
     from markupsafe import Markup
 

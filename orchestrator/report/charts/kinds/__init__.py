@@ -1,1 +1,1 @@
-"""The kinds of charts: each module has `chart` (or `charts`), which says what a sweep gives to draw, or nothing."""
+"""The kinds of charts: `chart` of each module makes a sweep's chart."""

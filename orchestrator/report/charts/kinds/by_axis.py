@@ -23,27 +23,27 @@ from orchestrator.report.charts.marks.strips import CROSS, Dot, Rows
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: What the names of the charts begin with; the option follows.
+#: Prefix of the charts' names; the option follows.
 PREFIX = "metric-by-"
-#: Of more values that are no numbers, the first ones in the sweep's order are drawn.
+#: Most values that are drawn if they are not numbers: the first in the sweep's order.
 MOST_ROWS = 60
-#: Of more dots in all charts of options together, there are bins instead.
+#: Most dots in all of these charts together; bins replace more.
 MOST_DOTS = 10_000
 #: Bins of each axis in a large sweep.
 BINS = 40
 WIDTH, HEIGHT = 430, 260
-#: Pixels over which the seeds of a configuration are spread, and the share of the distance of two values that they may
-#: take at most.
+#: Pixels over which the seeds at a value are spread, and the largest share of the distance to the next value that they
+#: may take.
 SPREAD, SHARE = 14.0, 0.5
-#: The golden ratio without its integer: its multiples lie evenly between integers, however many there are.
+#: Fractional part of the golden ratio: the fractional parts of its multiples are evenly spread, however many there are.
 GOLDEN = 0.6180339887498949
-#: More values have ticks at round numbers instead of at each.
+#: Most values that have a tick each; more have ticks at round numbers.
 MOST_TICKS = 10
 
 
 @dataclass(frozen=True)
 class Value(Group):
-    """What was measured at a value of an option.
+    """The results at a value of an option.
 
     Attributes:
         value: The value.
@@ -62,7 +62,7 @@ class Axis:
         name: The chart's name.
         heading: The option's name in text.
         metric: What was measured.
-        values: What was measured at each of its values: numbers by size, others in the sweep's order.
+        values: The results at each value: numbers in ascending order, others in the sweep's order.
         others: How many other options vary.
         each_job: Whether each job has a mark of its own.
     """
@@ -76,7 +76,7 @@ class Axis:
 
     @classmethod
     def of(cls, sweep: Sweep, name: str) -> Self:
-        """Return the option of which a chart has the name."""
+        """Return the option in a chart's name."""
         names = sweep.leaderboard.names
         option = name.removeprefix(PREFIX)
         groups: dict[Any, list[Drawn]] = {value: [] for value in names.varying[option]}
@@ -177,7 +177,7 @@ def _table(axis: Axis) -> Table:
 
 
 def rows(axis: Axis) -> Rows:
-    """Return a row for each value, of too many for the first ones."""
+    """Return a row for each of the first `MOST_ROWS` values."""
     shown = axis.values[:MOST_ROWS]
     names = labels.distinct(each.shown for each in shown)
     return Rows(
@@ -206,7 +206,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
     seeds = []
     for each in axis.values:
         found = [(dot, _colour(member)) for member in each.members for dot in strips.dots(member, axis.metric)]
-        # Vega-Lite has no offset on an axis of numbers, so that the numbers themselves are beside the value.
+        # Vega-Lite has no offset on a numeric axis, so the numbers themselves are moved.
         besides = [spread * (number * GOLDEN % 1 - 0.5) / WIDTH for number in range(len(found))]
         places = [axis.across.moved(float(each.value), beside) for beside in besides]
         seeds += [_seed(axis, x, dot, colour) for x, (dot, colour) in zip(places, found, strict=True)]
@@ -217,7 +217,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
         for member in each.members
         if member.standing.mean is not None
     ]
-    # Where others vary as well, a line from mean to mean means nothing.
+    # If other options vary, too, a line from mean to mean means nothing.
     means = [] if axis.others else [(each.value, each) for each in axis.values]
     size = canvas.alt.Size("size:Q", scale=None)
     colour = canvas.own_colour
@@ -272,7 +272,7 @@ def _bar(at: float, member: Drawn, metric: Metric, spread: float) -> dict[str, A
 def _bins(axis: Axis) -> dict[str, Any]:
     """Return the specification of a plot with a rectangle for each bin of jobs.
 
-    Few values have a column each, which ends halfway to the next one. Vega-Lite has no bins on an axis in ratios.
+    Few values have a column each, which ends halfway to the next one. Vega-Lite cannot bin a logarithmic axis.
     """
     canvas = Canvas()
     columns, levels = _columns([float(each.value) for each in axis.values], axis.across), axis.up.parts(BINS)
@@ -293,7 +293,7 @@ def _bins(axis: Axis) -> dict[str, Any]:
 
 
 def _columns(values: Sequence[float], across: Scale) -> list[float]:
-    """Return the ends of the columns of bins."""
+    """Return the edges of the bins' columns."""
     if len(values) > BINS:
         return across.parts(BINS)
     inner = [across.at((low + high) / 2) for low, high in pairwise(map(across.share, values))]

@@ -19,9 +19,9 @@ from worker.trainers.protocol import Metric
 
 #: How many configurations, the first by rank, have a colour, a band and a label; the others are grey.
 LABELLED = len(style.SERIES)
-#: Of more configurations, the last ones by rank are not drawn.
+#: Most configurations that are drawn, the first by rank.
 MOST_CURVES = 100
-#: Points of a mean, and of all thin lines together: of more epochs, some are left out.
+#: Most points of a mean, and of all thin lines together: of more epochs, some are left out.
 MOST_POINTS = 200
 MOST_POINTS_OF_JOBS = 20_000
 WIDTH, HEIGHT = 350, 270
@@ -36,9 +36,9 @@ class Point:
 
     Attributes:
         epoch: From 1.
-        n: The number of jobs that trained so far, without those that diverged.
+        n: The number of jobs that trained this far, without those that diverged.
         mean: Their mean, exact and rounded once.
-        interval: Where the mean over all seeds is, at 95 %, as on the leaderboard; None for few seeds.
+        interval: 95 % interval of the mean over all seeds, as on the leaderboard; None for few seeds.
     """
 
     epoch: int
@@ -53,8 +53,8 @@ class Curve:
 
     Attributes:
         configuration: The configuration.
-        points: After each epoch, or some of them where there are many; empty if no job trained.
-        jobs: The metric after each of the same epochs, by seed, of every job with a result.
+        points: After each epoch, or some of them if there are many; empty if no job trained.
+        jobs: Epoch and metric at each of these epochs, by seed, for every job with a result.
         diverged: The seeds of those that diverged.
     """
 
@@ -92,7 +92,7 @@ def _curve(drawn: Drawn, sweep: Sweep, *, sequential: bool, banded: bool) -> Cur
 
 
 def _some(count: int, most: int) -> list[int]:
-    """Return the numbers from 1 to `count`, or `most` of them at equal distances, the first and last among them."""
+    """Return the numbers from 1 to `count`, or `most` of them at equal distances, with the first and the last."""
     if count <= most:
         return list(range(1, count + 1))
     return sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
@@ -105,7 +105,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the learning curves of a sweep that has results, and jobs of several epochs.
+    """Return the learning curves of a sweep with results and several epochs.
 
     Raises:
         MissingPackageError: Altair is not installed.
@@ -149,7 +149,7 @@ def _table(found: Sequence[Curve], metric: Metric) -> Table:
 
 
 def _scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
-    """Return the scale of the epochs, and that of the metric: of what trained, as what diverged may be anywhere."""
+    """Return the scales of the epochs and of the metric, which ignores diverged jobs: they may be anywhere."""
     every = [(epoch, value, seed in curve.diverged)
              for curve in shown for seed, line in curve.jobs.items() for epoch, value in line]  # fmt: skip
     trained = [value for _, value, diverged in every if not diverged] or [value for _, value, _ in every]
@@ -192,7 +192,7 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
 
 
 def _ticks(last: int) -> list[int]:
-    """Return the epochs that have a tick: whole ones, which Vega-Lite's own ticks need not be."""
+    """Return the epochs with a tick: whole numbers, which Vega-Lite's own ticks need not be."""
     step = max(1, -(-last // MOST_TICKS))
     return sorted({1, *range(step, last + 1, step)})
 
@@ -268,9 +268,9 @@ def _said(curve: Curve, metric: Metric) -> str:
 def _named(
     shown: Sequence[Curve], across: Scale, scale: Scale, metric: Metric
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the labels beside the ends of the curves, moved apart, and the ends of the line that ties each to its own.
+    """Return the labels of the curves, moved apart, and the end points of the lines from curve to label.
 
-    All are in the numbers of the axes, which go on beside the plot.
+    All are in the units of the axes, which extend beyond the plot.
     """
     curves = [(curve, colour) for curve, colour in zip(shown, style.SERIES, strict=False) if curve.points]
     ends = [scale.inside(labels.drawn(metric, curve.points[-1].mean)) for curve, _ in curves]

@@ -15,10 +15,10 @@ from orchestrator.report.charts.marks.strips import Dot, Rows, Strip
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: How many contenders are drawn; and rows in all, up to which the first ones that are beaten are.
+#: Most contenders that are drawn; and rows in all, up to which beaten configurations are added.
 MOST_CONTENDERS = 40
 LEAST_ROWS = 6
-#: Characters of the leader's name in the title.
+#: Longest name of the leader in the title, in characters.
 MOST_NAME = 60
 
 
@@ -28,7 +28,7 @@ class Gap:
 
     Attributes:
         other: The other configuration.
-        difference: By how much the leader is better, whichever direction is better, in the metric's unit.
+        difference: How much better the leader is, in the metric's unit, whichever direction is better.
         by_seed: The same for each common seed.
     """
 
@@ -38,9 +38,9 @@ class Gap:
 
 
 def gaps(sweep: Sweep) -> tuple[Gap, ...]:
-    """Return the leader's differences: to the other contenders by rank, and then to the first ones that are beaten.
+    """Return the leader's differences from the other contenders by rank, then from the first beaten configurations.
 
-    They are compared as the verdict compares them; nothing is new here.
+    They are the comparisons of the verdict.
     """
     candidates = [each for each in configurations.drawn(sweep) if each.scored.is_candidate]
     if len(candidates) < 2:
@@ -67,7 +67,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the chart of a sweep in which two configurations are candidates.
+    """Return the chart of a sweep with at least two candidates.
 
     Raises:
         MissingPackageError: Altair is not installed.

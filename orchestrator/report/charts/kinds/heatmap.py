@@ -1,4 +1,4 @@
-"""A heat map: the mean of every pair of values, where two options vary."""
+"""A heat map: the mean for every pair of values, if two options vary."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
 from worker.trainers.protocol import Metric
 
-#: Of more numbers, neighbours share a bin; of more values that are no numbers, the first ones in the sweep's order are
-#: drawn.
+#: Most values of an option that are drawn. More numbers are binned; of other values, the first in the sweep's order
+#: are drawn.
 MOST_LEVELS = 20
 BINS = 10
-#: Characters of a level's label.
+#: Longest label of a level, in characters.
 MOST_LABEL = 20
-#: Pixels of a cell: its height, and its width by the number of columns.
+#: Pixels: a cell's height, the width of all cells, and the least and most width of one.
 HEIGHT, WIDTH, LEAST_WIDTH, MOST_WIDTH = 34, 420, 26, 70
 #: Pixels of a character of the number in a cell, with some to spare for a wider font.
 CHARACTER_WIDTH = 7.5
@@ -36,7 +36,7 @@ class Side:
     Attributes:
         name: The option.
         title: Its name in text.
-        levels: What is drawn along it, each unlike the others.
+        levels: The unique labels along it.
         level: The level of each value that is drawn.
         known: How many values it has.
     """
@@ -80,8 +80,8 @@ class Cell(Group):
     """A pair of values.
 
     Attributes:
-        across: The level of the option across.
-        up: That of the other one.
+        across: The level on the x axis.
+        up: The level on the y axis.
     """
 
     across: str
@@ -89,7 +89,7 @@ class Cell(Group):
 
 
 def sides(sweep: Sweep) -> tuple[Side, Side]:
-    """Return the two options that vary: the one across, and the one up, which is that with the longer labels."""
+    """Return the options on the x axis and the y axis, which takes labels that do not fit on the x axis."""
     first, second = (Side.of(sweep, name) for name in sweep.leaderboard.names.varying)
     return (second, first) if second.fits and not first.fits else (first, second)
 

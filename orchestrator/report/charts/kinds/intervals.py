@@ -13,7 +13,7 @@ from orchestrator.report.charts.marks.strips import Rows, Strip
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: Of more configurations, the first ones by rank are drawn.
+#: Most configurations that are drawn, the first by rank.
 MOST_ROWS = 100
 
 
@@ -34,7 +34,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 
 def rows(sweep: Sweep) -> Rows:
-    """Return a row for each configuration, of too many for the first ones."""
+    """Return a row for each of the first `MOST_ROWS` configurations."""
     every = configurations.drawn(sweep)
     metric = sweep.leaderboard.metric
     each_job = configurations.draws_jobs(sweep)

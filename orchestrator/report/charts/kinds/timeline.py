@@ -19,18 +19,18 @@ from orchestrator.report.contents import accounting
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 
-#: Of more workers' processes, or of workers where attempts are drawn together, the first ones to begin are drawn.
+#: Most rows, of processes, or of workers if attempts are drawn together: the first to begin.
 MOST_LANES = 60
-#: How many attempts that did not finish are drawn, and up to how many have labels.
+#: Most unfinished attempts that are drawn, and most that have labels.
 MOST_FAULTS, MOST_LABELLED = 300, 12
-#: Parts of the time where attempts are drawn together.
+#: Parts of the time if attempts are drawn together.
 BINS = 60
 WIDTH, STEP = 380, 18
 
 
 @dataclass(frozen=True)
 class Fault:
-    """How an end that is a fault is shown: the shape of its mark, the shape's name, and the words for it."""
+    """How a fault is drawn: the shape of its mark, the shape's name, and the words for the fault."""
 
     shape: str
     sign: str
@@ -52,8 +52,8 @@ class Lane:
     """A row of the chart.
 
     Attributes:
-        label: Its name beside the axis, unlike every other one.
-        spans: The attempts in it, by their begin.
+        label: Its unique name beside the axis.
+        spans: The attempts in it, by start time.
         processes: How many processes it stands for.
     """
 
@@ -69,7 +69,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the timeline of a sweep of which attempts have times.
+    """Return the timeline of a sweep whose attempts have times.
 
     Raises:
         MissingPackageError: Altair is not installed.
@@ -210,7 +210,7 @@ def _shares(shown: Sequence[Lane], clock: Clock, width: float, length: float) ->
 
 
 def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
-    """Return which share of the time of a lane's processes was spent in attempts, for each part of the time."""
+    """Return the share of its processes' time that a lane spent in attempts, for each part of the time."""
     starts, stops = np.array([(clock.at(span.start), clock.at(span.stop)) for span in lane.spans]).T
     until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
     shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
@@ -218,7 +218,7 @@ def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
 
 
 def _faults(canvas: Canvas, shown: Sequence[Lane], at: Callable[[float], float], names: JobNames) -> list[Any]:
-    """Return the layers of attempts that did not finish: a mark each, and words if they are few, on a ground each."""
+    """Return the layers of unfinished attempts: marks, and words if they are few, all with an outline."""
     alt = canvas.alt
     found = [_span(lane, span, at, names) for lane in shown for span in lane.spans if span.is_fault]
     found.sort(key=lambda each: float(each["x2"]))

@@ -1,4 +1,4 @@
-"""What all charts share of a specification: its data, its axes of numbers, its layers."""
+"""The parts of a specification that all charts share: data, numeric axes, layers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from orchestrator.report.charts.marks.scales import Scale
 
 
 class Canvas:
-    """Makes a specification by Altair, with the data beside the layers.
+    """Makes a specification with Altair, with the data outside the layers.
 
-    Altair checks and copies data that stands in a layer, value by value: for 2,000 jobs, that takes ten seconds.
+    Altair checks and copies data inside a layer value by value: for 2,000 jobs, that takes ten seconds.
 
     Raises:
         MissingPackageError: the packages that charts need are not installed.
@@ -28,20 +28,20 @@ class Canvas:
         self._datasets: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def chart(self, values: Sequence[Mapping[str, Any]]) -> Any:
-        """Return a chart of Altair's with these values, for a mark and its encodings."""
+        """Return an Altair chart of these values, still without mark and encodings."""
         name = f"data-{len(self._datasets) + 1}"
         self._datasets[name] = values
         return self.alt.Chart(self.alt.NamedData(name=name))
 
     def channel(self, name: str, field: str, title: str, scale: Scale, **axis: Any) -> Any:
-        """Return the encoding of a position by numbers.
+        """Return the encoding of numbers as positions.
 
         Args:
             name: `X` or `Y`.
             field: The field with the numbers.
             title: Of the axis.
             scale: Of the axis.
-            axis: What else is said of the axis.
+            axis: Further options of the axis.
         """
         kind = "log" if scale.is_log else "linear"
         ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False)
@@ -50,7 +50,7 @@ class Canvas:
         return getattr(self.alt, name)(f"{field}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
 
     def step(self, field: str, colours: Sequence[str], highest: float = 1.0) -> Any:
-        """Return the encoding of a colour by a number: each equal part from 0 to the highest has one of the colours."""
+        """Return the encoding of a number as a colour: the colours divide 0 to the highest into equal parts."""
         steps = self.alt.Scale(type="quantize", domain=[0, highest], range=list(colours))
         return self.alt.Color(f"{field}:Q", scale=steps, legend=None)
 

@@ -1,4 +1,4 @@
-"""Scales of axes: chosen here and not by Vega-Lite, because charts in a terminal have the same."""
+"""Scales of axes: chosen here and not by Vega-Lite, because charts in a terminal share them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from worker.trainers.protocol import MAX_SCORE
 
-#: Values above zero in at least such a ratio have a logarithmic axis.
+#: Least ratio of positive values that suggests a logarithmic axis.
 LEAST_RATIO = 50.0
 #: Below it, ratios leave the range of floating point.
 SMALLEST = 1e-100
@@ -31,8 +31,8 @@ class Scale:
 
         Args:
             values: At least one, in the unit of the axis.
-            is_share: Whether they are shares in percent: the scale is linear, and ends where a share does.
-            is_log: Whether it is logarithmic; None for what their ratio suggests.
+            is_share: Whether they are shares in percent: the scale is linear, without room beyond 0 and 100.
+            is_log: Whether it is logarithmic; None to decide by their ratio.
         """
         low, high = min(values), max(values)
         if is_log is None:
@@ -46,16 +46,16 @@ class Scale:
         return cls(low - room, high + room)
 
     def inside(self, value: float, beyond: float = 0.0) -> float:
-        """Return the value, or the end of the scale that it is beyond.
+        """Return the value, clipped to the scale.
 
         Args:
             value: The value.
-            beyond: How far it may be beyond an end, as a share of the axis: what is clipped there then seems to go on.
+            beyond: How far it may exceed an end, as a share of the axis: a mark that is clipped there seems to go on.
         """
         return min(max(value, self.at(-beyond)), self.at(1 + beyond))
 
     def share(self, value: float) -> float:
-        """Return at which share of the axis a value lies, from 0 to 1."""
+        """Return the share of the axis below a value, from 0 to 1."""
         ends = (self.low, self.high, min(max(value, self.low), self.high))
         low, high, at = map(math.log, ends) if self.is_log else ends
         return (at - low) / (high - low)
@@ -67,7 +67,7 @@ class Scale:
         return self.low + share * (self.high - self.low)
 
     def moved(self, value: float, share: float) -> float:
-        """Return the value that lies beside another one, by a share of the axis."""
+        """Return a value moved by a share of the axis."""
         return self.at(self.share(value) + share)
 
     def parts(self, count: int) -> list[float]:
@@ -76,13 +76,13 @@ class Scale:
 
     @property
     def format(self) -> str | None:
-        """The format of the numbers beside the axis, where the usual one would be long; None elsewhere."""
+        """The format of the axis's numbers, if the usual one would be long; None otherwise."""
         largest = max(abs(self.low), abs(self.high))
         return ".4~g" if largest >= 1e6 or largest < 1e-3 else None
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
-    """Return whether all values are numbers, none of them true or false, and none beyond what an axis can show."""
+    """Return whether all values are numbers within what an axis can show, and none is a bool."""
     return all(
         isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_SCORE <= value <= MAX_SCORE
         for value in values
@@ -90,12 +90,12 @@ def are_numbers(values: Sequence[Any]) -> bool:
 
 
 def is_in_ratios(values: Sequence[float]) -> bool:
-    """Return whether values that someone chose are in ratios, as learning rates are, and not in equal distances.
+    """Return whether chosen values are spaced by ratios, as learning rates are, rather than by distances.
 
-    They are if the gaps between their logarithms are more alike than those between the values themselves.
+    They are if the gaps between their logarithms vary less than those between the values themselves.
 
     Args:
-        values: By size, each once.
+        values: In ascending order, each once.
     """
     if len(values) < 2 or values[0] <= 0:
         return False
@@ -112,14 +112,14 @@ def _unlike(values: Sequence[float]) -> float:
 
 
 def apart(places: Sequence[float], distance: float, length: float) -> list[float]:
-    """Return places on a line, moved so that any two are at least a distance apart, and in the same order.
+    """Return positions on a line, moved to be at least a distance apart, in the same order.
 
     Vega-Lite leaves out labels that overlap, or lets them overlap; it moves none.
 
     Args:
-        places: In any unit, from the line's begin.
+        places: The positions, in any unit, from the start of the line.
         distance: In the same unit.
-        length: Of the line; beyond its end only where there is no room otherwise.
+        length: Of the line; exceeded only if it is too short.
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
     found = list(places)

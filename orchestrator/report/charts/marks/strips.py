@@ -1,4 +1,4 @@
-"""Rows of dots: one row for each of several things, with its mean, its interval, and a small dot for each seed."""
+"""Rows of dots: each row has a mean, its interval, and a small dot for each seed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale
 from worker.trainers.protocol import Metric
 
-#: Pixels of the whole: on a phone, its text can then still be read; and of the least and the most between the labels.
+#: Width of the whole in pixels, so that its text is legible on a phone; and the least and the most between the labels.
 WHOLE, LEAST_WIDTH, MOST_WIDTH = 540, 260, 400
-#: Pixels around labels and notes, and of a character.
+#: Pixels around labels and notes, and per character.
 AROUND, CHARACTER_WIDTH = 80, 6.3
-#: Pixels from row to row, and where there are many rows.
+#: Pixels from row to row, the same from many rows on, and how many are many.
 STEP, NARROW_STEP, MANY = 28, 20, 40
-#: Pixels below a row's middle at which its seeds are, so that they do not hide its interval.
+#: Pixels from a row's middle down to its seeds, so that they do not hide its interval.
 BELOW = 7
-#: Pixels from one cross to the next, and how many are side by side: more would lie among the dots, as if they had a
-#: value.
+#: Pixels between crosses, and how many are side by side: more would be among the dots, as if they had a value.
 CROSS_STEP, CROSSES = 9, 4
 #: How a job that diverged is drawn.
 CROSS = {
@@ -42,7 +41,7 @@ class Dot:
 
     Attributes:
         seed: The seed.
-        value: In the unit of the axis; None for a job that diverged, which has its place at the edge.
+        value: In the unit of the axis; None for a job that diverged, which is drawn at the edge.
         said: Its description.
     """
 
@@ -56,13 +55,13 @@ class Strip:
     """A row.
 
     Attributes:
-        label: Its name beside the axis, unlike every other one.
-        said: What its mean says.
+        label: Its unique name beside the axis.
+        said: The description of its mean.
         mean: In the unit of the axis; None if there is none.
-        ends: Those of its interval; None without one.
+        ends: The ends of its interval; None without one.
         is_strong: Whether its mean is filled, and not hollow.
         note: The text on its right.
-        dots: Its seeds; empty where they are too many.
+        dots: Its seeds; empty if they are too many.
         middle: Instead of them, the ends of their middle 80 %.
     """
 
@@ -83,13 +82,13 @@ class Rows:
     Attributes:
         name: The chart's name.
         title: What it shows.
-        axis: The title of the axis across.
+        axis: The title of the x axis.
         heading: What the rows are.
         strips: The rows, from top to bottom, at least one.
-        known: How many rows there would be, were none left out.
-        lower_is_worse: Whether jobs that diverged are at the lower end of the axis, and not at the upper one.
+        known: The number of rows, including those left out.
+        lower_is_worse: Whether jobs that diverged are drawn at the lower end of the axis, not at the upper one.
         is_share: Whether the values are shares in percent.
-        zero: Whether the axis has zero, and a line at it.
+        zero: Whether the axis includes zero, with a line.
         sequential: Whether the intervals stay valid however often one looks.
     """
 
@@ -106,7 +105,7 @@ class Rows:
 
     @functools.cached_property
     def scale(self) -> Scale:
-        """Of everything but what reaches far beyond the seeds, as an interval of two of them does."""
+        """The scale of the axis, cut off far beyond the seeds, where an interval of two may end."""
         inner = [dot.value for strip in self.strips for dot in strip.dots if dot.value is not None]
         inner += [strip.mean for strip in self.strips if strip.mean is not None]
         inner += [end for strip in self.strips for end in strip.middle or ()]
@@ -118,7 +117,7 @@ class Rows:
 
 
 def dots(each: Drawn, metric: Metric) -> list[Dot]:
-    """Return the jobs of a configuration that have a result; those that diverged without a place."""
+    """Return a dot for each job with a result; one that diverged has no value."""
     found = []
     for entry in each.standing.jobs:
         if entry.score is not None:
@@ -137,9 +136,9 @@ def of(
         group: The configurations.
         metric: What was measured.
         label: Its name beside the axis.
-        said: What its mean says.
-        each_job: Whether each job is a dot; otherwise the middle 80 % of them are a bar, if there are two.
-        ends: Those of its interval, in the unit of the axis.
+        said: The description of its mean.
+        each_job: Whether each job is a dot; otherwise a bar shows their middle 80 %, if there are two.
+        ends: Its interval, in the unit of the axis.
     """
     middle = None
     if not each_job and len(group.scores) > 1:
@@ -198,9 +197,9 @@ def specification(rows: Rows) -> dict[str, Any]:
 
 
 def _width(rows: Rows) -> float:
-    """Return the pixels between labels and notes.
+    """Return the width between labels and notes, in pixels.
 
-    Vega-Lite fits a whole into a width, too, but no longer so that what is between them has a least and a most width.
+    Vega-Lite can fit a whole chart into a width, but not keep the plot between a least and a most width.
     """
     names = max(len(rows.heading), *(len(strip.label) for strip in rows.strips))
     characters = names + max(len(strip.note) for strip in rows.strips)
@@ -208,7 +207,7 @@ def _width(rows: Rows) -> float:
 
 
 def _mean(strip: Strip, scale: Scale) -> dict[str, Any]:
-    # An end that is not on the scale has no stop: it is clipped.
+    # An end beyond the scale has no cap: it is clipped.
     low, high = (scale.inside(end, 0.1) for end in strip.ends) if strip.ends else (None, None)
     begin, end = strip.middle or (None, None)
     return {
@@ -229,7 +228,7 @@ def _seed(strip: Strip, dot: Dot, x: float | None) -> dict[str, Any]:
 
 
 def _crosses(rows: Rows, width: float) -> list[dict[str, Any]]:
-    """Return the jobs that diverged, from the worse edge inwards: the first ones side by side, then on each other."""
+    """Return the jobs that diverged, from the worse edge inwards: the first ones side by side, the others stacked."""
     found = []
     for strip in rows.strips:
         for place, dot in enumerate(dot for dot in strip.dots if dot.value is None):
