@@ -8,7 +8,7 @@
     network = sweep.best().network()
     old = seedsweep.open("runs/first")
 
-All that is published is in `__all__`; docs/python.md describes it. Other modules may change in any release.
+The public interface is `__all__`; docs/python.md describes it. Other modules may change in any release.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ __all__ = [
     "sweeps", "watch",
 ]  # fmt: skip
 
-#: Where each name is found, by the first module that has it. A trainer's package that imports `Trainer` in a worker
-#: does not pay for the orchestrator.
+#: Where names are looked up, in this order. A trainer's package that imports `Trainer` in a worker thus does not import
+#: the orchestrator.
 _HOMES = ("worker.trainers", "nn.errors", "orchestrator.errors", "nn", "orchestrator.interface")
 
 

@@ -1,8 +1,8 @@
 """Seedsweep from Python: what `import seedsweep` publishes. Each function does what the command of its name does.
 
-Nothing here installs a signal handler or prints, except for the progress of jobs under way, which `progress=False`
-leaves out. A function may be called in any thread. Ctrl-C, also that of a notebook, ends it as any other: rows so far
-are kept in the folder, and the same call with `resume=True` goes on.
+Nothing here installs a signal handler. Only the progress of jobs is printed, unless `progress=False`. A function may be
+called in any thread. Ctrl-C, also in a notebook, interrupts it as any other: rows so far are kept in the folder, and
+the same call with `resume=True` goes on.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
     from nn.network import DeepNeuralNetwork
 
-#: Where sweeps are kept, as by the command line.
+#: The default folder of sweeps, as on the command line.
 OUTPUT = "runs"
 
 
@@ -225,9 +225,9 @@ class TrainedModel:
 
 
 class Sweep:
-    """A sweep, as its folder holds it, and what can be done with it.
+    """A sweep in its folder, with methods that work on it.
 
-    What it shows is what it read when it was opened, or when a method of it trained jobs; `refresh` reads again.
+    It shows the folder as it was when the sweep was opened, or when a method last trained jobs; `refresh` reads again.
 
     Attributes:
         path: Its folder.
@@ -247,7 +247,7 @@ class Sweep:
 
     @property
     def state(self) -> str:
-        """How it stands: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
+        """Its state: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
         return of_sweep(self._snapshot).state
 
     @property
@@ -277,7 +277,7 @@ class Sweep:
 
     @contextlib.contextmanager
     def _refreshed(self) -> Iterator[None]:
-        """Read the folder again after the block, also if that was interrupted."""
+        """Read the folder again after the block, even if that was interrupted."""
         try:
             yield
         finally:
@@ -318,9 +318,9 @@ class Sweep:
         """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
 
         Args:
-            a: Words of the one.
-            b: Words of the other.
-            within: How large a difference does not matter, in the metric's unit.
+            a: Words that name the one.
+            b: Words that name the other.
+            within: The largest difference that does not matter, in the metric's unit.
 
         Raises:
             InvalidInputError: words fit no configuration or several, or both fit the same.
@@ -340,10 +340,10 @@ class Sweep:
         """Train further seeds, more epochs, or further values of options that vary, as `orchestrator extend` does.
 
         Args:
-            seeds: Further seeds: a count, which are the next ones, or the seeds.
-            broker: As for `sweep`, like `workers` and `progress`.
-            workers: See `broker`.
-            progress: See `broker`.
+            seeds: Further seeds: their number, for the next ones, or the seeds.
+            broker: See `sweep`.
+            workers: See `sweep`.
+            progress: See `sweep`.
             options: Further values by option.
 
         Raises:
@@ -384,9 +384,9 @@ class Sweep:
         Args:
             top: How many configurations, the leaderboard's first; None for 3.
             seeds: How many fresh seeds, or the seeds.
-            broker: As for `sweep`, like `workers` and `progress`.
-            workers: See `broker`.
-            progress: See `broker`.
+            broker: See `sweep`.
+            workers: See `sweep`.
+            progress: See `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -416,9 +416,9 @@ class Sweep:
         Args:
             within: The tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy.
             budget: The most jobs to add.
-            broker: As for `sweep`, like `workers` and `progress`.
-            workers: See `broker`.
-            progress: See `broker`.
+            broker: See `sweep`.
+            workers: See `sweep`.
+            progress: See `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -440,12 +440,12 @@ class Sweep:
         """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
 
         Args:
-            words: Choose among which jobs.
+            words: Pick the jobs to choose from.
             jobs: How many, chosen at random; None for all.
-            seed: Chooses the same jobs again.
-            broker: As for `sweep`, like `workers` and `progress`.
-            workers: See `broker`.
-            progress: See `broker`.
+            seed: The same seed chooses the same jobs.
+            broker: See `sweep`.
+            workers: See `sweep`.
+            progress: See `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -490,7 +490,7 @@ class Sweep:
 
         Args:
             to: The format: `csv`, `parquet`, `mlflow`, `tensorboard` or `safetensors-zip`.
-            path: What to write; None for a place in the working folder that is called after the sweep.
+            path: The file or folder to write; None for one in the working folder, named after the sweep.
             replace: Whether to replace what an earlier export wrote there.
 
         Raises:
@@ -565,8 +565,8 @@ def sweep(
         resume: Whether to go on with the sweep called `name`.
         reuse: Whether to take results of other sweeps.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
-        progress: Whether to show the progress; None where somebody sees it, in a terminal or a notebook.
-        options: By name, a value or a list of values, which vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
+        progress: Whether to show the progress; None to show it only in a terminal or a notebook.
+        options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
             `hidden_layer_sizes=[(128, 64), (256, 64)]`; also `data`, `sampler`, `samples` and what belongs to them.
 
     Raises:
@@ -607,7 +607,7 @@ def submit(
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
     """Collect the results of a sweep on a cluster, and yield each row as its job ends.
 
-    Whoever stops early leaves the other jobs on the cluster, and the next `watch` collects them. Rows that came
+    After an early stop, the other jobs stay on the cluster, and the next `watch` collects them. Rows that came
     meanwhile are in the folder, and not yielded again: `open(name).rows` has all.
 
     Args:
@@ -652,14 +652,14 @@ def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
 
 
 def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
-    """Return a sweep that exists.
+    """Return an existing sweep.
 
     Args:
         name: The path of its folder, or its name.
         output: The folder that holds the sweeps.
 
     Raises:
-        SweepNotFoundError: there is none.
+        SweepNotFoundError: there is no such sweep.
         SweepUnreadableError: its folder cannot be read.
     """
     if not isinstance(name, os.PathLike):
@@ -670,7 +670,7 @@ def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPU
 
 
 def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
-    """Return the sweeps of a folder that can be read, the one that changed last first.
+    """Return the readable sweeps of a folder, the last changed first.
 
     Raises:
         SweepUnreadableError: the folder cannot be read.
@@ -691,7 +691,7 @@ def cluster(
 
     Args:
         workers: The number of its processes; None for one per core.
-        trainer: What its workers train; they take no jobs of another one.
+        trainer: The trainer of its workers; they take no jobs of another one.
         data: Their data set; None for the trainer's own.
 
     Yields:
@@ -715,18 +715,18 @@ def cluster(
 
 
 class _Stopped(Exception):  # noqa: N818
-    """Ends the thread of a `watch` that nobody looks at any more."""
+    """Ends the thread of a `watch` whose iterator was closed."""
 
 
 class _Relay(Silent):
-    """Passes rows on, and ends the session at its next sign of life once it is stopped."""
+    """Passes rows on; once stopped, ends the session at its next report."""
 
     def __init__(self, put: Callable[[Row], None]) -> None:
         self._put = put
         self.stopped = False
 
     def running(self, reports: Mapping[str, Report | None]) -> None:  # noqa: ARG002 (a listener's)
-        """End if nobody wants to know."""
+        """End the session if the relay is stopped."""
         if self.stopped:
             raise _Stopped
 
@@ -776,7 +776,7 @@ def _specification(
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as a specification file has them: a tuple of several values, a list for a value of numbers."""
+    """Return options as in a specification file: a tuple for several values, a list for a value of several numbers."""
     return {name: tuple(map(_plain, value)) if _is_list(value) else _plain(value) for name, value in options.items()}
 
 

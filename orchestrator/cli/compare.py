@@ -62,7 +62,7 @@ def _sides(
     sweep: str, others: Sequence[str], root: Path
 ) -> tuple[SweepFolder, SweepFolder, tuple[Sequence[str], Sequence[str]]]:
     """Return the two sweeps, and the words that name a configuration of each."""
-    # No name of a sweep has an equals sign; the path of one may.
+    # A sweep's name has no equals sign; its path may.
     is_configuration = ["=" in each.split("/")[0] for each in others]
     sweeps = [each for each, it_is in zip(others, is_configuration, strict=True) if not it_is]
     words = [each.split() for each, it_is in zip(others, is_configuration, strict=True) if it_is]

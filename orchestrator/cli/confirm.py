@@ -1,4 +1,4 @@
-"""`orchestrator confirm`: trains the leaders of a sweep under fresh seeds, and shows by how much they shrink."""
+"""`orchestrator confirm`: trains the leaders of a sweep under fresh seeds, and shows by how much their means shrink."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     settings = settings_for(broker, workers)
-    # Repeated, the command goes on and shows what it found.
+    # Repeating the command goes on, and shows the same result.
     given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
     again = ["orchestrator", "confirm", name, *given, *place_flags(output, broker)]
     with interruptible() as interruption:

@@ -31,7 +31,7 @@ from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 
 KIND = Command
-#: Exit statuses beside 0, for a race with an answer, and 2, for bad input.
+#: Exit statuses of a race without an answer, and of a cluster that failed; 0 is an answer, 2 bad input.
 TIED = 1
 CLUSTER_FAILED = 3
 
@@ -81,8 +81,8 @@ def command(
 
 
 def show(console: Console, result: DecideResult) -> None:
-    """Print the table of all configurations, and what the race took; the answer comes last, where it is seen."""
-    # Without its verdict: the race has its own, which has another guarantee.
+    """Print the table of all configurations, and the costs; the answer comes last, where it is seen."""
+    # Without the verdict: the race's answer has another guarantee.
     print_leaderboard(console, result.leaderboard, verdict=False)
     say(console, str(result.sweep.accounting))
     say(console, f"Results: {result.sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
@@ -91,7 +91,7 @@ def show(console: Console, result: DecideResult) -> None:
 
 
 def _costs(result: DecideResult) -> list[str]:
-    """Return what the race took, beside the full grid."""
+    """Return what the race cost, compared with the full grid."""
     course, told = result.course, []
     if result.jobs:
         told.append(f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
@@ -102,7 +102,7 @@ def _costs(result: DecideResult) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as words, in seconds up to a minute and a half, and then in minutes."""
+    """Return a duration in words: in seconds below 90 s, in minutes from there on."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 

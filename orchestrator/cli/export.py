@@ -22,9 +22,9 @@ from orchestrator.export.formats import FORMATS
 from orchestrator.text import counted, listed
 
 KIND = Command
-#: How many missing weights are named.
+#: Most jobs that a message about missing weights names.
 NAMED = 3
-#: Seconds between two lines.
+#: Seconds between two lines of progress.
 SILENCE = 10.0
 
 
@@ -116,9 +116,9 @@ def _lacking(result: Export) -> str:
 
 @contextlib.contextmanager
 def _counting(done_word: str) -> Iterator[Callable[[int, int], None]]:
-    """Give the block a function that it calls with the number of jobs that are done, and of all.
+    """Yield a function that shows progress, given the number of jobs that are done, and of all.
 
-    Standard error shows it, so that standard output is the result's.
+    It writes to standard error, so that standard output has only the result.
     """
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:

@@ -49,14 +49,14 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(TyperGroup):
-    """The commands, of which only the one that is called is imported."""
+    """The commands. Only the one that is called is imported."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's)
         """Return the names of the commands, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """Return a command; None if there is none of this name."""
+        """Return a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
@@ -127,7 +127,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _shortened(text: str) -> str:
-    """Leave the middle of a long message out."""
+    """Return a text; a long one without its middle."""
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
 
 
@@ -141,7 +141,7 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     message = error.format_message()
     unknown = getattr(error, "option_name", None)
     context = getattr(error, "ctx", None)
-    # Only an unknown option comes with a list of near ones; typer's own list has `--help` for `--lr`.
+    # Only the error for an unknown option has `possibilities`. They are not used: for `--lr`, they are `--help`.
     if unknown is not None and context is not None and hasattr(error, "possibilities"):
         # By each spelling, the one that messages use.
         known = {
@@ -159,7 +159,7 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
 
 
 def near_options(unknown: str, known: Sequence[str]) -> list[str]:
-    """Return the options that `unknown` may stand for: a typing error, a beginning, or the words' first letters."""
+    """Return the options that `unknown` may stand for: as a misspelling, a prefix, or the initials of the words."""
     word = unknown.lstrip("-")
     names = {option.lstrip("-"): option for option in known}
     near = get_close_matches(word, names, cutoff=0.7)
@@ -168,7 +168,7 @@ def near_options(unknown: str, known: Sequence[str]) -> list[str]:
 
 
 def split_list(arguments: Sequence[str]) -> str | None:
-    """Return the first list that spaces after its commas split into several arguments, put together again."""
+    """Return the first list that spaces after its commas split into several arguments, joined again."""
     found: list[str] = []
     for argument in arguments:
         if found and (found[-1].endswith(",") or argument.startswith(",")):

@@ -15,7 +15,7 @@ from orchestrator.cli.shared.text_plot import drawn
 from orchestrator.report import plots
 
 KIND = Command
-#: The width outside a terminal, and the least one.
+#: The width outside a terminal, and the smallest width, in columns.
 WIDTH, LEAST_WIDTH = 100, 40
 
 

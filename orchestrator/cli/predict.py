@@ -41,14 +41,14 @@ def command(
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
     folder = open_sweep(sweep, DEFAULT_OUTPUT)
-    # An empty text names no job, and not the best one.
+    # An empty text is an error. It does not mean the best job.
     also = [] if job is None else job.split() or [job]
     try:
         picture = read_picture(image)
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
     network = trained_job(folder, [*(words or ()), *also])
-    # A network that diverged knows no probability.
+    # The probabilities of a network that diverged are not finite.
     found = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
     ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))
     if as_json:

@@ -20,7 +20,7 @@ from orchestrator.interruption import Interrupted, Interruption
 from worker.text import printable
 
 KIND = Command
-#: What a token may be, as the passwords of docker-compose.yml.
+#: A valid token; the same rule as for the passwords of docker-compose.yml.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
@@ -88,7 +88,7 @@ def _token(file: str) -> str:
 
 
 def _say(plan: ServePlan, token_file: str | None, *, as_json: bool) -> None:
-    # A token that came from a file stays there: what is printed may end in a log.
+    # A token from a file is not printed: the output may end in a log.
     address = plan.address if token_file is None else plan.bare_address
     if as_json:
         only = plan.sweeps.only

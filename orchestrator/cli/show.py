@@ -79,7 +79,7 @@ def _axis(row: Row) -> tuple[float, float]:
 
 
 def learning_curve(row: Row, block: str = "█") -> str:
-    """Return a line with a bar for each epoch; of more than `CURVE_LINES` epochs, for evenly spaced ones."""
+    """Return a line with a bar for each epoch, or for `CURVE_LINES` evenly spaced ones if there are more."""
     accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
     begin, end = _axis(row)
     count = min(len(accuracies), CURVE_LINES)

@@ -95,7 +95,7 @@ def make_plan(
     *,
     resume: bool,
 ) -> SweepPlan:
-    """Turn the words into values, and plan the sweep that they describe, or the one that `--resume` goes on with."""
+    """Return the plan of the sweep that the words describe, or that `--resume` goes on with."""
     notes: list[str] = []
     # An empty path would be the current folder.
     if spec == "":
@@ -129,7 +129,7 @@ def make_plan(
 def _reported(plan: SweepPlan) -> Path | None:
     """Write the report of the sweep, and return its path; None if it could not be written.
 
-    The sweep's own result stands whatever happens here, so that an error is said and not raised.
+    An error is printed and not raised, because the sweep has its result.
     """
     try:
         return write_report(plan.folder, cache_dir=plan.place.settings.cache_dir).path

@@ -83,7 +83,7 @@ class Cluster:
         self.queue = Queue(self.app, WaitingRedis(self._broker, for_broker), for_broker)
 
     def telling(self, tell: Callable[[str], None]) -> Self:
-        """Return this cluster, with the same connections, showing its messages with another function."""
+        """Return this cluster, with the same connections and another function that shows its messages."""
         other = copy.copy(self)
         other._wait_and_tell(tell)
         return other
@@ -121,7 +121,7 @@ class Cluster:
         return self.roster.online()
 
     def running(self) -> set[str]:
-        """Return the ids of the tasks that these workers are training."""
+        """Return the ids of the tasks that online workers are training."""
         return {task_id for worker in self.online_workers() for task_id in worker.running}
 
     @property
@@ -136,7 +136,7 @@ class Cluster:
 
 def _app(settings: Settings) -> SeedsweepApp:
     app = create_app(settings)
-    # No retries by Celery and kombu, which are silent: `Patience` retries and tells the user.
+    # Celery and kombu would retry silently: `Patience` retries instead, and tells the user.
     app.conf.update(
         task_publish_retry=False,
         result_backend_always_retry=False,

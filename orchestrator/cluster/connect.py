@@ -42,7 +42,7 @@ class Place:
         return min(self.workers or available_cores(), max(1, jobs))
 
     def width(self, jobs: int) -> int:
-        """Return the number of jobs that are trained at a time, of this many; 0 if no worker is online."""
+        """Return how many of this number of jobs are trained at a time; 0 if no worker is online."""
         if self.cluster is None:
             return self.processes(jobs)
         return min(sum(worker.concurrency for worker in self.cluster.online_workers()), jobs)

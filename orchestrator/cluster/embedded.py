@@ -177,7 +177,7 @@ class EmbeddedCluster:
         """
         if self._reaper is None or self._reaper.stdout is None:
             return
-        # Looked at first. A server that ends removes its socket, and its end is on record soon afterwards.
+        # Checked first: a server that ends removes its socket, and the reaper reports its end soon afterwards.
         removed = self._has_answered and not self._socket.exists()
         if removed:
             time.sleep(3 * reaper.LOOK_SECONDS)

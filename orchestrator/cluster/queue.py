@@ -99,7 +99,7 @@ class Queue:
         withdrawn: set[str] = set()
         receipts = key("withdrawn", uuid.uuid4().hex)
         for name in LISTS:
-            # Repeated until a pass finds no wanted message: who removes other messages meanwhile shifts the rest.
+            # Repeated until a pass finds no wanted message: messages that others remove meanwhile shift the rest.
             while self._withdraw_from(name, wanted, withdrawn, receipts):
                 pass
         if withdrawn:
@@ -138,5 +138,5 @@ def _task_id(message: bytes, *, held: bool = False) -> str:
         found = (fields[0] if held else fields)["headers"]["id"]
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
-    # Ids are kept, so a message must not choose the length of its own.
+    # Ids are kept in memory, so a message must not choose the length of its id.
     return found if isinstance(found, str) and is_task_id(found) else ""

@@ -27,8 +27,8 @@ from worker.redis.bounded import read_fields, read_members
 
 _NAMES = "seedsweep:sweeps"
 
-#: Replaces the manifest that was read by a longer one, unless another session has replaced it meanwhile; says whether
-#: the longer one stands there. Safe to repeat, if an answer was lost.
+#: Replaces the manifest that was read with a longer one, unless another session has replaced it meanwhile; returns
+#: whether the longer one is stored now. Safe to repeat if an answer was lost.
 #: KEYS[1]: the sweep. ARGV[1]: the SHA-1 of the manifest that was read. ARGV[2]: the longer one.
 _REPLACE = """
 local found = redis.call('HGET', KEYS[1], 'manifest')
@@ -80,7 +80,7 @@ class Registry:
 
     @staticmethod
     def _longer(manifest: Manifest, known: Manifest | None) -> Manifest:
-        """Return that one of a sweep's two manifests which goes on with the other one, by default ours."""
+        """Return the longer of a sweep's two manifests; ours if both have the same jobs."""
         if known is None or known.jobs == manifest.jobs or manifest.goes_on(known):
             return manifest
         if not known.goes_on(manifest):
@@ -170,7 +170,7 @@ class Registry:
         return bool(self._client.hexists(_sweep(name), "finished"))
 
     def wanted_by_others(self, name: str, keys: Collection[str]) -> dict[str, str]:
-        """Return those of these jobs for which other sweeps still wait, each with the name of such a sweep."""
+        """Return which of these jobs other sweeps still wait for, each with the name of such a sweep."""
         wanted: dict[str, str] = {}
         ours = frozenset(keys)
         for other in self._names() - {name}:

@@ -77,7 +77,7 @@ class Results:
 
         Args:
             task_ids: The tasks.
-            epochs: The most epochs of one of their jobs. A result of more belongs to another job, and is not kept.
+            epochs: The most epochs of any of their jobs. A result of more belongs to another job, and is not kept.
         """
         found: dict[str, State] = {}
         for chunk in chunks(task_ids):

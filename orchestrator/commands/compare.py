@@ -29,7 +29,7 @@ def compare(
         second: The folder of the second sweep; it may be the first one.
         first_words: Name a configuration of the first sweep (`orchestrator.analysis.selection`); none for its leader.
         second_words: Likewise, of the second sweep.
-        tolerance: How large a difference does not matter, in the metric's unit; 0 if every one does.
+        tolerance: The largest difference that does not matter, in the metric's unit; 0 if every one does.
 
     Raises:
         SweepNotFoundError: a folder contains no sweep, or a leader is wanted and there is none.
@@ -50,7 +50,7 @@ def compare(
 
 
 def _check_sweeps(a: Sweep, b: Sweep) -> None:
-    """Refuse two sweeps whose numbers mean different things."""
+    """Refuse two sweeps whose numbers are not comparable."""
     names = f"The sweeps {a.name} and {b.name} cannot be compared"
     manifests = (a.manifest, b.manifest)
     if a.manifest.dataset != b.manifest.dataset:

@@ -1,4 +1,4 @@
-"""`confirm`: trains the leaders of a sweep under fresh seeds, and says by how much their choice flattered them."""
+"""`confirm`: trains the leaders of a sweep under fresh seeds, and measures the selection bias of their means."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
 from worker.settings import Settings
 
-#: How many configurations are confirmed, if that is not given and there are so many, and under how many seeds.
+#: Defaults: how many configurations are confirmed, if there are enough, and under how many seeds.
 DEFAULT_TOP = 3
 DEFAULT_SEEDS = 20
 
@@ -54,10 +54,10 @@ def plan_confirmation(
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> GrowthPlan:
-    """Choose the configurations and the seeds, and check everything that can be checked without beginning.
+    """Choose the configurations and seeds, and return the plan, after all checks that can be made before it begins.
 
-    If the sweep's last round is a confirmation of as many configurations under as many seeds, or under these seeds, the
-    command goes on with it.
+    If the sweep's last round confirms the same number of configurations under the same number of seeds, or under these
+    seeds, the command goes on with it.
 
     Args:
         folder: The sweep's folder.
@@ -79,7 +79,7 @@ def plan_confirmation(
 
 
 def confirmed(session: Session, sweep: Sweep) -> ConfirmationResult:
-    """Compare the leaders before and under fresh seeds, in a session whose sweep ended with this result."""
+    """Compare the leaders before and under fresh seeds, in a session that ended with this sweep."""
     manifest = session.manifest
     further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
     fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
@@ -109,7 +109,7 @@ def _is_same(manifest: Manifest, rows: Mapping[str, Row], top: int | None, seeds
 
 
 def _with_result(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
-    """Return the configurations of which a job trained, by rank."""
+    """Return the configurations that have a trained job, by rank."""
     jobs = manifest.jobs_by_key()
     return [each for each in ranked(jobs, rows, next(iter(jobs.values())).metric) if each.mean is not None]
 
@@ -118,7 +118,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
     """Return the first configurations of the leaderboard.
 
     Raises:
-        InvalidInputError: `top` is not a number of configurations, or jobs have not ended.
+        InvalidInputError: `top` is out of range, or jobs have not ended.
         SweepNotFoundError: there is no result.
     """
     jobs = manifest.jobs_by_key()
@@ -140,12 +140,12 @@ def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the seeds of a confirmation.
 
     Raises:
-        InvalidInputError: there are not so many, or the sweep has one of them.
+        InvalidInputError: there are not enough seeds, or the sweep has one of them.
     """
     used = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
     if isinstance(seeds, int):
         first = max(used) + 1
-        # More seeds than jobs are refused before they are listed.
+        # Checked before the seeds are listed: a sweep cannot have more seeds than jobs.
         most = min(MAX_SEED + 1 - first, MAX_JOBS)
         if not 1 <= seeds <= most:
             allowed = f"an integer from 1 to {most}, or seeds such as 100-119"

@@ -24,7 +24,7 @@ from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import Settings
 
-#: The most configurations of a race: a look compares each with each.
+#: Most configurations of a race: a look compares every pair.
 MOST_CONFIGURATIONS = 2000
 
 
@@ -35,7 +35,7 @@ class DecideResult:
     Attributes:
         conclusion: The answer.
         course: What was decided at each look, and why the race ended.
-        terms: When it was to end.
+        terms: The tolerance and the budget.
         sweep: The sweep with the further rows.
         leaderboard: Its leaderboard, in which the contenders are those of the race.
         jobs: The number of jobs that got their rows in this session.
@@ -60,7 +60,7 @@ def plan_decide(
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> SweepPlan:
-    """Check everything about a race that can be checked without beginning; `decide` runs it.
+    """Return the plan for a race, after all checks that can be made before it begins; `decide` runs it.
 
     Args:
         folder: The sweep's folder.
@@ -77,7 +77,7 @@ def plan_decide(
     """
     _check_numbers(within, budget)
     folder.manifest()
-    # Whoever works on the sweep is named before anything else is wrong with it.
+    # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
     plan = plan_resumption(folder, settings, workers=workers, tell=tell)
@@ -93,7 +93,7 @@ def _check_numbers(within: float, budget: int) -> None:
 
 
 def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
-    """Check what concerns the race and this sweep together."""
+    """Check that this sweep can have this race."""
     configurations = {job.configuration for job in plan.jobs.values()}
     if len(configurations) == 1 and not plan.manifest.specification.remaining:
         raise InvalidInputError("name", plan.folder.name, "a sweep of at least two configurations; this one has one")
@@ -110,7 +110,7 @@ def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
 
 
 def _check_budget(plan: SweepPlan, budget: int) -> None:
-    """Check that the sweep can get so many jobs, and that they are more than those that it has still to train."""
+    """Check that the sweep can get this many jobs, and that they cover its jobs without a result."""
     specification, added = plan.manifest.specification, added_by_races(plan.manifest)
     most = MAX_JOBS - len(plan.jobs) + len(added)
     if budget > most:
@@ -135,7 +135,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
 
     Args:
         session: From the plan.
-        terms: When the race ends; the plan has checked them.
+        terms: The tolerance and the budget; the plan has checked them.
         display: Shows the progress.
 
     Raises:
@@ -181,7 +181,7 @@ def _marked(board: Leaderboard, ended: Course) -> Leaderboard:
 
 
 class _Race:
-    """The race of a session; it tells what it decides and what it expects."""
+    """The race of a session; it reports its decisions and its next look."""
 
     def __init__(self, session: Session, terms: Terms, progress: Progress) -> None:
         self._session = session
@@ -190,7 +190,7 @@ class _Race:
         self._told = -1
 
     def needs_jobs(self) -> bool:
-        """Say how the race stands, and return whether it needs jobs that have no row yet."""
+        """Report how the race stands, and return whether it needs jobs that have no row yet."""
         session = self._session
         if session.missing or session.remaining:
             jobs = counted(len(session.missing), "job")
@@ -216,11 +216,11 @@ class _Race:
         self._progress.message(words.next_look())
 
     def words(self, found: Course) -> Wording:
-        """Return words for what a race says."""
+        """Return the wording of a race's messages."""
         return Wording(found, JobNames(self._session.jobs.values(), self._session.axes))
 
     def ended(self) -> Course:
-        """Return the course of the race, which goes on no further."""
+        """Return the course of the race at its end."""
         session = self._session
         found = course(session.manifest, session.rows, self._terms)
         # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.

@@ -40,22 +40,22 @@ class Export:
 def export(
     folder: SweepFolder, to: str, *, file: Path | None = None, replace: bool = False, on_progress: OnProgress
 ) -> Export:
-    """Export the jobs of a sweep that have ended. Takes no lock and changes nothing in the folder.
+    """Export the ended jobs of a sweep. Takes no lock and changes nothing in the folder.
 
     Args:
         folder: The sweep's folder.
         to: The format's name.
-        file: What to write, a file or a folder as the format has it; None for one in the working folder that is called
-            after the sweep.
+        file: The file to write, or the folder if the format has one; None for one in the working folder, named after
+            the sweep.
         replace: Whether to replace what an earlier export wrote there.
-        on_progress: Called now and then.
+        on_progress: Receives the number of jobs that are done, and of all.
 
     Raises:
         InvalidInputError: there is no such format.
         MissingPackageError: a package that the format needs is not installed.
         SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
         SweepUnreadableError: the folder cannot be read.
-        OutputError: something is there, or cannot be written; then nothing is.
+        OutputError: something is there, or a file cannot be written; then nothing is written.
     """
     chosen = format_named(to)
     targets = chosen.targets(folder.name, file)
@@ -68,15 +68,15 @@ def export(
 
 
 def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
-    """Add the jobs of a sweep that have ended to a tracking server of MLflow, or to a database of one.
+    """Add the ended jobs of a sweep to an MLflow tracking server, or to the database of one.
 
     Args:
         folder: The sweep's folder.
         uri: The server's address, such as `http://localhost:5000`, or the database's.
-        on_progress: Called now and then.
+        on_progress: Receives the number of jobs that are done, and of all.
 
     Raises:
-        InvalidInputError: the address is none of a server or database.
+        InvalidInputError: the address is not that of a server or database.
         MissingPackageError: a package of the format is not installed.
         SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
         SweepUnreadableError: the folder cannot be read.

@@ -1,6 +1,6 @@
-"""`extend`: adds seeds, epochs, or values of what varies to a sweep.
+"""`extend`: adds seeds, epochs, or values of options that vary to a sweep.
 
-What it shares with every command that extends a sweep: a `GrowthPlan` adds its round once, and then gives every job its
+`GrowthPlan` serves every command that extends a sweep: it adds the command's round once, and then every job gets its
 row.
 """
 
@@ -28,12 +28,12 @@ from orchestrator.sweeps.rounds import Kind, Look, Round
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.settings import Settings
 
-#: The option that may be extended although it is fixed: training goes on.
+#: The option that can be extended even if it does not vary: training goes on.
 EPOCHS = "epochs"
 
 
 class MakeRound(Protocol):
-    """Makes the round of a command, in the same way for the same sweep and rows."""
+    """Makes the round of a command: always the same for the same sweep and rows."""
 
     def __call__(self, manifest: Manifest, rows: Mapping[str, Row]) -> Round | None:
         """Return the round; None if the sweep has it already, so that the command goes on with it.
@@ -49,7 +49,7 @@ class MakeRound(Protocol):
 
 @dataclass(frozen=True)
 class GrowthPlan(SweepPlan):
-    """What a command is about to do with a sweep that it extends.
+    """The plan of a command that extends a sweep.
 
     Attributes:
         make_round: Makes the command's round. It is asked again once the folder is locked, because another process may
@@ -65,7 +65,7 @@ class GrowthPlan(SweepPlan):
         Raises:
             SweepBusyError: another process works on the sweep.
             SweepExistsError: another session has extended the sweep in another way.
-            InvalidInputError: the sweep cannot be extended any longer as it was planned.
+            InvalidInputError: the sweep can no longer be extended as planned.
             OutputError: the folder cannot be written.
         """
         interruption = interruption or Interruption()
@@ -73,7 +73,7 @@ class GrowthPlan(SweepPlan):
             with interruption.shield():
                 is_new = self._grow()
             session = self.session(interruption)
-            # What the cluster has of jobs that are new to the sweep is the work of another one.
+            # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
             yield session
 
@@ -85,14 +85,14 @@ class GrowthPlan(SweepPlan):
         if further is not None:
             manifest = manifest.with_round(further, look(further.kind, rows))
             if self.place.cluster is not None:
-                # First there, where another session may forestall it. What is only there goes on by `--resume`, too.
+                # The cluster first: another session may be faster. `--resume` also takes up a round that is only there.
                 manifest = self.place.cluster.registry.register(manifest)
         self.folder.write_manifest(manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]}))
         return further is not None
 
 
 def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
-    """Return the plan of a command that extends the sweep of another plan, after it has been tried.
+    """Return a plan that extends the sweep of this plan, after checking that it can be extended so.
 
     Raises:
         InvalidInputError: the sweep cannot be extended in this way.
@@ -105,7 +105,7 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
 
 
 def look(command: Kind, rows: Mapping[str, Row]) -> Look | None:
-    """Return what can have been seen of a sweep's results; None if it has none."""
+    """Return how many results there were to see before a round; None if there were none."""
     seeds = [row.seed for row in rows.values() if row.accepted]
     return Look(command=command, seeds=len(set(seeds)), rows=len(seeds)) if seeds else None
 
@@ -119,13 +119,13 @@ def plan_extension(
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> GrowthPlan:
-    """Check everything about extending a sweep that can be checked without beginning.
+    """Return the plan for extending a sweep, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder.
         settings: Name the cluster; without a broker's address, an embedded one is used.
         seeds: Further seeds for all configurations.
-        values: Further values, by option that varies; `epochs` may be fixed so far.
+        values: Further values, by option that varies; `epochs` need not vary yet.
         workers: Processes of an embedded cluster; None for one per core.
         tell: Receives a sentence while Redis does not answer.
 
@@ -169,7 +169,7 @@ def refuse_unfinished(specification: SweepSpecification) -> None:
     """Refuse a sweep whose sampler has not chosen all of its configurations.
 
     Raises:
-        InvalidInputError: it has not.
+        InvalidInputError: the sampler has configurations left to choose.
     """
     if specification.remaining:
         left = f"one whose sampler has {specification.remaining} more configurations to choose"

@@ -24,7 +24,7 @@ class Format:
     target: Target
 
 
-#: The formats by their name, which is the ending of their files, too.
+#: The formats by name, which is also the file extension.
 FORMATS: Mapping[str, Format] = {
     "png": Format(drawing.png, Target("The chart", "PNG file", b"\x89PNG\r\n\x1a\n")),
     "svg": Format(drawing.standalone_svg, Target("The chart", "SVG file", b"<svg ")),
@@ -55,15 +55,15 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
     Args:
         folder: The sweep's folder.
         name: The chart's name.
-        form: The name of the format; None for the one that the ending of the file says, or `png`.
-        to: The file; None for one in the working folder that is called after the sweep and the chart.
+        form: The name of the format; None for that of the file's extension, or `png`.
+        to: The file; None for one in the working folder, named after the sweep and the chart.
 
     Raises:
-        InvalidInputError: there is no such format, the file is named like another one, or the sweep has no such chart.
+        InvalidInputError: there is no such format, the sweep has no such chart, or the file's extension does not fit.
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
-        OutputError: the file cannot be written, or something else is there.
+        OutputError: the file cannot be written, or it exists and is not such a picture.
     """
     packages.require("A chart")
     chosen = _format(form, to)

@@ -1,4 +1,4 @@
-"""The plan of a command that works on a sweep: everything was checked, and nothing was begun."""
+"""The plan of a command on a sweep: all checks have passed, and nothing has begun."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def settings_for(broker: str | None, workers: int | None = None) -> Settings:
 
     Args:
         broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
-        workers: Processes of an embedded cluster, which the command then has to use; None for no matter.
+        workers: Processes of an embedded cluster, which the command must then use; None if not given.
 
     Raises:
-        InvalidInputError: an environment variable or the address is invalid, or a cluster is named that has workers
-            of its own.
+        InvalidInputError: an environment variable or the address is invalid, or `workers` is given and a cluster is
+            named.
     """
     settings = load_settings()
     if broker is not None:
@@ -64,7 +64,7 @@ def settings_for(broker: str | None, workers: int | None = None) -> Settings:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a command is about to do with a sweep.
+    """The plan of a command on a sweep.
 
     Attributes:
         folder: Where rows and weights go.
@@ -85,7 +85,7 @@ class SweepPlan:
         """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
 
         Args:
-            interruption: Defers signals while files are written; None where the caller handles no signals.
+            interruption: Defers signals while files are written; None if the caller handles no signals.
 
         Raises:
             SweepExistsError: the folder was made meanwhile.

@@ -14,7 +14,7 @@ from orchestrator.report.target import Target
 
 #: The name of the page in a sweep's folder.
 FILE = "report.html"
-#: A page overwrites nothing but pages.
+#: A page overwrites only pages.
 _TARGET = Target("The report", "report", BEGINNING.encode())
 
 
@@ -41,13 +41,13 @@ def report(folder: SweepFolder, to: Path | None = None, *, cache_dir: Path | Non
     Args:
         folder: The sweep's folder.
         to: The file; None for `report.html` in the sweep's folder.
-        cache_dir: Where prepared data sets are kept, which the portrait of the best network needs; None to prepare it.
+        cache_dir: Where prepared data sets are kept, for the portrait of the best network; None to prepare one.
 
     Raises:
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
-        OutputError: the file cannot be written, or exists and is no report.
+        OutputError: the file cannot be written, or an existing file there is not a report.
     """
     packages.require("The report")
     path = folder.path / FILE if to is None else to

@@ -21,11 +21,11 @@ from orchestrator.report import packages
 
 @dataclass(frozen=True)
 class ServePlan:
-    """A server that is about to start; its port is taken already.
+    """A server that is about to start; its port is bound already.
 
     Attributes:
         sweeps: What it shows.
-        access: Who may ask.
+        access: Which requests it answers.
         sockets: Where it listens.
         origin: Where a browser finds it: `http://127.0.0.1:5556`.
     """
@@ -56,21 +56,21 @@ def plan_serve(
     token: str | None = None,
     names: Sequence[str] = (),
 ) -> ServePlan:
-    """Check everything, and take the port.
+    """Check the arguments, bind the port, and return the plan.
 
     Args:
         name: The only sweep to show, by its name or the path of its folder; None for all sweeps of `output`.
         output: The folder that holds the sweeps.
         host: The address or name of this machine to listen at.
         port: The port; 0 for any that is free.
-        token: What readers must know; None for a random one, or none on loopback.
+        token: The token that readers must have; None for a random one, or none on loopback.
         names: Further names by which browsers reach the server, such as a proxy's.
 
     Raises:
         MissingPackageError: the packages that pages need are not installed.
         SweepNotFoundError: there is no such sweep, or no such folder.
-        SweepUnreadableError: the folder is closed to this user.
-        InvalidInputError: the host is not of this machine, or the port cannot be taken.
+        SweepUnreadableError: this user cannot read the folder.
+        InvalidInputError: the host is not of this machine, or the port cannot be bound.
     """
     packages.require("The live page")
     sweeps = _sweeps(name, output)
@@ -102,7 +102,7 @@ def _own_names(host: str, *, is_local: bool) -> list[str]:
 
 
 def _origin(host: str, sockets: Sequence[socket.socket]) -> str:
-    """Return the address for a browser. One that listens everywhere is reached by this machine's name."""
+    """Return the address for a browser. A server that listens everywhere is reached by this machine's name."""
     if ip_address(sockets[0].getsockname()[0].partition("%")[0]).is_unspecified:
         host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""`sweep`: gives every job of a new sweep, or of one that goes on, its row."""
+"""`sweep`: trains the jobs of a new or a resumed sweep, until every job has its row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plan_sweep(
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> SweepPlan:
-    """Check everything about a new sweep that can be checked without beginning.
+    """Return the plan for a new sweep, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder, which does not exist yet; its name is the sweep's.
@@ -41,8 +41,7 @@ def plan_sweep(
 
     Raises:
         SweepExistsError: the folder exists, or the cluster knows another sweep of this name.
-        InvalidInputError: a configuration has an option that cannot have an effect, such as a limit that does not limit
-            its data set.
+        InvalidInputError: an option of a configuration has no effect, such as a limit that does not limit its data set.
         DatasetError: the data set cannot be read.
         OutputError: the folder cannot be made.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
@@ -65,12 +64,12 @@ def plan_sweep(
 
 
 def with_data(values: Mapping[str, Any], vocabulary: Vocabulary, settings: Settings) -> dict[str, Any]:
-    """Return the words of a new sweep; one that names no data set has that of SEEDSWEEP_DATA.
+    """Return the words of a new sweep; if they name no data set, with that of SEEDSWEEP_DATA.
 
     Args:
         values: What the caller gave, by word.
         vocabulary: The words of the sweep's trainer.
-        settings: The variable is a worker's, too: it counts if SEEDSWEEP_TRAINER is the sweep's trainer.
+        settings: Workers read the variable, too: it counts if SEEDSWEEP_TRAINER is the sweep's trainer.
 
     Raises:
         InvalidInputError: the variable names no data set.
@@ -89,8 +88,7 @@ def check_values(specification: SweepSpecification, dataset: str, settings: Sett
         settings: Say where prepared data sets are kept.
 
     Raises:
-        InvalidInputError: a configuration has an option that cannot have an effect, such as a limit that does not limit
-            its data set.
+        InvalidInputError: an option of a configuration has no effect, such as a limit that does not limit its data set.
         DatasetError: the data set cannot be read.
     """
     trainer = specification.trained_by
@@ -101,7 +99,7 @@ def check_values(specification: SweepSpecification, dataset: str, settings: Sett
 def plan_resumption(
     folder: SweepFolder, settings: Settings, *, workers: int | None = None, tell: Tell = ignore
 ) -> SweepPlan:
-    """Check everything about going on with a sweep that can be checked without beginning. Arguments: see `plan_sweep`.
+    """Return the plan for resuming a sweep, after all checks that can be made before. Arguments: see `plan_sweep`.
 
     Raises:
         SweepNotFoundError: the folder is not a sweep's.

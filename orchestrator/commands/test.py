@@ -19,13 +19,13 @@ from worker.trainers.protocol import Metric
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the test split says about the configuration for which it was read.
+    """The result of a configuration on the test split.
 
     Attributes:
         sweep: The sweep's name.
         metric: What was measured.
         reading: The record.
-        repeated: Whether the split had been read before: nothing was evaluated, and this is the record of then.
+        repeated: Whether the split had been read before: this is the earlier record, and nothing was evaluated.
     """
 
     sweep: str
@@ -56,7 +56,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
         raise HeldOutError(f"The sweep {folder.name} has no test split: begin one with --test-size to hold samples out")
     record = folder.reading()
     if record is None:
-        # Before the samples are looked at: whoever cannot write the record does not see them.
+        # Locked before the samples are read: they must not be seen if the record cannot be written.
         with folder.exclusive():
             record = folder.reading()
             if record is None:

@@ -35,12 +35,12 @@ class TrainerFacts:
 
     Attributes:
         name: Its name.
-        version: The version that is installed here; None if it is not, or cannot be used.
+        version: The version that is installed here; None if none is, or it cannot be used.
         problem: Why it cannot be used here; None if it can.
         metric: What it measures.
         exact: Whether the same job gives the same bits on every CPU.
         data: The data sets that it takes, as the end of a sentence.
-        options: Its options, for those that were given.
+        options: Its options, which may depend on those that were given.
         workers: The workers that have it, each with the versions that it trains and the digest of its data set.
     """
 
@@ -59,7 +59,7 @@ def trainers(cluster: Cluster | None = None, given: Mapping[str, str] | None = N
 
     Args:
         cluster: The cluster whose workers are asked; None for none.
-        given: Options, on which others depend (`Trainer.options_for`): only trainers that have them are listed.
+        given: Options on which others depend (`Trainer.options_for`). Only trainers that have them are listed.
 
     Raises:
         InvalidInputError: no trainer has the options, or one rejects them.

@@ -28,7 +28,7 @@ DEFAULT_JOBS = 5
 
 @dataclass(frozen=True)
 class VerificationPlan:
-    """A verification of which everything was checked, and nothing was begun.
+    """A verification that has been checked and has not begun.
 
     Attributes:
         folder: The sweep's folder.
@@ -36,8 +36,8 @@ class VerificationPlan:
         names: Names the sweep's jobs.
         rows: The rows to compare with, by job key.
         jobs: The jobs to train again, in the sweep's order.
-        candidates: How many of the jobs to choose from have a result.
-        seed: Chose the jobs among the candidates.
+        candidates: How many jobs fit the words and have a result.
+        seed: The seed that chose the jobs among the candidates.
         place: Where the jobs are trained.
     """
 
@@ -57,8 +57,8 @@ class VerificationResult:
 
     Attributes:
         name: The sweep's name.
-        seed: Chose the jobs among the candidates.
-        candidates: How many jobs of the sweep have a result.
+        seed: The seed that chose the jobs among the candidates.
+        candidates: How many jobs fit the words and have a result.
         checks: One for each job that was trained again, in the sweep's order.
     """
 
@@ -83,14 +83,14 @@ def plan_verification(
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> VerificationPlan:
-    """Choose the jobs, and check everything that can be checked without beginning.
+    """Choose the jobs, and return the plan, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder.
         settings: Name the cluster; without a broker's address, an embedded one is used.
-        words: Choose among which jobs (`orchestrator.analysis.selection`); none for all.
+        words: Pick the jobs to choose from (`orchestrator.analysis.selection`); none for all.
         jobs: How many jobs to train again, chosen at random; None for all that have a result.
-        seed: Chooses the same jobs as under this seed before; None for a new choice.
+        seed: The same seed chooses the same jobs; None for a random one.
         workers: Processes of an embedded cluster; None for one per core.
         tell: Receives a sentence while Redis does not answer.
 
@@ -140,7 +140,7 @@ def verify(
         plan: From `plan_verification`.
         tell: Receives sentences for the user, such as that Redis does not answer.
         checked: Receives each check as its job ends.
-        interruption: Defers signals while an embedded cluster starts; None where the caller handles no signals.
+        interruption: Defers signals while an embedded cluster starts; None if the caller handles no signals.
 
     Raises:
         SeedsweepError: the verification cannot go on.

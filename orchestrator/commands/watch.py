@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.5
 
 
 class WatchPlan(SweepPlan):
-    """What `watch` is about to do with a sweep."""
+    """The plan of `watch`."""
 
     @contextlib.contextmanager
     def begin(self, interruption: Interruption | None = None, display: Display = silent) -> Iterator[Session]:
@@ -36,7 +36,7 @@ class WatchPlan(SweepPlan):
         While another process holds the lock, that process's rows are shown.
 
         Args:
-            interruption: Defers signals while files are written; None where the caller handles no signals.
+            interruption: Defers signals while files are written; None if the caller handles no signals.
             display: Shows the progress of the other process.
 
         Raises:
@@ -44,7 +44,7 @@ class WatchPlan(SweepPlan):
         """
         interruption = interruption or Interruption()
         if not self.folder.exists():
-            # Of two watchers that begin at once, one makes the folder, and the other one looks on.
+            # If two watchers begin at once, one makes the folder, and the other looks on.
             with interruption.shield(), contextlib.suppress(SweepExistsError):
                 self.folder.create(self.manifest)
         with contextlib.ExitStack() as stack:
@@ -57,7 +57,7 @@ class WatchPlan(SweepPlan):
 
 
 def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> WatchPlan:
-    """Find the sweep, and check everything that can be checked without beginning.
+    """Find the sweep, and return the plan, after all checks that can be made before it begins.
 
     Args:
         folder: Where the sweep is kept on this machine; it may not exist yet.
@@ -89,7 +89,7 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
     with display(dict(jobs), shown, plan.manifest.axes) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
-            # Before their rows, which would be passed over.
+            # Before their rows, which would be skipped otherwise.
             if added := _added(jobs, written):
                 jobs.update(added)
                 progress.added(added)
@@ -161,14 +161,14 @@ def cancel(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> C
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:
-    """Return a sweep's manifest: the folder's, or the cluster's if there is no folder; with the jobs of the longer one.
+    """Return the folder's manifest, or the cluster's if there is no folder; with the jobs of the longer one.
 
     Raises:
         SweepExistsError: the folder and the cluster hold two sweeps of the same name.
         SweepNotFoundError: neither has the sweep.
     """
     here = folder.manifest() if folder.exists() else None
-    # The folder may have been renamed: the cluster knows the name with which the sweep began.
+    # The folder may have been renamed: the cluster knows the sweep's first name.
     name = folder.name if here is None else here.name
     registered = cluster.registry.manifest(name)
     if here is None:

@@ -55,7 +55,7 @@ class Collector:
         self._progress = progress
         self._names = names
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
-        #: at once: their size is not ours to decide.
+        #: at once, because others decide their size.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
         self._weights_tries: dict[str, int] = {}
 
@@ -127,7 +127,7 @@ class Collector:
         self._ahead = self._cluster.attempts(keys)
 
     def _attempts(self, key: str) -> list[Attempt]:
-        """Return the attempts at the next of the expected jobs that has this key, oldest first."""
+        """Skip to this one of the expected jobs, and return the attempts at it, oldest first."""
         return next((attempts for found, attempts in self._ahead if found == key), [])
 
     def _take(self, job: Job, state: Ended, reused_from: str | None = None) -> bool:
@@ -172,7 +172,7 @@ class Collector:
 
 
 def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
-    """Return the weights that a job's result names, which its trainer has checked.
+    """Return the weights that a job's result names, after its trainer has checked them.
 
     Others may write to Redis, so neither the weights nor the result are trusted.
 
@@ -194,9 +194,9 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
 
 
 def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return the rows, by key, with ends of attempts that the cluster learned after the row was written.
+    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written.
 
-    It waits a moment for the last ones. An attempt may never end: its worker was frozen, and another one finished.
+    It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
     """
     found: dict[str, Row] = {}
     left = {key: row for key, row in rows.items() if any(_is_open(attempt) for attempt in row.own_history)}

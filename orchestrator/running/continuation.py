@@ -15,12 +15,12 @@ from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint
 from worker.records.store import Store
 from worker.trainers.protocol import Trainer
 
-#: The bytes of checkpoints that are in Redis at a time. The next ones are stored as jobs end.
+#: Bytes of checkpoints in Redis above which no more are stored until jobs end.
 MOST_BYTES = 2**26
 
 
 class Continuation:
-    """Stores checkpoints from which the workers go on, made of rows and weights in the sweep's folder.
+    """Makes checkpoints of rows and weights in the sweep's folder, and stores them for the workers to go on from.
 
     A job that a worker takes before its checkpoint is stored, or whose checkpoint Redis loses, is trained from the
     first epoch, to the same bits.
@@ -35,7 +35,7 @@ class Continuation:
     def __init__(self, folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row], store: Store) -> None:
         self._folder = folder
         self._checkpoints = Checkpoints(store)
-        #: The rows of finished jobs, by everything but their epochs, then by these.
+        #: The rows of finished jobs: by everything but the epochs, then by epochs.
         self._finished: dict[Any, dict[int, Row]] = {}
         for key, job in jobs.items():
             if key in rows and rows[key].status == "succeeded":
@@ -45,13 +45,13 @@ class Continuation:
         self._stored: dict[str, int] = {}
 
     def prepare(self, jobs: Collection[Job]) -> str | None:
-        """Store the checkpoints of jobs that are about to be queued; say how many go on, if any could.
+        """Store the checkpoints of jobs that are about to be queued, and return how many go on.
 
         Args:
             jobs: The jobs, in the order of the queue.
 
         Returns:
-            A sentence, or None.
+            A sentence; None if no finished job is the same with fewer epochs.
         """
         longer = [(job, row) for job in jobs if (row := self._shorter(job)) is not None]
         if not longer:
@@ -62,13 +62,13 @@ class Continuation:
         return _sentence(len(longer), missing)
 
     def ended(self, key: str) -> None:
-        """Store further checkpoints in the place of a job's that has ended."""
+        """Store further checkpoints once a job with one has ended."""
         self._waiting.pop(key, None)
         if self._stored.pop(key, None) is not None:
             self._fill()
 
     def _shorter(self, job: Job) -> Row | None:
-        """Return the row of the finished job of the most epochs that is the same but for having fewer of them."""
+        """Return the row of the longest finished job that differs only in having fewer epochs."""
         finished = self._finished.get(_without_epochs(job), {})
         longest = max((epochs for epochs in finished if epochs < job.epochs), default=None)
         return None if longest is None else finished[longest]

@@ -1,4 +1,4 @@
-"""The growth of a sweep: by the batches that a sampler draws from the results before, and by the rounds of commands."""
+"""Adds jobs to a sweep: the batches that a sampler draws from earlier results, and the rounds of commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.sweeps.specification import SweepSpecification
 if TYPE_CHECKING:
     from orchestrator.cluster.registry import Registry
 
-#: Returns a sweep, given by its manifest and rows, with further jobs; None if it needs none.
+#: Takes a sweep's manifest and rows, and returns the manifest with further jobs; None if the sweep needs none.
 Grow = Callable[[Manifest, Mapping[str, Row]], Manifest | None]
 
 
@@ -26,7 +26,7 @@ def no_growth(_manifest: Manifest, _rows: Mapping[str, Row]) -> None:
     """Return no further jobs: the `Grow` of a sweep that grows only by its sampler."""
 
 
-#: Seconds for which a session that follows leaves it to the other one to draw configurations, and between two looks.
+#: Seconds for which a following session waits for the other one to draw configurations, and between two looks.
 DRAWING_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 
@@ -38,7 +38,7 @@ class Growth:
         registry: The sweeps of the cluster.
         folder: The sweep's folder, which this process has locked.
         interruption: Defers signals while the folder is written.
-        grow: Asked for further jobs when every job has its row, and the sampler has drawn all configurations.
+        grow: Called for further jobs when every job has its row, and the sampler has drawn all configurations.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Growth:
         self._grow = grow
 
     def reopened(self) -> Manifest:
-        """Register the sweep, which begins or is resumed; return the longer one of its two manifests."""
+        """Register a sweep that begins or is resumed; return the longer of its two manifests."""
         return self._kept(self._registry.reopen(self._folder.manifest()))
 
     def registered(self) -> Manifest:
-        """Register the sweep, unless it is registered already; return the longer one of its two manifests."""
+        """Register the sweep, unless it is registered already; return the longer of its two manifests."""
         return self._kept(self._registry.register(self._folder.manifest()))
 
     def further(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
@@ -75,7 +75,7 @@ class Growth:
     def added_by_others(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the manifest with the jobs that another session has added; None if none come.
 
-        The configurations of a sampler are awaited for a while: the session that trains the sweep draws them.
+        It waits a while for a sampler's configurations: the session that trains the sweep draws them.
         """
         deadline = time.monotonic() + DRAWING_SECONDS
         while not self._is_cancelled(manifest, rows):
@@ -95,7 +95,7 @@ class Growth:
         return was_cancelled or self._registry.cancelled(manifest.name) is not None
 
     def _kept(self, manifest: Manifest) -> Manifest:
-        """Return the manifest, after writing it into the folder, if that has another."""
+        """Write the manifest into the folder, if that has another one, and return it."""
         if manifest.jobs != self._folder.manifest().jobs:
             with self._interruption.shield():
                 self._folder.write_manifest(manifest)
@@ -105,8 +105,8 @@ class Growth:
 def first_batch(manifest: Manifest, processes: int) -> Manifest:
     """Return the manifest of a new sweep with the first configurations of its sampler.
 
-    The size of a batch, if it is not given, becomes the smallest whose jobs keep this number of processes busy. It
-    stays the same for the whole sweep.
+    If no batch size is given, it becomes the smallest whose jobs keep this number of processes busy, for the whole
+    sweep.
 
     Raises:
         MissingPackageError: the sampler's package is not installed.
@@ -124,7 +124,7 @@ def first_batch(manifest: Manifest, processes: int) -> Manifest:
 def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
     """Return the manifest with the next batch of configurations; None if all are drawn.
 
-    It depends on the sampler, its seed and the rows alone: every session draws the same.
+    The batch depends only on the sampler, its seed and the rows: every session draws the same.
 
     Args:
         manifest: The sweep.
@@ -144,9 +144,9 @@ def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
 
 
 def _value(specification: SweepSpecification, point: Point, dataset: str, rows: Mapping[str, Row]) -> float | None:
-    """Return what a configuration is worth, the higher the better; None unless each of its jobs has a result.
+    """Return a configuration's value, the higher the better; None unless each of its jobs has a result.
 
-    It is the mean of the metric after the last epoch; its negative where lower is better.
+    It is the mean of the metric after the last epoch, negated if lower is better.
     """
     jobs = list(specification.jobs_under(specification.seeds, [point], dataset))
     found = [rows.get(job.key) for job in jobs]

@@ -21,10 +21,10 @@ class Listener(Protocol):
 
 
 class Progress(Listener, Protocol):
-    """Receives rows, too."""
+    """A listener that also receives rows."""
 
     def added(self, jobs: Mapping[str, Job]) -> None:
-        """Receive further jobs of the sweep, by key, which a sampler has drawn."""
+        """Receive the jobs that were added to the sweep, by key."""
 
     def finished(self, row: Row) -> None:
         """Receive the row of a job that has ended."""

@@ -63,7 +63,7 @@ class Session:
 
     @property
     def remaining(self) -> int:
-        """The number of configurations that a sampler has still to draw."""
+        """The number of configurations that a sampler has yet to draw."""
         return self.manifest.specification.remaining
 
     def keep_own(self, *, failed: bool = False) -> int:
@@ -111,7 +111,7 @@ class Session:
         Args:
             progress: Receives messages, reports and rows.
             reuse: Whether to take results that the cluster has already.
-            grow: Asked for further jobs whenever every job has its row.
+            grow: Called for further jobs whenever every job has its row.
             expected: The number of further jobs to expect.
 
         Raises:
@@ -131,15 +131,15 @@ class Session:
             self._end(cluster)
 
     def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, *, reuse: bool) -> None:
-        """Train the missing jobs of those that are known."""
+        """Train those of the known jobs that have no row."""
         from orchestrator.running.continuation import Continuation
 
         collector = self._collector(cluster, manifest, progress)
         origin = None if self.resuming else RESULT_BACKEND
-        # Only an extended sweep finishes shorter jobs before it has longer ones.
+        # Only an extended sweep can have finished jobs of fewer epochs.
         continuation = None
         if reuse and manifest.rounds:
-            # Also of rows whose weights are gone: it says so.
+            # Rows whose weights are gone, too: `Continuation` reports them.
             continuation = Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
 
         def prepare(jobs: Sequence[Job]) -> None:
@@ -167,10 +167,10 @@ class Session:
             progress.finished(self.rows[key])
 
     def submit(self, *, reuse: bool = True) -> None:
-        """Queue the missing jobs on a cluster, and wait for none of them; another session collects them.
+        """Queue the missing jobs on a cluster, without waiting for them; another session collects them.
 
         Args:
-            reuse: Whether to take results that other sweeps, beside this one or on the cluster, have already.
+            reuse: Whether to take results of other sweeps, in the same output folder or on the cluster.
 
         Raises:
             BrokerUnreachableError: Redis rejects a command with a permanent error.
@@ -210,7 +210,7 @@ class Session:
         self._collector(cluster, manifest, progress).begin(dict(self.missing), reuse=reuse, reused_from=origin)
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
-        # Imported here because they import Celery, which takes time in which an embedded cluster starts.
+        # Imported here because they import Celery, which takes a while; an embedded cluster starts meanwhile.
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 

@@ -57,7 +57,7 @@ class LostJobs:
         self._suspects: set[str] = set()
 
     def lost(self, waiting: Iterable[str]) -> set[str]:
-        """Return the lost ones of these tasks; an empty set until the next search is due."""
+        """Return which of these tasks are lost; an empty set until the next search is due."""
         started = time.monotonic()
         if started < self._next:
             return set()
@@ -81,7 +81,7 @@ class Stall:
     Attributes:
         sentence: The reason, for the user.
         problems: The name of each worker with a problem, and the kind of the problem.
-        final: Whether to wait is futile.
+        final: Whether waiting is futile.
     """
 
     sentence: str
@@ -161,7 +161,7 @@ class StallWatch:
     def _stall(self, workers: list[Presence]) -> Stall | None:
         """Return why no worker trains the sweep's jobs, or None if one may."""
         now = self._roster.clock.now()
-        # The jobs of a worker that is silent for longer have gone to others.
+        # A worker that has been silent for a lease has lost its jobs to others.
         workers = [worker for worker in workers if worker.age(now) < self._lease] or workers
         if not workers:
             return Stall(self._cluster.no_worker, frozenset())
@@ -183,7 +183,7 @@ class StallWatch:
         )
 
     def _unserved(self, workers: list[Presence]) -> Stall | None:
-        """Return that no worker has what any of the jobs needs, or None if one has it."""
+        """Return a stall if no worker has what any of the jobs needs; else None."""
         if not self._needs or any(worker.has(needs) for worker in workers for needs in self._needs):
             return None
         wanted = " or ".join(sorted(map(str, self._needs)))

@@ -39,8 +39,8 @@ class Difference(BaseModel):
 
     Attributes:
         what: The name of the value.
-        kept: The value in the row; of a weights file, whether it is missing or damaged.
-        again: The value after training again; of a weights file, its expected hash.
+        kept: The value in the row; for a weights file, whether it is missing or damaged.
+        again: The value after training again; for a weights file, its expected hash.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -19,7 +19,7 @@ from worker.job import Job
 #: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long.
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 10.0
-#: Seconds after which a poll was held up by an outage: to read the states of 100,000 jobs takes less.
+#: Seconds above which a poll was held up by an outage: reading the states of 100,000 jobs takes less.
 LONGEST_POLL = 5.0
 
 
@@ -30,7 +30,7 @@ class Waiting:
         cluster: The cluster.
         tasks: The job of each task, by task id.
         listener: Receives messages and reports.
-        submit: Queues the tasks of jobs, as it has queued these.
+        submit: Queues tasks of jobs, as it queued these.
         sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
     """
 

@@ -8,7 +8,7 @@ from orchestrator.analysis.lookup import TrainedJob
 
 
 def identity(network: TrainedJob) -> dict[str, Any]:
-    """Return what names a job, for JSON."""
+    """Return the fields that identify a job, for JSON."""
     row = network.row
     return {
         "sweep": network.manifest.name,

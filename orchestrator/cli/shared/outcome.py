@@ -1,4 +1,4 @@
-"""How a command ends: with its result, or with one sentence and how to go on; and with which exit status."""
+"""Ends a command: shows its result, or an error and how to go on; returns the exit status."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def outcome(session: Session, command: Sequence[str], *, status: int = 1) -> Ite
 
     Args:
         session: What the block works on.
-        command: Goes on with the sweep.
+        command: The command that goes on with the sweep.
         status: The exit status after an error.
     """
     try:

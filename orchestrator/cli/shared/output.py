@@ -54,8 +54,8 @@ def print_leaderboard(
     Args:
         console: Where to print.
         board: The leaderboard.
-        table: What to show of it; None for a row for each configuration.
-        verdict: Whether the verdict heads it.
+        table: The rows and columns to print; None for a row for each configuration.
+        verdict: Whether to print the verdict.
     """
     table = by_configuration(board, board.standings) if table is None else table
     if verdict:
@@ -81,7 +81,7 @@ def print_table(
         console: Where to print.
         headings: One for each column.
         rows: The cells of each row, one for each column.
-        spare: Columns to leave out on a narrow terminal, the first of them first.
+        spare: Columns to leave out on a narrow terminal, in this order.
         padding: Around each cell: top, right, bottom, left.
         is_text: Whether a cell may wrap.
     """
@@ -114,6 +114,6 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def print_result_as_json(result: Sweep, **more: object) -> None:
-    """Print one JSON object with the accounting and what `leaderboard.json` has, and more fields."""
+    """Print one JSON object: the accounting, the fields of `leaderboard.json`, and `more`."""
     accounting, board = result.accounting.model_dump(), as_dict(result.leaderboard)
     print_json({"name": result.name, "folder": str(result.folder.path), "accounting": accounting, **board, **more})

@@ -1,4 +1,4 @@
-"""The parameters that several commands have, with what turns their words into values.
+"""The parameters that several commands share, and their parsers.
 
 An error names a parameter as Python spells it (`tracking_uri`); `Command` spells it as the user typed it.
 """
@@ -26,7 +26,7 @@ MAX_WORKERS = 1024
 
 
 class Command(TyperCommand):
-    """A command in whose errors a parameter is called by its flag, or by its name in the usage line."""
+    """A command whose errors name a parameter by its flag, or as the usage line does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Turn words into values."""
@@ -43,7 +43,7 @@ class Command(TyperCommand):
         try:
             yield
         except typer.BadParameter as error:
-            # typer reads values by pydantic, which keeps the error of a parser.
+            # typer parses values with pydantic, which wraps the error of a parser.
             cause = error.__cause__
             why = cause.errors()[0].get("ctx", {}).get("error") if isinstance(cause, ValidationError) else None
             if not isinstance(why, InvalidInputError):
@@ -99,7 +99,7 @@ def one_of(*values: str, help: str) -> Any:  # noqa: A002
 
 
 def path(allowed: str) -> Callable[[str], Path]:
-    """Return what makes a path of a text, which may not be empty: that would be the working folder."""
+    """Return a parser of paths. It rejects an empty text, which would mean the working folder."""
 
     def parse(text: str) -> Path:
         if not str(text) or "\0" in str(text):

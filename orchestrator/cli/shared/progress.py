@@ -27,7 +27,7 @@ from worker.text import one_line
 HEARTBEAT_SECONDS = 30.0
 #: A terminal with fewer columns gets no bars, so that no number is truncated.
 NARROW = 60
-#: The columns that the epoch and the metric of a running job take, and those of the shortest bar.
+#: Columns of a running job's epoch and metric, and of the shortest bar.
 FIGURES = 24
 SHORTEST_BAR = 10
 
@@ -43,10 +43,10 @@ class _Count:
         self._axes = axes
         self.jobs: Mapping[str, Job] = {}
         self.done = 0
-        #: Of each configuration in the sweep's order: the number of its jobs, and what has become of them.
+        #: By configuration, in the sweep's order: the number of jobs, and the results so far.
         self._planned: dict[Configuration, int] = {}
         self._tallies: dict[Configuration, Tally] = {}
-        #: The leader after so many rows.
+        #: A number of rows, and the leader after them.
         self._leader = (-1, "")
         self.expect(jobs)
         for row in rows.values():
@@ -67,7 +67,7 @@ class _Count:
     @property
     def leader_text(self) -> str:
         """The leading configuration as one line; empty while none of its jobs has succeeded."""
-        # Only when somebody looks: there may be thousands of configurations. The live table looks from its own thread.
+        # Computed on demand: there may be thousands of configurations. The live table asks from its own thread.
         done = self.done
         if self._leader[0] != done:
             self._leader = (done, self._leader_text(dict(self._tallies)))
@@ -179,11 +179,11 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render what fits on the screen; of the running jobs, the first ones and the number of the others."""
+        """Render what fits on the screen: the first running jobs, and how many more there are."""
         height = options.size.height
         leader = Text(self._count.leader_text)
         leader_lines = len(leader.wrap(console, options.max_width)) if leader else 0
-        # The sweep's bar takes one line, and a running job is worth more than the leader.
+        # The sweep's bar takes one line, and a running job takes precedence over the leader.
         if leader_lines + 2 > height:
             leader_lines = 0
         tasks = self._bars.tasks
@@ -220,7 +220,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._overall.update(self._sweep, completed=trained)
 
     def _name(self, job: Job) -> str:
-        """Return a job's name, cut where it would push the job's figures off the screen."""
+        """Return a job's name, truncated so that the job's figures stay on the screen."""
         name, room = self._count.names.job(job.seed, job.options, short=self._is_narrow), self._width - FIGURES
         return name if len(name) <= room else f"{name[: max(room - 1, 0)]}…"
 
@@ -251,7 +251,7 @@ def progress_for(
         console: The output.
         jobs: The sweep's jobs, by key.
         rows: The rows of those that have ended, by key.
-        axes: The options that vary in the sweep, even where these jobs all have one value.
+        axes: The options that vary in the sweep, even if all of these jobs have the same value.
     """
     kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if _can_redraw(console) else PlainProgress
     return kind(console, jobs, rows, axes)

@@ -1,4 +1,4 @@
-"""Guards standard output and standard error: the disk behind them may be full, the reader of a pipe may be gone."""
+"""Guards standard output and standard error against a full disk, and against a pipe whose reader has gone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Draws a chart as lines of text: in block characters, or in ASCII.
 
-Our own, and not plotext's: that keeps one figure for the whole process, draws neither rows with intervals nor ASCII,
-and would be one more package for everybody.
+plotext is not used: it has one figure per process, draws neither rows with intervals nor ASCII, and would be one more
+package in every installation.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from orchestrator.report.charts.marks.scales import Scale, apart
 from orchestrator.report.charts.marks.strips import Rows, Strip
 from orchestrator.report.plots import Field, Plot
 
-#: The most columns of a label, the most rows of a field, and the least columns between labels.
+#: Most columns of a label, rows of a field, and fewest columns between labels.
 LABEL, HEIGHT, LEAST = 32, 18, 16
-#: The characters of seeds, of means of contenders and of others, and of the middle of seeds.
+#: The characters for a seed, the mean of a contender, any other mean, and the middle 80 % of the seeds.
 SEED, STRONG, WEAK, MIDDLE = "·●○░"
-#: What stands for each character where the output knows only ASCII.
+#: What replaces each character in ASCII output.
 ASCII = str.maketrans("·●○─├┤░│└┬…", ".@o-[]=|++~")
 
 
 def drawn(plot: Plot, width: int, *, in_ascii: bool) -> list[str]:
-    """Return a chart as lines, none of them wider than the width but the title and the legend, which may wrap.
+    """Return a chart as lines no wider than the width, except for the title and the legend, which may wrap.
 
     Args:
         plot: The chart.
         width: In columns.
-        in_ascii: Whether to draw in ASCII; labels keep what else is in them.
+        in_ascii: Whether to draw in ASCII; labels keep their other characters.
     """
     lines = [plot.title, "", *(_rows(plot, width) if isinstance(plot, Rows) else _field(plot, width))]
     return [line.rstrip().translate(ASCII if in_ascii else {}) for line in lines]
 
 
 def _fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Return a text in exactly as many columns as the width."""
+    """Return a text, truncated or padded to this width."""
     fitted = Text(text)
     fitted.truncate(width, overflow="ellipsis")
     fitted.align("right" if right else "left", width)
@@ -45,7 +45,7 @@ def _fitted(text: str, width: int, *, right: bool = False) -> str:
 
 
 def _columns(texts: Sequence[str], width: int) -> int:
-    """Return how many of a chart's columns its labels or notes may have."""
+    """Return the number of columns for a chart's labels or notes."""
     return min(max(map(cell_len, texts), default=0), LABEL, max(width // 3, 8))
 
 
@@ -73,7 +73,7 @@ def _track(row: Strip, scale: Scale, width: int) -> str:
             low, high = (_column(scale, width, end) for end in ends)
             cells[low : high + 1] = mark * (high + 1 - low)
     if row.ends is not None:
-        # An end that is not on the scale has no stop.
+        # An end outside the scale gets no stop.
         for end, stop in zip(row.ends, "├┤", strict=True):
             if scale.low <= end <= scale.high:
                 cells[_column(scale, width, end)] = stop
@@ -132,7 +132,7 @@ def _field(plot: Field, width: int) -> Iterator[str]:
 def _cells(
     marks: Sequence[str], places: Sequence[Sequence[tuple[int, int]]], width: int, *, are_lines: bool
 ) -> list[list[str]]:
-    """Return the characters of a field: a mark at each place, and between those of a line."""
+    """Return the characters of a field: a mark at each place, and between the places of a line."""
     cells = [[" "] * width for _ in range(HEIGHT)]
     # The first line is drawn last, on top of the others; the mean of a value on top of its seeds.
     order = list(zip(marks, places, strict=True))
@@ -155,7 +155,7 @@ def _column(scale: Scale, width: int, value: float) -> int:
 
 
 def _axis(scale: Scale, width: int, title: str, ticks: Sequence[float]) -> list[str]:
-    """Return an axis across: its line, the numbers of the ticks that have room, its title."""
+    """Return a horizontal axis: its line, the numbers of the ticks that fit, and its title."""
     line, numbers = ["─"] * width, [" "] * width
     for value in ticks:
         column, text = _column(scale, width, value), _number(value)

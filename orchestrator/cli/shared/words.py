@@ -1,4 +1,4 @@
-"""The words of a specification on the command line: by flags of their own, or by `--set` and `--grid`."""
+"""Reads the words of a specification from the command line: from their own flags, or from `--set` and `--grid`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SpecificationCommand(Command):
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
         def words(**_: object) -> None:
-            """Take the words, and do nothing: only typer's parameters are wanted."""
+            """Do nothing: only the parameters that typer makes of the signature are used."""
 
         parameters = [parameter(*each) for each in self.words(known.words).items()]
         words.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -69,10 +69,10 @@ class SpecificationCommand(Command):
 
 
 class ExtensionCommand(SpecificationCommand):
-    """A command with a flag for seeds and for each training option, of which a sweep gets further values."""
+    """A command whose flags add values to a sweep: seeds, and values of each training option."""
 
     def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
-        """Leave out what a sweep has once and for all, and defaults: without a flag, a sweep keeps what it has."""
+        """Keep seeds and training options, without their defaults: without a flag, a sweep keeps what it has."""
         return {
             name: replace(word, help=re.sub(r" *\[default: .*\]$", "", word.help))
             for name, word in known.items()
@@ -81,15 +81,15 @@ class ExtensionCommand(SpecificationCommand):
 
 
 class TypedWords:
-    """Words of a specification, and how each was spelled.
+    """The words of a specification that the user typed, and how each was spelled.
 
     Args:
-        flags: What was typed after flags of their own, by word of the default trainer.
+        flags: What was typed after the words' own flags, by word of the default trainer.
         fixed: What was typed after each `--set`.
         varied: What was typed after each `--grid`.
 
     Attributes:
-        given: What was typed, by word; a tuple where it was repeated.
+        given: What was typed, by word; a tuple if it was repeated.
 
     Raises:
         InvalidInputError: a word after `--set` or `--grid` is not `NAME=VALUE`.
@@ -141,7 +141,7 @@ class TypedWords:
         return made
 
     def _rename(self, vocabulary: Vocabulary) -> None:
-        """Let flags of the default trainer mean the options of the same names of another one."""
+        """Let a flag of the default trainer set another trainer's option of the same name."""
         known = fields.vocabulary()
         for word in list(self.given):
             option = known.words[word].option if word in known.words else None
@@ -161,7 +161,7 @@ class TypedWords:
         return values
 
     def _refuse_missing(self, vocabulary: Vocabulary) -> None:
-        """Name an option that is missing before an unknown one, which may depend on it."""
+        """Report a missing option before an unknown one, which may depend on it."""
         given = {*self.given, *self._file}
         unknown = [name for name in self.given if name not in vocabulary.spelled]
         for word, field in vocabulary.words.items() if unknown else ():
