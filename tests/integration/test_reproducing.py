@@ -6,16 +6,39 @@ import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nn.errors import SeedsweepError
 from orchestrator.analysis.selection import pick
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli import sweep as command
+from orchestrator.cli.main import run
+from orchestrator.commands.plan import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import commands, reproduce
 from tests.support.boards import trained
-from tests.support.planned import planned
 from worker.text import printable
+
+
+class StoppedError(SeedsweepError):
+    """Stops a command once it has its plan."""
+
+
+def planned(*words: str) -> SweepPlan:
+    """Return the plan of `orchestrator sweep` with these words."""
+    real, plans = command.make_plan, []
+
+    def plan_only(*arguments: Any, **options: Any) -> SweepPlan:
+        plans.append(real(*arguments, **options))
+        raise StoppedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "make_plan", plan_only)
+        assert run(["sweep", *words]) == 2
+    assert plans, words
+    return plans[0]
 
 
 @pytest.fixture(autouse=True)
