@@ -1,4 +1,4 @@
-"""Compares two configurations: their difference, how sure it is, and what it would take to know more."""
+"""Compares two configurations: their difference, its uncertainty, and how many seeds would decide."""
 
 from __future__ import annotations
 
@@ -47,15 +47,14 @@ class Comparison:
         a: The first.
         b: The second.
         metric: What was measured.
-        tolerance: How large a difference does not matter; 0 if every one does.
-        difference: The mean of a minus that of b, in the metric's unit: over the common seeds, if they are paired. None
-            if a side has no job that trained, as are `win_probability` and `new_images`.
-        win_probability: How probable it is that a random seed of a is better than one of b; equal ones count half.
-        new_images: The interval for the difference on new samples; None where the answers are not known, or after a
-            look.
-        outcome: What is known.
-        seeds_to_decide: About how many more seeds each would decide, if the difference is what it seems; None if it is
-            decided, or cannot be told.
+        tolerance: The largest difference that does not matter; 0 if every difference does.
+        difference: The mean of a minus that of b, in the metric's unit; over the common seeds if paired. None, like
+            `win_probability` and `new_images`, if no job of a side trained.
+        win_probability: The probability that a random seed of a is better than one of b; ties count half.
+        new_images: The interval for the difference on new samples; None if the answers are not known, or after a look.
+        outcome: The difference against the tolerance.
+        seeds_to_decide: About how many more seeds each would decide, if the estimate is right; None if decided, or
+            without an estimate.
     """
 
     a: Side
@@ -107,14 +106,14 @@ class Comparison:
 
 
 def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Comparison:
-    """Compare two configurations, which were measured by the same metric on the same data set.
+    """Compare two configurations with the same metric and the same data set.
 
-    Once one of their sweeps was looked at and extended, the interval is the confidence sequence.
+    If one of their sweeps was extended after a look, the interval is the confidence sequence.
 
     Args:
         first: The configuration a.
         second: The configuration b.
-        tolerance: How large a difference does not matter, in the metric's unit; at least 0.
+        tolerance: The largest difference that does not matter, in the metric's unit; at least 0.
     """
     sequential = first.sweep.was_looked_at or second.sweep.was_looked_at
     names = _names(first, second)
@@ -144,7 +143,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
 
 
 def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
-    """Return names that tell the two apart: the options that vary, and the sweep where there are two."""
+    """Return names that tell the two apart: the options that vary, and the sweep if there are two."""
     if first.sweep is second.sweep:
         return first.name, second.name
     same = first.sweep.name == second.sweep.name

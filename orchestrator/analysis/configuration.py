@@ -24,9 +24,9 @@ class Chosen:
         sweep: The whole sweep.
         configuration: The configuration.
         scored: Its scores.
-        is_leader: Whether it was chosen for its results, instead of by its name.
-        honest_mean: Of a leader: what it is worth, had each seed had no part in choosing it. None if nothing was chosen
-            or if it cannot be told.
+        is_leader: Whether it was chosen by its results instead of by words.
+        honest_mean: For the leader only: its mean, corrected for selection. None without a choice, or without an
+            estimate.
     """
 
     sweep: Sweep
@@ -42,7 +42,7 @@ class Chosen:
 
     @property
     def name(self) -> str:
-        """The option that varies in the sweep with its value, words if several do, the sweep's name if none does."""
+        """The varying option with its value; words if several options vary, the sweep's name if none does."""
         names = self.sweep.names
         if len(names.varying) == 1:
             return names.configuration(self.configuration.options)

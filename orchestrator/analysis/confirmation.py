@@ -1,4 +1,4 @@
-"""How configurations that were chosen by their results do under fresh seeds: the best of many is flattered."""
+"""Compares a chosen configuration's results with those under fresh seeds, which have no selection bias."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """A configuration under the seeds that it was chosen by, and under fresh ones.
+    """A configuration's results when it was chosen, and under fresh seeds.
 
     Attributes:
         options: The options that vary.
-        before: The results that it was chosen by.
+        before: The results by which it was chosen.
         fresh: The results under the fresh seeds.
-        shrinkage: By how much it was better before: the difference of the means, positive where the choice flattered
-            it, whether higher is better or lower, with Welch's interval; None unless jobs trained on each side.
+        shrinkage: The difference of the means, before and fresh, with Welch's interval. Positive if the choice inflated
+            the mean, whichever direction is better. None unless jobs trained on each side.
     """
 
     options: Mapping[str, Any]

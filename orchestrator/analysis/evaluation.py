@@ -26,7 +26,7 @@ class Mistake:
 
     Attributes:
         index: The image's index in the validation set.
-        image: The image's index in the whole data set: for MNIST, of 70,000 images in OpenML's order.
+        image: The image's index in the whole data set: MNIST has 70,000 images, in OpenML's order.
         true: The image's label.
         predicted: The class with the highest probability.
         probability: The probability of the predicted class; None if it is not finite.
@@ -46,7 +46,7 @@ class Evaluation:
     Attributes:
         confusion: int64, shape (n_classes, n_classes): the number of images of class i (row) predicted as class j
             (column).
-        mistakes: The misclassified images in descending order of probability; equals in the order of the set.
+        mistakes: The misclassified images in descending order of probability; ties in the order of the set.
     """
 
     confusion: NDArray[np.int64]
@@ -111,10 +111,10 @@ def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
     Raises:
         DatasetError: the data set is missing, or is not the one that the sweep was trained on.
     """
-    # The same content by any way: nothing has to be fetched again, and a folder may have moved.
+    # The bundled copy has the same content: nothing has to be fetched, and a folder may have moved.
     source = "bundled" if manifest.dataset == MNIST_DIGEST else manifest.specification.data
     if source == "openml":
-        # OpenML's copy is taken only if it is MNIST: nothing that can be fetched is this one.
+        # OpenML's copy is accepted only if it is MNIST, and this data set is not.
         raise DatasetError(
             f"The sweep was trained on {manifest.dataset[:12]}, and OpenML's MNIST is {MNIST_DIGEST[:12]}"
         )
@@ -150,7 +150,7 @@ def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np
         validation: The samples with their labels.
         positions: int64, shape (n_samples,): the index of each sample in the whole data set.
     """
-    # Like `Engine.predict`: the lowest class of equals, and 0 for NaN.
+    # Like `Engine.predict`: the lowest class of a tie, and 0 for NaN.
     predicted = np.argmax(confidences, axis=1)
     labels = validation.labels
     n_classes = confidences.shape[1]

@@ -1,4 +1,4 @@
-"""Evaluates the models of one configuration on the samples that were held out of training: the test split."""
+"""Evaluates one configuration's models on the test split: the samples held out of training."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from worker.trainers.registry import load
 
 
 def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
-    """Return the record of a configuration on the test split: of its jobs that trained, diverged ones left out.
+    """Return the record of a configuration's trained jobs on the test split; diverged jobs are left out.
 
     Args:
         folder: The sweep's folder, which has the weights.
-        chosen: The configuration, of which at least one job trained.
+        chosen: The configuration; at least one of its jobs trained.
         cache_dir: Where prepared data sets are kept.
 
     Raises:

@@ -66,7 +66,7 @@ def open_sweep(argument: str, output: Path) -> SweepFolder:
 
 
 def _is_sweep(folder: Path) -> bool:
-    # Not `Path.is_file`, which says no to some errors of the disk, too.
+    # Not `Path.is_file`, which returns False on some disk errors, too.
     try:
         return stat.S_ISREG((folder / "sweep.json").stat().st_mode)
     except OSError as error:
@@ -119,7 +119,7 @@ def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
 
 
 def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
-    """Return what a job's trainer made, with this hash.
+    """Return a job's artifact with this hash.
 
     Raises:
         WeightsError: it is missing or damaged, or cannot be read.
@@ -128,7 +128,7 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
     if fault is not None:
         raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
     try:
-        # Not more than the job's model needs: the folder may be a stranger's.
+        # At most what the job's model needs: the folder may be untrusted.
         return read_regular(path, min(job.trained_by.max_bytes(job.options, job.dataset), MAX_BYTES))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
@@ -141,7 +141,7 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
 
 
 def best_job(sweep: Sweep) -> str:
-    """Return the key of the best job of the first configuration; where all diverged, of its first one.
+    """Return the key of the best job of the first configuration; if all diverged, of its first.
 
     Raises:
         SweepNotFoundError: the sweep has no result yet.

@@ -1,7 +1,7 @@
-"""A race between the configurations of a sweep: who takes part, what each look decided, and the answer in words.
+"""A race between a sweep's configurations: which take part, what each look decided, and the answer in words.
 
-It follows from the sweep's manifest and rows alone, so whoever goes on with a race makes the same decisions again. The
-rules are those of `orchestrator.analysis.statistics.race`, which knows numbers only.
+It depends only on the sweep's manifest and rows, so a resumed race repeats its earlier decisions. The rules are in
+`orchestrator.analysis.statistics.race`, which knows only numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from worker.trainers.protocol import Metric
 #: more jobs than the budget has left; the sweep was cancelled; no configuration trains.
 Ending = Literal["separated", "within", "budget", "cancelled", "nothing trains"]
 
-#: How many configurations a sentence names.
+#: Most configurations that a sentence names.
 MOST_NAMED = 4
 #: One more than the largest seed.
 _SEEDS = 2**32
 
 
-# Who takes part
+# The configurations
 
 
 class Field:
@@ -40,10 +40,10 @@ class Field:
         manifest: The sweep.
 
     Attributes:
-        configurations: The configurations, in the sweep's order. Elsewhere, an integer names one: its place, from 0.
-        jobs: The key of each one's job, by seed.
-        present: The number of seeds that each one had before the race.
-        seen: The number of looks at results before the race, after which the sweep was extended.
+        configurations: The configurations, in the sweep's order. Elsewhere, an integer is an index into them.
+        jobs: For each configuration, its job keys by seed.
+        present: For each configuration, its number of seeds before the race.
+        seen: How often the sweep was extended after a look, before the race.
         spent: The number of jobs that races have added.
         metric: What is measured.
     """
@@ -81,26 +81,26 @@ class Field:
                 yield seed
 
     def lacking(self, racing: Iterable[int], seeds: Sequence[int]) -> dict[int, list[int]]:
-        """Return the seeds under which configurations have no job, by configuration; only of those that lack some."""
+        """Return the seeds that configurations lack, by configuration; one that has a job for each is left out."""
         lacking = {each: [seed for seed in seeds if seed not in self.jobs[each]] for each in racing}
         return {each: missing for each, missing in lacking.items() if missing}
 
     def round(self, lacking: Mapping[int, Sequence[int]]) -> Round:
         """Return the round that adds these jobs.
 
-        Every configuration gets every seed that one of them lacks: what it has already, it has under the same key.
+        Every configuration gets every seed that one of them lacks; a job that it already has keeps its key.
         """
         seeds = tuple(dict.fromkeys(seed for missing in lacking.values() for seed in missing))
         points = tuple(self.options(each, self._axes) for each in lacking)
         return Round(kind="decide", seeds=seeds, configurations=points)
 
     def rows(self, configuration: int, seeds: Iterable[int], rows: Mapping[str, Row]) -> dict[int, Row]:
-        """Return the rows of a configuration under some seeds, by seed; of jobs that have one."""
+        """Return the rows that a configuration has under these seeds, by seed."""
         keys = self.jobs[configuration]
         return {seed: rows[keys[seed]] for seed in seeds if seed in keys and keys[seed] in rows}
 
     def score(self, row: Row) -> float:
-        """Return the metric after the last epoch, the higher the better."""
+        """Return the last epoch's metric; higher is always better."""
         return row.validation_score[-1] if self.metric.higher_is_better else -row.validation_score[-1]
 
     def scores(self, configuration: int, seeds: Iterable[int], rows: Mapping[str, Row]) -> dict[int, float]:
@@ -126,12 +126,12 @@ def added_by_races(manifest: Manifest) -> frozenset[str]:
 
 
 def unfit(field: Field, racing: Sequence[int], seeds: Sequence[int], rows: Mapping[str, Row]) -> tuple[int, ...]:
-    """Return the configurations that leave a race at a look without a test, because they do not train reliably.
+    """Return the configurations that a look eliminates without a test, because they do not train reliably.
 
-    These are configurations of which fewer than half of the jobs trained to their end; and, as long as there are
-    others, those of which a job diverged and whose mean is behind that of one of which none did. A diverged job counts
-    in that mean with the worst score of all at this look. There is no interval for such a mean, so this is a rule, and
-    the race's guarantee is about the configurations that train.
+    A configuration is unfit if fewer than half of its jobs trained to their end. So is one with a diverged job if its
+    mean is behind that of a fit configuration without any. In its mean, a diverged job counts as the worst score at
+    this look. Such a mean has no interval, so this is a rule, and the race's guarantee covers only the configurations
+    that train.
     """
     found = {each: field.rows(each, seeds, rows) for each in racing}
     scores = {each: field.scores(each, seeds, rows) for each in racing}
@@ -155,7 +155,7 @@ class Terms:
     """When a race ends.
 
     Attributes:
-        within: The tolerance, in the unit of the metric. A leader is good enough if no configuration is better by more.
+        within: The tolerance, in the metric's unit: a leader suffices if no configuration is better by more.
         budget: The most jobs that the race adds to the sweep, in all its sessions together.
     """
 
@@ -170,9 +170,9 @@ class Look:
     Attributes:
         seeds: The number of seeds of each configuration.
         leader: The configuration with the best mean.
-        beaten: The configurations that left the race because another one is better.
-        unfit: Those that left it because their jobs diverged or failed.
-        staying: Those that stayed: each may be the best.
+        beaten: The configurations eliminated because another one is better.
+        unfit: Those eliminated because their jobs diverged or failed.
+        staying: Those that remain: each may be the best.
     """
 
     seeds: int
@@ -187,12 +187,12 @@ class Course:
     """A race so far.
 
     Attributes:
-        field: Who takes part.
+        field: The configurations.
         rows: The sweep's rows, by job key.
         terms: When it ends.
         state: The state of the rules.
         looks: The looks, in order.
-        ended: Why the race ended; None while it goes on.
+        ended: Why it ended; None while it goes on.
         round: The further jobs that the next look needs; None if it needs none, or if the race ended.
     """
 
@@ -226,12 +226,12 @@ class Course:
 
     @property
     def full_grid(self) -> int:
-        """The number of jobs of all configurations under as many seeds as the race ended with."""
+        """The number of jobs if each configuration had as many seeds as at the last look."""
         return len(self.field.configurations) * self.seeds
 
     @property
     def saved(self) -> int:
-        """The number of these jobs that the race did without."""
+        """The number of these jobs that the race skipped."""
         return sum(max(0, self.seeds - len(jobs)) for jobs in self.field.jobs)
 
 
@@ -281,8 +281,8 @@ class Conclusion:
     Attributes:
         sentence: The answer.
         decided: Whether it is known which configuration to use.
-        leader: The options that vary of the configuration with the best mean; None before the first look.
-        contenders: Those of the configurations that may be the best, the leader first.
+        leader: The varying options of the configuration with the best mean; None before the first look.
+        contenders: Those of all that may be the best, the leader's first.
     """
 
     sentence: str
@@ -295,7 +295,7 @@ class Conclusion:
 
 
 class Wording:
-    """Words for what a race says.
+    """Describes a race in words.
 
     Args:
         course: The race.
@@ -371,7 +371,7 @@ class Wording:
         return self._names.configuration(self._field.configurations[configuration].options)
 
     def _named(self, configurations: Sequence[int]) -> str:
-        """Return several configurations as a list, of which the first few are named."""
+        """Return configurations as a list: the first few named, the rest counted."""
         more = len(configurations) - MOST_NAMED
         return listed([*map(self._name, configurations[:MOST_NAMED]), *([f"{more} more"] if more > 0 else [])], "and")
 

@@ -21,12 +21,12 @@ from orchestrator.text import listed
 from worker.job import Job
 
 JOB_WORDS = "NAME=VALUE such as seed=3, a seed, SEED:LEARNING_RATE such as 3:0.01, or the first digits of a job's key"
-#: How many values of an option a message lists.
+#: Most values of an option that a message lists.
 MOST_LISTED = 8
 
 _SEED_NAMES = ("seed", "seeds")
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-#: As numbers are printed: the key prefix 007 is not the seed 7.
+#: A number without leading zeros: 007 is the prefix of a key, not the seed 7.
 _SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<value>[0-9.eE+-]{1,30})", re.ASCII)
 
@@ -51,7 +51,7 @@ def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> list[str]
 
 
 def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[str, Job]:
-    """Return the jobs that have, of each option that is named, one of the values that are given.
+    """Return the jobs that have one of the given values for each named option.
 
     Args:
         sweep: The sweep's name, for messages.
@@ -177,7 +177,7 @@ def _values(names: JobNames, option: str) -> tuple[object, ...]:
 
 
 def _meant(names: JobNames, option: str, typed: str) -> list[object]:
-    """Return the value of the sweep that was typed, in any form or as tables show it; an empty list if it has none."""
+    """Return the sweep's values that the text means, in any form or as tables show them; may be empty."""
     known = _values(names, option)
     try:
         value = Reader(names.model, option)(typed)

@@ -1,4 +1,4 @@
-"""A sweep as its folder holds it at one moment: read once, for everything that shows it, compares it or exports it."""
+"""A snapshot of a sweep's folder, read once for everything that shows, compares or exports the sweep."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Ended:
 
 @dataclass(frozen=True, repr=False)
 class Sweep:
-    """A sweep at one moment. What it is asked for is computed then, and once.
+    """A snapshot of a sweep. Each result is computed on first use, and kept.
 
-    It knows no cluster and prints nothing. `dataclasses.replace` gives the same sweep by another scoring, or with some
-    of its jobs only; what was computed for the whole is then computed anew.
+    It knows no cluster and prints nothing. `dataclasses.replace` returns the sweep with another scoring, or with
+    some of its jobs; all results are then computed anew.
 
     Attributes:
         folder: Where it was read, for weights.
         manifest: What the sweep is.
         jobs: Its jobs by key, in its order.
         rows: The rows of those that have ended, by key.
-        axes: Options that vary in the sweep, even where these jobs all have one value.
-        scoring: Which number of a job counts.
+        axes: Options that vary in the sweep, even if these jobs all have one value.
+        scoring: How a job is scored.
     """
 
     folder: SweepFolder
@@ -63,12 +63,11 @@ class Sweep:
         return cls(folder, manifest, jobs, folder.rows_of(jobs), manifest.axes)
 
     def select(self, where: Sequence[str] = (), scoring: Scoring = LAST) -> Sweep:
-        """Return the sweep by another scoring, or with some of its jobs alone: its leaderboard is then about these.
+        """Return the sweep with another scoring, or with some of its jobs: its leaderboard then covers only these.
 
         Args:
-            where: Words that choose jobs, such as `learning_rate=0.03`: those with one of the values that are given for
-                an option.
-            scoring: Which number of a job counts.
+            where: Words that choose jobs, such as `learning_rate=0.03`; values of the same option are alternatives.
+            scoring: How a job is scored.
 
         Raises:
             InvalidInputError: no job fits the words, or a job has fewer epochs than are to be averaged.
@@ -76,7 +75,7 @@ class Sweep:
         jobs = pick_any(self.name, self.jobs, where) if where else self.jobs
         scoring.check(min(job.epochs for job in jobs.values()))
         rows = {key: row for key, row in self.rows.items() if key in jobs}
-        # Options with one value among the chosen jobs are what these have in common.
+        # An option that has one value among the chosen jobs does not vary in them.
         return replace(self, jobs=jobs, rows=rows, axes=() if where else self.axes, scoring=scoring)
 
     def __repr__(self) -> str:
@@ -140,7 +139,7 @@ class Sweep:
 
     @functools.cached_property
     def start(self) -> float:
-        """When the sweep began, in seconds since 1970; 0 if its folder does not tell."""
+        """When the sweep began, in seconds since 1970; 0 if this is unknown."""
         try:
             return max(0.0, datetime.fromisoformat(self.manifest.provenance.created).timestamp())
         except (ValueError, OverflowError):

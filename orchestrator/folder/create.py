@@ -1,4 +1,4 @@
-"""Makes a sweep folder in one step: it is complete or absent. Removes what killed processes left of theirs."""
+"""Makes a sweep folder atomically: complete or absent. Removes unfinished ones that killed processes left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nn.files import STALE_SECONDS, sync_folder, write_atomically
 
-#: An unfinished folder is named `.NAME.<random>.new`, and contains nothing but these.
+#: An unfinished folder is named `.NAME.<random>.new`, and contains only `_CONTENT`.
 _SUFFIX = ".new"
 _CONTENT = ("weights", "sweep.json", ".sweep.json.*.tmp")
 
@@ -33,7 +33,7 @@ def make(path: Path, description: str) -> None:
     above = _make_missing(path.parent)
     try:
         _remove_stale(path.parent)
-        # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long where the given one is not.
+        # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)
         made = path.with_name(Path(name).name)
         try:

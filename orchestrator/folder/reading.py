@@ -22,8 +22,7 @@ class Estimate(BaseModel):
         low: Lower end of the interval for the mean over all seeds, on these samples; None for one seed.
         high: Its upper end.
         method: What the interval is: `t` or `confidence sequence`.
-        low_new: Lower end of the interval on new samples, too; None where the answers are not known, or
-            after a look.
+        low_new: Lower end of the interval on new samples and seeds; None without all answers, or after a look.
         high_new: Its upper end.
     """
 
@@ -55,13 +54,13 @@ class Reading(BaseModel):
     """What was read from a sweep's test split, and for which configuration.
 
     Attributes:
-        read: When, UTC, ISO 8601.
+        read: Time, UTC, ISO 8601.
         chosen: Whether the configuration was the leader, or was named.
         name: The configuration in words: the options that vary, with their values.
         options: All its options.
-        test_size: The samples of the test split.
+        test_size: Number of test samples.
         dataset: The data set's digest.
-        metric: What was measured.
+        metric: The metric's name.
         validation: The metric on the validation samples, by which the configuration was chosen.
         test: The metric on the test split.
         diverged: Jobs of the configuration that diverged; they are not evaluated.

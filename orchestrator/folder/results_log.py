@@ -58,7 +58,7 @@ class ResultsLog:
             sync_folder(self._path.parent)
 
     def cut_torn_line(self) -> None:
-        """Remove a last line without an end, left by an interrupted write; the next row would be appended to it."""
+        """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
         with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
             file.truncate(_end_of_lines(file))
 
@@ -66,8 +66,8 @@ class ResultsLog:
 class ResultsFollower:
     """Reads the rows that another process appends to a `results.jsonl`, each line once.
 
-    A torn last line is left until the rest of it is there. A file that was replaced, as at the end of a sweep, or cut
-    is read again from its start.
+    A torn last line is read once it is complete. A file that was truncated, or replaced, as at the end of a sweep, is
+    read again from its start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,9 +114,9 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _by_job(lines: Iterable[bytes]) -> dict[str, Row]:
-    """Parse rows. Of several rows of a job the last one counts, but a lost job never replaces a result.
+    """Parse rows. The last row of a job counts, but one without a result never replaces a result.
 
-    A row of a trainer that cannot be imported is as invalid as a torn one.
+    A row of a trainer that cannot be imported is skipped like a torn one.
     """
     rows: dict[str, Row] = {}
     for line in lines:

@@ -43,7 +43,7 @@ def sibling_results(
 
 
 def _rows(other: SweepFolder, missing: Mapping[str, Job]) -> Iterator[Row]:
-    """Yield the usable rows of the missing jobs; the caller removes each job from them."""
+    """Yield usable rows of missing jobs; the caller removes each from `missing`."""
     for line in other.lines():
         if not missing:
             return

@@ -66,10 +66,10 @@ class AttemptRecord(BaseModel):
 
 
 class JobIdentity(BaseModel):
-    """What tells a job from others: its key, its seed, its trainer and its options.
+    """The identity of a job: its key, its seed, its trainer and its options.
 
     Attributes:
-        options: All options of the job. Where `options.model_fields_set` lacks one, the row does not tell it: it was
+        options: All options of the job. If `options.model_fields_set` lacks one, the row does not contain it: it was
             written before the option existed.
     """
 
@@ -94,14 +94,14 @@ class JobIdentity(BaseModel):
 
     @field_serializer("options")
     def _told(self, options: BaseModel) -> dict[str, Any]:
-        """Write the options that the row tells, and no others."""
+        """Write only the options that the row contains."""
         return options.model_dump(mode="json", exclude_unset=True)
 
 
 class Row(JobIdentity):
     """The end of a job of a sweep.
 
-    A job with a result counts as accepted, also if the result is `diverged`; such a row may have fewer epochs than its
+    A job with a result counts as accepted, even if the result is `diverged`; such a row may have fewer epochs than its
     job. A `failed` or `cancelled` job has no accuracies and no weights, and `error` gives the reason.
     """
 
@@ -169,7 +169,7 @@ class Row(JobIdentity):
         return self.model_copy(update={"history": kept})
 
     def _known_to_have_finished(self, attempt: Attempt) -> Attempt:
-        """Return the attempt, as finished if it made the result: a worker stores that before the attempt's end."""
+        """Return the attempt, as finished if it made the result: a worker stores results before attempts' ends."""
         made_it = self.accepted and (attempt.number, attempt.worker) == (self.attempts, self.worker)
         open_or_doubted = attempt.end in (None, "worker lost")
         return attempt.model_copy(update={"end": "finished", "ended": None}) if made_it and open_or_doubted else attempt
@@ -224,7 +224,7 @@ def identity(job: Job) -> dict[str, Any]:
 
 
 def contradictions(options: BaseModel, job: Job) -> list[str]:
-    """Return the options that a row tells otherwise than its job."""
+    """Return the options in which a row contradicts its job."""
     told = options.model_fields_set
     return [
         name
@@ -234,7 +234,7 @@ def contradictions(options: BaseModel, job: Job) -> list[str]:
 
 
 class Accounting(BaseModel):
-    """How many jobs ended in which way. `attempts` counts those made for this sweep: a reused row adds none."""
+    """Number of jobs by how they ended. `attempts` counts those made for this sweep: a reused row adds none."""
 
     jobs: int
     accepted: int
@@ -243,9 +243,9 @@ class Accounting(BaseModel):
     diverged: int
     failed: int
     cancelled: int
-    #: Jobs of which two executions ended with different weights.
+    #: Jobs with two executions that ended with different weights.
     mismatches: int
-    #: How many of the attempts were repetitions, by cause.
+    #: The number of repeated attempts, by cause.
     repeated: dict[str, int] = {}
 
     @classmethod

@@ -75,7 +75,7 @@ class SweepFolder:
         )
 
     def _no_sweep(self) -> str:
-        """Return a sentence that says what has the name instead of a sweep."""
+        """Return a sentence that says what is there instead of a sweep."""
         if self.path.is_dir():
             return f"There is no sweep in {self.path}: the folder has no sweep.json"
         kind = "a file" if self.path.is_file() else "not a folder"
@@ -131,7 +131,7 @@ class SweepFolder:
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
 
     def follow_manifest(self) -> Callable[[], Manifest | None]:
-        """Return a function that reads `sweep.json` if it was written since its last call, and else returns None.
+        """Return a function that reads `sweep.json`, or returns None if it was not written since the last call.
 
         The function raises the errors of `manifest`.
         """
@@ -155,7 +155,7 @@ class SweepFolder:
 
         Raises:
             SweepBusyError: another process holds the lock.
-            OutputError: one of the folder's files is a link or of another kind, too.
+            OutputError: also if a file of the folder is a link or of the wrong kind.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._writing():
@@ -189,7 +189,7 @@ class SweepFolder:
         return "" if last.pid is None else f": process {last.pid} on {last.host}, since {last.created}"
 
     def _refuse_links(self) -> None:
-        """Refuse links: in a folder from somebody else they could make a sweep overwrite any file of its user."""
+        """Refuse links: in an untrusted folder, they could make a sweep overwrite any file of its user."""
         for path, is_right, kind in (
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
@@ -228,7 +228,7 @@ class SweepFolder:
             self._log.append(row)
 
     def weights_path(self, sha256: str) -> Path:
-        """Return the path of the weights with this hash; where there are none, the one that safetensors would have.
+        """Return the path of the weights with this hash; if there are none, the path for safetensors.
 
         Raises:
             WeightsError: the text is not a SHA-256.
@@ -314,7 +314,7 @@ class SweepFolder:
             ) from None
 
     def keep_reading(self, record: Reading) -> None:
-        """Record that the test split was read. The caller holds `exclusive()`, and has seen that there is no record."""
+        """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""
         self._write(self._reading, record.model_dump_json(indent=2) + "\n")
 
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
@@ -348,7 +348,7 @@ class SweepFolder:
 
 
 def _suffix(blob: bytes) -> str:
-    """Return how the name of a file with these bytes ends: safetensors begin with the length of their JSON header."""
+    """Return the suffix for a file with these bytes: safetensors begin with the length of their JSON header."""
     header = int.from_bytes(blob[:8], "little")
     return _SAFETENSORS if 2 <= header <= len(blob) - 8 and blob[8:9] == b"{" else _OTHERS
 

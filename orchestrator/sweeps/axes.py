@@ -1,6 +1,6 @@
-"""The values of an option, as one types them or a file stores them; and ranges of numbers among them.
+"""Reads the values of an option, and ranges of numbers, as typed or as stored in a file.
 
-A range is `log:0.001..0.3:7`, `linear:0..1:5`, or has no number of points.
+A range is `log:0.001..0.3:7` or `linear:0..1:5`; the number of points may be missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nn.options.values import Reader, parts
 
 Kind = Literal["log", "linear"]
 
-#: The most points of a range, and values of an option: the most jobs of a sweep.
+#: The most points of a range, and the most values of an option: as many as a sweep may have jobs.
 MAX_POINTS = 100_000
 #: The significant digits of a point, as many as tables show.
 DIGITS = 6
@@ -89,7 +89,7 @@ class Range:
                 equal.
 
         Raises:
-            RefusedError: the range has no number of points, or its ends are not integers, as the points are to be.
+            RefusedError: the range has no number of points, or `integers` is set and an end is not an integer.
         """
         if self.count is None:
             raise RefusedError(f"a range with a number of points, such as {self}:5")
@@ -108,8 +108,8 @@ class Range:
         """Return the number at a share of the way from low to high, rounded as `points` does.
 
         Args:
-            share: From 0 (included) to 1 (excluded). Equal shares of the way have equal parts of the range, of its
-                logarithm if it is logarithmic; an integer at an end has as large a part as the others.
+            share: From 0 (included) to 1 (excluded). Equal steps cover equal parts of the range, or of its logarithm
+                if it is logarithmic; an integer at an end covers as large a part as the others.
             integers: Whether the range is one of integers.
         """
         low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
@@ -147,7 +147,7 @@ def _short(number: float) -> str:
 
 @functools.lru_cache(maxsize=1000)
 def axis(model: type[BaseModel], name: str) -> Axis:
-    """Return the axis of a model's option. It is made once, because that takes long."""
+    """Return the axis of a model's option. It is cached, because making it is slow."""
     return Axis(model, name)
 
 
@@ -170,7 +170,7 @@ class Axis:
 
     @property
     def allowed(self) -> str:
-        """The values that are allowed, as the end of a sentence."""
+        """The allowed values, as the end of a sentence."""
         if self.value.kind is tuple:
             example = "" if self._info.is_required() else f", such as {written(self._info.default)}"
             return f"{allowed(self._info)}{example}"
@@ -179,12 +179,12 @@ class Axis:
         return f"{allowed(self._info, several=True)}, separated by commas"
 
     def __call__(self, value: object) -> list[Any]:
-        """Return the values in the option's type, repeated ones among them; a range without points as it is.
+        """Return the values in the option's type, with repetitions; a range without a number of points as it is.
 
         Args:
             value: A text, a value, or a list or tuple of them. A text has several values, separated by commas, unless a
-                single value may have commas of its own: a text, or a list of numbers, is then one value, and only
-                where one number is a value, too, a tuple of numbers has several.
+                single value may contain commas. In that case, a text or a list of numbers is one value; a tuple of
+                numbers has several only if a single number is a value, too.
 
         Raises:
             RefusedError: a range, or the number of values, is not allowed; the error says what is.
@@ -227,12 +227,12 @@ class Axis:
 
 
 def is_range(value: object) -> bool:
-    """Return whether a value is a range, or a text meant as one, right or wrong: `word:` at its start, or two dots."""
+    """Return whether a value is a range, or a text meant as one, valid or not: `word:` at its start, or two dots."""
     return isinstance(value, Range) or (isinstance(value, str) and (bool(_BEGINNING.match(value)) or ".." in value))
 
 
 def split(value: object) -> list[object]:
-    """Split a text at its commas, or each text of a list, into items; at most one more than are allowed."""
+    """Split a text, or each text of a list, at its commas; raise `RefusedError` for too many items."""
     items: list[object] = []
     for each in value if isinstance(value, (list, tuple)) else (value,):
         items += parts(each, MAX_POINTS) if isinstance(each, str) else [each]

@@ -1,4 +1,4 @@
-"""Makes a specification of the values that `orchestrator.sweeps.fields` has read, and draws what is drawn at random."""
+"""Makes a specification from the values that `orchestrator.sweeps.fields` has read, and draws random configurations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.trainers.registry import DEFAULT
 
 
 def specification(values: Mapping[str, Any], words: Vocabulary | None = None) -> SweepSpecification:
-    """Make a specification of the values that `Vocabulary.parse` returned; a word that is missing has its default.
+    """Make a specification from the values of `Vocabulary.parse`; a missing word gets its default.
 
     Args:
         values: The values.
@@ -42,7 +42,7 @@ def specification(values: Mapping[str, Any], words: Vocabulary | None = None) ->
     try:
         made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
     except ValidationError as error:
-        # All words are valid, so it is a default that is not.
+        # All words are valid, so a default is not.
         reason = error.errors(include_url=False)[0]["msg"]
         raise TrainerUnusableError(
             f"The trainer {own.get('trainer', DEFAULT)} has an option whose default cannot be read from text: {reason}"
@@ -58,7 +58,7 @@ def specification(values: Mapping[str, Any], words: Vocabulary | None = None) ->
 
 
 def _refuse_missing(words: Vocabulary, grid: Mapping[str, Any]) -> None:
-    """Reject a specification without an option that has no default."""
+    """Reject a specification that lacks an option without default."""
     for name, field in words.words.items():
         if field.option and field.is_required and field.option not in grid:
             raise InvalidInputError(name, Described("missing"), field.allowed)
@@ -87,7 +87,7 @@ def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any], word
 
 
 def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
-    """Draw all configurations, if they are to be drawn at random."""
+    """Draw all configurations, if the sampler is `random`."""
     if made.sampling is None:
         return made
     if not made.grid:

@@ -1,6 +1,6 @@
 """The words of a sweep's specification: `seeds`, `data`, one for each training option, and those of a sampler.
 
-From flags or a file (`orchestrator.sweeps.files`) they are read into checked values, of which
+They are read from flags or a file (`orchestrator.sweeps.files`) into checked values, and
 `orchestrator.sweeps.builder` makes a specification.
 """
 
@@ -31,7 +31,7 @@ from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
-#: How many repeated values a note names.
+#: Most repeated values that a note names.
 _NAMED = 3
 
 
@@ -40,8 +40,8 @@ class Word:
     """A word of a specification.
 
     Attributes:
-        read: Returns the checked values of a text or a TOML value, repeated ones among them, or raises an exception.
-        allowed: The values that are allowed, as the end of a sentence.
+        read: Returns the checked values of a text or a TOML value, with repetitions, or raises an exception.
+        allowed: The allowed values, as the end of a sentence.
         help: The help of the word's flag.
         option: The training option that the word fixes or varies; None for the others.
         is_single: Whether the word has one value, instead of a tuple of them.
@@ -107,7 +107,7 @@ def _seeds(value: object) -> list[int]:
 
 
 def _data_of(trainer: AnyTrainer) -> Callable[[object], list[str]]:
-    """Return what reads the source of a trainer's data set: one of its names, or a path."""
+    """Return the reader of a trainer's data source: one of its names, or a path."""
 
     def read(value: object) -> list[str]:
         if isinstance(value, tuple):
@@ -160,7 +160,7 @@ class Vocabulary:
         model: The model of its options.
 
     Attributes:
-        words: Every word, in the order in which a user is told of them.
+        words: Every word, in the order in which users see them.
         spelled: The word that each spelling means.
     """
 
@@ -187,7 +187,7 @@ class Vocabulary:
         self.spelled = {spelling: word for word in self.words for spelling in self.spellings(word)}
 
     def spellings(self, word: str) -> tuple[str, ...]:
-        """Return a word, and the option's own name where that is another one: it is accepted, too."""
+        """Return a word, and the option's own name if it differs: it is accepted, too."""
         return tuple(dict.fromkeys((word, self.words[word].option or word)))
 
     def parse(
@@ -201,10 +201,10 @@ class Vocabulary:
         """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
 
         Args:
-            words: Values as text (from flags; a tuple of them where the flag was repeated) or as TOML types.
+            words: Values as text (from flags; a tuple of them if the flag was repeated) or as TOML types.
             spell: Returns a word as the user wrote it, for messages.
-            where: What the words are of, for messages.
-            tell: Receives a sentence about values that are repeated, and so count once.
+            where: The source of the words, for messages.
+            tell: Receives a sentence about repeated values, which count once.
 
         Raises:
             InvalidInputError: a word is unknown or given twice, or its value is not allowed.
@@ -226,7 +226,7 @@ class Vocabulary:
         """Return the word that a name spells.
 
         Raises:
-            InvalidInputError: there is none; the error offers those that are nearly the same.
+            InvalidInputError: there is none; the error suggests similar ones.
         """
         if name in self.spelled:
             return self.spelled[name]
@@ -242,7 +242,7 @@ class Vocabulary:
         return getattr(specification.sampling if word in Sampling.model_fields else specification, word, None)
 
     def typed(self, word: str, value: Any) -> tuple[str, ...]:
-        """Return the value of a word, in the form that `parse` returns, as one types it: a text for each flag."""
+        """Return a word's value, in the form that `parse` returns, as one types it: a text for each flag."""
         if self.words[word].is_single:
             return (written_option(value),)
         if word == "seeds":
@@ -263,7 +263,7 @@ class Vocabulary:
             raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), self.words[word].allowed) from None
 
     def _culprit(self, word: str, value: object) -> object:
-        """Return the one of a repeated flag's values that cannot be read."""
+        """Return the value of a repeated flag that cannot be read."""
         for each in value if isinstance(value, tuple) else ():
             try:
                 self.words[word].read(each)
@@ -285,7 +285,7 @@ def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None
 
     Args:
         trainer: The trainer's name.
-        given: Words as they were given, of which the others may depend (`Trainer.options_for`).
+        given: Words as given; the other words may depend on them (`Trainer.options_for`).
 
     Raises:
         InvalidInputError: there is no such trainer, or a word on which others depend is invalid.
@@ -298,7 +298,7 @@ def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None
 
 @functools.lru_cache(maxsize=100)
 def vocabulary_of(trainer: AnyTrainer, model: type[BaseModel]) -> Vocabulary:
-    """Return the words for a trainer whose options have this model. They are made once, because that takes long."""
+    """Return the words for a trainer whose options have this model. They are cached, as making them is slow."""
     return Vocabulary(trainer, model)
 
 

@@ -52,10 +52,10 @@ class _Entry(NamedTuple):
 
 
 class SpecificationFile:
-    """A specification file, whose words are not checked yet: which are allowed depends on some of them.
+    """A specification file with unchecked words: some of them decide which others are allowed.
 
     Attributes:
-        words: The words that have one value, by name.
+        words: Values by name; a list of one means its item.
 
     Raises:
         InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid section.
@@ -129,7 +129,7 @@ def _refuse_long_keys(text: str) -> None:
 
 
 def _refuse_section(name: str, value: object, path: Path) -> None:
-    """Refuse a section with a name that is nearly right."""
+    """Reject a section whose name is nearly right."""
     near = get_close_matches(name[:40], SECTIONS) if isinstance(value, Mapping) else []
     if near:
         allowed = f"{' and '.join(f'[{each}]' for each in SECTIONS)} (did you mean [{near[0]}]?)"

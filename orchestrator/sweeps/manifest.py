@@ -26,7 +26,7 @@ from worker.text import one_line
 from worker.trainers import registry
 
 #: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
-#: read, each costs up to 300 bytes, although it may have two in the file.
+#: read, each costs up to 300 bytes, even if it takes two in the file.
 _MOST_VALUES = 6 * MAX_JOBS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -39,9 +39,9 @@ class Manifest(BaseModel):
         dataset: The data set's digest.
         jobs: The job keys, in the sweep's order.
         provenance: The session that began the sweep.
-        resumed: Later sessions that went on with it.
-        rounds: What the sweep was extended by, oldest first.
-        looks: What had been seen of its results before it was extended, oldest first.
+        resumed: Later sessions that resumed it.
+        rounds: The extensions of the sweep, oldest first.
+        looks: The looks at its results before extensions, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,7 @@ class Manifest(BaseModel):
     jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
     resumed: list[Provenance] = Field(default_factory=list)
-    # Left out while a sweep has none, so that its file is what it was before there were rounds.
+    # Left out if empty, so that the file is the same as before rounds existed.
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
 
@@ -84,9 +84,9 @@ class Manifest(BaseModel):
         return read
 
     def jobs_by_key(self) -> dict[str, Job]:
-        """Return the sweep's jobs by their keys: as this version of the trainer names them, or as an earlier one did.
+        """Return the sweep's jobs by key, for the trainer's version whose keys the manifest lists: this one or earlier.
 
-        If neither are the jobs that the manifest lists, they are as this version names them.
+        If no version matches, the keys are those of this one.
         """
         jobs = {job.key: job for job in self._jobs()}
         if list(jobs) == self.jobs:
@@ -99,7 +99,7 @@ class Manifest(BaseModel):
         return jobs
 
     def _jobs(self) -> Iterator[Job]:
-        """Yield the jobs of the specification, then those of each round; a job may come again."""
+        """Yield the jobs of the specification, then those of each round; a job may recur."""
         yield from self.specification.jobs(self.dataset)
         specification = self.specification
         for each in self.rounds:
@@ -137,7 +137,7 @@ class Manifest(BaseModel):
         return manifest
 
     def goes_on(self, other: Manifest) -> bool:
-        """Return whether this is the other sweep, perhaps with further configurations of its sampler or rounds."""
+        """Return whether this is the other sweep, perhaps with more rounds or sampled configurations."""
         return (
             self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
@@ -151,7 +151,7 @@ class Manifest(BaseModel):
         return (self.name, self.dataset, specification) == (other.name, other.dataset, other.specification)
 
     def grown_as(self, other: Manifest) -> Manifest:
-        """Return this manifest with what the other one, which `goes_on` it, has beyond it."""
+        """Return this manifest extended by what the other one, which `goes_on` it, adds."""
         names = ("specification", "jobs", "rounds", "looks")
         return self.model_copy(update={name: getattr(other, name) for name in names})
 
@@ -200,7 +200,7 @@ class Manifest(BaseModel):
 
 
 class _Head(BaseModel):
-    """What a manifest tells without its trainer."""
+    """What can be read without the trainer."""
 
     name: str
     trainer: str = Field(validation_alias=AliasPath("specification", "trainer"), pattern=f"^{registry.NAME.pattern}$")
@@ -248,7 +248,7 @@ def check_name(name: str) -> str:
 def free_name(output: Path) -> str:
     """Return a name made of date, time and a random part that no sweep in this folder has.
 
-    The random part keeps sweeps apart that begin in the same second, on this machine or on others of the cluster.
+    The random part separates sweeps that begin in the same second, on this machine or on others of the cluster.
     """
     stem = f"{datetime.now().astimezone():sweep-%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     name, number = stem, 2

@@ -16,7 +16,7 @@ class JobNames:
 
     Args:
         jobs: The sweep's jobs.
-        axes: Options that vary in the sweep, even where these jobs all have one value, as those of a first batch may.
+        axes: Options that vary in the sweep, even if these jobs all have one value, as in a first batch.
 
     Attributes:
         varying: The values of each option that varies, in the sweep's order.
@@ -25,9 +25,9 @@ class JobNames:
 
     def __init__(self, jobs: Collection[Job], axes: Collection[str] = ()) -> None:
         models = dict.fromkeys(type(job.options) for job in jobs)
-        #: The model of the options that all jobs have; where the models differ, that of the first job.
+        #: The model of the options that all jobs have; if the models differ, that of the first job.
         self.model = next(iter(models))
-        #: What is measured of the jobs.
+        #: The metric of the jobs.
         self.metric = next(iter(jobs)).metric
         fields = [name for name in self.model.model_fields if all(name in each.model_fields for each in models)]
         values = {name: tuple(dict.fromkeys(getattr(job.options, name) for job in jobs)) for name in fields}

@@ -45,7 +45,7 @@ class Provenance(BaseModel):
 
 
 def provenance(trainer: str = registry.DEFAULT) -> Provenance:
-    """Return the provenance of this session of a sweep, whose trainer has this name."""
+    """Return the provenance of this session of a sweep with this trainer."""
     commit = _git("rev-parse", "HEAD")
     changes = None if commit is None else _git("status", "--porcelain", "--untracked-files=no")
     return Provenance(

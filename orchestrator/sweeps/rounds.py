@@ -14,21 +14,20 @@ from worker.job import Job
 
 #: The commands that add rounds to a sweep.
 Kind = Literal["extend", "confirm", "decide"]
-#: The most rounds of a sweep: to list its jobs, the configurations are gone through once for each.
+#: The most rounds of a sweep: listing its jobs goes through the configurations once for each.
 MAX_ROUNDS = 100
 
 
 class Round(BaseModel):
     """Further jobs of a sweep.
 
-    A round without configurations is for all of the sweep: it has all jobs of the specification with the further seeds
-    and values that the sweep did not have before. A round with configurations trains these under its seeds, and leaves
-    the specification as it is.
+    A round without configurations extends the whole sweep: it has all jobs that the further seeds and values add to
+    the specification. A round with configurations trains these under its seeds, and leaves the specification as it is.
 
     Attributes:
         kind: The command that added the round.
         seeds: Further seeds.
-        grid: Further values of options: of those that vary, or of one that was fixed, which varies from then on.
+        grid: Further values of options; an option that was fixed varies from then on.
         configurations: The configurations that get the seeds, as values of the options that vary; empty for all.
     """
 
@@ -79,7 +78,7 @@ class Round(BaseModel):
             yield from before.jobs_under(self.seeds, self.configurations, dataset)
             return
         after = self.extend(before)
-        # Everything under the new seeds, and under those before only what is new.
+        # Only the new configurations under the earlier seeds, then all of them under the new seeds.
         yield from after.jobs_under(before.seeds, self._new_points(after), dataset)
         if self.seeds:
             yield from after.jobs_under(self.seeds, list(after.points()), dataset)
@@ -94,11 +93,11 @@ class Round(BaseModel):
 
 
 class Look(BaseModel):
-    """The state of a sweep when a command extended it, whose user had seen results.
+    """The state of a sweep when a command extended it after its user had seen results.
 
     Attributes:
         command: The command.
-        seeds: The number of different seeds of which a job had a result.
+        seeds: The number of different seeds with a result.
         rows: The number of jobs with a result.
     """
 

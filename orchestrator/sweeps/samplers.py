@@ -1,13 +1,13 @@
-"""Samplers: which configurations of a space of options are tried, where they are not a grid.
+"""Samplers: they choose configurations from a space of options, in place of a grid.
 
-Random search draws every configuration independently of the others and of their results. It is what J. Bergstra and
-Y. Bengio compare with grids: "Random Search for Hyper-Parameter Optimization", Journal of Machine Learning Research 13
-(2012).
+Random search draws every configuration independently of the others and of their results. J. Bergstra and
+Y. Bengio compare it with grids: "Random Search for Hyper-Parameter Optimization", Journal of Machine Learning Research
+13 (2012).
 
-Optuna asks for configurations, and is told what those before were worth. It keeps nothing: each batch is asked for by a
-new study, which gets all earlier configurations with their values, and a seed that follows from the sampler's seed and
-their number. So a batch is a function of the seed and of the results before it, and a sweep that was killed goes on as
-it would have.
+Optuna chooses configurations by the values of the earlier ones. It keeps no state: each batch comes from a new study,
+which gets all earlier configurations with their values, and a seed that follows from the sampler's seed and their
+number. So a batch depends only on the seed and the earlier results, and a sweep that was killed goes on as it would
+have.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ Space = Mapping[str, Dimension]
 
 
 def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
-    """Draw different configurations: a value of a list with equal probability, a number of a range by its kind.
+    """Draw different configurations: values of a list with equal probability, numbers of a range by its kind.
 
     The stream is that of `random.Random(seed).random()`, which Python keeps from version to version. A configuration
-    takes one number of it per option, in the order of the space; configurations that come again are passed over.
+    takes one number of it per option, in the order of the space; repeated configurations are skipped.
 
     Args:
         space: The values of each option.
@@ -142,7 +142,7 @@ class Trial:
 
     Attributes:
         point: Its values of the options that vary.
-        value: What it was worth, the higher the better; None if it has no value, because a job of it failed.
+        value: Its value, the higher the better; None if one of its jobs failed.
     """
 
     point: Point
@@ -150,7 +150,7 @@ class Trial:
 
 
 def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[Point, ...]:
-    """Ask Optuna's `TPESampler` for configurations; it may ask for one again.
+    """Ask Optuna's `TPESampler` for configurations; it may repeat one.
 
     Args:
         space: The values of each option.

@@ -1,4 +1,4 @@
-"""A sweep's specification: its seeds, the options that are fixed, the options that vary, and the jobs of all that."""
+"""A sweep's specification: its seeds, the options that are fixed, the options that vary, and the resulting jobs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MAX_JOBS = 100_000
 class SweepSpecification(BaseModel):
     """A sweep as its user describes it; `orchestrator.sweeps.builder` makes one from flags or a TOML file.
 
-    Every option of the trainer is either fixed or varies. An option that is missing from both gets
-    its default: so a file that was written before the option existed is read as what it meant.
+    Every option of the trainer is either fixed or varies. An option that is missing from both gets its
+    default, so a file from before the option existed keeps its meaning.
 
     Attributes:
         seeds: Every configuration is trained under each of them.
         options: The values of the options that are fixed.
-        grid: The values of each option that varies, several of each. Every combination of them is a configuration. A
-            single value that is given here counts as a fixed one. With a sampler, this is the space that it samples:
-            a range without a number of points, alone, stands for all numbers in it.
+        grid: Several values for each option that varies. Every combination of them is a configuration. A single value
+            that is given here counts as fixed. With a sampler, this is the space that it samples: a lone range without
+            a number of points stands for all numbers in it.
         data: The source of the data set: one of the trainer's names, or an absolute path.
         trainer: The trainer's name.
         sampling: The sampler; None if every combination of the grid is trained.
@@ -69,7 +69,7 @@ class SweepSpecification(BaseModel):
 
     @model_validator(mode="after")
     def _read_values(self) -> Self:
-        """Read the values in the types of the trainer's options, and in their order."""
+        """Convert the values to the options' types, in the model's order."""
         both = self.options.keys() & self.grid.keys()
         if both:
             raise ValueError(f"{min(both)} is in both options and grid")
@@ -87,7 +87,7 @@ class SweepSpecification(BaseModel):
             raise ValueError(f"{repeated[0]} has a value more than once")
         drawn = tuple(_read(model, point) for point in self.drawn)
         for name, values in (("options", options), ("grid", grid), ("drawn", drawn)):
-            # The model is frozen for everybody else.
+            # The model is frozen: assignment would raise.
             self.__dict__[name] = values
         return self
 
@@ -126,7 +126,7 @@ class SweepSpecification(BaseModel):
 
     @property
     def model(self) -> type[BaseModel]:
-        """The model of the trainer's options that go together with the fixed ones."""
+        """The model of options that the trainer has for the fixed ones."""
         return self.trained_by.options_for(self.options)
 
     @property
@@ -136,7 +136,7 @@ class SweepSpecification(BaseModel):
 
     @property
     def size(self) -> int:
-        """The number of jobs; with a sampler, when all configurations are drawn and differ."""
+        """The number of jobs; with a sampler, once all are drawn, if they differ."""
         each = math.prod(len(values) for values in self.grid.values())
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
 
@@ -162,7 +162,7 @@ class SweepSpecification(BaseModel):
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
         if longer.keys() <= self.grid.keys():
-            # Not validated again: the values before have been, and may be many.
+            # Not validated again: the earlier values have been, and may be many.
             return self.model_copy(update={"seeds": both, "grid": {**self.grid, **longer}})
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         options = {name: value for name, value in self.options.items() if name not in grid}
@@ -172,7 +172,7 @@ class SweepSpecification(BaseModel):
         """Return configurations of the sweep with their values in the types of the options that vary, in their order.
 
         Raises:
-            ValueError: a value is invalid, the options are others than those that vary, or the sweep does not have the
+            ValueError: a value is invalid, the options are not those that vary, or the sweep does not have the
                 configuration.
         """
         if any(point.keys() != self.grid.keys() for point in points):
@@ -184,7 +184,7 @@ class SweepSpecification(BaseModel):
         return read
 
     def _has_point(self) -> Callable[[Point], bool]:
-        """Return the function that says whether the sweep has a configuration; a grid's are many, and not listed."""
+        """Return the function that says whether the sweep has a configuration, without listing those of a grid."""
         if self.sampling is not None:
             drawn = {tuple(point.values()) for point in self.drawn}
             return lambda point: tuple(point.values()) in drawn
@@ -206,7 +206,7 @@ class SweepSpecification(BaseModel):
         return self.grid[name] if name in self.grid else (self.options[name],)
 
     def extremes(self, name: str) -> tuple[Any, ...]:
-        """Return the values of an option, and of a range its ends."""
+        """Return an option's values, or the ends of its range."""
         values = self.values(name)
         if not isinstance(values[0], Range):
             return values
@@ -254,8 +254,8 @@ class SweepSpecification(BaseModel):
         """Return the jobs on the data set with this digest, seed by seed.
 
         All configurations come under the first seed, then all under the second: a sweep that ends early has trained
-        each configuration under nearly the same seeds. What Optuna was asked for comes batch by batch; a configuration
-        that it asked for twice has its jobs twice.
+        each configuration under nearly the same seeds. Optuna's configurations come batch by batch; one that it chose
+        twice has its jobs twice.
         """
         return [job for batch in self._batches() for job in self.jobs_under(self.seeds, batch, dataset)]
 
@@ -269,7 +269,7 @@ def _is_single(values: object) -> bool:
 
 
 def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in the model's order, those that it does not know last."""
+    """Return options in the model's order, unknown ones last."""
     known = {name: values[name] for name in model.model_fields if name in values}
     return known | dict(values)
 
@@ -280,7 +280,7 @@ def _read(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(model: type[BaseModel], name: str, value: object, *, may_be_range: bool = False) -> Any:
-    """Return the value of an option in its type; of one that varies, it may be a range without a number of points."""
+    """Return the value of an option in its type; with `may_be_range`, also a range without a number of points."""
     if name not in model.model_fields:
         raise ValueError(f"{name[:80]!r} is not an option of the trainer")
     try:

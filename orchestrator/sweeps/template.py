@@ -18,7 +18,7 @@ _WIDTH = 100
 
 
 def template(file: str, made: SweepSpecification) -> str:
-    """Return the text of a specification file that means a sweep's specification.
+    """Return the text of a file with a sweep's specification.
 
     Args:
         file: The file's name, for the command in its first lines.
@@ -57,7 +57,7 @@ def _entry(known: Vocabulary, made: SweepSpecification, word: str) -> str:
     entry, value = known.words[word], known.value_of(made, word)
     help_text = entry.help.replace("  [default", " [default")
     if value is None:
-        # A line that means something once its comment sign is gone.
+        # A line that is valid once it is uncommented.
         example = json.dumps((Sampling.model_fields[word].examples or [""])[0])
         sentences = [help_text] if entry.allowed in help_text else [help_text, f"Allowed: {entry.allowed}."]
         return f"{_comment(*sentences)}\n# {word} = {example}"
@@ -77,6 +77,6 @@ def _default(info: FieldInfo) -> list[str]:
 
 
 def _toml(value: tuple[Any, ...], *, varies: bool) -> str:
-    """Return an option's values as TOML has them; it has no word for None."""
+    """Return an option's values as TOML, which has no null."""
     texts = ["none" if each is None else each for each in value]
     return json.dumps(texts if varies else texts[0])

@@ -1,6 +1,6 @@
 """The leaderboard: a sweep's configurations by rank, with the statistics of each, and the verdict that heads it.
 
-Its rooms, each of which needs only those before it: `scores` has the scores of each configuration and the rule by which
-they rank; `judgement` decides what may be said about them; `board` is the `Leaderboard`, and declares its figures and
-columns; `table` writes it for terminals, programs and pages.
+Each module needs only those before it. `scores` has each configuration's scores and the ranking; `judgement` decides
+what may be said about them; `board` has the `Leaderboard`, and declares its figures and columns; `table` writes it for
+terminals, programs and pages.
 """

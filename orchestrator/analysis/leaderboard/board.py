@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 #: From this many seeds on, P(best) is calibrated. Below, tables mark it as rough.
 CALIBRATED_SEEDS = 10
-#: The cell of what is not known.
+#: The cell for an unknown value.
 NONE = "-"
 
 
@@ -48,12 +48,12 @@ class Column:
     Attributes:
         heading: Its heading.
         meaning: What it is, for the report; empty for an option, whose heading says it.
-        cell: What it shows of a configuration; None for the figure itself, a count or a score.
-        tables: Which tables have it: all; those with a row that has something to say in it; or only wide ones, and the
-            report if a row has something to say.
-        tells: Whether a configuration has something to say in it; None if its cell tells.
-        spare: A narrow terminal leaves out columns by this number, the lowest first; None for one that stays.
-        order: Columns stand in the order of this number, and equal ones in that of the figures.
+        cell: Returns the cell of a configuration; None to show the figure itself, a count or a score.
+        tables: Which tables have it: `all`; `telling`, those in which it is informative for some row; `wide`, only wide
+            ones, and the report if it is informative.
+        tells: Whether it is informative for a configuration; None if every cell but 0 and - is.
+        spare: A narrow terminal drops columns by this number, the lowest first; None to keep it.
+        order: Columns are sorted by this number; ties keep the order of the figures.
         name: The figure's name.
     """
 
@@ -77,7 +77,7 @@ class Column:
         return _shown(board, getattr(standing, self.name)) if self.cell is None else self.cell(board, standing)
 
     def is_told(self, board: Leaderboard, standings: Sequence[Standing]) -> bool:
-        """Return whether some configuration has something to say in it."""
+        """Return whether it is informative for some configuration."""
         tells = self.tells or (lambda board, each: self.text(board, each) not in ("0", NONE))
         return any(tells(board, each) for each in standings)
 
@@ -88,7 +88,7 @@ def _shown(board: Leaderboard, value: float | None) -> str:
 
 
 def _interval(low: str, high: str) -> Callable[[Leaderboard, Standing], str]:
-    """Return a cell with an interval of scores, whose ends are figures."""
+    """Return the `cell` of an interval of scores between two figures."""
 
     def cell(board: Leaderboard, standing: Standing) -> str:
         ends = [_shown(board, getattr(standing, name)) for name in (low, high)]
@@ -116,7 +116,7 @@ def _p_best(_: Leaderboard, standing: Standing) -> str:
     if standing.p_best is None:
         return NONE
     text = f"{standing.p_best:.2f}"
-    # Neither is certain.
+    # No probability is exactly 0 or 1.
     text = {"0.00": "<0.01", "1.00": ">0.99"}.get(text, text)
     return f"~{text}" if standing.n < CALIBRATED_SEEDS else text
 
@@ -159,7 +159,7 @@ class Standing:
     def rank_low(self) -> int | None:
         """The best rank that it may have: 1, and one more for each configuration that beats it.
 
-        None for one that is no candidate: without a result, or of which most jobs diverged.
+        None if it is not a candidate: it has no result, or most of its jobs diverged.
         """
         return self.place.rank_low
 
@@ -170,7 +170,7 @@ class Standing:
 
     @Column("n", "jobs that trained, of all jobs", _trained, spare=6)
     def n(self) -> int:
-        """Number of jobs that trained, without those that diverged. All figures are theirs."""
+        """Number of jobs that trained, without those that diverged. Scores are theirs."""
         return len(self.scored.trained)
 
     @Figure
@@ -206,9 +206,9 @@ class Standing:
         order=1,
     )
     def low_new(self) -> float | None:
-        """Lower end of the interval for the mean on new samples, too.
+        """Lower end of the interval for the mean on new samples and seeds.
 
-        None without the answers of every job, or after a look, as it is valid for one only.
+        None if a job's answers are missing, or after a look: it is valid for one only.
         """
         return _ends(self._on_new_samples)[0]
 
@@ -343,11 +343,11 @@ class Common(BaseModel):
     Attributes:
         trainer: The trainer's name.
         version: The version of its jobs; None if they have several.
-        metric: The name of what was measured.
+        metric: The metric's name.
         higher_is_better: Whether the metric is better when it is higher.
         is_share: Whether it is the share of right answers, from 0 to 1.
-        scoring: Which number of a job counts: `last`, `best` or `mean-K`.
-        model: The trainer's name of the models, such as `network 784-128-64-10`; empty if it has none.
+        scoring: How a job is scored: `last`, `best` or `mean-K`.
+        model: The trainer's name for the models, such as `network 784-128-64-10`; empty if it has none.
         options: The options that do not vary.
         data: The data set, as the trainer names it.
         dataset: The data set's digest.
@@ -374,9 +374,9 @@ class Leaderboard:
     Attributes:
         names: What varies, and how it is shown.
         common: What does not vary.
-        in_common: The line that says so.
+        in_common: `common` as text.
         judgement: What may be said about the configurations.
-        verdict: What follows.
+        verdict: The conclusion.
         standings: The configurations.
     """
 
@@ -394,11 +394,11 @@ class Leaderboard:
 
     @property
     def scoring(self) -> Scoring:
-        """Which number of a job counts."""
+        """How a job is scored."""
         return self.judgement.scoring
 
     def name(self, options: Mapping[str, Any]) -> str:
-        """Return options that vary with their values: `learning rate 0.1`; without any, words that say so."""
+        """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""
         headings = {name: describe.heading(self.names.model, name) for name in self.names.varying}
         told = (f"{heading} {self.names.shown(name, options[name])}" for name, heading in headings.items())
         return ", ".join(told) or "the only configuration"
@@ -445,7 +445,7 @@ def _in_common(common: Common, model: type[BaseModel], told_by_model: Collection
     Args:
         common: What they have in common.
         model: The model of the options.
-        told_by_model: The options that the name of the models tells.
+        told_by_model: The options that the models' name tells.
     """
 
     def is_worth_telling(name: str) -> bool:

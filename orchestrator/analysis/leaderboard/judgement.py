@@ -32,20 +32,20 @@ ALPHA = 0.05
 #: With more configurations, not all pairs are compared: each is compared with the first ones, and with its neighbours.
 MOST_IN_PAIRS = 1000
 FIRST_ONES = 100
-#: With more configurations, the model of P(best) is not asked about the last ones.
+#: Most configurations in the model of P(best), by rank.
 MOST_IN_MODEL = 1000
-#: More seeds than these are no advice.
+#: Most seeds that are worth advising.
 MOST_SEEDS = 10_000
-#: How many contenders are forecast, those that are the hardest to tell from the leader: each takes a while.
+#: Most contenders with a forecast, those closest to the leader: each forecast takes a while.
 MOST_FORECAST = 5
-#: Significant digits of what is computed in floating point: the last ones depend on the processor.
+#: Significant digits of floating-point results: further digits depend on the processor.
 DIGITS = 10
-#: How many contenders a sentence names, if their names are short.
+#: Most contenders that a sentence names, if their names are short.
 MOST_NAMED = 3
 #: Decimals beyond which a number is written with an exponent.
 MOST_PLACES = 8
 
-#: How one job without a result ended, and how several did.
+#: How jobs without a result ended: the words for one job, and for several.
 _ENDS = {
     "missing": ("has no result yet", "have no result yet"),
     "failed": ("failed", "failed"),
@@ -60,11 +60,11 @@ class Place:
     Attributes:
         rank: Its rank, from 1.
         rank_low: The best rank that it may have: 1, and one more for each configuration that beats it. None if it is
-            no candidate: without a result, or most of its jobs diverged.
+            not a candidate: no result, or most of its jobs diverged.
         rank_high: The worst rank that it may have.
         contender: Whether it may be the best: no other one beats it.
         beaten_by_leader: Whether the first configuration beats it.
-        p_best: The probability that it is the best; None if it cannot be told.
+        p_best: The probability that it is the best; None without an estimate.
     """
 
     rank: int
@@ -80,7 +80,7 @@ class Beaten(BaseModel):
 
     Attributes:
         options: The options that vary.
-        difference: By how much the leader is better: on the seeds that both have, if the two are paired.
+        difference: By how much the leader is better; over the common seeds if the two are paired.
         margin: The half-width of the difference's interval at the level of the comparison: less than `difference`.
     """
 
@@ -92,16 +92,16 @@ class Beaten(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What a sweep says about which configuration to use.
+    """Which configuration of a sweep to use.
 
     Attributes:
         sentence: The verdict in words.
         decided: Whether one configuration alone can be the best.
-        leader: Its options that vary, or those of the first of several contenders; None if none can be recommended.
-        contenders: The options that vary of each configuration that can be the best, by rank, the leader among them.
+        leader: The varying options of the first contender; None if no configuration can be recommended.
+        contenders: The varying options of each configuration that can be the best, by rank, the leader included.
         beaten: The first configuration that the leader beats; None if it beats none.
         seeds_to_decide: About how many more seeds each would separate the leader from the other contenders, if the
-            differences are what they seem; None if nothing is left to decide, or if this cannot be told.
+            estimated differences are right; None if nothing is left to decide, or if it cannot be estimated.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -119,14 +119,14 @@ class Verdict(BaseModel):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What may be said about the configurations of a sweep. Everything is computed when it is asked for, and once.
+    """What may be said about the configurations of a sweep. Everything is computed on first use, and kept.
 
     Attributes:
         scored: The configurations by rank.
         rows: Rows by job key.
-        scoring: Which number of a job counts.
-        sequential: Whether somebody saw results before the sweep was extended: intervals and comparisons are then
-            those that stay valid however often one looks.
+        scoring: How a job is scored.
+        sequential: Whether the sweep was extended after a look at its results: intervals and comparisons then stay
+            valid however often one looks.
     """
 
     scored: Sequence[Scored]
@@ -142,9 +142,9 @@ class Judgement:
         return confidence_sequence(values) if self.sequential else t_interval(values)
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
-        """Return the interval for the mean on new samples, too.
+        """Return the interval for the mean on new samples and seeds.
 
-        None without the answers of every job; they are those after the last epoch, and it is valid for one look only.
+        None if a job's answers are missing. Answers are of the last epoch; the interval is valid for one look.
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
         return new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
@@ -168,12 +168,12 @@ class Judgement:
 
     @cached_property
     def _comparisons(self) -> list[tuple[int, int, bool]]:
-        """By how many each candidate is beaten, how many it beats, and whether the first one beats it.
+        """For each candidate: how many beat it, how many it beats, and whether the first one beats it.
 
-        One beats another if it ranks above it, and if the test on the jobs that trained says so, at `ALPHA` for all
-        comparisons of one configuration together (`orchestrator.analysis.statistics.pairs.beats`). The rank adds
-        nothing if nothing diverged and all have the same seeds. Otherwise it makes sure that the first one is a
-        contender; and because it only ever keeps more of them, the guarantee stands.
+        One beats another if it ranks above it and wins the test on the jobs that trained, at `ALPHA` for all
+        comparisons of one configuration together (`orchestrator.analysis.statistics.pairs.beats`). The rank changes
+        nothing if nothing diverged and all have the same seeds. Otherwise it ensures that the first one is a
+        contender; as it can only add contenders, the guarantee stands.
         """
         scores = [each.oriented for each in self.candidates]
         k = len(scores)
@@ -192,7 +192,7 @@ class Judgement:
 
     @cached_property
     def _p_best(self) -> list[float | None]:
-        """P(best) of each candidate; None if it cannot be told."""
+        """P(best) of each candidate; None without an estimate."""
         asked = [each.oriented for each in self._in_model]
         found = p_best(asked) if len(asked) > 1 else ()
         return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
@@ -210,9 +210,9 @@ class Judgement:
 
     @cached_property
     def honest_mean(self) -> float | None:
-        """The mean of the first configuration, corrected for its selection; None if it cannot be told.
+        """The mean of the first configuration, corrected for its selection; None without an estimate.
 
-        Each seed is left out of the choice that its score is taken for. The choice goes by the ranking's mean, in which
+        Each seed is left out of the choice for which its score counts. The choice goes by the ranking's mean, in which
         a job that diverged counts as the worst score of the sweep. With the scoring `best`, the choice of the epoch is
         part of the procedure, too. A leader with one seed has no such estimate: without that seed, it cannot be chosen.
         """
@@ -245,9 +245,9 @@ class Judgement:
 
     @property
     def level(self) -> float:
-        """One minus the confidence of the interval for a difference, at which one candidate beats another.
+        """One minus the confidence of a difference's interval: it excludes 0 if one candidate beats another.
 
-        It is that of the comparisons themselves: t in either direction, sequences in both at once.
+        A t-test is one-sided, so its alpha counts twice; a sequence covers both directions.
         """
         return (1 if self.sequential else 2) * ALPHA / max(len(self.candidates) - 1, 1)
 
@@ -267,7 +267,7 @@ class Judgement:
 
     @cached_property
     def rivals(self) -> Sequence[Scored]:
-        """The contenders whose mean is not better."""
+        """The contenders except `unreliable`."""
         return [each for each in self.contenders if not any(each is other for other in self.unreliable)]
 
     @cached_property
@@ -277,12 +277,12 @@ class Judgement:
 
     @cached_property
     def lead(self) -> Difference | None:
-        """By how much the leader beats the first of them; None if it beats none."""
+        """By how much the leader beats `beaten[0]`; None if it beats none."""
         return None if self.leader is None or not self.beaten else self.difference(self.leader, self.beaten[0])
 
     @cached_property
     def seeds_to_decide(self) -> int | None:
-        """About how many more seeds each would decide; None if nothing is left to decide, or if it cannot be told."""
+        """About how many more seeds each would decide; None if nothing is left to decide, or without an estimate."""
         leader = self.leader
         if leader is None or not self.rivals:
             return None
@@ -298,7 +298,7 @@ class Judgement:
 
     @property
     def waits(self) -> bool:
-        """Whether configurations without any result have jobs that have not ended."""
+        """Whether a configuration without any result has jobs that have not ended."""
         return any(not each.trained and not each.diverged and each.count("missing") for each in self.scored)
 
     @property
@@ -309,7 +309,7 @@ class Judgement:
     # The verdict
 
     def verdict(self, names: JobNames) -> Verdict:
-        """Return what follows.
+        """Return the verdict.
 
         Args:
             names: Names the configurations, and has the metric.
@@ -413,7 +413,7 @@ def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:
 
 
 def _tied(found: Judgement, names: JobNames) -> str:
-    """Say which configurations cannot be told from the leader, and what would tell."""
+    """Say which configurations tie with the leader, and what would separate them."""
     rivals, seeds = found.rivals, found.seeds_to_decide
     if len(rivals) == 1 or (len(names.varying) == 1 and len(rivals) <= MOST_NAMED):
         who = listed(
@@ -453,7 +453,7 @@ def _named(scored: Scored, names: JobNames, *, full: bool = False) -> str:
     Args:
         scored: The configuration.
         names: Names it.
-        full: Whether to name also the only option.
+        full: Whether to name the only option, too.
     """
     if len(names.varying) != 1:
         return names.words(scored.options)
@@ -468,7 +468,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     """Return a difference with its margin: `0.20 ± 0.12 points` for a share, else without a unit."""
     factor, unit = (100.0, " points") if metric.is_share else (1.0, "")
     value, around = factor * difference, factor * margin
-    # Two significant digits of the margin; of a share, two decimals.
+    # Two significant digits of the margin, or two decimals for a share.
     places = 1 - math.floor(math.log10(around)) if around > 0 else 2
     if metric.is_share and around >= 0.01:
         places = 2

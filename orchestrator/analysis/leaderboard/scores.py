@@ -1,9 +1,9 @@
-"""The scores of a sweep: which number of a job counts, those of each configuration, and the rule by which they rank.
+"""The scores of a sweep: how a job is scored, the scores of each configuration, and the ranking.
 
-A configuration comes first if at least as many of its jobs trained as diverged, then one of which fewer did, then one
-without a result. Among these, the better mean comes first, in which a job that diverged counts as the worst score of
-the whole sweep; then the better worst score, then the order of the sweep's specification. If nothing diverged, that is
-the mean. Nothing here imports SciPy, so progress can afford it.
+Configurations in which at least as many jobs trained as diverged rank first, then the others, then those without a
+result. Within a group, the better mean ranks first; in this mean, a diverged job counts as the worst score of the whole
+sweep. Ties go to the better worst score, then to the order of the sweep's specification. Nothing here imports SciPy, so
+progress can afford it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Entry(BaseModel):
     @classmethod
     def of(cls, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
         """Return a job's entry; a job without a row is missing."""
-        # Not validated again: of 100,000 jobs, that would take as long as everything else.
+        # Not validated again: for 100,000 jobs, that would take as long as everything else.
         if row is None:
             return cls.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
         score = scoring.score(row.validation_score, metric) if row.accepted else None
@@ -124,7 +124,7 @@ class Entry(BaseModel):
 
 @dataclass(frozen=True)
 class Tally:
-    """What the rank of a configuration depends on. One more job takes the same time, however many there are.
+    """The statistics that determine a configuration's rank. Adding a job takes constant time.
 
     Attributes:
         higher_is_better: Whether the metric is better when it is higher.
@@ -132,7 +132,7 @@ class Tally:
         total: The exact sum of their scores.
         worst: The worst of them; None without any.
         diverged: The number of jobs that diverged.
-        worst_result: The worst score of all jobs with a result, also of those that diverged.
+        worst_result: The worst score of all jobs with a result, including those that diverged.
     """
 
     higher_is_better: bool
@@ -170,7 +170,7 @@ class Tally:
         """Return a sort key: the lowest ranks first. Sorting keeps the order of equals.
 
         Args:
-            worst: The worst score of the sweep, as which a diverged job counts.
+            worst: The worst score of the sweep; a diverged job gets it.
         """
         mean, n, diverged = self.mean, self.n, self.diverged
         if mean is None or self.worst is None or worst is None:
@@ -181,7 +181,7 @@ class Tally:
 
 
 def worst_of(tallies: Iterable[Tally]) -> float | None:
-    """Return the worst score that any job of these configurations ended with; None without any."""
+    """Return the worst score of any job of these configurations; None without any."""
     found = [(each.worst_result, each.higher_is_better) for each in tallies if each.worst_result is not None]
     return (min if found[0][1] else max)(value for value, _ in found) if found else None
 
@@ -206,14 +206,14 @@ class Scored:
     def trained(self) -> Mapping[int, float]:
         """The score of each seed whose job trained to its end, in the sweep's order. Diverged jobs are not among them.
 
-        A job that diverged has some number, too, but it is one of another kind: the mean of both would describe
-        neither, and an interval around it covers 41 % where it promises 95.
+        A diverged job has a score of another kind: the mean of both kinds would describe neither, and an interval
+        around it covers 41 % instead of 95 %.
         """
         return {each.seed: each.score for each in self.entries if each.status == "succeeded" and each.score is not None}
 
     @functools.cached_property
     def oriented(self) -> Mapping[int, float]:
-        """The same with the sign that makes higher better."""
+        """`trained`, signed so that higher is better."""
         return self.trained if self.higher_is_better else {seed: -score for seed, score in self.trained.items()}
 
     @functools.cached_property
@@ -242,7 +242,7 @@ class Scored:
 
     @functools.cached_property
     def best(self) -> Entry | None:
-        """The job with the best score of those that trained; the first of equals."""
+        """The job with the best score of those that trained; the first of a tie."""
         scored = [each for each in self.entries if each.status == "succeeded" and each.score is not None]
         choose = max if self.higher_is_better else min
         return choose(scored, key=lambda each: each.score or 0.0) if scored else None
@@ -250,7 +250,7 @@ class Scored:
     def answers(self, rows: Mapping[str, Row]) -> dict[int, NDArray[np.bool_]] | None:
         """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
 
-        A foreign folder may contain any answers: those that do not give the job's metric count as missing.
+        A foreign folder may contain any answers: those that contradict the job's metric count as missing.
 
         Args:
             rows: Rows by key.
@@ -285,7 +285,7 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, sco
         jobs: Jobs by key, in the sweep's order.
         rows: Their rows, by key; a job without a row counts as missing.
         metric: What was measured.
-        scoring: Which number of a job counts.
+        scoring: How a job is scored.
     """
     groups: dict[Configuration, list[str]] = {}
     for key, job in jobs.items():

@@ -1,6 +1,6 @@
 """Writes a leaderboard: as a table of texts for terminals and Markdown, as CSV and as JSON.
 
-What a configuration's columns and fields are, `orchestrator.analysis.leaderboard.board.Standing` declares.
+`orchestrator.analysis.leaderboard.board.Standing` declares the columns and fields of a configuration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from orchestrator.analysis.leaderboard.board import (
 from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.text import counted
 
-#: What rows can be sorted by, besides the options that vary; all ascending but these.
+#: What rows can be sorted by, besides the options that vary: ascending, except for `DESCENDING`.
 SORTS = ("rank", "n", "mean", "p_best", "diverged", "failed", "cancelled", "std")
 DESCENDING = ("n", "p_best", "diverged", "failed", "cancelled")
 
@@ -40,7 +40,7 @@ class TextTable:
         notes: Lines that stand above it.
         headings: One for each column.
         rows: The cells of each row, one for each column.
-        spare: Headings of columns that a narrow terminal leaves out, the first of them first.
+        spare: Headings of the columns that are dropped on a narrow terminal, in this order.
     """
 
     notes: tuple[str, ...]
@@ -53,7 +53,7 @@ class TextTable:
 
 
 def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> tuple[Standing, ...]:
-    """Return the rows in another order, or the first of them. Ranks stay; equals keep the order of their ranks.
+    """Return the rows in another order, or the first of them. Ranks stay; ties keep the order of the ranks.
 
     Args:
         board: The leaderboard.
@@ -77,7 +77,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
 
 
 def _number(value: float | None, *, descending: bool) -> float:
-    """Return a sort key that puts what is missing last."""
+    """Return a sort key that puts missing values last."""
     if value is None:
         return math.inf
     return -value if descending else value
@@ -119,7 +119,7 @@ def by_configuration(board: Leaderboard, standings: Sequence[Standing], *, wide:
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
-    """Return a table with each column in which some row has something to say, and the meanings of its headings.
+    """Return a table of the columns that are informative for some row, and the meanings of its headings.
 
     Args:
         board: The leaderboard.
@@ -146,7 +146,7 @@ def _what(board: Leaderboard) -> str:
 
 
 def _explained(board: Leaderboard) -> list[str]:
-    """Say what readers would otherwise take for something else."""
+    """Explain what readers could misunderstand."""
     standings = board.standings
     methods = {each.method for each in standings}
     found = []

@@ -1,7 +1,7 @@
 """The probability that a configuration is the best, by a hierarchical normal model without sampling.
 
 The means of the configurations are normal around a common mean. Their spread, in standard deviations of one score,
-has a half-Cauchy prior (Gelman, Bayesian Analysis 1, 2006), of which some quantiles stand for the whole. Variances are
+has a half-Cauchy prior (Gelman, Bayesian Analysis 1, 2006), which some of its quantiles represent. Variances are
 moderated towards each other (Smyth, Statistical Applications in Genetics and Molecular Biology 3, 2004), so the noise
 of a mean is Student's t. The probabilities follow by numerical integration.
 """
@@ -16,21 +16,21 @@ import numpy as np
 from orchestrator.analysis.statistics.intervals import t_quantile
 from orchestrator.analysis.statistics.pairs import EQUAL, Floats, Moments, Scores, as_array, moments
 
-#: Below, no method is calibrated, and none is given.
+#: Fewest seeds for a probability: below, no method is calibrated.
 LEAST_SEEDS = 5
-#: How many quantiles of the prior of the spread.
+#: Quantiles that represent the prior of the spread.
 SPREADS = 15
-#: A spread whose posterior probability is lower does not matter.
+#: Spreads with a lower posterior probability are dropped.
 LEAST_WEIGHT = 1e-4
-#: How many points the numerical integration has.
+#: Points of the numerical integration.
 POINTS = 128
-#: Where each configuration's distribution gets points: dense in the tails, because the maximum of many lies there.
+#: Levels of the quantiles from which the points come: dense in the tails, where the maximum of many lies.
 LEVELS = np.concatenate([np.geomspace(1e-6, 0.02, 12), np.linspace(0.03, 0.97, 33), 1 - np.geomspace(0.02, 1e-6, 12)])
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the model says about the means: a mixture, over the spreads that matter, of t distributions.
+    """The posterior of the means: a mixture of t distributions, one for each spread that matters.
 
     Attributes:
         weight: shape (n_spreads,): the probability of each spread.
@@ -48,8 +48,8 @@ class Posterior:
 def p_best(scores: Sequence[Scores]) -> tuple[float | None, ...]:
     """Return for each configuration the probability that its mean is the highest; None for one with under 5 seeds.
 
-    All that have a score are in the model, also those for which None is returned. It is calibrated from about 10 seeds
-    on, and rough below.
+    All with a score are in the model, even if None is returned. The result is calibrated from about 10 seeds on, and
+    rough below.
     """
     values = as_array(scores)
     of = moments(values)
@@ -62,7 +62,7 @@ def p_best(scores: Sequence[Scores]) -> tuple[float | None, ...]:
 
 
 def posterior(of: Moments) -> Posterior:
-    """Return what the model says about the means of K configurations, of which at least one has scores that vary."""
+    """Return the posterior of the means of K configurations; at least one has scores that vary."""
     variance, df = moderated_variances(of)
     error = variance / of.n
     quantiles = (np.arange(SPREADS) + 0.5) / SPREADS
@@ -85,7 +85,7 @@ def posterior(of: Moments) -> Posterior:
 def moderated_variances(of: Moments) -> tuple[Floats, Floats]:
     """Return variances that are drawn towards each other, and their degrees of freedom: Smyth (2004), section 6.2.
 
-    A configuration with one score gets the variance that is usual among the others. At least one variance is positive.
+    A configuration with one score gets the typical variance of the others. At least one variance is positive.
     """
     from scipy.special import digamma, polygamma
 
@@ -106,7 +106,7 @@ def _probabilities(of: Moments) -> Floats:
     rounding = EQUAL * np.abs(of.mean)
     of = replace(of, variance=np.where(of.variance <= rounding**2, 0.0, of.variance))
     if not np.nanmax(of.variance, initial=0) > 0:
-        # Nothing varies: the highest are the best, in equal parts.
+        # Nothing varies: the highest means share the probability equally.
         highest = of.mean >= (of.mean - rounding).max()
         return np.asarray(highest / highest.sum(), dtype=np.float64)
     of_means = posterior(of)
@@ -130,7 +130,7 @@ def _highest(location: Floats, scale: Floats, df: Floats, standard: Floats) -> F
     from scipy.special import stdtr
 
     quantiles = location[:, None] + scale[:, None] * standard
-    # What lies below some variable's lowest quantile cannot be the highest.
+    # A point below some variable's lowest quantile cannot be the maximum.
     points = np.unique(quantiles[quantiles >= quantiles[:, 0].max()])
     points = points[np.linspace(0, len(points) - 1, min(POINTS, len(points))).astype(int)]
     cdf = np.maximum(stdtr(df[:, None], (points - location[:, None]) / scale[:, None]), 1e-300)
@@ -138,13 +138,13 @@ def _highest(location: Floats, scale: Floats, df: Floats, standard: Floats) -> F
     below = np.exp(logs.sum(axis=0) - logs)
     probability = (np.diff(cdf) * (below[:, 1:] + below[:, :-1]) / 2).sum(axis=1)
     if not probability.sum() > 0:
-        # The highest is so sure that all of its points are one.
+        # The maximum is so certain that only one point is left.
         probability = np.where(location == location.max(), 1.0, 0.0)
     return np.asarray(probability / probability.sum(), dtype=np.float64)
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Return where the trigamma function has a value, by Newton's method on its reciprocal (Smyth, appendix)."""
+    """Return where the trigamma function is `value`, by Newton's method on its reciprocal (Smyth, appendix)."""
     from scipy.special import polygamma
 
     x = 0.5 + 1 / value

@@ -1,4 +1,4 @@
-"""Two configurations: their difference, how probable it is that one wins, and how many seeds would tell."""
+"""Two configurations: their difference, the probability that one wins, and how many seeds would decide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.analysis.statistics.pairs import Scores, as_array, differences
 
 Method = Literal["paired t", "Welch t", "confidence sequence"]
 
-#: A gap that needs more seeds than this is no gap.
+#: A gap that needs more seeds than this counts as none.
 MOST_SEEDS = 1_000_000
 
 
@@ -25,12 +25,12 @@ class Difference:
 
     Attributes:
         mean: The estimate: over the common seeds if paired.
-        interval: Its interval; None with one seed on a side, and with fewer than five where nothing varies.
+        interval: Its interval; None with one seed on a side, and with fewer than five if nothing varies.
         p_greater: One-sided p-value against "a is not better than b"; None without an interval, and for a sequence.
         p_less: One-sided p-value against "b is not better than a".
         method: "paired t", "Welch t", or "confidence sequence".
         n: Number of pairs, or the smaller number of seeds if not paired.
-        sd: Standard deviation of the difference between two seeds; None if a side has one only.
+        sd: Standard deviation of the difference between two seeds; None if a side has only one.
         paired: Whether they are compared on their common seeds.
     """
 
@@ -49,21 +49,21 @@ class Difference:
         return self.interval is not None and 0 not in self.interval
 
     def negated(self) -> Difference:
-        """Return it for a metric of which lower is better: the p-values still say which configuration is better."""
+        """Return it for a metric where lower is better: the p-values still say which configuration is better."""
         interval = self.interval and Interval(-self.interval.high, -self.interval.low, self.interval.method)
         return replace(self, mean=-self.mean, interval=interval)
 
 
 def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool = False) -> Difference:
-    """Compare two configurations, which have at least one score each.
+    """Compare two configurations with at least one score each.
 
-    Paired on common seeds if at least two, and at least half of the smaller side, are common; else by the test of
-    Welch (Biometrika 34, 1947).
+    Paired on common seeds if at least two, and at least half of the smaller side, are common; else by Welch's test
+    (Biometrika 34, 1947).
 
     Args:
         a: Scores by seed.
         b: Scores by seed.
-        confidence: Of the interval.
+        confidence: The interval's confidence.
         sequential: Use the confidence sequence, which stays valid however often one looks.
     """
     values = as_array([a, b])
@@ -107,8 +107,7 @@ def win_probability(a: Scores, b: Scores) -> float:
 def within(difference: Difference, tolerance: float) -> Literal["within", "apart", "undecided"]:
     """Return whether a difference is proven smaller than a tolerance, or proven larger.
 
-    It is where its interval is inside, or outside, of the region of practical equivalence: Benavoli et al., JMLR 18
-    (2017).
+    Its interval must be inside, or outside, the region of practical equivalence: Benavoli et al., JMLR 18 (2017).
     """
     interval = difference.interval
     if interval is None:
@@ -121,10 +120,10 @@ def within(difference: Difference, tolerance: float) -> Literal["within", "apart
 def forecast(
     sd_a: float, sd_b: float, gap: float, alpha: float = 0.05, power: float = 0.8, *, sequential: bool = False
 ) -> int | None:
-    """Return how many seeds each of two configurations needs in all to be separated; None if that is never.
+    """Return how many seeds each of two configurations needs in all to be separated; None if none suffices.
 
-    It is the formula (z + z_power)^2 (sd_a^2 + sd_b^2) / gap^2, with quantiles of t instead of z, which asks for
-    too few when they are few.
+    The formula is (z + z_power)^2 (sd_a^2 + sd_b^2) / gap^2, with quantiles of t instead of z, which gives too
+    few if they are few.
 
     Args:
         sd_a: Standard deviation over seeds.
@@ -156,19 +155,18 @@ def more_seeds(
 ) -> int | None:
     """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
 
-    The interval must leave an end of the tolerance behind, on whichever side the difference is. It is taken for what it
-    seems.
+    The interval must exclude the nearer end of the tolerance, from inside or outside. The estimate is taken as true.
 
     Args:
         a: Scores by seed.
         b: Scores by seed.
         found: Their difference, which is undecided.
         alpha: As for `forecast`. Contenders are separated at 2 * alpha / (K - 1), or by sequences at alpha / (K - 1).
-        tolerance: How large a difference does not matter.
+        tolerance: The largest difference that does not matter.
         sequential: They are to be separated by a confidence sequence.
 
     Returns:
-        At least 1; None if it cannot be told: a side has fewer than two seeds, or there is no gap.
+        At least 1; None if it cannot be estimated: a side has fewer than two seeds, or there is no gap.
     """
     if min(len(a), len(b)) < 2:
         return None

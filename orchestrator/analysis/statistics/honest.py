@@ -1,4 +1,4 @@
-"""What "take the leader" is worth: the leader's own mean is flattered, because it was chosen for it."""
+"""What the leader is worth: its own mean is too good, because the leader was chosen by it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from orchestrator.analysis.statistics.pairs import Scores
 def honest_mean(scores: Sequence[Scores], merits: Sequence[Scores] | None = None) -> float | None:
     """Return the leave-one-seed-out estimate for the procedure that picks the configuration with the highest mean.
 
-    For each seed, the leader is chosen by the means over the other seeds, and its score at that seed is taken, which
-    had no part in the choice; the estimate is the mean of what was taken. Equal means go to the first configuration.
-    It is cross-validation of a selection (Cawley and Talbot, JMLR 11, 2010), without bias for the procedure.
+    For each seed, the leader is chosen by the means over the other seeds; its score at that seed, which had no part in
+    the choice, counts. The estimate is the mean of the scores that count. Ties go to the first configuration. This is
+    cross-validation of a selection (Cawley and Talbot, JMLR 11, 2010), and unbiased for the procedure.
 
-    With unequal numbers of seeds, every configuration must have something to leave out each time, or else the choice
-    would decide what counts. So the seeds of each are dealt, in order, into as many parts as the fewest seeds that a
-    configuration has, and a part is left out and taken at a time. Configurations with one seed cannot be chosen. Where
-    one configuration is chosen each time, the choice played no part, and the estimate is the mean of all its scores.
+    With unequal numbers of seeds, each configuration must have a score to leave out each time; otherwise the choice
+    would decide which scores count. So the seeds of each are dealt, in order, into n parts, one left out at a time; n
+    is the smallest number of seeds of a configuration. Configurations with one seed cannot be chosen. If the same
+    configuration is chosen each time, the choice played no part, and the estimate is the mean of all its scores.
 
     Args:
         scores: The scores of each configuration.
-        merits: What the choice goes by, where that is not the scores: at each seed of a configuration, and also at
-            seeds without a score, from which nothing is taken.
+        merits: The values by which the leader is chosen, if not the scores: for each seed of a configuration, also for
+            seeds without a score, which add nothing to the estimate.
 
     Returns:
-        The estimate; None if no configuration has two seeds, or if nothing could be taken.
+        The estimate; None if no configuration has two seeds, or if no score counts.
     """
     both = [
         (score, [(seed, Fraction(merit[seed])) for seed in sorted(merit)])

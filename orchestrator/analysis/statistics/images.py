@@ -1,4 +1,4 @@
-"""What the choice of validation images adds to the noise of the seeds. One bit per job and image tells."""
+"""Estimates the noise from the choice of validation images, from one bit per job and image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ValidationNoise:
         share: The share of the variance over seeds, from 0 to 1.
         interval: Its interval at 95 %.
         sd_seeds: The standard deviation of the accuracy over seeds.
-        sd_images: The part of it that a validation set without end would not show.
+        sd_images: The part of it that an infinite validation set would not have.
     """
 
     share: float
@@ -55,7 +55,7 @@ def new_images_difference(
 ) -> Interval | None:
     """Return an interval for the difference of two accuracies, a - b, on the same new images.
 
-    Paired over images always; over seeds where at least two are common, and else with the degrees of freedom of Welch.
+    Always paired over images. Paired over seeds if at least two are common; else with Welch's degrees of freedom.
 
     Args:
         a: For each seed, bool, shape (n_images,): whether the job answered the image correctly.
@@ -111,7 +111,7 @@ def _interval(sides: list[Floats], difference: Floats, confidence: float) -> Int
     n_images = len(difference)
     seeds = np.array([values.mean(axis=1).var(ddof=1) / len(values) for values in sides])
     within = sum(values.var(axis=0, ddof=1).mean() / len(values) for values in sides)
-    # Part of the variance over images is that each image's mean is of few seeds.
+    # Part of the variance over images is noise: each image's mean is over few seeds.
     images = max(difference.var(ddof=1) - within, 0.0) / n_images
     freedom = np.array([len(values) - 1 for values in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 #: The variance of the mixture over effect sizes, in squared standard deviations: narrowest at 5 to 100 seeds.
 MIXTURE_VARIANCE = 5.5
-#: So many equal values say that the value does not vary. Fewer may be chance, as a coarse metric takes few values.
+#: Fewest equal values that count as no variation: fewer may be chance, as a coarse metric takes few values.
 LEAST_EQUAL = 5
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval that contains the true value with the confidence it was asked for.
+    """An interval that contains the true value with the requested confidence.
 
     Attributes:
         low: The lower end.
@@ -41,12 +41,12 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return Student's t interval for the mean of what the values are drawn from.
+    """Return Student's t interval for the mean of the values' distribution.
 
     The values are independent and about normal. Mean and deviation are exact, so that the order does not matter.
 
     Returns:
-        The interval; None for one value or none, and for fewer than five that are equal.
+        The interval; None for fewer than two values, and for fewer than five that are equal.
     """
     if len(values) < 2:
         return None
@@ -64,14 +64,14 @@ def confidence_sequence(
     standard deviation).
 
     Returns:
-        The interval; None while it is infinite, which at `alpha` = 0.05 ends with 4 values, and for fewer than five
-        values that are equal.
+        The interval; None while it is infinite (with fewer than 4 values at `alpha` = 0.05), and for fewer than five
+        equal values.
     """
     return _around(values, float(sequence_factor(len(values), alpha, tau2)), "confidence sequence")
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
-    """Return the exact interval of Clopper and Pearson (1934) for a rate, of which k in n were seen.
+    """Return the exact interval of Clopper and Pearson (1934) for a rate, from k events in n trials.
 
     Without observations, it is from 0 to 1.
     """
@@ -117,7 +117,7 @@ def sequence_factor(
 
 
 def _around(values: Sequence[float], factor: float, method: str) -> Interval | None:
-    """Return the interval of so many standard deviations around the mean, if there is one."""
+    """Return the interval of `factor` standard deviations around the mean, if any."""
     if len(values) < 2 or not math.isfinite(factor):
         return None
     sd = statistics.stdev(values)

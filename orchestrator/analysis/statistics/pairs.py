@@ -1,4 +1,4 @@
-"""The differences between one configuration and all others at once, and how far each can be trusted."""
+"""The differences between one configuration and all others at once, and their margins of error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.analysis.statistics.intervals import LEAST_EQUAL, sequence_fac
 Scores = Mapping[int, float]
 Floats = NDArray[np.float64]
 
-#: Two scores that agree to this share of the larger one are equal: further digits show only how they were rounded.
+#: Scores that differ by at most this fraction of the larger one are equal: further digits show only rounding.
 EQUAL = 1e-10
 
 
@@ -34,11 +34,11 @@ class Differences:
 
     Attributes:
         mean: The difference of the means: over the pairs, if they are paired.
-        n: Number of pairs; of the smaller side, if not paired.
+        n: Number of pairs, or the smaller number of seeds if not paired.
         error: Standard error of the mean; NaN without enough scores.
         df: Degrees of freedom of the error.
         paired: Whether the two are compared on their common seeds.
-        own: Standard deviation and number of seeds of either side, for what is not paired.
+        own: Standard deviation and number of seeds of each side, if not paired.
     """
 
     mean: Floats
@@ -69,7 +69,7 @@ def differences(values: Floats, of: Moments, i: int) -> Differences:
     """Compare configuration `i` with each one.
 
     Two are paired on their common seeds if at least two, and at least half of those of the smaller side, are common.
-    Otherwise they are taken for independent, with the degrees of freedom of Welch (Biometrika 34, 1947).
+    Otherwise they count as independent, with the degrees of freedom of Welch (Biometrika 34, 1947).
 
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
@@ -97,16 +97,15 @@ def differences(values: Floats, of: Moments, i: int) -> Differences:
 
 
 def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats:
-    """Return how much each difference may be off in one direction, shape (..., K); NaN or infinite without a bound.
+    """Return the one-sided margin of error of each difference, shape (..., K); NaN or infinite without a bound.
 
-    There is none for fewer than two scores, nor for fewer than five where nothing varies: a metric that takes few
+    There is no bound for fewer than two scores, nor for fewer than five if nothing varies: a metric that takes few
     values is often equal by chance.
 
     Args:
         of: The differences.
         alpha: The probability that the difference is off by more, in that direction.
-        sequential: At any look. What is not paired is then bounded by the confidence sequence of either side at half of
-            alpha.
+        sequential: Whether it holds at all looks. If not paired, each side's confidence sequence gets half of alpha.
     """
     with np.errstate(invalid="ignore"):
         if sequential:
@@ -118,12 +117,12 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats
 
 
 def beats(scores: Sequence[Scores], alpha: float = 0.05, *, sequential: bool = False) -> NDArray[np.bool_]:
-    """Return which configurations beat which ones; the true best is beaten by any with probability at most alpha.
+    """Return which configurations beat which; the probability that any beats the true best is at most alpha.
 
-    So those that none beats are the contenders: each may be the best. One beats another if a one-sided test (paired or
-    Welch, as in `compare`) rejects at alpha / (K - 1). By the union bound over its K - 1 rivals, the best is beaten by
-    none. Neither equal variances nor equal numbers of seeds are needed. Gupta (Technometrics 7, 1965) and Hsu (Annals
-    of Statistics 12, 1984) have the idea.
+    The contenders are those that none beats: each may be the best. One beats another if a one-sided test (paired or
+    Welch, as in `compare`) rejects at alpha / (K - 1); the guarantee is the union bound over the best's K - 1 rivals.
+    Neither equal variances nor equal numbers of seeds are needed. The idea is from Gupta (Technometrics 7, 1965) and
+    Hsu (Annals of Statistics 12, 1984).
 
     Args:
         scores: For each configuration, its scores by seed. One with fewer than two can neither beat nor be beaten.
@@ -147,14 +146,14 @@ def lower_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> F
         sequential: As for `margin`.
 
     Returns:
-        Shape (..., K, K): the bound of the row's mean less the column's; minus infinity where there is none.
+        Shape (..., K, K): the bound of the row's mean less the column's; minus infinity if there is none.
     """
     rows = list(rows_of_bounds(values, alpha, sequential=sequential))
     return np.stack(rows, axis=-2) if rows else np.empty((*values.shape[:-2], 0, 0))
 
 
 def rows_of_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Iterator[Floats]:
-    """Yield the rows of `lower_bounds`: all of them take gigabytes if there are thousands."""
+    """Yield the rows of `lower_bounds` one by one: thousands of them take gigabytes."""
     of = moments(values)
     for i in range(values.shape[-2]):
         row = differences(values, of, i)
@@ -175,7 +174,7 @@ def _moments(values: Floats, present: NDArray[Any]) -> Moments:
 
 
 def _moments_of_all(values: Floats) -> Moments:
-    """Return the same where no score is missing, faster: the pairs of thousands of configurations are many."""
+    """Return the same, faster, if no score is missing: thousands of configurations have millions of pairs."""
     n = values.shape[-1]
     with np.errstate(invalid="ignore", over="ignore"):
         mean = values.mean(axis=-1)

@@ -1,7 +1,7 @@
-"""The rules of a race: configurations train on more seeds, and those that are beaten drop out.
+"""The rules of a race: configurations train on more seeds, and those that are beaten are eliminated.
 
 A race is a fold over looks: `start` it, bring every active configuration to `next_look` seeds, pass their scores to
-`look`, and repeat until it has `ended`. It depends on nothing but the scores, so it can be played again.
+`look`, and repeat until it has `ended`. It depends only on the scores, so it can be replayed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Rules:
         tolerance: The race also ends when the leader is proven at most this much worse than the best; 0 for never.
         alpha: The probability that the best is dropped, or that the tolerance is exceeded, at any look.
         looks: The numbers of seeds at which it looks, ascending; the last one is more than the budget can pay for.
-        seen: How often the results were looked at, and more of them wanted, before the race: each counts as a look.
+        seen: How often the sweep was extended after a look at its results, before the race: each counts as a look.
     """
 
     present: tuple[int, ...]
@@ -69,15 +69,15 @@ class Race:
 
     @property
     def next_jobs(self) -> int:
-        """How many jobs the next look needs, also where the budget lacks them; 0 if the race is decided."""
+        """How many jobs the next look needs, even if the budget lacks them; 0 if the race is decided."""
         return 0 if self.ended in ("separated", "within") else _jobs(self.rules, self.active, self.looks)
 
 
 def plan(present: Sequence[int], budget: int, tolerance: float = 0.0, alpha: float = 0.05, *, seen: int = 0) -> Rules:
     """Return the rules of a race: looks at 5, 10, 20, 40, ... seeds, from the first that no configuration has passed.
 
-    When the looks are depends on no score, and not on the budget: a race that goes on with a larger budget is the same
-    race, and what it has decided stays decided.
+    The looks depend on neither scores nor budget: a race that goes on with a larger budget is the same race, and keeps
+    its decisions.
 
     Args:
         present: For each configuration, how many seeds it has.
@@ -105,15 +105,15 @@ def start(rules: Rules) -> Race:
 def look(race: Race, scores: Sequence[Scores]) -> Race:
     """Return the race after its next look.
 
-    A configuration drops out if another active one beats it at this look's share of alpha, divided by its K - 1 rivals.
-    The shares, 6 alpha / (pi l)^2 at look l, sum to alpha however many looks there are. On the event that all bounds of
-    differences to the best hold, at every look, the best is never dropped, and who is proven within the tolerance of
-    all active ones is so of the best: both guarantees together fail with probability at most alpha.
+    A configuration is eliminated if another active one beats it at this look's share of alpha, divided by its K - 1
+    rivals. The shares, 6 alpha / (pi l)^2 at look l, sum to alpha however many looks there are. If all bounds of
+    differences to the best hold at every look, the best is never dropped, and one that is proven within the tolerance
+    of all active ones is within that of the best. So both guarantees together fail with probability at most alpha.
 
     Args:
         race: A race that has not ended.
-        scores: For every configuration, the scores of its first `next_look` seeds, as far as it has them. Those of
-            configurations that dropped out are not used.
+        scores: For every configuration, the scores that it has for its first `next_look` seeds. Those of eliminated
+            configurations are not used.
     """
     if race.next_look is None:
         raise ValueError("The race has ended")
@@ -144,13 +144,13 @@ def look(race: Race, scores: Sequence[Scores]) -> Race:
 
 
 def spent(rules: Rules, number: int) -> float:
-    """Return the alpha of each comparison at a look of the race, which are numbered from 1."""
+    """Return the alpha of each comparison at a look of the race; looks are numbered from 1."""
     rivals = max(len(rules.present) - 1, 1)
     return 6 * rules.alpha / (math.pi * (rules.seen + number)) ** 2 / rivals
 
 
 def _close(bounds: Floats, tolerance: float) -> NDArray[np.bool_]:
-    """Return which ones are proven at most the tolerance worse than all others."""
+    """Return which are proven at most the tolerance worse than all others."""
     if tolerance <= 0:
         return np.zeros(len(bounds), dtype=np.bool_)
     others = ~np.eye(len(bounds), dtype=np.bool_)
