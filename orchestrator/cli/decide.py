@@ -64,7 +64,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     settings = settings_for(broker, workers)
-    again = ["orchestrator", "decide", name, "--within", f"{within:g}", "--budget", str(budget)]
+    again = ["orchestrator", "decide", name, "--within", str(within), "--budget", str(budget)]
     again += place_flags(output, broker)
     with interruptible() as interruption:
         try:
