@@ -94,7 +94,7 @@ def test_a_race_that_is_killed_makes_the_same_decisions(command_line: CommandLin
 def test_a_race_whose_cluster_fails_ends_with_status_3_and_goes_on_later(command_line: CommandLine) -> None:
     # Given a race whose worker is killed
     command_line.finished("a", *SWEEP)
-    words = ("decide", "a", "--within", "0.0001", "--budget", "17")
+    words = ("decide", "a", "--within", "0.0001000001", "--budget", "17")
     process = command_line.start(*words, "--workers", "1")
     command_line.wait_for_rows("a", 10, process)
     (worker, *_) = sorted(command_line.cluster_processes("celery"), key=psutil.Process.create_time)
@@ -102,7 +102,7 @@ def test_a_race_whose_cluster_fails_ends_with_status_3_and_goes_on_later(command
     # Then it says so, keeps what it has, and says how to go on.
     output = command_line.end(process, 3)
     assert "The embedded worker was ended by SIGKILL" in output
-    assert "go on with: orchestrator decide a --within 0.0001 --budget 17" in output
+    assert "go on with: orchestrator decide a --within 0.0001000001 --budget 17" in output
     assert "Traceback" not in output
     kept = len(command_line.rows("a"))
     done = command_line.run(*words, status=1)
