@@ -31,7 +31,7 @@ from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
-from orchestrator.analysis.race import Conclusion, Terms
+from orchestrator.analysis.race import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.shared.output import say
@@ -151,7 +151,7 @@ class Leaderboard(Sequence[Standing]):
         except ModuleNotFoundError:
             raise MissingPackageError("to_pandas needs the package pandas: pip install pandas") from None
         rows = [{**each.options, **each.figures} for each in self]
-        columns = ["rank", "rank_low", "rank_high", *self._board.names.varying]
+        columns = ["rank", *self._board.names.varying]
         return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
 
     def __repr__(self) -> str:
@@ -410,7 +410,7 @@ class Sweep:
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
-    ) -> Conclusion:
+    ) -> Verdict:
         """Add seeds until it is known which configuration to use, as `orchestrator decide` does.
 
         Args:
@@ -426,7 +426,7 @@ class Sweep:
         tolerance, most = _number("within", within), _integer("budget", budget, 1, MAX_JOBS)
         plan = deciding.plan_decide(self._folder, tolerance, most, _settings(broker, workers), workers=workers)
         with self._refreshed(), plan.begin() as session:
-            return deciding.decide(session, Terms(tolerance, most), display=_display(progress)).conclusion
+            return deciding.decide(session, Terms(tolerance, most), display=_display(progress)).verdict
 
     def verify(
         self,

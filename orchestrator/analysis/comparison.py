@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.analysis.configuration import Chosen
-from orchestrator.analysis.leaderboard.judgement import ALPHA, MOST_SEEDS, by_margin
+from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin
 from orchestrator.analysis.statistics.comparison import Difference, compare, more_seeds, win_probability, within
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
+
+#: Most seeds that are worth advising.
+MOST_SEEDS = 10_000
 
 #: What the difference is known to be: larger than the tolerance, smaller, or neither.
 Outcome = Literal["apart", "within", "undecided"]
@@ -108,14 +111,14 @@ class Comparison:
 def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Comparison:
     """Compare two configurations with the same metric and the same data set.
 
-    If one of their sweeps was extended after a look, the interval is the confidence sequence.
+    If one of their sweeps runs, or was extended after a look, the interval holds at all looks together.
 
     Args:
         first: The configuration a.
         second: The configuration b.
         tolerance: The largest difference that does not matter, in the metric's unit; at least 0.
     """
-    sequential = first.sweep.was_looked_at or second.sweep.was_looked_at
+    sequential = first.sweep.judgement.sequential or second.sweep.judgement.sequential
     names = _names(first, second)
     a, b = (
         Side(each, name, each.sweep.judgement.interval(each.scored))
@@ -124,7 +127,9 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     metric = first.sweep.names.metric
     if not a.scores or not b.scores:
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
-    found = compare(a.scores, b.scores, 1 - ALPHA, sequential=sequential)
+    resolution = max(each.sweep.judgement.resolution for each in (first, second))
+    x, y = ((each.chosen.scored.in_order if sequential else None) or each.scores for each in (a, b))
+    found = compare(x, y, 1 - ALPHA, sequential=sequential, resolution=resolution)
     outcome = within(found, tolerance)
     return Comparison(
         a=a,
@@ -136,9 +141,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
-        seeds_to_decide=more_seeds(a.scores, b.scores, found, ALPHA, tolerance, sequential=sequential)
-        if outcome == "undecided"
-        else None,
+        seeds_to_decide=more_seeds(found, ALPHA, tolerance) if outcome == "undecided" else None,
     )
 
 
@@ -179,12 +182,13 @@ def _conclusion(found: Comparison) -> str:
     if interval is None:
         return f"Undecided: {_means(found)}; so few seeds tell nothing about the difference{_would_decide(found)}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
+    tolerance = amount(found.metric, found.tolerance)
     if found.outcome == "within":
-        return f"Decided: {found.a.name} and {found.b.name} differ by less than {_shown(found)}, by {by}"
+        return f"Decided: {found.a.name} and {found.b.name} differ by less than {tolerance}, by {by}"
     better = found.better
     if found.outcome == "apart" and better is not None:
         worse = found.b if better is found.a else found.a
-        more = f", which is more than {_shown(found)}" if found.tolerance else ""
+        more = f", which is more than {tolerance}" if found.tolerance else ""
         return f"Decided: {better.name} is better than {worse.name} by {by}{more}"
     return f"Undecided: {_apart(found, by)}{_would_decide(found)}"
 
@@ -195,7 +199,8 @@ def _apart(found: Comparison, by: str) -> str:
         return f"{found.a.name} and {found.b.name} have the same mean, ± {by.partition('± ')[2]}"
     worse = found.b if better is found.a else found.a
     if found.tolerance:
-        return f"{better.name} seems better than {worse.name} by {by}, which may be more or less than {_shown(found)}"
+        tolerance = amount(found.metric, found.tolerance)
+        return f"{better.name} seems better than {worse.name} by {by}, which may be more or less than {tolerance}"
     return f"{better.name} seems better than {worse.name} by {by}, which may be chance"
 
 
@@ -219,14 +224,6 @@ def _reservations(side: Side) -> list[str]:
         return []
     of = len(scored.trained) + scored.diverged
     return [f"{scored.diverged} of {of} jobs of {side.name} diverged, and its mean is that of the others"]
-
-
-def _shown(found: Comparison) -> str:
-    """Return the tolerance with its unit."""
-    if not found.metric.is_share:
-        return f"{found.tolerance:g}"
-    points = f"{100 * found.tolerance:g}"
-    return f"{points} point" if points == "1" else f"{points} points"
 
 
 def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None]:

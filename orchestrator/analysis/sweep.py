@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
-from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.judgement import History, Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
@@ -41,6 +41,9 @@ class Sweep:
         rows: The rows of those that have ended, by key.
         axes: Options that vary in the sweep, even if these jobs all have one value.
         scoring: How a job is scored.
+        within: The regret that suffices (`orchestrator.analysis.leaderboard.judgement`); None if every difference
+            counts.
+        history: How the sweep came to its rows.
     """
 
     folder: SweepFolder
@@ -49,6 +52,8 @@ class Sweep:
     rows: Mapping[str, Row]
     axes: Sequence[str] = field(default=())
     scoring: Scoring = LAST
+    within: float | None = None
+    history: History = "fixed"
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Sweep:
@@ -60,14 +65,23 @@ class Sweep:
         """
         manifest = folder.manifest()
         jobs = manifest.jobs_by_key()
-        return cls(folder, manifest, jobs, folder.rows_of(jobs), manifest.axes)
+        return cls.of(folder, manifest, jobs, folder.rows_of(jobs))
 
-    def select(self, where: Sequence[str] = (), scoring: Scoring = LAST) -> Sweep:
-        """Return the sweep with another scoring, or with some of its jobs: its leaderboard then covers only these.
+    @classmethod
+    def of(cls, folder: SweepFolder, manifest: Manifest, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> Sweep:
+        """Return the sweep of a manifest, with all its jobs, and their rows."""
+        races = [look for look in manifest.looks if look.command == "decide"]
+        history: History = "race" if races else "extended" if manifest.looks else "fixed"
+        within = races[-1].within if races else None
+        return cls(folder, manifest, jobs, rows, manifest.axes, within=within, history=history)
+
+    def select(self, where: Sequence[str] = (), scoring: Scoring = LAST, within: float | None = None) -> Sweep:
+        """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
 
         Args:
             where: Words that choose jobs, such as `learning_rate=0.03`; values of the same option are alternatives.
             scoring: How a job is scored.
+            within: The regret that suffices; None for that of the last race, if any.
 
         Raises:
             InvalidInputError: no job fits the words, or a job has fewer epochs than are to be averaged.
@@ -76,7 +90,8 @@ class Sweep:
         scoring.check(min(job.epochs for job in jobs.values()))
         rows = {key: row for key, row in self.rows.items() if key in jobs}
         # An option that has one value among the chosen jobs does not vary in them.
-        return replace(self, jobs=jobs, rows=rows, axes=() if where else self.axes, scoring=scoring)
+        axes, within = () if where else self.axes, self.within if within is None else within
+        return replace(self, jobs=jobs, rows=rows, axes=axes, scoring=scoring, within=within)
 
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {len(self.rows)} of {len(self.jobs)} jobs have ended>"
@@ -94,7 +109,7 @@ class Sweep:
     @property
     def was_looked_at(self) -> bool:
         """Whether somebody saw results before the sweep was extended."""
-        return bool(self.manifest.looks)
+        return self.history != "fixed"
 
     @functools.cached_property
     def ended(self) -> tuple[Ended, ...]:
@@ -130,12 +145,13 @@ class Sweep:
     @functools.cached_property
     def judgement(self) -> Judgement:
         """What may be said about its configurations."""
-        return Judgement(self.scored, self.rows, self.scoring, self.was_looked_at)
+        seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
+        return Judgement(self.scored, self.rows, self.names, self.scoring, self.history, seeds, self.within)
 
     @functools.cached_property
     def leaderboard(self) -> Leaderboard:
         """The configurations by rank, with the statistics of each, and the verdict."""
-        return leaderboard(self.jobs, self.names, self.manifest.specification.data, self.judgement)
+        return leaderboard(self.jobs, self.manifest.specification.data, self.judgement)
 
     @functools.cached_property
     def start(self) -> float:

@@ -13,8 +13,8 @@ from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import print_json, print_leaderboard, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, integer, one_of
+from orchestrator.cli.shared.output import advise, print_json, print_leaderboard, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, integer, one_of, positive
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
 
@@ -32,6 +32,13 @@ def command(
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
+    ] = None,
+    within: Annotated[
+        float | None,
+        positive(
+            "A regret that suffices, in the unit of the metric: 0.001 is 0.1 points of accuracy.  [default: that of "
+            "the last decide, if any]"
+        ),
     ] = None,
     by: Annotated[
         str, one_of("configuration", "job", help="A row for each configuration, or for each job.")
@@ -65,7 +72,7 @@ def command(
         raise InvalidInputError("sort", sort, "nothing together with --by job, which sorts by the score")
     if wide and (by == "job" or csv or as_json):
         raise InvalidInputError("wide", Described("given"), "a table of configurations: the others have all columns")
-    found = Sweep.read(open_sweep(sweep, output)).select(where or (), Scoring.parse(metric))
+    found = Sweep.read(open_sweep(sweep, output)).select(where or (), Scoring.parse(metric), within)
     board, is_by_job = found.leaderboard, by == "job"
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)
     if as_json:
@@ -81,4 +88,5 @@ def command(
             print_leaderboard(console, board, shown)
             if not is_by_job:
                 say(console, str(found.accounting))
+                advise(console, found)
     return 0 if board.usable else 1

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.race import Conclusion, Course, Terms, Wording, added_by_races, course, difference
+from orchestrator.analysis.leaderboard.judgement import Verdict, amount
+from orchestrator.analysis.race import Race, Terms, added_by_races
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.extend import look
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
@@ -19,7 +19,6 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.listener import Progress
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import Settings
@@ -33,22 +32,19 @@ class DecideResult:
     """A race that ended.
 
     Attributes:
-        conclusion: The answer.
-        course: What was decided at each look, and why the race ended.
-        terms: The tolerance and the budget.
-        sweep: The sweep with the further rows.
-        leaderboard: Its leaderboard, in which the contenders are those of the race.
+        race: The race, with the sweep and its further rows.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
     """
 
-    conclusion: Conclusion
-    course: Course
-    terms: Terms
-    sweep: Sweep
-    leaderboard: Leaderboard
+    race: Race
     jobs: int
     seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer."""
+        return self.race.judgement.verdict
 
 
 def plan_decide(
@@ -103,7 +99,7 @@ def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
         raise InvalidInputError("name", found, allowed)
     metric = next(iter(configurations)).metric
     if metric.is_share and within >= 1.0:
-        example = f"0.001 is {difference(metric, 0.001)}"
+        example = f"0.001 is {amount(metric, 0.001)}"
         allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
         raise InvalidInputError("within", within, allowed)
     _check_budget(plan, budget)
@@ -150,34 +146,13 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
-        ended, seconds = race.ended(), time.monotonic() - started
-        answer = race.words(ended).conclusion()
-    swept = finish(session)
-    return DecideResult(
-        conclusion=answer,
-        course=ended,
-        terms=terms,
-        sweep=swept,
-        leaderboard=_marked(swept.leaderboard, ended),
-        jobs=len(session.rows) - kept,
-        seconds=seconds,
-    )
+    seconds, swept = time.monotonic() - started, finish(session)
+    return DecideResult(Race(_raced(swept, terms), terms), jobs=len(session.rows) - kept, seconds=seconds)
 
 
-def _marked(board: Leaderboard, ended: Course) -> Leaderboard:
-    """Return a leaderboard in which the configurations that stayed in the race are the contenders."""
-    if ended.last is None:
-        return board
-    staying = [ended.field.options(each, board.names.varying) for each in ended.last.staying]
-
-    def mark(standing: Standing) -> Standing:
-        place = standing.place
-        if place.rank_low is not None:
-            stays = standing.options in staying
-            place = replace(place, contender=stays, rank_low=place.rank_low if stays else max(place.rank_low, 2))
-        return replace(standing, place=place)
-
-    return replace(board, standings=tuple(map(mark, board.standings)))
+def _raced(sweep: Sweep, terms: Terms) -> Sweep:
+    """Return a sweep that is judged as that of a race, even if it has added no jobs yet."""
+    return replace(sweep, history="race", within=terms.within)
 
 
 class _Race:
@@ -187,7 +162,6 @@ class _Race:
         self._session = session
         self._terms = terms
         self._progress = progress
-        self._told = -1
 
     def needs_jobs(self) -> bool:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""
@@ -200,28 +174,11 @@ class _Race:
 
     def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the sweep with the jobs of the next look; None if the race has ended."""
-        found = course(manifest, rows, self._terms)
-        self._tell(found)
-        if found.round is None:
+        sweep = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
+        race = Race(_raced(sweep, self._terms), self._terms)
+        further = race.next_round
+        self._progress.message(race.judgement.verdict.sentence)
+        if further is None:
             return None
-        return manifest.with_round(found.round, look("decide", rows))
-
-    def _tell(self, found: Course) -> None:
-        words, news = self.words(found), len(found.looks) != self._told
-        for each in found.looks[max(self._told, 0) :]:
-            self._progress.message(words.look(each))
-        self._told = len(found.looks)
-        if found.round is None or not news:
-            return
-        self._progress.message(words.next_look())
-
-    def words(self, found: Course) -> Wording:
-        """Return the wording of a race's messages."""
-        return Wording(found, JobNames(self._session.jobs.values(), self._session.axes))
-
-    def ended(self) -> Course:
-        """Return the course of the race at its end."""
-        session = self._session
-        found = course(session.manifest, session.rows, self._terms)
-        # A cancelled sweep gets no further jobs, even if all of its jobs had ended before.
-        return found if found.ended is not None else replace(found, ended="cancelled", round=None)
+        self._progress.message(str(race))
+        return manifest.with_round(further, look("decide", rows, self._terms.within))

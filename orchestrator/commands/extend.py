@@ -104,10 +104,10 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
     return GrowthPlan(plan.folder, plan.manifest, plan.jobs, plan.place, plan.resuming, make_round)
 
 
-def look(command: Kind, rows: Mapping[str, Row]) -> Look | None:
+def look(command: Kind, rows: Mapping[str, Row], within: float | None = None) -> Look | None:
     """Return how many results there were to see before a round; None if there were none."""
     seeds = [row.seed for row in rows.values() if row.accepted]
-    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds)) if seeds else None
+    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds), within=within) if seeds else None
 
 
 def plan_extension(

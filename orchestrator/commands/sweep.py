@@ -175,7 +175,7 @@ def finish(session: Session) -> Sweep:
     Raises:
         OutputError: the folder cannot be written.
     """
-    ended = Sweep(session.folder, session.manifest, session.jobs, session.rows, session.axes)
+    ended = Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
     board = ended.leaderboard
     with session.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -99,6 +100,7 @@ class Look(BaseModel):
         command: The command.
         seeds: The number of different seeds with a result.
         rows: The number of jobs with a result.
+        within: For a race, the regret that suffices it; None for another command.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,3 +108,4 @@ class Look(BaseModel):
     command: Kind
     seeds: int = Field(ge=1)
     rows: int = Field(ge=1)
+    within: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=operator.not_)

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from nn.options import describe
-from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, rounded, varying
+from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, rounded
 from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring
 from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
@@ -101,15 +101,16 @@ def _trained(_: Leaderboard, standing: Standing) -> str:
     return f"{standing.n}/{standing.planned}"
 
 
-def _rank(_: Leaderboard, standing: Standing) -> str:
-    low, high = standing.rank_low, standing.rank_high
-    return str(standing.rank) if low is None or low == high else f"{standing.rank} ({low}-{high})"
-
-
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:
     if not standing.contender:
         return "no"
-    return "yes" if board.verdict.decided else "maybe"
+    alone = len(board.verdict.contenders) == 1 and board.verdict.decided and board.verdict.state != "so far"
+    return "yes" if alone else "maybe"
+
+
+def _regret(board: Leaderboard, standing: Standing) -> str:
+    regret = standing.place.regret
+    return NONE if regret is None else at_most(board.metric, regret).partition(" ")[0]
 
 
 def _p_best(_: Leaderboard, standing: Standing) -> str:
@@ -150,23 +151,10 @@ class Standing:
     place: Place
     judgement: Judgement
 
-    @Column("rank", "the place by the mean; in brackets, from which to which it may belong", _rank)
+    @Column("rank", "the place by the mean")
     def rank(self) -> int:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
         return self.place.rank
-
-    @Figure
-    def rank_low(self) -> int | None:
-        """The best rank that it may have: 1, and one more for each configuration that beats it.
-
-        None if it is not a candidate: it has no result, or most of its jobs diverged.
-        """
-        return self.place.rank_low
-
-    @Figure
-    def rank_high(self) -> int | None:
-        """The worst rank that it may have."""
-        return self.place.rank_high
 
     @Column("n", "jobs that trained, of all jobs", _trained, spare=6)
     def n(self) -> int:
@@ -195,7 +183,10 @@ class Standing:
 
     @Figure
     def method(self) -> str | None:
-        """What the interval is: `t`, or `confidence sequence`, which stays valid however often one looks."""
+        """What the interval is: `t`, or `confidence sequence`, which stays valid however often one looks.
+
+        With `, chosen`, it is the leader's, whose lower end allows for its choice.
+        """
         return None if self._interval is None else self._interval.method
 
     @Column(
@@ -226,12 +217,24 @@ class Standing:
         spare=5,
     )
     def contender(self) -> bool:
-        """Whether it can be the best: no other one beats it."""
+        """Whether it can be the best: no other one is proven to be better."""
         return self.place.contender
+
+    @Column(
+        "regret",
+        "how much worse than the best configuration it is at most",
+        _regret,
+        tables="telling",
+        tells=lambda _, each: each.place.regret is not None,
+        spare=7,
+    )
+    def regret(self) -> float | None:
+        """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""
+        return _rounded(self.place.regret)
 
     @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
     def p_best(self) -> float | None:
-        """Probability that it is the best; None for fewer than five seeds."""
+        """Probability that it is the best; None for fewer than five seeds, and for one that cannot be the best."""
         return _rounded(self.place.p_best)
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3)
@@ -320,18 +323,15 @@ class Standing:
         return {name: getattr(self, name) for name in FIGURES}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `leaderboard.json` has of the configuration."""
-        figures = list(self.figures.items())
+        """Return what `leaderboard.json` has of it: its rank, its options, the other figures, and its jobs."""
         jobs = [each.model_dump() for each in self.jobs]
-        return {**dict(figures[:RANKS]), "options": self.options, **dict(figures[RANKS:]), "jobs": jobs}
+        return {"rank": self.rank, "options": self.options, **self.figures, "jobs": jobs}
 
     def __repr__(self) -> str:
         return f"<Standing {self.rank}: {dict(self.options)}, mean {self.mean}, n {self.n}>"
 
 
 FIGURES: Mapping[str, Figure[Any]] = {name: each for name, each in vars(Standing).items() if isinstance(each, Figure)}
-#: The number of figures that come before the options: the ranks.
-RANKS = 3
 
 
 # The leaderboard
@@ -372,20 +372,26 @@ class Leaderboard:
     """A sweep's configurations by rank.
 
     Attributes:
-        names: What varies, and how it is shown.
         common: What does not vary.
         in_common: `common` as text.
         judgement: What may be said about the configurations.
-        verdict: The conclusion.
         standings: The configurations.
     """
 
-    names: JobNames
     common: Common
     in_common: str
     judgement: Judgement
-    verdict: Verdict
     standings: tuple[Standing, ...]
+
+    @property
+    def names(self) -> JobNames:
+        """What varies, and how it is shown."""
+        return self.judgement.names
+
+    @property
+    def verdict(self) -> Verdict:
+        """The conclusion."""
+        return self.judgement.verdict
 
     @property
     def metric(self) -> Metric:
@@ -409,16 +415,15 @@ class Leaderboard:
         return self.verdict.leader is not None
 
 
-def leaderboard(jobs: Mapping[str, Job], names: JobNames, data: str, judgement: Judgement) -> Leaderboard:
+def leaderboard(jobs: Mapping[str, Job], data: str, judgement: Judgement) -> Leaderboard:
     """Return the leaderboard of a sweep.
 
     Args:
         jobs: The sweep's jobs by key; at least one.
-        names: Names them.
         data: The source of the data set.
         judgement: What may be said about their configurations.
     """
-    job = next(iter(jobs.values()))
+    job, names = next(iter(jobs.values())), judgement.names
     versions = {each.version for each in jobs.values()}
     model, told = job.trained_by.model_name(names.common, job.dataset)
     common = Common(
@@ -434,9 +439,8 @@ def leaderboard(jobs: Mapping[str, Job], names: JobNames, data: str, judgement: 
         dataset=job.dataset,
     )
     placed = zip(judgement.scored, judgement.places, strict=True)
-    standings = tuple(Standing(scored, varying(scored, names), place, judgement) for scored, place in placed)
-    in_common = _in_common(common, names.model, told)
-    return Leaderboard(names, common, in_common, judgement, judgement.verdict(names), standings)
+    standings = tuple(Standing(scored, judgement.varying(scored), place, judgement) for scored, place in placed)
+    return Leaderboard(common, _in_common(common, names.model, told), judgement, standings)
 
 
 def _in_common(common: Common, model: type[BaseModel], told_by_model: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """What may be said about the configurations of a sweep: how good each is, which may be the best, and the verdict.
 
-This is the only place that decides it, in numbers and in words. The methods are those of
-`orchestrator.analysis.statistics`.
+This is the only place that decides it, in numbers and in words, at any moment of a sweep: while it runs, at its end,
+after it was extended, and in a race. The methods are those of `orchestrator.analysis.statistics`.
 """
 
 from __future__ import annotations
@@ -10,37 +10,48 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, worst_of
+from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
 from orchestrator.analysis.statistics.best import p_best
-from orchestrator.analysis.statistics.comparison import Difference, compare, more_seeds
+from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS, levels
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
-from orchestrator.analysis.statistics.intervals import Interval, confidence_sequence, t_interval
-from orchestrator.analysis.statistics.pairs import beats
+from orchestrator.analysis.statistics.intervals import (
+    Interval,
+    chi_squared_quantile,
+    confidence_sequence,
+    t_interval,
+    t_quantile,
+)
+from orchestrator.analysis.statistics.pairs import Differences, as_array, differences, lower_bounds, moments
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, listed
 from worker.trainers.protocol import Metric
 
-#: The probability that the best configuration is dropped from the contenders.
+#: How a sweep came to its rows: as first specified, by an extension after its results could be seen, or by a race.
+History = Literal["fixed", "extended", "race"]
+State = Literal["so far", "final", "race"]
+
+#: The probability that something that the comparisons say is wrong.
 ALPHA = 0.05
-#: With more configurations, not all pairs are compared: each is compared with the first ones, and with its neighbours.
+#: With more configurations, each is compared with the first ones only.
 MOST_IN_PAIRS = 1000
 FIRST_ONES = 100
 #: Most configurations in the model of P(best), by rank.
 MOST_IN_MODEL = 1000
-#: Most seeds that are worth advising.
-MOST_SEEDS = 10_000
-#: Most contenders with a forecast, those closest to the leader: each forecast takes a while.
-MOST_FORECAST = 5
+#: Most jobs that are worth advising.
+MOST_JOBS = 10_000
+#: The probability with which an advised race decides within its budget.
+SETTLES = 0.8
 #: Significant digits of floating-point results: further digits depend on the processor.
 DIGITS = 10
-#: Most contenders that a sentence names, if their names are short.
+#: Most configurations that a sentence names, if their names are short.
 MOST_NAMED = 3
 #: Decimals beyond which a number is written with an exponent.
 MOST_PLACES = 8
@@ -59,59 +70,89 @@ class Place:
 
     Attributes:
         rank: Its rank, from 1.
-        rank_low: The best rank that it may have: 1, and one more for each configuration that beats it. None if it is
-            not a candidate: no result, or most of its jobs diverged.
-        rank_high: The worst rank that it may have.
-        contender: Whether it may be the best: no other one beats it.
-        beaten_by_leader: Whether the first configuration beats it.
-        p_best: The probability that it is the best; None without an estimate.
+        contender: Whether it may be the best: it is a candidate, and no other one that ranks above it is better.
+        regret: How much worse than the best it is at most, in the metric's unit; None if it is not known.
+        p_best: The probability that it is the best; None for one that is not a contender, or without an estimate.
     """
 
     rank: int
-    rank_low: int | None
-    rank_high: int | None
     contender: bool
-    beaten_by_leader: bool
+    regret: float | None
     p_best: float | None
 
 
-class Beaten(BaseModel):
-    """The first configuration, by rank, that the leader beats.
+class Rival(BaseModel):
+    """A configuration besides the leader that may be the best.
 
     Attributes:
         options: The options that vary.
-        difference: By how much the leader is better; over the common seeds if the two are paired.
-        margin: The half-width of the difference's interval at the level of the comparison: less than `difference`.
+        difference: How much better the leader is, in the metric's unit, whichever direction is better; None without a
+            comparison.
+        low: The lower end of the difference's interval; negative, because the rival may be better.
+        high: Its upper end.
     """
 
     model_config = ConfigDict(frozen=True)
 
     options: dict[str, Any]
-    difference: float
-    margin: float
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+class Advice(BaseModel):
+    """The race that decides further, `orchestrator decide --within --budget`.
+
+    Attributes:
+        within: Its tolerance, in the metric's unit: about half of the regret.
+        jobs: How many jobs it takes at most, with a probability of at least 80 %.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    within: float
+    jobs: int
 
 
 class Verdict(BaseModel):
     """Which configuration of a sweep to use.
 
+    With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none is better
+    than the leader by more than the regret, and each difference is in its interval. The leader's own interval contains
+    its mean with a probability of 95 %.
+
     Attributes:
         sentence: The verdict in words.
-        decided: Whether one configuration alone can be the best.
+        state: `so far` while jobs are missing, `race` after a race, else `final`.
+        decided: Whether it is known which configuration to use: the leader alone can be the best, or no other one is
+            better by more than `within`.
+        method: By which the configurations are compared: `t`, or `group-sequential t`, which holds at all looks.
+        level: The probability that all comparisons are right.
         leader: The varying options of the first contender; None if no configuration can be recommended.
+        leader_low: The lower end of the interval for the leader's mean, which allows for its choice.
+        leader_high: Its upper end.
+        regret: No other configuration is better than the leader by more, in the metric's unit; 0 if it is the best.
+        within: The regret that suffices; None if none was asked for.
         contenders: The varying options of each configuration that can be the best, by rank, the leader included.
-        beaten: The first configuration that the leader beats; None if it beats none.
-        seeds_to_decide: About how many more seeds each would separate the leader from the other contenders, if the
-            estimated differences are right; None if nothing is left to decide, or if it cannot be estimated.
+        rivals: The contenders besides the leader.
+        advice: The race that decides further; None if it is decided, or cannot be told.
     """
 
     model_config = ConfigDict(frozen=True)
 
     sentence: str
+    state: State
     decided: bool
+    method: str
+    level: float
     leader: dict[str, Any] | None
+    leader_low: float | None
+    leader_high: float | None
+    regret: float | None
+    within: float | None
     contenders: list[dict[str, Any]]
-    beaten: Beaten | None
-    seeds_to_decide: int | None
+    rivals: list[Rival]
+    advice: Advice | None
 
     def __str__(self) -> str:
         return self.sentence
@@ -124,22 +165,69 @@ class Judgement:
     Attributes:
         scored: The configurations by rank.
         rows: Rows by job key.
+        names: Names the configurations, and has the metric.
         scoring: How a job is scored.
-        sequential: Whether the sweep was extended after a look at its results: intervals and comparisons then stay
-            valid however often one looks.
+        history: How the sweep came to its rows.
+        seeds: The seeds, in the order in which the sweep got them.
+        within: The regret that suffices; None if every difference counts.
     """
 
     scored: Sequence[Scored]
     rows: Mapping[str, Row]
+    names: JobNames
     scoring: Scoring = LAST
-    sequential: bool = False
+    history: History = "fixed"
+    seeds: Sequence[int] = ()
+    within: float | None = None
+
+    # How it is judged
+
+    @cached_property
+    def state(self) -> State:
+        """How far the sweep is."""
+        if any(each.count("missing") for each in self.scored):
+            return "so far"
+        return "race" if self.history == "race" else "final"
+
+    @property
+    def sequential(self) -> bool:
+        """Whether intervals and comparisons stay valid however often one looks: the sweep runs, or was extended."""
+        return self.state == "so far" or self.history != "fixed"
+
+    @property
+    def metric(self) -> Metric:
+        """What was measured."""
+        return self.names.metric
+
+    @cached_property
+    def resolution(self) -> float:
+        """The step between two values of a share over validation samples; 0 for other metrics, or if it is unknown."""
+        answers = map(answers_of, self.rows.values()) if self.metric.is_share else ()
+        return next((1 / len(bits) for bits in answers if bits is not None), 0.0)
 
     # Each configuration
 
     def interval(self, scored: Scored) -> Interval | None:
-        """Return the interval for the mean over all seeds, at 95 %; None for too few seeds."""
-        values = list(scored.trained.values())
-        return confidence_sequence(values) if self.sequential else t_interval(values)
+        """Return the interval for the mean over all seeds, at 95 %; None for too few seeds.
+
+        That of the leader allows for its choice, which flatters it.
+        """
+        values = list(scored.oriented.values())
+        k = len(self.candidates) if scored is self.leader else 1
+        found = confidence_sequence(values, chosen_of=k) if self.sequential else t_interval(values, chosen_of=k)
+        if found is None:
+            return None
+        mean = sum(values) / len(values)
+        low, high = min(found.low, mean - self.resolution), max(found.high, mean + self.resolution)
+        if not scored.higher_is_better:
+            low, high = -high, -low
+        return self._possible(Interval(low, high, found.method))
+
+    def _possible(self, found: Interval) -> Interval:
+        """Return the part of an interval that is possible: a share is from 0 to 1."""
+        if not self.metric.is_share:
+            return found
+        return Interval(max(found.low, 0.0), min(found.high, 1.0), found.method)
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
         """Return the interval for the mean on new samples and seeds.
@@ -147,19 +235,20 @@ class Judgement:
         None if a job's answers are missing. Answers are of the last epoch; the interval is valid for one look.
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
-        return new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
+        found = new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
+        return None if found is None else self._possible(found)
 
     @cached_property
     def places(self) -> Sequence[Place]:
         """What comparisons say about each configuration, by rank."""
         k = len(self.candidates)
         found = [
-            Place(rank, 1 + beaten_by, k - won, not beaten_by, by_leader, chance)
-            for rank, ((beaten_by, won, by_leader), chance) in enumerate(
-                zip(self._comparisons, self._p_best, strict=True), 1
+            Place(rank, contender, regret, chance if contender else None)
+            for rank, (contender, regret, chance) in enumerate(
+                zip(self._stays.tolist(), self._regrets, self._p_best, strict=True), 1
             )
         ]
-        return [*found, *(Place(rank + 1, None, None, False, False, None) for rank in range(k, len(self.scored)))]
+        return [*found, *(Place(rank + 1, False, None, None) for rank in range(k, len(self.scored)))]
 
     @cached_property
     def candidates(self) -> Sequence[Scored]:
@@ -167,28 +256,52 @@ class Judgement:
         return [each for each in self.scored if each.is_candidate]
 
     @cached_property
-    def _comparisons(self) -> list[tuple[int, int, bool]]:
-        """For each candidate: how many beat it, how many it beats, and whether the first one beats it.
+    def _values(self) -> NDArray[np.float64]:
+        """The scores of the candidates, shape (K, n_seeds); for a sequential comparison, in the order of the seeds.
 
-        One beats another if it ranks above it and wins the test on the jobs that trained, at `ALPHA` for all
-        comparisons of one configuration together (`orchestrator.analysis.statistics.pairs.beats`). The rank changes
-        nothing if nothing diverged and all have the same seeds. Otherwise it ensures that the first one is a
-        contender; as it can only add contenders, the guarantee stands.
+        Those after a job that is still missing do not count then: what has been compared must not change later.
         """
-        scores = [each.oriented for each in self.candidates]
-        k = len(scores)
-        beaten_by, won, by_leader = np.zeros(k, np.int64), np.zeros(k, np.int64), np.zeros(k, bool)
-        if k > 1 and max(map(len, scores)) > 1:
-            first = min(k, MOST_IN_PAIRS if k <= MOST_IN_PAIRS else FIRST_ONES)
-            for start in range(0, k - first, MOST_IN_PAIRS) or range(1):
-                chunk = np.r_[:first, first + start : min(k, first + start + MOST_IN_PAIRS)]
-                level = ALPHA * (len(chunk) - 1) / (k - 1)
-                wins = np.triu(beats([scores[i] for i in chunk], level, sequential=self.sequential), 1)
-                fresh = slice(None) if start == 0 else slice(first, None)
-                beaten_by[chunk[fresh]] += wins.sum(axis=0)[fresh]
-                by_leader[chunk[fresh]] = wins[0][fresh]
-                won[chunk] += wins[:, fresh].sum(axis=1)
-        return list(zip(beaten_by.tolist(), won.tolist(), by_leader.tolist(), strict=True))
+        if not self.sequential:
+            return as_array([each.oriented for each in self.candidates])
+        return as_array([each.in_order for each in self.candidates], self.seeds)
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.float64]:
+        """The lower bounds of the differences, of the first candidates, from all: at `ALPHA` for all together."""
+        k = len(self.candidates)
+        return lower_bounds(
+            self._values,
+            ALPHA / max(k - 1, 1),
+            sequential=self.sequential,
+            resolution=self.resolution,
+            rows=k if k <= MOST_IN_PAIRS else FIRST_ONES,
+        )
+
+    @cached_property
+    def _stays(self) -> NDArray[np.bool_]:
+        """Whether each candidate may be the best: none that ranks above it is better.
+
+        The rank changes nothing if nothing diverged and all have the same seeds. Otherwise it ensures that the first
+        one is a contender; as it can only add contenders, the guarantee stands.
+        """
+        return np.asarray(~(np.triu(self._bounds, 1) > 0).any(axis=0))
+
+    @cached_property
+    def _counts(self) -> NDArray[np.bool_]:
+        """Whether each candidate is the leader or one of `rivals`."""
+        is_reliable = [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
+        return np.asarray(self._stays & np.array(is_reliable, dtype=np.bool_))
+
+    @cached_property
+    def _regrets(self) -> list[float | None]:
+        """The regret of each candidate: with alternatives that train as reliably as the leader."""
+        found: list[float | None] = []
+        for i, bounds in enumerate(self._bounds):
+            others = self._counts.copy()
+            others[i] = False
+            regret = float(np.max(-bounds[others], initial=0.0))
+            found.append(regret if math.isfinite(regret) else None)
+        return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
 
     @cached_property
     def _p_best(self) -> list[float | None]:
@@ -244,16 +357,9 @@ class Judgement:
     # The leader against the others
 
     @property
-    def level(self) -> float:
-        """One minus the confidence of a difference's interval: it excludes 0 if one candidate beats another.
-
-        A t-test is one-sided, so its alpha counts twice; a sequence covers both directions.
-        """
-        return (1 if self.sequential else 2) * ALPHA / max(len(self.candidates) - 1, 1)
-
-    def difference(self, first: Scored, second: Scored) -> Difference:
-        """Return by how much the first is better, whichever direction is better, at the level of the comparisons."""
-        return compare(first.oriented, second.oriented, 1 - self.level, sequential=self.sequential)
+    def regret(self) -> float | None:
+        """No other configuration that trains as reliably is better than the leader by more; None if unknown."""
+        return self.places[0].regret if self.candidates else None
 
     @cached_property
     def contenders(self) -> Sequence[Scored]:
@@ -261,40 +367,38 @@ class Judgement:
         return [each for each, place in zip(self.scored, self.places, strict=True) if place.contender][1:]
 
     @cached_property
-    def unreliable(self) -> Sequence[Scored]:
-        """The contenders with a better mean than the leader, which rank below it because jobs of theirs diverged."""
-        return [] if self.leader is None else [each for each in self.contenders if _is_better(each, self.leader)]
-
-    @cached_property
     def rivals(self) -> Sequence[Scored]:
-        """The contenders except `unreliable`."""
-        return [each for each in self.contenders if not any(each is other for other in self.unreliable)]
+        """The contenders that train as reliably as the leader: all of them if jobs of the leader diverged, too."""
+        return [each for each, counts in zip(self.candidates, self._counts, strict=True) if counts][1:]
 
     @cached_property
-    def beaten(self) -> Sequence[Scored]:
-        """The configurations that the leader beats, by rank."""
-        return [each for each, place in zip(self.scored, self.places, strict=True) if place.beaten_by_leader]
+    def unreliable(self) -> Sequence[Scored]:
+        """The contenders of which jobs diverged, while none of the leader's did."""
+        return [each for each in self.contenders if not any(each is other for other in self.rivals)]
 
     @cached_property
-    def lead(self) -> Difference | None:
-        """By how much the leader beats `beaten[0]`; None if it beats none."""
-        return None if self.leader is None or not self.beaten else self.difference(self.leader, self.beaten[0])
+    def ruled_out(self) -> Sequence[Scored]:
+        """The candidates that are not the best, by rank."""
+        return [each for each, stays in zip(self.candidates, self._stays, strict=True) if not stays]
 
-    @cached_property
-    def seeds_to_decide(self) -> int | None:
-        """About how many more seeds each would decide; None if nothing is left to decide, or without an estimate."""
-        leader = self.leader
-        if leader is None or not self.rivals:
+    def gap(self, other: int) -> tuple[float, float, float] | None:
+        """Return how much better the leader is than another candidate, and the ends of that difference's interval.
+
+        It follows from the regrets of the two: each is at least as good as the best less its regret. So the intervals
+        of all differences are right together with everything else. None without a comparison.
+
+        Args:
+            other: The index of the candidate, from 1.
+        """
+        regret, theirs = self.regret, self.places[other].regret
+        if regret is None or theirs is None:
             return None
-        hardest = sorted(self.rivals, key=lambda each: _effect(leader, each))[:MOST_FORECAST]
-        needed = [self._more_seeds(leader, each) for each in hardest]
-        return None if None in needed else max(1, *(each or 0 for each in needed))
+        return float(self.from_leader.mean[other]), -regret, theirs
 
-    def _more_seeds(self, leader: Scored, rival: Scored) -> int | None:
-        found = self.difference(leader, rival)
-        if found.is_separated:
-            return 0  # By the test; the leader does not beat it by its rank.
-        return more_seeds(leader.oriented, rival.oriented, found, self.level, sequential=self.sequential)
+    @cached_property
+    def from_leader(self) -> Differences:
+        """How much better the leader is than each candidate, shape (K,), as the comparisons have it."""
+        return differences(self._values, moments(self._values), 0, sequential=self.sequential)
 
     @property
     def waits(self) -> bool:
@@ -303,35 +407,76 @@ class Judgement:
 
     @property
     def decided(self) -> bool:
-        """Whether one configuration alone can be the best."""
-        return self.leader is not None and not (self.contenders or self.waits)
+        """Whether it is known which configuration to use."""
+        if self.leader is None or self.waits or self.regret is None:
+            return False
+        return not self.rivals or (self.within is not None and self.regret <= self.within)
+
+    def blocking(self, within: float) -> list[Scored]:
+        """Return the rivals that may be better than the leader by more than a tolerance."""
+        if not self.candidates:
+            return []
+        bounds = zip(self.candidates[1:], -self._bounds[0, 1:], self._counts[1:], strict=True)
+        return [each for each, bound, counts in bounds if counts and bound > within]
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """The race that halves the regret, and what it takes if the rivals are as good as the leader."""
+        regret = self.regret
+        if self.decided or not self.rivals or not regret or self.state == "so far":
+            return None
+        within = float(f"{regret / 2:.1g}")
+        wanted = [self._seeds_for(self.candidates.index(each), within) for each in self.blocking(within)]
+        if not wanted or None in wanted:
+            return None
+        lacking = [max(0, (n or 0) - len(each.entries)) for n, each in zip(wanted, self.blocking(within), strict=True)]
+        jobs = sum(lacking) + max(lacking)
+        return Advice(within=within, jobs=jobs) if 0 < jobs <= MOST_JOBS else None
+
+    def _seeds_for(self, other: int, within: float) -> int | None:
+        """Return at how many seeds the margin of a difference to the leader is within a tolerance.
+
+        The standard deviation is its upper confidence bound at `SETTLES`.
+        """
+        of = self.from_leader
+        df, sd = float(of.df[other]), float(of.error[other] * np.sqrt(of.n[other]))
+        if not (df > 0 and math.isfinite(sd)):
+            return None
+        sd *= math.sqrt(df / chi_squared_quantile(1 - SETTLES, df))
+        margins = -t_quantile(levels(ALPHA / (len(self.candidates) - 1)), LOOKS - 1.0) / np.sqrt(LOOKS) * sd
+        enough = LOOKS[margins <= within]
+        return int(enough[0]) if len(enough) else None
 
     # The verdict
 
-    def verdict(self, names: JobNames) -> Verdict:
-        """Return the verdict.
-
-        Args:
-            names: Names the configurations, and has the metric.
-        """
-        beaten, lead = None, self.lead
-        if lead is not None and lead.interval is not None:
-            options = varying(self.beaten[0], names)
-            beaten = Beaten(options=options, difference=rounded(lead.mean), margin=rounded(lead.interval.half_width))
-        contenders = () if self.leader is None else (self.leader, *self.contenders)
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        leader, rivals = self.leader, {id(each) for each in self.contenders}
+        interval = None if leader is None else self.interval(leader)
         return Verdict(
-            sentence=sentence(self, names),
+            sentence=sentence(self),
+            state=self.state,
             decided=self.decided,
-            leader=None if self.leader is None else varying(self.leader, names),
-            contenders=[varying(each, names) for each in contenders],
-            beaten=beaten,
-            seeds_to_decide=self.seeds_to_decide,
+            method="group-sequential t" if self.sequential else "t",
+            level=1 - ALPHA,
+            leader=None if leader is None else self.varying(leader),
+            leader_low=None if interval is None else rounded(interval.low),
+            leader_high=None if interval is None else rounded(interval.high),
+            regret=None if self.regret is None or len(self.candidates) < 2 else rounded(self.regret),
+            within=self.within,
+            contenders=[self.varying(each) for each in (() if leader is None else (leader, *self.contenders))],
+            rivals=[self._rival(i) for i, each in enumerate(self.candidates) if id(each) in rivals],
+            advice=self.advice,
         )
 
+    def _rival(self, i: int) -> Rival:
+        difference, low, high = (None, None, None) if (gap := self.gap(i)) is None else map(rounded, gap)
+        return Rival(options=self.varying(self.candidates[i]), difference=difference, low=low, high=high)
 
-def varying(scored: Scored, names: JobNames) -> dict[str, Any]:
-    """Return the options of a configuration that vary."""
-    return {name: getattr(scored.options, name) for name in names.varying}
+    def varying(self, scored: Scored) -> dict[str, Any]:
+        """Return the options of a configuration that vary."""
+        return {name: getattr(scored.options, name) for name in self.names.varying}
 
 
 def rounded(value: float) -> float:
@@ -339,60 +484,46 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def _effect(leader: Scored, scored: Scored) -> float:
-    """Return the difference of two means in standard deviations: the smaller it is, the harder to tell them apart."""
-    sides = [list(each.oriented.values()) for each in (leader, scored)]
-    if min(map(len, sides)) < 2:
-        return 0.0
-    sd = math.hypot(*(float(np.std(side, ddof=1)) for side in sides))
-    gap = abs(float(np.mean(sides[0]) - np.mean(sides[1])))
-    return gap / sd if sd > 0 else (math.inf if gap else 0.0)
-
-
-def _is_better(scored: Scored, leader: Scored) -> bool:
-    """Return whether the mean of the jobs that trained is better than the leader's."""
-    means = [sum(each.oriented.values()) / len(each.trained) for each in (scored, leader)]
-    return scored.diverged > 0 and means[0] > means[1]
-
-
 # The words of a verdict
 
 
-def sentence(found: Judgement, names: JobNames) -> str:
-    """Return the verdict in words: one to four sentences, on one line.
-
-    Args:
-        found: The judgement.
-        names: Names the configurations, and has the metric.
-    """
-    parts = [*_conclusion(found, names), *_reservations(found, names)]
-    return " ".join(f"{part}." for part in parts)
+def sentence(found: Judgement) -> str:
+    """Return the verdict in words: a few short sentences, on one line."""
+    return " ".join(f"{part}." for part in [*_conclusion(found), *_reservations(found)])
 
 
-def _conclusion(found: Judgement, names: JobNames) -> list[str]:
-    leader = found.leader
+def _conclusion(found: Judgement) -> list[str]:
+    leader, metric = found.leader, found.metric
     if leader is None:
         return [_nothing(found)]
     if len(found.scored) == 1:
-        return [_alone(leader, found.interval(leader), names.metric)]
-    name = _named(leader, names, full=True)
-    if found.lead is not None and found.lead.interval is not None:
-        first = _named(found.beaten[0], names)
-        by = by_margin(names.metric, found.lead.mean, found.lead.interval.half_width)
-        more = f", and {counted(len(found.beaten) - 1, 'other')}" if len(found.beaten) > 1 else ""
-        rest = [_tied(found, names)] if found.rivals else []
-        return [f"Use {name}: it beats {first} by {by}{more}", *rest]
-    if not found.contenders:
+        return [_alone(leader, found.interval(leader), metric)]
+    name = _named(leader, found.names)
+    if len(found.candidates) == 1:
         others = counted(len(found.scored) - 1, "other")
-        verb = "has" if len(found.scored) == 2 else "have"
         if any(each.trained for each in found.scored if each is not leader):
-            jobs = "its jobs" if verb == "has" else "their jobs"
-            return [f"Only {name} can be recommended; the {others} {verb} no mean, or most of {jobs} diverged"]
+            return [f"Only {name} can be recommended; most jobs of the {others} diverged"]
+        verb = "has" if len(found.scored) == 2 else "have"
         return [f"Only {name} has a mean so far; the {others} {verb} none"]
-    ahead = f"Undecided: {name} ranks first with a mean of {names.metric.shown(leader.mean or 0.0)}"
-    if max(len(each.trained) for each in (leader, *found.contenders)) < 2:
-        return [f"{ahead}, but one seed each cannot tell configurations apart; train at least 5"]
-    return [f"{ahead}, but {_tied(found, names)}" if found.rivals else ahead]
+    if found.regret is None:
+        return [
+            f"{_few(found)}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"
+        ]
+    best = f"it is the best of {len(found.candidates)}"
+    regret = (
+        f"no other is better by more than {at_most(metric, found.regret)}" if found.regret else "no other is better"
+    )
+    if found.within is not None and found.rivals and found.regret <= found.within:
+        regret += f", within the {amount(metric, found.within)} asked for"
+    told = regret if found.rivals else best
+    first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
+    return [first, *_tied(found), *_ruled_out(found)]
+
+
+def _few(found: Judgement) -> str:
+    """Say that seeds are too few for a comparison."""
+    least = min(len(each.in_order if found.sequential else each.trained) for each in found.candidates)
+    return f"{'So far' if found.state == 'so far' else 'Undecided'}, {counted(least, 'seed')} each cannot be compared"
 
 
 def _nothing(found: Judgement) -> str:
@@ -412,33 +543,52 @@ def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:
     return f"There is one configuration, so nothing to choose: its mean is {value} over {seeds}"
 
 
-def _tied(found: Judgement, names: JobNames) -> str:
-    """Say which configurations tie with the leader, and what would separate them."""
-    rivals, seeds = found.rivals, found.seeds_to_decide
-    if len(rivals) == 1 or (len(names.varying) == 1 and len(rivals) <= MOST_NAMED):
-        who = listed(
-            [_named(each, names) + (f" (of which {_diverged(each)})" if each.diverged else "") for each in rivals],
-            "and",
-        )
-    else:
-        who = f"{len(rivals)} others"
-    text = f"{who} cannot be told from it"
-    if seeds is None:
-        return text
-    if seeds > MOST_SEEDS:
-        return f"{text}, nor would {MOST_SEEDS:,} more seeds each tell them apart"
-    return f"{text}; about {counted(seeds, 'more seed')} each would probably decide"
+def _tied(found: Judgement) -> list[str]:
+    """Say which configurations cannot be told from the leader, and how far behind they are."""
+    rivals = found.rivals
+    if not rivals:
+        return []
+    gaps = [gap for gap in (found.gap(found.candidates.index(each)) for each in rivals) if gap is not None]
+    who = _several(rivals, found.names)
+    if len(rivals) == len(gaps) == 1:
+        mean, low, high = gaps[0]
+        return [f"{who} cannot be told from it: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
+    if len(gaps) < len(rivals) or who.endswith("others"):
+        return [f"{who} cannot be told from it"]
+    by = listed([_behind(found.metric, mean) for mean, _, _ in gaps], "and")
+    return [f"{who} cannot be told from it: they are behind by {by}{' points' if found.metric.is_share else ''}"]
 
 
-def _reservations(found: Judgement, names: JobNames) -> list[str]:
+def _behind(metric: Metric, value: float) -> str:
+    return f"{100 * value:.2f}" if metric.is_share else f"{value:.3g}"
+
+
+def _ruled_out(found: Judgement) -> list[str]:
+    """Say which configurations are ruled out, if others are not."""
+    out = found.ruled_out
+    if not out or not found.rivals:
+        return []
+    return [f"{_several(out, found.names)} {'is' if len(out) == 1 else 'are'} ruled out"]
+
+
+def _several(several: Sequence[Scored], names: JobNames) -> str:
+    """Return the names of configurations: the values alone if one option varies, and the number if they are many."""
+    if len(several) == 1 or (len(names.varying) == 1 and len(several) <= MOST_NAMED):
+        return listed([_named(each, names, full=False) for each in several], "and")
+    return f"{len(several)} others"
+
+
+def _reservations(found: Judgement) -> list[str]:
     """Say what the reader should know before acting on the conclusion."""
-    leader = found.leader
+    leader, names = found.leader, found.names
     told = [
-        f"{_named(each, names)} has a better mean, {names.metric.shown(each.mean or 0.0)}, but {_diverged(each)}"
+        f"{_named(each, names, full=False)} may be better, at {names.metric.shown(each.mean or 0.0)}, but {_diverged(each)}"
         for each in found.unreliable[:MOST_NAMED]
     ]
     if leader is not None and leader.diverged:
-        told.append(f"Of {_named(leader, names)}, {_diverged(leader)}")
+        told.append(f"Of {_named(leader, names, full=False)}, {_diverged(leader)}")
+    if len(found.candidates) > 1 and all(_is_constant(each) for each in found.candidates):
+        told.append("No score depends on the seed")
     counts = {name: sum(each.count(name) for each in found.scored) for name in _ENDS}
     ended = [f"{count} {_ENDS[name][count > 1]}" for name, count in counts.items() if count]
     if ended:
@@ -447,21 +597,33 @@ def _reservations(found: Judgement, names: JobNames) -> list[str]:
     return told
 
 
-def _named(scored: Scored, names: JobNames, *, full: bool = False) -> str:
-    """Return a configuration's name: the value of the only option that varies, or words that other commands take.
+def _is_constant(scored: Scored) -> bool:
+    return len(scored.trained) > 1 and len(set(scored.trained.values())) == 1
 
-    Args:
-        scored: The configuration.
-        names: Names it.
-        full: Whether to name the only option, too.
-    """
-    if len(names.varying) != 1:
-        return names.words(scored.options)
-    return names.configuration(scored.options) if full else names.value(scored.options)
+
+def _named(scored: Scored, names: JobNames, *, full: bool = True) -> str:
+    """Return the options that vary with their values; unless `full`, the value alone if one option varies."""
+    return names.configuration(scored.options) if full or len(names.varying) > 1 else names.value(scored.options)
 
 
 def _diverged(scored: Scored) -> str:
     return f"{scored.diverged} of {counted(len(scored.trained) + scored.diverged, 'job')} diverged"
+
+
+def amount(metric: Metric, value: float) -> str:
+    """Return a difference with its unit: `0.1 points` of a share in percent."""
+    if not metric.is_share:
+        return f"{value:.3g}"
+    points = f"{100 * value:.3g}"
+    return f"{points} point" if points == "1" else f"{points} points"
+
+
+def at_most(metric: Metric, value: float) -> str:
+    """Return an upper bound of a difference with its unit, rounded up to two significant digits."""
+    if not value > 0:
+        return amount(metric, 0.0)
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return amount(metric, math.ceil(value / step * (1 - 1e-9)) * step)
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:

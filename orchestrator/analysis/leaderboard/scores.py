@@ -9,6 +9,7 @@ progress can afford it.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 import statistics
@@ -217,6 +218,12 @@ class Scored:
         return self.trained if self.higher_is_better else {seed: -score for seed, score in self.trained.items()}
 
     @functools.cached_property
+    def in_order(self) -> Mapping[int, float]:
+        """`oriented`, up to the first job that is missing, in the sweep's order."""
+        ended = itertools.takewhile(lambda each: each.status != "missing", self.entries)
+        return {each.seed: self.oriented[each.seed] for each in ended if each.seed in self.oriented}
+
+    @functools.cached_property
     def tally(self) -> Tally:
         """What its rank depends on."""
         return functools.reduce(Tally.add, self.entries, Tally(self.higher_is_better))
@@ -261,14 +268,15 @@ class Scored:
         answers: dict[int, NDArray[np.bool_]] = {}
         for entry, key in zip(self.entries, self.keys, strict=True):
             if entry.status == "succeeded":
-                bits = _answers(rows[key])
+                bits = answers_of(rows[key])
                 if bits is None or any(len(bits) != len(each) for each in answers.values()):
                     return None
                 answers[entry.seed] = bits
         return answers
 
 
-def _answers(row: Row) -> NDArray[np.bool_] | None:
+def answers_of(row: Row) -> NDArray[np.bool_] | None:
+    """Return which validation samples a job answered correctly, shape (n_validation,); None if it is not known."""
     if row.correct is None:
         return None
     try:

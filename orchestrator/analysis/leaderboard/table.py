@@ -19,16 +19,16 @@ from orchestrator.analysis.leaderboard.board import (
     CALIBRATED_SEEDS,
     FIGURES,
     NONE,
-    RANKS,
     Column,
     Leaderboard,
     Standing,
 )
 from orchestrator.analysis.leaderboard.scores import Entry
+from orchestrator.analysis.statistics.intervals import CHOSEN
 from orchestrator.text import counted
 
 #: What rows can be sorted by, besides the options that vary: ascending, except for `DESCENDING`.
-SORTS = ("rank", "n", "mean", "p_best", "diverged", "failed", "cancelled", "std")
+SORTS = ("rank", "n", "mean", "regret", "p_best", "diverged", "failed", "cancelled", "std")
 DESCENDING = ("n", "p_best", "diverged", "failed", "cancelled")
 
 
@@ -148,7 +148,7 @@ def _what(board: Leaderboard) -> str:
 def _explained(board: Leaderboard) -> list[str]:
     """Explain what readers could misunderstand."""
     standings = board.standings
-    methods = {each.method for each in standings}
+    methods = {(each.method or "").removesuffix(CHOSEN) for each in standings}
     found = []
     if "t" in methods:
         found.append("interval: where the mean over all seeds is, at 95 % (Student's t)")
@@ -156,6 +156,8 @@ def _explained(board: Leaderboard) -> list[str]:
         found.append(
             "interval: where the mean over all seeds is, at 95 % however often one looks (confidence sequence)"
         )
+    if any((each.method or "").endswith(CHOSEN) for each in standings):
+        found.append("that of the first row allows for its choice")
     if any(each.diverged for each in standings):
         found.append(
             "n, mean and interval: of the jobs that trained; for the rank, one that diverged counts as the worst"
@@ -236,15 +238,15 @@ def to_json(board: Leaderboard) -> str:
 def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> str:
     """Return the content of `leaderboard.csv`: no jobs and no verdict, and an empty field for a missing number.
 
-    The options that vary come after the ranks. One that is named like a figure gets a prefix: `options.rank`.
+    The options that vary come after the rank. One that is named like a figure gets a prefix: `options.rank`.
     Arguments: as for `as_dict`.
     """
-    names = list(FIGURES)
-    rows = []
-    for each in board.standings if standings is None else standings:
-        values = list(each.figures.values())
-        rows.append((*values[:RANKS], *_options(board, each), *values[RANKS:]))
-    return _csv((*names[:RANKS], *_headings(board, names), *names[RANKS:]), rows)
+    rank, *names = FIGURES
+    rows = [
+        (each.rank, *_options(board, each), *list(each.figures.values())[1:])
+        for each in (board.standings if standings is None else standings)
+    ]
+    return _csv((rank, *_headings(board, FIGURES), *names), rows)
 
 
 def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from orchestrator.analysis.statistics.intervals import Interval, sequence_factor, t_quantile
+from orchestrator.analysis.statistics.boundaries import LOOKS, levels
+from orchestrator.analysis.statistics.intervals import Interval, t_quantile
 from orchestrator.analysis.statistics.pairs import Scores, as_array, differences, margin, moments
 
-Method = Literal["paired t", "Welch t", "confidence sequence"]
-
-#: A gap that needs more seeds than this counts as none.
-MOST_SEEDS = 1_000_000
+Method = Literal["paired t", "Welch t", "group-sequential t", "confidence sequence"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Difference:
         p_greater: One-sided p-value against "a is not better than b"; None without an interval, and for a sequence.
         p_less: One-sided p-value against "b is not better than a".
         method: "paired t", "Welch t", or "confidence sequence".
-        n: Number of pairs, or the smaller number of seeds if not paired.
+        n: Number of pairs that count, or the smaller number of seeds if not paired.
         sd: Standard deviation of the difference between two seeds; None if a side has only one.
         paired: Whether they are compared on their common seeds.
     """
@@ -54,24 +51,31 @@ class Difference:
         return replace(self, mean=-self.mean, interval=interval)
 
 
-def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool = False) -> Difference:
+def compare(
+    a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool = False, resolution: float = 0.0
+) -> Difference:
     """Compare two configurations with at least one score each.
 
     Paired on common seeds if at least two, and at least half of the smaller side, are common; else by Welch's test
     (Biometrika 34, 1947).
 
     Args:
-        a: Scores by seed.
+        a: Scores by seed; if sequential, in the order in which the seeds came.
         b: Scores by seed.
         confidence: The interval's confidence.
-        sequential: Use the confidence sequence, which stays valid however often one looks.
+        sequential: Use an interval that holds at all looks together: at the first 5, 8, 12, 18, ... common seeds
+            (`boundaries.levels`), or, without common seeds, the confidence sequence.
+        resolution: The least margin (`pairs.margin`).
     """
-    values = as_array([a, b])
-    row = differences(values, moments(values), 0)
+    values = as_array([a, b], list(dict.fromkeys([*a, *b])))
+    row = differences(values, moments(values), 0, sequential=sequential)
     alpha = 1 - confidence
-    mean, error, df = float(row.mean[1]), float(row.error[1]), float(row.df[1])
-    half = float(margin(row, alpha if sequential else alpha / 2, sequential=sequential)[1])
-    method: Method = "confidence sequence" if sequential else "paired t" if row.paired[1] else "Welch t"
+    mean, error, df, paired = float(row.mean[1]), float(row.error[1]), float(row.df[1]), bool(row.paired[1])
+    tail = alpha if sequential and not paired else alpha / 2
+    half = float(margin(row, tail, sequential=sequential, resolution=resolution)[1])
+    method: Method = "group-sequential t" if sequential else "paired t"
+    if not paired:
+        method = "confidence sequence" if sequential else "Welch t"
     tested = math.isfinite(half) and not sequential
     return Difference(
         mean=mean,
@@ -81,7 +85,7 @@ def compare(a: Scores, b: Scores, confidence: float = 0.95, *, sequential: bool 
         method=method,
         n=int(row.n[1]),
         sd=None if min(len(a), len(b)) < 2 else math.hypot(*(statistics.stdev(side.values()) for side in (a, b))),
-        paired=bool(row.paired[1]),
+        paired=paired,
     )
 
 
@@ -117,59 +121,36 @@ def within(difference: Difference, tolerance: float) -> Literal["within", "apart
     return "apart" if interval.low > tolerance or interval.high < -tolerance else "undecided"
 
 
-def forecast(
-    sd_a: float, sd_b: float, gap: float, alpha: float = 0.05, power: float = 0.8, *, sequential: bool = False
-) -> int | None:
+def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
     """Return how many seeds each of two configurations needs in all to be separated; None if none suffices.
 
-    The formula is (z + z_power)^2 (sd_a^2 + sd_b^2) / gap^2, with quantiles of t instead of z, which gives too
-    few if they are few.
+    It is the first of the numbers of seeds at which a sequential comparison looks (`boundaries.LOOKS`) at which the
+    boundary and the quantile of the power are together within the gap: the comparison that applies to a sweep that is
+    extended after a look.
 
     Args:
-        sd_a: Standard deviation over seeds.
-        sd_b: Standard deviation over seeds.
+        sd: Standard deviation of the difference between two seeds.
         gap: The difference of the true means.
         alpha: The probability of separating two that are equal, in both directions together.
         power: The probability of separating these two.
-        sequential: They are to be separated by a confidence sequence.
     """
-    sd = math.hypot(sd_a, sd_b)
-
-    def suffices(n: int) -> bool:
-        factor = sequence_factor(n, alpha) if sequential else t_quantile(1 - alpha / 2, n - 1) / math.sqrt(n)
-        return bool((factor + t_quantile(power, n - 1) / math.sqrt(n)) * sd <= abs(gap))
-
-    if gap == 0 or not suffices(MOST_SEEDS):
-        return None
-    return 2 + bisect_left(range(2, MOST_SEEDS), True, key=suffices)
+    factor = (t_quantile(power, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
+    enough = LOOKS[factor * sd <= abs(gap)]
+    return int(enough[0]) if gap and len(enough) else None
 
 
-def more_seeds(
-    a: Scores,
-    b: Scores,
-    found: Difference,
-    alpha: float = 0.05,
-    tolerance: float = 0.0,
-    *,
-    sequential: bool = False,
-) -> int | None:
+def more_seeds(found: Difference, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
     """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
 
     The interval must exclude the nearer end of the tolerance, from inside or outside. The estimate is taken as true.
 
     Args:
-        a: Scores by seed.
-        b: Scores by seed.
         found: Their difference, which is undecided.
-        alpha: As for `forecast`. Contenders are separated at 2 * alpha / (K - 1), or by sequences at alpha / (K - 1).
+        alpha: As for `forecast`.
         tolerance: The largest difference that does not matter.
-        sequential: They are to be separated by a confidence sequence.
 
     Returns:
         At least 1; None if it cannot be estimated: a side has fewer than two seeds, or there is no gap.
     """
-    if min(len(a), len(b)) < 2:
-        return None
-    gap = abs(abs(found.mean) - tolerance)
-    needed = forecast(statistics.stdev(a.values()), statistics.stdev(b.values()), gap, alpha, sequential=sequential)
+    needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
     return None if needed is None else max(1, needed - found.n)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 MIXTURE_VARIANCE = 5.5
 #: Fewest equal values that count as no variation: fewer may be chance, as a coarse metric takes few values.
 LEAST_EQUAL = 5
+#: What the name of a method ends with if the interval allows for the choice of the configuration.
+CHOSEN = ", chosen"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Interval:
     Attributes:
         low: The lower end.
         high: The upper end.
-        method: How it was computed: "t", "confidence sequence", "Clopper-Pearson", and others.
+        method: How it was computed: "t", "confidence sequence", "Clopper-Pearson", and others; with ", chosen" for a
+            configuration that was chosen by the same values.
     """
 
     low: float
@@ -40,22 +43,31 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: int = 1) -> Interval | None:
     """Return Student's t interval for the mean of the values' distribution.
 
     The values are independent and about normal. Mean and deviation are exact, so that the order does not matter.
+
+    The mean of a configuration that was chosen because it is the highest is flattered, so its lower end is that of a
+    one-sided interval at (1 - confidence) / chosen_of: by the union bound, it holds for all that could have been
+    chosen. The upper end is as usual.
+
+    Args:
+        values: The values.
+        confidence: The probability that the interval contains the mean.
+        chosen_of: The number of configurations of which this one was chosen by these values.
 
     Returns:
         The interval; None for fewer than two values, and for fewer than five that are equal.
     """
     if len(values) < 2:
         return None
-    factor = float(t_quantile(1 - (1 - confidence) / 2, len(values) - 1)) / math.sqrt(len(values))
-    return _around(values, factor, "t")
+    below, above = t_quantile(1 - _tails(confidence, chosen_of), len(values) - 1) / math.sqrt(len(values))
+    return _around(values, float(below), float(above), _method("t", chosen_of))
 
 
 def confidence_sequence(
-    values: Sequence[float], alpha: float = 0.05, tau2: float = MIXTURE_VARIANCE
+    values: Sequence[float], alpha: float = 0.05, tau2: float = MIXTURE_VARIANCE, *, chosen_of: int = 1
 ) -> Interval | None:
     """Return an interval for the mean that stays valid however often one looks.
 
@@ -63,11 +75,28 @@ def confidence_sequence(
     and Ramdas, arXiv:2310.03722, theorem 4.9 (a Gaussian mixture over the effect size, the right Haar prior over the
     standard deviation).
 
+    Args:
+        values: The values.
+        alpha: The probability that it ever misses.
+        tau2: The variance of the mixture.
+        chosen_of: As for `t_interval`.
+
     Returns:
         The interval; None while it is infinite (with fewer than 4 values at `alpha` = 0.05), and for fewer than five
         equal values.
     """
-    return _around(values, float(sequence_factor(len(values), alpha, tau2)), "confidence sequence")
+    below, above = (float(sequence_factor(len(values), 2 * tail, tau2)) for tail in _tails(1 - alpha, chosen_of))
+    return _around(values, below, above, _method("confidence sequence", chosen_of))
+
+
+def _method(name: str, chosen_of: int) -> str:
+    return name if chosen_of == 1 else name + CHOSEN
+
+
+def _tails(confidence: float, chosen_of: int) -> NDArray[np.float64]:
+    """Return the probabilities to miss on either side: below the lower end, above the upper one."""
+    alpha = 1 - confidence
+    return np.array([min(alpha / 2, alpha / chosen_of), alpha / 2])
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
@@ -116,12 +145,12 @@ def sequence_factor(
     return np.where((k < g) & (n > 1), half, np.inf)
 
 
-def _around(values: Sequence[float], factor: float, method: str) -> Interval | None:
-    """Return the interval of `factor` standard deviations around the mean, if any."""
-    if len(values) < 2 or not math.isfinite(factor):
+def _around(values: Sequence[float], below: float, above: float, method: str) -> Interval | None:
+    """Return the interval from `below` to `above` standard deviations around the mean, if any."""
+    if len(values) < 2 or not math.isfinite(below):
         return None
     sd = statistics.stdev(values)
     if sd == 0 and len(values) < LEAST_EQUAL:
         return None
     mean = statistics.mean(values)
-    return Interval(mean - factor * sd, mean + factor * sd, method)
+    return Interval(mean - below * sd, mean + above * sd, method)

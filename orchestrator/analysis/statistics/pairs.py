@@ -1,14 +1,15 @@
-"""The differences between one configuration and all others at once, and their margins of error."""
+"""Compares all pairs of configurations: their differences, margins of error, and which may be the best."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.intervals import LEAST_EQUAL, sequence_factor, t_quantile
 
 #: A configuration's scores by seed: higher is better, and all are finite.
@@ -34,7 +35,7 @@ class Differences:
 
     Attributes:
         mean: The difference of the means: over the pairs, if they are paired.
-        n: Number of pairs, or the smaller number of seeds if not paired.
+        n: Number of pairs that count, or the smaller number of seeds if not paired.
         error: Standard error of the mean; NaN without enough scores.
         df: Degrees of freedom of the error.
         paired: Whether the two are compared on their common seeds.
@@ -49,9 +50,14 @@ class Differences:
     own: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
 
 
-def as_array(scores: Sequence[Scores]) -> Floats:
-    """Return scores as float64, shape (n_configurations, n_seeds): seeds in order, NaN for a missing score."""
-    seeds = sorted(set().union(*scores))
+def as_array(scores: Sequence[Scores], seeds: Sequence[int] | None = None) -> Floats:
+    """Return scores as float64, shape (n_configurations, n_seeds), with NaN for a missing one.
+
+    Args:
+        scores: The scores of each configuration.
+        seeds: The order of the seeds; None for ascending.
+    """
+    seeds = sorted(set().union(*scores)) if seeds is None else seeds
     rows = [[each.get(seed, np.nan) for seed in seeds] for each in scores]
     return np.array(rows, dtype=np.float64).reshape(len(scores), len(seeds))
 
@@ -65,7 +71,7 @@ def moments(values: Floats) -> Moments:
     return _moments(values, ~np.isnan(values))
 
 
-def differences(values: Floats, of: Moments, i: int) -> Differences:
+def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False) -> Differences:
     """Compare configuration `i` with each one.
 
     Two are paired on their common seeds if at least two, and at least half of those of the smaller side, are common.
@@ -75,14 +81,20 @@ def differences(values: Floats, of: Moments, i: int) -> Differences:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         of: Their moments.
         i: Index of the configuration.
+        sequential: Whether only as many pairs count, the first ones, as the last of `LOOKS` has that they allow.
     """
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
     gaps = own - values
     gaps = np.where(np.abs(gaps) <= EQUAL * np.maximum(np.abs(own), np.abs(values)), 0.0, gaps)
-    common = _moments(gaps, ~np.isnan(gaps))
-    smaller = np.minimum(one.n, of.n)
-    paired = (common.n >= 2) & (2 * common.n >= smaller)
+    present = ~np.isnan(gaps)
+    pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
+    paired = (pairs >= 2) & (2 * pairs >= smaller)
+    if sequential:
+        made = looks_made(pairs)
+        last = np.where(made > 0, LOOKS[made - 1], pairs)
+        present &= present.cumsum(axis=-1) <= last[..., None]
+    common = _moments(gaps, present)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
         welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
@@ -96,70 +108,63 @@ def differences(values: Floats, of: Moments, i: int) -> Differences:
         )
 
 
-def margin(of: Differences, alpha: float, *, sequential: bool = False) -> Floats:
+def margin(of: Differences, alpha: float, *, sequential: bool = False, resolution: float = 0.0) -> Floats:
     """Return the one-sided margin of error of each difference, shape (..., K); NaN or infinite without a bound.
 
     There is no bound for fewer than two scores, nor for fewer than five if nothing varies: a metric that takes few
     values is often equal by chance.
 
     Args:
-        of: The differences.
+        of: The differences; if sequential, by that.
         alpha: The probability that the difference is off by more, in that direction.
-        sequential: Whether it holds at all looks. If not paired, each side's confidence sequence gets half of alpha.
+        sequential: Whether it holds at all looks together (`boundaries.levels`), which needs `FIRST_LOOK` pairs. If not
+            paired, each side's confidence sequence gets half of alpha.
+        resolution: The least margin: the step between two values of a metric that takes few.
     """
     with np.errstate(invalid="ignore"):
         if sequential:
             apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
-            half = np.where(of.paired, sequence_factor(of.n, alpha) * of.error * np.sqrt(of.n), apart)
+            half = np.where(of.paired, _at_looks(of.n, alpha) * of.error, apart)
         else:
             half = quantiles(1 - alpha, of.df) * of.error
-    return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), half, np.nan)
+    return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), np.maximum(half, resolution), np.nan)
 
 
-def beats(scores: Sequence[Scores], alpha: float = 0.05, *, sequential: bool = False) -> NDArray[np.bool_]:
-    """Return which configurations beat which; the probability that any beats the true best is at most alpha.
-
-    The contenders are those that none beats: each may be the best. One beats another if a one-sided test (paired or
-    Welch, as in `compare`) rejects at alpha / (K - 1); the guarantee is the union bound over the best's K - 1 rivals.
-    Neither equal variances nor equal numbers of seeds are needed. The idea is from Gupta (Technometrics 7, 1965) and
-    Hsu (Annals of Statistics 12, 1984).
-
-    Args:
-        scores: For each configuration, its scores by seed. One with fewer than two can neither beat nor be beaten.
-        alpha: The probability of dropping the best.
-        sequential: Compare by confidence sequences; the guarantee then holds at all looks together.
-
-    Returns:
-        Shape (K, K): whether the row's configuration beats the column's.
-    """
-    values, rivals = as_array(scores), max(len(scores) - 1, 1)
-    rows = [bounds > 0 for bounds in rows_of_bounds(values, alpha / rivals, sequential=sequential)]
-    return np.array(rows, dtype=np.bool_).reshape(len(scores), len(scores))
+def _at_looks(n: Floats, alpha: float) -> Floats:
+    """Return the quantile of t by which a comparison of `n` pairs is judged; NaN before the first look."""
+    made = looks_made(n)
+    quantile = np.append(-t_quantile(levels(alpha), LOOKS - 1.0), np.nan)
+    return np.asarray(quantile[made - 1])
 
 
-def lower_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Floats:
-    """Return the lower confidence bound of every difference between two configurations.
+def lower_bounds(
+    values: Floats, alpha: float, *, sequential: bool = False, resolution: float = 0.0, rows: int | None = None
+) -> Floats:
+    """Return the lower confidence bounds of the differences between configurations.
+
+    With alpha / (K - 1), all K - 1 bounds of a difference to the best hold together with probability 1 - alpha, by the
+    union bound: neither equal variances nor equal numbers of seeds are needed. Then, whichever configurations are
+    looked at, one that another one's bound shows to be worse is not the best, and no configuration i is worse than the
+    best by more than the largest of `-bounds[i, j]` over the j that may be the best. These are multiple comparisons
+    with the best: Gupta (Technometrics 7, 1965), Hsu (Annals of Statistics 12, 1984).
 
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         alpha: The probability that a difference is below its bound.
-        sequential: As for `margin`.
+        sequential: As for `margin`; the order of the seeds is that in which they came.
+        resolution: As for `margin`.
+        rows: How many rows to return, the first ones; None for all.
 
     Returns:
-        Shape (..., K, K): the bound of the row's mean less the column's; minus infinity if there is none.
+        Shape (..., rows, K): the bound of the row's mean less the column's; minus infinity if there is none.
     """
-    rows = list(rows_of_bounds(values, alpha, sequential=sequential))
-    return np.stack(rows, axis=-2) if rows else np.empty((*values.shape[:-2], 0, 0))
-
-
-def rows_of_bounds(values: Floats, alpha: float, *, sequential: bool = False) -> Iterator[Floats]:
-    """Yield the rows of `lower_bounds` one by one: thousands of them take gigabytes."""
-    of = moments(values)
-    for i in range(values.shape[-2]):
-        row = differences(values, of, i)
+    of, found = moments(values), []
+    for i in range(values.shape[-2] if rows is None else rows):
+        row = differences(values, of, i, sequential=sequential)
         with np.errstate(invalid="ignore"):
-            bounds = row.mean - margin(row, alpha, sequential=sequential)
-        yield np.where(np.isnan(bounds), -np.inf, bounds)
+            bounds = row.mean - margin(row, alpha, sequential=sequential, resolution=resolution)
+        found.append(np.where(np.isnan(bounds), -np.inf, bounds))
+    return np.stack(found, axis=-2) if found else np.empty((*values.shape[:-2], 0, 0))
 
 
 def _moments(values: Floats, present: NDArray[Any]) -> Moments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import compress
@@ -15,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.judgement import SETTLES
 from orchestrator.analysis.leaderboard.table import TextTable, as_dict, by_configuration
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from worker.text import printable
 
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
@@ -44,6 +47,17 @@ def print_result(console: Console, result: Sweep) -> None:
     print_leaderboard(console, result.leaderboard)
     say(console, str(result.accounting))
     say(console, f"Results: {result.folder.path} (leaderboard.csv, results.jsonl, weights)")
+    advise(console, result)
+
+
+def advise(console: Console, result: Sweep) -> None:
+    """Print the command that decides further, if there is one."""
+    advice = result.leaderboard.verdict.advice
+    if advice is not None:
+        place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
+        words = ("--within", f"{advice.within:g}", "--budget", str(advice.jobs), *place)
+        command = shlex.join(("orchestrator", "decide", result.name, *words))
+        say(console, f"To decide further, with a probability of {100 * SETTLES:.0f} %: {command}")
 
 
 def print_leaderboard(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.leaderboard.judgement import ALPHA, MOST_SEEDS, by_margin
+from orchestrator.analysis.leaderboard.judgement import SETTLES, amount, at_most
+from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.parts import Fact
@@ -11,16 +12,14 @@ from orchestrator.text import counted, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
-#: Most configurations for which `orchestrator confirm` is suggested; for more, a race is better.
-MOST_CONFIRMED = 10
-#: Fewest seeds for a forecast.
-FEW = 5
 
 
 def state(sweep: Sweep) -> str:
     """Return `decided`, `undecided`, or `nothing` if no configuration can be recommended."""
     verdict = sweep.leaderboard.verdict
-    return "nothing" if verdict.leader is None else "decided" if verdict.decided else "undecided"
+    if verdict.leader is None:
+        return "nothing"
+    return "decided" if verdict.decided and verdict.state != "so far" else "undecided"
 
 
 def facts(sweep: Sweep) -> list[Fact]:
@@ -35,14 +34,14 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
     facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}")]
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
-    if board.verdict.beaten is not None:
-        facts.append(Fact("What it beats", _what_it_beats(sweep)))
+    if board.verdict.regret:
+        facts.append(Fact("Regret", f"At most {at_most(board.metric, board.verdict.regret)} worse than the best"))
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
         facts.append(Fact("What to expect of it", _expected(board, leader)))
-    if len(board.verdict.contenders) > 1:
-        facts.append(_forecast(sweep))
+    if len(board.verdict.contenders) > 1 and not board.verdict.decided:
+        facts.append(_what_decides(sweep))
     return facts
 
 
@@ -57,24 +56,28 @@ def _mean(board: Leaderboard, leader: Standing) -> str:
 
 
 def _how_sure(board: Leaderboard) -> str:
-    contenders = board.verdict.contenders
+    verdict = board.verdict
+    contenders, level = verdict.contenders, f"{100 * verdict.level:.0f} %"
     if len(contenders) < 2:
-        if not board.verdict.decided:
+        if not verdict.decided:
             return _how_many_wait(board)
-        if board.verdict.beaten is None:
+        if verdict.regret is None:
             return "It is the only candidate: the others have no mean, or most of their jobs diverged"
-        drops = f"{100 * ALPHA:.0f} %"
-        return f"It beats all others, by comparisons that drop the best configuration in at most {drops} of sweeps"
-    if max(each.n for each in board.standings) < 2:
-        return "Not at all: one seed each cannot tell configurations apart"
+        return f"It is the best with a probability of at least {level}{_looks(board)}"
+    if verdict.regret is None:
+        return "Not at all: too few seeds to tell configurations apart"
     if len(contenders) == len(board.standings):
-        return f"Not at all: each of the {len(contenders)} configurations may be the best"
+        return f"Each of the {len(contenders)} configurations may be the best"
     which = f"one of {len(contenders)} contenders of {counted(len(board.standings), 'configuration')}"
-    sure = f"The best is {which}, with a probability of at least {100 * (1 - ALPHA):.0f} %"
+    sure = f"The best is {which}, with a probability of at least {level}{_looks(board)}"
     if len(contenders) > MOST_NAMED:
         return sure
     # Semicolons, because a name may have commas.
     return f"{sure}: {'; '.join(board.name(options) for options in contenders)}"
+
+
+def _looks(board: Leaderboard) -> str:
+    return "" if board.verdict.method == "t" else ", however often one looks"
 
 
 def _how_many_wait(board: Leaderboard) -> str:
@@ -87,14 +90,6 @@ def _how_many_wait(board: Leaderboard) -> str:
     return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
 
 
-def _what_it_beats(sweep: Sweep) -> str:
-    board, beaten, lead = sweep.leaderboard, sweep.leaderboard.verdict.beaten, sweep.judgement.lead
-    assert beaten is not None and lead is not None  # noqa: S101, PT018 (checked by the caller)
-    by = by_margin(board.metric, beaten.difference, beaten.margin)
-    text = f"It beats {board.name(beaten.options)} by {by}"
-    return f"{text}, on the seeds that both have" if lead.paired else text
-
-
 def _probability(leader: Standing) -> str:
     chance = leader.p_best or 0.0
     text = "more than 99 %" if chance > 0.99 else "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
@@ -104,7 +99,7 @@ def _probability(leader: Standing) -> str:
 def _expected(board: Leaderboard, leader: Standing) -> str:
     metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
-    if sum(each.rank_low is not None for each in board.standings) < 2:
+    if sum(each.scored.is_candidate for each in board.standings) < 2:
         return text  # Nothing was chosen.
     if metric.shown(honest) == metric.shown(mean):
         return f"{text}, as its own mean says: being chosen did not flatter it"
@@ -113,21 +108,24 @@ def _expected(board: Leaderboard, leader: Standing) -> str:
     return text
 
 
-def _forecast(sweep: Sweep) -> Fact:
+def _what_decides(sweep: Sweep) -> Fact:
     board, term = sweep.leaderboard, "What would decide"
-    seeds = board.verdict.seeds_to_decide
-    if seeds is None:
-        few = min(each.n for each in board.standings if each.contender) < FEW
-        start = f"; {FEW} of each configuration are a start" if few else ""
-        return Fact(term, f"It cannot be told how many more seeds would{start}")
-    if seeds > MOST_SEEDS:
-        return Fact(term, f"Nothing that is worth it: {MOST_SEEDS:,} more seeds each would not tell them apart")
-    text = f"About {counted(seeds, 'more seed')} each, if the differences are what they seem"
-    top = max(each.rank for each in board.standings if each.contender)
-    if top > MOST_CONFIRMED:
-        return Fact(term, f"{text}; orchestrator decide spends them only where they decide something")
-    words = ("orchestrator", "confirm", sweep.folder.name, "--top", str(top), "--seeds", str(seeds))
-    return Fact(term, f"{text}: {seeds * top:,} jobs", shell(*words))
+    advice = board.verdict.advice
+    if advice is None:
+        few = min(each.n for each in board.standings if each.contender) < FIRST_LOOK
+        return Fact(term, f"{FIRST_LOOK} seeds of each configuration are a start" if few else "More seeds")
+    race = f"A race to a regret of {amount(board.metric, advice.within)}"
+    text = f"{race} takes at most {counted(advice.jobs, 'job')}, with a probability of {100 * SETTLES:.0f} %"
+    words = (
+        "orchestrator",
+        "decide",
+        sweep.folder.name,
+        "--within",
+        f"{advice.within:g}",
+        "--budget",
+        str(advice.jobs),
+    )
+    return Fact(term, text, shell(*words))
 
 
 def _trouble(sweep: Sweep) -> str:

@@ -1,11 +1,11 @@
-"""Differences: by how much the leader is better than the other contenders, seed by seed and in the mean."""
+"""Differences: how much better the leader is than the others, and how much worse than the best each is at most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.statistics.comparison import Difference
+from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.chart import Chart, Table
@@ -15,7 +15,7 @@ from orchestrator.report.charts.marks.strips import Dot, Rows, Strip
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
-#: Most contenders that are drawn; and rows in all, up to which beaten configurations are added.
+#: Most contenders that are drawn; and rows in all, up to which others are added.
 MOST_CONTENDERS = 40
 LEAST_ROWS = 6
 #: Longest name of the leader in the title, in characters.
@@ -28,35 +28,36 @@ class Gap:
 
     Attributes:
         other: The other configuration.
-        difference: How much better the leader is, in the metric's unit, whichever direction is better.
+        mean: How much better the leader is, in the metric's unit, whichever direction is better.
+        n: On how many seeds.
         by_seed: The same for each common seed.
     """
 
     other: Drawn
-    difference: Difference
+    mean: float
+    n: int
     by_seed: dict[int, float]
 
 
 def gaps(sweep: Sweep) -> tuple[Gap, ...]:
-    """Return the leader's differences from the other contenders by rank, then from the first beaten configurations.
+    """Return the leader's differences from the other contenders by rank, then from the first that are ruled out.
 
     They are the comparisons of the verdict.
     """
     candidates = [each for each in configurations.drawn(sweep) if each.scored.is_candidate]
     if len(candidates) < 2:
         return ()
-    leader, *others = candidates
-    contenders = [each for each in others if each.standing.contender]
-    beaten = [each for each in others if not each.standing.contender]
-    shown = contenders[:MOST_CONTENDERS] + beaten[: max(LEAST_ROWS - len(contenders), 1)]
-    own = leader.scored.oriented
-    found = []
-    for each in shown:
+    leader, *others = enumerate(candidates)
+    contenders = [(i, each) for i, each in others if each.standing.contender]
+    ruled_out = [(i, each) for i, each in others if not each.standing.contender]
+    shown = contenders[:MOST_CONTENDERS] + ruled_out[: max(LEAST_ROWS - len(contenders), 1)]
+    own, found = leader[1].scored.oriented, sweep.judgement.from_leader
+    gaps = []
+    for i, each in shown:
         theirs = each.scored.oriented
-        difference = sweep.judgement.difference(leader.scored, each.scored)
-        by_seed = {seed: own[seed] - theirs[seed] for seed in own if seed in theirs}
-        found.append(Gap(each, difference, by_seed if difference.paired else {}))
-    return tuple(found)
+        by_seed = {seed: own[seed] - theirs[seed] for seed in own if seed in theirs} if found.paired[i] else {}
+        gaps.append(Gap(each, float(found.mean[i]), int(found.n[i]), by_seed))
+    return tuple(gaps)
 
 
 def absent(sweep: Sweep) -> str | None:
@@ -78,13 +79,13 @@ def chart(sweep: Sweep, name: str) -> Chart:
     each_job = sum(len(gap.by_seed) for gap in found) <= configurations.MOST_JOBS
     rows = Rows(
         name=name,
-        title=f"By how much {labels.short(leader.name, MOST_NAME)} is better than the others",
-        axis=f"how much better, {'points' if metric.is_share else 'in the unit of the metric'}",
+        title=f"How much worse than {labels.short(leader.name, MOST_NAME)} the others are",
+        axis=f"how much worse, {'points' if metric.is_share else 'in the unit of the metric'}",
         heading=configurations.axis_title(sweep),
         strips=[_strip(gap, leader, metric, each_job=each_job) for gap in found],
         known=len(sweep.judgement.candidates) - 1,
         zero=True,
-        sequential=bool(sweep.manifest.looks),
+        sequential=sweep.judgement.sequential,
     )
     return Chart(name, rows.title, _caption(rows), strips.specification(rows), _table(found, metric))
 
@@ -94,10 +95,10 @@ def _strip(gap: Gap, leader: Drawn, metric: Metric, *, each_job: bool) -> Strip:
     return Strip(
         label=gap.other.label,
         said=_said(gap, leader, metric),
-        mean=labels.drawn(metric, gap.difference.mean),
+        mean=labels.drawn(metric, gap.mean),
         ends=labels.ends(metric, *_ends(gap)),
         is_strong=gap.other.standing.contender,
-        note=_amount(metric, gap.difference.mean),
+        note=_amount(metric, gap.mean),
         dots=[
             Dot(seed, labels.drawn(metric, value), f"seed {seed}: {_better(gap, leader, metric, value)}")
             for seed, value in seeds
@@ -106,8 +107,9 @@ def _strip(gap: Gap, leader: Drawn, metric: Metric, *, each_job: bool) -> Strip:
 
 
 def _ends(gap: Gap) -> tuple[float | None, float | None]:
-    interval = gap.difference.interval
-    return (None, None) if interval is None else (interval.low, interval.high)
+    """Return what the difference to the best may be: from 0 to the regret."""
+    regret = gap.other.standing.regret
+    return (None, None) if regret is None else (0.0, regret)
 
 
 def _better(gap: Gap, leader: Drawn, metric: Metric, value: float) -> str:
@@ -119,28 +121,19 @@ def _amount(metric: Metric, value: float) -> str:
 
 
 def _said(gap: Gap, leader: Drawn, metric: Metric) -> str:
-    difference = gap.difference
-    said = _better(gap, leader, metric, difference.mean)
-    if difference.interval is not None:
-        low, high = difference.interval.low, difference.interval.high
-        said += f", interval {_amount(metric, low)} to {_amount(metric, high)}"
-    pairs = f"{counted(difference.n, 'pair')} of seeds" if difference.paired else "seeds that are not the same"
-    return f"{said}, {pairs}; {_outcome(gap)}"
-
-
-def _outcome(gap: Gap) -> str:
-    if gap.other.standing.contender:
-        return "cannot be told apart"
-    interval = gap.difference.interval
-    return "beaten" if interval is not None and interval.low > 0 else "another one beats it"
+    said, regret = _better(gap, leader, metric, gap.mean), gap.other.standing.regret
+    if regret is not None:
+        said += f", at most {at_most(metric, regret)} worse than the best"
+    pairs = f"{counted(gap.n, 'pair')} of seeds" if gap.by_seed else "seeds that are not the same"
+    return f"{said}, {pairs}; {'may be the best' if gap.other.standing.contender else 'ruled out'}"
 
 
 def _caption(rows: Rows) -> str:
-    often = " however often one looks" if rows.sequential else ""
+    often = ", however often one looks" if rows.sequential else ""
     return labels.joined(
-        "Filled: a contender, which may be as good or better; hollow: one that is beaten, by the leader or another one",
+        "Filled: a contender, which may be as good or better; hollow: one that is ruled out",
         any(strip.ends for strip in rows.strips)
-        and f"whiskers: the interval by which the verdict compares, at 95 % for all together{often}",
+        and f"whiskers: how much worse than the best it may be, at 95 % for all together{often}",
         any(strip.dots for strip in rows.strips) and "small dot: the difference of one seed",
         rows.known > len(rows.strips) and f"{len(rows.strips)} of {counted(rows.known, 'other configuration')}",
     )
@@ -150,12 +143,12 @@ def _table(found: Sequence[Gap], metric: Metric) -> Table:
     rows = [
         (
             gap.other.name,
-            *(labels.cell(metric, value) for value in (gap.difference.mean, *_ends(gap))),
-            str(gap.difference.n),
-            gap.difference.method,
+            *(labels.cell(metric, value) for value in (gap.mean, gap.other.standing.regret)),
+            str(gap.n),
             "yes" if gap.other.standing.contender else "no",
         )
         for gap in found
     ]
     unit = ", points" if metric.is_share else ""
-    return Table.of(("compared with", f"leader better by{unit}", "low", "high", "n", "method", "contender"), rows)
+    headings = ("configuration", f"worse than the leader by{unit}", f"than the best by at most{unit}", "n", "contender")
+    return Table.of(headings, rows)

@@ -47,7 +47,7 @@ def rows(sweep: Sweep) -> Rows:
         known=len(every),
         lower_is_worse=metric.higher_is_better,
         is_share=metric.is_share,
-        sequential=any(each.method == "confidence sequence" for each in sweep.leaderboard.standings),
+        sequential=sweep.judgement.sequential,
     )
 
 
@@ -63,7 +63,7 @@ def _said(each: Drawn, metric: Metric) -> str:
     parts = [f"{each.name}: mean {metric.shown(standing.mean)} of {counted(standing.n, 'seed')}"]
     if standing.low is not None and standing.high is not None:
         parts.append(f"interval {metric.number(standing.low)} to {metric.shown(standing.high)}")
-    if standing.rank_low is None:
+    if not each.scored.is_candidate:
         parts.append("no candidate, as most of its jobs diverged")
     else:
         parts.append("may be the best" if standing.contender else "not the best")
@@ -74,12 +74,11 @@ def _said(each: Drawn, metric: Metric) -> str:
 
 def _caption(sweep: Sweep, shown: Rows) -> str:
     standings = sweep.leaderboard.standings
-    unfit = any(each.n and each.rank_low is None for each in standings)
+    often = " however often one looks" if shown.sequential else ""
+    unfit = any(each.n and not each.scored.is_candidate for each in standings)
     return labels.joined(
-        f"Filled: may be the best (a contender); hollow: another one beats it"
-        f"{', or most of its jobs diverged' if unfit else ''}",
-        any(each.method == "t" for each in standings) and "whiskers: where the mean over all seeds is, at 95 %",
-        shown.sequential and "whiskers: where the mean over all seeds is, at 95 % however often one looks",
+        f"Filled: may be the best (a contender); hollow: ruled out{', or most of its jobs diverged' if unfit else ''}",
+        any(each.method for each in standings) and f"whiskers: where the mean over all seeds is, at 95 %{often}",
         any(strip.dots for strip in shown.strips) and "small dot: one seed",
         any(dot.value is None for strip in shown.strips for dot in strip.dots)
         and "cross: a seed that diverged, at the edge, which no mean counts",
