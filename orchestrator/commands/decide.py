@@ -162,6 +162,7 @@ class _Race:
         self._session = session
         self._terms = terms
         self._progress = progress
+        self._told: tuple[str, ...] = ()
 
     def needs_jobs(self) -> bool:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""
@@ -177,8 +178,9 @@ class _Race:
         sweep = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
         race = Race(_raced(sweep, self._terms), self._terms)
         further = race.next_round
-        self._progress.message(race.judgement.verdict.sentence)
-        if further is None:
-            return None
-        self._progress.message(str(race))
-        return manifest.with_round(further, look("decide", rows, self._terms.within))
+        told = (race.judgement.verdict.sentence, *([str(race)] if further else []))
+        if told != self._told:
+            self._told = told
+            for sentence in told:
+                self._progress.message(sentence)
+        return None if further is None else manifest.with_round(further, look("decide", rows, self._terms.within))

@@ -582,7 +582,8 @@ def _reservations(found: Judgement) -> list[str]:
     """Say what the reader should know before acting on the conclusion."""
     leader, names = found.leader, found.names
     told = [
-        f"{_named(each, names, full=False)} may be better, at {names.metric.shown(each.mean or 0.0)}, but {_diverged(each)}"
+        f"{_named(each, names, full=False)} may be better, with {found.metric.shown(each.mean or 0.0)}, but "
+        f"{_diverged(each)}"
         for each in found.unreliable[:MOST_NAMED]
     ]
     if leader is not None and leader.diverged:
