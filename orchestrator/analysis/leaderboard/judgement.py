@@ -18,17 +18,24 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
 from orchestrator.analysis.statistics.best import p_best
-from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS, levels
+from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
+from orchestrator.analysis.statistics.comparison import seeds_within
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import (
     Interval,
-    chi_squared_quantile,
     confidence_sequence,
     t_interval,
-    t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import Differences, as_array, differences, lower_bounds, moments
+from orchestrator.analysis.statistics.pairs import (
+    Differences,
+    as_array,
+    differences,
+    lower_bounds,
+    may_be_best,
+    moments,
+    regrets,
+)
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, listed
@@ -279,12 +286,8 @@ class Judgement:
 
     @cached_property
     def _stays(self) -> NDArray[np.bool_]:
-        """Whether each candidate may be the best: none that ranks above it is better.
-
-        The rank changes nothing if nothing diverged and all have the same seeds. Otherwise it ensures that the first
-        one is a contender; as it can only add contenders, the guarantee stands.
-        """
-        return np.asarray(~(np.triu(self._bounds, 1) > 0).any(axis=0))
+        """Whether each candidate may be the best."""
+        return may_be_best(self._bounds)
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
@@ -295,12 +298,7 @@ class Judgement:
     @cached_property
     def _regrets(self) -> list[float | None]:
         """The regret of each candidate: with alternatives that train as reliably as the leader."""
-        found: list[float | None] = []
-        for i, bounds in enumerate(self._bounds):
-            others = self._counts.copy()
-            others[i] = False
-            regret = float(np.max(-bounds[others], initial=0.0))
-            found.append(regret if math.isfinite(regret) else None)
+        found = [value if math.isfinite(value) else None for value in regrets(self._bounds, self._counts).tolist()]
         return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
 
     @cached_property
@@ -434,18 +432,12 @@ class Judgement:
         return Advice(within=within, jobs=jobs) if 0 < jobs <= MOST_JOBS else None
 
     def _seeds_for(self, other: int, within: float) -> int | None:
-        """Return at how many seeds the margin of a difference to the leader is within a tolerance.
-
-        The standard deviation is its upper confidence bound at `SETTLES`.
-        """
+        """Return at how many seeds the margin of a difference to the leader is within a tolerance."""
         of = self.from_leader
         df, sd = float(of.df[other]), float(of.error[other] * np.sqrt(of.n[other]))
         if not (df > 0 and math.isfinite(sd)):
             return None
-        sd *= math.sqrt(df / chi_squared_quantile(1 - SETTLES, df))
-        margins = -t_quantile(levels(ALPHA / (len(self.candidates) - 1)), LOOKS - 1.0) / np.sqrt(LOOKS) * sd
-        enough = LOOKS[margins <= within]
-        return int(enough[0]) if len(enough) else None
+        return seeds_within(sd, df, within, ALPHA / (len(self.candidates) - 1), SETTLES)
 
     # The verdict
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels
-from orchestrator.analysis.statistics.intervals import Interval, t_quantile
+from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, t_quantile
 from orchestrator.analysis.statistics.pairs import Scores, as_array, differences, margin, moments
 
 Method = Literal["paired t", "Welch t", "group-sequential t", "confidence sequence"]
@@ -154,3 +154,18 @@ def more_seeds(found: Difference, alpha: float = 0.05, tolerance: float = 0.0) -
     """
     needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
     return None if needed is None else max(1, needed - found.n)
+
+
+def seeds_within(sd: float, df: float, tolerance: float, alpha: float, certainty: float) -> int | None:
+    """Return at how many seeds a sequential comparison has a margin within a tolerance; None if none suffices.
+
+    Args:
+        sd: The standard deviation of the difference between two seeds, as estimated.
+        df: Its degrees of freedom.
+        tolerance: The margin that suffices.
+        alpha: The one-sided level of the comparison.
+        certainty: The probability that the true standard deviation is not larger than the one that is reckoned with.
+    """
+    sd *= math.sqrt(df / chi_squared_quantile(1 - certainty, df))
+    enough = LOOKS[-t_quantile(levels(alpha), LOOKS - 1.0) / np.sqrt(LOOKS) * sd <= tolerance]
+    return int(enough[0]) if len(enough) else None

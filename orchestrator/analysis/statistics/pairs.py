@@ -167,6 +167,35 @@ def lower_bounds(
     return np.stack(found, axis=-2) if found else np.empty((*values.shape[:-2], 0, 0))
 
 
+def may_be_best(bounds: Floats) -> NDArray[np.bool_]:
+    """Return which configurations may be the best: none that ranks above one is shown to be better.
+
+    The rank changes nothing if all have the same seeds. Otherwise it ensures that the first one may be the best; as it
+    can only keep more, the guarantee stands.
+
+    Args:
+        bounds: Lower bounds of configurations by rank, shape (..., rows, K).
+
+    Returns:
+        shape (..., K).
+    """
+    return np.asarray(~(np.triu(bounds, 1) > 0).any(axis=-2))
+
+
+def regrets(bounds: Floats, best: NDArray[np.bool_]) -> Floats:
+    """Return how much worse than the best each configuration is at most; infinite without a bound.
+
+    Args:
+        bounds: Lower bounds, shape (..., rows, K).
+        best: Which may be the best, shape (..., K).
+
+    Returns:
+        shape (..., rows).
+    """
+    others = best[..., None, :] & ~np.eye(*bounds.shape[-2:], dtype=np.bool_)
+    return np.asarray(np.where(others, -bounds, 0.0).max(axis=-1, initial=0.0))
+
+
 def _moments(values: Floats, present: NDArray[Any]) -> Moments:
     if present.all() and values.shape[-1] > 1:
         return _moments_of_all(values)
