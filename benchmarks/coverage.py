@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 import zlib
@@ -25,7 +26,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from orchestrator.analysis.statistics.best import p_best
-from orchestrator.analysis.statistics.comparison import compare, forecast
+from orchestrator.analysis.statistics.boundaries import LOOKS
+from orchestrator.analysis.statistics.comparison import compare, forecast, seeds_within
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
 from orchestrator.analysis.statistics.intervals import (
@@ -35,14 +37,14 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import lower_bounds
-from orchestrator.analysis.statistics.race import Race, look, plan, start
+from orchestrator.analysis.statistics.pairs import differences, lower_bounds, may_be_best, moments, regrets
 
 if __name__ == "coverage":
     # Run beside this file, the other benchmarks import numba, which would take it for the package of this name.
     raise ImportError("this is a benchmark, and not the package coverage")
 
 Floats = NDArray[np.float64]
+Setting = tuple[Sequence[float], Sequence[float]]
 Row = dict[str, Any]
 Rule = Callable[[Sequence[float]], Interval | None]
 
@@ -52,10 +54,11 @@ SIX_SDS = (0.11, 0.09, 0.09, 0.13, 0.13, 0.25)
 #: Standard deviation of the true means of configurations, in standard deviations of one score: from close to apart.
 SPREADS = (0.2, 0.4, 0.8, 1.6)
 TIED = ((0.0,) * 6, (1.0,) * 6)
+RATES = (SIX_MEANS, SIX_SDS)
 TIED_AND_WIDE = ((0.0, 0.0, -0.5), (1.0, 1.0, 3.0))
 SETTINGS = {
     "6 tied": TIED,
-    "6 rates": (SIX_MEANS, SIX_SDS),
+    "6 rates": RATES,
     "2 tied, 1 lower and wide": TIED_AND_WIDE,
     "6 tied, wide and narrow": ((0.0,) * 6, (1.0, 1.0, 1.0, 3.0, 3.0, 3.0)),
 }
@@ -69,7 +72,7 @@ def draws(random: Generator, shape: tuple[int, ...], skew: float = 0.0) -> Float
     return np.asarray(np.sign(skew) * (random.standard_gamma(order, shape) - order) / np.sqrt(order))
 
 
-def sweep(random: Generator, setting: tuple[Sequence[float], Sequence[float]], shape: tuple[int, ...]) -> Floats:
+def sweep(random: Generator, setting: Setting, shape: tuple[int, ...]) -> Floats:
     """Return scores of configurations with given means and standard deviations, shape (..., K, n_seeds)."""
     means, sds = (np.asarray(each)[:, None] for each in setting)
     return means + sds * random.standard_normal((*shape[:-1], len(means), shape[-1]))
@@ -258,27 +261,98 @@ def difference(random: Generator, sweeps: int) -> list[Row]:
     return rows
 
 
-def judged(
-    values: Floats, setting: tuple[Sequence[float], Sequence[float]], alpha: float
-) -> tuple[float, float, float]:
-    """Return how often the best is kept, how many are kept on average, and how often rank intervals are right.
+def by_rank(values: Floats, setting: Setting) -> tuple[Floats, Floats]:
+    """Return scores with their true means, the highest mean of a sweep first.
+
+    Args:
+        values: shape (n_sweeps, K, n_seeds).
+        setting: The true means and standard deviations.
+    """
+    order = np.argsort(-values.mean(axis=-1), axis=-1, kind="stable")
+    return np.take_along_axis(values, order[..., None], axis=-2), np.asarray(setting[0])[order]
+
+
+def judged(values: Floats, setting: Setting, alpha: float, resolution: float = 0.0) -> Row:
+    """Return how often what comparisons say is true, and how much they say.
 
     Args:
         values: shape (n_sweeps, K, n_seeds).
         setting: The true means and standard deviations.
         alpha: The level of each comparison.
+        resolution: The least margin.
     """
-    means = np.asarray(setting[0])
-    beats = lower_bounds(values, alpha) > 0
-    kept = ~np.asarray(beats.any(axis=-2))
-    low, high = 1 + beats.sum(axis=-2), len(means) - beats.sum(axis=-1)
-    # Equal means share their ranks.
-    first, last = 1 + (means > means[:, None]).sum(axis=1), (means >= means[:, None]).sum(axis=1)
-    return (
-        float(kept[:, means.argmax()].mean()),
-        float(kept.sum(axis=-1).mean()),
-        float(((low <= last) & (high >= first)).mean()),
-    )
+    values, means = by_rank(values, setting)
+    bounds = lower_bounds(values, alpha, resolution=resolution)
+    best, top = may_be_best(bounds), means == means.max(axis=-1, keepdims=True)
+    regret = regrets(bounds, best)
+    kept = (best & top).any(axis=-1)
+    # A little room for the rounding of means that are equal.
+    good = (means.max(axis=-1, keepdims=True) - means <= regret + 1e-9).all(axis=-1)
+    first = np.argmax(bounds[..., 0, :] > 0, axis=-1)
+    claims = (bounds[..., 0, :] > 0).any(axis=-1)
+    beaten = np.take_along_axis(means, first[:, None], axis=-1)[:, 0]
+    sizes = moments(values)
+    sd = float(np.sqrt(np.median(sizes.variance)))
+    return {
+        "all true": float((kept & good).mean()),
+        "best kept": float(kept.mean()),
+        "contenders": float(best.sum(axis=-1).mean()),
+        "regret in sd": float(np.median(regret[..., 0])) / sd,
+        "a false pair": float((claims & (means[:, 0] <= beaten)).mean()),
+    }
+
+
+#: Fields for what a verdict says at once: the setting, the skew of the noise, and the images of a coarse metric.
+FIELDS: dict[str, tuple[Setting, float, int]] = {
+    "4 tied": (((0.0,) * 4, (1.0,) * 4), 0.0, 0),
+    "6 tied": (TIED, 0.0, 0),
+    "20 tied": (((0.0,) * 20, (1.0,) * 20), 0.0, 0),
+    "50 tied": (((0.0,) * 50, (1.0,) * 50), 0.0, 0),
+    "20 spaced by 0.3 sd": ((tuple(-0.3 * i for i in range(20)), (1.0,) * 20), 0.0, 0),
+    "6 rates": (RATES, 0.0, 0),
+    "6 tied, wide and narrow": (SETTINGS["6 tied, wide and narrow"], 0.0, 0),
+    "2 tied, 1 lower and wide": (TIED_AND_WIDE, 0.0, 0),
+    "6 spaced by 0.5 sd, skew -0.5": ((tuple(-0.5 * i for i in range(6)), (1.0,) * 6), -0.5, 0),
+    "6 spaced by 0.5 sd, skew -1.5": ((tuple(-0.5 * i for i in range(6)), (1.0,) * 6), -1.5, 0),
+    "6 shares of 100 images": ((tuple(0.95 - 0.01 * i for i in range(6)), (1.0,) * 6), 0.0, 100),
+}
+
+
+def field(random: Generator, name: str, sweeps: int, n: int) -> tuple[Floats, Setting, float]:
+    """Return the scores of sweeps of a field, shape (n_sweeps, K, n_seeds), with its setting and resolution."""
+    setting, skew, n_images = FIELDS[name]
+    means, sds = (np.asarray(each)[:, None] for each in setting)
+    if n_images:
+        return random.binomial(n_images, means, (sweeps, len(means), n)) / n_images, setting, 1 / n_images
+    return means + sds * draws(random, (sweeps, len(means), n), skew), setting, 0.0
+
+
+def together(random: Generator, sweeps: int) -> list[Row]:
+    """All that the comparisons of a verdict say at once, beside "the leader beats the next" at the same level."""
+    rows = []
+    for name in FIELDS:
+        for n in (5, 10):
+            values, setting, resolution = field(random, name, sweeps, n)
+            row = judged(values, setting, 0.05 / (len(setting[0]) - 1), resolution)
+            rows.append({"configurations": name, "seeds": n, **row})
+    return rows
+
+
+def leader(random: Generator, sweeps: int) -> list[Row]:
+    """The interval of the leader's mean: Student's t, and the one that allows for the choice."""
+    rows = []
+    for name in FIELDS:
+        for n in (5, 10):
+            values, means = by_rank(*field(random, name, sweeps, n)[:2])
+            found = {"t": 1, "chosen": values.shape[1]}
+            hits: dict[str, float] = {}
+            for rule, k in found.items():
+                intervals = [_of(t_interval(first, chosen_of=k)) for first in values[:, 0].tolist()]
+                hits[rule] = float(np.mean([mean in each for mean, each in zip(means[:, 0], intervals, strict=True)]))
+            wide, narrow = (_of(t_interval(values[0, 0].tolist(), chosen_of=k)) for k in (values.shape[1], 1))
+            row = {"configurations": name, "seeds": n, "Student's t": hits["t"], "of a chosen one": hits["chosen"]}
+            rows.append({**row, "times as wide": wide.half_width / narrow.half_width})
+    return rows
 
 
 def contenders(random: Generator, sweeps: int) -> list[Row]:
@@ -287,9 +361,24 @@ def contenders(random: Generator, sweeps: int) -> list[Row]:
     for name, setting in SETTINGS.items():
         for n in (5, 10):
             values = sweep(random, setting, (5 * sweeps, n))
-            kept, left, ranks = judged(values, setting, 0.05 / (len(setting[0]) - 1))
-            row = {"configurations": name, "seeds": n, "best kept": kept, "contenders": left, "rank intervals": ranks}
-            rows.append({**row, "best kept, uncorrected": judged(values, setting, 0.05)[0]})
+            row = judged(values, setting, 0.05 / (len(setting[0]) - 1))
+            shown = {name: row[name] for name in ("best kept", "contenders")}
+            wrong = judged(values, setting, 0.05)["best kept"]
+            rows.append({"configurations": name, "seeds": n, **shown, "best kept, uncorrected": wrong})
+    return rows
+
+
+def power(random: Generator, sweeps: int) -> list[Row]:
+    """One configuration ahead of the others: how many contenders are left, and the regret of the leader."""
+    rows = []
+    for k in (4, 20):
+        for gap in (0.0, 0.5, 1.0, 2.0):
+            row: Row = {"configurations": f"{k}, one ahead", "gap in sd": gap}
+            for n in (5, 10, 20):
+                setting = ((gap,) + (0.0,) * (k - 1), (1.0,) * k)
+                found = judged(sweep(random, setting, (sweeps // 4, n)), setting, 0.05 / (k - 1))
+                row[f"{n} seeds: contenders, regret in sd"] = f"{found['contenders']:.1f}, {found['regret in sd']:.2f}"
+            rows.append(row)
     return rows
 
 
@@ -299,7 +388,7 @@ def looking(random: Generator, sweeps: int) -> list[Row]:
     rules = {
         "t, uncorrected": (0.05, False),
         "t, corrected for rivals": (0.01, False),
-        "sequence, corrected for rivals": (0.01, True),
+        "group-sequential, corrected for rivals": (0.01, True),
     }
     rows = []
     for name, (alpha, sequential) in rules.items():
@@ -351,7 +440,7 @@ def honest(random: Generator, sweeps: int) -> list[Row]:
     for name, setting, sizes in (
         ("6 tied", TIED, (5,) * 6),
         ("6 tied", TIED, (10,) * 6),
-        ("6 rates", (SIX_MEANS, SIX_SDS), (5,) * 6),
+        ("6 rates", RATES, (5,) * 6),
         ("6 tied, 3 with more seeds", TIED, (25, 25, 25, 5, 5, 5)),
         ("6 tied, 1 with fewer seeds", TIED, (5, 5, 5, 5, 5, 3)),
     ):
@@ -373,54 +462,158 @@ def forecasts(random: Generator, sweeps: int) -> list[Row]:
     """How often the number of seeds that is forecast separates two configurations: 80 % is meant."""
     rows = []
     for gap in (2.0, 1.0, 0.5):
-        for sequential in (False, True):
-            n = forecast(1.0, 1.0, gap, sequential=sequential) or 0
-            values = sweep(random, ((gap, 0.0), (1.0, 1.0)), (sweeps, n))
-            alpha = 0.05 if sequential else 0.025
-            found = lower_bounds(values, alpha, sequential=sequential)[:, 0, 1] > 0
-            rows.append({"gap in sd": gap, "by": "sequence" if sequential else "t", "seeds each": n,
-                         "separated": float(found.mean())})  # fmt: skip
+        n = forecast(math.sqrt(2), gap) or 0
+        values = sweep(random, ((gap, 0.0), (1.0, 1.0)), (sweeps, n))
+        found = lower_bounds(values, 0.025, sequential=True)[:, 0, 1] > 0
+        rows.append({"gap in sd": gap, "seeds each": n, "separated": float(found.mean())})
     return rows
 
 
-def raced(random: Generator, setting: tuple[Sequence[float], Sequence[float]], budget: int, tolerance: float) -> Race:
-    """Return a race on one simulated sweep, after its end."""
-    race = start(plan((0,) * len(setting[0]), budget, tolerance))
-    # The last look is more than the budget can pay for.
-    return finished(race, scores(sweep(random, setting, (race.rules.looks[-2],))))
+class Race:
+    """A race on one simulated sweep, as `orchestrator.analysis.race` runs it.
+
+    Args:
+        values: The scores that it may train, shape (K, n_seeds).
+        tolerance: When it ends.
+        sizes: How many seeds each configuration has before.
+    """
+
+    def __init__(self, values: Floats, tolerance: float, sizes: Sequence[int] | None = None) -> None:
+        self.values, self.tolerance = values, tolerance
+        self.alpha = 0.05 / (len(values) - 1)
+        self.before = np.array(sizes if sizes is not None else [0] * len(values))
+        self.sizes = self.before.copy()
+
+    @property
+    def jobs(self) -> int:
+        """The number of jobs that it added."""
+        return int((self.sizes - self.before).sum())
+
+    def run(self, budget: int) -> Race:
+        """Train until it has ended, or until the budget has no room for the next look."""
+        self.judge()
+        while self.blocking.any():
+            racing = self.blocking | (np.arange(len(self.values)) == self.first)
+            look = int(LOOKS[np.searchsorted(LOOKS, self.sizes[racing].min(), side="right") :][0])
+            if look > self.values.shape[1] or self.jobs + np.maximum(look - self.sizes[racing], 0).sum() > budget:
+                break
+            self.sizes[racing] = np.maximum(self.sizes[racing], look)
+            self.judge()
+        return self
+
+    def judge(self) -> None:
+        """Find the leader, those that may be the best, and those that may be too much better than the leader."""
+        most = max(int(self.sizes.max()), 1)
+        known = np.where(np.arange(most) < self.sizes[:, None], self.values[:, :most], np.nan)
+        means = moments(known).mean
+        order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
+        bounds = lower_bounds(known[order], self.alpha, sequential=True)
+        self.first, best = int(order[0]), may_be_best(bounds)
+        self.best, self.blocking = np.zeros((2, len(order)), dtype=np.bool_)
+        self.best[order] = best
+        self.blocking[order[1:]] = best[1:] & (-bounds[0, 1:] > self.tolerance)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it ended with an answer."""
+        return not self.blocking.any()
 
 
-def finished(race: Race, values: Sequence[dict[int, float]]) -> Race:
-    """Return a race after its end."""
-    while race.next_look is not None:
-        race = look(race, [dict(list(each.items())[: race.next_look]) for each in values])
-    return race
+def plain_race(values: Floats, tolerance: float, budget: int) -> tuple[bool, int]:
+    """Return whether a plain race decides, and its jobs: looks at 5, 10, 20, ... with a union bound over looks.
+
+    All that are not beaten train on. It is the baseline.
+
+    Args:
+        values: shape (K, n_seeds).
+        tolerance: When it ends.
+        budget: The most jobs.
+    """
+    k, n, jobs, active = len(values), 5, 0, values
+    for number in range(1, 100):
+        before = 0 if n == 5 else n // 2
+        if jobs + (n - before) * len(active) > budget or n > values.shape[1]:
+            return False, jobs
+        jobs += (n - before) * len(active)
+        bounds = lower_bounds(active[:, :n], 6 * 0.05 / (np.pi * number) ** 2 / (k - 1))
+        stays = ~(bounds > 0).any(axis=0)
+        active, bounds = active[stays], bounds[stays][:, stays]
+        others = ~np.eye(len(active), dtype=np.bool_)
+        if ((bounds > -tolerance) | ~others).all(axis=1).any():
+            return True, jobs
+        n *= 2
+    return False, jobs
+
+
+RACES: dict[str, tuple[Setting, float, int]] = {
+    "6 tied, tolerance 1 sd": (TIED, 1.0, 600),
+    "6 tied, tolerance 0.5 sd": (TIED, 0.5, 1500),
+    "6 rates, tolerance 0.1 points": (RATES, 0.1, 600),
+    "6 rates, tolerance 0.04 points": (RATES, 0.04, 1000),
+    "2 tied, 1 lower and wide, tolerance 0.5 sd": (TIED_AND_WIDE, 0.5, 2500),
+    "2 tied, tolerance 0.3 sd": (((0.0, 0.0), (1.0, 1.0)), 0.3, 1500),
+    "20 spaced by 0.3 sd, tolerance 0.3 sd": (FIELDS["20 spaced by 0.3 sd"][0], 0.3, 5000),
+}
+
+
+def raced(random: Generator, name: str, count: int) -> Row:
+    """Return how races end: is the best kept, is what they say true, what do they need, and what a plain race."""
+    setting, tolerance, budget = RACES[name]
+    truth = np.asarray(setting[0])
+    found, plain = [], []
+    for _ in range(count):
+        values = sweep(random, setting, (budget // 2,))
+        found.append(Race(values, tolerance).run(budget))
+        plain.append(plain_race(values, tolerance, budget)[1])
+    wrong = [race.decided and truth.max() - truth[race.first] > tolerance for race in found]
+    jobs = float(np.median([race.jobs for race in found]))
+    return {
+        "configurations": name,
+        "best kept": float(np.mean([race.best[truth == truth.max()].any() for race in found])),
+        "decided": float(np.mean([race.decided for race in found])),
+        "wrong claims": float(np.mean(wrong)),
+        "jobs": round(jobs),
+        "of a plain race": jobs / float(np.median(plain)),
+    }
 
 
 def races(random: Generator, sweeps: int) -> list[Row]:
-    """Races of at most 300 jobs, with and without a tolerance: is the best kept, how do they end, what do they need."""
-    rows = []
-    for name, setting, tolerance in (
-        ("6 tied", TIED, 0.0),
-        ("6 tied, tolerance 1 sd", TIED, 1.0),
-        ("6 rates", (SIX_MEANS, SIX_SDS), 0.0),
-        ("6 rates, tolerance 0.1 points", (SIX_MEANS, SIX_SDS), 0.1),
-        ("6 rates, tolerance 0.04 points", (SIX_MEANS, SIX_SDS), 0.04),
-    ):
-        ended = [raced(random, setting, 300, tolerance) for _ in range(max(sweeps // 2, 200))]
-        truth = np.asarray(setting[0])
-        top = int(truth.argmax())
-        # A claim is wrong if the leader is worse than the best by more than the tolerance.
-        wrong = [race.ended != "budget" and truth[top] - truth[race.leader or 0] > tolerance for race in ended]
-        rows.append({
-            "configurations": name,
-            "best kept": float(np.mean([top in race.active for race in ended])),
-            "separated": float(np.mean([race.ended == "separated" for race in ended])),
-            "within": float(np.mean([race.ended == "within" for race in ended])),
-            "wrong claims": float(np.mean(wrong)),
-            "jobs": round(float(np.mean([race.jobs for race in ended]))),
-        })  # fmt: skip
-    return rows
+    """Races: is the best kept, is what they say true, what do they need, and what does a plain race need."""
+    return [raced(random, name, max(sweeps // 8, 200)) for name in RACES]
+
+
+def advised(random: Generator, name: str, n: int, count: int) -> Row:
+    """Return how often the race that a verdict advises decides, and how much of its budget it takes."""
+    setting = FIELDS[name][0]
+    k = len(setting[0])
+    decided, used = [], []
+    for values in sweep(random, setting, (count, 1000)):
+        seen, _ = by_rank(values[None, :, :n], setting)
+        bounds, of = lower_bounds(seen[0], 0.05 / (k - 1)), differences(seen[0], moments(seen[0]), 0)
+        best = may_be_best(bounds)
+        regret = float(regrets(bounds, best)[0])
+        if not regret:
+            continue
+        tolerance = float(f"{regret / 2:.1g}")
+        blocking = np.flatnonzero(best[1:] & (-bounds[0, 1:] > tolerance)) + 1
+        sds = of.error * np.sqrt(of.n)
+        wanted = [seeds_within(sds[i], of.df[i], tolerance, 0.05 / (k - 1), 0.8) or 0 for i in blocking]
+        budget = sum(wanted) + max(wanted) - n * (len(wanted) + 1)
+        race = Race(values, tolerance, [n] * k).run(budget)
+        decided.append(race.decided)
+        used.append(race.jobs / max(budget, 1))
+    return {
+        "configurations": name,
+        "seeds": n,
+        "decided": float(np.mean(decided)),
+        "of the budget": float(np.median(used)),
+    }
+
+
+def advice(random: Generator, sweeps: int) -> list[Row]:
+    """The race that a verdict advises: half of the regret as tolerance, and its budget. How often does it decide?"""
+    names = ("4 tied", "6 tied", "20 tied", "6 rates", "6 tied, wide and narrow", "2 tied, 1 lower and wide")
+    return [advised(random, name, n, max(sweeps // 10, 50)) for name in names for n in (5, 10)]
 
 
 def coarse(random: Generator, sweeps: int) -> list[Row]:
@@ -429,7 +622,7 @@ def coarse(random: Generator, sweeps: int) -> list[Row]:
     for n_images in (20, 100, 1000):
         for n in (2, 5, 10):
             values = random.binomial(n_images, 0.95, (sweeps, 6, n)) / n_images
-            kept, _, _ = judged(values, TIED, 0.01)
+            kept = judged(values, ((0.95,) * 6, TIED[1]), 0.01, 1 / n_images)["best kept"]
             rows.append(
                 {"images": n_images, "seeds": n, "t": covered(t_interval, values[:, 0], 0.95), "best kept": kept}
             )
@@ -445,12 +638,16 @@ STUDIES: dict[str, Callable[[Generator, int], list[Row]]] = {
     "noise": noise,
     "difference": difference,
     "forecasts": forecasts,
+    "together": together,
     "contenders": contenders,
+    "power": power,
+    "leader": leader,
     "best": best,
     "sequence": sequence,
     "looking": looking,
     "honest": honest,
     "races": races,
+    "advice": advice,
 }
 
 
@@ -467,7 +664,8 @@ def _of(interval: Interval | None) -> Interval:
 #: Columns that are no share of the sweeps.
 PLAIN = (
     "skew", "seeds", "half-width in sd", "times as wide as t", "contenders", "looks up to", "seeds each", "gap in sd",
-    "spread in sd", "tolerance in sd", "diverges", "true share", "median", "images", "0 seen: up to",
+    "spread in sd", "regret in sd", "times as wide", "of a plain race", "of the budget", "diverges", "true share",
+    "median", "images", "0 seen: up to",
 )  # fmt: skip
 
 

@@ -54,8 +54,10 @@ FIRST_ONES = 100
 MOST_IN_MODEL = 1000
 #: Most jobs that are worth advising.
 MOST_JOBS = 10_000
-#: The probability with which an advised race decides within its budget.
-SETTLES = 0.8
+#: The probability with which an advised race decides within its budget, at least, and with which its budget allows for
+#: the standard deviations: the first is measured (docs/statistics.md).
+SETTLES = 0.9
+CERTAINTY = 0.8
 #: Significant digits of floating-point results: further digits depend on the processor.
 DIGITS = 10
 #: Most configurations that a sentence names, if their names are short.
@@ -112,7 +114,7 @@ class Advice(BaseModel):
 
     Attributes:
         within: Its tolerance, in the metric's unit: about half of the regret.
-        jobs: How many jobs it takes at most, with a probability of at least 80 %.
+        jobs: How many jobs it takes at most, with a probability of at least 90 %.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -437,7 +439,7 @@ class Judgement:
         df, sd = float(of.df[other]), float(of.error[other] * np.sqrt(of.n[other]))
         if not (df > 0 and math.isfinite(sd)):
             return None
-        return seeds_within(sd, df, within, ALPHA / (len(self.candidates) - 1), SETTLES)
+        return seeds_within(sd, df, within, ALPHA / (len(self.candidates) - 1), CERTAINTY)
 
     # The verdict
 

@@ -57,7 +57,7 @@ def advise(console: Console, result: Sweep) -> None:
         place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
         words = ("--within", f"{advice.within:g}", "--budget", str(advice.jobs), *place)
         command = shlex.join(("orchestrator", "decide", result.name, *words))
-        say(console, f"To decide further, with a probability of {100 * SETTLES:.0f} %: {command}")
+        say(console, f"To decide further, with a probability of at least {100 * SETTLES:.0f} %: {command}")
 
 
 def print_leaderboard(
