@@ -190,19 +190,19 @@ def test_the_forecast_has_at_least_the_power_that_it_is_for() -> None:
     assert all(0.8 <= row["separated"] <= 0.95 for row in coverage.study("forecasts", 2000))
 
 
-def test_a_race_keeps_the_best_of_six_and_one_whose_levels_are_not_divided_does_not(
+def test_a_race_keeps_the_best_of_twelve_and_one_whose_levels_are_not_divided_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def kept() -> float:
         random = np.random.Generator(np.random.PCG64(13))
-        setting = ((1e-6, 0.0, 0.0, 0.0, 0.0, 0.0), (1.0,) * 6)
-        races = [coverage.Race(coverage.sweep(random, setting, (41,)), 0.6).run(1000) for _ in range(300)]
+        setting = ((1e-6,) + (0.0,) * 11, (1.0,) * 12)
+        races = [coverage.Race(coverage.sweep(random, setting, (41,)), 0.7).run(1000) for _ in range(100)]
         return float(np.mean([each.best[0] for each in races]))
 
     assert kept() >= 0.95
     right = pairs.levels
-    monkeypatch.setattr(pairs, "levels", lambda alpha: right(5 * alpha))
-    assert kept() < 0.95 - ERRORS * error(0.95, 300)
+    monkeypatch.setattr(pairs, "levels", lambda alpha: right(11 * alpha))
+    assert kept() < 0.95 - ERRORS * error(0.95, 100)
 
 
 def test_a_race_claims_to_be_within_a_tolerance_only_if_it_is(random: Generator) -> None:
