@@ -8,7 +8,7 @@ import numpy as np
 from results_tables import listed, percent
 
 from orchestrator.analysis.leaderboard import table
-from orchestrator.analysis.race import Course, Terms, Wording, course
+from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.statistics.images import validation_noise
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
@@ -57,16 +57,18 @@ def noise(folder: SweepFolder) -> str:
 
 
 def race(folder: SweepFolder, terms: Terms) -> str:
-    """Tell the course of a race, as `orchestrator decide` does."""
-    manifest = folder.manifest()
-    rows = folder.rows_of(manifest.jobs_by_key())
-    run = course(manifest, rows, terms)
-    words = Wording(run, JobNames(manifest.jobs_by_key().values()))
-    answer = words.conclusion()
-    lines = [*(words.look(look) for look in run.looks), _saved(run), f"**{answer.sentence}**"]
-    return listed(lines)
-
-
-def _saved(run: Course) -> str:
-    every = f"All {len(run.field.configurations)} configurations at {run.seeds} seeds"
-    return f"{every} are {counted(run.full_grid, 'job')}, of which the race did without {run.saved}."
+    """Tell the course of a race: the verdict after each of its rounds, and what the race did without."""
+    rows = folder.rows_of(folder.manifest().jobs_by_key())
+    stages = [folder.manifest()]
+    while stages[-1].rounds:
+        stages.append(stages[-1].before_last_round())
+    runs = []
+    for each in reversed(stages):
+        jobs = each.jobs_by_key()
+        # Earlier stages have the looks of the last one, so that each is judged as a race.
+        runs.append(Race(Sweep.of(folder, each, jobs, {key: rows[key] for key in jobs}), terms))
+    told = "{}, up to {} seeds: {}"
+    lines = [told.format(counted(len(run.sweep.jobs), "job"), run.seeds, run.judgement.verdict) for run in runs]
+    run = runs[-1]
+    saved = f"All {len(run.sweep.scored)} configurations at {run.seeds} seeds are {counted(run.full_grid, 'job')}"
+    return listed([*lines[:-1], f"**{lines[-1]}**", f"{saved}, of which the race did without {run.saved}."])
