@@ -64,7 +64,7 @@ def confirmation(
     """
     old, new = (_scored(point, jobs, rows, metric) for jobs in (before, fresh))
     shrinkage = compare(old.oriented, new.oriented) if old.trained and new.trained else None
-    return Confirmation(dict(point), _sample(old), _sample(new), shrinkage)
+    return Confirmation(dict(point), _sample(old, metric), _sample(new, metric), shrinkage)
 
 
 def _scored(point: Point, jobs: Collection[Job], rows: Mapping[str, Row], metric: Metric) -> Scored:
@@ -73,6 +73,8 @@ def _scored(point: Point, jobs: Collection[Job], rows: Mapping[str, Row], metric
     return found
 
 
-def _sample(scored: Scored) -> Sample:
+def _sample(scored: Scored, metric: Metric) -> Sample:
     values = list(scored.trained.values())
-    return Sample(len(values), scored.diverged, scored.mean, t_interval(values))
+    interval = t_interval(values)
+    possible = interval and interval.possible(is_share=metric.is_share)
+    return Sample(len(values), scored.diverged, scored.mean, possible)

@@ -56,7 +56,7 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
             sweep.judgement.interval(chosen.scored),
             sweep.judgement.on_new_samples(chosen.scored),
         ),
-        test=_test_estimate(found),
+        test=_test_estimate(found, is_share=sweep.names.metric.is_share),
         diverged=chosen.scored.diverged,
         jobs=[
             ReadJob(
@@ -93,11 +93,13 @@ def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
     return result
 
 
-def _test_estimate(results: Sequence[Evaluated]) -> Estimate:
+def _test_estimate(results: Sequence[Evaluated], *, is_share: bool) -> Estimate:
     values = [float(each.value) for each in results]
     answers = [np.asarray(each.correct, bool) for each in results if each.correct is not None]
     known = len(answers) == len(results) and len({each.shape for each in answers}) == 1
-    return _estimate(values, t_interval(values), new_images_interval(np.array(answers)) if known else None)
+    on_new = new_images_interval(np.array(answers)) if known else None
+    ends = (each and each.possible(is_share=is_share) for each in (t_interval(values), on_new))
+    return _estimate(values, *ends)
 
 
 def _estimate(values: Sequence[float], interval: Interval | None, new: Interval | None) -> Estimate:

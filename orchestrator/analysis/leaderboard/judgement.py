@@ -230,13 +230,7 @@ class Judgement:
         low, high = min(found.low, mean - self.resolution), max(found.high, mean + self.resolution)
         if not scored.higher_is_better:
             low, high = -high, -low
-        return self._possible(Interval(low, high, found.method))
-
-    def _possible(self, found: Interval) -> Interval:
-        """Return the part of an interval that is possible: a share is from 0 to 1."""
-        if not self.metric.is_share:
-            return found
-        return Interval(max(found.low, 0.0), min(found.high, 1.0), found.method)
+        return Interval(low, high, found.method).possible(is_share=self.metric.is_share)
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
         """Return the interval for the mean on new samples and seeds.
@@ -245,7 +239,7 @@ class Judgement:
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
         found = new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
-        return None if found is None else self._possible(found)
+        return None if found is None else found.possible(is_share=self.metric.is_share)
 
     @cached_property
     def places(self) -> Sequence[Place]:

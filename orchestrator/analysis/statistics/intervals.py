@@ -37,6 +37,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def possible(self, *, is_share: bool) -> Interval:
+        """Return the part of it that is possible: a share is from 0 to 1."""
+        return Interval(max(self.low, 0.0), min(self.high, 1.0), self.method) if is_share else self
+
     @property
     def half_width(self) -> float:
         """Half of the distance between the ends."""

@@ -66,7 +66,7 @@ class Curve:
 
 def curves(sweep: Sweep) -> tuple[Curve, ...]:
     """Return the learning curves of a sweep by rank, without configurations that have no result."""
-    sequential = bool(sweep.manifest.looks)
+    sequential = sweep.judgement.sequential
     made = (
         _curve(each, sweep, sequential=sequential, banded=place < LABELLED)
         for place, each in enumerate(configurations.drawn(sweep))
@@ -82,8 +82,9 @@ def _curve(drawn: Drawn, sweep: Sweep, *, sequential: bool, banded: bool) -> Cur
     for epoch in epochs:
         values = [scores[epoch - 1] for scores in trained if len(scores) >= epoch]
         if values:
-            interval = confidence_sequence if sequential else t_interval
-            points.append(Point(epoch, len(values), statistics.mean(values), interval(values) if banded else None))
+            interval = (confidence_sequence if sequential else t_interval)(values) if banded else None
+            possible = interval and interval.possible(is_share=sweep.leaderboard.metric.is_share)
+            points.append(Point(epoch, len(values), statistics.mean(values), possible))
     jobs = {
         row.seed: [(epoch, row.validation_score[epoch - 1]) for epoch in epochs if epoch <= len(row.validation_score)]
         for row in rows
@@ -124,7 +125,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
 def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
     further = min(len(found), MOST_CURVES) - LABELLED
     of_all = f" of {len(found)}" if len(found) > MOST_CURVES else ""
-    often = " however often one looks" if sweep.manifest.looks else ""
+    often = " however often one looks" if sweep.judgement.sequential else ""
     return labels.joined(
         "Thick line: mean over the seeds that trained",
         any(point.interval for curve in found for point in curve.points)
