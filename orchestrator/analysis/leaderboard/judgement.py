@@ -87,8 +87,8 @@ class Rival(BaseModel):
     Attributes:
         options: The options that vary.
         difference: How much better the leader is, in the metric's unit, whichever direction is better; None without a
-            comparison.
-        low: The lower end of the difference's interval; negative, because the rival may be better.
+            comparison, and for one that trains less reliably than the leader.
+        low: The lower end of the difference's interval; at most 0, because the rival may be better.
         high: Its upper end.
     """
 
@@ -299,7 +299,7 @@ class Judgement:
         for i, bounds in enumerate(self._bounds):
             others = self._counts.copy()
             others[i] = False
-            regret = float(np.max(-bounds[others], initial=0.0))
+            regret = 0.0 - float(np.min(bounds[others], initial=0.0))
             found.append(regret if math.isfinite(regret) else None)
         return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
 
@@ -385,15 +385,16 @@ class Judgement:
         """Return how much better the leader is than another candidate, and the ends of that difference's interval.
 
         It follows from the regrets of the two: each is at least as good as the best less its regret. So the intervals
-        of all differences are right together with everything else. None without a comparison.
+        of all differences are right together with everything else. None without a comparison, and for one that trains
+        less reliably than the leader: the regrets leave it out.
 
         Args:
             other: The index of the candidate, from 1.
         """
         regret, theirs = self.regret, self.places[other].regret
-        if regret is None or theirs is None:
+        if regret is None or theirs is None or not self._counts[other]:
             return None
-        return float(self.from_leader.mean[other]), -regret, theirs
+        return float(self.from_leader.mean[other]), 0.0 - regret, theirs
 
     @cached_property
     def from_leader(self) -> Differences:

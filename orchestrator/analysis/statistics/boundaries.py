@@ -33,7 +33,7 @@ def _looks() -> Iterator[int]:
         n = round(n * GROWTH + 1e-9)
 
 
-#: The numbers of seeds at which comparisons look: 5, 8, 12, 18, 27, 40, ... They depend on nothing.
+#: The numbers of seeds at which comparisons look: 5, 8, 12, 18, 27, 41, ... They depend on nothing.
 LOOKS = np.array(list(takewhile(lambda n: n <= MOST_SEEDS, _looks())))
 
 
