@@ -71,7 +71,7 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
     )
     # The interval is Student's t: 4.3027 is the quantile of two degrees of freedom.
     assert (first.low, first.high) == pytest.approx((0.95 - 4.302653 * 0.02 / 3**0.5, 0.95 + 4.302653 * 0.02 / 3**0.5))
-    assert (first.method, first.p_best) == ("t", None)
+    assert (second.low, first.method, second.method, first.p_best) == (None, "t, chosen", "t", None)
 
 
 def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:

@@ -411,7 +411,7 @@ class Judgement:
         """Whether it is known which configuration to use."""
         if self.leader is None or self.waits or self.regret is None:
             return False
-        return not self.rivals or (self.within is not None and self.regret <= self.within)
+        return self.regret <= (self.within or 0.0)
 
     def blocking(self, within: float) -> list[Scored]:
         """Return the rivals that may be better than the leader by more than a tolerance."""
@@ -424,7 +424,7 @@ class Judgement:
     def advice(self) -> Advice | None:
         """The race that halves the regret, and what it takes if the rivals are as good as the leader."""
         regret = self.regret
-        if self.decided or not self.rivals or not regret or self.state == "so far":
+        if self.decided or not regret or self.state == "so far":
             return None
         within = float(f"{regret / 2:.1g}")
         wanted = [self._seeds_for(self.candidates.index(each), within) for each in self.blocking(within)]
