@@ -271,9 +271,8 @@ def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what
 def test_p_best_is_for_contenders_marked_as_rough_below_ten_seeds_and_never_certain() -> None:
     luck = random.Random(3)
     scores = {rate: [base + 0.002 * luck.random() for _ in range(10)] for rate, base in ((0.1, 0.97), (0.03, 0.96))}
-    scores[0.02] = [0.9, 1.0] * 5
 
-    for n, shown in ((4, None), (5, ["~>0.99", "~<0.01", "-"]), (10, [">0.99", "<0.01", "-"])):
+    for n, shown in ((4, None), (5, ["~>0.99", "-"]), (10, [">0.99", "-"])):
         board = board_of({rate: values[:n] for rate, values in scores.items()})
         told = table.by_configuration(board, board.standings)
         assert ("P(best)" in told.headings) == (shown is not None)
@@ -384,7 +383,7 @@ def test_rows_show_the_confidence_sequence_of_a_sweep_that_was_seen() -> None:
     assert any("confidence sequence" in line for line in printed(ever))
     assert ever.verdict.decided
     # What a t test separates, one that holds at all looks may leave open.
-    close = {0.1: [0.97, 0.971, 0.972, 0.969, 0.97], 0.03: [0.968, 0.970, 0.969, 0.968, 0.969]}
+    close = {0.1: [0.97, 0.971, 0.972, 0.969, 0.97], 0.03: [0.969, 0.970, 0.971, 0.9695, 0.9685]}
     assert (board_of(close).verdict.decided, board_of(close, history="race").verdict.decided) == (True, False)
 
 
