@@ -69,4 +69,6 @@ def levels(alpha: float) -> Floats:
                 spent = np.exp(-(z**2) / 2) * ndtr((bounds[-1] - correlation * z) / np.sqrt(1 - correlation**2))
                 bound += (REACH / 2 * float(weights @ spent[:-1]) - np.sqrt(2 * np.pi) * share) / float(spent[-1])
         bounds.append(float(bound))
-    return np.asarray(ndtr(-np.array(bounds)))
+    found = np.asarray(ndtr(-np.array(bounds)))
+    found.flags.writeable = False  # The cache returns this array to all callers.
+    return found
