@@ -117,9 +117,9 @@ class Advice(BaseModel):
 class Verdict(BaseModel):
     """Which configuration of a sweep to use.
 
-    With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none is better
-    than the leader by more than the regret, and each difference is in its interval. The leader's own interval contains
-    its mean with a probability of 95 %.
+    With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none that
+    trains as reliably is better than the leader by more than the regret, and each difference is in its interval. The
+    leader's own interval contains its mean with a probability of 95 %.
 
     Attributes:
         sentence: The verdict in words.
@@ -131,7 +131,8 @@ class Verdict(BaseModel):
         leader: The varying options of the first contender; None if no configuration can be recommended.
         leader_low: The lower end of the interval for the leader's mean, which allows for its choice.
         leader_high: Its upper end.
-        regret: No other configuration is better than the leader by more, in the metric's unit; 0 if it is the best.
+        regret: No other configuration that trains as reliably is better than the leader by more, in the metric's unit;
+            0 if it is the best.
         within: The regret that suffices; None if none was asked for.
         contenders: The varying options of each configuration that can be the best, by rank, the leader included.
         rivals: The contenders besides the leader.
@@ -501,30 +502,25 @@ def _conclusion(found: Judgement) -> list[str]:
         return [_alone(leader, found.interval(leader), metric)]
     name = _named(leader, found.names)
     if len(found.candidates) == 1:
-        others = counted(len(found.scored) - 1, "other")
-        if any(each.trained for each in found.scored if each is not leader):
-            return [f"Only {name} can be recommended; most jobs of the {others} diverged"]
-        verb = "has" if len(found.scored) == 2 else "have"
-        return [f"Only {name} has a mean so far; the {others} {verb} none"]
+        others = [each for each in found.scored if each is not leader]
+        the_others = f"the {counted(len(others), 'other')}"
+        if not any(each.trained for each in others):
+            return [f"Only {name} has a mean so far; {the_others} {'has' if len(others) == 1 else 'have'} none"]
+        if all(each.diverged for each in others):
+            return [f"Only {name} can be recommended; most jobs of {the_others} diverged"]
+        return [f"Only {name} can be recommended; {the_others} have no mean, or most of their jobs diverged"]
     if found.regret is None:
-        return [
-            f"{_few(found)}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"
-        ]
-    best = f"it is the best of {len(found.candidates)}"
-    regret = (
-        f"no other is better by more than {at_most(metric, found.regret)}" if found.regret else "no other is better"
-    )
+        few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
+        return [f"{few}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"]
+    best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
+    regret = f"no other {'that trains as reliably ' if found.unreliable else ''}is better"
+    if found.regret:
+        regret += f" by more than {at_most(metric, found.regret)}"
     if found.within is not None and found.rivals and found.regret <= found.within:
         regret += f", within the {amount(metric, found.within)} asked for"
     told = regret if found.rivals else best
     first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
     return [first, *_tied(found), *_ruled_out(found)]
-
-
-def _few(found: Judgement) -> str:
-    """Say that seeds are too few for a comparison."""
-    least = min(len(each.in_order if found.sequential else each.trained) for each in found.candidates)
-    return f"{'So far' if found.state == 'so far' else 'Undecided'}, {counted(least, 'seed')} each cannot be compared"
 
 
 def _nothing(found: Judgement) -> str:
@@ -561,7 +557,7 @@ def _tied(found: Judgement) -> list[str]:
 
 
 def _behind(metric: Metric, value: float) -> str:
-    return f"{100 * value:.2f}" if metric.is_share else f"{value:.3g}"
+    return f"{100 * value:z.2f}" if metric.is_share else f"{value:z.3g}"
 
 
 def _ruled_out(found: Judgement) -> list[str]:
@@ -642,7 +638,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if metric.is_share and around >= 0.01:
         places = 2
     if not 0 <= places <= MOST_PLACES:
-        return f"{value:.3g} ± {around:.2g}{unit}"
+        return f"{value:z.3g} ± {around:.2g}{unit}"
     while value != around and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
         places += 1
-    return f"{value:.{places}f} ± {around:.{places}f}{unit}"
+    return f"{value:z.{places}f} ± {around:.{places}f}{unit}"
