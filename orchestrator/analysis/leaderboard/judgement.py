@@ -639,6 +639,6 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
         places = 2
     if not 0 <= places <= MOST_PLACES:
         return f"{value:z.3g} ± {around:.2g}{unit}"
-    while value != around and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
+    while not math.isclose(value, around) and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
         places += 1
     return f"{value:z.{places}f} ± {around:.{places}f}{unit}"
