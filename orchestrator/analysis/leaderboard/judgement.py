@@ -446,7 +446,7 @@ class Judgement:
             return None
         sd *= math.sqrt(df / chi_squared_quantile(1 - SETTLES, df))
         margins = -t_quantile(levels(ALPHA / (len(self.candidates) - 1)), LOOKS - 1.0) / np.sqrt(LOOKS) * sd
-        enough = LOOKS[margins <= within]
+        enough = LOOKS[np.maximum(margins, self.resolution) <= within]
         return int(enough[0]) if len(enough) else None
 
     # The verdict
