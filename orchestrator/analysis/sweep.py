@@ -106,11 +106,6 @@ class Sweep:
         """Whether every job has ended."""
         return len(self.rows) == len(self.jobs)
 
-    @property
-    def was_looked_at(self) -> bool:
-        """Whether somebody saw results before the sweep was extended."""
-        return self.history != "fixed"
-
     @functools.cached_property
     def ended(self) -> tuple[Ended, ...]:
         """The jobs that have ended, in the sweep's order."""

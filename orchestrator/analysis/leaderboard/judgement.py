@@ -208,12 +208,17 @@ class Judgement:
 
     # Each configuration
 
-    def interval(self, scored: Scored) -> Interval | None:
+    def interval(self, scored: Scored, after_epoch: Sequence[float] | None = None) -> Interval | None:
         """Return the interval for the mean over all seeds, at 95 %; None for too few seeds.
 
         That of the leader allows for its choice, which flatters it.
+
+        Args:
+            scored: The configuration.
+            after_epoch: The metric of each seed after an epoch; None for the scores.
         """
-        values = list(scored.oriented.values())
+        sign = 1.0 if scored.higher_is_better else -1.0
+        values = [sign * value for value in (scored.trained.values() if after_epoch is None else after_epoch)]
         k = len(self.candidates) if scored is self.leader else 1
         found = confidence_sequence(values, chosen_of=k) if self.sequential else t_interval(values, chosen_of=k)
         if found is None:
