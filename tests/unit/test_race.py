@@ -43,7 +43,6 @@ def around(means: Mapping[float, float], sd: float = 0.001) -> Ends:
 
 
 CLEAR = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
-EQUAL = around(dict.fromkeys(RATES, 0.96))
 #: Two that are equal, and one that is ruled out at the first look.
 CLOSE = around({0.01: 0.90, 0.02: 0.96, 0.03: 0.96})
 
