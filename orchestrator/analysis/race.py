@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.judgement import MOST_NAMED, Judgement
 from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
-from orchestrator.text import counted
+from orchestrator.text import counted, listed
 
 #: Why a race ended: the leader is the best; no other is better by more than the tolerance; the next look takes more
 #: jobs than the budget has left; the sweep was cancelled; most jobs of those that are left do not train.
@@ -73,7 +73,7 @@ class Race:
             return "nothing trains" if self.sweep.finished else None
         if self.judgement.decided:
             return "within" if self.judgement.rivals else "separated"
-        if not all(2 * len(each.trained) >= len(each.entries) for each in self._racing):
+        if self._lost:
             return "nothing trains"
         return "budget" if self.next_jobs > self.terms.budget - self.spent else None
 
@@ -102,6 +102,11 @@ class Race:
         """The leader, and those that may be better by more than the tolerance."""
         leader = self.judgement.leader
         return [] if leader is None else [leader, *self.judgement.blocking(self.terms.within)]
+
+    @property
+    def _lost(self) -> list[Scored]:
+        """Those in the race of which most jobs did not train: with further seeds, most would not either."""
+        return [each for each in self._racing if 2 * len(each.trained) < len(each.entries)]
 
     @cached_property
     def _lacking(self) -> tuple[int, dict[int, list[int]]]:
@@ -150,6 +155,9 @@ class Race:
         """Say what comes next, or why nothing does, as a sentence; empty if the verdict says it."""
         if self.ended == "cancelled":
             return "The sweep was cancelled."
+        if self.ended == "nothing trains" and self._lost:
+            named = listed([self.sweep.names.configuration(each.options) for each in self._lost[:MOST_NAMED]], "and")
+            return f"Most jobs of {named} did not train, and no further seeds are tried."
         if self.ended not in (None, "budget"):
             return ""
         left, needed = self.terms.budget - self.spent, counted(self.next_jobs, "further job")

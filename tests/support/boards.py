@@ -9,7 +9,7 @@ from typing import Any
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.judgement import History, Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -74,20 +74,19 @@ def leaderboard(
     axes: Sequence[str] = (),
     *,
     scoring: Scoring = LAST,
-    sequential: bool = False,
+    history: History = "fixed",
+    within: float | None = None,
 ) -> Leaderboard:
     """Return the leaderboard of jobs and rows, each by key."""
-    names = JobNames(jobs.values(), axes)
+    names, seeds = JobNames(jobs.values(), axes), tuple(dict.fromkeys(job.seed for job in jobs.values()))
     found = ranked(jobs, rows, names.metric, scoring)
-    return board.leaderboard(jobs, names, data, Judgement(found, rows, scoring, sequential))
+    return board.leaderboard(jobs, data, Judgement(found, rows, names, scoring, history, seeds, within))
 
 
-def board_of(
-    outcomes: Mapping[float, Sequence[Outcome]], *, scoring: Scoring = LAST, sequential: bool = False
-) -> Leaderboard:
-    """Return the leaderboard of learning rates whose jobs ended so, seed by seed."""
+def board_of(outcomes: Mapping[float, Sequence[Outcome]], **judged: Any) -> Leaderboard:
+    """Return the leaderboard of learning rates whose jobs ended so, seed by seed, judged by these arguments."""
     jobs = jobs_of(len(next(iter(outcomes.values()))), *outcomes)
-    return leaderboard(jobs, rows_of(jobs, outcomes), scoring=scoring, sequential=sequential)
+    return leaderboard(jobs, rows_of(jobs, outcomes), **judged)
 
 
 def folder_of(

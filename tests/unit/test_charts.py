@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from nn.errors import InvalidInputError
+from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks.scales import apart, is_in_ratios
 from tests.support.charted import EPOCHS, RATES, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
+from tests.support.known import known
 from tests.support.snapshots import snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
@@ -34,8 +36,10 @@ class TestCurves:
         for curve, standing in zip(found, mixed.leaderboard.standings, strict=True):
             end = curve.points[-1]
             assert (end.epoch, end.n, end.mean) == (EPOCHS, standing.n, standing.mean)
-            assert end.interval is not None
-            assert (end.interval.low, end.interval.high) == pytest.approx((standing.low, standing.high))
+            if end.interval is None:
+                assert (standing.n, standing.low) == (3, None)
+            else:
+                assert (end.interval.low, end.interval.high) == pytest.approx((standing.low, standing.high))
 
     def test_what_diverged_is_drawn_and_counted_by_no_mean(self, mixed: Sweep) -> None:
         first = next(each for each in curves.curves(mixed) if each.configuration.name == "learning rate 0.1")
@@ -58,7 +62,7 @@ class TestIntervals:
             ends = np.quantile([100 * score for score in each.trained.values()], (0.1, 0.9))
             assert (row.middle, list(row.dots)) == (pytest.approx(tuple(ends)), [])
 
-    def test_what_mostly_diverged_is_not_said_to_be_beaten(self, tmp_path: Path, mixed: Sweep) -> None:
+    def test_what_mostly_diverged_is_not_said_to_be_ruled_out(self, tmp_path: Path, mixed: Sweep) -> None:
         swept = snapshot_of(
             tmp_path / "diverged",
             sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=1),
@@ -67,7 +71,7 @@ class TestIntervals:
             ),
         )
         chart = catalogue.named(swept, "intervals")
-        assert "hollow: another one beats it, or most of its jobs diverged" in chart.caption
+        assert "hollow: ruled out, or most of its jobs diverged" in chart.caption
         assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
         assert "most of its jobs" not in catalogue.named(mixed, "intervals").caption
 
@@ -148,31 +152,40 @@ class TestHeatmap:
 
 
 class TestDifferences:
-    def test_a_row_has_the_verdicts_figures(self, mixed: Sweep) -> None:
-        verdict = mixed.leaderboard.verdict
-        assert verdict.beaten is not None
-        gap = next(
-            each for each in differences.gaps(mixed) if each.other.standing.options == dict(verdict.beaten.options)
+    def test_a_row_has_the_verdicts_figures_and_ends_at_the_regret(self, tmp_path: Path) -> None:
+        noise = {0.1: (0, 2, 1, 3, 2), 0.03: (3, 1, 2, 2, 1), 0.01: (0, 1, 0, 1, 0)}
+        swept = snapshot_of(
+            tmp_path,
+            sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=1),
+            lambda job: scored_row(
+                job, [(0.5 + (job.options.learning_rate > 0.01) / 4) + noise[job.options.learning_rate][job.seed] / 100]
+            ),
         )
-        assert gap.difference.mean == pytest.approx(verdict.beaten.difference)
-        assert gap.difference.interval is not None
-        assert gap.difference.interval.half_width == pytest.approx(verdict.beaten.margin, abs=1e-12)
+        verdict, metric = swept.leaderboard.verdict, swept.leaderboard.metric
+        rival, out = differences.gaps(swept)
+        assert [rival.mean] == [pytest.approx(each.difference) for each in verdict.rivals]
+        assert rival.n == out.n == 5
+        chart = catalogue.named(swept, "differences")
+        for gap, end in ((rival, "may be the best"), (out, "ruled out")):
+            regret = known(gap.other.standing.regret)
+            said = f", at most {at_most(metric, regret)} worse than the best, 5 pairs of seeds; {end}"
+            assert said in json.dumps(chart.specification)
+            assert f"{100 * regret:.2f}" in {cell for row in chart.table.rows for cell in row}
 
-    def test_only_what_the_leader_beats_is_beaten_by_it(self, tmp_path: Path) -> None:
-        # Given a leader with two seeds that beats nothing, and a second one that beats the third
+    def test_what_is_ruled_out_is_said_to_be_by_whomever(self, tmp_path: Path) -> None:
+        # Given a leader with two seeds that rules out nothing, and a second one that rules out the third
         def outcome(job: Job) -> Row | None:
             if job.options.learning_rate == 0.1:
-                return scored_row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else None
+                return scored_row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else lost_row(job, "failed", "")
             return scored_row(job, [0.95 - 0.05 * (job.options.learning_rate == 0.01) + job.seed / 1e4])
 
         swept = snapshot_of(tmp_path, sweep_of(seeds=tuple(range(8)), learning_rates=RATES, epochs=1), outcome)
         chart = catalogue.named(swept, "differences")
-        said = json.dumps(chart.specification)
-        assert [each.options["learning_rate"] for each in swept.leaderboard.standings] == [0.1, 0.03, 0.01]
-        assert swept.leaderboard.verdict.beaten is None
-        assert "another one beats it" in said
-        assert "; beaten" not in said
-        assert "hollow: one that is beaten, by the leader or another one" in chart.caption
+        standings = swept.leaderboard.standings
+        assert [each.options["learning_rate"] for each in standings] == [0.1, 0.03, 0.01]
+        assert [each.contender for each in standings] == [True, True, False]
+        assert [json.dumps(chart.specification).count(said) for said in ("; may be the best", "; ruled out")] == [1, 1]
+        assert "hollow: one that is ruled out" in chart.caption
 
     def test_every_common_seed_is_a_dot(self, mixed: Sweep) -> None:
         first, *others = mixed.leaderboard.standings
@@ -186,7 +199,7 @@ class TestDifferences:
             swept = odd_snapshot(tmp_path, lambda job: [1.0, job.options.ratio + job.seed / 100], ratio=(0.2, 0.5))
             (gap,) = differences.gaps(swept)
             assert swept.leaderboard.standings[0].options["ratio"] == 0.2
-            assert gap.difference.mean == pytest.approx(0.3)
+            assert gap.mean == pytest.approx(0.3)
             assert "lower is better" in json.dumps(catalogue.named(swept, "intervals").specification)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from scipy import stats
 from nn.errors import InvalidInputError
 from orchestrator.analysis.comparison import Comparison, comparison, sentence
 from orchestrator.analysis.configuration import choose
+from orchestrator.analysis.statistics.boundaries import levels
 from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
-from orchestrator.analysis.statistics.intervals import confidence_sequence
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.commands.compare import compare
@@ -89,7 +90,7 @@ def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
     # Then the seeds are those that separate it from no difference, or from the nearer end of the tolerance.
     for tolerance, gap in [(0.0, 0.0025), (0.001, 0.0015), (0.004, 0.0015)]:
         found = compared(tmp_path, outcomes, tolerance)
-        needed = known(forecast(*deviations, gap))
+        needed = known(forecast(math.hypot(*deviations), gap))
         assert (found.outcome, found.seeds_to_decide) == ("undecided", needed - 4)
         assert sentence(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
 
@@ -141,20 +142,24 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     assert compared(tmp_path, outcomes).new_images is None
 
 
-def test_after_a_look_the_interval_is_the_confidence_sequence(tmp_path: Path) -> None:
+def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path) -> None:
     # Given a sweep that was looked at, and the answers of its jobs
     answers_of = {rate: [[i < 100 * score for i in range(100)] for score in scores] for rate, scores in CLOSE.items()}
     folder = folder_of(tmp_path, answers_of)
-    assert compare(folder, folder, FIRST, SECOND).new_images is not None
+    once = compare(folder, folder, FIRST, SECOND)
+    assert once.new_images is not None
+    # That of one look would be narrower than a step between two shares of 100 samples.
+    assert known(known(once.difference).interval).half_width == pytest.approx(0.01)
     look = Look(command="extend", seeds=3, rows=6)
     folder.write_manifest(folder.manifest().model_copy(update={"looks": [look]}))
 
     found = compare(folder, folder, FIRST, SECOND)
 
-    expected = known(confidence_sequence([a - b for a, b in zip(CLOSE[0.01], CLOSE[0.03], strict=True)]))
-    assert interval_of(found.difference) == pytest.approx((expected.low, expected.high))
+    error = stats.sem([a - b for a, b in zip(CLOSE[0.01], CLOSE[0.03], strict=True)])
+    half = stats.t.isf(levels(0.025)[0], 4) * error
+    assert interval_of(found.difference) == pytest.approx((-0.01 - half, -0.01 + half))
     difference = known(found.difference)
-    assert difference.method == known(difference.interval).method == "confidence sequence"
+    assert difference.method == known(difference.interval).method == "group-sequential t"
     assert found.outcome == "undecided"
     # The interval on new samples is valid for one look only.
     assert found.new_images is None

@@ -1,148 +1,216 @@
-"""A race by scores: when it looks, what a look may spend, who drops out, how it ends."""
+"""A race over constructed rows: which configurations get which seeds, when it ends, and that it never decides anew."""
 
 from __future__ import annotations
 
-import itertools
-import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.statistics.pairs import as_array, lower_bounds
-from orchestrator.analysis.statistics.race import Race, look, plan, spent, start
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.rounds import Look, Round
+from tests.support.boards import ended
 from tests.support.known import known
+from tests.support.sweeps import manifest_of, sweep_of
+from worker.job import Job
+from worker.trainers.protocol import Metric
+from worker.trainers.registry import trainer
+
+RATES = (0.01, 0.02, 0.03)
+#: A job's final accuracy, or how it ended instead.
+Ends = Callable[[Job], float | str]
 
 
-def scores(values: np.ndarray, n: int) -> list[dict[int, float]]:
-    return [dict(enumerate(row[:n])) for row in values.tolist()]
+def sweep(seeds: int = 5, rates: tuple[float, ...] = RATES) -> Manifest:
+    return manifest_of(sweep_of(seeds=tuple(range(seeds)), learning_rates=rates, epochs=2))
 
 
-def simulated(seed: int, means: list[float], n: int = 400) -> np.ndarray:
-    return np.random.default_rng(seed).normal(np.array(means)[:, None], 1, (len(means), n))
+def rate(job: Job) -> float:
+    return float(job.options.learning_rate)  # type: ignore[attr-defined]
 
 
-def finished(race: Race, values: np.ndarray) -> Race:
-    while race.next_look is not None:
-        race = look(race, scores(values, race.next_look))
-    return race
+def around(means: Mapping[float, float], sd: float = 0.001) -> Ends:
+    """Return accuracies around the means of the learning rates; each job has its own, whenever it is asked for."""
+    return lambda job: float(np.random.default_rng([job.seed, int(1e6 * rate(job))]).normal(means[rate(job)], sd))
 
 
-class TestPlan:
-    @pytest.mark.parametrize(
-        ("present", "first"), [((0, 0), 5), ((5, 5), 5), ((5, 40), 5), ((6, 6), 10), ((12, 25), 20), ((20, 20), 20)]
-    )
-    def test_the_first_look_is_the_first_that_no_configuration_needs_to_be_cut_for(
-        self, present: tuple[int, int], first: int
-    ) -> None:
-        looks = plan(present, 1000).looks
-        assert looks[0] == first
-        assert all(later == 2 * earlier for earlier, later in itertools.pairwise(looks))
-
-    def test_the_looks_do_not_depend_on_the_budget(self) -> None:
-        small, large = plan((5, 5, 5), 10).looks, plan((5, 5, 5), 10_000).looks
-        assert large[: len(small)] == small
-
-    def test_the_looks_spend_alpha_and_no_more_and_those_before_the_race_count(self) -> None:
-        rules = plan((5, 5, 5), 10)
-        assert 0.05 * (1 - 1e-4) < 2 * sum(spent(rules, number) for number in range(1, 100_000)) < 0.05
-        before, after = plan((5, 5), 10), plan((5, 5), 10, seen=2)
-        assert spent(after, 1) == spent(before, 3) == pytest.approx(0.05 * 6 / (9 * math.pi**2))
-
-    def test_one_configuration_has_won(self) -> None:
-        race = start(plan([5], 100))
-        assert (race.ended, race.leader, race.next_look, race.next_jobs) == ("separated", 0, None, 0)
-
-    def test_the_first_look_needs_what_is_missing_and_a_budget_that_lacks_a_job_of_it_ends_the_race(self) -> None:
-        race = start(plan([5, 3, 0], 7))
-        assert (race.ended, race.next_look, race.next_jobs) == (None, 5, 2 + 5)
-        race = start(plan([5, 3, 0], 6))
-        assert (race.ended, race.leader, race.next_look, race.next_jobs) == ("budget", None, None, 7)
+CLEAR = around({0.01: 0.90, 0.02: 0.93, 0.03: 0.96})
+#: Two that are equal, and one that is ruled out at the first look.
+CLOSE = around({0.01: 0.90, 0.02: 0.96, 0.03: 0.96})
 
 
-class TestLook:
-    def test_what_is_clearly_worse_drops_out_and_its_jobs_are_saved(self) -> None:
-        race = start(plan([5] * 3, 90))
-        race = look(race, scores(simulated(0, [0, 20, 0]), 5))
-        assert (race.ended, race.leader, race.active, race.jobs, race.next_jobs) == ("separated", 1, (1,), 0, 0)
+def but(end: str, when: Callable[[Job], bool], ends: Ends = CLEAR) -> Ends:
+    """Return the same ends but for some jobs."""
+    return lambda job: end if when(job) else ends(job)
 
-    def test_a_drop_is_decided_by_the_bound_of_the_look(self) -> None:
-        values = simulated(1, [0, 0.5, 1, 2, 3])
-        race = start(plan([0] * 5, 500))
-        for number in range(1, 5):
-            n, active = known(race.next_look), np.array(race.active)
-            bounds = lower_bounds(as_array(scores(values[active], n)), 6 * 0.05 / (math.pi * number) ** 2 / 4)
-            race = look(race, scores(values, n))
-            assert race.active == tuple(active[~(bounds > 0).any(axis=0)])
-        assert 1 <= len(race.active) < 5
 
-    def test_scores_of_what_dropped_out_have_no_effect(self) -> None:
-        values = simulated(2, [-50, 0, 0.2])
-        race = look(start(plan([0] * 3, 300)), scores(values, 5))
-        assert race.active == (1, 2)
-        values[0] = 1000
-        assert look(race, scores(values, 10)).active == (1, 2)
+def race_of(manifest: Manifest, rows: Mapping[str, Row], terms: Terms) -> Race:
+    found = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, manifest.jobs_by_key(), rows)
+    return Race(replace(found, history="race", within=terms.within), terms)
 
-    def test_within_a_tolerance_it_ends_early_with_the_higher_mean(self) -> None:
-        values = simulated(3, [0, 0.01], 400)
-        race = finished(start(plan([0] * 2, 800, tolerance=1.0)), values)
-        assert race.ended == "within"
-        n = race.rules.looks[race.looks - 1]
-        assert race.leader == values[:, :n].mean(axis=1).argmax()
-        assert race.jobs == 2 * n < 800
-        bounds = lower_bounds(as_array(scores(values, n)), spent(race.rules, race.looks))
-        assert bounds[race.leader, 1 - race.leader] > -1
 
-    def test_the_leader_is_one_that_is_proven_within_the_tolerance(self) -> None:
-        # The wide one has the highest mean, but how good it is is not known.
-        values = simulated(4, [0, 0, 0.2], 400)
-        values[2] = 1.0 + 40 * (values[2] - 0.2)
-        race = finished(start(plan([0] * 3, 1200, tolerance=30.0)), values)
-        assert race.ended == "within"
-        bounds = lower_bounds(as_array(scores(values, race.rules.looks[race.looks - 1])), spent(race.rules, race.looks))
-        assert (np.delete(bounds[race.leader], race.leader) > -30).all()
+@dataclass(frozen=True)
+class Raced:
+    """A race after its end, and each manifest and race before."""
 
-    def test_a_race_that_has_ended_takes_no_look(self) -> None:
-        with pytest.raises(ValueError, match="has ended"):
-            look(start(plan([5], 100)), [{0: 1.0}])
+    race: Race
+    before: list[tuple[Manifest, Race]] = field(default_factory=list)
 
-    def test_failed_seeds_and_whole_configurations_without_scores_are_kept(self) -> None:
-        values = scores(simulated(5, [0, 0, 0]), 5)
-        values[1] = {}
-        del values[0][3]
-        race = look(start(plan([0] * 3, 100)), values)
-        assert (race.active, race.leader in (0, 2)) == ((0, 1, 2), True)
+    @property
+    def rounds(self) -> list[Round]:
+        return [*self.race.sweep.manifest.rounds]
 
-    def test_equal_scores_tie_until_the_budget_ends_and_are_within_any_tolerance(self) -> None:
-        equal = np.full((2, 400), 0.5)
-        race = finished(start(plan([0] * 2, 40)), equal)
-        assert (race.ended, race.active, race.leader) == ("budget", (0, 1), 0)
-        # 10 jobs, 10 more, 20 more; then 40 more would be needed.
-        assert (race.jobs, race.looks, race.next_jobs) == (40, 3, 40)
-        race = finished(start(plan([0] * 2, 40, tolerance=1e-6)), equal)
-        assert (race.ended, race.jobs) == ("within", 10)
+    @property
+    def seeds(self) -> dict[float, list[int]]:
+        """The seeds of each learning rate, in the sweep's order."""
+        jobs = list(self.race.sweep.jobs.values())
+        return {each: [job.seed for job in jobs if rate(job) == each] for each in sorted({*map(rate, jobs)})}
 
-    @pytest.mark.parametrize("seed", range(30))
-    def test_it_never_exceeds_the_budget_and_ends_for_a_reason(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        k, budget = int(rng.integers(2, 8)), int(rng.integers(0, 300))
-        present = rng.integers(0, 15, k).tolist()
-        values = simulated(seed, rng.normal(0, 1, k).tolist(), 400)
-        tolerance = float(rng.choice([0, 0.5]))
-        race, n, left = start(plan(present, budget, tolerance)), min(present), {}
-        while race.next_look is not None:
-            n, before = race.next_look, race.active
-            race = look(race, scores(values, n))
-            left |= dict.fromkeys(set(before) - set(race.active), n)
-        assert race.jobs <= budget
-        assert race.jobs == sum(max(0, left.get(i, n) - present[i]) for i in range(k))
-        assert sorted([*race.active, *left]) == list(range(k))
-        assert (race.ended == "separated") == (len(race.active) == 1)
-        if race.ended == "budget" and race.looks < len(race.rules.looks):
-            following = race.rules.looks[race.looks]
-            assert race.jobs + sum(max(0, following - max(n, present[i])) for i in race.active) > budget
 
-    def test_configurations_in_another_order_have_the_same_race(self) -> None:
-        values = simulated(8, [0, 0.3, 0.6, 2])
-        race, turned = (finished(start(plan([0] * 4, 300)), each) for each in (values, values[::-1]))
-        assert (race.ended, race.jobs) == (turned.ended, turned.jobs)
-        assert race.active == tuple(3 - i for i in reversed(turned.active))
+def run(ends: Ends, within: float = 0.001, budget: int = 100, manifest: Manifest | None = None) -> Raced:
+    """Run a race to its end: train all jobs, ask what follows, and again."""
+    grown, terms, before = manifest or sweep(), Terms(within, budget), []
+    rows: dict[str, Row] = {}
+    while True:
+        lacking = {key: job for key, job in grown.jobs_by_key().items() if key not in rows}
+        rows |= {key: known(ended(job, ends(job))) for key, job in lacking.items()}
+        race = race_of(grown, rows, terms)
+        if race.next_round is None:
+            return Raced(race, before)
+        before.append((grown, race))
+        grown = grown.with_round(race.next_round, Look(command="decide", seeds=1, rows=len(rows), within=within))
+
+
+#: How jobs end, the budget, the end, the seeds of each configuration, the jobs added, those saved, and what is said.
+ENDINGS: dict[str, tuple[Ends, int, str, list[int], int, int, str]] = {
+    "one is the best": (CLEAR, 100, "separated", [5, 5, 5], 0, 0, ""),
+    "two are equal": (CLOSE, 100, "within", [5, 12, 12], 14, 7, ""),
+    "a job of each failed, so that the look comes later": (
+        but("failed", lambda job: job.seed == 1), 100, "separated", [8, 8, 8], 9, 0, "",
+    ),
+    "one that diverged once does not count against those that train reliably": (
+        but("diverged", lambda job: rate(job) == 0.03 and job.seed == 2), 100, "separated", [5, 5, 5], 0, 0, "",
+    ),
+    "one mostly diverged": (
+        but("diverged", lambda job: rate(job) == 0.03 and job.seed > 1), 100, "separated", [5, 5, 5], 0, 0, "",
+    ),
+    "most jobs of one failed": (
+        but("failed", lambda job: rate(job) == 0.01 and job.seed > 0), 100, "nothing trains", [5, 5, 5], 0, 0,
+        "Most jobs of learning rate 0.01 did not train, and no further seeds are tried.",
+    ),
+    "nothing trains": (but("failed", lambda _: True), 100, "nothing trains", [5, 5, 5], 0, 0, ""),
+    "cancelled": (
+        but("cancelled", lambda job: job.seed == 4), 100, "cancelled", [5, 5, 5], 0, 0, "The sweep was cancelled.",
+    ),
+    "the budget has less than the next look takes": (
+        CLOSE, 13, "budget", [5, 8, 8], 6, 3,
+        "The next look, at 12 seeds, takes 8 further jobs; 7 of 13 are left: --budget 14 goes on.",
+    ),
+    "the budget has less than the first look takes": (
+        around(dict.fromkeys(RATES, 0.96), 0.01), 8, "budget", [5, 5, 5], 0, 0,
+        "The next look, at 8 seeds, takes 9 further jobs; 8 of 8 are left: --budget 9 goes on.",
+    ),
+    # A trainer may ignore its seed.
+    "without noise": (lambda job: 1 - rate(job), 100, "separated", [5, 5, 5], 0, 0, ""),
+    "all equal without noise": (lambda _: 1.0, 100, "within", [5, 5, 5], 0, 0, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_how_a_race_ends(case: str) -> None:
+    ends, budget, end, seeds, spent, saved, told = ENDINGS[case]
+    raced = run(ends, budget=budget)
+    race = raced.race
+    assert (race.ended, str(race)) == (end, told)
+    assert [len(each) for each in raced.seeds.values()] == seeds
+    assert (race.spent, race.saved, race.full_grid) == (spent, saved, 3 * max(seeds))
+    assert race.judgement.verdict.decided == (end in ("separated", "within"))
+
+
+@pytest.mark.parametrize("trial", range(20))
+def test_the_leader_and_those_that_may_be_better_by_more_than_the_tolerance_get_the_seeds(trial: int) -> None:
+    luck = np.random.default_rng(trial)
+    rates = tuple(round(0.01 * (i + 1), 2) for i in range(int(luck.integers(2, 7))))
+    means = {each: 0.9 + 0.002 * float(luck.normal()) for each in rates}
+    within, budget = float(luck.choice([0.0005, 0.002])), int(luck.integers(1, 200))
+    raced = run(around(means, 0.002), within, budget, sweep(int(luck.integers(1, 9)), rates))
+    for (_, race), further in zip(raced.before, raced.rounds, strict=True):
+        leader, *others = race.judgement.candidates
+        scores = as_array([each.oriented for each in (leader, *others)], race.judgement.seeds)
+        bounds = lower_bounds(scores, 0.05 / (len(rates) - 1), sequential=True)
+        stays = ~(np.triu(bounds, 1) > 0).any(axis=0)
+        racing = [leader, *(each for i, each in enumerate(others, 1) if stays[i] and -bounds[0, i] > within)]
+        lacking = [each for each in racing if len(each.entries) < race.next_look]
+        wanted = [each.options.learning_rate for each in lacking]  # type: ignore[attr-defined]
+        assert [each["learning_rate"] for each in further.configurations] == wanted
+        assert str(race) == f"The next look, at {race.next_look} seeds, takes {race.next_jobs} further jobs; " \
+            f"{budget - race.spent} of {budget} are left."  # fmt: skip
+    race, verdict = raced.race, raced.race.judgement.verdict
+    assert race.spent == sum(each.next_jobs for _, each in raced.before) <= budget
+    assert race.ended in ("separated", "within", "budget")
+    assert (race.ended == "separated") == (len(verdict.contenders) == 1)
+    assert (race.ended == "budget") == (verdict.regret is None or verdict.regret > within)
+    assert race.ended != "budget" or race.spent + race.next_jobs > budget
+
+
+def test_a_larger_budget_goes_on_with_the_same_decisions() -> None:
+    ends = around({0.01: 0.955, 0.02: 0.9598, 0.03: 0.96}, 0.002)
+    small = run(ends, 0.0005, 20)
+    assert small.race.ended == "budget"
+    onward, at_once = (run(ends, 0.0005, 5000, manifest) for manifest in (small.race.sweep.manifest, sweep()))
+    assert len(onward.rounds) > len(small.rounds) > 0
+    assert onward.rounds == at_once.rounds
+    assert onward.rounds[: len(small.rounds)] == small.rounds
+    assert (onward.race.ended, onward.race.spent) == (at_once.race.ended, at_once.race.spent)
+
+
+def test_a_race_that_is_interrupted_anywhere_makes_the_same_decisions() -> None:
+    whole = run(around({0.01: 0.957, 0.02: 0.9598, 0.03: 0.96}, 0.002), budget=500, manifest=sweep(3))
+    assert len(whole.before) > 2
+    rows, terms = list(whole.race.sweep.rows.items()), whole.race.terms
+    for stop, (manifest, race) in enumerate(whole.before):
+        # Given the rows of a round, in another order of arrival
+        random.Random(stop).shuffle(rows)
+        arrived = {key: row for key, row in rows if key in race.sweep.jobs}
+        again = race_of(manifest, arrived, terms)
+        # Then the same follows, with the same words,
+        assert (again.next_round, again.ended) == (whole.rounds[stop], None)
+        assert (str(again), again.judgement.verdict) == (str(race), race.judgement.verdict)
+        # and nothing while one of them is missing.
+        arrived.popitem()
+        assert race_of(manifest, arrived, terms).next_round is None
+    assert race_of(whole.race.sweep.manifest, dict(rows), terms).judgement.verdict == whole.race.judgement.verdict
+
+
+@pytest.mark.parametrize(("seeds", "first"), [(1, 5), (5, 5), (6, 6), (8, 8)])
+def test_the_first_look_is_at_the_first_number_of_seeds_that_is_enough(seeds: int, first: int) -> None:
+    raced = run(CLEAR, manifest=sweep(seeds))
+    assert raced.seeds == {key: list(range(first)) for key in RATES}
+
+
+def test_configurations_with_fewer_seeds_catch_up_with_the_seeds_of_the_others() -> None:
+    # Given a sweep of which one configuration has been confirmed on fresh seeds
+    fresh = Round(kind="confirm", seeds=(100, 101, 102), configurations=({"learning_rate": 0.03},))
+    manifest = sweep(3).with_round(fresh, Look(command="confirm", seeds=3, rows=9))
+    # Then the first look compares all under the same seeds: those of the sweep, in its order.
+    raced = run(CLEAR, manifest=manifest)
+    assert raced.seeds == {**{key: [0, 1, 2, 100, 101] for key in (0.01, 0.02)}, 0.03: [0, 1, 2, 100, 101, 102]}
+    assert raced.race.spent == 4
+
+
+def test_further_seeds_are_those_after_the_largest_and_wrap_around() -> None:
+    raced = run(CLEAR, manifest=manifest_of(sweep_of(seeds=(2**32 - 1, 1), learning_rates=RATES, epochs=2)))
+    assert raced.seeds[0.03] == [2**32 - 1, 1, 0, 2, 3]
+
+
+def test_where_lower_is_better_the_lowest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(trainer("network")), "metric", Metric(name="error", higher_is_better=False))
+    assert run(CLEAR).race.judgement.verdict.leader == {"learning_rate": 0.01}

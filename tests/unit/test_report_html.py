@@ -18,6 +18,7 @@ from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, ended, trained
+from tests.support.known import known
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
 from tests.support.snapshots import folder_of, snapshot_of
 from tests.support.sweeps import sweep_of
@@ -131,8 +132,8 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {
             "state": "decided",
             "The leader": "learning rate 0.2: a mean of 90.20 % over 5 seeds; over all seeds,",
-            "How sure": "It beats all others, by comparisons that drop the best configuration in at most 5 %",
-            "What it beats": "It beats learning rate 0.1 by 40.00 ± ",
+            "How sure": "It is the best with a probability of at least 95 %",
+            "Regret": None,
             "What to expect of it": "90.20 % of a further seed (honest mean)",
             "What would decide": None,
         },
@@ -146,14 +147,15 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {
             "state": "undecided",
             "How sure": "The best is one of 2 contenders of 3 configurations, with a probability of at least 95 %: ",
-            "What would decide": "About ",
+            "Regret": "At most 1.7 points worse than the best",
+            "What would decide": "A race to a regret of 0.8 points takes at most ",
         },
     ),
     # Each of two configurations is the better one under some seed.
     "alike": (
         {rate: [0.5 + seed * rate % 0.3 for seed in range(4)] for rate in (0.1, 0.2)},
         {
-            "How sure": "Not at all: each of the 2 configurations may be the best",
+            "How sure": "Each of the 2 configurations may be the best",
             "What to expect of it": "...; its own mean is flattered, because it was chosen for it",
         },
     ),
@@ -174,13 +176,13 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"], 0.3: [None, None, None]},
         {"How sure": "Not at all yet: 1 other configuration has no result so far"},
     ),
-    "common seeds": (
-        {0.1: [0.9, 0.91, 0.92], 0.2: [0.5, 0.51, 0.52]},
-        {"What it beats": "...points, on the seeds that both have"},
-    ),
-    "other seeds": (
-        {0.1: [0.9, 0.91, 0.92, None, None, None], 0.2: [None, None, None, 0.5, 0.51, 0.52]},
-        {"What it beats": "...points"},
+    "too few": (
+        {0.1: [0.9, 0.91, 0.92, None, None], 0.2: [None, None, 0.5, 0.51, 0.52]},
+        {
+            "state": "undecided",
+            "How sure": "Not at all: too few seeds to tell configurations apart",
+            "What would decide": "5 seeds of each configuration are a start",
+        },
     ),
     # The leader by its rank is most probably not the best: a job of the better one diverged. Each has five seeds.
     "improbable": (
@@ -189,13 +191,18 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
             0.2: [*(0.95 + each / 10 for each in SMALL_NOISE[:5]), "diverged"],
         },
         {
+            "state": "decided",
+            "How sure": "Each of the 2 configurations may be the best",
             "Probability that it is the best": "less than 1 %",
-            "What would decide": "...It cannot be told how many more seeds would",
         },
     ),
-    "hopeless": (
-        {0.1: CLOSE, 0.2: [score + 1e-6 for score in reversed(CLOSE)]},
-        {"What would decide": "Nothing that is worth it: 10,000 more seeds each would not tell them apart"},
+    "running": ({0.1: [*CLOSE, None], 0.2: [*CLOSE[::-1], None]}, {"What would decide": "More seeds"}),
+    "ahead while it runs": (
+        {0.1: [*CLOSE, *CLOSE, 0.9738], 0.2: [*(score - 0.1 for score in [*CLOSE, *CLOSE[::-1]]), None]},
+        {
+            "state": "undecided",
+            "How sure": "It is the best with a probability of at least 95 %, however often one looks",
+        },
     ),
     "fine": ({0.1: [0.5, 0.5]}, {"What went wrong": "...No job failed, diverged or was cancelled"}),
     "failed": (
@@ -231,9 +238,9 @@ def test_an_undecided_verdict_names_the_command_that_would_decide(tmp_path: Path
 
     fact = next(fact for fact in verdict.facts(sweep) if fact.term == "What would decide")
 
-    seeds = sweep.leaderboard.verdict.seeds_to_decide
-    assert fact.command == f"orchestrator confirm a --top 2 --seeds {seeds}"
-    assert f"{2 * (seeds or 0):,} jobs" in fact.text
+    jobs = known(sweep.leaderboard.verdict.advice).jobs
+    assert fact.command == f"orchestrator decide a --within 0.008 --budget {jobs}"
+    assert f"{jobs:,} jobs" in fact.text
 
 
 @pytest.mark.parametrize("score", [lambda _: None, lambda job: 0.5 if job.seed == 0 else None])

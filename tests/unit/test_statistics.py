@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.special
 import scipy.stats
 
 from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
+from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.comparison import (
     Difference,
     compare,
@@ -31,7 +33,7 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, beats, moments
+from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, lower_bounds, moments
 from tests.support.known import known
 
 VALUES = [0.971, 0.9755, 0.9742, 0.9738, 0.9761]
@@ -68,6 +70,19 @@ class TestIntervals:
         assert rule([0.1] * 4) is None
         assert rule([0.1] * 5) == Interval(0.1, 0.1, method)
         assert rule(VALUES) == rule(VALUES[::-1])
+
+    @pytest.mark.parametrize(
+        ("rule", "name"), [(t_interval, "t"), (confidence_sequence, "confidence sequence")], ids=["t", "sequence"]
+    )
+    def test_the_lower_end_of_a_chosen_one_allows_for_its_choice(
+        self, rule: Callable[..., Interval | None], name: str
+    ) -> None:
+        # By the union bound: as wide as an interval at 0.05 / 5, in each direction. Of one or two, it is as usual.
+        one, two, ten = (known(rule(VALUES, chosen_of=k)) for k in (1, 2, 10))
+        wide = t_interval(VALUES, 0.99) if rule is t_interval else confidence_sequence(VALUES, 0.01)
+        assert ends(one) == pytest.approx(ends(two))
+        assert ends(ten) == pytest.approx((known(wide).low, one.high))
+        assert (one.method, two.method, ten.method) == (name, f"{name}, chosen", f"{name}, chosen")
 
     def test_huge_values_do_not_overflow(self) -> None:
         low, high = ends(t_interval([1e300, 1.1e300, 1.2e300]))
@@ -139,15 +154,20 @@ class TestCompare:
         assert (one.p_greater, one.p_less) == pytest.approx((other.p_less, other.p_greater))
         assert not compare({0: 1.0}, {0: 2.0}).is_separated
 
-    def test_a_sequence_is_the_one_of_the_differences_and_on_other_seeds_adds_those_of_both_sides(self) -> None:
+    def test_a_sequential_one_takes_the_seeds_of_a_look_and_on_other_seeds_adds_the_sequences_of_both_sides(
+        self,
+    ) -> None:
         a, b = random_scores(5, [1, 0], 7)
         found = compare(a, b, sequential=True)
-        assert ends(found.interval) == pytest.approx(ends(confidence_sequence([a[s] - b[s] for s in a])))
-        assert (found.method, found.p_greater) == ("confidence sequence", None)
+        first = [a[s] - b[s] for s in range(5)]
+        half = scipy.stats.t.isf(levels(0.025)[0], 4) * scipy.stats.sem(first)
+        assert ends(found.interval) == pytest.approx((np.mean(first) - half, np.mean(first) + half))
+        assert (found.method, found.p_greater, found.n) == ("group-sequential t", None, 5)
         (other,) = random_scores(7, [0], 9)
         found = compare(a, {seed + 100: value for seed, value in other.items()}, sequential=True)
         halves = [known(confidence_sequence(list(side.values()), alpha=0.025)) for side in (a, other)]
         assert known(found.interval).half_width == pytest.approx(sum(each.half_width for each in halves))
+        assert found.method == "confidence sequence"
 
     def test_one_seed_on_a_side_has_no_interval_and_leaves_a_tolerance_undecided(self) -> None:
         found = compare(by_seed(1.0), by_seed(0.5, 0.6))
@@ -180,76 +200,120 @@ class TestCompare:
 
 
 class TestForecast:
-    @pytest.mark.parametrize("gap", [0.5, 1.0, 2.0])
-    def test_so_many_seeds_have_the_power(self, gap: float) -> None:
-        n = known(forecast(1, 1, gap))
+    @pytest.mark.parametrize("gap", [0.3, 0.5, 1.0, 2.0])
+    def test_the_first_look_with_the_power_is_forecast(self, gap: float) -> None:
+        n = known(forecast(1, gap))
 
-        def power(seeds: int) -> float:
-            critical = scipy.stats.t.ppf(0.975, seeds - 1)
-            return float(scipy.stats.nct.sf(critical, seeds - 1, gap / math.sqrt(2) * math.sqrt(seeds)))
+        def power(look: int) -> float:
+            seeds = LOOKS[look]
+            critical = scipy.stats.t.isf(levels(0.025)[look], seeds - 1)
+            return float(scipy.stats.nct.sf(critical, seeds - 1, gap * math.sqrt(seeds)))
 
-        assert power(n) + 0.005 >= 0.8
-        assert power(n - 2) < 0.8
+        look = LOOKS.tolist().index(n)
+        assert power(look) > 0.79
+        assert look == 0 or power(look - 1) < 0.8
 
-    def test_many_seeds_are_those_of_the_formula_with_z(self) -> None:
-        z = (scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.8)) ** 2 * 2 * 0.0013**2 / 0.0005**2
-        assert z == pytest.approx(106, abs=0.2)
-        assert z < known(forecast(0.0013, 0.0013, 0.0005)) <= z + 3
-
-    def test_no_gap_has_no_forecast_and_no_noise_needs_two(self) -> None:
-        assert forecast(1, 1, 0) is None
-        assert forecast(1, 1, 1e-9) is None
-        assert forecast(0, 0, 0.1) == 2
-
-    def test_a_sequence_needs_more(self) -> None:
-        t, sequence = known(forecast(1, 1, 1)), known(forecast(1, 1, 1, sequential=True))
-        assert 1.5 * t < sequence < 4 * t
+    def test_no_gap_has_no_forecast_and_no_noise_needs_one_look(self) -> None:
+        assert forecast(1, 0) is None
+        assert forecast(1, 1e-9) is None
+        assert forecast(0, 0.1) == LOOKS[0]
 
     def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
-        a, b = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
-        needed = forecast(*(float(np.std(list(side.values()), ddof=1)) for side in (a, b)), 0.3)
-        assert more_seeds(a, b, compare(a, b)) == known(needed) - 5
+        found = compare(by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5))
+        for tolerance, gap in ((0.0, 0.3), (0.1, 0.2), (1.0, 0.7)):
+            assert more_seeds(found, tolerance=tolerance) == known(forecast(known(found.sd), gap)) - 5
+        assert more_seeds(replace(found, n=10**9)) == 1
 
     @pytest.mark.parametrize(("a", "b"), [([1], [2, 3]), ([1, 2], [2, 1]), ([1] * 5, [1] * 5)])
     def test_what_cannot_be_told_has_no_forecast(self, a: list[float], b: list[float]) -> None:
-        assert more_seeds(by_seed(*a), by_seed(*b), compare(by_seed(*a), by_seed(*b))) is None
+        assert more_seeds(compare(by_seed(*a), by_seed(*b))) is None
 
 
-def beaten_by_scipy(scores: list[dict[int, float]], alpha: float) -> np.ndarray:
-    """Return which row beats which column, one test of SciPy after another."""
-    beats = np.zeros((len(scores), len(scores)), dtype=bool)
-    for (i, a), (j, b) in permutations(enumerate(scores), 2):
-        common, smaller = sorted(a.keys() & b.keys()), min(len(a), len(b))
-        if smaller < 2:
-            continue
-        if len(common) >= 2 and 2 * len(common) >= smaller:
-            test = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common], alternative="greater")
-        else:
-            test = scipy.stats.ttest_ind([*a.values()], [*b.values()], equal_var=False, alternative="greater")
-        beats[i, j] = test.pvalue < alpha
-    return beats
+class TestBoundaries:
+    def test_looks_grow_by_half_whatever_happens(self) -> None:
+        assert LOOKS[:9].tolist() == [5, 8, 12, 18, 27, 41, 62, 93, 140]
+        assert looks_made(np.array([0, 4, 5, 7, 8, 92, 93])).tolist() == [0, 0, 1, 1, 2, 7, 8]
+
+    @pytest.mark.parametrize("alpha", [0.05, 0.025, 0.05 / 19, 0.05 / 1999])
+    def test_a_look_spends_its_share_on_what_the_look_before_did_not_reject(self, alpha: float) -> None:
+        bounds = scipy.stats.norm.isf(levels(alpha))
+        assert bounds[0] == pytest.approx(scipy.stats.norm.isf(alpha / 5))
+        for k in (1, 2, 7):
+            correlation = math.sqrt(LOOKS[k - 1] / LOOKS[k])
+            law = scipy.stats.multivariate_normal(cov=[[1, correlation], [correlation, 1]])
+            # The upper tails, whose probabilities are small, by symmetry.
+            spent = scipy.stats.norm.sf(bounds[k]) - law.cdf(-bounds[k - 1 : k + 1])
+            assert spent == pytest.approx(alpha * 0.2 * 0.8**k, rel=1e-3)
+
+    def test_all_looks_together_keep_the_level_and_waste_little_of_it(self) -> None:
+        # Means of nested samples: sums of independent normal steps.
+        steps = np.diff(LOOKS[:12], prepend=0)
+        sums = RNG(0).normal(size=(400_000, 12)) @ np.triu(np.sqrt(steps)[:, None] * np.ones(12))
+        rejected = (sums / np.sqrt(LOOKS[:12]) > scipy.stats.norm.isf(levels(0.05)[:12])).any(axis=1).mean()
+        assert 0.75 * 0.05 < rejected < 0.05 * (1 - 0.8**12)
+
+    def test_levels_grow_with_alpha_exceed_their_shares_and_cannot_be_changed_for_others(self) -> None:
+        every = np.array([levels(alpha) for alpha in (1e-6, 0.001, 0.01, 0.05, 0.2)])
+        assert (np.diff(every, axis=0) > 0).all()
+        assert (every[3] >= 0.05 * 0.2 * 0.8 ** np.arange(len(LOOKS)) * (1 - 1e-12)).all()
+        with pytest.raises(ValueError, match="read-only"):
+            levels(0.05)[0] = 1
 
 
-class TestBeats:
+def by_scipy(a: dict[int, float], b: dict[int, float], alpha: float) -> float:
+    """Return the lower bound of a - b: of the test of SciPy that applies."""
+    common, smaller = sorted(a.keys() & b.keys()), min(len(a), len(b))
+    if smaller < 2:
+        return -math.inf
+    if len(common) >= 2 and 2 * len(common) >= smaller:
+        found = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common], alternative="greater")
+    else:
+        found = scipy.stats.ttest_ind([*a.values()], [*b.values()], equal_var=False, alternative="greater")
+    return float(found.confidence_interval(1 - alpha).low)
+
+
+def some_missing(seed: int, n: int) -> list[dict[int, float]]:
+    rng, scores = RNG(seed), random_scores(seed, [0, 0.5, 1, 2, 3], n)
+    return [{s: v for s, v in each.items() if rng.random() < rng.choice([0.3, 0.7, 1])} for each in scores]
+
+
+class TestLowerBounds:
     @pytest.mark.parametrize("seed", range(20))
-    def test_pairs_are_tested_as_by_scipy_whatever_seeds_are_missing(self, seed: int) -> None:
-        rng = RNG(seed)
-        scores = random_scores(seed, [0, 0.5, 1, 2, 3], 8)
-        scores = [{s: v for s, v in each.items() if rng.random() < rng.choice([0.3, 0.7, 1])} for each in scores]
-        assert (beats(scores) == beaten_by_scipy(scores, 0.05 / 4)).all()
+    def test_they_are_those_of_scipy_whatever_seeds_are_missing(self, seed: int) -> None:
+        scores = some_missing(seed, 8)
+        found = lower_bounds(as_array(scores), 0.0125)
+        pairs = list(permutations(range(5), 2))
+        expected = [by_scipy(scores[i], scores[j], 0.0125) for i, j in pairs]
+        np.testing.assert_allclose([found[pair] for pair in pairs], expected)
 
-    def test_the_cases_with_some_beaten_are_among_them(self) -> None:
-        assert beats(random_scores(0, [0, 0.5, 1, 2, 3], 8)).sum() > 3
+    @pytest.mark.parametrize("seed", range(20))
+    def test_of_a_sequential_one_the_first_pairs_count_up_to_the_last_look(self, seed: int) -> None:
+        order = RNG(seed).permutation(14).tolist()
+        scores = some_missing(seed, 14)
+        found = lower_bounds(as_array(scores, order), 0.0125, sequential=True)
+        for i, j in permutations(range(5), 2):
+            assert found[i, j] == pytest.approx(self.sequential(scores[i], scores[j], order, 0.0125))
 
-    def test_a_sequence_beats_where_its_interval_is_above_zero(self) -> None:
-        scores = random_scores(1, [0, 1, 3], 10)
-        found = beats(scores, sequential=True)
-        for i, j in permutations(range(3), 2):
-            interval = known(confidence_sequence([scores[i][s] - scores[j][s] for s in range(10)], alpha=0.05 / 2))
-            assert found[i, j] == (interval.low > 0)
-        assert 0 < found.sum() < beats(scores).sum() + 1
+    @staticmethod
+    def sequential(a: dict[int, float], b: dict[int, float], order: list[int], alpha: float) -> float:
+        gaps = [a[seed] - b[seed] for seed in order if seed in a and seed in b]
+        if len(gaps) < 2 or 2 * len(gaps) < min(len(a), len(b)):
+            halves = [confidence_sequence([*side.values()], alpha / 2) for side in (a, b)]
+            return float(np.mean([*a.values()]) - np.mean([*b.values()])) - sum(
+                math.inf if half is None else half.half_width for half in halves
+            )
+        look = sum(len(gaps) >= each for each in (5, 8, 12))
+        first = by_seed(*gaps[: (0, 5, 8, 12)[look]])
+        return by_scipy(first, dict.fromkeys(first, 0.0), levels(alpha)[look - 1])
 
-    #: Scores, and which pairs beat: those without noise from five seeds on, and none with one seed, or that overflow.
+    def test_seeds_after_a_look_change_nothing_before_the_next_one_and_rows_can_be_the_first_only(self) -> None:
+        values = RNG(0).normal(size=(3, 12))
+        at = [lower_bounds(values[:, :n], 0.05, sequential=True) for n in range(13)]
+        assert [bool((at[n] == at[n - 1]).all()) for n in range(1, 13)] == [n not in (5, 8, 12) for n in range(1, 13)]
+        np.testing.assert_array_equal(lower_bounds(values, 0.05, rows=2), lower_bounds(values, 0.05)[:2])
+
+    #: Scores, and which pairs are above 0: those without noise from five seeds on, and none with one seed, or that
+    #: overflow.
     @pytest.mark.parametrize(
         ("scores", "expected"),
         [
@@ -261,8 +325,15 @@ class TestBeats:
         ],
         ids=["none", "equal", "one seed or none", "without noise", "overflow"],
     )
-    def test_what_beats_what(self, scores: list[dict[int, float]], expected: set[tuple[int, int]]) -> None:
-        assert set(zip(*map(np.ndarray.tolist, np.nonzero(beats(scores))), strict=True)) == expected
+    def test_which_pairs_are_separated(self, scores: list[dict[int, float]], expected: set[tuple[int, int]]) -> None:
+        found = lower_bounds(as_array(scores), 0.025) > 0
+        assert set(zip(*map(np.ndarray.tolist, np.nonzero(found)), strict=True)) == expected
+
+    @pytest.mark.parametrize("sequential", [False, True])
+    def test_no_margin_is_below_the_resolution(self, sequential: bool) -> None:
+        scores = as_array([by_seed(*[value] * 5) for value in (0.5, 0.51)])
+        found = lower_bounds(scores, 0.05, sequential=sequential, resolution=0.02)
+        np.testing.assert_allclose(found[[0, 1], [1, 0]], [-0.03, -0.01])
 
 
 class TestPBest:

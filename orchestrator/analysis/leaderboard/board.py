@@ -225,7 +225,7 @@ class Standing:
         "how much worse than the best configuration it is at most",
         _regret,
         tables="telling",
-        tells=lambda _, each: each.place.regret is not None,
+        tells=lambda board, each: len(board.standings) > 1 and each.place.regret is not None,
         spare=7,
     )
     def regret(self) -> float | None:

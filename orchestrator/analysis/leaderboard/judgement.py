@@ -96,8 +96,8 @@ class Rival(BaseModel):
     Attributes:
         options: The options that vary.
         difference: How much better the leader is, in the metric's unit, whichever direction is better; None without a
-            comparison.
-        low: The lower end of the difference's interval; negative, because the rival may be better.
+            comparison, and for one that trains less reliably than the leader.
+        low: The lower end of the difference's interval; at most 0, because the rival may be better.
         high: Its upper end.
     """
 
@@ -126,9 +126,9 @@ class Advice(BaseModel):
 class Verdict(BaseModel):
     """Which configuration of a sweep to use.
 
-    With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none is better
-    than the leader by more than the regret, and each difference is in its interval. The leader's own interval contains
-    its mean with a probability of 95 %.
+    With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none that
+    trains as reliably is better than the leader by more than the regret, and each difference is in its interval. The
+    leader's own interval contains its mean with a probability of 95 %.
 
     Attributes:
         sentence: The verdict in words.
@@ -140,7 +140,8 @@ class Verdict(BaseModel):
         leader: The varying options of the first contender; None if no configuration can be recommended.
         leader_low: The lower end of the interval for the leader's mean, which allows for its choice.
         leader_high: Its upper end.
-        regret: No other configuration is better than the leader by more, in the metric's unit; 0 if it is the best.
+        regret: No other configuration that trains as reliably is better than the leader by more, in the metric's unit;
+            0 if it is the best.
         within: The regret that suffices; None if none was asked for.
         contenders: The varying options of each configuration that can be the best, by rank, the leader included.
         rivals: The contenders besides the leader.
@@ -216,12 +217,17 @@ class Judgement:
 
     # Each configuration
 
-    def interval(self, scored: Scored) -> Interval | None:
+    def interval(self, scored: Scored, after_epoch: Sequence[float] | None = None) -> Interval | None:
         """Return the interval for the mean over all seeds, at 95 %; None for too few seeds.
 
         That of the leader allows for its choice, which flatters it.
+
+        Args:
+            scored: The configuration.
+            after_epoch: The metric of each seed after an epoch; None for the scores.
         """
-        values = list(scored.oriented.values())
+        sign = 1.0 if scored.higher_is_better else -1.0
+        values = [sign * value for value in (scored.trained.values() if after_epoch is None else after_epoch)]
         k = len(self.candidates) if scored is self.leader else 1
         found = confidence_sequence(values, chosen_of=k) if self.sequential else t_interval(values, chosen_of=k)
         if found is None:
@@ -379,15 +385,16 @@ class Judgement:
         """Return how much better the leader is than another candidate, and the ends of that difference's interval.
 
         It follows from the regrets of the two: each is at least as good as the best less its regret. So the intervals
-        of all differences are right together with everything else. None without a comparison.
+        of all differences are right together with everything else. None without a comparison, and for one that trains
+        less reliably than the leader: the regrets leave it out.
 
         Args:
             other: The index of the candidate, from 1.
         """
         regret, theirs = self.regret, self.places[other].regret
-        if regret is None or theirs is None:
+        if regret is None or theirs is None or not self._counts[other]:
             return None
-        return float(self.from_leader.mean[other]), -regret, theirs
+        return float(self.from_leader.mean[other]), 0.0 - regret, theirs
 
     @cached_property
     def from_leader(self) -> Differences:
@@ -404,7 +411,7 @@ class Judgement:
         """Whether it is known which configuration to use."""
         if self.leader is None or self.waits or self.regret is None:
             return False
-        return not self.rivals or (self.within is not None and self.regret <= self.within)
+        return self.regret <= (self.within or 0.0)
 
     def blocking(self, within: float) -> list[Scored]:
         """Return the rivals that may be better than the leader by more than a tolerance."""
@@ -417,7 +424,7 @@ class Judgement:
     def advice(self) -> Advice | None:
         """The race that halves the regret, and what it takes if the rivals are as good as the leader."""
         regret = self.regret
-        if self.decided or not self.rivals or not regret or self.state == "so far":
+        if self.decided or not regret or self.state == "so far":
             return None
         within = float(f"{regret / 2:.1g}")
         wanted = [self._seeds_for(self.candidates.index(each), within) for each in self.blocking(within)]
@@ -432,6 +439,8 @@ class Judgement:
         of = self.from_leader
         df, sd = float(of.df[other]), float(of.error[other] * np.sqrt(of.n[other]))
         if not (df > 0 and math.isfinite(sd)):
+            return None
+        if within < self.resolution:
             return None
         return seeds_within(sd, df, within, ALPHA / (len(self.candidates) - 1), CERTAINTY)
 
@@ -488,30 +497,25 @@ def _conclusion(found: Judgement) -> list[str]:
         return [_alone(leader, found.interval(leader), metric)]
     name = _named(leader, found.names)
     if len(found.candidates) == 1:
-        others = counted(len(found.scored) - 1, "other")
-        if any(each.trained for each in found.scored if each is not leader):
-            return [f"Only {name} can be recommended; most jobs of the {others} diverged"]
-        verb = "has" if len(found.scored) == 2 else "have"
-        return [f"Only {name} has a mean so far; the {others} {verb} none"]
+        others = [each for each in found.scored if each is not leader]
+        the_others = f"the {counted(len(others), 'other')}"
+        if not any(each.trained for each in others):
+            return [f"Only {name} has a mean so far; {the_others} {'has' if len(others) == 1 else 'have'} none"]
+        if all(each.diverged for each in others):
+            return [f"Only {name} can be recommended; most jobs of {the_others} diverged"]
+        return [f"Only {name} can be recommended; {the_others} have no mean, or most of their jobs diverged"]
     if found.regret is None:
-        return [
-            f"{_few(found)}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"
-        ]
-    best = f"it is the best of {len(found.candidates)}"
-    regret = (
-        f"no other is better by more than {at_most(metric, found.regret)}" if found.regret else "no other is better"
-    )
+        few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
+        return [f"{few}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"]
+    best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
+    regret = f"no other {'that trains as reliably ' if found.unreliable else ''}is better"
+    if found.regret:
+        regret += f" by more than {at_most(metric, found.regret)}"
     if found.within is not None and found.rivals and found.regret <= found.within:
         regret += f", within the {amount(metric, found.within)} asked for"
     told = regret if found.rivals else best
     first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
     return [first, *_tied(found), *_ruled_out(found)]
-
-
-def _few(found: Judgement) -> str:
-    """Say that seeds are too few for a comparison."""
-    least = min(len(each.in_order if found.sequential else each.trained) for each in found.candidates)
-    return f"{'So far' if found.state == 'so far' else 'Undecided'}, {counted(least, 'seed')} each cannot be compared"
 
 
 def _nothing(found: Judgement) -> str:
@@ -548,7 +552,7 @@ def _tied(found: Judgement) -> list[str]:
 
 
 def _behind(metric: Metric, value: float) -> str:
-    return f"{100 * value:.2f}" if metric.is_share else f"{value:.3g}"
+    return f"{100 * value:z.2f}" if metric.is_share else f"{value:z.3g}"
 
 
 def _ruled_out(found: Judgement) -> list[str]:
@@ -591,8 +595,13 @@ def _is_constant(scored: Scored) -> bool:
 
 
 def _named(scored: Scored, names: JobNames, *, full: bool = True) -> str:
-    """Return the options that vary with their values; unless `full`, the value alone if one option varies."""
-    return names.configuration(scored.options) if full or len(names.varying) > 1 else names.value(scored.options)
+    """Return the options that vary with their values; unless `full`, the value alone if one option varies.
+
+    If several vary, they are the words that pick the configuration's jobs: a list of them reads badly with commas.
+    """
+    if len(names.varying) > 1:
+        return names.words(scored.options)
+    return names.configuration(scored.options) if full else names.value(scored.options)
 
 
 def _diverged(scored: Scored) -> str:
@@ -624,7 +633,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if metric.is_share and around >= 0.01:
         places = 2
     if not 0 <= places <= MOST_PLACES:
-        return f"{value:.3g} ± {around:.2g}{unit}"
-    while value != around and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
+        return f"{value:z.3g} ± {around:.2g}{unit}"
+    while not math.isclose(value, around) and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
         places += 1
-    return f"{value:.{places}f} ± {around:.{places}f}{unit}"
+    return f"{value:z.{places}f} ± {around:.{places}f}{unit}"

@@ -33,7 +33,7 @@ def _looks() -> Iterator[int]:
         n = round(n * GROWTH + 1e-9)
 
 
-#: The numbers of seeds at which comparisons look: 5, 8, 12, 18, 27, 40, ... They depend on nothing.
+#: The numbers of seeds at which comparisons look: 5, 8, 12, 18, 27, 41, ... They depend on nothing.
 LOOKS = np.array(list(takewhile(lambda n: n <= MOST_SEEDS, _looks())))
 
 
@@ -69,4 +69,6 @@ def levels(alpha: float) -> Floats:
                 spent = np.exp(-(z**2) / 2) * ndtr((bounds[-1] - correlation * z) / np.sqrt(1 - correlation**2))
                 bound += (REACH / 2 * float(weights @ spent[:-1]) - np.sqrt(2 * np.pi) * share) / float(spent[-1])
         bounds.append(float(bound))
-    return np.asarray(ndtr(-np.array(bounds)))
+    found = np.asarray(ndtr(-np.array(bounds)))
+    found.flags.writeable = False  # The cache returns this array to all callers.
+    return found

@@ -161,8 +161,10 @@ def lower_bounds(
     of, found = moments(values), []
     for i in range(values.shape[-2] if rows is None else rows):
         row = differences(values, of, i, sequential=sequential)
+        half = margin(row, alpha, sequential=sequential, resolution=resolution)
         with np.errstate(invalid="ignore"):
-            bounds = row.mean - margin(row, alpha, sequential=sequential, resolution=resolution)
+            bounds = row.mean - half
+            bounds = np.where(np.abs(bounds) <= EQUAL * half, 0.0, bounds)
         found.append(np.where(np.isnan(bounds), -np.inf, bounds))
     return np.stack(found, axis=-2) if found else np.empty((*values.shape[:-2], 0, 0))
 
@@ -193,7 +195,7 @@ def regrets(bounds: Floats, best: NDArray[np.bool_]) -> Floats:
         shape (..., rows).
     """
     others = best[..., None, :] & ~np.eye(*bounds.shape[-2:], dtype=np.bool_)
-    return np.asarray(np.where(others, -bounds, 0.0).max(axis=-1, initial=0.0))
+    return np.asarray(0.0 - np.where(others, bounds, 0.0).min(axis=-1, initial=0.0))
 
 
 def _moments(values: Floats, present: NDArray[Any]) -> Moments:

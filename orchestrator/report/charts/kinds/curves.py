@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis.statistics.intervals import Interval, confidence_sequence, t_interval
+from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart, Table
@@ -66,15 +66,11 @@ class Curve:
 
 def curves(sweep: Sweep) -> tuple[Curve, ...]:
     """Return the learning curves of a sweep by rank, without configurations that have no result."""
-    sequential = sweep.judgement.sequential
-    made = (
-        _curve(each, sweep, sequential=sequential, banded=place < LABELLED)
-        for place, each in enumerate(configurations.drawn(sweep))
-    )
+    made = (_curve(each, sweep, banded=place < LABELLED) for place, each in enumerate(configurations.drawn(sweep)))
     return tuple(each for each in made if each.jobs)
 
 
-def _curve(drawn: Drawn, sweep: Sweep, *, sequential: bool, banded: bool) -> Curve:
+def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
     rows = drawn.rows(sweep.rows)
     trained = [row.validation_score for row in rows if row.status == "succeeded"]
     epochs = _some(max((len(row.validation_score) for row in rows), default=0), MOST_POINTS)
@@ -82,9 +78,8 @@ def _curve(drawn: Drawn, sweep: Sweep, *, sequential: bool, banded: bool) -> Cur
     for epoch in epochs:
         values = [scores[epoch - 1] for scores in trained if len(scores) >= epoch]
         if values:
-            interval = (confidence_sequence if sequential else t_interval)(values) if banded else None
-            possible = interval and interval.possible(is_share=sweep.leaderboard.metric.is_share)
-            points.append(Point(epoch, len(values), statistics.mean(values), possible))
+            interval = sweep.judgement.interval(drawn.scored, values) if banded else None
+            points.append(Point(epoch, len(values), statistics.mean(values), interval))
     jobs = {
         row.seed: [(epoch, row.validation_score[epoch - 1]) for epoch in epochs if epoch <= len(row.validation_score)]
         for row in rows
