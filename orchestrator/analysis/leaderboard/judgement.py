@@ -58,6 +58,8 @@ MOST_JOBS = 10_000
 #: the standard deviations: the first is measured (docs/statistics.md).
 SETTLES = 0.9
 CERTAINTY = 0.8
+#: The same for the number of jobs that it takes if the differences are what they seem.
+TYPICAL = 0.65
 #: Significant digits of floating-point results: further digits depend on the processor.
 DIGITS = 10
 #: Most configurations that a sentence names, if their names are short.
@@ -114,13 +116,15 @@ class Advice(BaseModel):
 
     Attributes:
         within: Its tolerance, in the metric's unit: about half of the regret.
-        jobs: How many jobs it takes at most, with a probability of at least 90 %.
+        jobs: How many jobs it takes if the differences are what they seem.
+        budget: How many suffice with a probability of at least 90 %, also if the contenders are equal.
     """
 
     model_config = ConfigDict(frozen=True)
 
     within: float
     jobs: int
+    budget: int
 
 
 class Verdict(BaseModel):
@@ -427,22 +431,32 @@ class Judgement:
         if self.decided or not regret or self.state == "so far":
             return None
         within = float(f"{regret / 2:.1g}")
-        wanted = [self._seeds_for(self.candidates.index(each), within) for each in self.blocking(within)]
-        if not wanted or None in wanted:
+        jobs = self._jobs_within(within, TYPICAL, seems=True)
+        budget = self._jobs_within(within, CERTAINTY, seems=False)
+        if not jobs or not budget or within < self.resolution or budget > MOST_JOBS:
             return None
-        lacking = [max(0, (n or 0) - len(each.entries)) for n, each in zip(wanted, self.blocking(within), strict=True)]
-        jobs = sum(lacking) + max(lacking)
-        return Advice(within=within, jobs=jobs) if 0 < jobs <= MOST_JOBS else None
+        return Advice(within=within, jobs=jobs, budget=budget)
 
-    def _seeds_for(self, other: int, within: float) -> int | None:
-        """Return at how many seeds the margin of a difference to the leader is within a tolerance."""
-        of = self.from_leader
-        df, sd = float(of.df[other]), float(of.error[other] * np.sqrt(of.n[other]))
-        if not (df > 0 and math.isfinite(sd)):
-            return None
-        if within < self.resolution:
-            return None
-        return seeds_within(sd, df, within, ALPHA / (len(self.candidates) - 1), CERTAINTY)
+    def _jobs_within(self, within: float, certainty: float, *, seems: bool) -> int | None:
+        """Return how many jobs bring the regret within a tolerance; None if it cannot be told.
+
+        Args:
+            within: The tolerance.
+            certainty: As for `seeds_within`.
+            seems: Whether the differences are what they seem, and not 0.
+        """
+        of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
+        for each in self.blocking(within):
+            i = self.candidates.index(each)
+            df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
+            if not (df > 0 and math.isfinite(sd)):
+                return None
+            room = within + (float(of.mean[i]) if seems else 0.0)
+            seeds = seeds_within(sd, df, room, alpha, certainty)
+            if seeds is None:
+                return None
+            lacking.append(max(0, seeds - len(each.entries)))
+        return sum(lacking) + max(lacking, default=0)
 
     # The verdict
 

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.judgement import SETTLES
 from orchestrator.analysis.leaderboard.table import TextTable, as_dict, by_configuration
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
+from orchestrator.text import counted
 from worker.text import printable
 
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
@@ -55,9 +55,10 @@ def advise(console: Console, result: Sweep) -> None:
     advice = result.leaderboard.verdict.advice
     if advice is not None:
         place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
-        words = ("--within", f"{advice.within:g}", "--budget", str(advice.jobs), *place)
+        words = ("--within", f"{advice.within:g}", "--budget", str(advice.budget), *place)
         command = shlex.join(("orchestrator", "decide", result.name, *words))
-        say(console, f"To decide further, with a probability of at least {100 * SETTLES:.0f} %: {command}")
+        say(console, f"To decide further, in about {counted(advice.jobs, 'job')} if the differences are as they seem:")
+        say(console, f"  {command}")
 
 
 def print_leaderboard(

@@ -115,7 +115,8 @@ def _what_decides(sweep: Sweep) -> Fact:
         few = min(each.n for each in board.standings if each.contender) < FIRST_LOOK
         return Fact(term, f"{FIRST_LOOK} seeds of each configuration are a start" if few else "More seeds")
     race = f"A race to a regret of {amount(board.metric, advice.within)}"
-    text = f"{race} takes at most {counted(advice.jobs, 'job')}, with a probability of at least {100 * SETTLES:.0f} %"
+    text = f"{race} takes about {counted(advice.jobs, 'job')} if the differences are what they seem"
+    text += f"; {advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"
     words = (
         "orchestrator",
         "decide",
