@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a plain, contiguous, read-only view, so that one compiled kernel serves memory maps and new arrays."""
+    if type(array) is np.ndarray and array.flags.c_contiguous and not array.flags.writeable:
+        return array  # the same object, by which an engine knows what it has checked
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.setflags(write=False)
     return view
@@ -20,8 +22,10 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 class Samples:
     """Rows of features, each with a class index. Only nonzero features are stored, in ascending order.
 
+    A selection of rows shares the entries of all.
+
     Attributes:
-        indptr: int64, shape (n_samples + 1,). Row i has the entries `indptr[i]:indptr[i + 1]`.
+        spans: int64, shape (n_samples, 2). Row i has the entries `spans[i, 0]:spans[i, 1]`.
         indices: uint16 or int32, shape (n_entries,). The feature of each entry.
         values: float32 or float64, shape (n_entries,). The value of each entry.
         labels: int64, shape (n_samples,). The class index of each row, from 0.
@@ -29,7 +33,7 @@ class Samples:
         n_classes: The number of classes; at least, and by default, one more than the largest label.
     """
 
-    indptr: NDArray[np.int64]
+    spans: NDArray[np.int64]
     indices: NDArray[Any]
     values: NDArray[Any]
     labels: NDArray[np.int64]
@@ -37,7 +41,7 @@ class Samples:
     n_classes: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("indptr", "indices", "values", "labels"):
+        for name in ("spans", "indices", "values", "labels"):
             object.__setattr__(self, name, _read_only(getattr(self, name)))
         object.__setattr__(self, "n_classes", max(self.n_classes, int(self.labels.max(initial=-1)) + 1))
 
@@ -45,32 +49,25 @@ class Samples:
         return len(self.labels)
 
     def first(self, n: int | None) -> Samples:
-        """Return the first `n` rows without copying their entries, or all rows if `n` is None or larger."""
-        return self if n is None or n >= len(self) else self.rows(0, n)
+        """Return the first `n` rows, or all rows if `n` is None or larger."""
+        return self if n is None or n >= len(self) else self.rows(slice(n))
 
-    def rows(self, start: int, stop: int) -> Samples:
-        """Return the rows from `start` on and before `stop` without copying their entries."""
-        entries = slice(int(self.indptr[start]), int(self.indptr[stop]))
-        return replace(
-            self,
-            indptr=self.indptr[start : stop + 1] - self.indptr[start],
-            indices=self.indices[entries],
-            values=self.values[entries],
-            labels=self.labels[start:stop],
-        )
+    def rows(self, chosen: slice | NDArray[np.int64]) -> Samples:
+        """Return some rows, by a slice or by their indices, without copying their entries."""
+        return replace(self, spans=self.spans[chosen], labels=self.labels[chosen])
 
     def dense(self, row: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return one row as a dense vector, shape (n_features,)."""
         x = np.zeros(self.n_features, dtype)
-        entries = slice(self.indptr[row], self.indptr[row + 1])
+        entries = slice(*self.spans[row])
         x[self.indices[entries]] = self.values[entries]
         return x
 
     def to_dense(self) -> NDArray[Any]:
         """Return all rows as a dense matrix, shape (n_samples, n_features), in the dtype of the values."""
         dense = np.zeros((len(self), self.n_features), self.values.dtype)
-        rows = np.repeat(np.arange(len(self)), np.diff(self.indptr))
-        dense[rows, self.indices] = self.values
+        for row, (start, stop) in zip(dense, self.spans, strict=True):
+            row[self.indices[start:stop]] = self.values[start:stop]
         return dense
 
 
@@ -93,7 +90,8 @@ def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
     n_features = X.shape[1]
     # 16-bit indices halve the memory traffic of 32-bit ones, and few data sets are too wide for them.
     indices = indices.astype(np.uint16 if n_features <= 2**16 else np.int32)
-    return Samples(indptr.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)
+    spans = np.stack((indptr[:-1], indptr[1:]), axis=1)
+    return Samples(spans.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)
 
 
 def _entries_of_dense(X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -31,13 +31,12 @@ BUNDLED = Path(__file__).parent.parent / "data"
 
 #: SHA-256 and size in bytes of the file in the cache that holds MNIST ready for training. Loading it takes a quarter of
 #: the time of preparing it. Other data sets are not cached: the check of a cached one takes as long as preparing it.
-PREPARED_SHA256 = "68740236bca732e8d4a847380cbccdcc8e156b6aa59f22341fff06a3f99592f1"
-PREPARED_BYTES = 64_713_018
+PREPARED_SHA256 = "a135179f3349d7f61dcba37e57d9672bf02f49daaebd080715c6c49f5418bcff"
+PREPARED_BYTES = 65_272_634
 
 #: The sources that must be MNIST.
 _MNIST = ("bundled", "openml")
-_SPLITS = ("train", "validation")
-_PARTS = ("indptr", "indices", "values", "labels")
+_PARTS = ("spans", "indices", "values", "labels")
 
 
 @dataclass(frozen=True)
@@ -45,24 +44,35 @@ class Dataset:
     """A data set, split into training and validation samples.
 
     Attributes:
-        train: float32 values in [0, 1]: pixel / 255, rounded once; uint16 indices.
-        validation: The same for the validation set, 15 % of the images.
-        order: int64, shape (n,). The source's `images[order]` are the training images, then the validation images. In
-            `images`, the source's training set comes before its test set.
+        samples: The training samples, then the validation samples, 15 % of all. float32 values in [0, 1]: pixel / 255,
+            rounded once; uint16 indices.
+        n_train: The number of training samples.
+        order: int64, shape (n,). The source's `images[order]` are the samples. In `images`, the source's training set
+            comes before its test set.
         digest: The SHA-256 of the content, in hexadecimal, which is independent of the source.
         source: `bundled`, `openml`, or the path of a folder.
     """
 
-    train: Samples
-    validation: Samples
+    samples: Samples
+    n_train: int
     order: NDArray[np.int64]
     digest: str
     source: str
 
+    @cached_property
+    def train(self) -> Samples:
+        """The samples to train on."""
+        return self.samples.rows(slice(self.n_train))
+
+    @cached_property
+    def validation(self) -> Samples:
+        """The samples to validate with."""
+        return self.samples.rows(slice(self.n_train, None))
+
     @property
     def n_classes(self) -> int:
         """The number of classes."""
-        return self.train.n_classes
+        return self.samples.n_classes
 
     @cached_property
     def x_validation(self) -> NDArray[np.float32]:
@@ -239,27 +249,29 @@ def _prepared_file(cache_dir: Path) -> Path:
 
 
 def _prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """Return the samples of both splits, and the order, as named arrays."""
-    rows = _split(len(images))
-    arrays: dict[str, NDArray[Any]] = {"order": np.concatenate(rows)}
-    for split, chosen in zip(_SPLITS, rows, strict=True):
-        packed = pack_bytes(images[chosen], labels[chosen])
-        arrays |= {f"{split}_{part}": getattr(packed, part) for part in _PARTS}
-    return arrays
-
-
-def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the training and validation rows of scikit-learn's `train_test_split`, which is slow to import."""
+    """Return the samples in the order of the split, and that order, as named arrays."""
+    n = len(images)
     if n < 2:
         raise DatasetError(f"the data set has {n} image; expected at least 2, one to train on and one to validate with")
-    drawn = np.random.RandomState(42).permutation(n)
-    n_validation = math.ceil(0.15 * n)
-    return drawn[n_validation:], drawn[:n_validation]
+    order = split_order(n, validation_size(n), 42)
+    packed = pack_bytes(images[order], labels[order])
+    return {"order": order} | {part: getattr(packed, part) for part in _PARTS}
+
+
+def validation_size(n: int) -> int:
+    """Return how many of n samples validate."""
+    return math.ceil(0.15 * n)
+
+
+def split_order(n: int, n_validation: int, seed: int) -> NDArray[np.int64]:
+    """Return the rows of a random split: those to train on, then those to validate with.
+
+    It is the split of scikit-learn's `train_test_split`, which is slow to import, and the same on every machine.
+    """
+    return np.roll(np.random.RandomState(seed).permutation(n), -n_validation)
 
 
 def _from_arrays(source: str, digest: str, arrays: Mapping[str, NDArray[Any]], n_features: int) -> Dataset:
-    train, validation = (
-        Samples(**{part: arrays[f"{split}_{part}"] for part in _PARTS}, n_features=n_features, n_classes=idx.N_CLASSES)
-        for split in _SPLITS
-    )
-    return Dataset(train, validation, arrays["order"], digest, source)
+    parts = {part: arrays[part] for part in _PARTS}
+    samples = Samples(**parts, n_features=n_features, n_classes=idx.N_CLASSES)
+    return Dataset(samples, len(samples) - validation_size(len(samples)), arrays["order"], digest, source)

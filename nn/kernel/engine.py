@@ -56,7 +56,7 @@ class CompiledEngine:
             None if b is None else _padded_copy(b.reshape(1, size), 1)
             for b, size in zip((weights.b1, weights.b2, weights.b3), self._sizes, strict=True)
         )
-        self._known_samples: Samples | None = None
+        self._known_indices: NDArray[Any] | None = None
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
         """Update the weights once for every sample; see `nn.engine.Engine`.
@@ -111,20 +111,19 @@ class CompiledEngine:
 
     def _check(self, samples: Samples) -> None:
         """Check every index, because compiled code does not and would read or write outside its arrays."""
-        if samples is self._known_samples:
-            return
         if samples.n_features != self._n_features:
             raise InvalidInputError(
                 "n_features", samples.n_features, f"{self._n_features}, as many as the network has inputs"
             )
-        indptr = samples.indptr
-        if len(indptr) != len(samples) + 1 or indptr[0] < 0 or np.any(indptr[1:] < indptr[:-1]):
-            raise InvalidInputError("indptr", indptr.tolist(), "a start and an end for every sample, ascending")
-        n_entries = min(len(samples.indices), len(samples.values))
-        if indptr[-1] > n_entries:
-            raise InvalidInputError("indptr", int(indptr[-1]), f"ends up to {n_entries}, the number of entries")
-        _check_range("index", samples.indices, self._n_features)
-        self._known_samples = samples
+        spans, n_entries = samples.spans, min(len(samples.indices), len(samples.values))
+        if spans.shape != (len(samples), 2) or np.any(spans < 0) or np.any(spans[:, 1] < spans[:, 0]):
+            raise InvalidInputError("spans", spans.tolist(), "a start and an end for every sample, ascending")
+        if spans.max(initial=0) > n_entries:
+            raise InvalidInputError("spans", int(spans.max()), f"ends up to {n_entries}, the number of entries")
+        # The samples of all epochs share their entries, and checking these takes longest.
+        if samples.indices is not self._known_indices:
+            _check_range("index", samples.indices, self._n_features)
+            self._known_indices = samples.indices
 
 
 def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool = False) -> None:
@@ -160,4 +159,4 @@ def _sample_dtypes(samples: Samples) -> tuple[str, str]:
 
 
 def _entries(samples: Samples) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-    return samples.indptr, samples.indices, samples.values
+    return samples.spans.reshape(-1), samples.indices, samples.values

@@ -51,23 +51,23 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str, *, bi
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
     squares = loss == "sum_of_squares"
 
-    def train_epoch(W1, W2, W3, b1, b2, b3, indptr, indices, values, labels, order, learning_rate):
+    def train_epoch(W1, W2, W3, b1, b2, b3, spans, indices, values, labels, order, learning_rate):
         W1, W2, W3 = pointer(W1), pointer(W2), pointer(W3)
         if biases:
             b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
-        indptr, indices, values, labels = pointer(indptr), pointer(indices), pointer(values), pointer(labels)
+        spans, indices, values, labels = pointer(spans), pointer(indices), pointer(values), pointer(labels)
         a1, d1 = scratch(w1, scalar), scratch(w1, scalar)
         a2, d2 = scratch(w2, scalar), scratch(w2, scalar)
         p, partial = scratch(w3, scalar), scratch(_N_PARTIAL, scalar)
         n_samples = order.shape[0]
         for s in range(n_samples):
             sample = order[s]
-            begin, end = indptr[sample], indptr[sample + 1]
+            begin, end = spans[2 * sample], spans[2 * sample + 1]
             # The CPU cannot predict where the next samples of a shuffled order are.
             following = order[min(s + 1, n_samples - 1)]
-            prefetch_sample(indices, values, indptr[following], indptr[following + 1])
+            prefetch_sample(indices, values, spans[2 * following], spans[2 * following + 1])
             distant = order[min(s + 4, n_samples - 1)]
-            prefetch(indptr, distant)
+            prefetch(spans, 2 * distant)
             prefetch(labels, distant)
 
             sparse_product(a1, W1, w1, indices, values, begin, end)
@@ -109,7 +109,7 @@ def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[...,
     """
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
 
-    def train_epoch(W1, W2, W3, _b1, _b2, _b3, indptr, indices, values, labels, order, learning_rate):
+    def train_epoch(W1, W2, W3, _b1, _b2, _b3, spans, indices, values, labels, order, learning_rate):
         n0 = W1.shape[0] // w1
         W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
         a1, slope1, d1 = scratch(w1, scalar), scratch(w1, scalar), scratch(w1, scalar)
@@ -117,7 +117,7 @@ def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[...,
         a3, d3, partial = scratch(w3, scalar), scratch(w3, scalar), scratch(_N_PARTIAL, scalar)
         c1, c2, c3 = scalar(0), scalar(0), scalar(0)
         for sample in order:
-            begin, end = indptr[sample], indptr[sample + 1]
+            begin, end = spans[2 * sample], spans[2 * sample + 1]
             sparse_product(a1, W1, w1, indices, values, begin, end)
             x_sum = scalar(0)
             for entry in range(begin, end):
@@ -154,14 +154,14 @@ def make_probabilities(n1: int, n2: int, n3: int, scalar: Any, *, biases: bool) 
     """Return the forward pass for every sample: fills `probabilities`, shape (n_samples, n3)."""
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
 
-    def predict(W1, W2, W3, b1, b2, b3, indptr, indices, values, probabilities):
+    def predict(W1, W2, W3, b1, b2, b3, spans, indices, values, probabilities):
         W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
         if biases:
             b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
         a1, a2, p = scratch(w1, scalar), scratch(w2, scalar), scratch(w3, scalar)
         partial = scratch(_N_PARTIAL, scalar)
         for sample in range(probabilities.shape[0]):
-            sparse_product(a1, W1, w1, indices, values, indptr[sample], indptr[sample + 1])
+            sparse_product(a1, W1, w1, indices, values, spans[2 * sample], spans[2 * sample + 1])
             if biases:
                 add_bias(a1, b1, w1)
             sigmoid(a1, n1, w1)

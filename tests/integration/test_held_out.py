@@ -50,7 +50,7 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
     answer = reading_of(fresh)
 
     # Then each of its jobs has the accuracy of its weights on the last 300 of the 1,500 samples in use,
-    held_out = load_mnist(cache_dir=cache_dir).train.rows(1200, 1500)
+    held_out = load_mnist(cache_dir=cache_dir).train.rows(slice(1200, 1500))
     rows = {row["seed"]: row for row in fresh.rows("b") if row["options"]["learning_rate"] == 0.03}
     assert [job["seed"] for job in answer["jobs"]] == [0, 1, 2]
     for job in answer["jobs"]:

@@ -39,7 +39,7 @@ def some_samples(n_features: int = 7, n_classes: int = 4, n: int = 300) -> Sampl
 
 
 def with_part(samples: Samples, **parts: Any) -> Samples:
-    fields = {name: getattr(samples, name) for name in ("indptr", "indices", "values", "labels", "n_features")}
+    fields = {name: getattr(samples, name) for name in ("spans", "indices", "values", "labels", "n_features")}
     return Samples(**(fields | parts))
 
 
@@ -211,8 +211,10 @@ def test_an_index_out_of_range_is_refused_before_anything_is_trained() -> None:
         "n_features is 8; allowed: 7": with_part(good, n_features=8),
         "label is 4; allowed: 0 to 3": with_part(good, labels=good.labels + 1),
         "index is 7; allowed: 0 to 6": with_part(good, indices=far),
-        "indptr is .*; allowed: ends up to": with_part(good, indptr=good.indptr + 1),
-        "indptr is .*; allowed: .* ascending": with_part(good, indptr=good.indptr[::-1]),
+        "spans is .*; allowed: ends up to": with_part(good, spans=good.spans + 1),
+        "spans is .*; allowed: .* ascending": with_part(good, spans=good.spans[:, ::-1]),
+        r"spans is \[\[-1.*; allowed: .* ascending": with_part(good, spans=good.spans - 1),
+        "spans is .*; allowed: .* for every sample": with_part(good, spans=good.spans[1:]),
     }
 
     # When it is to train on them, or in an order of rows that do not exist, then it refuses

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from nn.datasets.mnist import Dataset
 from nn.samples import Samples
 from tests.support.pixels import to_bytes
 
-PARTS = ("indptr", "indices", "values", "labels")
+PARTS = ("spans", "indices", "values", "labels")
 
 
 def same_bits(a: Samples, b: Samples) -> bool:
@@ -18,7 +20,13 @@ def same_bits(a: Samples, b: Samples) -> bool:
 
 
 def same_data(a: Dataset, b: Dataset) -> bool:
-    return same_bits(a.train, b.train) and same_bits(a.validation, b.validation) and a.digest == b.digest
+    return same_bits(a.samples, b.samples) and a.n_train == b.n_train and a.digest == b.digest
+
+
+def few(data: Dataset, n_train: int, n_validation: int) -> Dataset:
+    """Return the data set with its first training and validation samples only."""
+    chosen = np.r_[:n_train, data.n_train : data.n_train + n_validation]
+    return replace(data, samples=data.samples.rows(chosen), n_train=n_train, order=data.order[chosen])
 
 
 def pixels(data: Dataset) -> NDArray[np.uint8]:

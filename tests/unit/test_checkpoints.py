@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import WeightsError
 from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import make_job
+from tests.support.datasets import few
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 from worker.training.trainer import Progress, train
 
@@ -83,7 +83,7 @@ def test_a_part_of_a_checkpoint_is_refused() -> None:
 def dataset(cache_dir: Path) -> Dataset:
     """MNIST with a few images to validate with, which takes longer than to train."""
     mnist = load_mnist(cache_dir=cache_dir)
-    return replace(mnist, validation=mnist.validation.first(50))
+    return few(mnist, mnist.n_train, 50)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ from nn.datasets.mnist import Dataset, load_mnist
 from tests.support.datasets import PARTS, same_data
 from tests.support.idx_files import write_idx_folder
 
-SPLITS = ("train", "validation")
-
 
 @pytest.fixture
 def cached(mnist: Dataset, cache_dir: Path, tmp_path: Path) -> Path:
@@ -38,7 +36,7 @@ def never_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fast(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prepare MNIST in no time."""
-    arrays = {f"{split}_{part}": getattr(getattr(mnist, split), part) for split in SPLITS for part in PARTS}
+    arrays = {part: getattr(mnist.samples, part) for part in PARTS}
     monkeypatch.setattr(mnist_module, "_read", lambda *_: (np.empty((1, 784), np.uint8), np.empty(1, np.uint8)))
     monkeypatch.setattr(mnist_module, "_check_digest", lambda *_: mnist.digest)
     monkeypatch.setattr(mnist_module, "_prepare", lambda *_: {"order": mnist.order} | arrays)
@@ -53,7 +51,7 @@ def test_a_warm_load_gives_the_same_bits(cached: Path, mnist: Dataset) -> None:
 
     assert same_data(warm, mnist)
     assert np.array_equal(warm.order, mnist.order)
-    assert not warm.train.values.flags.writeable
+    assert not warm.samples.values.flags.writeable
 
 
 @pytest.mark.usefixtures("never_prepared")
@@ -69,7 +67,8 @@ def test_a_linked_cache_is_one(cached: Path, mnist: Dataset, tmp_path: Path) -> 
 def test_the_split_is_scikit_learns(n: int) -> None:
     train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)
 
-    assert [part.tolist() for part in mnist_module._split(n)] == [train.tolist(), validation.tolist()]
+    assert mnist_module.validation_size(n) == len(validation)
+    assert np.array_equal(mnist_module.split_order(n, len(validation), 42), [*train, *validation])
 
 
 def written(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:

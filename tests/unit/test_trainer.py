@@ -12,6 +12,7 @@ from nn.reference import NumPyEngine
 from nn.samples import pack
 from nn.weights import from_safetensors
 from tests.support.cluster import make_job
+from tests.support.datasets import few
 from worker.errors import TrainingFailedError
 from worker.job import is_complete
 from worker.records.checkpoints import Epoch, SavedCheckpoint
@@ -21,7 +22,7 @@ from worker.training.trainer import Progress, train
 @pytest.fixture(scope="module")
 def dataset(mnist: Dataset) -> Dataset:
     """MNIST with two thousand images for training."""
-    return replace(mnist, train=mnist.train.first(2000))
+    return few(mnist, 2000, len(mnist.validation))
 
 
 def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
@@ -77,15 +78,17 @@ def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, li
     # Given a data set, and another one that differs in the last 40 samples in use
     used = dataset.train.first(limit)
     n_train = len(used) - 40
-    few = pack(used.rows(n_train, len(used)).to_dense()[:, ::-1], np.zeros(40, np.int64), 10)
+    others = pack(used.rows(slice(n_train, None)).to_dense()[:, ::-1], np.zeros(40, np.int64), 10)
+    spans, labels = dataset.samples.spans.copy(), dataset.samples.labels.copy()
+    spans[n_train : len(used)], labels[n_train : len(used)] = others.spans + len(dataset.samples.values), others.labels
     changed = replace(
-        used,
-        indptr=np.concatenate([used.indptr[:n_train], few.indptr + used.indptr[n_train]]),
-        indices=np.concatenate([used.indices[: used.indptr[n_train]], few.indices]),
-        values=np.concatenate([used.values[: used.indptr[n_train]], few.values]),
-        labels=np.concatenate([used.labels[:n_train], few.labels]),
+        dataset.samples,
+        spans=spans,
+        indices=np.concatenate([dataset.samples.indices, others.indices]),
+        values=np.concatenate([dataset.samples.values, others.values]),
+        labels=labels,
     )
-    other = replace(dataset, train=changed)
+    other = replace(dataset, samples=changed)
     job = make_job(limit=limit, test_size=40, epochs=1)
 
     # Then a job that holds them out trains to the same bits on both, those of the samples before alone,
@@ -99,7 +102,7 @@ def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, li
         train(make_job(limit=limit, epochs=1), dataset).weights != train(make_job(limit=limit, epochs=1), other).weights
     )
     # and they are what the test split is.
-    network, held_out = from_safetensors(trained.weights), used.rows(n_train, len(used))
+    network, held_out = from_safetensors(trained.weights), used.rows(slice(n_train, None))
     predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
     tested = job.trained_by.test(job.options, dataset, trained.weights)
     assert tested.value == np.mean(predicted == held_out.labels)

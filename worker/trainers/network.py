@@ -211,7 +211,7 @@ def _train_and_test(options: NetworkOptions, data: Dataset) -> tuple[Samples, Sa
     n_train = len(used) - options.test_size
     if n_train < 1:
         raise InvalidInputError("test_size", options.test_size, f"less than {len(used)}, the number of samples in use")
-    return used.rows(0, n_train) if options.test_size else used, used.rows(n_train, len(used))
+    return used.first(n_train), used.rows(slice(n_train, None))
 
 
 def _resume(training: Training, checkpoint: Checkpoint) -> None:
