@@ -7,7 +7,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,21 @@ class Dataset:
     def validation(self) -> Samples:
         """The samples to validate with."""
         return self.samples.rows(slice(self.n_train, None))
+
+    def split_by(self, seed: int, held_out: slice = slice(0)) -> Dataset:
+        """Return the data set with a split that a seed draws, in which as many samples validate; it shares the memory.
+
+        The draw is independent of the initial weights and of the orders of samples that the same seed draws.
+
+        Args:
+            seed: From 0 to 2**32 - 1.
+            held_out: Which of `samples` are left out.
+        """
+        rows, n_validation = np.delete(np.arange(len(self.samples)), held_out), len(self.samples) - self.n_train
+        # The orders of the epochs are drawn with [seed, epoch], and epochs are counted from 1.
+        drawn = rows[split_order(len(rows), n_validation, [seed, 0])]
+        n_train = len(rows) - n_validation
+        return replace(self, samples=self.samples.rows(drawn), n_train=n_train, order=self.order[drawn])
 
     @property
     def n_classes(self) -> int:
@@ -263,7 +278,7 @@ def validation_size(n: int) -> int:
     return math.ceil(0.15 * n)
 
 
-def split_order(n: int, n_validation: int, seed: int) -> NDArray[np.int64]:
+def split_order(n: int, n_validation: int, seed: int | list[int]) -> NDArray[np.int64]:
     """Return the rows of a random split: those to train on, then those to validate with.
 
     It is the split of scikit-learn's `train_test_split`, which is slow to import, and the same on every machine.

@@ -28,12 +28,15 @@ DTYPES: tuple[str, ...] = get_args(DType)
 Initialization = Literal["notebook", "lecun", "glorot", "he", "lecun_uniform", "glorot_uniform", "he_uniform"]
 INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
 
+Split = Literal["fixed", "seed"]
+SPLIT_HELP = "Split into training and validation samples, the same for all seeds or drawn by each seed."
+
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class NetworkOptions(BaseModel):
-    """The options of `nn.DeepNeuralNetwork`, `limit` and `test_size`; a field's description is its help."""
+    """The options of `nn.DeepNeuralNetwork`, `limit`, `test_size` and `split`; a field's description is its help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,6 +72,7 @@ class NetworkOptions(BaseModel):
         le=2**31 - 1,
         description="Number of samples to hold out of training, the last of those in use, for orchestrator test.",
     )
+    split: Split = Field(default="fixed", description=SPLIT_HELP)
 
     def layers(self, n_features: int, n_classes: int) -> tuple[int, ...]:
         """Return the widths of the network's layers, from the features of a sample to the classes."""
@@ -143,6 +147,7 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
     """
     for each in WITHOUT_EFFECT:
         each.check(values)
+    check_split(values["split"])
     limits = [limit for limit in values["limit"] if limit is not None]
     if limits:
         check_test_size(values["test_size"], min(limits), f"2 less than limit {min(limits)}")
@@ -158,11 +163,19 @@ def check_test_size(values: Sequence[int], samples: int, because: str) -> None:
     Raises:
         InvalidInputError: there are several values, or one is too large.
     """
-    if len(values) > 1:
-        allowed = "one value, because all configurations of a sweep have the same test split"
-        raise InvalidInputError("test_size", Described(" and ".join(map(written, values))), allowed)
+    _check_one("test_size", values, "all configurations of a sweep have the same test split")
     if values[0] and values[0] > samples - 2:
         raise InvalidInputError("test_size", values[0], f"at most {max(samples - 2, 0)}, {because}")
+
+
+def check_split(values: Sequence[str]) -> None:
+    """Raise `InvalidInputError` if a sweep has several values of the option `split`."""
+    _check_one("split", values, "a seed validates all configurations of a sweep on the same samples")
+
+
+def _check_one(name: str, values: Sequence[Any], because: str) -> None:
+    if len(values) > 1:
+        raise InvalidInputError(name, Described(" and ".join(map(written, values))), f"one value, because {because}")
 
 
 def _check_float32(name: str, values: Sequence[float]) -> None:

@@ -54,7 +54,8 @@ class Comparison:
         difference: The mean of a minus that of b, in the metric's unit; over the common seeds if paired. None, like
             `win_probability` and `new_images`, if no job of a side trained.
         win_probability: The probability that a random seed of a is better than one of b; ties count half.
-        new_images: The interval for the difference on new samples; None if the answers are not known, or after a look.
+        new_images: The interval for the difference on new samples; None if the answers are not known, after a
+            look, or if each seed has its own samples.
         outcome: The difference against the tolerance.
         seeds_to_decide: About how many more seeds each would decide, if the estimate is right; None if decided, or
             without an estimate.

@@ -18,6 +18,8 @@ from nn.samples import Samples, pack_bytes
 from nn.weights import Weights
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.sweeps.manifest import Manifest
+from worker.job import Job
+from worker.trainers.network import as_split
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,15 @@ def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
         DatasetError: the data set is missing, or is not the one that the sweep was trained on.
         WeightsError: the network takes images of another size.
     """
-    return evaluate_on(job, data_of(job.manifest, cache_dir))
+    return evaluate_on(job, data_of(job.manifest, job.job, cache_dir))
 
 
-def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
-    """Return the data set that a sweep of the trainer `network` was trained on. Nothing is fetched.
+def data_of(manifest: Manifest, job: Job, cache_dir: Path | None) -> Dataset:
+    """Return the data set that a job of the trainer `network` was trained on, split as it was. Nothing is fetched.
 
     Args:
-        manifest: The sweep.
+        manifest: The job's sweep.
+        job: The job.
         cache_dir: Where prepared data sets are kept; None to keep none.
 
     Raises:
@@ -123,7 +126,7 @@ def data_of(manifest: Manifest, cache_dir: Path | None) -> Dataset:
         raise DatasetError(
             f"The data set {source} is now {dataset.digest[:12]}; the sweep was trained on {manifest.dataset[:12]}"
         )
-    return dataset
+    return as_split(cast("NetworkOptions", job.options), job.seed, dataset)
 
 
 def evaluate_on(job: TrainedJob, dataset: Dataset) -> Evaluation:

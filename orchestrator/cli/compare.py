@@ -12,6 +12,7 @@ from rich.console import Console
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import heading, shown
 from orchestrator.analysis.comparison import Comparison, Side, sentence
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, positive
@@ -111,6 +112,8 @@ def _details(found: Comparison) -> list[str]:
             "Welch t": "t interval of Welch: the seeds are not the same",
         }.get(difference.method, "confidence sequence, valid however often one looks")
         lines.append(f"a - b: {_signed(found, difference.mean, interval.low, interval.high)} ({how})")
+    if found.a.chosen.scored.draws_split:
+        lines.append(OWN_SPLITS)
     if found.new_images is not None:
         new = found.new_images
         lines.append(f"on new samples: {_signed(found, None, new.low, new.high)} (seeds and samples)")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
@@ -43,6 +44,8 @@ def command(
     console = Console()
     say(console, sentence(found))
     _print(console, found)
+    if found.draws_split:
+        say(console, OWN_SPLITS)
     when = f"shown from the record of {found.reading.read}" if found.repeated else "recorded"
     say(console, f"The test split is read once; {when}: {folder.path / FILE}")
     return 0

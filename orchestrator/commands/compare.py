@@ -34,7 +34,7 @@ def compare(
     Raises:
         SweepNotFoundError: a folder contains no sweep, or a leader is wanted and there is none.
         SweepUnreadableError: a folder cannot be read.
-        IncomparableError: the sweeps have different data sets or metrics.
+        IncomparableError: the sweeps have different data sets, metrics, or kinds of splits.
         InvalidInputError: words fit no configuration or several; both are the same configuration; or the tolerance is
             out of range.
     """
@@ -46,6 +46,12 @@ def compare(
     if a.configuration == b.configuration:
         allowed = "two different ones: both are the same, of which any difference is chance"
         raise InvalidInputError(FIELD, a.words or a.sweep.name, allowed)
+    if a.scored.draws_split != b.scored.draws_split:
+        own, same = (one, other) if a.scored.draws_split else (other, one)
+        raise IncomparableError(
+            f"The sweeps {one.name} and {other.name} cannot be compared: each seed of {own.name} draws its own "
+            f"split, and all seeds of {same.name} have the same"
+        )
     return comparison(a, b, tolerance)
 
 

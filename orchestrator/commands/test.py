@@ -25,12 +25,14 @@ class HeldOut:
         sweep: The sweep's name.
         metric: What was measured.
         reading: The record.
+        draws_split: Whether each seed was validated on other samples.
         repeated: Whether the split had been read before: this is the earlier record, and nothing was evaluated.
     """
 
     sweep: str
     metric: Metric
     reading: Reading
+    draws_split: bool
     repeated: bool
 
 
@@ -63,7 +65,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 return _first(folder, words, cache_dir)
     if words:
         _check_same(folder.name, choose(Sweep.read(folder), words), record)
-    return HeldOut(folder.name, job.metric, record, repeated=True)
+    return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)
 
 
 def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOut:
@@ -74,7 +76,7 @@ def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOu
         raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
     record = held_out.evaluate(folder, chosen, cache_dir)
     folder.keep_reading(record)
-    return HeldOut(folder.name, sweep.names.metric, record, repeated=False)
+    return HeldOut(folder.name, sweep.names.metric, record, chosen.scored.draws_split, repeated=False)
 
 
 def _check_ended(sweep: Sweep) -> None:
@@ -88,6 +90,8 @@ def _check_ended(sweep: Sweep) -> None:
 
 
 def _check_same(name: str, chosen: Chosen, record: Reading) -> None:
-    if chosen.configuration.options.model_dump(mode="json") != record.options:
+    options = chosen.configuration.options.model_dump(mode="json")
+    # A record from before an option existed lacks it.
+    if options != options | record.options:
         allowed = f"{record.name or 'no word'}, for which the test split of {name} was read on {record.read[:10]}"
         raise InvalidInputError(FIELD, chosen.words, f"{allowed}: it is read once")

@@ -22,7 +22,8 @@ class Estimate(BaseModel):
         low: Lower end of the interval for the mean over all seeds, on these samples; None for one seed.
         high: Its upper end.
         method: What the interval is: `t` or `confidence sequence`.
-        low_new: Lower end of the interval on new samples and seeds; None without all answers, or after a look.
+        low_new: Lower end of the interval on new samples and seeds; None without all answers, after a look, or if
+            each seed was validated on other samples.
         high_new: Its upper end.
     """
 

@@ -47,6 +47,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--test-size 59499": "--test-size is 59499; allowed: at most 59498, 2 less than the 59500 training samples",
         "--test-size 99 --limit 500,100": "test-size is 99; allowed: at most 98, 2 less than limit 100",
         "--test-size 0,9": "test-size is 0 and 9; allowed: one value, because all configurations of a sweep have",
+        "--split fixed --split seed": "--split is fixed and seed; allowed: one value, because a seed validates all",
+        "--trainer sklearn --set estimator=GaussianNB --grid split=fixed,seed": "split is fixed and seed; allowed: one",
         "--trainer sklearn --set estimator=Ridge --test-size 9": "a word of the command line is 'test_size'",
         "--rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
         "--learning-rates 0.1,0.10000000001": "is 0.1 and 0.10000000001; allowed: numbers that differ in float32",

@@ -15,6 +15,7 @@ from scipy import stats
 from nn.datasets.mnist import load_mnist
 from nn.reference import NumPyEngine
 from nn.weights import load
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.commands.test import read_test_split
 from orchestrator.errors import HeldOutError, SweepBusyError
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -26,9 +27,10 @@ SWEEP = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "2", "--
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
-    """A folder with a sweep that holds samples out; 0.03 leads."""
+    """A folder with two sweeps that hold samples out; 0.03 leads. In `drawn`, each seed draws its split."""
     with command_line_in(tmp_path_factory.mktemp("held"), cache_dir) as made:
         made.finished("a", *SWEEP)
+        made.finished("drawn", *SWEEP, "--split", "seed")
         yield made
 
 
@@ -76,9 +78,35 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
         assert f"`{name}`" in document, name
 
 
+def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cache_dir: Path) -> None:
+    said = line.run("test", "drawn").stdout
+    answer = json.loads(line.run("test", "drawn", "--json").stdout)
+
+    # The models are tested on the same samples, and so have an interval on new ones; they were validated on different
+    # samples, each on its own.
+    assert OWN_SPLITS in said
+    assert answer["test"]["low_new"] < answer["test"]["low"]
+    assert answer["validation"]["low_new"] is answer["validation"]["high_new"] is None
+    mnist = load_mnist(cache_dir=cache_dir)
+    held_out = mnist.train.rows(slice(1200, 1500))
+    for job in answer["jobs"]:
+        network = load(line.sweep("drawn") / "weights" / f"{job['weights_sha256']}.safetensors")
+        engine, drawn = NumPyEngine(network, loss="cross_entropy"), mnist.split_by(job["seed"], slice(1200, 1500))
+        assert job["test_score"] == np.mean(engine.predict(held_out) == held_out.labels)
+        # These are also the samples on which it is shown.
+        shown = json.loads(line.run("show", "drawn", job["job"], "--json").stdout)
+        assert shown["accuracy"] == job["validation_score"]
+        assert np.sum(shown["confusion_matrix"], axis=1).tolist() == np.bincount(drawn.y_validation).tolist()
+    assert "Verified: 6 jobs of drawn give the same bits again" in line.run("verify", "drawn", "--all").stdout
+
+
 def test_it_is_read_once_and_then_shown_from_the_record(fresh: CommandLine) -> None:
     first = fresh.run("test", "b", "learning_rate=0.01").stdout
     assert first.startswith("learning_rate=0.01 has a test accuracy of ")
+    # A record from before an option existed lacks it.
+    written = json.loads((fresh.sweep("b") / "test.json").read_text())
+    del written["options"]["split"]
+    (fresh.sweep("b") / "test.json").write_text(json.dumps(written))
     record = (fresh.sweep("b") / "test.json").read_bytes()
     # Even without weights, a second time shows the record,
     shutil.rmtree(fresh.sweep("b") / "weights")

@@ -64,7 +64,7 @@ def words_of(command: str) -> list[str]:
 SWEEPS = {
     "learning rates": "--seeds 0-2 --learning-rates 0.003,0.1",
     "defaults that vary": "--seeds 3,1,7-8 --epochs 10,5 --learning-rates 1e-05 --no-shuffle --shuffle",
-    "pairs": "--hidden 32,16 --hidden 64,32 --biases --limit 500 --test-size 50",
+    "pairs": "--hidden 32,16 --hidden 64,32 --biases --limit 500 --test-size 50 --split seed",
     "drawn": "--sampler random --samples 4 --learning-rates log:0.001..0.1 --initial-scale 0.5,2",
     "words": "--loss cross_entropy,sum_of_squares --dtype float64 --initialization he,glorot_uniform",
     "none": "--limit none,700 --epochs 2",

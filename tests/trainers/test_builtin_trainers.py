@@ -26,7 +26,7 @@ def test_the_network_keeps_every_promise(few_images: str, tmp_path: Path) -> Non
     options: list[dict[str, Any]] = [
         {"learning_rate": 0.1, "epochs": 4},
         {**numpy, "rule": "notebook", "test_size": 50},
-        {**numpy, "dtype": "float64", "biases": True, "shuffle": True},
+        {**numpy, "dtype": "float64", "biases": True, "shuffle": True, "split": "seed"},
     ]
     check_trainer(NetworkTrainer, data=few_images, options=options, cache_dir=tmp_path)
 
@@ -35,7 +35,7 @@ def test_classifiers_of_scikit_learn_keep_every_promise() -> None:
     options: list[dict[str, Any]] = [
         {"estimator": "SGDClassifier", "epochs": 3, "alpha": 1e-3, "average": True},
         {"estimator": "MLPClassifier", "epochs": 3, "hidden_layer_sizes": [16, 8]},
-        {"estimator": "RandomForestClassifier", "n_estimators": 5},
+        {"estimator": "RandomForestClassifier", "n_estimators": 5, "split": "seed"},
         {"estimator": "HistGradientBoostingClassifier", "max_iter": 5, "max_features": 0.5},
     ]
     check_trainer(type(TRAINER), data="iris", options=options)

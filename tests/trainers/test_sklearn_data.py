@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn.datasets.mnist import MNIST_DIGEST, load_mnist
+from nn.datasets.mnist import MNIST_DIGEST, load_mnist, split_order
 from nn.errors import DatasetError
 from tests.trainers.sklearn_jobs import TRAINER, toy, train
 from worker.trainers.sklearn.sources import NAMES, SklearnData
@@ -53,6 +53,23 @@ def test_mnist_is_the_data_set_that_the_network_has(cache_dir: Path) -> None:
     assert np.array_equal(data.x_validation, mnist.x_validation)
     assert np.array_equal(data.y_train, mnist.train.labels)
     assert TRAINER.data_name("bundled", data.digest) == "MNIST"
+
+
+def test_a_seed_draws_the_split_of_the_network_and_changes_no_sample() -> None:
+    whole, drawn = toy("digits"), toy("digits").split_by(5)
+
+    order = split_order(1797, 270, [5, 0])
+    for name in ("x", "y"):
+        before, after = (
+            np.concatenate((getattr(each, f"{name}_train"), getattr(each, f"{name}_validation")))
+            for each in (whole, drawn)
+        )
+        assert np.array_equal(before[order], after)
+    assert len(drawn.y_validation) == len(whole.y_validation) == 270
+    # A job of that seed is validated on them
+    run = train("digits", seed=5, estimator="GaussianNB", split="seed")
+    assert run.trained.correct == train(drawn, seed=5, estimator="GaussianNB").trained.correct
+    assert run.trained.artifact != train("digits", seed=5, estimator="GaussianNB").trained.artifact
 
 
 def test_samples_are_standardized_by_the_training_samples_only() -> None:

@@ -148,7 +148,7 @@ def test_a_value_is_read_from_text_in_its_own_type(estimator: str, name: str, te
         ("SGDClassifier", "alpha", "1", "a finite number of at least 0.0"),
         ("SGDClassifier", "loss", "hing", "epsilon_insensitive, hinge, huber"),
         ("SGDClassifier", "average", 1, "an integer from 2"),
-        ("SGDClassifier", "max_iter", 5, "only the fields estimator, epochs, standardize, alpha"),
+        ("SGDClassifier", "max_iter", 5, "only the fields estimator, epochs, standardize, split, alpha"),
         ("SGDClassifier", "random_state", 5, "only the fields"),
         ("RandomForestClassifier", "n_jobs", -1, "only the fields"),
         ("RandomForestClassifier", "max_depth", 0, "an integer from 1 to 2147483647, or none"),

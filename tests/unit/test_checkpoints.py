@@ -90,7 +90,7 @@ def dataset(cache_dir: Path) -> Dataset:
     "change",
     [
         {},
-        {"shuffle": True},
+        {"shuffle": True, "split": "seed"},
         {"rule": "notebook", **IN_NUMPY},
         {"dtype": "float64", **IN_NUMPY},
         {"dtype": "float64", "biases": True, "shuffle": True, **IN_NUMPY},

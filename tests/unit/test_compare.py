@@ -14,6 +14,7 @@ from scipy import stats
 from nn.errors import InvalidInputError
 from orchestrator.analysis.comparison import Comparison, comparison, sentence
 from orchestrator.analysis.configuration import choose
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.statistics.boundaries import levels
 from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
@@ -137,7 +138,9 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     outcomes: dict[float, list[Outcome]] = {rate: [each.tolist() for each in seeds] for rate, seeds in bits.items()}
     expected = new_images_difference(*(dict(enumerate(bits[rate])) for rate in (0.01, 0.03)))
     assert compared(tmp_path, outcomes).new_images == expected is not None
-    # Without the answers of one job, there is no such interval.
+    # Where each seed has its own samples, and without the answers of one job, there is no such interval.
+    drawn = folder_of(tmp_path, outcomes, "drawn", split="seed")
+    assert compare(drawn, drawn, FIRST, SECOND).new_images is None
     outcomes[0.01][0] = 0.8
     assert compared(tmp_path, outcomes).new_images is None
 
@@ -270,16 +273,18 @@ BAD = {
     "b --within 1e999": "--within is '1e999'",
     "b --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
     "b --output=": "--output is ''",
+    "drawn": "The sweeps a and drawn cannot be compared: each seed of drawn draws its own split, and all seeds",
     "bad": "",
 }
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two sweeps, the second with another option, and with one that is damaged."""
+    """A folder with two sweeps, the second with another option, one whose seeds draw splits, and a damaged one."""
     runs = tmp_path_factory.mktemp("compare") / "runs"
     folder_of(runs, CLOSE)
     folder_of(runs, CLOSE, "b", biases=True)
+    folder_of(runs, CLOSE, "drawn", split="seed")
     (runs / "bad").mkdir()
     (runs / "bad" / "sweep.json").write_text("{}")
     return runs
@@ -314,6 +319,9 @@ def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     # An undecided one ends with status 1.
     text = printed("b", *FIRST, *SECOND, "--within", "0.015", status=1)
     assert "They differ in learning rate 0.01 and 0.03, biases false and true" in text
+    # Where each seed has its own samples, that is said instead of an interval on new samples.
+    assert run(["compare", "drawn", *FIRST, *SECOND]) == 0
+    assert OWN_SPLITS in capsys.readouterr().out
     # One configuration after two sweeps is that of both.
     assert printed("b", *FIRST, "--within", "0.001").startswith(
         "Decided: learning rate 0.01 of a and learning rate 0.01 of b differ by less than 0.1 points, by 0.00 ± 0.00"

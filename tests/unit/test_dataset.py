@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -41,6 +42,30 @@ def test_mnist_is_the_notebooks_arrays_bit_for_bit(mnist: Dataset) -> None:
     assert np.array_equal(mnist.x_validation[:100], mnist.validation.first(100).to_dense())
     assert mnist.x_validation.shape == (10_500, 784)
     assert mnist.y_validation is mnist.validation.labels
+
+
+def test_a_seed_draws_a_split_that_shares_the_memory(mnist: Dataset) -> None:
+    drawn, held_out = mnist.split_by(7), mnist.split_by(7, slice(1000, 1300))
+
+    # Each sample is on one side, except those held out
+    assert np.array_equal(np.sort(drawn.order), np.arange(70_000))
+    assert np.array_equal(np.sort(held_out.order), np.delete(np.arange(70_000), mnist.order[1000:1300]))
+    assert (len(drawn.train), len(held_out.train)) == (59_500, 59_200)
+    assert len(drawn.validation) == len(held_out.validation) == 10_500
+    # and is what it was, in the same memory.
+    labels = np.empty(70_000, np.int64)
+    labels[mnist.order] = mnist.samples.labels
+    for split in (drawn, held_out):
+        assert np.array_equal(split.samples.labels, labels[split.order])
+        assert split.train.values is split.validation.values is mnist.samples.values
+    rows = np.argsort(mnist.order)[drawn.order[-3:]]
+    assert np.array_equal(drawn.validation.to_dense()[-3:], mnist.samples.rows(rows).to_dense())
+    # It is the same everywhere, and neither that of another seed nor an order in which the seed trains.
+    assert hashlib.sha256(drawn.order.astype("<i8")).hexdigest() == (
+        "398b12549109ee1ca07e6aa7d5c2f06bb0d18818b560d6b069dafc68c77ace3d"
+    )
+    for other in (mnist.split_by(8).order, np.random.RandomState(7).permutation(70_000)):
+        assert np.mean(np.isin(other[-10_500:], drawn.order[-10_500:])) == pytest.approx(0.15, abs=0.02)
 
 
 def test_digest_names_content_not_container(small_folder: Path, tmp_path: Path) -> None:

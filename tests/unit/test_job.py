@@ -78,6 +78,7 @@ def test_every_field_is_part_of_the_key() -> None:
         "seed": 4, "learning_rate": 0.011, "epochs": 11, "hidden_layer_sizes": [128, 65], "rule": "notebook",
         "loss": "sum_of_squares", "dtype": "float64", "shuffle": True, "biases": True, "engine": "numpy", "limit": 100,
         "dataset": "cd" * 32, "initialization": "he", "initial_scale": 2.0, "test_size": 5,
+        "split": "seed",
     }  # fmt: skip
     keys = {Job.parse(FIELDS | {name: value}).key for name, value in changes.items()}
     assert len(keys | {Job.parse(FIELDS).key}) == len(changes) + 1

@@ -20,13 +20,14 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard import judgement, table
 from orchestrator.analysis.leaderboard.board import FIGURES, Column, Leaderboard, Standing
-from orchestrator.analysis.leaderboard.scores import Scoring
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Scoring
 from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
+from tests.support.sweeps import sweep_of
 from worker.job import Job, Mismatch
 from worker.records.history import Attempt
 
@@ -369,6 +370,24 @@ def test_intervals_on_new_samples_need_the_answers_of_every_job() -> None:
     assert new(rows, history="extended") == (None, None)
     # They are answers after the last epoch, and no others.
     assert new(rows, scoring=Scoring("best")) == (None, None)
+
+
+def test_seeds_that_draw_their_split_have_no_interval_on_new_samples_and_the_table_says_why() -> None:
+    boards = []
+    for split in ("fixed", "seed"):
+        jobs = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2, split=split).jobs_by_key(MNIST_DIGEST)
+        right = {key: [job.seed < 1 or i < 8 for i in range(10)] for key, job in jobs.items()}
+        boards.append(leaderboard(jobs, {key: trained(job, 0.8 if job.seed else 1.0, correct=right[key])
+                                         for key, job in jobs.items()}))  # fmt: skip
+    fixed, drawn = boards
+
+    assert fixed.standings[0].low == drawn.standings[0].low
+    assert fixed.standings[0].low_new is not None
+    assert drawn.standings[0].low_new is drawn.standings[0].high_new is None
+    assert ("split seed" in drawn.in_common, "split" in fixed.in_common) == (True, False)
+    for board, is_said in ((fixed, False), (drawn, True)):
+        notes = " ".join(table.by_configuration(board, board.standings, wide=True).notes)
+        assert (OWN_SPLITS in notes) == is_said
 
 
 def test_rows_show_the_confidence_sequence_of_a_sweep_that_was_seen() -> None:

@@ -146,8 +146,9 @@ def test_the_estimator_has_every_option_with_its_default() -> None:
     defaults = {name: each.default for name, each in inspect.signature(DeepNeuralNetwork).parameters.items()}
     of_its_own = {"random_state", "learning_rate"}
 
-    # `limit` picks samples; it is no parameter of a network that is given its samples.
-    assert defaults.keys() - of_its_own == NetworkOptions.model_fields.keys() - of_its_own - {"limit", "test_size"}
+    # These pick samples; they are no parameters of a network that is given its samples.
+    of_samples = {"limit", "test_size", "split"}
+    assert defaults.keys() - of_its_own == NetworkOptions.model_fields.keys() - of_its_own - of_samples
     for name in defaults.keys() - of_its_own:
         assert defaults[name] == NetworkOptions.model_fields[name].default, name
     assert defaults["learning_rate"] in option(NetworkOptions.model_fields["learning_rate"]).values

@@ -88,7 +88,7 @@ def test_no_data_set_is_fetched_because_a_folder_says_so(tmp_path: Path) -> None
     sweep = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, data="openml")
     folder = folder_of(tmp_path, sweep, lambda job: trained(job, score(job)), dataset="0" * 64)
     with pytest.raises(DatasetError, match="was trained on 000000000000, and OpenML's MNIST is 06ad231b5cb2"):
-        data_of(folder.manifest(), tmp_path / "cache")
+        data_of(folder.manifest(), next(iter(sweep.jobs("0" * 64))), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 

@@ -63,6 +63,7 @@ REFUSED: dict[tuple[str, str], tuple[object, ...]] = {
     ("initialization", "notebook, lecun, glorot, he, lecun_uniform, glorot_uniform or he_uniform"): ("he,xavier",),
     ("initial_scale", "finite numbers greater than 0, separated by commas"): ("0",),
     ("shuffle", "true or false"): ("yes",),
+    ("split", "fixed or seed"): ("random",),
     ("data", "bundled, openml, or a folder with the four IDX files"): ("", "a\0b"),
     ("data", "one data set"): (("bundled", "openml"),),
 }  # fmt: skip
@@ -203,6 +204,7 @@ WORDS: list[tuple[str, object, str, object]] = [
     ("initial_scale", "0.5", "initial_scale", 0.5),
     ("biases", "false", "biases", False),
     ("test_size", "0", "test_size", 0),
+    ("split", "seed", "split", "seed"),
 ]
 
 

@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nn import DeepNeuralNetwork
 from nn.datasets.mnist import Dataset
 from nn.reference import NumPyEngine
 from nn.samples import pack
-from nn.weights import from_safetensors
+from nn.weights import from_safetensors, to_safetensors
 from tests.support.cluster import make_job
 from tests.support.datasets import few
 from worker.errors import TrainingFailedError
 from worker.job import is_complete
+from worker.records.answers import unpack
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.training.trainer import Progress, train
 
@@ -73,8 +75,8 @@ def test_the_notebooks_rule_is_not_blamed_for_not_learning(dataset: Dataset) -> 
     assert trained.problem is None
 
 
-@pytest.mark.parametrize("limit", [None, 300])
-def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, limit: int | None) -> None:
+@pytest.mark.parametrize(("limit", "split"), [(None, "fixed"), (300, "fixed"), (None, "seed"), (300, "seed")])
+def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, limit: int | None, split: str) -> None:
     # Given a data set, and another one that differs in the last 40 samples in use
     used = dataset.train.first(limit)
     n_train = len(used) - 40
@@ -89,24 +91,45 @@ def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, li
         labels=labels,
     )
     other = replace(dataset, samples=changed)
-    job = make_job(limit=limit, test_size=40, epochs=1)
+    job = make_job(limit=limit, test_size=40, epochs=1, split=split)
 
     # Then a job that holds them out trains to the same bits on both, those of the samples before alone,
     trained = train(job, dataset)
     on_other = train(job, other)
     assert trained.problem is None
     assert (trained.weights, trained.correct) == (on_other.weights, on_other.correct)
-    assert trained.weights == train(make_job(limit=n_train, epochs=1), dataset).weights
+    if split == "fixed":
+        assert trained.weights == train(make_job(limit=n_train, epochs=1), dataset).weights
     # one that does not, to others,
-    assert (
-        train(make_job(limit=limit, epochs=1), dataset).weights != train(make_job(limit=limit, epochs=1), other).weights
-    )
+    without = make_job(limit=None, epochs=1, split=split)
+    assert train(without, dataset).weights != train(without, other).weights
     # and they are what the test split is.
     network, held_out = from_safetensors(trained.weights), used.rows(slice(n_train, None))
     predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
     tested = job.trained_by.test(job.options, dataset, trained.weights)
     assert tested.value == np.mean(predicted == held_out.labels)
     assert tested.correct == (predicted == held_out.labels).tolist()
+
+
+@pytest.mark.parametrize("limit", [None, 150])
+def test_a_seed_that_draws_the_split_trains_and_validates_on_its_own_samples(
+    dataset: Dataset, limit: int | None
+) -> None:
+    jobs = [make_job(limit=limit, epochs=2, seed=seed, split="seed") for seed in (3, 4)]
+
+    trained = [train(job, dataset) for job in jobs]
+
+    # As one who draws the same split trains it
+    drawn = dataset.split_by(3)
+    network = DeepNeuralNetwork(epochs=2, learning_rate=jobs[0].options.learning_rate, random_state=3)
+    network.fit(drawn.train.first(limit), validation_set=drawn.validation)
+    assert to_safetensors(network.weights_) == trained[0].weights
+    assert trained[0].history[-1].score == network.history_[-1].validation_accuracy
+    right = network.predict(drawn.x_validation) == drawn.y_validation
+    assert unpack(str(trained[0].correct)).tolist() == right.tolist()
+    # and unlike the fixed split, and another seed.
+    assert trained[0].weights != train(make_job(limit=limit, epochs=2, seed=3), dataset).weights
+    assert trained[0].correct != trained[1].correct
 
 
 def test_a_test_split_that_leaves_nothing_to_train_on_fails_the_job(dataset: Dataset) -> None:

@@ -92,12 +92,13 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.training import Training
         from nn.weights import to_safetensors
 
-        others = self.others(options)
-        arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size"})
+        others, n_train = self.others(options), _test_split(options, data).start
+        data = as_split(options, seed, data)
+        arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size", "split"})
         training = Training.begin(_layers(options, data), seed, **arguments)
         if resume_from is not None:
             _resume(training, resume_from)
-        for record in training.run(_train_and_test(options, data)[0], data.validation):
+        for record in training.run(data.train.first(n_train), data.validation):
             accuracy = float(record.validation_accuracy or 0.0)
             checkpoint = None if training.ended else lambda: to_safetensors(training.weights)
             on_epoch(accuracy, checkpoint, {name: float(getattr(record, name)) for name in others})
@@ -120,7 +121,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
 
         weights = read_weights(options, artifact, data.train.n_features)
         engine = make_engine(options.engine, weights, loss=options.loss, rule=options.rule)
-        samples = _train_and_test(options, data)[1]
+        samples = data.train.rows(_test_split(options, data))
         correct = engine.predict(samples) == samples.labels
         return Evaluated(value=float(correct.mean()), correct=correct.tolist())
 
@@ -205,13 +206,18 @@ def _layers(options: NetworkOptions, data: Dataset) -> Any:
     return options.layers(data.train.n_features, data.n_classes)
 
 
-def _train_and_test(options: NetworkOptions, data: Dataset) -> tuple[Samples, Samples]:
-    """Return the samples to train on, and the test split: the last of the samples in use."""
-    used = data.train.first(options.limit)
-    n_train = len(used) - options.test_size
+def _test_split(options: NetworkOptions, data: Dataset) -> slice:
+    """Return where the test split is: it is the last of the training samples in use, whatever the seed."""
+    used = len(data.train.first(options.limit))
+    n_train = used - options.test_size
     if n_train < 1:
-        raise InvalidInputError("test_size", options.test_size, f"less than {len(used)}, the number of samples in use")
-    return used.first(n_train), used.rows(slice(n_train, None))
+        raise InvalidInputError("test_size", options.test_size, f"less than {used}, the number of samples in use")
+    return slice(n_train, used)
+
+
+def as_split(options: NetworkOptions, seed: int, data: Dataset) -> Dataset:
+    """Return a data set as a job splits it: by its seed if it says so, among all samples but the test split."""
+    return data.split_by(seed, _test_split(options, data)) if options.split == "seed" else data
 
 
 def _resume(training: Training, checkpoint: Checkpoint) -> None:

@@ -247,6 +247,13 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """Return the most bytes that an artifact, or the state of a checkpoint, can have on a data set."""
         return MAX_BYTES
 
+    def draws_split(self, options: OptionsT) -> bool:
+        """Return whether a job's seed also draws which samples train and which validate, as the option `split` may say.
+
+        Jobs of different seeds are then validated on different samples; those of one seed and sweep, on the same.
+        """
+        return getattr(options, "split", None) == "seed"
+
     def held_out(self, options: OptionsT) -> int:
         """Return the size of the test split: samples that neither train nor validate."""
         return 0

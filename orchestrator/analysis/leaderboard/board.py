@@ -199,7 +199,7 @@ class Standing:
     def low_new(self) -> float | None:
         """Lower end of the interval for the mean on new samples and seeds.
 
-        None if a job's answers are missing, or after a look: it is valid for one only.
+        None if a job's answers are missing, if each seed draws its split, or after a look: it is valid for one only.
         """
         return _ends(self._on_new_samples)[0]
 

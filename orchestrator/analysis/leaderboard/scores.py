@@ -100,6 +100,11 @@ class Scoring:
 
 
 LAST = Scoring()
+#: What to say in the place of an interval on new samples.
+OWN_SPLITS = (
+    "each seed draws its own split into training and validation samples: the interval is over both, and there is no "
+    "separate one on new samples"
+)
 
 
 class Entry(BaseModel):
@@ -196,12 +201,14 @@ class Scored:
         entries: The jobs, in the sweep's order.
         keys: Their keys, in the same order.
         higher_is_better: Whether the metric is better when it is higher.
+        draws_split: Whether each seed has a split of its own into training and validation samples.
     """
 
     options: BaseModel
     entries: tuple[Entry, ...]
     keys: tuple[str, ...]
     higher_is_better: bool = True
+    draws_split: bool = False
 
     @functools.cached_property
     def trained(self) -> Mapping[int, float]:
@@ -263,8 +270,11 @@ class Scored:
             rows: Rows by key.
 
         Returns:
-            The answers by seed; None if a job has none, or another number of them.
+            The answers by seed; None if a job has none, or another number of them, or if each seed was validated on
+            other samples.
         """
+        if self.draws_split:
+            return None
         answers: dict[int, NDArray[np.bool_]] = {}
         for entry, key in zip(self.entries, self.keys, strict=True):
             if entry.status == "succeeded":
@@ -304,6 +314,7 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, sco
             entries=tuple(Entry.of(jobs[key], rows.get(key), metric, scoring) for key in keys),
             keys=tuple(keys),
             higher_is_better=metric.higher_is_better,
+            draws_split=jobs[keys[0]].trained_by.draws_split(jobs[keys[0]].options),
         )
         for keys in groups.values()
     ]

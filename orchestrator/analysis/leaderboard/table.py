@@ -23,7 +23,7 @@ from orchestrator.analysis.leaderboard.board import (
     Leaderboard,
     Standing,
 )
-from orchestrator.analysis.leaderboard.scores import Entry
+from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Entry
 from orchestrator.analysis.statistics.intervals import CHOSEN
 from orchestrator.text import counted
 
@@ -164,7 +164,8 @@ def _explained(board: Leaderboard) -> list[str]:
         )
     if any(each.p_best is not None and each.n < CALIBRATED_SEEDS for each in standings):
         found.append(f"~: rough, with fewer than {CALIBRATED_SEEDS} seeds")
-    return ["; ".join(found)] if found else []
+    own = [OWN_SPLITS] if any(each.scored.draws_split for each in standings) else []
+    return [*(["; ".join(found)] if found else []), *own]
 
 
 def _left_out(shown: int, known: int, thing: str) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nn.errors import DatasetError, WeightsError
+from nn.errors import DatasetError, InvalidInputError, WeightsError
 from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
@@ -104,7 +104,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
         return _without_weights(sweep, f"its weights {sha256[:12]} are {fault}")
     try:
         job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
-        dataset = data_of(sweep.manifest, cache_dir)
+        dataset = data_of(sweep.manifest, job.job, cache_dir)
         return _portrait(sweep, job, dataset, evaluate_on(job, dataset))
     except DatasetError:
         # The folder gives the data set's path: the reason why nothing is there would reveal local files.
@@ -113,7 +113,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
         )
         return Portrait(said, _report(sweep))
-    except WeightsError as error:
+    except (WeightsError, InvalidInputError) as error:
         # The report must not reveal local paths.
         path = sweep.folder.weights_path(sha256)
         return Portrait(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from nn.options.describe import Option
+from nn.options.network import SPLIT_HELP, Split
 from worker.trainers.sklearn.estimators import ALLOWED, estimator
 
 #: The largest integer of an option: it fits a C integer everywhere.
@@ -41,6 +42,7 @@ class SklearnOptions(BaseModel):
     standardize: bool = Field(
         default=True, description="Scale every feature to mean 0 and standard deviation 1 over the training samples."
     )
+    split: Split = Field(default="fixed", description=SPLIT_HELP)
 
 
 OWN = frozenset(SklearnOptions.model_fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,20 @@ class SklearnData:
     def samples(self, standardize: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the training and the validation samples."""
         return self.standardized if standardize else (self.x_train, self.x_validation)
+
+    def split_by(self, seed: int) -> SklearnData:
+        """Return a copy with the split that a seed draws; of MNIST, it is that of `nn.datasets.mnist.Dataset`."""
+        import numpy as np
+
+        from nn.datasets.mnist import split_order
+
+        n_train, n_validation = len(self.y_train), len(self.y_validation)
+        order = split_order(n_train + n_validation, n_validation, [seed, 0])
+        x = np.concatenate((self.x_train, self.x_validation))[order]
+        y = np.concatenate((self.y_train, self.y_validation))[order]
+        return replace(
+            self, x_train=x[:n_train], y_train=y[:n_train], x_validation=x[n_train:], y_validation=y[n_train:]
+        )
 
     def targets(self, kind: Kind) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the targets of the training and the validation samples, as an estimator of this kind takes them."""

@@ -115,6 +115,8 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         found = estimator(options.estimator)
         if found.kind not in data.kinds:
             raise InvalidInputError("estimator", found.name, f"a {min(data.kinds)} for this data set")
+        if self.draws_split(options):
+            data = data.split_by(seed)
         fitting = Fitting(found, parameters(options), seed, data, standardize=options.standardize)
         classes = list(data.classes) if found.kind == "classifier" else []
         about = {"options": self.named(options), "classes": classes}

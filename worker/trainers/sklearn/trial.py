@@ -11,6 +11,7 @@ import numpy as np
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from nn.options.describe import written
+from nn.options.network import check_split
 from worker.trainers.sklearn.estimators import Estimator, Kind, estimator
 from worker.trainers.sklearn.fitting import Divergence, Fitting
 from worker.trainers.sklearn.options import OWN, SklearnOptions, model_of
@@ -30,6 +31,7 @@ def check(values: Mapping[str, Sequence[Any]], load: Callable[[], SklearnData]) 
     """
     chosen = [estimator(name) for name in values["estimator"]]
     _check_epochs(chosen, values["epochs"])
+    check_split(values["split"])
     data = load()
     _check_kinds(chosen, data)
     for combination in itertools.islice(_combinations(values), MAX_COMBINATIONS):
