@@ -3,6 +3,7 @@
     python docs/make_results.py --notebook runs/notebook-rule --backprop runs/backprop-rule
     python docs/make_results.py --initialization runs/initialization
     python docs/make_results.py --rates runs/rates --starts runs/starts --race runs/race
+    python docs/make_results.py --splits runs/splits-fixed runs/splits-seed
 
 For each sweep that is given, the script replaces what stands between the page's `<!-- begin NAME -->` and
 `<!-- end NAME -->` lines, and redraws the pictures in docs/figures. The rest of the page stays; the section about
@@ -13,9 +14,10 @@ package.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 try:
     import results_figures
@@ -26,6 +28,7 @@ except ModuleNotFoundError as missing:
     ) from None
 import results_answer
 import results_initialization
+import results_splits
 import results_tables
 from matplotlib.figure import Figure
 from results_networks import examine
@@ -56,16 +59,18 @@ def main() -> None:
     parser.add_argument("--rates", type=Path, help="the folder of the sweep that asks for the best learning rate")
     parser.add_argument("--starts", type=Path, help="the folder of the sweep that asks for the best initialization")
     parser.add_argument("--race", type=Path, help="the folder of the sweep that was decided by a race")
+    parser.add_argument("--splits", type=Path, nargs=2, help="the folders of the sweeps with --split fixed and seed")
     parser.add_argument("--page", type=Path, default=HERE / "results.md", help="the page to fill")
     parser.add_argument("--figures", type=Path, default=HERE / "figures", help="the folder for the pictures")
     arguments = parser.parse_args()
-    makers = {
+    makers: dict[str, Callable[[Any], Part]] = {
         "notebook": notebook_part,
         "backprop": backprop_part,
         "initialization": initialization_part,
         "rates": rates_part,
         "starts": starts_part,
         "race": race_part,
+        "splits": splits_part,
     }
     given = {name: getattr(arguments, name) for name in makers if getattr(arguments, name) is not None}
     if not given:
@@ -134,6 +139,11 @@ def starts_part(path: Path) -> Part:
 def race_part(path: Path) -> Part:
     """Tell a race."""
     return {"answer-race": results_answer.race(results_answer.checked(path), TERMS)}, {}
+
+
+def splits_part(paths: Sequence[Path]) -> Part:
+    """Compare one split for all seeds with a split for each seed."""
+    return results_splits.blocks([results_answer.checked(path) for path in paths]), {}
 
 
 def read(path: Path) -> tuple[SweepFolder, list[Row]]:

@@ -23,7 +23,11 @@ def make(line: CommandLine, folder: Path, status: int = 0, **sweeps: str) -> sub
     folder.mkdir(exist_ok=True)
     if not (folder / "results.md").exists():
         (folder / "results.md").write_text(BLOCK.sub(r"<!-- begin \1 -->\n<!-- end \1 -->\n", PAGE.read_text()))
-    folders = [f"--{part}={line.sweep(name)}" for part, name in sweeps.items()]
+    folders = [
+        word
+        for part, names in sweeps.items()
+        for word in (f"--{part}", *(str(line.sweep(name)) for name in names.split()))
+    ]
     script = [sys.executable, str(DOCS / "make_results.py"), *folders]
     into = ["--page", str(folder / "results.md"), "--figures", str(folder / "figures")]
     done = subprocess.run(
@@ -152,10 +156,31 @@ def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: 
     assert "1 jobs have no result" in make(command_line, tmp_path / "page", backprop="a", status=1).stderr
 
 
+@pytest.mark.slow(reason="runs two sweeps")
+def test_one_split_for_all_seeds_is_compared_with_a_split_for_each(command_line: CommandLine, tmp_path: Path) -> None:
+    # Given the same sweep with both kinds of splits
+    for split in ("fixed", "seed"):
+        command_line.run("sweep", "--seeds", "0-3", "--epochs", "1", "--limit", "400", "--learning-rates", "0.03,0.1",
+                         "--split", split, "--name", split)  # fmt: skip
+
+    make(command_line, tmp_path / "page", splits="fixed seed")
+
+    # Then the table has the deviations of the rows, and between them the modelled one, which is wider than the first
+    blocks = dict(BLOCK.findall((tmp_path / "page" / "results.md").read_text()))
+    lines = [line.strip("| ").split(" | ") for line in blocks["splits-spread"].strip().split("\n")[2:]]
+    for rate, seeds, fixed, modelled, drawn, *_ in lines:
+        assert (seeds, float(modelled) > float(fixed)) == ("4", True)
+        for split, found in (("fixed", fixed), ("seed", drawn)):
+            rows = [row for row in command_line.rows(split) if row["options"]["learning_rate"] == float(rate)]
+            scores = [100 * row["validation_score"][-1] for row in rows]
+            assert float(found) == pytest.approx(statistics.stdev(scores), abs=0.0006)
+    assert [line[0] for line in lines] == ["0.03", "0.1"]
+
+
 def test_the_page_that_is_kept_is_complete() -> None:
     text = PAGE.read_text()
     blocks = dict(BLOCK.findall(text))
-    assert len(blocks) == 14
+    assert len(blocks) == 16
     for block in blocks.values():
         assert re.search(r"^(\| .*\d|- .*\d)", block, re.MULTILINE)
     # The answers are of 20 seeds, at 6 learning rates.
