@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.analysis.leaderboard.judgement import Verdict, amount, at_most
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
+from tests.support.paths import ROOT
 from worker.trainers.protocol import Metric
 
 BEST = [0.9740, 0.9736, 0.9745, 0.9738, 0.9741]
@@ -309,3 +311,18 @@ def test_a_difference_is_shown_to_two_digits_of_its_margin(
 )
 def test_an_upper_bound_is_rounded_up(metric: Metric, value: float, bound: str, text: str) -> None:
     assert (at_most(metric, value), amount(metric, value)) == (bound, text)
+
+
+def test_every_sentence_of_a_verdict_is_in_the_document_with_what_it_promises() -> None:
+    document = (ROOT / "docs" / "statistics.md").read_text()
+    table = document.partition("## What a verdict promises")[2].partition("\n## ")[0]
+    promised = re.findall(r"^\| `(.+?)` \| .+ \|$", table, re.MULTILINE)
+    patterns = {each: re.compile(re.escape(each).replace("…", ".+") + r"\.?") for each in promised}
+    used = set()
+    for outcomes, judged, *_ in [*VERDICTS.values(), ({0.03: BEST}, {})]:
+        sentence = board_of(outcomes, **judged).verdict.sentence
+        for part in re.split(r"(?<=\.) (?=[A-Z0-9])", sentence):
+            found = {each for each, pattern in patterns.items() if pattern.fullmatch(part)}
+            assert found, part
+            used |= found
+    assert used == set(promised)
