@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nn.options.describe import digits_of, heading, label, shown
+from orchestrator.text import listed
 from worker.job import Job
 
 
@@ -47,9 +48,16 @@ class JobNames:
             options: A job's options.
             short: Whether to shorten each heading to its last word, for a narrow terminal.
         """
-        return ", ".join(
-            f"{self._heading(name, short=short)} {self.shown(name, getattr(options, name))}" for name in self.varying
-        )
+        return ", ".join(self._parts(options, short=short))
+
+    def phrase(self, options: BaseModel) -> str:
+        """Return the same for a sentence: `learning rate 0.1 with hidden layers 32,16`."""
+        first, *others = self._parts(options)
+        return f"{first} with {listed(others, 'and')}" if others else first
+
+    def _parts(self, options: BaseModel, *, short: bool = False) -> list[str]:
+        values = {name: self.shown(name, getattr(options, name)) for name in self.varying}
+        return [f"{self._heading(name, short=short)} {value}" for name, value in values.items()]
 
     def value(self, options: BaseModel) -> str:
         """Return the values of the options that vary, without their names: `0.1`."""

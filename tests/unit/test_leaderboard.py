@@ -215,8 +215,7 @@ def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
     told = as_dict(board)["common"]
     assert (told["trainer"], told["model"], told["data"], told["dataset"]) == ("network", "", "MNIST", MNIST_DIGEST)
     assert json.loads(json.dumps(told["options"])) == json.loads(json.dumps(specification.options))
-    # Words that pick a configuration's jobs name it in sentences.
-    assert "hidden=128,64 loss=cross_entropy limit=none" in board.verdict.sentence
+    assert "hidden layers 128,64 with loss cross_entropy and limit all samples" in board.verdict.sentence
 
 
 def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> None:

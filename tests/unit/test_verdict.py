@@ -262,7 +262,7 @@ def test_numbers_of_seeds_may_differ() -> None:
     assert not board.verdict.decided
 
 
-def test_several_axes_are_named_by_words_that_pick_them() -> None:
+def test_several_axes_are_named_with_each_other() -> None:
     grid = {"learning_rate": (0.1, 0.01), "limit": (None, 500)}
     jobs = SweepSpecification(seeds=(0, 1, 2, 3, 4), options={"epochs": 2}, grid=grid).jobs_by_key(MNIST_DIGEST)
     rows = {}
@@ -272,8 +272,8 @@ def test_several_axes_are_named_by_words_that_pick_them() -> None:
 
     verdict = leaderboard(jobs, rows, "bundled").verdict
 
-    assert verdict.sentence.startswith("Use learning_rate=0.1 limit=none: no other is better by more than 0.0")
-    assert ". learning_rate=0.1 limit=500 cannot be told from it: the difference is 0.02 ± 0." in verdict.sentence
+    assert verdict.sentence.startswith("Use learning rate 0.1 with limit all samples: no other is better by more than ")
+    assert ". learning rate 0.1 with limit 500 cannot be told from it: the difference is 0.02 ± 0." in verdict.sentence
     assert verdict.sentence.endswith(" points. 2 others are ruled out.")
     assert verdict.leader == {"learning_rate": 0.1, "limit": None}
 

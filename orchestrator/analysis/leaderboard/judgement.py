@@ -609,13 +609,8 @@ def _is_constant(scored: Scored) -> bool:
 
 
 def _named(scored: Scored, names: JobNames, *, full: bool = True) -> str:
-    """Return the options that vary with their values; unless `full`, the value alone if one option varies.
-
-    If several vary, they are the words that pick the configuration's jobs: a list of them reads badly with commas.
-    """
-    if len(names.varying) > 1:
-        return names.words(scored.options)
-    return names.configuration(scored.options) if full else names.value(scored.options)
+    """Return the options that vary with their values; unless `full`, the value alone if one option varies."""
+    return names.phrase(scored.options) if full or len(names.varying) > 1 else names.value(scored.options)
 
 
 def _diverged(scored: Scored) -> str:
