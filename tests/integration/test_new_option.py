@@ -112,7 +112,7 @@ def test_rows_leaderboard_and_table(told: dict[str, Any]) -> None:
     assert list(told["row"])[:4] == ["job", "seed", "options", "status"]
     assert told["row"]["options"]["momentum"] == 0.5
     assert told["row matches"] == [True, False]
-    assert told["csv"][0].startswith("rank,rank_low,rank_high,momentum,n,")
+    assert told["csv"][0].startswith("rank,momentum,n,")
     assert [line[:6] for line in told["csv"][1:]] == ["1,,,0.", "2,,,0."]
     _, common, _, _, heads, _, *rows = told["table"].splitlines()
     assert "learning rate 0.1" in common
