@@ -65,7 +65,7 @@ def test_the_documents_program_runs_as_it_stands(capsys: pytest.CaptureFixture[s
 
     verdict, *table, accuracy = capsys.readouterr().out.splitlines()
     assert "learning rate 0.03" in verdict
-    assert table[1].split() == ["rank", "learning", "rate", "n", "mean", "interval", "best?", "P(best)"]
+    assert table[1].split() == ["rank", "learning", "rate", "n", "mean", "interval", "best?", "regret", "P(best)"]
     assert 0.3 < float(accuracy) < 1.0
 
 

@@ -52,7 +52,7 @@ table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 names = JobNames([job, other])
 jobs = {job.key: job, other.key: other}
-board = leaderboard(jobs, names, "bundled", Judgement(ranked(jobs, {}, names.metric), {}))
+board = leaderboard(jobs, "bundled", Judgement(ranked(jobs, {}, names.metric), {}, names))
 print_leaderboard(Console(file=table), board)
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
 line = json.loads(lost_row(job, "failed", "it broke").line())
@@ -112,8 +112,8 @@ def test_rows_leaderboard_and_table(told: dict[str, Any]) -> None:
     assert list(told["row"])[:4] == ["job", "seed", "options", "status"]
     assert told["row"]["options"]["momentum"] == 0.5
     assert told["row matches"] == [True, False]
-    assert told["csv"][0].startswith("rank,rank_low,rank_high,momentum,n,")
-    assert [line[:6] for line in told["csv"][1:]] == ["1,,,0.", "2,,,0."]
+    assert told["csv"][0].startswith("rank,momentum,n,")
+    assert [line[:6] for line in told["csv"][1:]] == ["1,0.5,", "2,0.25"]
     _, common, _, _, heads, _, *rows = told["table"].splitlines()
     assert "learning rate 0.1" in common
     assert "momentum" not in common

@@ -164,7 +164,7 @@ def lower_bounds(
         half = margin(row, alpha, sequential=sequential, resolution=resolution)
         with np.errstate(invalid="ignore"):
             bounds = row.mean - half
-            bounds = np.where(np.isfinite(half) & (np.abs(bounds) <= EQUAL * half), 0.0, bounds)
+            bounds = np.where(np.abs(bounds) < EQUAL * half, 0.0, bounds)
         found.append(np.where(np.isnan(bounds), -np.inf, bounds))
     return np.stack(found, axis=-2) if found else np.empty((*values.shape[:-2], 0, 0))
 
