@@ -109,7 +109,11 @@ def open_own(path: Path, flags: int = 0) -> io.FileIO:
 def _open(path: Path, flags: int, max_bytes: int = sys.maxsize) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
-        _check(path, os.fstat(descriptor), max_bytes)
+        found = os.fstat(descriptor)
+        _check(path, found, max_bytes)
+        # In /proc, files without a size have content, which may be endless. Asked again: a file may have grown.
+        if found.st_size == 0 and os.pread(descriptor, 1, 0) and os.fstat(descriptor).st_size == 0:
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
     except BaseException:
         os.close(descriptor)
         raise

@@ -197,7 +197,7 @@ class TrainedModel:
         Raises:
             WeightsError: they are missing or damaged.
         """
-        return self._snapshot.folder.weights(str(self.row.weights_sha256))
+        return self._snapshot.folder.weights(self.job, str(self.row.weights_sha256))
 
     def network(self) -> DeepNeuralNetwork:
         """Return the fitted network of a job of the trainer `network`, as `fit` leaves it.

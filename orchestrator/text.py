@@ -21,6 +21,11 @@ def listed(words: Sequence[str], joint: str) -> str:
     return f"{', '.join(first)} {joint} {last}" if first else last
 
 
+def some(words: Sequence[str]) -> str:
+    """Return the first three words, and how many more there are: `a, b, c and 2 more`."""
+    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
+
+
 def have(number: int, thing: str) -> str:
     """Return a number with its noun and verb: 1 job has, 2 jobs have."""
     return f"{counted(number, thing)} {'has' if number == 1 else 'have'}"

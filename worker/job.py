@@ -30,8 +30,10 @@ from worker.trainers.protocol import MAX_SCORE, Metric
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
 Score = Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
+Scores = Annotated[list[Score], FailFast(), Field(max_length=MAX_EPOCHS)]
 #: A duration: at most 300 years, so that sums and displayed dates stay finite.
 Seconds = Annotated[float, Field(strict=True, ge=0.0, le=1e10, allow_inf_nan=False)]
+Durations = Annotated[list[Seconds], FailFast(), Field(max_length=MAX_EPOCHS)]
 #: A time in seconds since the epoch: until the year 5138, a date that can be shown everywhere.
 Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
@@ -308,12 +310,10 @@ class Result(BaseModel):
     status: Literal["succeeded", "diverged"]
     #: The trainer's metric on the validation set after each epoch: fewer epochs than the job's if it diverged
     #: (`is_complete`).
-    validation_score: Annotated[list[Score], FailFast()] = Field(min_length=1, max_length=MAX_EPOCHS)
+    validation_score: Scores = Field(min_length=1)
     #: The trainer's further metrics after each epoch, by name.
-    others: dict[OtherName, Annotated[list[Score], FailFast(), Field(max_length=MAX_EPOCHS)]] = Field(
-        default_factory=dict, max_length=MAX_OTHERS
-    )
-    epoch_seconds: Annotated[list[Seconds], FailFast()] = Field(max_length=MAX_EPOCHS)
+    others: dict[OtherName, Scores] = Field(default_factory=dict, max_length=MAX_OTHERS)
+    epoch_seconds: Durations
     #: SHA-256 and size in bytes of the weights: the artifact of the trainer.
     weights_sha256: Digest
     weights_bytes: int = Field(strict=True, ge=1, le=2**31)

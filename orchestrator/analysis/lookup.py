@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from nn.errors import Described, InvalidInputError, WeightsError
-from nn.files import read_regular
 from nn.options.network import NetworkOptions
-from nn.weights import MAX_BYTES, Weights
+from nn.weights import Weights
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
@@ -124,14 +123,10 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
     Raises:
         WeightsError: it is missing or damaged, or cannot be read.
     """
-    path, fault = folder.weights_path(sha256), folder.weights_fault(sha256)
+    fault = folder.weights_fault(job, sha256)
     if fault is not None:
-        raise WeightsError(f"{path} is {fault}: {_remedy(folder, job)}")
-    try:
-        # At most what the job's model needs: the folder may be untrusted.
-        return read_regular(path, min(job.trained_by.max_bytes(job.options, job.dataset), MAX_BYTES))
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+        raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {_remedy(folder, job)}")
+    return folder.weights(job, sha256)
 
 
 def _remedy(folder: SweepFolder, job: Job) -> str:

@@ -13,7 +13,7 @@ from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import advise, print_json, print_leaderboard, say
+from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, integer, one_of, positive
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
@@ -72,7 +72,10 @@ def command(
         raise InvalidInputError("sort", sort, "nothing together with --by job, which sorts by the score")
     if wide and (by == "job" or csv or as_json):
         raise InvalidInputError("wide", Described("given"), "a table of configurations: the others have all columns")
-    found = Sweep.read(open_sweep(sweep, output)).select(where or (), Scoring.parse(metric), within)
+    whole = Sweep.read(open_sweep(sweep, output))
+    if whole.folder.damage:
+        complain(whole.folder.damage)
+    found = whole.select(where or (), Scoring.parse(metric), within)
     board, is_by_job = found.leaderboard, by == "job"
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)
     if as_json:

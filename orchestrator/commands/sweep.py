@@ -143,17 +143,17 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
     kept = session.keep_own()
-    unreadable: list[str] = []
-    reused = session.reuse_siblings(unreadable.append) if reuse else 0
+    said: list[str] = []
+    if session.folder.damage:
+        said.append(session.folder.damage)
+    if reuse:
+        session.reuse_siblings(said.append)
     with display(session.jobs, session.rows, session.axes) as progress:
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
-        for sentence in unreadable:
-            progress.message(sentence)
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
-        if reused:
-            verb = "is" if reused == 1 else "are"
-            progress.message(f"{reused} {verb} reused from other sweeps in {session.folder.path.parent}")
+        for sentence in said:
+            progress.message(sentence)
         missing = len(session.missing)
         if missing:
             progress.message(f"Training {counted(missing, 'job')} {session.place.describe(missing)}")

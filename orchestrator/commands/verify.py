@@ -105,7 +105,7 @@ def plan_verification(
     known = manifest.jobs_by_key()
     refuse_earlier(manifest, known)
     picked = frozenset(pick(folder.name, known, words))
-    rows = {key: row for key, row in folder.rows().items() if row.accepted and key in picked}
+    rows = {key: row for key, row in folder.rows(known).items() if row.accepted and key in picked}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")
     seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed

@@ -35,9 +35,9 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
             sha256 = each.row.weights_sha256
             if sha256 is not None and sha256 not in files:
                 try:
-                    blob = sweep.folder.weights(sha256)
+                    blob = sweep.folder.weights(each.job, sha256)
                 except WeightsError:
-                    missing.append(Missing(each, sweep.folder.weights_fault(sha256) or "unreadable"))
+                    missing.append(Missing(each, sweep.folder.weights_fault(each.job, sha256) or "unreadable"))
                 else:
                     # Not named like the folder's file, whose name is untrusted.
                     files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -14,32 +15,49 @@ from pydantic import ValidationError
 from nn.files import open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
+from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
+from worker.job import Job
 
-#: Bounds the memory that a damaged or foreign file can take: a row of 100,000 epochs has 8 MB.
-MAX_LINE_BYTES = 16 * 2**20
+#: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
+_PIECE_BYTES = 16 * 2**20
+#: Most bytes of a file: some for any sweep, and an average for each job, which may have answered 700,000 samples.
+_FILE_BYTES, _JOB_BYTES = 2**24, 160 * 2**10
+#: Most bytes of a line, and most values, beside the numbers of its epochs: 1000 attempts, and three texts.
+_LINE_BYTES, _LINE_VALUES = 2**21, 2**16
+#: Most bytes of a number.
+_NUMBER_BYTES = 30
+#: Finds the job of a line without parsing it.
+_JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 _CHUNK_BYTES = 2**16
 
 
 class ResultsLog:
     """The rows of a sweep, in the order in which they were written. A missing file has no rows yet.
 
-    Reading raises `SweepUnreadableError` if the file exists and cannot be read; writing raises `OSError` if it cannot
-    be written, or is not a regular file.
+    The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need. Reading raises
+    `SweepUnreadableError` if the file exists and cannot be read, or is longer than that; writing raises `OSError` if
+    it cannot be written, or is not a regular file.
+
+    Attributes:
+        damaged: The lines that the last call of `rows` skipped, although they are complete: foreign or damaged ones.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.damaged = 0
 
-    def rows(self) -> dict[str, Row]:
-        """Read the rows, by job key. Invalid lines, such as a torn one from an interrupted write, are skipped."""
-        return _by_job(self.lines())
+    def rows(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
+        """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines; a line longer than `MAX_LINE_BYTES` comes in pieces."""
-        with _reading(self._path), open_regular(self._path) as file:
-            while line := file.readline(MAX_LINE_BYTES):
-                yield line
+        Args:
+            jobs: The jobs by key.
+            count: The number of jobs of the sweep, if these are some of them.
+        """
+        rows: dict[str, Row] = {}
+        with _reading(self._path), _open(self._path, jobs, count) as file:
+            self.damaged = _collect(_lines(file), jobs, rows)
+        return rows
 
     def append(self, row: Row) -> None:
         """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut."""
@@ -76,21 +94,23 @@ class ResultsFollower:
         self._file = (0, 0)
         self._offset = 0
 
-    def rows(self) -> dict[str, Row]:
-        """Return the rows that were appended since the last call, by job key. Raises: as `ResultsLog.rows`."""
-        return _by_job(self._lines())
+    def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+        """Return the rows of these jobs appended since the last call, by key. Raises: as `ResultsLog.rows`."""
+        rows: dict[str, Row] = {}
+        with _reading(self._path), self._open(jobs) as file:
+            _collect(self._whole(file), jobs, rows)
+        return rows
 
-    def _lines(self) -> Iterator[bytes]:
-        with _reading(self._path), self._open() as file:
-            while line := file.readline(MAX_LINE_BYTES):
-                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
-                    return
-                self._offset += len(line)
-                yield line
+    def _whole(self, file: BufferedReader) -> Iterator[bytes]:
+        for line in _lines(file):
+            if not line.endswith(b"\n") and len(line) < _PIECE_BYTES:
+                return
+            self._offset += len(line)
+            yield line
 
-    def _open(self) -> BufferedReader:
+    def _open(self, jobs: Mapping[str, Job]) -> BufferedReader:
         try:
-            file = open_regular(self._path)
+            file = _open(self._path, jobs)
         except FileNotFoundError:
             # The next file may get the same inode.
             self._file = (0, 0)
@@ -113,18 +133,62 @@ def _reading(path: Path) -> Iterator[None]:
         raise SweepUnreadableError(path, error) from None
 
 
-def _by_job(lines: Iterable[bytes]) -> dict[str, Row]:
-    """Parse rows. The last row of a job counts, but one without a result never replaces a result.
+def _open(path: Path, jobs: Mapping[str, Job], count: int = 0) -> BufferedReader:
+    """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
+    file = open_regular(path)
+    size, count = os.fstat(file.fileno()).st_size, max(count, len(jobs))
+    most = _FILE_BYTES + count * _JOB_BYTES
+    if size > most:
+        # Asked only now: it takes a while for many jobs.
+        most += count * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
+    if size > most:
+        file.close()
+        raise OSError(errno.EFBIG, f"{size} bytes; the rows of {counted(count, 'job')} have at most {most}")
+    return file
 
-    A row of a trainer that cannot be imported is skipped like a torn one.
+
+def _lines(file: BufferedReader) -> Iterator[bytes]:
+    """Yield the lines that the file has now; a line longer than `_PIECE_BYTES` comes in pieces."""
+    left = max(0, os.fstat(file.fileno()).st_size - file.tell())
+    while line := file.readline(min(left, _PIECE_BYTES)):
+        left -= len(line)
+        yield line
+
+
+def _collect(lines: Iterable[bytes], jobs: Mapping[str, Job], rows: dict[str, Row]) -> int:
+    """Add the rows of these jobs to `rows`, and return how many complete lines have none.
+
+    The last row of a job counts, but one without a result never replaces a result. A row of a trainer that cannot be
+    imported is skipped like a torn one.
     """
-    rows: dict[str, Row] = {}
+    damaged = 0
     for line in lines:
-        with contextlib.suppress(ValidationError, TrainerUnusableError):
-            row = Row.model_validate_json(line)
-            if row.accepted or row.job not in rows or not rows[row.job].accepted:
-                rows[row.job] = row
-    return rows
+        row = _read(line, jobs)
+        if row is None:
+            damaged += line.endswith(b"\n")
+        elif row.accepted or row.job not in rows or not rows[row.job].accepted:
+            rows[row.job] = row
+    return damaged
+
+
+def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
+    """Read a row of one of these jobs. Nothing is parsed that is longer than a row of the job can be."""
+    found = _JOB.search(line)
+    job = jobs.get(found[1].decode()) if found else None
+    if job is None or len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
+        return None
+    if sum(map(line.count, (b",", b"[", b"{"))) > _LINE_VALUES + _numbers(job):
+        return None
+    with contextlib.suppress(ValidationError, TrainerUnusableError):
+        row = Row.model_validate_json(line)
+        # JSON takes the last of two keys.
+        return row if row.job in jobs else None
+    return None
+
+
+def _numbers(job: Job) -> int:
+    """Return the most metrics and seconds that a row of a job has."""
+    return job.epochs * (2 + len(job.others))
 
 
 def _end_of_lines(file: FileIO) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import grp
+import os
+import pwd
+import stat
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
-from pydantic import ValidationError
-
-from orchestrator.errors import SweepUnreadableError
+from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import is_name
+from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 
-_KEY_START = len('{"job":"')
-_KEY = slice(_KEY_START, _KEY_START + 64)
+#: What is read of another sweep: its folder, and these in it.
+_PARTS = ("", "sweep.json", "results.jsonl", "weights")
 
 
 def sibling_results(
@@ -22,8 +27,9 @@ def sibling_results(
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    Rows whose weights are missing or damaged are skipped, and so are sweeps that cannot be read, with a message: they
-    were not asked for, and their jobs can be trained instead.
+    Sweeps that somebody else could have written are skipped, with a message, and so are those that cannot be read:
+    they were not asked for, and their jobs can be trained instead. Rows whose weights are missing, damaged, or not
+    such as the job trains to are skipped, too.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -31,29 +37,30 @@ def sibling_results(
         tell: Shows a message to the user.
     """
     missing = dict(wanted)
+    foreign: list[str] = []
     for other in _siblings(folder):
+        if not missing:
+            break
+        if not all(_is_private(other.path / part) for part in _PARTS):
+            foreign.append(other.name)
+            continue
         try:
-            for row in _rows(other, missing):
-                del missing[row.job]
-                yield row, other
+            listed = other.manifest().jobs
+            shared = {key: missing[key] for key in listed if key in missing}
+            # A sweep without such jobs need not be read.
+            rows = other.rows_of(shared, len(listed)) if shared else {}
+        except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):
+            continue
         except SweepUnreadableError as error:
             tell(f"The results of the sweep {other.name} are not reused: {error}")
-        if not missing:
-            return
-
-
-def _rows(other: SweepFolder, missing: Mapping[str, Job]) -> Iterator[Row]:
-    """Yield usable rows of missing jobs; the caller removes each from `missing`."""
-    for line in other.lines():
-        if not missing:
-            return
-        # Every line begins with the job key, so most lines are skipped without parsing them.
-        if line[_KEY].decode(errors="replace") not in missing:
             continue
-        row = _usable(line, other)
-        # A forged line may have two keys; JSON takes the last one.
-        if row is not None and row.job in missing and (whole := row.of(missing[row.job])):
-            yield whole
+        for key, row in rows.items():
+            if row.accepted and other.has_weights(missing[key], row):
+                del missing[key]
+                yield row, other
+    if foreign:
+        whose = f"The results of {counted(len(foreign), 'sweep')} in {folder.path.parent} are not reused"
+        tell(f"{whose}, because other users can write to them: {some(foreign)}")
 
 
 def _siblings(folder: SweepFolder) -> list[SweepFolder]:
@@ -62,10 +69,21 @@ def _siblings(folder: SweepFolder) -> list[SweepFolder]:
     return [SweepFolder(folder.path.parent, name) for name in names if name != folder.name and is_name(name)]
 
 
-def _usable(line: bytes, other: SweepFolder) -> Row | None:
+def _is_private(path: Path) -> bool:
+    """Return whether a path belongs to this user, and nobody else can write to it; a missing one is nobody's."""
     try:
-        row = Row.model_validate_json(line)
-    except (ValidationError, TrainerUnusableError):
-        return None
-    usable = row.accepted and row.weights_sha256 is not None and other.has_weights(row.weights_sha256)
-    return row if usable else None
+        found = path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    shared = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
+    return found.st_uid == os.geteuid() and not shared
+
+
+def _is_own_group(gid: int) -> bool:
+    """Return whether this user is alone in a group; where every user has such a group, it may write by default."""
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(gid)
+        return {group.gr_name, *group.gr_mem} == {pwd.getpwuid(os.geteuid()).pw_name}
+    return False

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, field_serializer, model_validator
 
+from nn.errors import WeightsError
 from nn.options.network import Seed
+from nn.weights import from_safetensors
 from worker.job import (
     MAX_ATTEMPTS,
+    MAX_OTHERS,
     Digest,
+    Durations,
     Epochs,
     Job,
     Mismatch,
@@ -19,13 +23,13 @@ from worker.job import (
     OtherName,
     Packed,
     Result,
-    Score,
-    Seconds,
+    Scores,
     Time,
     check_lengths,
     misfit,
 )
 from worker.records.history import Attempt, Cause, End
+from worker.redis import limits
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
@@ -108,13 +112,15 @@ class Row(JobIdentity):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Literal["succeeded", "diverged", "failed", "cancelled"] = Field(description="How the job ended.")
-    validation_score: list[Score] = Field(
-        description="The trainer's metric on the validation samples after each epoch; shares are from 0 to 1."
+    validation_score: Scores = Field(
+        description="The trainer's metric on the validation samples after each epoch; shares are from 0 to 1.",
     )
-    others: dict[OtherName, list[Score]] = Field(
-        default_factory=dict, description="The trainer's further metrics after each epoch, by name; absent without any."
+    others: dict[OtherName, Scores] = Field(
+        default_factory=dict,
+        max_length=MAX_OTHERS,
+        description="The trainer's further metrics after each epoch, by name; absent without any.",
     )
-    epoch_seconds: list[Seconds] = Field(description="How long each epoch took, in seconds.")
+    epoch_seconds: Durations = Field(description="How long each epoch took, in seconds.")
     weights_sha256: Digest | None = Field(
         description="The SHA-256 of the weights, which name their file; null without a result."
     )
@@ -124,7 +130,7 @@ class Row(JobIdentity):
     reused_from: str | None = Field(
         default=None, description="The sweep or the store that had the result already; null if this sweep trained it."
     )
-    history: list[AttemptRecord] = Field(
+    history: Annotated[list[AttemptRecord], FailFast()] = Field(
         default_factory=list,
         max_length=MAX_HISTORY,
         description="The attempts that were made for this sweep, oldest first; absent where the result was reused.",
@@ -137,8 +143,9 @@ class Row(JobIdentity):
         default=None, description="Where the job was trained; absent if its trainer is exact."
     )
     # Never to be overlooked.
-    mismatches: list[Mismatch] = Field(
+    mismatches: Annotated[list[Mismatch], FailFast()] = Field(
         default_factory=list,
+        max_length=limits.MISMATCHES,
         description="Executions of the job that ended with other weights: evidence of a fault; absent without any.",
     )
 
@@ -216,6 +223,17 @@ def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attem
         worker=None,
         error=error,
     ).with_history(attempts)
+
+
+def check_weights(job: Job, status: str, blob: bytes) -> None:
+    """Check the untrusted weights of a job that ended with this status.
+
+    Raises:
+        WeightsError: the job does not train to such weights, or they have diverged, and the status does not say so.
+    """
+    job.trained_by.check_artifact(job.options, job.dataset, blob)
+    if job.trainer == DEFAULT and status == "succeeded" and not from_safetensors(blob).is_finite:
+        raise WeightsError("a weight is infinite or not a number, and the result does not say that the job diverged")
 
 
 def identity(job: Job) -> dict[str, Any]:

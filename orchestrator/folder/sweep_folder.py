@@ -34,8 +34,10 @@ from orchestrator.folder import create as new_folder
 from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
 from orchestrator.folder.results_log import ResultsFollower, ResultsLog
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest, check_name
+from orchestrator.text import counted
+from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.redis import limits
 
@@ -58,6 +60,7 @@ class SweepFolder:
         self._log = ResultsLog(self._results)
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
+        self._damaged = 0
 
     def exists(self) -> bool:
         """Return whether the name is taken, by a sweep or by anything else."""
@@ -202,13 +205,29 @@ class SweepFolder:
                 if not is_right(mode):
                     raise OutputError(f"{path} is not a {kind}: move it away to go on with the sweep")
 
-    def rows(self) -> dict[str, Row]:
-        """Read `results.jsonl`, and return the rows by job key; without such a file there are none."""
-        return self._log.rows()
+    def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+        """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
+        return self._log.rows(jobs)
 
-    def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
-        return _rows_of(jobs, self.rows())
+    def rows_of(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
+        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
+
+        Args:
+            jobs: The jobs by key.
+            count: The number of jobs of the sweep, if these are some of them.
+        """
+        rows = self._log.rows(jobs, count)
+        whole = _rows_of(jobs, rows)
+        self._damaged = self._log.damaged + len(rows) - len(whole)
+        return whole
+
+    @property
+    def damage(self) -> str | None:
+        """A sentence about the complete lines that the last `rows_of` skipped; None if there were none."""
+        if not self._damaged:
+            return None
+        lines, verb = counted(self._damaged, "line"), "is" if self._damaged == 1 else "are"
+        return f"{lines} of {self._results} {verb} damaged or of another sweep, and {verb} not read"
 
     def follow(self, jobs: Mapping[str, Job]) -> Callable[[], dict[str, Row]]:
         """Return a function that returns the rows of these jobs that were written since its last call, by key.
@@ -216,11 +235,7 @@ class SweepFolder:
         The first call returns all rows.
         """
         follower = ResultsFollower(self._results)
-        return lambda: _rows_of(jobs, follower.rows())
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines of `results.jsonl`."""
-        return self._log.lines()
+        return lambda: _rows_of(jobs, follower.rows(jobs))
 
     def append(self, row: Row) -> None:
         """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
@@ -238,14 +253,19 @@ class SweepFolder:
         paths = [self._weights / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
         return next((path for path in paths if os.path.lexists(path)), paths[0])
 
-    def has_weights(self, sha256: str) -> bool:
-        """Return whether the weights are there and have this hash."""
-        return self.weights_fault(sha256) is None
+    def has_weights(self, job: Job, row: Row) -> bool:
+        """Return whether a row's weights are there, and are such as its job trains to."""
+        try:
+            check_weights(job, row.status, self.weights(job, str(row.weights_sha256)))
+        except (WeightsError, TrainerUnusableError):
+            return False
+        return True
 
-    def weights_fault(self, sha256: str) -> str | None:
+    def weights_fault(self, job: Job, sha256: str) -> str | None:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
-            with open_regular(self.weights_path(sha256), weights.MAX_BYTES) as file:
+            # At most what the job can need: the folder may be untrusted.
+            with open_regular(self.weights_path(sha256), _most_bytes(job)) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -254,15 +274,15 @@ class SweepFolder:
         except OSError:
             return "damaged"
 
-    def weights(self, sha256: str) -> bytes:
-        """Read weights.
+    def weights(self, job: Job, sha256: str) -> bytes:
+        """Read the weights of a job.
 
         Raises:
             WeightsError: they are missing or damaged, or cannot be read.
         """
         path = self.weights_path(sha256)
         try:
-            blob = read_regular(path, weights.MAX_BYTES)
+            blob = read_regular(path, _most_bytes(job))
         except OSError as error:
             raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
         if weights.digest(blob) != sha256:
@@ -281,9 +301,9 @@ class SweepFolder:
         path = self.weights_path(sha256)
         self._write(path if os.path.lexists(path) else path.with_suffix(_suffix(blob)), blob)
 
-    def take_weights(self, other: SweepFolder, sha256: str) -> None:
-        """Link or copy weights from another sweep. The caller has checked their hash."""
-        if self.has_weights(sha256):
+    def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
+        """Link or copy a job's weights from another sweep. The caller has checked them."""
+        if self.weights_fault(job, sha256) is None:
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         if not os.path.lexists(target):
@@ -294,7 +314,7 @@ class SweepFolder:
             sync_folder(target.parent)
         except OSError:
             with self._writing():
-                blob = read_regular(source, weights.MAX_BYTES)
+                blob = read_regular(source, _most_bytes(job))
             self._write(target, blob)
 
     def reading(self) -> Reading | None:
@@ -351,6 +371,10 @@ def _suffix(blob: bytes) -> str:
     """Return the suffix for a file with these bytes: safetensors begin with the length of their JSON header."""
     header = int.from_bytes(blob[:8], "little")
     return _SAFETENSORS if 2 <= header <= len(blob) - 8 and blob[8:9] == b"{" else _OTHERS
+
+
+def _most_bytes(job: Job) -> int:
+    return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
 
 
 def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:

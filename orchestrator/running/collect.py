@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
-from orchestrator.folder.rows import AttemptRecord, Row, accepted_row, lost_row
+from orchestrator.folder.rows import AttemptRecord, Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
@@ -179,15 +179,14 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
     Raises:
         WeightsError: the weights are not in the store, do not match their hash and size, or are not the job's.
     """
-    trainer = job.trained_by
-    largest = trainer.max_bytes(job.options, job.dataset)
+    largest = job.trained_by.max_bytes(job.options, job.dataset)
     if result.weights_bytes > largest:
         raise WeightsError(
             f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
         )
     blob = store.weights(result.weights_sha256, result.weights_bytes)
     try:
-        trainer.check_artifact(job.options, job.dataset, blob)
+        check_weights(job, result.status, blob)
     except WeightsError as error:
         raise WeightsError(f"the stored weights {result.weights_sha256} are not the job's: {error}") from None
     return blob

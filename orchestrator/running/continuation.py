@@ -74,7 +74,7 @@ class Continuation:
         return None if longest is None else finished[longest]
 
     def _can_go_on(self, job: Job, row: Row) -> bool:
-        return _can_continue(job) and self._folder.has_weights(str(row.weights_sha256))
+        return _can_continue(job) and self._folder.has_weights(job, row)
 
     def _fill(self) -> None:
         while self._waiting and sum(self._stored.values()) < MOST_BYTES:
@@ -87,7 +87,7 @@ class Continuation:
 
     def _checkpoint(self, job: Job, row: Row) -> SavedCheckpoint | None:
         try:
-            artifact = self._folder.weights(str(row.weights_sha256))
+            artifact = self._folder.weights(job, str(row.weights_sha256))
             state = job.trained_by.continued(row.options, job.options, artifact)
         except (WeightsError, TrainerUnusableError):
             # The job is trained from its first epoch.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from orchestrator.running.growth import Grow, Growth, no_growth
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from orchestrator.text import counted
+from orchestrator.text import counted, some
 from worker.job import Job
 
 if TYPE_CHECKING:
@@ -72,21 +74,21 @@ class Session:
         Args:
             failed: Whether to take the rows of failed jobs, too, instead of training these again.
         """
-        for row in self.folder.rows_of(self.jobs).values():
-            has_weights = row.weights_sha256 is not None and self.folder.has_weights(row.weights_sha256)
-            if has_weights or (failed and row.status == "failed"):
+        for key, row in self.folder.rows_of(self.jobs).items():
+            if self.folder.has_weights(self.jobs[key], row) or (failed and row.status == "failed"):
                 self._note(row)
         return len(self.rows)
 
-    def reuse_siblings(self, tell: Callable[[str], None]) -> int:
-        """Take the results of other sweeps in the same output folder; return the number of results."""
-        count = 0
+    def reuse_siblings(self, tell: Callable[[str], None]) -> None:
+        """Take the results of other sweeps in the same output folder, and tell how many each had."""
+        counts: Counter[str] = Counter()
         for row, other in sibling_results(self.folder, dict(self.missing), tell):
             with self.interruption.shield():
-                self.folder.take_weights(other, str(row.weights_sha256))
+                self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                 self._keep(row.reused(other.name))
-            count += 1
-        return count
+            counts[other.name] += 1
+        if counts:
+            tell(_reused(counts, self.folder))
 
     def accept(self, row: Row, blob: bytes | None) -> None:
         """Keep a row and its weights. Weights are written first, so that a row never names a missing file."""
@@ -233,6 +235,17 @@ class Session:
         return self.place.open(
             specification.trainer, specification.data, jobs=jobs, interruption=self.interruption, tell=tell
         )
+
+
+def _reused(counts: Counter[str], folder: SweepFolder) -> str:
+    """Return from which sweeps results were taken, and the command that verifies them."""
+    shown = some([f"{count} from {name}" for name, count in counts.most_common()])
+    verb, output = ("is" if counts.total() == 1 else "are"), folder.path.parent
+    command = shlex.join(["orchestrator", "verify", folder.name, "--all", "--output", str(output)])
+    return (
+        f"{counts.total()} {verb} reused from other sweeps in {output}: {shown}; to train them again "
+        f"and compare: {command}"
+    )
 
 
 def _growth(manifest: Manifest) -> str:

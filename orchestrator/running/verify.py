@@ -109,7 +109,7 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
     if row.seed != job.seed:
         found.insert(0, Difference(what="seed", kept=row.seed, again=job.seed))
     sha256 = str(row.weights_sha256)
-    fault = folder.weights_fault(sha256)
+    fault = folder.weights_fault(job, sha256)
     if fault is not None:
         found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
     return found

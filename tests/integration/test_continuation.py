@@ -65,7 +65,7 @@ def test_a_longer_job_goes_on_from_the_longest_shorter_one(unattended: Cluster, 
         assert checkpoint is not None
         epochs.append(len(checkpoint.history))
         assert [record.score for record in checkpoint.history] == [0.5, 0.51, 0.52][: len(checkpoint.history)]
-        assert checkpoint.state == folder.weights(digest(checkpoint.state))
+        assert checkpoint.state == folder.weights(job, digest(checkpoint.state))
     assert epochs == [3, 2, 2]
 
 

@@ -19,6 +19,7 @@ import pytest
 from pyarrow import parquet
 from safetensors.numpy import load
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.export import csv_files
 from orchestrator.export.tables import Column
@@ -168,7 +169,7 @@ def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
     assert len(names) == 6
     assert [name for name in names if name.startswith("text=plain")] == [f"text=plain/seed-{seed}" for seed in range(3)]
     assert all(name.count("/") == 1 and name.isascii() and not set(name) & set('<>"\\ ') for name in names)
-    for each in SweepFolder(here / "runs", "odd").rows().values():
+    for each in Sweep.read(SweepFolder(here / "runs", "odd")).rows.values():
         (name,) = [
             name
             for name in names
@@ -228,7 +229,7 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert plain.data.params["widths"] == "3,2"
     assert "seed" not in plain.data.params
     of_seed = runs["text=plain seed 1"]
-    rows = SweepFolder(here / "runs", "odd").rows().values()
+    rows = Sweep.read(SweepFolder(here / "runs", "odd")).rows.values()
     ended = next(each for each in rows if each.seed == 1 and each.accepted)
     assert of_seed.data.tags["mlflow.parentRunId"] == plain.info.run_id
     assert of_seed.data.tags["seedsweep.job"] == ended.job

@@ -39,9 +39,10 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
             assert not accepted
             return
         folder = SweepFolder(left, "cut")
-        rows = folder.rows_of({job.key: job for job in SPECIFICATION.jobs(folder.manifest().dataset)})
+        jobs = folder.manifest().jobs_by_key()
+        rows = folder.rows_of(jobs)
         for row in rows.values():
-            assert folder.has_weights(str(row.weights_sha256)), "a row without its weights"
+            assert folder.weights_fault(jobs[row.job], str(row.weights_sha256)) is None, "a row without its weights"
         for row in accepted:
             assert rows[row.job].weights_sha256 == row.weights_sha256, "an accepted row is gone"
         if len(accepted) == 1 and not middle.exists():

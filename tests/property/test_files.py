@@ -217,7 +217,7 @@ contents = st.lists(lines, max_size=5).map(b"".join)
 def test_results(tmp_path: Path, content: bytes) -> None:
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
-    rows = answer(folder.rows, error=SweepNotFoundError)
+    rows = answer(folder.rows, {JOB.key: JOB, SWEPT.key: SWEPT}, error=SweepNotFoundError)
     assert rows is not None
     assert all(row.job == key for key, row in rows.items())
     # An intact line is found, whatever surrounds it.
@@ -239,7 +239,7 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
     jobs = {SWEPT.key: SWEPT}
-    rows = {key: row for key, row in folder.rows().items() if key in jobs}
+    rows = folder.rows(jobs)
 
     board = leaderboard(jobs, rows, "bundled")
     json.loads(to_json(board))

@@ -24,6 +24,13 @@ def without_privileges() -> Iterator[None]:
         os.seteuid(0)
 
 
+def give_away(folder: Path) -> None:
+    """Give a folder, with all that is in it, to that user."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+
+
 @contextlib.contextmanager
 def public_folder() -> Iterator[Path]:
     """A temporary folder that every user can enter; pytest's `tmp_path` is closed to others."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from numpy.random import RandomState
+
 from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest
+from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
@@ -17,8 +19,9 @@ from worker.job import Job, Result
 #: Two jobs.
 SPECIFICATION = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=1)
 JOBS = SPECIFICATION.jobs(MNIST_DIGEST)
-#: Safetensors without a tensor.
-BLOB = (2).to_bytes(8, "little") + b"{}"
+BY_KEY = {job.key: job for job in JOBS}
+#: Weights to which each of them could train.
+BLOB = to_safetensors(initial_weights((784, 128, 64, 10), RandomState(0), "float32"))
 
 
 def result(job: Job, *scores: float, blob: bytes = BLOB, **fields: Any) -> Result:

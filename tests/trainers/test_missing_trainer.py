@@ -15,7 +15,7 @@ from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
-from tests.support.sweep_folders import JOBS, made, row
+from tests.support.sweep_folders import BY_KEY, JOBS, made, row
 from worker.errors import TrainerUnusableError
 from worker.records.store import Store
 from worker.trainers import registry
@@ -111,7 +111,7 @@ def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> 
     told: list[str] = []
 
     with found_here(tmp_path / "site"):
-        assert list(folder.rows()) == [JOBS[1].key]
+        assert list(folder.rows(BY_KEY)) == [JOBS[1].key]
         assert list(sibling_results(folder, {JOBS[0].key: JOBS[0]}, told.append)) == []
     assert told == []
 

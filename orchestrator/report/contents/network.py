@@ -99,7 +99,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     from orchestrator.analysis.evaluation import data_of, evaluate_on
 
     sha256 = str(row.weights_sha256)
-    fault = sweep.folder.weights_fault(sha256)
+    fault = sweep.folder.weights_fault(sweep.jobs[row.job], sha256)
     if fault is not None:
         return _without_weights(sweep, f"its weights {sha256[:12]} are {fault}")
     try:

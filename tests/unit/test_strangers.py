@@ -1,0 +1,154 @@
+"""A sweep folder from somebody else: what it costs to read is bounded, and nothing in it is believed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nn.weights import Weights, digest, from_safetensors, to_safetensors
+from orchestrator.cluster.connect import Place
+from orchestrator.errors import SweepUnreadableError
+from orchestrator.folder.reuse import sibling_results
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.session import Session
+from tests.support.privileges import give_away, public_folder, without_privileges
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
+from worker.settings import Settings
+
+GOOD = row(JOBS[0]).line().encode()
+SECOND = row(JOBS[1]).line().encode()
+FOREIGN = row(JOBS[1].model_copy(update={"seed": 9})).line().encode()
+#: What a job of one epoch costs at most, in bytes of memory; an honest folder takes a thousandth.
+MOST_MEMORY = 100 * 2**20
+
+
+def within(line: bytes, field: bytes, values: bytes, count: int) -> bytes:
+    """Return a line with a field of this many values more."""
+    return line.replace(b"{", b'{"' + field + b'":[' + b",".join([values] * count) + b"],", 1)
+
+
+#: Hostile content of `results.jsonl`, after a good row.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "objects": lambda: within(SECOND, b"mismatches", b"{}", 400_000),
+    "numbers": lambda: SECOND.replace(b"[0.5]", b"[" + b",".join([b"0.5"] * 400_000) + b"]"),
+    "wrong types": lambda: SECOND.replace(b"[0.5]", b"[" + b",".join([b"[]"] * 400_000) + b"]"),
+    "rows of other jobs": lambda: b"".join(
+        FOREIGN.replace(FOREIGN[8:72], b"%064x" % number, 1) for number in range(28_000)
+    ),
+    "long rows of other jobs": lambda: FOREIGN.replace(b"[0.5]", b"[" + b",".join([b"0.5"] * 100_000) + b"]") * 30,
+    "no end of line": lambda: bytes(15 * 2**20),
+}
+
+
+def memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None:
+    folder, neighbour = made(tmp_path), made(tmp_path, "new")
+    folder.keep_weights(digest(BLOB), BLOB)
+    with (folder.path / "results.jsonl").open("wb") as file:
+        file.write(GOOD + BOMBS[bomb]())
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    readers = (
+        lambda: folder.rows_of(BY_KEY),
+        folder.follow(BY_KEY),
+        lambda: {found.job: found for found, _ in sibling_results(neighbour, BY_KEY, pytest.fail)},
+    )
+    for read in readers:
+        assert list(read()) == [JOBS[0].key]
+    assert memory("VmHWM") - before < MOST_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
+        (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
+        (lambda path: (path.unlink(), path.symlink_to("/proc/self/maps")), "Not a regular file"),
+    ],
+    ids=["sparse", "pagemap", "maps"],
+)
+def test_a_file_without_an_end_is_refused(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    make(folder.path / "results.jsonl")
+    for read in (lambda: folder.rows_of(BY_KEY), folder.follow(BY_KEY)):
+        with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
+            read()
+
+
+def test_weights_larger_than_the_jobs_are_not_read(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.keep_weights(digest(BLOB), BLOB)
+    os.truncate(folder.weights_path(digest(BLOB)), 2**30)
+    before = int(Path("/proc/self/io").read_text().split()[1])
+    assert folder.weights_fault(JOBS[0], digest(BLOB)) == "damaged"
+    assert not folder.has_weights(JOBS[0], row(JOBS[0]))
+    assert int(Path("/proc/self/io").read_text().split()[1]) - before < 2**20
+
+
+def nan() -> bytes:
+    whole = from_safetensors(BLOB)
+    return to_safetensors(Weights(whole.W1 * np.float32("nan"), whole.W2, whole.W3))
+
+
+@pytest.mark.parametrize("blob", [b"junk", BLOB[:-4], nan()], ids=["junk", "torn", "not a number"])
+def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes) -> None:
+    # Given a sweep in which a row names weights to which no job trains
+    folder, neighbour = made(tmp_path), made(tmp_path, "new")
+    for job, content in zip(JOBS, (blob, BLOB), strict=True):
+        folder.keep_weights(digest(content), content)
+        folder.append(row(job, content))
+    # Then it counts neither for the sweep itself nor for one beside it.
+    resumed = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
+    assert (resumed.keep_own(), list(resumed.rows)) == (1, [JOBS[1].key])
+    said: list[str] = []
+    beside = Session(neighbour, neighbour.manifest(), dict(BY_KEY), Place(Settings()))
+    beside.reuse_siblings(said.append)
+    assert list(beside.rows) == [JOBS[1].key]
+    assert said == [
+        f"1 is reused from other sweeps in {tmp_path}: 1 from a; to train them again and compare: "
+        f"orchestrator verify new --all --output {tmp_path}"
+    ]
+
+
+def test_weights_that_are_not_a_number_are_those_of_a_job_that_diverged(tmp_path: Path) -> None:
+    folder, blob = made(tmp_path), nan()
+    folder.keep_weights(digest(blob), blob)
+    assert folder.has_weights(JOBS[0], row(JOBS[0], blob, status="diverged", error="why"))
+
+
+@pytest.mark.parametrize("part", ["", "sweep.json", "results.jsonl", "weights"])
+def test_only_what_nobody_else_could_have_written_is_reused(part: str) -> None:
+    with public_folder() as output:
+        folder = made(output, "theirs")
+        folder.keep_weights(digest(BLOB), BLOB)
+        folder.append(row(JOBS[0]))
+        give_away(output)
+        said: list[str] = []
+        with without_privileges():
+            assert len(list(sibling_results(SweepFolder(output, "new"), BY_KEY, said.append))) == 1
+            (folder.path / part).chmod(0o777)
+            assert list(sibling_results(SweepFolder(output, "new"), BY_KEY, said.append)) == []
+    assert said == [f"The results of 1 sweep in {output} are not reused, because other users can write to them: theirs"]
+
+
+def test_complete_lines_that_are_not_read_are_mentioned(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for content, said in (
+        (GOOD, None),
+        (GOOD + SECOND[:-9], None),
+        (GOOD + SECOND[:-9] + b"\n", "1 line of"),
+        (FOREIGN + GOOD.replace(b'"seed":0', b'"seed":7'), "2 lines of"),
+    ):
+        (folder.path / "results.jsonl").write_bytes(content)
+        folder.rows_of(BY_KEY)
+        assert (folder.damage or "None").startswith(str(said))
