@@ -100,10 +100,14 @@ def open_own(path: Path, flags: int = 0) -> io.FileIO:
     `flags` are more flags of `os.open`, such as `os.O_CREAT`.
 
     Raises:
-        OSError: the file cannot be opened, or is a link or not a regular file; `strerror` gives the reason without the
-            path.
+        OSError: the file cannot be opened, is a link or not a regular file, or has another name elsewhere, a hard link;
+            `strerror` gives the reason without the path.
     """
-    return io.FileIO(_open(path, os.O_RDWR | os.O_NOFOLLOW | flags), "r+b")
+    file = io.FileIO(_open(path, os.O_RDWR | os.O_NOFOLLOW | flags), "r+b")
+    if (links := os.fstat(file.fileno()).st_nlink) > 1:
+        file.close()
+        raise OSError(errno.EMLINK, f"{path.name} has {links} hard links; put a copy in its place", str(path))
+    return file
 
 
 def _open(path: Path, flags: int, max_bytes: int = sys.maxsize) -> int:

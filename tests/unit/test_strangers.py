@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from nn.weights import Weights, digest, from_safetensors, to_safetensors
+from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
-from orchestrator.errors import SweepUnreadableError
+from orchestrator.errors import OutputError, SweepUnreadableError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
@@ -124,6 +126,31 @@ def test_weights_that_are_not_a_number_are_those_of_a_job_that_diverged(tmp_path
     folder, blob = made(tmp_path), nan()
     folder.keep_weights(digest(blob), blob)
     assert folder.has_weights(JOBS[0], row(JOBS[0], blob, status="diverged", error="why"))
+
+
+def test_nothing_is_appended_to_a_file_that_has_another_name(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.append(row(JOBS[0]))
+    os.link(folder.path / "results.jsonl", tmp_path / "mine")
+    with (tmp_path / "mine").open("a") as mine:
+        mine.write("a line without an end")
+    before = (tmp_path / "mine").read_bytes()
+    said = r"a cannot be written: results\.jsonl has 2 hard links; put a copy in its place"
+    with pytest.raises(OutputError, match=said), folder.exclusive():
+        pass
+    with pytest.raises(OutputError, match=said):
+        folder.append(row(JOBS[1]))
+    assert (tmp_path / "mine").read_bytes() == before
+
+
+def test_what_was_removed_is_not_said_to_be_kept(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()), rows={JOBS[0].key: row(JOBS[0])})
+    assert how_to_go_on(session, ["go", "on"]).startswith("1 of 2 jobs are kept in")
+    shutil.rmtree(folder.path)
+    assert how_to_go_on(session, ["go", "on"]) == (
+        f"Nothing is kept in {folder.path}, which was removed or damaged meanwhile"
+    )
 
 
 @pytest.mark.parametrize("part", ["", "sweep.json", "results.jsonl", "weights"])

@@ -64,8 +64,12 @@ def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:
 def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     """Return what is kept of a session that ended early, and the command that goes on."""
     jobs = counted(len(session.jobs), "job")
-    kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
     queued = "" if session.place.cluster is None else ", and those that are queued on the cluster stay there"
+    try:
+        session.folder.manifest()
+    except SeedsweepError:
+        return f"Nothing is kept in {session.folder.path}, which was removed or damaged meanwhile{queued}"
+    kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
     # The command comes last, to be copied.
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
 
