@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from nn.errors import SeedsweepError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.live.page import Page
 from orchestrator.live.summary import STATES, Summary, of_sweep, summary
@@ -19,8 +18,6 @@ from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.page.render import document, environment, policy, render_main
 
-#: Seconds that an index may take; sweeps that are not read by then are read for the next one.
-INDEX_SECONDS = 2.0
 #: Most portraits in the cache, each of about 100 kB.
 MOST_PORTRAITS = 100
 #: The fastest gzip level: a page is made every few seconds, and sent a short way.
@@ -28,7 +25,7 @@ _LEVEL = 1
 
 
 class Pages:
-    """Makes the pages of an output folder, and caches the summaries and portraits of its sweeps.
+    """Makes the pages of an output folder, and caches the portraits of its sweeps.
 
     Args:
         sweeps: The sweeps of the folder.
@@ -38,7 +35,6 @@ class Pages:
     def __init__(self, sweeps: Sweeps, cache_dir: Path | None = None) -> None:
         self._sweeps = sweeps
         self._cache_dir = cache_dir
-        self._known: dict[str, tuple[Hashable, Summary]] = {}
         self._portraits: dict[str, tuple[str | None, Portrait]] = {}
 
     def sweep(self, name: str) -> Page:
@@ -78,37 +74,24 @@ class Pages:
                 del self._portraits[next(iter(self._portraits))]
         return known[1]
 
-    def index(self) -> Page:
+    def index(self, summaries: Sequence[dict[str, Any]], unread: int, partial: bool) -> Page:
         """Return the index of all sweeps.
 
-        Raises:
-            SweepUnreadableError: the output folder cannot be read.
+        Args:
+            summaries: The fields of their summaries.
+            unread: How many more there are.
+            partial: Whether some are to be read again.
         """
-        names, deadline = self._sweeps.names(), time.monotonic() + INDEX_SECONDS
-        shown = [each for name in names if (each := self._summary(name, deadline)) is not None]
-        self._known = {name: self._known[name] for name in names if name in self._known}
-        shown.sort(key=lambda each: each.state != "running")
-        unread = len(names) - len(shown)
+        shown = sorted((Summary(**each) for each in summaries), key=lambda each: each.state != "running")
         main = _filled("index.html", output=str(self._sweeps.output), sweeps=shown, unread=unread, states=STATES)
         running = sum(each.state == "running" for each in shown)
-        told = f"{len(names)} sweeps, {running} running."
+        told = f"{len(shown) + unread} sweeps, {running} running."
         about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": told}
-        return _page("Sweeps", main, about, partial=unread > 0)
+        return _page("Sweeps", main, about, partial=partial)
 
-    def _summary(self, name: str, deadline: float) -> Summary | None:
-        """Return a sweep's summary; None if it has to be read and there is no time left."""
-        version = self._sweeps.version(name)
-        known = self._known.get(name)
-        if known is not None and known[0] == version:
-            return known[1]
-        if time.monotonic() > deadline:
-            return None
-        try:
-            found = summary(self._sweeps.folder(name))
-        except SeedsweepError as error:
-            found = Summary(name, "damaged", str(error))
-        self._known[name] = (version, found)
-        return found
+    def summary(self, name: str) -> Summary:
+        """Return a sweep's summary. Raises: as `sweep`."""
+        return summary(self._sweeps.folder(name))
 
 
 @functools.cache

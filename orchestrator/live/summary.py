@@ -20,6 +20,7 @@ STATES = {
     "interrupted": "its process has ended before all jobs had",
     "quiet": "jobs are missing, and nothing has come for ten minutes; its process is not on this host",
     "damaged": "it cannot be read",
+    "too large": "reading it takes more time or memory than the index spends on one sweep",
 }
 
 
@@ -30,9 +31,9 @@ class Summary:
     Attributes:
         name: The sweep.
         state: One of `STATES`.
-        sentence: The verdict; for a damaged sweep, what is wrong.
+        sentence: The verdict; for a sweep that cannot be shown, what is wrong.
         done: Jobs that have ended.
-        planned: All its jobs; 0 for a damaged sweep.
+        planned: All its jobs; 0 for a damaged sweep, and for one that is too large.
         changed: When its files changed last, UTC, ISO 8601; empty if it has none.
     """
 

@@ -79,18 +79,21 @@ class Sweeps:
         Raises:
             SweepNotFoundError: it leads out.
         """
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.output)):
-            raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
+        # A link may be replaced meanwhile.
+        with contextlib.suppress(OSError):
+            if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.output)):
+                return
+        raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 
     def version(self, name: str) -> Hashable:
         """Return a value that changes with a sweep: with its files, with its lock, and when it becomes quiet."""
         return _version(self.output / name, locks())
 
-    def versions(self) -> Hashable:
-        """Return a value that changes with any sweep; None if the output folder cannot be read."""
+    def versions(self) -> tuple[tuple[str, Hashable], ...] | None:
+        """Return the sweeps with their versions, those of `names`; None if the output folder cannot be read."""
         try:
             taken = locks()
-            return tuple((name, _version(self.output / name, taken)) for name in sorted(self.names()))
+            return tuple((name, _version(self.output / name, taken)) for name in self.names())
         except SweepUnreadableError:
             return None
 

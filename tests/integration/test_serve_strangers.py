@@ -1,0 +1,92 @@
+"""`orchestrator serve`: what a large or hostile sweep costs the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.live import renderer
+from orchestrator.live.renderer import Renderer
+from orchestrator.live.sweeps import Sweeps
+from tests.support.boards import trained
+from tests.support.sweep_folders import filled
+from tests.support.sweeps import sweep_of
+
+
+def states(body: bytes) -> dict[str, str]:
+    found = re.findall(r'<tr id="sweep-(\w+)">.*?<td title="[^"]*">([^<]*)</td>', gzip.decompress(body).decode(), re.S)
+    return dict(found)
+
+
+def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sweep that takes long to read, one that ends the process that reads it, and a small one
+    large = sweep_of(seeds=tuple(range(40_000)), learning_rates=(0.1,), epochs=1)
+    filled(tmp_path, large, lambda _: None, name="large")
+    for name in ("deadly", "small"):
+        filled(
+            tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), lambda job: trained(job, 0.5), name=name
+        )
+    asked: list[Any] = []
+    ask = renderer._Worker._ask
+
+    async def observed(self: renderer._Worker, request: tuple[Any, ...]) -> dict[str, Any]:
+        asked.append(request[:2] if request[0] != "index" else "index")
+        if request == ("summary", "deadly") and self._process is not None:
+            self._process.kill()
+        return await ask(self, request)
+
+    monkeypatch.setattr(renderer._Worker, "_ask", observed)
+    monkeypatch.setattr(renderer, "QUICK_SECONDS", 0.7)
+    monkeypatch.setattr(renderer, "INDEX_SECONDS", 60.0)
+    monkeypatch.setattr(renderer, "_REST", 0.0)
+
+    async def look() -> None:
+        pages = Renderer(Sweeps(tmp_path))
+        try:
+            # Then the index has them all, and asks for none again
+            for expected in ({"summary"}, set()):
+                asked.clear()
+                shown = states((await pages.page(None)).body)
+                assert shown.pop("large") == shown.pop("deadly") == "too large"
+                assert shown == {"small": "finished"}
+                assert {each[0] for each in asked if each != "index"} == expected
+            # until its files change.
+            os.utime(tmp_path / "deadly" / "sweep.json")
+            asked.clear()
+            await pages.page(None)
+            assert asked == [("summary", "deadly"), "index"]
+            # Its page is made by a process of its own; that it takes long is known from its summary, or found out.
+            assert pages._long == {"large"}
+            pages._long.clear()
+            asked.clear()
+            assert b"large" in gzip.decompress((await pages.page("large")).body)
+            assert asked == [("sweep", "large")] * 2
+            assert b"small" in gzip.decompress((await pages.page("small")).body)
+        finally:
+            await pages.stop()
+
+    asyncio.run(look())
+
+
+def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1), lambda _: None, name="a")
+
+    def changed(_path: str) -> str:
+        raise OSError(22, "Invalid argument")
+
+    (tmp_path / "a" / "results.jsonl").unlink()
+    (tmp_path / "a" / "results.jsonl").symlink_to("sweep.json")
+    monkeypatch.setattr(os, "readlink", changed)
+    with pytest.raises(SweepNotFoundError, match=r"results\.jsonl leads out of"):
+        Sweeps(tmp_path).folder("a")
