@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nn.files import sync_folder
+from nn.files import STALE_SECONDS, sync_folder
 from orchestrator.errors import OutputError
 
 #: The file that marks a folder made by an export: no other folder is ever replaced.
 MARK = "seedsweep-export.json"
+#: How the names of folders end in which an export is written.
+_SUFFIX = ".seedsweep.tmp"
+#: Of Linux: `renameat2` exchanges two names, relative to the working folder.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
@@ -52,8 +59,9 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
     """
     refuse_taken(targets, replace=replace)
     try:
+        _remove_left(targets[0].parent)
         with tempfile.TemporaryDirectory(
-            prefix=f".{targets[0].name[:100]}.", suffix=".tmp", dir=targets[0].parent
+            prefix=f".{targets[0].name[:100]}.", suffix=_SUFFIX, dir=targets[0].parent
         ) as folder:
             written = tuple(Path(folder, f"{i}{target.suffix}") for i, target in enumerate(targets))
             yield written
@@ -61,11 +69,31 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
             refuse_taken(targets, replace=replace)
+            # Whenever this process is killed, no file is beside one of another export.
+            for target in targets[1:]:
+                target.unlink(missing_ok=True)
             for path, target in zip(written, targets, strict=True):
-                if target.is_dir() and not target.is_symlink():
-                    # It is removed with the temporary folder.
+                if not (target.is_dir() and not target.is_symlink()):
+                    path.replace(target)
+                # What is replaced is removed with the temporary folder.
+                elif not _exchange(path, target):
                     target.rename(Path(folder, "replaced"))
-                path.replace(target)
+                    path.rename(target)
             sync_folder(targets[0].parent)
     except OSError as error:
         raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None
+
+
+def _exchange(path: Path, target: Path) -> bool:
+    """Exchange the names of two folders at once; return False where the system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    names = _AT_FDCWD, os.fsencode(path), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE
+    return rename is not None and rename(*names) == 0
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what exports that were killed have left."""
+    for left in folder.glob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime >= STALE_SECONDS and not left.is_symlink():
+                shutil.rmtree(left)
