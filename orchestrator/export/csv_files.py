@@ -12,10 +12,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.export import tables
 from orchestrator.export.jobs import OnProgress, as_text
 from orchestrator.export.tables import ABSENT, Column, Table
-from worker.text import one_line
-
-#: Spreadsheets take a text that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@")
+from worker.text import csv_cell
 
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
@@ -39,16 +36,4 @@ def cell(column: Column, value: Any) -> Any:
     """Return a value as the file has it."""
     if value is ABSENT:
         return ""
-    if column.kind == "option" and not isinstance(value, str):
-        return _safe(as_text(value)) if _has_text(value) else as_text(value)
-    return _safe(value) if isinstance(value, str) else value
-
-
-def _has_text(value: Any) -> bool:
-    """Return whether a value is or contains text, which is untrusted."""
-    return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(map(_has_text, value)))
-
-
-def _safe(text: str) -> str:
-    shown = one_line(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return csv_cell(value, as_text(value) if column.kind == "option" else None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
@@ -21,8 +22,6 @@ from safetensors.numpy import load
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.export import csv_files
-from orchestrator.export.tables import Column
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
@@ -131,6 +130,11 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
     assert "\\x1b[31m" in hostile["text"]
     assert (hostile["worker"], hostile["error"]) == ("'-w@host", "'=diverged")
     assert rows[3]["error"] == "'=it broke\\x1b[0m\\nsecond line"
+    # So does the leaderboard.
+    for words in (("--csv",), ("--csv", "--by", "job")):
+        printed = said("leaderboard", "odd", *words)
+        assert "\x1b" not in printed
+        assert re.search(r",\"?'=cmd", printed)
     # Numbers stay numbers, and names that are taken get a prefix.
     assert (hostile["ratio"], hostile["widths"], hostile["depth"]) == ("-0.1", "3,2", "none")
     assert (hostile["options.status"], hostile["loss"], hostile["metrics.loss"]) == ("x", "false", "1.0")
@@ -394,13 +398,6 @@ def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Sa
 
     assert f"runs/{file} is in the folder of a sweep, where nothing is replaced: choose another" in printed
     assert contents(here) == before
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"), [(["=1+1", "b"], "'=1+1,b"), (["a\x1b[31m"], "a\\x1b[31m"), ([-3, 2], "-3,2"), (-0.1, "-0.1")]
-)
-def test_a_list_of_texts_is_no_formula_either(value: Any, cell: str) -> None:
-    assert csv_files.cell(Column("words", "option", lambda *_: value), value) == cell
 
 
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.text import counted
-from worker.text import one_line, printable
+from worker.text import csv_cell, one_line, printable
 
 #: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.
 HOSTILE = "a\x1b]0;pwn\x07b\rc\udce9d\u202ee\x9bf"
@@ -22,13 +22,46 @@ def test_what_acts_on_a_terminal_is_written_out() -> None:
     assert printable("two\nlines of 7ë█漢") == "two\nlines of 7ë█漢"
     assert one_line("two\nlines") == "two\\nlines"
     assert one_line("two\u2028lines\u2029more") == r"two\u2028lines\u2029more"
-    # It is every character that acts, and few others.
+    # What is not shown, too,
+    for name in (
+        "ZERO WIDTH SPACE",
+        "SOFT HYPHEN",
+        "HANGUL FILLER",
+        "TAG LATIN SMALL LETTER A",
+        "WORD JOINER",
+        "ZERO WIDTH NO-BREAK SPACE",
+        "HALFWIDTH HANGUL FILLER",
+        "VARIATION SELECTOR-16",
+    ):
+        assert printable(unicodedata.lookup(name)) == ascii(unicodedata.lookup(name))[1:-1]
+    # and with that every character that acts, and few others.
     directions = ("RLO", "LRO", "RLE", "LRE", "RLI", "LRI")
     every = "".join(map(chr, range(0x20000)))
     acting = {c for c in every if unicodedata.category(c) in ("Cc", "Cs") or unicodedata.bidirectional(c) in directions}
     written_out = set(every) - set(printable(every))
     assert acting - written_out == {"\n"}
-    assert len(written_out - acting) < 10
+    others = written_out - acting
+    assert {unicodedata.category(c) for c in others} <= {"Cf", "Cn", "Lo", "Mn", "Zl", "Zp"}
+    assert len(others) < 80
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "cell"),
+    [
+        ("=1+1", None, "'=1+1"),
+        (" =1+1", None, "' =1+1"),
+        ("\u3000@a", None, "'\u3000@a"),
+        ("\uff1d1+1", None, "'\uff1d1+1"),
+        ("\u200b=1+1", None, "\\u200b=1+1"),
+        ("\x1b[31m\u202e", None, "\\x1b[31m\\u202e"),
+        (["=1+1", "b"], "=1+1,b", "'=1+1,b"),
+        ([-3, 2], "-3,2", "-3,2"),
+        (-0.1, None, -0.1),
+        (None, "none", "none"),
+    ],
+)
+def test_a_cell_is_no_formula_and_no_escape(value: object, text: str | None, cell: object) -> None:
+    assert csv_cell(value, text) == cell
 
 
 def test_every_way_to_print_a_foreign_text_writes_it_out(capsys: pytest.CaptureFixture[str]) -> None:

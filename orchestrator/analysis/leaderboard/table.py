@@ -26,6 +26,7 @@ from orchestrator.analysis.leaderboard.board import (
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Entry
 from orchestrator.analysis.statistics.intervals import CHOSEN
 from orchestrator.text import counted
+from worker.text import csv_cell
 
 #: What rows can be sorted by, besides the options that vary: ascending, except for `DESCENDING`.
 SORTS = ("rank", "n", "mean", "regret", "p_best", "diverged", "failed", "cancelled", "std")
@@ -244,7 +245,7 @@ def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> s
     """
     rank, *names = FIGURES
     rows = [
-        (each.rank, *_options(board, each), *list(each.figures.values())[1:])
+        (each.rank, *_options(board, each), *map(csv_cell, list(each.figures.values())[1:]))
         for each in (board.standings if standings is None else standings)
     ]
     return _csv((rank, *_headings(board, FIGURES), *names), rows)
@@ -261,7 +262,7 @@ def jobs_to_csv(board: Leaderboard, top: int | None = None) -> str:
     """Return the first jobs by their score as CSV."""
     names = tuple(Entry.model_fields)
     rows = [
-        (rank, *_options(board, standing), *(getattr(entry, name) for name in names))
+        (rank, *_options(board, standing), *(csv_cell(getattr(entry, name)) for name in names))
         for rank, (standing, entry) in enumerate(ranked_jobs(board)[:top], 1)
     ]
     return _csv(("rank", *_headings(board, ("rank", *names)), *names), rows)
@@ -290,8 +291,9 @@ def _headings(board: Leaderboard, taken: Collection[str]) -> tuple[str, ...]:
     return tuple(f"options.{name}" if name in taken else name for name in board.names.varying)
 
 
-def _options(board: Leaderboard, standing: Standing) -> tuple[str, ...]:
-    return tuple(describe.written(standing.options[name]) for name in board.names.varying)
+def _options(board: Leaderboard, standing: Standing) -> tuple[Any, ...]:
+    values = (standing.options[name] for name in board.names.varying)
+    return tuple(csv_cell(value, describe.written(value)) for value in values)
 
 
 def _csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -69,7 +69,9 @@ def _escaped(character: str) -> str:
     if one_line(character) == character:
         return character
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _is_told(job: Job, name: str) -> bool:
