@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from subprocess import DEVNULL, TimeoutExpired, run
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -17,9 +23,12 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import connect
 from orchestrator.commands.plan import settings_for
 from orchestrator.text import counted
+from worker.text import reason
 from worker.trainers import registry
 
 KIND = Command
+#: Seconds that the import of a trainer may take.
+PROBE_SECONDS = 60.0
 
 
 def command(
@@ -77,6 +86,7 @@ class TrainerFacts:
         exact: Whether the same job gives the same bits on every CPU.
         data: The data sets that it takes, as the end of a sentence.
         options: Its options, which may depend on those that were given.
+        ignored: Entry points of other packages that have the name of one of Seedsweep's own trainers.
         workers: The workers that have it, each with the versions that it trains and the digest of its data set.
     """
 
@@ -87,6 +97,7 @@ class TrainerFacts:
     exact: bool
     data: str
     options: tuple[OptionFacts, ...]
+    ignored: tuple[str, ...] = ()
     workers: tuple[tuple[str, tuple[int, ...], str | None], ...] = ()
 
 
@@ -115,18 +126,56 @@ def _facts(
     name: str, workers: tuple[tuple[str, tuple[int, ...], str | None], ...], given: Mapping[str, str]
 ) -> TrainerFacts:
     if name not in registry.names():
-        return TrainerFacts(name, None, "it is not installed here", "", False, "", (), workers)
+        return TrainerFacts(name, None, "it is not installed here", "", False, "", (), workers=workers)
+    found = _described(name, given) if registry.is_own(name) else _probed(name, given)
+    return replace(found, ignored=registry.ignored(name), workers=workers)
+
+
+def _probed(name: str, given: Mapping[str, str]) -> TrainerFacts:
+    """Return a trainer of another package as another process describes it: its import may do anything."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # Not a pipe, which a process that the import has left could keep open.
+    with NamedTemporaryFile() as answer:
+        command = [sys.executable, "-P", "-m", __name__, name, json.dumps(dict(given)), answer.name]
+        try:
+            ended = run(command, env=environment, stdin=DEVNULL, stdout=DEVNULL, timeout=PROBE_SECONDS, check=False)
+            problem = f"its import ended the process, with exit status {ended.returncode}"
+        except TimeoutExpired:
+            problem = f"its import took longer than {PROBE_SECONDS:g} seconds"
+        told = json.loads(answer.read() or b"{}")
+    if "invalid" in told:
+        raise InvalidInputError(*told["invalid"])
+    if not told:
+        return TrainerFacts(name, None, f"The trainer {name} cannot be imported: {problem}", "", False, "", ())
+    return TrainerFacts(**told | {"options": tuple(OptionFacts(**each) for each in told["options"])})
+
+
+def _describe(name: str, given: str, answer: str) -> None:
+    """Write what `_probed` reads to the file `answer`."""
+    try:
+        told: dict[str, object] = asdict(_described(name, json.loads(given)))
+    except InvalidInputError as error:
+        told = {"invalid": [error.field, error.value, error.allowed]}
+    except BaseException as error:
+        problem = f"The trainer {name} cannot be imported: {reason(error)}"
+        told = asdict(TrainerFacts(name, None, problem, "", False, "", ()))
+    Path(answer).write_text(json.dumps(told, default=str))
+    # What the import has started must not hold this process up.
+    os._exit(0)
+
+
+def _described(name: str, given: Mapping[str, str]) -> TrainerFacts:
     try:
         made = registry.trainer(name)
         model = made.options_for(given) if given.keys() <= made.Options.model_fields.keys() else made.Options
     except InvalidInputError:
         raise
     except SeedsweepError as error:
-        return TrainerFacts(name, None, str(error), "", False, "", (), workers)
+        return TrainerFacts(name, None, str(error), "", False, "", ())
     options = tuple(
         OptionFacts(each, help_text(model, each), allowed(info)) for each, info in model.model_fields.items()
     )
-    return TrainerFacts(name, made.version, None, made.metric.name, made.exact, made.data_help, options, workers)
+    return TrainerFacts(name, made.version, None, made.metric.name, made.exact, made.data_help, options)
 
 
 def _pairs(fixed: Sequence[str]) -> dict[str, str]:
@@ -141,6 +190,8 @@ def _pairs(fixed: Sequence[str]) -> dict[str, str]:
 
 
 def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
+    if facts.ignored:
+        say(console, f"Ignored, because {facts.name} is one of Seedsweep's own trainers: {', '.join(facts.ignored)}")
     if facts.problem is not None:
         say(console, f"{facts.name}: {facts.problem}")
     else:
@@ -156,3 +207,7 @@ def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
         )
         say(console, f"{counted(len(facts.workers), 'worker')}{': ' + names if names else ''}")
     say(console, "")
+
+
+if __name__ == "__main__":
+    _describe(*sys.argv[1:])

@@ -19,6 +19,8 @@ from worker.text import reason
 from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
+#: The entry points of our own trainers begin so.
+_OWN = "worker.trainers."
 #: The trainer of the notebook's network, and of every job that names none.
 DEFAULT = "network"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -42,8 +44,24 @@ def names() -> tuple[str, ...]:
 
 def package(name: str) -> str | None:
     """Return the name and the version of the distribution that installs a trainer; None if it is not known."""
-    found = next((each.dist for each in _entries().get(name, ()) if each.dist is not None), None)
+    found = next((each.dist for each in _chosen(name) if each.dist is not None), None)
     return None if found is None else f"{found.name} {found.version}"
+
+
+def _chosen(name: str) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a trainer; nobody else's package replaces one of ours."""
+    found = _entries().get(name, ())
+    return tuple(each for each in found if each.value.startswith(_OWN)) or found
+
+
+def is_own(name: str) -> bool:
+    """Return whether a trainer is one of ours."""
+    return any(each.value.startswith(_OWN) for each in _chosen(name))
+
+
+def ignored(name: str) -> tuple[str, ...]:
+    """Return the entry points that other packages install under the name of one of our trainers."""
+    return tuple(each.value for each in _entries().get(name, ()) if each not in _chosen(name))
 
 
 @functools.cache
@@ -54,8 +72,8 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
         InvalidInputError: no trainer of this name is installed.
         TrainerUnusableError: its package cannot be imported, or is not a trainer.
     """
-    found = _entries().get(name)
-    if found is None:
+    found = _chosen(name)
+    if not found:
         near = get_close_matches(name[:40], names(), cutoff=0.6)
         question = f" (did you mean {near[0]}?)" if near else ""
         allowed = f"the name of an installed trainer: {', '.join(names())}{question}"

@@ -1,0 +1,61 @@
+"""Packages of trainers that do harm when they are imported: they break no other trainer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import trainers
+from orchestrator.cli.main import run
+from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
+
+#: What the import does -> what is said of the trainer.
+IMPORTS = {
+    "import time; time.sleep(10**6)": "its import took longer than 5 seconds",
+    "import os; os._exit(3)": "its import ended the process, with exit status 3",
+    "class Odd(BaseException): pass\nraise Odd('why')": "cannot be imported: Odd: why",
+    "raise KeyboardInterrupt": "cannot be imported: KeyboardInterrupt",
+    "import os\nif os.fork() == 0:\n    import time; time.sleep(9)\nos._exit(0)": "with exit status 0",
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(trainers, "PROBE_SECONDS", 5.0)
+    return tmp_path / "site"
+
+
+@pytest.mark.parametrize("source", IMPORTS)
+def test_an_import_that_does_harm_is_named(source: str, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install_source(site, "harmful", source, "Harmful")
+    with found_here(site):
+        assert run(["trainers", "--json"]) == 0
+    listed = {each["name"]: each["problem"] for each in json.loads(capsys.readouterr().out)["trainers"]}
+    assert listed.keys() == {"network", "sklearn", "harmful"}
+    assert listed["network"] is None
+    assert IMPORTS[source] in listed["harmful"]
+
+
+def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = "import os; print('loud'); os.write(1, b'louder')\n"
+    head, *rest = EXAMPLE_SOURCE.split("from __future__ import annotations\n")
+    install_source(
+        site, "softmax", f"{head}from __future__ import annotations\n{noise}{''.join(rest)}", "SoftmaxTrainer"
+    )
+    with found_here(site):
+        assert run(["trainers", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["trainers"]
+    assert [(each["name"], each["version"], each["problem"]) for each in listed][-1] == ("softmax", 1, None)
+    assert {option["name"] for option in listed[-1]["options"]} >= {"epochs", "learning_rate"}
+
+
+def test_a_second_network_changes_nothing_and_is_mentioned(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install_source(site, "network", "raise RuntimeError", "Network")
+    with found_here(site):
+        assert run(["trainers"]) == 0
+        assert run(["sweep", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "Ignored, because network is one of Seedsweep's own trainers: network_trainer:Network" in printed
+    assert "--learning-rates" in printed
