@@ -24,7 +24,7 @@ from worker.settings import Settings
 GOOD = row(JOBS[0]).line().encode()
 SECOND = row(JOBS[1]).line().encode()
 FOREIGN = row(JOBS[1].model_copy(update={"seed": 9})).line().encode()
-#: What a job of one epoch costs at most, in bytes of memory; an honest folder takes a thousandth.
+#: Most memory that reading the results of two jobs may take, in bytes.
 MOST_MEMORY = 100 * 2**20
 
 
