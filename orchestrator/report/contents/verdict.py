@@ -19,7 +19,7 @@ def state(sweep: Sweep) -> str:
     verdict = sweep.leaderboard.verdict
     if verdict.leader is None:
         return "nothing"
-    return "decided" if verdict.decided and verdict.state != "so far" else "undecided"
+    return "decided" if verdict.decided else "undecided"
 
 
 def facts(sweep: Sweep) -> list[Fact]:
