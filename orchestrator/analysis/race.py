@@ -73,7 +73,7 @@ class Race:
             return "nothing trains" if self.sweep.finished else None
         if self.judgement.decided:
             return "within" if self.judgement.rivals else "separated"
-        if self._lost:
+        if len(self._racing) < 2:
             return "nothing trains"
         return "budget" if self.next_jobs > self.terms.budget - self.spent else None
 
@@ -98,15 +98,20 @@ class Race:
         return Round(kind="decide", seeds=seeds, configurations=tuple(self._point(self._racing[i]) for i in lacking))
 
     @cached_property
-    def _racing(self) -> list[Scored]:
+    def _wanted(self) -> list[Scored]:
         """The leader, and those that may be better by more than the tolerance."""
         leader = self.judgement.leader
         return [] if leader is None else [leader, *self.judgement.blocking(self.terms.within)]
 
+    @cached_property
+    def _racing(self) -> list[Scored]:
+        """Those of them that get further seeds: if most jobs did not train, most of further ones would not, either."""
+        fit = [each for each in self._wanted if 2 * len(each.trained) >= len(each.entries)]
+        return fit if fit[:1] == self._wanted[:1] else []
+
     @property
     def _lost(self) -> list[Scored]:
-        """Those in the race of which most jobs did not train: with further seeds, most would not either."""
-        return [each for each in self._racing if 2 * len(each.trained) < len(each.entries)]
+        return [each for each in self._wanted if each not in self._racing]
 
     @cached_property
     def _lacking(self) -> tuple[int, dict[int, list[int]]]:

@@ -207,8 +207,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --metric loss": "--metric is 'loss'; allowed: last, best, or mean-K with K from 1 to 100000 epochs",
         "a --metric mean-3": "--metric is 'mean-3'; allowed: at most mean-2: a job of the sweep has 2 epochs",
         "a --by seed": "--by is 'seed'; allowed: configuration or job",
-        "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, p_best, diverged, failed, cancelled, "
-        "std, or an option that varies (learning_rate)",
+        "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, regret, p_best, diverged, failed, "
+        "cancelled, std, or an option that varies (learning_rate)",
+        "a --within 0": "--within is '0'; allowed: a number above 0, in the unit of the metric, such as 0.001",
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --top 1_0": "--top is '1_0'; allowed: an integer from 1 to 100000",
         "a --csv --json": "--json is given; allowed: nothing together with --csv",

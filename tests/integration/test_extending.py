@@ -42,8 +42,8 @@ def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: 
     assert extended["common"] == straight["common"]
     assert [each["jobs"] for each in extended["rows"]] == [each["jobs"] for each in straight["rows"]]
     # (but for what follows from the looks: intervals that stay valid)
-    assert {each["method"] for each in straight["rows"]} == {"t"}
-    assert {each["method"] for each in extended["rows"]} == {"confidence sequence"}
+    assert {each["method"] for each in straight["rows"]} == {"t, chosen", "t"}
+    assert {each["method"] for each in extended["rows"]} == {"confidence sequence, chosen", "confidence sequence"}
     # And it knows what had been seen before each of the rounds.
     manifest = command_line.description("a")
     assert [each["kind"] for each in manifest["rounds"]] == ["extend", "extend"]

@@ -148,7 +148,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
             "state": "undecided",
             "How sure": "The best is one of 2 contenders of 3 configurations, with a probability of at least 95 %: ",
             "Regret": "At most 1.7 points worse than the best",
-            "What would decide": "A race to a regret of 0.8 points takes at most ",
+            "What would decide": "A race to a regret of 0.8 points takes about ",
         },
     ),
     # Each of two configurations is the better one under some seed.
@@ -193,7 +193,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {
             "state": "decided",
             "How sure": "Each of the 2 configurations may be the best",
-            "Probability that it is the best": "less than 1 %",
+            "Probability that it is the best": None,
         },
     ),
     "running": ({0.1: [*CLOSE, None], 0.2: [*CLOSE[::-1], None]}, {"What would decide": "More seeds"}),

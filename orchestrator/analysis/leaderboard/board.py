@@ -104,8 +104,7 @@ def _trained(_: Leaderboard, standing: Standing) -> str:
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:
     if not standing.contender:
         return "no"
-    alone = len(board.verdict.contenders) == 1 and board.verdict.decided and board.verdict.state != "so far"
-    return "yes" if alone else "maybe"
+    return "yes" if board.verdict.decided and len(board.verdict.contenders) == 1 else "maybe"
 
 
 def _regret(board: Leaderboard, standing: Standing) -> str:

@@ -255,11 +255,11 @@ class Judgement:
     def places(self) -> Sequence[Place]:
         """What comparisons say about each configuration, by rank."""
         k = len(self.candidates)
+        figures = zip(self._stays.tolist(), self._counts.tolist(), self._regrets, self._p_best, strict=True)
         found = [
-            Place(rank, contender, regret, chance if contender else None)
-            for rank, (contender, regret, chance) in enumerate(
-                zip(self._stays.tolist(), self._regrets, self._p_best, strict=True), 1
-            )
+            # A contender that trains less reliably than the leader is not compared with it.
+            Place(rank, stays, regret if counts or not stays else None, chance if counts else None)
+            for rank, (stays, counts, regret, chance) in enumerate(figures, 1)
         ]
         return [*found, *(Place(rank + 1, False, None, None) for rank in range(k, len(self.scored)))]
 
@@ -310,9 +310,10 @@ class Judgement:
     @cached_property
     def _p_best(self) -> list[float | None]:
         """P(best) of each candidate; None without an estimate."""
-        asked = [each.oriented for each in self._in_model]
-        found = p_best(asked) if len(asked) > 1 else ()
-        return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
+        asked = [i for i in range(len(self._in_model)) if self._counts[i] or not self._stays[i]]
+        found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
+        known = dict(zip(asked, found, strict=False))
+        return [known.get(i) for i in range(len(self.candidates))]
 
     @property
     def _in_model(self) -> Sequence[Scored]:
@@ -406,14 +407,9 @@ class Judgement:
         return differences(self._values, moments(self._values), 0, sequential=self.sequential)
 
     @property
-    def waits(self) -> bool:
-        """Whether a configuration without any result has jobs that have not ended."""
-        return any(not each.trained and not each.diverged and each.count("missing") for each in self.scored)
-
-    @property
     def decided(self) -> bool:
         """Whether it is known which configuration to use."""
-        if self.leader is None or self.waits or self.regret is None:
+        if self.state == "so far" or self.leader is None or self.regret is None:
             return False
         return self.regret <= (self.within or 0.0)
 

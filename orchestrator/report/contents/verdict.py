@@ -19,7 +19,7 @@ def state(sweep: Sweep) -> str:
     verdict = sweep.leaderboard.verdict
     if verdict.leader is None:
         return "nothing"
-    return "decided" if verdict.decided and verdict.state != "so far" else "undecided"
+    return "decided" if verdict.decided else "undecided"
 
 
 def facts(sweep: Sweep) -> list[Fact]:
@@ -59,8 +59,10 @@ def _how_sure(board: Leaderboard) -> str:
     verdict = board.verdict
     contenders, level = verdict.contenders, f"{100 * verdict.level:.0f} %"
     if len(contenders) < 2:
-        if not verdict.decided:
-            return _how_many_wait(board)
+        waiting = _waiting(board)
+        if waiting:
+            verb = "has" if waiting == 1 else "have"
+            return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
         if verdict.regret is None:
             return "It is the only candidate: the others have no mean, or most of their jobs diverged"
         return f"It is the best with a probability of at least {level}{_looks(board)}"
@@ -80,14 +82,12 @@ def _looks(board: Leaderboard) -> str:
     return "" if board.verdict.method == "t" else ", however often one looks"
 
 
-def _how_many_wait(board: Leaderboard) -> str:
+def _waiting(board: Leaderboard) -> int:
     """Return how many configurations have no result yet."""
-    waiting = sum(
+    return sum(
         not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
         for each in board.standings
     )
-    verb = "has" if waiting == 1 else "have"
-    return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
 
 
 def _probability(leader: Standing) -> str:
