@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ class Points:
     X: Any
     y: Any
     digest: str
+    pool: Any = None
 
 
 def normal(*seed: int) -> Any:
@@ -254,6 +256,42 @@ class SeedsRandom(Honest):
         return super().start(seed)
 
 
+class SharesAPool(Honest):
+    """It trains by a thread that the first process starts: as OpenMP and JAX do, which compute when they load."""
+
+    def load(self, source: str, cache_dir: Path) -> Points:
+        data = super().load(source, cache_dir)
+        self.start_pool(data)
+        return data
+
+    def start_pool(self, data: Points) -> None:
+        data.pool = ThreadPoolExecutor(1)
+        data.pool.submit(int).result()
+
+    def epoch(self, w: Any, options: Options, data: Points) -> Any:
+        return data.pool.submit(super().epoch, w, options, data).result()
+
+
+class LoadsForEachProcess(SharesAPool):
+    shares = "nothing"
+
+
+class PreparesAPool(SharesAPool):
+    """It starts the thread in each process."""
+
+    def load(self, source: str, cache_dir: Path) -> Points:
+        return Honest.load(self, source, cache_dir)
+
+    def prepare(self, data: Points) -> None:
+        self.start_pool(data)
+
+
+class PreparesForAll(PreparesAPool):
+    """It starts the thread before the fork, and says that it may."""
+
+    shares = "all"
+
+
 class LeavesAThread(Honest):
     def start(self, seed: int) -> Any:
         threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
@@ -339,10 +377,11 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
         "bad_options_are_refused", "raised TypeError",
     ),
     "Overflows": ({"Options": Overflows}, "any_options_are_read_or_refused", "raised OverflowError"),
+    "Sharing": ({"shares": "everything"}, "well_formed", "its shares is 'everything'"),
     "RandomDigest": (
         {"hashed": lambda *_: os.urandom(32).hex()}, "data_has_a_digest", "from the content only",
     ),
-    "ShortDigest": ({"hashed": giving("ab" * 16)}, "data_has_a_digest", "64 digits"),
+    "ShortDigest": ({"hashed": giving("ab" * 16)}, "well_formed", "a digest that is not a SHA-256"),
     "Raises": ({"epoch": raising(ZeroDivisionError("no points"))}, "trains", "ZeroDivisionError: no points"),
     "Exits": ({"epoch": raising(SystemExit(3))}, "trains", "SystemExit: 3"),
     "StopsEarly": ({"train": only_first_epoch}, "each_epoch_is_reported", "called 1 times"),
@@ -415,6 +454,8 @@ CAUGHT: list[tuple[Any, str, str]] = [
     (ForgetsMomentum, "resuming_gives_the_same_bits", "after epoch 1 differs in"),
     (TakesAnything, "damaged_checkpoints_are_refused", "is accepted"),
     # What only another process shows.
+    (SharesAPool, "trains_in_a_forked_process", "leaves threads running in load: 1. "),
+    (PreparesForAll, "trains_in_a_forked_process", "it hangs at File "),
     (StateInMemory, "resuming_in_another_process_gives_the_same_bits", "memory of its process"),
     (Prints, "nothing_is_printed", "'epoch"),
     (SeedsGlobally, "surroundings_stay", "the state of numpy.random"),

@@ -12,6 +12,7 @@ from nn.errors import InvalidInputError
 from tests.support.own_trainer import EXAMPLE
 from tests.trainers import broken, early
 from worker.trainers import TrainerCheckError, check_trainer, checks
+from worker.trainers.checks import elsewhere
 
 CAUGHT = [*broken.CAUGHT, (early.ImportsEarly, "imports_are_late", "imports numpy")]
 
@@ -23,7 +24,11 @@ def caught(trainer: Any, **arguments: Any) -> TrainerCheckError:
 
 
 @pytest.mark.parametrize(("trainer", "check", "said"), CAUGHT, ids=lambda value: getattr(value, "__name__", None))
-def test_a_broken_trainer_is_caught_by_the_name_of_its_check(trainer: Any, check: str, said: str) -> None:
+def test_a_broken_trainer_is_caught_by_the_name_of_its_check(
+    trainer: Any, check: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if trainer is broken.PreparesForAll:
+        monkeypatch.setattr(elsewhere, "_SECONDS", 1.0)
     error = caught(trainer)
 
     assert error.check == check
@@ -52,7 +57,8 @@ def test_a_trainer_without_a_class_of_its_own_module_or_with_arguments() -> None
 
 
 def test_an_honest_trainer_passes() -> None:
-    check_trainer(broken.Honest)
+    for trainer in (broken.Honest, broken.PreparesAPool, broken.LoadsForEachProcess):
+        check_trainer(trainer)
     check_trainer(broken.Honest(), options=[{"epochs": 1}, {"rate": 5.0, "penalty": 0.5}], seeds=(7,))
 
 

@@ -37,6 +37,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
     Options = NetworkOptions
     metric = Metric(name="validation accuracy", is_share=True)
     exact = True
+    shares = "all"
     datasets = ("bundled", "openml")
     data_help = "bundled, openml, or a folder with the four IDX files"
     data = "bundled"

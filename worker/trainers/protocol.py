@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -126,6 +126,10 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         Options: A frozen model that forbids unknown fields. A field is an option, and its description its help.
         metric: What is measured, unless `metric_of` says otherwise.
         exact: Whether the same job gives the same bits on every CPU. If not, differences between CPUs are expected.
+        shares: What a worker does once, before it forks its processes, which then share the memory: with `data`, it
+            loads; with `all`, it prepares, too; with `nothing`, each process does both for itself. Forked processes
+            lack the worker's threads, which libraries start when they first compute in parallel (OpenMP) or at all
+            (JAX), and hang if they need them. None means `data`, and refuses threads that `load` leaves behind.
         packages: The distributions whose versions may change the bits, if the trainer is not exact.
         datasets: Names that `load` takes, besides the paths of files or folders.
         data_help: The sources that `load` takes, as the end of a sentence.
@@ -137,6 +141,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
     Options: ClassVar[type[BaseModel]]
     metric: ClassVar[Metric]
     exact: ClassVar[bool] = False
+    shares: ClassVar[Literal["nothing", "data", "all"] | None] = None
     packages: ClassVar[tuple[str, ...]] = ("numpy",)
     datasets: ClassVar[tuple[str, ...]] = ()
     data_help: ClassVar[str] = "the path of a file"
@@ -144,7 +149,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
 
     @abstractmethod
     def load(self, source: str, cache_dir: Path) -> DataT:
-        """Load a data set: once for each worker, before it starts its processes, which share the memory.
+        """Load a data set: once for each worker, or for each of its processes (`shares`).
 
         Args:
             source: One of `datasets`, or an absolute path.
@@ -218,7 +223,10 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return None
 
     def prepare(self, data: DataT) -> None:
-        """Do what all jobs need, such as compiling: once for each worker, after `load`."""
+        """Do what all jobs need, such as compiling: after `load`, once for each process that trains (`shares`).
+
+        A trainer has no state: what this makes belongs to `data`, or to the module.
+        """
 
     def digest(self, source: str, cache_dir: Path) -> str:
         """Return the digest of the data set that `load` would return; errors as for `load`."""

@@ -171,6 +171,8 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
         return f"its option {min(reserved)} has a name that a sweep's specification has already"
     if not isinstance(getattr(made, "metric", None), Metric):
         return "its metric is not a worker.trainers.Metric"
+    if made.shares not in (None, "nothing", "data", "all"):
+        return f"its shares is {str(made.shares)[:80]!r}; allowed: nothing, data or all"
     if not isinstance(getattr(made, "data", None), str):
         return "it names no data set to use by default"
     return None

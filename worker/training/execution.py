@@ -147,7 +147,7 @@ class Execution:
         if checkpoint is not None:
             logger.info("Resumes after epoch %d", len(checkpoint.history))
             self._show_life(*(record.seconds for record in checkpoint.history))
-        trained = train(self.job, self.task.data, on_epoch=self._after_epoch, resume_from=checkpoint)
+        trained = train(self.job, self.task.data.ready(), on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
         if not self.store.compare_with_first(
             self.job.key, result.weights_sha256, self.task_id, self.attempt.worker, result.environment

@@ -17,8 +17,8 @@ from worker.records.history import Attempt, End
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
-from worker.trainers.protocol import Data
-from worker.trainers.registry import AnyTrainer, load, source, trainer
+from worker.trainers.registry import AnyTrainer, source, trainer
+from worker.trainers.sharing import SharedData
 from worker.training.shared import IsolationLock, StopFlag
 
 logger = get_task_logger(__name__)
@@ -54,22 +54,20 @@ class TrainingTask(Task):
         return trainer(self.app.settings.trainer, "SEEDSWEEP_TRAINER")
 
     @cached_property
-    def data(self) -> Data:
-        """The worker's data set: read once, and shared by the processes that the pool forks later.
+    def data(self) -> SharedData:
+        """The worker's data set.
 
         Raises:
-            DatasetError: the data set is missing or damaged.
             InvalidInputError: `SEEDSWEEP_DATA` does not name a data set.
         """
         settings = self.app.settings
         given = self.trainer.data if settings.data is None else settings.data
-        return load(self.trainer, source(self.trainer, given, "SEEDSWEEP_DATA"), settings.cache_dir)
+        return SharedData(self.trainer, source(self.trainer, given, "SEEDSWEEP_DATA"), settings.cache_dir)
 
     @property
     def loaded_digest(self) -> str | None:
-        """The digest of the worker's data set; None before it is loaded."""
-        loaded: Data | None = self.__dict__.get("data")
-        return None if loaded is None else loaded.digest
+        """The digest of the worker's data set; None before it is known."""
+        return vars(self.data).get("digest")
 
     @cached_property
     def isolation(self) -> IsolationLock:
@@ -80,10 +78,10 @@ class TrainingTask(Task):
         """Create the objects that the pool's processes share. Must be called before the pool forks.
 
         Raises:
-            SeedsweepError: the data set is missing or damaged, or the trainer cannot be prepared.
+            SeedsweepError: the data set is missing or damaged, or the trainer cannot be prepared or shared.
         """
         _ = self.isolation
-        self.trainer.prepare(self.data)
+        self.data.share()
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""

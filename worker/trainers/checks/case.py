@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from nn.errors import InvalidInputError, clipped
 from worker.trainers.environment import ONE_THREAD
 from worker.trainers.protocol import Checkpoint, Trained, Trainer, as_number
+from worker.trainers.sharing import SharedData
 
 AnyTrainer = Trainer[Any, Any]
 #: Most objects of a data set that are searched for arrays.
@@ -65,6 +67,7 @@ class Case:
         seeds: The seeds.
         cache_dir: As for `Trainer.load`.
         memory: What was trained for earlier checks.
+        started: When the checks began, by the monotonic clock.
     """
 
     trainer: AnyTrainer
@@ -73,6 +76,7 @@ class Case:
     seeds: tuple[int, ...]
     cache_dir: Path
     memory: dict[Any, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
 
     @cached_property
     def options(self) -> tuple[BaseModel, ...]:
@@ -87,11 +91,15 @@ class Case:
         return self.trainer.options_for(values).model_validate(values)
 
     @cached_property
+    def shared(self) -> SharedData:
+        """The data set, as the processes of a worker share it."""
+        return SharedData(self.trainer, self.source, self.cache_dir)
+
+    @cached_property
     def data(self) -> Any:
         """The data set, loaded and prepared."""
         with one_thread():
-            data = self.trainer.load(self.source, self.cache_dir)
-            self.trainer.prepare(data)
+            data = self.shared.ready()
         self.memory["arrays"] = _arrays_of(data)
         return data
 

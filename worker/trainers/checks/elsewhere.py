@@ -8,20 +8,27 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from worker.trainers.checks.case import Broken, Case, check_same, shown
 from worker.trainers.environment import ONE_THREAD
 
-#: Seconds that another process may take to train all jobs.
-_SECONDS = 3600.0
+#: Seconds that another process may take to train all jobs, beside ten times those that the checks took.
+_SECONDS = 60.0
 
 
 def imports_are_late(case: Case) -> None:
     """The module of the trainer imports no large library: the command line asks every trainer for its options."""
     if heavy := _report(case)["heavy"]:
         raise Broken(f"the trainer's module imports {', '.join(heavy)}; import it in the methods that need it")
+
+
+def trains_in_a_forked_process(case: Case) -> None:
+    """A process trains that was forked as a worker forks: after `load`, before `prepare` unless `shares` says else."""
+    if problem := _report(case).get("not forked"):
+        raise Broken(problem)
 
 
 def same_bits_in_another_process(case: Case) -> None:
@@ -101,7 +108,7 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
         asked = {
             "module": kind.__module__, "class": kind.__qualname__, "source": case.source, "seeds": case.seeds,
             "values": [dict(values) for values in case.values], "cache_dir": str(case.cache_dir),
-            "states": _states(case),
+            "states": _states(case), "seconds": _SECONDS + 10 * (time.monotonic() - case.started),
         }  # fmt: skip
         request.write_text(json.dumps(asked))
         done = subprocess.run(
@@ -109,7 +116,6 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
             env=_environment(),
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
             check=False,
         )
         if not report.exists():

@@ -1,25 +1,30 @@
 """The program that trains in another process: `python -m worker.trainers.checks.process REQUEST REPORT`.
 
-Both are JSON files. A new process shows what an import loads, and what training leaves behind.
+Both are JSON files. A new process shows what an import loads, and what training leaves behind. It forks the process
+that trains, as a worker does.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import faulthandler
 import importlib
 import json
 import operator
 import os
 import random
 import sys
+import tempfile
 import threading
 import warnings
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel
 
+from nn.errors import SeedsweepError
 from worker.trainers.checks.case import Broken, Case
 from worker.trainers.protocol import Checkpoint
 
@@ -34,11 +39,37 @@ def main(request: Path, report: Path) -> None:
     made = operator.attrgetter(asked["class"])(importlib.import_module(asked["module"]))()
     heavy = [name for name in HEAVY if name in sys.modules]
     case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
+    told: dict[str, Any] = {"heavy": heavy}
     try:
-        told = _train(case, asked)
+        case.shared.share()
+    except SeedsweepError as error:
+        report.write_text(json.dumps(told | {"not forked": str(error)}))
+        return
+    with tempfile.TemporaryFile() as stack:
+        child = get_context("fork").Process(target=_report, args=(case, asked, told, report, stack))
+        child.start()
+        child.join()
+        if not report.exists():
+            stack.seek(0)
+            ended = _where(stack.read().decode(), made) or f"it ended with status {child.exitcode}"
+            report.write_text(json.dumps(told | {"not forked": f"a process that is forked does not train: {ended}"}))
+
+
+def _report(case: Case, asked: dict[str, Any], told: dict[str, Any], report: Path, stack: BinaryIO) -> None:
+    """Train in the process that was forked, and write the report; end this process if that takes too long."""
+    faulthandler.dump_traceback_later(asked["seconds"], file=stack, exit=True)
+    try:
+        told |= _train(case, asked)
     except Broken as error:
-        told = {"broken": str(error)}
-    report.write_text(json.dumps({"heavy": heavy} | told))
+        told["broken"] = str(error)
+    report.write_text(json.dumps(told))
+
+
+def _where(stack: str, made: object) -> str:
+    """Return where a process stood when its time was up: the innermost line of the trainer's module, if any."""
+    lines = [line.strip() for line in stack.splitlines() if line.startswith("  File ")]
+    own = [line for line in lines if f'"{sys.modules[type(made).__module__].__file__}"' in line]
+    return f"it hangs at {(own or lines)[0]}; what runs before the fork must start no threads" if lines else ""
 
 
 def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:

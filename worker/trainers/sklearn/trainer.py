@@ -33,6 +33,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
     Options = SklearnOptions
     metric: ClassVar[Metric] = _ACCURACY
     exact = False
+    shares = "all"
     packages = ("numpy", "scikit-learn", "scipy")
     datasets = NAMES
     data_help = HELP

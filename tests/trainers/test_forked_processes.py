@@ -1,0 +1,37 @@
+"""Trainers that compute with threads, in the processes that a worker forks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.own_trainer import found_here, install_source
+from tests.support.worker_process import WorkerProcess
+from tests.trainers import broken
+from worker.job import Job
+
+
+def start(cluster: Cluster, folder: Path, kind: type, **how: bool) -> WorkerProcess:
+    install_source(folder, "honest", f"from tests.trainers.broken import {kind.__name__}", kind.__name__)
+    return cluster.start_worker(PYTHONPATH=str(folder), SEEDSWEEP_TRAINER="honest", **how)
+
+
+@pytest.mark.parametrize("kind", [broken.PreparesAPool, broken.LoadsForEachProcess])
+def test_a_trainer_may_start_threads_in_each_process(cluster: Cluster, tmp_path: Path, kind: type) -> None:
+    start(cluster, tmp_path / "site", kind)
+    with found_here(tmp_path / "site"):
+        data = broken.Honest().load("points", tmp_path)
+        results = [
+            cluster.result(cluster.submit(Job.of({}, seed=seed, dataset=data.digest, trainer="honest")).id)
+            for seed in range(2)
+        ]
+    assert [(result.status, result.attempts) for result in results] == [("succeeded", 1)] * 2
+
+
+def test_a_worker_refuses_threads_that_its_processes_would_lack(cluster: Cluster, tmp_path: Path) -> None:
+    worker = start(cluster, tmp_path / "site", broken.SharesAPool, ready=False)
+    assert worker.process.wait(60) != 0
+    assert "Error: The trainer honest leaves threads running in load: 1. " in worker.text()
+    assert 'Set shares = "nothing"' in worker.text()
