@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )
+    #: The folder in which jobs keep their logs. If None, only the end of a failed job's log is kept, with its result.
+    log_dir: Path | None = Field(default=None, description="the path of a folder")
     #: Seconds after which a message whose lease is no longer renewed is redelivered.
     lease_seconds: float = Field(default=30.0, ge=3.0, le=86_400.0, description="seconds from 3 to 86400")
     #: Seconds between two searches for messages whose lease has expired.
@@ -49,6 +51,8 @@ class Settings(BaseSettings):
     #: Least seconds without progress after which a worker ends the process that trains a job. The limit is longer if
     #: ten of the job's slowest epochs, or three times `socket_seconds`, are.
     hang_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
+    #: Seconds without progress after which a job's stack is written to its log, and a sweep mentions the job.
+    silent_seconds: float = Field(default=60.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
     #: The number of times that a job may hang or take its worker down before it fails.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")
     #: The number of jobs failed in a row after which a worker takes no more.

@@ -35,6 +35,7 @@ COMMANDS = {
     "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
     "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
     "show": "Show what a job learned, and its mistakes on the validation set.",
+    "logs": "Show what the trainer of a sweep's jobs printed, logged and raised.",
     "predict": "Say which digit a picture shows.",
     "test": "Evaluate the chosen configuration on the test split, once.",
     "trainers": "List the trainers that are installed here and on the workers, with their options.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import Described, InvalidInputError
@@ -49,7 +50,14 @@ class Place:
 
     @contextlib.contextmanager
     def open(
-        self, trainer: str, data: str, *, jobs: int, interruption: Interruption, tell: Callable[[str], None]
+        self,
+        trainer: str,
+        data: str,
+        *,
+        jobs: int,
+        interruption: Interruption,
+        tell: Callable[[str], None],
+        logs: Path | None = None,
     ) -> Iterator[Cluster]:
         """Return a context manager that provides the cluster. It starts an embedded one first, and ends it afterwards.
 
@@ -59,6 +67,7 @@ class Place:
             jobs: The number of jobs to train.
             interruption: Defers a signal while an embedded cluster starts.
             tell: Shows a message to the user.
+            logs: The folder in which jobs of an embedded cluster keep their logs; None for none.
 
         Raises:
             ClusterError: the embedded cluster does not start.
@@ -72,6 +81,8 @@ class Place:
                 variables = {
                     "SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache
                 }  # fmt: skip
+                if logs is not None:
+                    variables["SEEDSWEEP_LOG_DIR"] = str(logs.absolute())
                 embedded = stack.enter_context(EmbeddedCluster(self.processes(jobs), variables))
             # Importing Celery takes a while; the embedded cluster starts meanwhile.
             from orchestrator.cluster.cluster import Cluster

@@ -42,6 +42,8 @@ from worker.job import Job
 from worker.redis import limits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+#: Most bytes of a job's log that are read: twice those that a worker keeps.
+MAX_LOG = 2**21
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 
 
@@ -55,6 +57,7 @@ class SweepFolder:
     def __init__(self, output: Path, name: str) -> None:
         self.path = output / check_name(name)
         self.name = name
+        self.logs = self.path / "logs"
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
         self._log = ResultsLog(self._results)
@@ -197,6 +200,7 @@ class SweepFolder:
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
             (self._weights, stat.S_ISDIR, "folder"),
+            (self.logs, stat.S_ISDIR, "folder"),
         ):
             with contextlib.suppress(FileNotFoundError):
                 mode = path.lstat().st_mode
@@ -317,6 +321,18 @@ class SweepFolder:
                 blob = read_regular(source, _most_bytes(job))
             self._write(target, blob)
 
+    def keep_log(self, key: str, text: str) -> None:
+        """Write the log of a job."""
+        with self._writing():
+            self.logs.mkdir(exist_ok=True)
+        self._write(self.logs / f"{key}.log", text)
+
+    def log(self, key: str) -> str | None:
+        """Return a job's log; None if there is none, or it cannot be read."""
+        with contextlib.suppress(OSError):
+            return read_regular(self.logs / f"{key}.log", MAX_LOG).decode(errors="replace")
+        return None
+
     def reading(self) -> Reading | None:
         """Return the record that the test split was read; None if it was not.
 
@@ -353,6 +369,8 @@ class SweepFolder:
             # This process holds the lock, so any temporary file was left by a process that was killed.
             for folder in (self.path, self._weights):
                 remove_stale(folder, 0.0)
+            with contextlib.suppress(OSError):
+                self.logs.rmdir()  # if it is empty
 
     def _write(self, target: Path, content: str | bytes) -> None:
         data = content if isinstance(content, bytes) else content.encode()

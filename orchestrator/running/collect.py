@@ -39,6 +39,8 @@ class Collector:
         accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
+        failed: Receives the key of a job that failed, and the end of its log if there is one.
+        silent: As for `StallWatch`.
     """
 
     def __init__(
@@ -48,12 +50,16 @@ class Collector:
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
         names: JobNames,
+        failed: Callable[[str, str], None] = lambda _key, _log: None,
+        silent: Callable[[str, str], None] = lambda _key, _worker: None,
     ) -> None:
         self._cluster = cluster
         self._sweep = sweep
         self._accept = accept
         self._progress = progress
         self._names = names
+        self._failed = failed
+        self._silent = silent
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
         #: at once, because others decide their size.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
@@ -113,7 +119,7 @@ class Collector:
             jobs: The jobs, by key.
             ended: Called with the key of each job that has its row.
         """
-        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
+        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep, self._silent)
         for states in waiting:
             self._expect(list(states))
             for key, state in states.items():
@@ -144,6 +150,8 @@ class Collector:
             return False
         self._accept(row, blob)
         self._progress.finished(row)
+        if isinstance(state, Failed) and state.log:
+            self._failed(row.job, state.log)
         return True
 
     def _row(self, job: Job, state: Ended, reused_from: str | None) -> tuple[Row, bytes | None]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.connect import Place
@@ -54,6 +55,7 @@ class Session:
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     missing: dict[str, Job] = field(init=False)
+    _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
@@ -218,7 +220,26 @@ class Session:
 
         sweep = Membership(cluster, manifest, progress.message)
         names = JobNames(self.jobs.values(), manifest.axes)
-        return Collector(cluster, sweep, self.accept, progress, names)
+        failed, silent = (partial(each, progress.message) for each in (self._failed, self._silent))
+        return Collector(cluster, sweep, self.accept, progress, names, failed, silent)
+
+    def _silent(self, tell: Callable[[str], None], key: str, worker: str) -> None:
+        """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder."""
+        # The main thread is the last one.
+        stack = (self.folder.log(key) or "").rpartition("(most recent call first):\n")[2].splitlines()[:3]
+        job = JobNames(self.jobs.values(), self.axes).job(self.jobs[key].seed, self.jobs[key].options)
+        tell("\n".join([f"No sign of life of {job}, which {worker} trains{': it is at' if stack else ''}", *stack]))
+
+    def _failed(self, tell: Callable[[str], None], key: str, log: str) -> None:
+        """Keep the end of a failed job's log, and show that of the first one."""
+        if self.place.cluster is not None:
+            self.folder.keep_log(key, log)
+        if not self._told:
+            self._told = True
+            # Without the lines that underline a part of another.
+            lines = [line for line in log.splitlines() if line.strip(" ^~")]
+            end = "\n  ".join(lines[-3:])
+            tell(f"The first failure:\n  {end}\nIts log: orchestrator logs {self.folder.path} {key[:12]}")
 
     def _end(self, cluster: Cluster) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
@@ -233,8 +254,9 @@ class Session:
         specification = self.manifest.specification
         jobs = len(self.missing) + specification.remaining * len(specification.seeds) + expected
         return self.place.open(
-            specification.trainer, specification.data, jobs=jobs, interruption=self.interruption, tell=tell
-        )
+            specification.trainer, specification.data, jobs=jobs, interruption=self.interruption, tell=tell,
+            logs=self.folder.logs,
+        )  # fmt: skip
 
 
 def _reused(counts: Counter[str], folder: SweepFolder) -> str:

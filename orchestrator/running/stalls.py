@@ -96,9 +96,18 @@ class StallWatch:
         cluster: The cluster.
         tell: Shows a message to the user.
         needs: What a worker must have for the jobs.
+        silent: Receives the id of each running task without progress for `silent_seconds`, and its worker's name, once.
     """
 
-    def __init__(self, cluster: Cluster, tell: Callable[[str], None], needs: Collection[Needs] = ()) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        tell: Callable[[str], None],
+        needs: Collection[Needs] = (),
+        silent: Callable[[str, str], None] = lambda _task, _worker: None,
+    ) -> None:
+        self._silent = silent
+        self._silent_told: set[str] = set()
         self._needs = frozenset(needs)
         self._cluster = cluster
         self._tell = tell
@@ -133,6 +142,7 @@ class StallWatch:
         now = time.monotonic()
         self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
         self._tell_clocks(workers)
+        self._tell_silent(workers)
         stall = self._stall(workers) if now - self._moved > STALL_SECONDS else None
         # Two looks must agree: after an outage of Redis, workers need a moment to report again.
         if stall is not None and self._doubtful:
@@ -157,6 +167,14 @@ class StallWatch:
         if hosts - self._clocks_told:
             self._clocks_told |= hosts
             self._tell(str(sentence))
+
+    def _tell_silent(self, workers: list[Presence]) -> None:
+        late = self._roster.clock.now() - self._cluster.app.settings.silent_seconds
+        for worker in workers:
+            for task, progress in worker.running.items():
+                if progress < late and task in self._running and task not in self._silent_told:
+                    self._silent_told.add(task)
+                    self._silent(task, worker.name)
 
     def _stall(self, workers: list[Presence]) -> Stall | None:
         """Return why no worker trains the sweep's jobs, or None if one may."""

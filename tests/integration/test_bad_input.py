@@ -185,6 +185,10 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a seed=0": "the job is 'seed=0'; allowed: words that fit one job of the sweep a; 2 jobs fit, so add",
         "closed 0:0.03": "runs/closed/results.jsonl cannot be read: Is a directory",
     },
+    "logs": {
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "a seed=9": "the job is 'seed=9'; allowed: ",
+    },
     "predict": {
         "a": "Missing option '--image'.",
         "a --image ''": "--image is ''; allowed: the path of a picture",

@@ -15,7 +15,7 @@ VARIABLES = {
 }
 DEFAULTS = {field: info.get_default(call_default_factory=True) for field, info in Settings.model_fields.items()}
 #: Those that docker-compose.yml does not take from `.env` under their own names: docs/operating.md says what it does.
-NOT_IN_ENV_FILE = ("broker_url", "result_backend", "cache_dir")
+NOT_IN_ENV_FILE = ("broker_url", "result_backend", "cache_dir", "log_dir")
 
 
 def shown(default: object) -> str:
@@ -43,7 +43,14 @@ def test_a_variable_that_is_absent_or_empty_is_not_set(monkeypatch: pytest.Monke
 
 
 #: For each type of setting, a value that none has by default.
-OTHERS = {str: "/somewhere", str | None: "redis://host/1", Path: Path("/somewhere"), float: 77.0, int: 77}
+OTHERS = {
+    str: "/somewhere",
+    str | None: "redis://host/1",
+    Path: Path("/somewhere"),
+    Path | None: Path("/somewhere"),
+    float: 77.0,
+    int: 77,
+}
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)

@@ -19,6 +19,7 @@ from worker.records.checkpoints import Checkpoints, SavedCheckpoint
 from worker.records.history import Attempt
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainers.environment import environment
+from worker.training.joblog import JobLog, job_log
 from worker.training.task import TrainingTask
 from worker.training.trainer import Progress, TrainedJob, train
 
@@ -54,6 +55,7 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         Reject: the job returns to the queue, because the worker is stopping, or lacks the trainer or the data set.
         Ignore: the job is cancelled; its state is REVOKED.
     """
+    settings = task.app.settings
     with task.app.liveness.of_attempt():
         _check_wanted(task)
         _check_served(task, needs)
@@ -61,8 +63,11 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         checkpoint = Checkpoints(task.store()).load(task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
         suspect = task.attempts().is_suspect(task.request.id, epochs)
-        with isolated(task) if suspect else contextlib.nullcontext():
-            return Execution(task, job, task.begin_attempt(epochs)).run(checkpoint)
+        with (
+            isolated(task) if suspect else contextlib.nullcontext(),
+            job_log(settings.log_dir, task.request.id, settings.silent_seconds) as log,
+        ):
+            return Execution(task, job, task.begin_attempt(epochs), log).run(checkpoint)
 
 
 def _check_wanted(task: TrainingTask) -> None:
@@ -113,11 +118,12 @@ def isolated(task: TrainingTask) -> Iterator[None]:
 class Execution:
     """Trains a job in an attempt that has begun: saves checkpoints, reports progress, stops when it is told to."""
 
-    def __init__(self, task: TrainingTask, job: Job, attempt: Attempt) -> None:
+    def __init__(self, task: TrainingTask, job: Job, attempt: Attempt, log: JobLog) -> None:
         self.task = task
         self.job = job
         self.metric = job.metric
         self.attempt = attempt
+        self.log = log
         self.task_id: str = task.request.id
         self.store = task.store()
         self.checkpoints = Checkpoints(self.store)
@@ -158,6 +164,7 @@ class Execution:
     def _show_life(self, *seconds: float) -> None:
         self._slowest_epoch = max(self._slowest_epoch, *seconds)
         self.task.app.liveness.sign(slowest_epoch=self._slowest_epoch)
+        self.log.alive()
 
     def _after_epoch(self, progress: Progress) -> None:
         self._show_life(progress.history[-1].seconds)

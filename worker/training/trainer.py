@@ -9,9 +9,11 @@ import logging
 import os
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -113,7 +115,7 @@ class Progress:
         except MemoryError:
             raise
         except Exception as error:
-            _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}")
+            _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}", error)
         limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
         if not isinstance(state, bytes) or len(state) > limit:
             _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
@@ -146,7 +148,7 @@ class Progress:
             error, (MemoryError, SoftTimeLimitExceeded, TrainingFailedError, TrainerUnusableError)
         ):
             raise error
-        _fail(self.job, f"raised {type(error).__name__}: {error}")
+        _fail(self.job, f"raised {type(error).__name__}: {error}", error)
 
     def _after_epoch(
         self, value: float, checkpoint: Callable[[], bytes] | None = None, others: Mapping[str, float] | None = None
@@ -213,8 +215,18 @@ def _leave_if_forked(process: int) -> None:
         os._exit(1)
 
 
-def _fail(job: Job, what: str) -> NoReturn:
-    raise TrainingFailedError(one_line(f"the trainer {job.trainer} {what}")[:MESSAGE])
+def _fail(job: Job, what: str, raised: BaseException | None = None) -> NoReturn:
+    where = "" if raised is None else one_line(f" ({_where(job, raised)})")
+    raise TrainingFailedError(one_line(f"the trainer {job.trainer} {what}")[: MESSAGE - len(where)] + where)
+
+
+def _where(job: Job, error: BaseException) -> str:
+    """Return the innermost line of the trainer's package that an exception passed, or else the line that raised it."""
+    package = type(job.trained_by).__module__.partition(".")[0]
+    passed = list(traceback.walk_tb(error.__traceback__))
+    own = [each for each in passed if each[0].f_globals.get("__name__", "").partition(".")[0] == package]
+    frame, line = (own or passed)[-1]
+    return f"{Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_name}"[:200]
 
 
 def _short(value: Any) -> str:

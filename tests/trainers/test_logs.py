@@ -1,0 +1,130 @@
+"""What a trainer prints, logs and raises is kept, and shown."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.own_trainer import install_source
+from worker.training.joblog import MAX_BYTES, JobLog, job_log
+
+SOURCE = """
+import logging, time, warnings
+from tests.trainers.broken import Honest
+
+class Buggy(Honest):
+    name = "buggy"
+
+    def train(self, options, seed, data, **how):
+        print("printed")
+        logging.getLogger("mine").info("logged %d", seed)
+        warnings.warn("warned")
+        if seed == 2:
+            time.sleep(5)
+        if seed == 1:
+            look_up({"accuracy": 1.0})
+        return super().train(options, seed, data, **how)
+
+def look_up(metrics):
+    metrics["loss\\x1b[2J"]
+"""
+LINE = SOURCE.splitlines().index('    metrics["loss\\x1b[2J"]') + 1
+SWEEP = ("sweep", "--trainer", "buggy", "--seeds", "0-1", "--name", "a")
+
+
+@pytest.fixture
+def buggy(tmp_path: Path) -> dict[str, str]:
+    """The environment in which the trainer is found."""
+    install_source(tmp_path / "site", "buggy", SOURCE, "Buggy")
+    return {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
+    done = command_line.run(*SWEEP, status=1, **buggy)
+    # The row says where,
+    rows = map(json.loads, (command_line.folder / "runs/a/results.jsonl").read_text().splitlines())
+    failed = next(row for row in rows if row["status"] == "failed")
+    assert failed["error"].endswith(f"KeyError: 'loss\\x1b[2J' (buggy_trainer.py, line {LINE}, in look_up)")
+    # the terminal shows the last lines of the first failure, and how to see more,
+    shown = done.stdout.partition("The first failure:\n")[2].splitlines()
+    assert f'buggy_trainer.py", line {LINE}, in look_up' in shown[0]
+    assert shown[2].strip() == "KeyError: 'loss\\x1b[2J'"
+    assert shown[3] == f"Its log: orchestrator logs runs/a {failed['job'][:12]}"
+    # and the logs have what the trainer said.
+    log = command_line.run("logs", "a", "seed=1", **buggy).stdout
+    assert [word in log for word in ("printed\n", " INFO mine: logged 1\n", "UserWarning: warned", "in look_up")] == [
+        True
+    ] * 4
+    both = command_line.run("logs", "runs/a", **buggy).stdout
+    assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
+    assert "\x1b" not in done.stdout + log + both
+
+
+def test_the_end_of_a_failed_jobs_log_comes_with_its_result_from_a_cluster(
+    cluster: Cluster, command_line: CommandLine, buggy: dict[str, str]
+) -> None:
+    cluster.start_worker(SEEDSWEEP_TRAINER="buggy", **buggy)
+    done = command_line.run(*SWEEP, "--broker", cluster.server.url, status=1, **buggy)
+    assert "The first failure:\n" in done.stdout
+    [log] = (command_line.folder / "runs/a/logs").iterdir()
+    assert " INFO mine: logged 1\n" in log.read_text()
+    assert log.read_text().endswith("KeyError: 'loss\\x1b[2J'\n")
+
+
+def test_jobs_without_a_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
+    command_line.run(
+        "sweep", "--seeds", "0", "--learning-rates", "0.03", "--epochs", "1", "--limit", "50", "--name", "b"
+    )
+    assert not (command_line.folder / "runs/b/logs").exists()
+    assert command_line.run("logs", "b", status=1).stderr.startswith("No such job has a log")
+
+
+def test_a_log_is_bounded_and_neither_a_link_nor_a_full_disk_fails_a_job(tmp_path: Path) -> None:
+    (tmp_path / "link.log").symlink_to(tmp_path / "other")
+    for name in ("a", "link"):
+        with job_log(tmp_path, name, 60.0):
+            print("first")
+            for _ in range(3):
+                print("x" * (MAX_BYTES - 9))
+            print("last")
+    kept = (tmp_path / "a.log").read_text()
+    assert (len(kept) <= MAX_BYTES, kept.endswith("x\nlast\n"), "first" in kept) == (True, True, False)
+    assert not (tmp_path / "other").exists()
+    full = JobLog(io.FileIO("/dev/full", "r+b"), 60.0)
+    print("no room", file=full.text)
+
+
+def test_a_log_leaves_logging_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+
+    def fail() -> None:
+        with job_log(None, "a", 60.0):
+            logging.getLogger("mine").info("logged")
+            raise ValueError("why")
+
+    with pytest.raises(ValueError, match="why") as caught:
+        fail()
+    assert (root.level, list(root.handlers)) == before
+    # Other handlers got what their level lets through.
+    assert "logged" not in caplog.text
+    [note] = caught.value.__notes__
+    assert " INFO mine: logged\n" in note
+
+
+def test_a_job_without_a_sign_of_life_is_mentioned_with_its_stack(
+    command_line: CommandLine, buggy: dict[str, str]
+) -> None:
+    words = ("sweep", "--trainer", "buggy", "--seeds", "2", "--name", "a")
+    done = command_line.run(*words, SEEDSWEEP_SILENT_SECONDS="1", **buggy)
+    said = done.stdout.partition("No sign of life of seed 2, which ")[2].splitlines()
+    assert said[0].endswith(" trains: it is at")
+    assert said[1].endswith(
+        f'buggy_trainer.py", line {SOURCE.splitlines().index("            time.sleep(5)") + 1} in train'
+    )
