@@ -546,6 +546,7 @@ def sweep(
     workers: int | None = None,
     resume: bool = False,
     reuse: bool = True,
+    reuse_anyway: bool = False,
     spec: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -564,6 +565,7 @@ def sweep(
         workers: Processes of an embedded cluster; None for one per core.
         resume: Whether to go on with the sweep called `name`.
         reuse: Whether to take results of other sweeps.
+        reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
@@ -575,7 +577,8 @@ def sweep(
     """
     settings = _settings(broker, workers)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
-    return Sweep(sweeping.sweep(plan, reuse=_switch("reuse", reuse), display=_display(progress)))
+    switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
+    return Sweep(sweeping.sweep(plan, **switches, display=_display(progress)))
 
 
 def submit(

@@ -327,6 +327,8 @@ class Result(BaseModel):
     correct: Packed | None = None
     #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
     environment: Text | None = None
+    #: What trained it, if the trainer is not Seedsweep's own (`worker.trainers.registry.code`).
+    code: Text | None = None
 
     _metric: Metric | None = PrivateAttr(default=None)
 

@@ -55,6 +55,9 @@ def command(
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
+    reuse_anyway: Annotated[
+        bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
@@ -68,6 +71,8 @@ def command(
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
     """
     console = Console(stderr=as_json, highlight=False)
+    if no_reuse and reuse_anyway:
+        raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
     if report:
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or ())
@@ -75,7 +80,7 @@ def command(
         plan = make_plan(typed, spec, name, output, settings_for(broker, workers), workers, resume=resume)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
-            result = train(session, reuse=not no_reuse, display=partial(progress_for, console))
+            result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=partial(progress_for, console))
         if as_json and report:
             path = _reported(plan)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))

@@ -19,6 +19,7 @@ from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
 from worker.settings import Settings
+from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, load
 
 
@@ -122,26 +123,28 @@ def plan_resumption(
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
-def sweep(plan: SweepPlan, *, reuse: bool = True, display: Display = silent) -> Sweep:
+def sweep(plan: SweepPlan, *, reuse: bool = True, any_code: bool = False, display: Display = silent) -> Sweep:
     """Train every job of a planned sweep, new or extended, that has no row yet.
 
     Arguments and errors: see `SweepPlan.begin` and `train`.
     """
     with plan.begin() as session:
-        return train(session, reuse=reuse, display=display)
+        return train(session, reuse=reuse, any_code=any_code, display=display)
 
 
-def train(session: Session, *, reuse: bool = True, display: Display = silent) -> Sweep:
+def train(session: Session, *, reuse: bool = True, any_code: bool = False, display: Display = silent) -> Sweep:
     """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
 
     Args:
         session: From `SweepPlan.begin`.
         reuse: Whether to take results of other sweeps.
+        any_code: Whether to take also those that other code of the trainer made than is installed here.
         display: Shows the progress.
 
     Raises:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
+    session.any_code = any_code
     kept = session.keep_own()
     said: list[str] = []
     if session.folder.damage:
@@ -152,9 +155,15 @@ def train(session: Session, *, reuse: bool = True, display: Display = silent) ->
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
+        missing, trainer = len(session.missing), session.manifest.specification.trainer
+        if missing and (others := {row.code for row in session.rows.values()} - {registry.code(trainer)}):
+            said.append(
+                f"The code of the trainer {trainer} has changed since it made results of this sweep: "
+                f"{' and '.join(sorted(each or 'unknown code' for each in others))} then, and "
+                f"{registry.code(trainer)} now"
+            )
         for sentence in said:
             progress.message(sentence)
-        missing = len(session.missing)
         if missing:
             progress.message(f"Training {counted(missing, 'job')} {session.place.describe(missing)}")
         # A cluster is told that the sweep has ended, even if there is nothing to train.

@@ -22,6 +22,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 from worker.settings import Settings
+from worker.trainers import registry
 
 DEFAULT_JOBS = 5
 
@@ -146,6 +147,11 @@ def verify(
         SeedsweepError: the verification cannot go on.
     """
     checks: dict[str, Check] = {}
+    here = registry.code(plan.manifest.specification.trainer)
+    made_by = {plan.rows[job.key].code for job in plan.jobs} - {here}
+    if made_by:
+        others = " and ".join(sorted(each or "unknown code" for each in made_by))
+        tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
     made, interruption = plan.manifest.specification, interruption or Interruption()
     with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
         verification = Verification(cluster, plan.folder, MessagesOnly(tell), plan.names.varying)

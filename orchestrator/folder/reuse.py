@@ -23,7 +23,10 @@ _PARTS = ("", "sweep.json", "results.jsonl", "weights")
 
 
 def sibling_results(
-    folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]
+    folder: SweepFolder,
+    wanted: Mapping[str, Job],
+    tell: Callable[[str], None],
+    fits: Callable[[Row], bool] = lambda _row: True,
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
@@ -35,6 +38,7 @@ def sibling_results(
         folder: The folder of the sweep that needs results.
         wanted: The jobs without a result, by key.
         tell: Shows a message to the user.
+        fits: Whether a row may be reused; the others are skipped.
     """
     missing = dict(wanted)
     foreign: list[str] = []
@@ -55,7 +59,7 @@ def sibling_results(
             tell(f"The results of the sweep {other.name} are not reused: {error}")
             continue
         for key, row in rows.items():
-            if row.accepted and other.has_weights(missing[key], row):
+            if row.accepted and fits(row) and other.has_weights(missing[key], row):
                 del missing[key]
                 yield row, other
     if foreign:

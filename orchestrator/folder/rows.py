@@ -142,6 +142,11 @@ class Row(JobIdentity):
     environment: str | None = Field(
         default=None, description="Where the job was trained; absent if its trainer is exact."
     )
+    code: str | None = Field(
+        default=None,
+        description="The trainer's package, its version and a digest of its source files; absent if the trainer is "
+        "Seedsweep's own.",
+    )
     # Never to be overlooked.
     mismatches: Annotated[list[Mismatch], FailFast()] = Field(
         default_factory=list,
@@ -198,7 +203,7 @@ class Row(JobIdentity):
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
-        rare = ("others", "history", "mismatches", "correct", "environment")
+        rare = ("others", "history", "mismatches", "correct", "environment", "code")
         usual = {name for name in rare if not getattr(self, name)}
         if self.trainer == DEFAULT:
             usual.add("trainer")

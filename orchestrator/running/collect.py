@@ -72,6 +72,7 @@ class Collector:
         reuse: bool,
         reused_from: str | None,
         prepare: Callable[[Sequence[Job]], None] = lambda _jobs: None,
+        fits: Callable[[Result], bool] = lambda _result: True,
     ) -> dict[str, Job]:
         """Take the stored results, and queue every other job that has no message.
 
@@ -82,6 +83,7 @@ class Collector:
             reuse: Whether to take stored results.
             reused_from: The origin to record in the rows of reused results.
             prepare: Called with the jobs that are about to be queued.
+            fits: Whether a stored result may be taken.
 
         Returns:
             The jobs to wait for.
@@ -94,7 +96,8 @@ class Collector:
         if reused_from is None:
             self._expect(list(ended))
         for key, state in ended.items():
-            if reuse and isinstance(state, Finished) and self._take(jobs[key], state, reused_from):
+            usable = reuse and isinstance(state, Finished) and fits(state.result)
+            if usable and self._take(jobs[key], state, reused_from):
                 del waiting[key]
         under_way = messages & waiting.keys()
         if under_way:

@@ -20,7 +20,8 @@ from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, some
-from worker.job import Job
+from worker.job import Job, Result
+from worker.trainers import registry
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
@@ -45,6 +46,7 @@ class Session:
         resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
+        any_code: Whether to reuse results that other code of the trainer made than is installed here.
     """
 
     folder: SweepFolder
@@ -55,7 +57,10 @@ class Session:
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     missing: dict[str, Job] = field(init=False)
+    any_code: bool = False
+    _others_code: str | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
+    _told_code: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
@@ -81,16 +86,35 @@ class Session:
                 self._note(row)
         return len(self.rows)
 
+    def _fits(self, found: Row | Result) -> bool:
+        """Return whether a result may be reused: by default, if the code that is installed here made it."""
+        if self.any_code or found.code == registry.code(self.manifest.specification.trainer):
+            return True
+        self._others_code = found.code or "unknown code"
+        return False
+
+    def _tell_code(self, tell: Callable[[str], None]) -> None:
+        """Say, once, that results were not reused because other code made them."""
+        others, self._others_code = self._others_code, None
+        if others is not None and not self._told_code:
+            self._told_code = True
+            trainer = self.manifest.specification.trainer
+            tell(
+                f"Results of other code of the trainer {trainer} are not reused: {others} made them, and "
+                f"{registry.code(trainer)} is here. orchestrator sweep --reuse-anyway takes them"
+            )
+
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps in the same output folder, and tell how many each had."""
         counts: Counter[str] = Counter()
-        for row, other in sibling_results(self.folder, dict(self.missing), tell):
+        for row, other in sibling_results(self.folder, dict(self.missing), tell, self._fits):
             with self.interruption.shield():
                 self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                 self._keep(row.reused(other.name))
             counts[other.name] += 1
         if counts:
             tell(_reused(counts, self.folder))
+        self._tell_code(tell)
 
     def accept(self, row: Row, blob: bytes | None) -> None:
         """Keep a row and its weights. Weights are written first, so that a row never names a missing file."""
@@ -144,7 +168,8 @@ class Session:
         continuation = None
         if reuse and manifest.rounds:
             # Rows whose weights are gone, too: `Continuation` reports them.
-            continuation = Continuation(self.folder, self.jobs, self.folder.rows_of(self.jobs), cluster.store)
+            rows = {key: row for key, row in self.folder.rows_of(self.jobs).items() if self._fits(row)}
+            continuation = Continuation(self.folder, self.jobs, rows, cluster.store)
 
         def prepare(jobs: Sequence[Job]) -> None:
             if continuation is not None and (sentence := continuation.prepare(jobs)):
@@ -152,7 +177,8 @@ class Session:
 
         # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
         found = reuse or self.resuming
-        waiting = collector.begin(dict(self.missing), reuse=found, reused_from=origin, prepare=prepare)
+        waiting = collector.begin(dict(self.missing), reuse=found, reused_from=origin, prepare=prepare, fits=self._fits)
+        self._tell_code(progress.message)
         collector.collect(waiting, ended=None if continuation is None else continuation.ended)
 
     def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
@@ -211,7 +237,9 @@ class Session:
     ) -> None:
         """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""
         self._take(manifest, progress)
-        self._collector(cluster, manifest, progress).begin(dict(self.missing), reuse=reuse, reused_from=origin)
+        self._collector(cluster, manifest, progress).begin(
+            dict(self.missing), reuse=reuse, reused_from=origin, fits=self._fits
+        )
 
     def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
         # Imported here because they import Celery, which takes a while; an embedded cluster starts meanwhile.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -62,6 +65,30 @@ def is_own(name: str) -> bool:
 def ignored(name: str) -> tuple[str, ...]:
     """Return the entry points that other packages install under the name of one of our trainers."""
     return tuple(each.value for each in _entries().get(name, ()) if each not in _chosen(name))
+
+
+@functools.cache
+def code(name: str) -> str | None:
+    """Return what trains: a trainer's package with its version, and a digest of the package's source files.
+
+    None for the trainers of Seedsweep, whose versions say enough. The files are read by the first call.
+
+    Raises:
+        InvalidInputError, TrainerUnusableError: as for `trainer`.
+    """
+    trainer(name)
+    top = _entries()[name][0].module.partition(".")[0]
+    if top == __name__.partition(".")[0]:
+        return None
+    roots = [Path(each) for each in getattr(sys.modules[top], "__path__", ())]
+    files = {path.relative_to(root).as_posix(): path for root in roots for path in root.rglob("*.py")}
+    if not roots and sys.modules[top].__file__:
+        files = {"": Path(str(sys.modules[top].__file__))}
+    digest = hashlib.sha256()
+    for place, path in sorted(files.items()):
+        with contextlib.suppress(OSError):
+            digest.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return f"{package(name) or top}, files {digest.hexdigest()[:16]}"
 
 
 @functools.cache

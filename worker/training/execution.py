@@ -18,6 +18,7 @@ from worker.messages import accept
 from worker.records.checkpoints import Checkpoints, SavedCheckpoint
 from worker.records.history import Attempt
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
+from worker.trainers import registry
 from worker.trainers.environment import environment
 from worker.training.joblog import JobLog, job_log
 from worker.training.task import TrainingTask
@@ -155,8 +156,10 @@ class Execution:
             self._show_life(*(record.seconds for record in checkpoint.history))
         trained = train(self.job, self.task.data.ready(), on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
+        # Other code may train to other bits, as another environment may.
+        where = ", ".join(filter(None, (result.environment, result.code))) or None
         if not self.store.compare_with_first(
-            self.job.key, result.weights_sha256, self.task_id, self.attempt.worker, result.environment
+            self.job.key, result.weights_sha256, self.task_id, self.attempt.worker, where
         ):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
@@ -225,6 +228,7 @@ class Execution:
             error=trained.problem,
             correct=trained.correct,
             environment=None if trainer.exact else environment(trainer.packages),
+            code=registry.code(trainer.name),
         ).measured_by(self.metric)
 
     def _keep_weights(self, blob: bytes) -> str:

@@ -17,6 +17,7 @@ from worker.records.history import Attempt, End
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
+from worker.trainers import registry
 from worker.trainers.registry import AnyTrainer, source, trainer
 from worker.trainers.sharing import SharedData
 from worker.training.shared import IsolationLock, StopFlag
@@ -81,6 +82,8 @@ class TrainingTask(Task):
             SeedsweepError: the data set is missing or damaged, or the trainer cannot be prepared or shared.
         """
         _ = self.isolation
+        # The files may change while the worker runs.
+        registry.code(self.trainer.name)
         self.data.share()
 
     def store(self, *, patient: bool = True) -> Store:

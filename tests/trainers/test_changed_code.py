@@ -1,0 +1,68 @@
+"""A trainer whose code changes, while its version does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.own_trainer import install_source
+
+SOURCE = "from tests.trainers.broken import Honest\nclass Own(Honest):\n    name = 'own'\n"
+
+
+def words(name: str, seeds: str = "0-1") -> tuple[str, ...]:
+    return "sweep", "--trainer", "own", "--seeds", seeds, "--name", name
+
+
+def edit(module: Path) -> None:
+    module.write_text(f"{module.read_text()}# edited\n")
+
+
+def test_results_of_other_code_are_reused_only_if_that_is_asked_for(command_line: CommandLine) -> None:
+    module = install_source(command_line.folder / "site", "own", SOURCE, "Own")
+    environment = {"PYTHONPATH": str(module.parent)}
+    command_line.run(*words("a"), **environment)
+    lines = (command_line.folder / "runs/a/results.jsonl").read_text().splitlines()
+    [code] = {json.loads(line)["code"] for line in lines}
+    assert code.startswith("own 1.0, files ")
+    assert "reused 2" in command_line.run(*words("b"), **environment).stdout
+    # When a line changes, the results are trained again, and the sweep says why, once;
+    edit(module)
+    done = command_line.run(*words("c"), **environment).stdout
+    assert "reused 0" in done
+    assert done.count(f"Results of other code of the trainer own are not reused: {code} made them, and own 1.0") == 1
+    # so says verify before it trains.
+    done = command_line.run("verify", "a", **environment).stdout
+    assert f"The code of the trainer differs: {code} made the sweep's results" in done
+    # From now on, those of the new code are reused,
+    assert "reused 2" in command_line.run(*words("d"), **environment).stdout
+    # and others if that is asked for.
+    edit(module)
+    done = command_line.run(*words("e"), "--reuse-anyway", **environment).stdout
+    assert ("reused 2" in done, "are not reused" in done) == (True, False)
+
+
+def test_a_cluster_trains_again_what_other_code_has_trained(cluster: Cluster, command_line: CommandLine) -> None:
+    module = install_source(command_line.folder / "site", "own", SOURCE, "Own")
+    environment = {"PYTHONPATH": str(module.parent)}
+    place = ("--broker", cluster.server.url, "--output")
+    worker = cluster.start_worker(SEEDSWEEP_TRAINER="own", **environment)
+    command_line.run(*words("a"), *place, "1", **environment)
+    worker.process.terminate()
+    worker.process.wait(60)
+    edit(module)
+    cluster.start_worker(SEEDSWEEP_TRAINER="own", **environment)
+    done = command_line.run(*words("b"), *place, "2", **environment).stdout
+    assert ("reused 0" in done, "are not reused" in done, "mismatches 0" in done) == (True, True, True)
+    assert "reused 2" in command_line.run(*words("c"), *place, "3", **environment).stdout
+
+
+def test_a_sweep_that_goes_on_with_other_code_says_so(command_line: CommandLine) -> None:
+    module = install_source(command_line.folder / "site", "own", SOURCE, "Own")
+    environment = {"PYTHONPATH": str(module.parent)}
+    command_line.run(*words("a"), **environment)
+    edit(module)
+    done = command_line.run("extend", "a", "--seeds", "2", **environment).stdout
+    assert "The code of the trainer own has changed since it made results of this sweep: own 1.0, files " in done
