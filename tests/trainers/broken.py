@@ -292,6 +292,25 @@ class PreparesForAll(PreparesAPool):
     shares = "all"
 
 
+class ImportDraws(Honest):
+    """What it imports when it first trains draws a number, as JAX does."""
+
+    imported: ClassVar[bool] = False
+
+    def start(self, seed: int) -> Any:
+        if not self.imported:
+            type(self).imported = True
+            random.random()
+            os.environ["IMPORTED"] = "1"
+        return super().start(seed)
+
+
+class SetsAVariable(Honest):
+    def start(self, seed: int) -> Any:
+        os.environ["VARIABLE"] = "1"
+        return super().start(seed)
+
+
 class LeavesAThread(Honest):
     def start(self, seed: int) -> Any:
         threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
@@ -460,6 +479,7 @@ CAUGHT: list[tuple[Any, str, str]] = [
     (Prints, "nothing_is_printed", "'epoch"),
     (SeedsGlobally, "surroundings_stay", "the state of numpy.random"),
     (SeedsRandom, "surroundings_stay", "the state of random"),
+    (SetsAVariable, "surroundings_stay", "the environment variables"),
     (LeavesAThread, "nothing_is_left_running", "threads"),
     (Forks, "nothing_is_left_running", "child process"),
 ]

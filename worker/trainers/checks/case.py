@@ -68,6 +68,7 @@ class Case:
         cache_dir: As for `Trainer.load`.
         memory: What was trained for earlier checks.
         started: When the checks began, by the monotonic clock.
+        variables: The environment variables then.
     """
 
     trainer: AnyTrainer
@@ -77,6 +78,7 @@ class Case:
     cache_dir: Path
     memory: dict[Any, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @cached_property
     def options(self) -> tuple[BaseModel, ...]:

@@ -54,7 +54,7 @@ def nothing_is_printed(case: Case) -> None:
 
 
 def surroundings_stay(case: Case) -> None:
-    """Training changes no global generator, environment variable, working folder, or NumPy's error handling."""
+    """Training changes no global generator, variable, working folder, or NumPy error handling, but when it imports."""
     if changed := _told(case)["changed"]:
         raise Broken(f"training changes {', '.join(changed)}; use generators and settings of its own")
 
@@ -113,7 +113,7 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
         request.write_text(json.dumps(asked))
         done = subprocess.run(
             [sys.executable, "-m", "worker.trainers.checks.process", str(request), str(report)],
-            env=_environment(),
+            env=_environment(case),
             capture_output=True,
             text=True,
             check=False,
@@ -125,8 +125,8 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
     return told | {"printed": done.stdout + done.stderr}
 
 
-def _environment() -> dict[str, str]:
+def _environment(case: Case) -> dict[str, str]:
     """Return an environment in which the same modules are found, and texts have other hashes."""
     changed = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-    changed["PYTHONHASHSEED"] = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    return dict(os.environ) | ONE_THREAD | changed
+    changed["PYTHONHASHSEED"] = "2" if case.variables.get("PYTHONHASHSEED") == "1" else "1"
+    return {**case.variables, **ONE_THREAD, **changed}

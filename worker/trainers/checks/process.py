@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,9 +77,14 @@ def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
     # Loading may start what lives as long as the worker; what training starts must end with it.
     _ = case.data
     before, threads, children = _surroundings(), set(threading.enumerate()), _has_children()
+    restore = _restoring()
     # First, so that nothing of a straight training is in memory.
     resumed = [_resume(case, options, state) for options, state in zip(case.options, asked["states"], strict=True)]
     facts = [recorded.facts() for _, recorded in case.jobs()]
+    # Once more, because the first training may import libraries, some of which draw a number or set a variable.
+    restore()
+    for options in case.options:
+        case.train(options, case.seeds[0], take=False)
     after = _surroundings()
     return {
         "facts": facts,
@@ -110,6 +116,28 @@ def _surroundings() -> dict[str, str]:
         "the environment variables": repr(sorted(os.environ.items())),
         "the working folder": str(Path.cwd()),
     }
+
+
+def _restoring() -> Callable[[], None]:
+    """Return a function that makes `_surroundings` again what they are now."""
+    import numpy as np
+
+    states, errors, variables, folder = (
+        (random.getstate(), np.random.get_state()),
+        np.geterr(),
+        dict(os.environ),
+        Path.cwd(),
+    )
+
+    def restore() -> None:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        np.seterr(**errors)
+        os.environ.clear()
+        os.environ.update(variables)
+        os.chdir(folder)
+
+    return restore
 
 
 def _has_children() -> bool:
