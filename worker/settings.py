@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )
+    #: Threads that BLAS, OpenMP and numba may use in a job. The bits of a trainer that is not exact may depend on it.
+    threads: int = Field(default=1, ge=1, le=1024, description="an integer from 1 to 1024")
     #: The folder in which jobs keep their logs. If None, only the end of a failed job's log is kept, with its result.
     log_dir: Path | None = Field(default=None, description="the path of a folder")
     #: Seconds after which a message whose lease is no longer renewed is redelivered.

@@ -40,7 +40,7 @@ class Place:
 
     def processes(self, jobs: int) -> int:
         """Return the number of processes of an embedded cluster: at most one per job."""
-        return min(self.workers or available_cores(), max(1, jobs))
+        return min(self.workers or max(1, available_cores() // self.settings.threads), max(1, jobs))
 
     def width(self, jobs: int) -> int:
         """Return how many of this number of jobs are trained at a time; 0 if no worker is online."""

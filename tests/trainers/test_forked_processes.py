@@ -35,3 +35,36 @@ def test_a_worker_refuses_threads_that_its_processes_would_lack(cluster: Cluster
     assert worker.process.wait(60) != 0
     assert "Error: The trainer honest leaves threads running in load: 1. " in worker.text()
     assert 'Set shares = "nothing"' in worker.text()
+
+
+THREADS = """
+import json, os
+from tests.trainers.broken import Honest
+from threadpoolctl import threadpool_info
+from worker.trainers import Trained
+
+class Threads(Honest):
+    name = "honest"
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        for _ in range(options.epochs):
+            on_epoch(0.5)
+        pools = {pool["num_threads"] for pool in threadpool_info()}
+        return Trained(artifact=json.dumps([os.environ["OMP_NUM_THREADS"], *pools]).encode(), correct=[True, False])
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_jobs_libraries_have_as_many_threads_as_the_setting_says(
+    cluster: Cluster, tmp_path: Path, count: int
+) -> None:
+    folder = tmp_path / "site"
+    install_source(folder, "honest", THREADS, "Threads")
+    cluster.start_worker(
+        PYTHONPATH=str(folder), SEEDSWEEP_TRAINER="honest", SEEDSWEEP_THREADS=str(count), OMP_NUM_THREADS="7"
+    )
+    with found_here(folder):
+        data = broken.Honest().load("points", tmp_path)
+        result = cluster.result(cluster.submit(Job.of({}, seed=0, dataset=data.digest, trainer="honest")).id)
+    assert cluster.store().weights(result.weights_sha256, result.weights_bytes) == f'["{count}", {count}]'.encode()
+    assert str(result.environment).endswith(" 2 threads") == (count == 2)

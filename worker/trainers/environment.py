@@ -8,9 +8,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: The variables that limit BLAS, OpenMP and numba to one thread, as in workers. With several threads, the order of a
 #: sum, and so its last bits, may depend on their number. The libraries read these variables when they are loaded.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(_VARIABLES, "1")
 
 
 def use_one_thread() -> None:
@@ -19,10 +20,24 @@ def use_one_thread() -> None:
 
 
 @cache
-def environment(packages: tuple[str, ...]) -> str:
-    """Return a line that names the CPU, Python and distributions. Equal lines should mean equal bits."""
+def use_threads(count: int) -> None:
+    """Let the libraries of this process use this many threads, those that are loaded and those that will be.
+
+    For a process that trains: the one that forks it has one thread.
+    """
+    if count > 1:
+        from threadpoolctl import threadpool_limits
+
+        os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+        threadpool_limits(count)
+
+
+@cache
+def environment(packages: tuple[str, ...], threads: int = 1) -> str:
+    """Return a line that names the CPU, Python, distributions and threads. Equal lines should mean equal bits."""
     versions = [f"{name} {_version(name)}" for name in packages]
-    return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions])
+    several = [f"{threads} threads"] if threads > 1 else []
+    return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions, *several])
 
 
 def _version(package: str) -> str:

@@ -19,7 +19,7 @@ from worker.records.checkpoints import Checkpoints, SavedCheckpoint
 from worker.records.history import Attempt
 from worker.records.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainers import registry
-from worker.trainers.environment import environment
+from worker.trainers.environment import environment, use_threads
 from worker.training.joblog import JobLog, job_log
 from worker.training.task import TrainingTask
 from worker.training.trainer import Progress, TrainedJob, train
@@ -154,6 +154,7 @@ class Execution:
         if checkpoint is not None:
             logger.info("Resumes after epoch %d", len(checkpoint.history))
             self._show_life(*(record.seconds for record in checkpoint.history))
+        use_threads(self.task.app.settings.threads)
         trained = train(self.job, self.task.data.ready(), on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
         # Other code may train to other bits, as another environment may.
@@ -227,7 +228,7 @@ class Execution:
             attempts=self.attempt.number,
             error=trained.problem,
             correct=trained.correct,
-            environment=None if trainer.exact else environment(trainer.packages),
+            environment=None if trainer.exact else environment(trainer.packages, self.task.app.settings.threads),
             code=registry.code(trainer.name),
         ).measured_by(self.metric)
 
