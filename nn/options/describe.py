@@ -7,7 +7,7 @@ Everything is derived from the field's own definition: its type and bounds, its 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -123,6 +123,10 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
 def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:
     """Return an error for the first problem in pydantic's report; `whole` names input that has no fields."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error" and not first["loc"] and isinstance(first["input"], Mapping):
+        # A validator of the whole model: its author says what does not go together.
+        named = (f"{name}={written(value)}" for name, value in first["input"].items() if _differs(model, name, value))
+        return InvalidInputError("the combination", Described(", ".join(named)), str(first["ctx"]["error"]))
     field, value = _field_and_value(first, whole)
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
@@ -133,6 +137,11 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
     if get_origin(known.annotation) in (Union, UnionType):
         field = name  # the report names a member of the union, too
     return InvalidInputError(field, value, allowed(known))
+
+
+def _differs(model: type[BaseModel], name: str, value: object) -> bool:
+    info = model.model_fields.get(name)
+    return info is None or info.is_required() or value != info.default
 
 
 def _field_and_value(first: Any, whole: str) -> tuple[str, object]:

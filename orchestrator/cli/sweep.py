@@ -58,6 +58,9 @@ def command(
     reuse_anyway: Annotated[
         bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
     ] = False,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
@@ -77,7 +80,8 @@ def command(
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or ())
     with interruptible() as interruption:
-        plan = make_plan(typed, spec, name, output, settings_for(broker, workers), workers, resume=resume)
+        settings = settings_for(broker, workers)
+        plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=partial(progress_for, console))
@@ -99,6 +103,7 @@ def make_plan(
     workers: int | None,
     *,
     resume: bool,
+    skip_invalid: bool = False,
 ) -> SweepPlan:
     """Return the plan of the sweep that the words describe, or that `--resume` goes on with."""
     notes: list[str] = []
@@ -115,12 +120,15 @@ def make_plan(
             raise InvalidInputError("name", Described("missing"), "the name of the sweep that --resume goes on with")
         plan = plan_resumption(SweepFolder(output, name), settings, workers=workers, tell=complain)
         _refuse_difference(values, typed, vocabulary, spec, plan.manifest)
+        if skip_invalid and not plan.manifest.specification.skip_invalid:
+            allowed = f"nothing, as the sweep {name} began without it"
+            raise InvalidInputError("skip_invalid", Described("given"), allowed)
     else:
         folder = SweepFolder(output, name or free_name(output))
         words = with_data(values, vocabulary, settings)
         try:
             with typed.spelling(vocabulary, spec):
-                made = specification(words, vocabulary)
+                made = specification(words, vocabulary, skip_invalid=skip_invalid)
                 plan = plan_sweep(folder, made, settings, workers=workers, tell=complain)
         except DatasetError as error:
             if words.keys() == values.keys():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import place_for
@@ -51,6 +52,11 @@ def plan_sweep(
     dataset = specification.trained_by.digest(specification.data, settings.cache_dir)
     check_values(specification, dataset, settings)
     jobs = specification.jobs_by_key(dataset)
+    if specification.skip_invalid:
+        left = (specification.size - len(jobs)) // len(specification.seeds)
+        tell(f"{counted(left, 'combination')} of {specification.size // len(specification.seeds)} left out as invalid")
+        if not jobs:
+            raise InvalidInputError("skip_invalid", Described("given"), "a sweep with a combination that is possible")
     began = provenance(specification.trainer)
     manifest = Manifest(
         name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=began

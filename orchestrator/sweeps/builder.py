@@ -18,12 +18,15 @@ from worker.errors import TrainerUnusableError
 from worker.trainers.registry import DEFAULT
 
 
-def specification(values: Mapping[str, Any], words: Vocabulary | None = None) -> SweepSpecification:
+def specification(
+    values: Mapping[str, Any], words: Vocabulary | None = None, *, skip_invalid: bool = False
+) -> SweepSpecification:
     """Make a specification from the values of `Vocabulary.parse`; a missing word gets its default.
 
     Args:
         values: The values.
         words: The vocabulary; that of the trainer `network` by default.
+        skip_invalid: Whether to leave out combinations that the trainer's model refuses.
 
     Raises:
         InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
@@ -34,13 +37,15 @@ def specification(values: Mapping[str, Any], words: Vocabulary | None = None) ->
     own = {name: values[name] for name in ("trainer", "seeds", "data") if name in values}
     grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
     _refuse_missing(words, grid)
+    if sampling and skip_invalid:
+        raise InvalidInputError("skip_invalid", Described("given"), "nothing together with a sampler")
     if sampling:
         _check_sampling(sampling, values, words)
         own["sampling"] = sampling
     else:
         _refuse_ranges(values, words)
     try:
-        made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid})
+        made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid, "skip_invalid": skip_invalid})
     except ValidationError as error:
         # All words are valid, so a default is not.
         reason = error.errors(include_url=False)[0]["msg"]

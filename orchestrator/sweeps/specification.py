@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_serializer, model_validator
 
 from nn.options.describe import allowed, option
 from nn.options.network import Seed
@@ -36,6 +36,7 @@ class SweepSpecification(BaseModel):
         trainer: The trainer's name.
         sampling: The sampler; None if every combination of the grid is trained.
         drawn: What the sampler has chosen so far, in its order: values of the options that vary.
+        skip_invalid: Whether combinations that the trainer's model refuses are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class SweepSpecification(BaseModel):
     data: str = ""
     sampling: Sampling | None = None
     drawn: Annotated[tuple[Point, ...], FailFast()] = ()
+    skip_invalid: bool = Field(default=False, exclude_if=lambda skips: not skips)
 
     @model_validator(mode="before")
     @classmethod
@@ -136,7 +138,7 @@ class SweepSpecification(BaseModel):
 
     @property
     def size(self) -> int:
-        """The number of jobs; with a sampler, once all are drawn, if they differ."""
+        """The number of jobs, also those that are left out; with a sampler, once all are drawn, if they differ."""
         each = math.prod(len(values) for values in self.grid.values())
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
 
@@ -189,7 +191,9 @@ class SweepSpecification(BaseModel):
             drawn = {tuple(point.values()) for point in self.drawn}
             return lambda point: tuple(point.values()) in drawn
         values = {name: frozenset(each) for name, each in self.grid.items()}
-        return lambda point: all(point[name] in values[name] for name in point)
+        return lambda point: (
+            all(point[name] in values[name] for name in point) and (not self.skip_invalid or self._is_possible(point))
+        )
 
     @property
     def remaining(self) -> int:
@@ -233,12 +237,22 @@ class SweepSpecification(BaseModel):
     def _batches(self) -> Iterator[Sequence[Point]]:
         """Yield the configurations in the batches in which they are trained."""
         if self.sampling is None:
-            points = itertools.product(*self.grid.values())
-            yield [dict(zip(self.grid, values, strict=True)) for values in points]
+            combinations = itertools.product(*self.grid.values())
+            points = [dict(zip(self.grid, values, strict=True)) for values in combinations]
+            yield [point for point in points if not self.skip_invalid or self._is_possible(point)]
             return
         width = self.sampling.sampler_batch or max(1, len(self.drawn))
         for first in range(0, len(self.drawn), width):
             yield self.drawn[first : first + width]
+
+    def _is_possible(self, point: Point) -> bool:
+        """Return whether the trainer's model accepts a configuration."""
+        options = {**self.options, **point}
+        try:
+            self.trained_by.options_for(options).model_validate(options)
+        except ValidationError:
+            return False
+        return True
 
     def _jobs_of(self, point: Point, seeds: Sequence[int], dataset: str) -> list[Job]:
         options = _in_order(self.model, {**self.options, **point})
