@@ -547,6 +547,7 @@ def sweep(
     resume: bool = False,
     reuse: bool = True,
     reuse_anyway: bool = False,
+    fail_fast: int | None = None,
     spec: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -566,6 +567,7 @@ def sweep(
         resume: Whether to go on with the sweep called `name`.
         reuse: Whether to take results of other sweeps.
         reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
+        fail_fast: The number of failed jobs after which the others are cancelled; None to train every job.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
@@ -578,7 +580,7 @@ def sweep(
     settings = _settings(broker, workers)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
-    return Sweep(sweeping.sweep(plan, **switches, display=_display(progress)))
+    return Sweep(sweeping.sweep(plan, **switches, fail_fast=fail_fast, display=_display(progress)))
 
 
 def submit(

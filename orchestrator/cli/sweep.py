@@ -13,7 +13,7 @@ from rich.console import Console
 from nn.errors import DatasetError, Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output, Workers
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output, Workers, integer
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
 from orchestrator.commands.plan import SweepPlan, settings_for
@@ -25,6 +25,7 @@ from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, check_name, free_name
+from orchestrator.sweeps.specification import MAX_JOBS
 from worker.settings import Settings
 
 KIND = SpecificationCommand
@@ -58,6 +59,9 @@ def command(
     reuse_anyway: Annotated[
         bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
     ] = False,
+    fail_fast: Annotated[
+        int | None, integer(1, MAX_JOBS, "End the sweep when this number of jobs has failed; cancel the others.")
+    ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
     ] = False,
@@ -84,7 +88,8 @@ def command(
         plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
-            result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=partial(progress_for, console))
+            reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
+            result = train(session, **reused, fail_fast=fail_fast, display=partial(progress_for, console))
         if as_json and report:
             path = _reported(plan)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))

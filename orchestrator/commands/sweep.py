@@ -129,28 +129,43 @@ def plan_resumption(
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
-def sweep(plan: SweepPlan, *, reuse: bool = True, any_code: bool = False, display: Display = silent) -> Sweep:
+def sweep(
+    plan: SweepPlan,
+    *,
+    reuse: bool = True,
+    any_code: bool = False,
+    fail_fast: int | None = None,
+    display: Display = silent,
+) -> Sweep:
     """Train every job of a planned sweep, new or extended, that has no row yet.
 
     Arguments and errors: see `SweepPlan.begin` and `train`.
     """
     with plan.begin() as session:
-        return train(session, reuse=reuse, any_code=any_code, display=display)
+        return train(session, reuse=reuse, any_code=any_code, fail_fast=fail_fast, display=display)
 
 
-def train(session: Session, *, reuse: bool = True, any_code: bool = False, display: Display = silent) -> Sweep:
+def train(
+    session: Session,
+    *,
+    reuse: bool = True,
+    any_code: bool = False,
+    fail_fast: int | None = None,
+    display: Display = silent,
+) -> Sweep:
     """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
 
     Args:
         session: From `SweepPlan.begin`.
         reuse: Whether to take results of other sweeps.
         any_code: Whether to take also those that other code of the trainer made than is installed here.
+        fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
         display: Shows the progress.
 
     Raises:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
-    session.any_code = any_code
+    session.any_code, session.fail_fast = any_code, fail_fast
     kept = session.keep_own()
     said: list[str] = []
     if session.folder.damage:

@@ -39,7 +39,7 @@ class Collector:
         accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
-        failed: Receives the key of a job that failed, and the end of its log if there is one.
+        failed: Receives the key of a job that failed, and the end of its log, which may be empty.
         silent: As for `StallWatch`.
     """
 
@@ -153,7 +153,7 @@ class Collector:
             return False
         self._accept(row, blob)
         self._progress.finished(row)
-        if isinstance(state, Failed) and state.log:
+        if isinstance(state, Failed):
             self._failed(row.job, state.log)
         return True
 

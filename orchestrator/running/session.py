@@ -46,6 +46,7 @@ class Session:
         resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
+        fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
         any_code: Whether to reuse results that other code of the trainer made than is installed here.
     """
 
@@ -57,7 +58,9 @@ class Session:
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     missing: dict[str, Job] = field(init=False)
+    fail_fast: int | None = None
     any_code: bool = False
+    _failures: int = field(default=0, init=False)
     _others_code: str | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
     _told_code: bool = field(default=False, init=False)
@@ -248,7 +251,8 @@ class Session:
 
         sweep = Membership(cluster, manifest, progress.message)
         names = JobNames(self.jobs.values(), manifest.axes)
-        failed, silent = (partial(each, progress.message) for each in (self._failed, self._silent))
+        failed = partial(self._failed, cluster, manifest, progress.message)
+        silent = partial(self._silent, progress.message)
         return Collector(cluster, sweep, self.accept, progress, names, failed, silent)
 
     def _silent(self, tell: Callable[[str], None], key: str, worker: str) -> None:
@@ -258,16 +262,22 @@ class Session:
         job = JobNames(self.jobs.values(), self.axes).job(self.jobs[key].seed, self.jobs[key].options)
         tell("\n".join([f"No sign of life of {job}, which {worker} trains{': it is at' if stack else ''}", *stack]))
 
-    def _failed(self, tell: Callable[[str], None], key: str, log: str) -> None:
-        """Keep the end of a failed job's log, and show that of the first one."""
-        if self.place.cluster is not None:
+    def _failed(self, cluster: Cluster, manifest: Manifest, tell: Callable[[str], None], key: str, log: str) -> None:
+        """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`."""
+        from orchestrator.running.cancel import reason
+
+        self._failures += 1
+        if log and self.place.cluster is not None:
             self.folder.keep_log(key, log)
-        if not self._told:
+        if log and not self._told:
             self._told = True
             # Without the lines that underline a part of another.
             lines = [line for line in log.splitlines() if line.strip(" ^~")]
             end = "\n  ".join(lines[-3:])
             tell(f"The first failure:\n  {end}\nIts log: orchestrator logs {self.folder.path} {key[:12]}")
+        if self._failures == self.fail_fast:
+            tell(f"{counted(self._failures, 'job')} failed: the others are cancelled")
+            cluster.registry.cancel(manifest, reason(manifest.name))
 
     def _end(self, cluster: Cluster) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""

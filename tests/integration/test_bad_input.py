@@ -32,6 +32,8 @@ IDLE_LOSS = "loss is sum_of_squares; allowed: cross_entropy together with rule n
 #: The sentence, or a part of it, by the words of a command; `sweep` has the name x if no name is given.
 BAD_INPUT: dict[str, dict[str, str]] = {
     "sweep": {
+        "--seeds 0 --fail-fast 0": "--fail-fast is '0'; allowed: an integer from 1 to 100000",
+        "--seeds 0 --no-reuse --reuse-anyway": "--reuse-anyway is given; allowed: nothing together with --no-reuse",
         # Words of the specification
         "--seeds 5-2": "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges",
         "--epochs 5 --epochs ''": "--epochs is ''; allowed: integers from 1 to 100000, separated by commas",

@@ -128,3 +128,21 @@ def test_a_job_without_a_sign_of_life_is_mentioned_with_its_stack(
     assert said[1].endswith(
         f'buggy_trainer.py", line {SOURCE.splitlines().index("            time.sleep(5)") + 1} in train'
     )
+
+
+@pytest.mark.parametrize("place", ["embedded", "cluster"])
+def test_a_sweep_ends_at_the_first_failed_job_if_it_is_told_to(
+    cluster: Cluster, command_line: CommandLine, buggy: dict[str, str], place: str
+) -> None:
+    words = ["sweep", "--trainer", "buggy", "--seeds", "0,1,3-9", "--set", "epochs=50", "--name", "a"]
+    if place == "cluster":
+        cluster.start_worker(SEEDSWEEP_TRAINER="buggy", **buggy)
+        words += ["--broker", cluster.server.url]
+    else:
+        words += ["--workers", "1"]
+    done = command_line.run(*words, "--fail-fast", "1", status=1, **buggy)
+    assert "1 job failed: the others are cancelled\n" in done.stdout
+    rows = [json.loads(line) for line in (command_line.folder / "runs/a/results.jsonl").read_text().splitlines()]
+    assert [rows[0]["status"], rows[1]["status"]] == ["succeeded", "failed"]
+    assert {row["status"] for row in rows[-3:]} == {"cancelled"}
+    assert len(rows) == 9
