@@ -107,7 +107,7 @@ def written(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ",".join(map(written, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(written, value)) or "()" if isinstance(value, tuple) else str(value)
 
 
 def allowed(info: FieldInfo, *, several: bool = False) -> str:
@@ -172,7 +172,9 @@ def _of_type(kind: Any, metadata: Sequence[Any], *, several: bool) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return _either(str(each) for each in arguments)
-    if origin is tuple and Ellipsis not in arguments:
+    if origin is tuple and Ellipsis in arguments:
+        return f"{_phrase(arguments[0], (), several=True)}, separated by commas"
+    if origin is tuple:
         return f"{_COUNTS.get(len(arguments), len(arguments))} {_phrase(arguments[0], (), several=True)}"
     if kind is bool:
         return "true or false"

@@ -14,6 +14,8 @@ from nn.options.describe import members, option
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 #: `float()` would also read `1_0`, and the digits of other scripts.
 _NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
+#: Most items of a tuple of any length.
+_MOST_ITEMS = 1000
 _WORDS = {"true": True, "false": False}
 
 
@@ -70,7 +72,11 @@ def _typed(annotation: Any, value: object) -> object:
 def _read(kind: Any, value: object) -> object:
     if get_origin(kind) is tuple:
         arguments = get_args(kind)
-        items = parts(value, len(arguments))
+        if arguments[-1:] == (Ellipsis,):
+            items = [] if value in ("", "()") else parts(value, _MOST_ITEMS)
+            arguments = arguments[:1] * min(len(items), _MOST_ITEMS)
+        else:
+            items = parts(value, len(arguments))
         return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items
     if not isinstance(value, str):
         return value

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from worker.trainers import Checkpoint, DatasetError, Evaluated, Metric, OnEpoch, Trained, Trainer, WeightsError
+
+Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Options(BaseModel):
@@ -256,6 +258,12 @@ class SeedsRandom(Honest):
         return super().start(seed)
 
 
+class HasWidths(Honest):
+    Options = create_model(
+        "Options", __base__=Options, widths=(tuple[Width, ...], Field(default=(64, 32), description="Widths."))
+    )
+
+
 class SharesAPool(Honest):
     """It trains by a thread that the first process starts: as OpenMP and JAX do, which compute when they load."""
 
@@ -374,10 +382,9 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
         {"Options": with_option(momentum=(float, Field(default=0.0, ge=0, le=1)))},
         "options_are_described", "the option momentum has no description",
     ),
-    # Nobody can type a tuple of any length.
-    "AnyLength": (
-        {"Options": with_option(widths=(tuple[int, ...], Field(default=(), description="Widths of layers.")))},
-        "defaults_can_be_typed", "the default of the option widths, (), cannot be typed",
+    "Untypeable": (
+        {"Options": with_option(widths=(dict[str, int], Field(default={}, description="Widths of layers.")))},
+        "defaults_can_be_typed", "the default of the option widths, {}, cannot be typed",
     ),
     "NotJson": ({"named": lambda _, options: {"rate": {options.rate}}}, "options_survive_json", "not JSON"),
     "Thawed": ({"Options": Thawed}, "options_are_frozen", "the option rate can be changed"),

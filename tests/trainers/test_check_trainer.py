@@ -57,7 +57,13 @@ def test_a_trainer_without_a_class_of_its_own_module_or_with_arguments() -> None
 
 
 def test_an_honest_trainer_passes() -> None:
-    for trainer in (broken.Honest, broken.PreparesAPool, broken.LoadsForEachProcess, broken.ImportDraws):
+    for trainer in (
+        broken.Honest,
+        broken.PreparesAPool,
+        broken.LoadsForEachProcess,
+        broken.ImportDraws,
+        broken.HasWidths,
+    ):
         check_trainer(trainer)
     check_trainer(broken.Honest(), options=[{"epochs": 1}, {"rate": 5.0, "penalty": 0.5}], seeds=(7,))
 

@@ -209,7 +209,7 @@ def test_a_trainer_that_hangs_after_its_last_epoch_and_ignores_signals_is_ended(
     [
         ("rate: float = Field(default=1.0)", "rate=1e400", "options is not plain JSON; allowed: finite numbers"),
         (
-            "widths: tuple[int, ...] = Field(default=())",
+            "widths: int = Field(default=())",
             "epochs=1",
             "The trainer faulty has an option whose default cannot be read from text: Value error, invalid widths",
         ),

@@ -25,6 +25,7 @@ from nn.options.describe import (
 )
 from nn.options.network import NetworkOptions, check_options
 from nn.options.values import Reader
+from orchestrator.sweeps.axes import axis
 from orchestrator.sweeps.fields import words_of
 
 
@@ -158,3 +159,32 @@ def test_single_options_are_checked_without_the_others() -> None:
     check_options(loss="sum_of_squares", epochs=3)
     with pytest.raises(InvalidInputError, match=r"^epochs is '3'; allowed: an integer from 1 to 100000$"):
         check_options(loss="sum_of_squares", epochs="3")
+
+
+class Layers(BaseModel):
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("5", [(5,)]),
+        ("64,32,16", [(64, 32, 16)]),
+        ([64, 32], [(64, 32)]),
+        ((), [()]),
+        ("()", [()]),
+        (("64,32", "128"), [(64, 32), (128,)]),
+        ([[1], []], [(1,), ()]),
+    ],
+)
+def test_a_tuple_of_any_length(given: object, read: list[tuple[int, ...]]) -> None:
+    widths = axis(Layers, "widths")
+    assert widths(given) == read
+    assert [widths(written(each)) for each in read] == [[each] for each in read]
+    assert widths.allowed == "integers of at least 1, separated by commas, such as 64,32"
+
+
+@pytest.mark.parametrize("given", ["0", "1,x", "1,,2", ",".join("1" * 1002), [1.5]])
+def test_what_a_tuple_of_any_length_refuses(given: object) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        axis(Layers, "widths")(given)

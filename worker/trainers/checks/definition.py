@@ -65,7 +65,7 @@ def defaults_can_be_typed(case: Case) -> None:
             if read != [info.default] * 2:
                 raise Broken(
                     f"the default of the option {name}, {shown(info.default)}, cannot be typed; an option is a number, "
-                    "a text, true or false, or a tuple of a fixed length"
+                    "a text, true or false, or a tuple of them"
                 )
 
 
