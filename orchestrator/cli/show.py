@@ -8,15 +8,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate
 from orchestrator.analysis.lookup import open_sweep, trained_job
+from orchestrator.analysis.selection import pick_one
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
 from worker.settings import load_settings
-from worker.trainers.network import NOTEBOOK_ACCURACY
+from worker.trainers.network import NOTEBOOK_ACCURACY, NetworkTrainer
+from worker.trainers.protocol import Metric
 
 KIND = Command
 #: The number of mistakes that are listed.
@@ -33,22 +37,47 @@ def command(
 ) -> int:
     """Show what a job learned, and its mistakes on the validation set.
 
+    A job of a trainer other than network has a learning curve only.
+
     Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
-    network = trained_job(open_sweep(sweep, DEFAULT_OUTPUT), words)
+    swept = Sweep.read(open_sweep(sweep, DEFAULT_OUTPUT))
+    if swept.manifest.specification.trainer != NetworkTrainer.name:
+        return _show_curve(swept, pick_one(swept.name, swept.jobs, words), as_json=as_json)
+    network = trained_job(swept.folder, words)
     evaluation = evaluate(network, load_settings().cache_dir)
     if as_json:
         print_json(identity(network) | _as_dict(network.row, evaluation))
         return 0
     console = Console()
     say(console, title(network))
-    say(console, f"\n{curve_heading(network.row)}")
-    say(console, learning_curve(network.row, "█" if knows_blocks(console) else "#"))
+    _say_curve(console, network.row, network.job.metric)
     say(console, "Confusion matrix: true class by row, prediction by column")
     _print_confusion(console, evaluation)
     say(console, f"The most confident of {counted(len(evaluation.mistakes), 'mistake')}")
     _print_mistakes(console, evaluation.mistakes)
     return 0
+
+
+def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
+    job, row = swept.jobs[key], swept.rows.get(key)
+    if row is None or not row.accepted:
+        why = "has no result yet" if row is None else f"is {row.status} ({row.error})"
+        raise InvalidInputError("JOB", Described(f"{job.words(swept.axes)}, which {why}"), "a job with a result")
+    if as_json:
+        print_json(row.model_dump(mode="json"))
+        return 0
+    console = Console()
+    ended = "" if row.error is None else f"; {row.error}"
+    last = f"{job.metric.name} {job.metric.shown(row.validation_score[-1])}"
+    say(console, f"job {key[:12]} of {swept.name}: {job.words(swept.axes)}; {last}{ended}")
+    _say_curve(console, row, job.metric)
+    return 0
+
+
+def _say_curve(console: Console, row: Row, metric: Metric) -> None:
+    say(console, f"\n{curve_heading(row, metric)}")
+    say(console, learning_curve(row, metric, "█" if knows_blocks(console) else "#"))
 
 
 def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
@@ -62,23 +91,23 @@ def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def curve_heading(row: Row) -> str:
-    """Return what the learning curve shows, with the accuracies at which its bars begin and end."""
+def curve_heading(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
+    """Return what the learning curve shows, with the values at which its bars begin and end."""
     begin, end = _axis(row)
     printed = "" if NOTEBOOK_ACCURACY not in row.others else ", then what the notebook would have printed"
     return (
-        f"Learning curve: validation accuracy after each epoch{printed}\n"
-        f"(the bars begin at {percent(begin)} and end at {percent(end)})"
+        f"Learning curve: {metric.name} after each epoch{printed}\n"
+        f"(the bars begin at {metric.shown(begin)} and end at {metric.shown(end)})"
     )
 
 
 def _axis(row: Row) -> tuple[float, float]:
-    """Return the accuracies of an empty and a full bar: the lowest and the highest, or 0 and 1 if all are equal."""
+    """Return the values of an empty and a full bar: the lowest and the highest; if all are equal, 0 and 1 at least."""
     low, high = min(row.validation_score), max(row.validation_score)
-    return (low, high) if high > low else (0.0, 1.0)
+    return (low, high) if high > low else (min(low, 0.0), max(high, 1.0))
 
 
-def learning_curve(row: Row, block: str = "█") -> str:
+def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric, block: str = "█") -> str:
     """Return a line with a bar for each epoch, or for `CURVE_LINES` evenly spaced ones if there are more."""
     accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
     begin, end = _axis(row)
@@ -89,7 +118,7 @@ def learning_curve(row: Row, block: str = "█") -> str:
         share = (accuracies[i] - begin) / (end - begin)
         bar = block * (1 + round(share * (CURVE_WIDTH - 1)))
         printed = f" {notebook[i]:>7.3f}" if notebook else ""
-        lines.append(f"{i + 1:>6} {percent(accuracies[i]):>8}{printed} {bar}")
+        lines.append(f"{i + 1:>6} {metric.shown(accuracies[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"
 
 

@@ -146,3 +146,16 @@ def test_a_sweep_ends_at_the_first_failed_job_if_it_is_told_to(
     assert [rows[0]["status"], rows[1]["status"]] == ["succeeded", "failed"]
     assert {row["status"] for row in rows[-3:]} == {"cancelled"}
     assert len(rows) == 9
+
+
+def test_show_draws_the_learning_curve_of_any_trainer(command_line: CommandLine, buggy: dict[str, str]) -> None:
+    command_line.run(*SWEEP, status=1, **buggy)
+    shown = command_line.run("show", "a", "0", **buggy).stdout
+    row = json.loads(command_line.run("show", "a", "0", "--json", **buggy).stdout)
+    assert f"of a: seed=0; accuracy {100 * row['validation_score'][-1]:.2f} %\n" in shown
+    assert "Learning curve: accuracy after each epoch\n" in shown
+    assert f"     3  {100 * row['validation_score'][2]:.2f} % █" in shown
+    refused = command_line.run("show", "a", "1", status=2, **buggy).stderr
+    assert refused.startswith(
+        "orchestrator: JOB is seed=1, which is failed (TrainingFailedError: the trainer buggy raised"
+    )
