@@ -292,9 +292,9 @@ def check_numbers(epochs: int, others: int) -> None:
         raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
 
-def is_complete(status: str, epochs: int, job: Job) -> bool:
-    """Return whether a result with this status may have this many epochs: only a diverged job may end early."""
-    return epochs == job.epochs or (status == "diverged" and 1 <= epochs < job.epochs)
+def is_complete(status: str, epochs: int, job: Job, *, stopped: bool = False) -> bool:
+    """Return whether a result may have this many epochs: fewer than the job only if it diverged or `stopped`."""
+    return epochs == job.epochs or ((status == "diverged" or stopped) and 1 <= epochs < job.epochs)
 
 
 class Result(BaseModel):
@@ -308,8 +308,8 @@ class Result(BaseModel):
 
     job: Digest
     status: Literal["succeeded", "diverged"]
-    #: The trainer's metric on the validation set after each epoch: fewer epochs than the job's if it diverged
-    #: (`is_complete`).
+    #: The trainer's metric on the validation set after each epoch: fewer epochs than the job's if it diverged or
+    #: stopped (`is_complete`).
     validation_score: Scores = Field(min_length=1)
     #: The trainer's further metrics after each epoch, by name.
     others: dict[OtherName, Scores] = Field(default_factory=dict, max_length=MAX_OTHERS)
@@ -322,6 +322,8 @@ class Result(BaseModel):
     attempts: AttemptNumber
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
+    #: Why it succeeded with fewer epochs than the job's; None if it has all.
+    stopped: Text | None = None
     #: Which validation samples were answered correctly at the end (`worker.records.answers`), if the metric is a share
     #: of them.
     correct: Packed | None = None
@@ -356,9 +358,11 @@ class Result(BaseModel):
         return self
 
 
-def misfit(job: Job, status: str, scores: Collection[float], others: Collection[str]) -> str | None:
+def misfit(
+    job: Job, status: str, scores: Collection[float], others: Collection[str], stopped: str | None = None
+) -> str | None:
     """Return why a result does not belong to a job, as the end of a sentence; None if it may."""
-    if not is_complete(status, len(scores), job):
+    if not is_complete(status, len(scores), job, stopped=stopped is not None):
         return f"{len(scores)} epochs; the job has {job.epochs}"
     if set(others) != set(job.others):
         return f"the further metrics {sorted(others)}; the job's are {sorted(job.others)}"

@@ -127,6 +127,9 @@ class Row(JobIdentity):
     attempts: int = Field(ge=0, le=MAX_ATTEMPTS, description="How many attempts were made until the job ended.")
     worker: str | None = Field(description="The Celery name of the worker that made the result; null without one.")
     error: str | None = Field(description="Why the job failed, was cancelled, or counts as diverged; otherwise null.")
+    stopped: OneLine | None = Field(
+        default=None, description="Why the job succeeded with fewer epochs than its options say; absent if it has all."
+    )
     reused_from: str | None = Field(
         default=None, description="The sweep or the store that had the result already; null if this sweep trained it."
     )
@@ -197,13 +200,13 @@ class Row(JobIdentity):
         """
         if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
             return None
-        if self.accepted and misfit(job, self.status, self.validation_score, self.others) is not None:
+        if self.accepted and misfit(job, self.status, self.validation_score, self.others, self.stopped):
             return None
         return self.model_copy(update={"options": job.options})
 
     def line(self) -> str:
         """Return the row as one line of JSON, with its newline."""
-        rare = ("others", "history", "mismatches", "correct", "environment", "code")
+        rare = ("others", "history", "mismatches", "correct", "environment", "code", "stopped")
         usual = {name for name in rare if not getattr(self, name)}
         if self.trainer == DEFAULT:
             usual.add("trainer")

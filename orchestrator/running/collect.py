@@ -169,7 +169,7 @@ class Collector:
                 return lost_row(job, "cancelled", reason, self._attempts(job.key)), None
 
     def _row_of_result(self, job: Job, result: Result, reused_from: str | None) -> tuple[Row, bytes | None]:
-        difference = misfit(job, result.status, result.validation_score, result.others)
+        difference = misfit(job, result.status, result.validation_score, result.others, result.stopped)
         if difference is not None:
             return lost_row(job, "failed", f"the stored result belongs to another job: it has {difference}"), None
         try:

@@ -38,7 +38,8 @@ class Continuation:
         #: The rows of finished jobs: by everything but the epochs, then by epochs.
         self._finished: dict[Any, dict[int, Row]] = {}
         for key, job in jobs.items():
-            if key in rows and rows[key].status == "succeeded":
+            # One that stopped early has no state of its last epoch.
+            if key in rows and rows[key].status == "succeeded" and rows[key].stopped is None:
                 self._finished.setdefault(_without_epochs(job), {})[job.epochs] = rows[key]
         #: Jobs whose checkpoint is not stored yet, each with the row that it goes on from.
         self._waiting: dict[str, tuple[Job, Row]] = {}

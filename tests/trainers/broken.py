@@ -264,6 +264,36 @@ class HasWidths(Honest):
     )
 
 
+class Stops(Honest):
+    """It stops at the first epoch after which nine of ten points are right."""
+
+    name = "stops"
+
+    def train(
+        self, options: Options, seed: int, data: Points, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
+    ) -> Trained:
+        w, done = self.start(seed), 0
+        if resume_from is not None:
+            w, done = self.unpack(resume_from.state), resume_from.epochs
+        stopped = None
+        for _ in range(done, options.epochs):
+            w = self.epoch(w, options, data)
+            correct = self.correct(w, data)
+            stopped = "nine of ten are right" if correct.mean() >= 0.9 else None
+            on_epoch(float(correct.mean()), self.offered(w, stopped))
+            if stopped:
+                break
+        return Trained(artifact=self.artifact(w), correct=correct.tolist(), stopped=stopped)
+
+    def offered(self, w: Any, stopped: str | None) -> Any:
+        return None if stopped else lambda: self.pack(w)
+
+
+class OffersItsStop(Stops):
+    def offered(self, w: Any, stopped: str | None) -> Any:
+        return lambda: self.pack(w)
+
+
 class SharesAPool(Honest):
     """It trains by a thread that the first process starts: as OpenMP and JAX do, which compute when they load."""
 
@@ -478,6 +508,7 @@ CAUGHT: list[tuple[Any, str, str]] = [
     (NormalizesInPlace, "data_and_options_stay", "training changes data.X"),
     (WrapsExceptions, "exceptions_of_on_epoch_pass", "RuntimeError"),
     (ForgetsMomentum, "resuming_gives_the_same_bits", "after epoch 1 differs in"),
+    (OffersItsStop, "resuming_gives_the_same_bits", "offer no checkpoint after the epoch at which training stops"),
     (TakesAnything, "damaged_checkpoints_are_refused", "is accepted"),
     # What only another process shows.
     (SharesAPool, "trains_in_a_forked_process", "leaves threads running in load: 1. "),

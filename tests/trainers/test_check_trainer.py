@@ -63,6 +63,7 @@ def test_an_honest_trainer_passes() -> None:
         broken.LoadsForEachProcess,
         broken.ImportDraws,
         broken.HasWidths,
+        broken.Stops,
     ):
         check_trainer(trainer)
     check_trainer(broken.Honest(), options=[{"epochs": 1}, {"rate": 5.0, "penalty": 0.5}], seeds=(7,))

@@ -74,12 +74,16 @@ class Trained:
     Attributes:
         artifact: The trained model as bytes, at most `max_bytes`; equal models give equal bytes. Never a pickle. Its
             file is named `.safetensors` if it has that format, `.bin` otherwise.
+        stopped: Why training ended before its last epoch, as one sentence, although all is well: `no improvement for 5
+            epochs`; None if it did not. The job succeeds, with fewer epochs. No checkpoint is offered after its last
+            one: training that resumes there would go on.
         problem: Why the job counts as diverged, as one sentence; None if it succeeded. A diverged job ranks with its
             last metric, and so needs one: if none was reported, the job fails, with the problem as its reason.
         correct: If the metric is a share of right answers, whether each validation sample was answered correctly.
     """
 
     artifact: bytes
+    stopped: str | None = None
     problem: str | None = None
     correct: Sequence[bool] | None = None
 
@@ -171,7 +175,7 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
             options: The options.
             seed: From 0 to 2**32 - 1.
             data: The data set.
-            on_epoch: Must be called after each of the `epochs`; less often only if the training diverges.
+            on_epoch: Must be called after each of the `epochs`; less often only if training diverges or stops.
             resume_from: A checkpoint of the same job. Training goes on after it, to the same bits.
 
         Raises:

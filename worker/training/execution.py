@@ -227,6 +227,7 @@ class Execution:
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             error=trained.problem,
+            stopped=trained.stopped,
             correct=trained.correct,
             environment=None if trainer.exact else environment(trainer.packages, self.task.app.settings.threads),
             code=registry.code(trainer.name),

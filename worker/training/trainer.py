@@ -44,12 +44,14 @@ class TrainedJob:
         history: One record per epoch: fewer than the job's epochs if it diverged.
         problem: Why the job counts as diverged, as one sentence; None if it succeeded.
         correct: The packed answers (`worker.records.answers`), or None.
+        stopped: Why it succeeded with fewer epochs, as one sentence; None if it has all.
     """
 
     weights: bytes
     history: tuple[Epoch, ...]
     problem: str | None
     correct: str | None = None
+    stopped: str | None = None
 
 
 def train(
@@ -184,8 +186,11 @@ class Progress:
         job, history = self.job, self.history
         if not isinstance(trained, Trained):
             _fail(job, f"returned {_short(trained)}; allowed: a worker.trainers.Trained")
-        problem = None if trained.problem is None else one_line(str(trained.problem))[:MESSAGE]
-        if not history or (len(history) != job.epochs and problem is None):
+        problem, stopped = (
+            None if why is None else one_line(str(why))[:MESSAGE] for why in (trained.problem, trained.stopped)
+        )
+        is_short = len(history) != job.epochs
+        if not history or (is_short and problem is None and not stopped):
             _fail(job, f"reported {len(history)} of {job.epochs} epochs" + ("" if problem is None else f": {problem}"))
         limit = job.trained_by.max_bytes(job.options, job.dataset)
         if not isinstance(trained.artifact, bytes) or not 0 < len(trained.artifact) <= limit:
@@ -195,7 +200,9 @@ class Progress:
             correct = None if trained.correct is None else answers.pack(trained.correct)
         except (ValueError, TypeError) as error:
             _fail(job, f"returned an invalid result: {error}")
-        return TrainedJob(trained.artifact, tuple(history), problem, correct)
+        return TrainedJob(
+            trained.artifact, tuple(history), problem, correct, stopped if is_short and problem is None else None
+        )
 
 
 @contextmanager

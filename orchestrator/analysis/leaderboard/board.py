@@ -257,6 +257,11 @@ class Standing:
         """Its upper end."""
         return _ends(self._divergence)[1]
 
+    @Column("stopped", "jobs that trained, and stopped before their last epoch", tables="telling", spare=3)
+    def stopped(self) -> int:
+        """Jobs that trained, and stopped before their last epoch."""
+        return sum(entry.stopped for entry in self.scored.entries)
+
     @Column("failed", "jobs without a result, because training failed", tables="telling", spare=1)
     def failed(self) -> int:
         """Jobs without a result that failed."""

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_EPOCHS
@@ -117,6 +117,8 @@ class Entry(BaseModel):
     #: By the leaderboard's scoring; None without a result.
     score: float | None
     weights_sha256: str | None
+    #: Whether it succeeded with fewer epochs than its options say.
+    stopped: bool = Field(default=False, exclude=True)
 
     @classmethod
     def of(cls, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
@@ -125,7 +127,10 @@ class Entry(BaseModel):
         if row is None:
             return cls.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
         score = scoring.score(row.validation_score, metric) if row.accepted else None
-        return cls.model_construct(seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256)
+        return cls.model_construct(
+            seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
+            stopped=row.stopped is not None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

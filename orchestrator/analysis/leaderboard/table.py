@@ -260,7 +260,7 @@ def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:
 
 def jobs_to_csv(board: Leaderboard, top: int | None = None) -> str:
     """Return the first jobs by their score as CSV."""
-    names = tuple(Entry.model_fields)
+    names = tuple(name for name, info in Entry.model_fields.items() if not info.exclude)
     rows = [
         (rank, *_options(board, standing), *(csv_cell(getattr(entry, name)) for name in names))
         for rank, (standing, entry) in enumerate(ranked_jobs(board)[:top], 1)

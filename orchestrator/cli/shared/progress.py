@@ -133,6 +133,8 @@ def describe(row: Row, names: JobNames) -> str:
     if row.reused_from is not None:
         return one_line(f"{text}, reused from {row.reused_from}")
     diverged = f", diverged ({row.error})" if row.status == "diverged" else ""
+    if row.stopped is not None:
+        diverged = f", stopped ({row.stopped})"
     return one_line(f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}")
 
 

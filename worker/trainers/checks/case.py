@@ -52,6 +52,7 @@ class Recorded:
             "further metrics": [{name: _exact(value) for name, value in each.items()} for each in self.others[first:]],
             "artifact": hashlib.sha256(artifact).hexdigest() if isinstance(artifact, bytes) else _exact(artifact),
             "problem": self.trained.problem,
+            "stopped": self.trained.stopped,
             "correct samples": None if correct is None else [bool(each) for each in correct],
         }
 

@@ -20,6 +20,7 @@ _TOLERANCE = 1e-6
 #: The name of a further metric, which becomes a field of rows.
 _OTHER = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _HINT = "a state needs all that lives longer than an epoch: momentum, step counters, the state of generators"
+_STOPPED_HINT = "offer no checkpoint after the epoch at which training stops"
 
 
 def trains(case: Case) -> None:
@@ -30,10 +31,11 @@ def trains(case: Case) -> None:
 
 
 def each_epoch_is_reported(case: Case) -> None:
-    """`on_epoch` is called once for each epoch, and less often only with a stated problem."""
+    """`on_epoch` is called once for each epoch, and less often only with a stated problem or stop."""
     for options, recorded in case.jobs():
         epochs, reported = case.trainer.epochs(options), len(recorded.values)
-        if not 1 <= reported <= epochs or (reported < epochs and recorded.trained.problem is None):
+        ended = recorded.trained.problem is not None or recorded.trained.stopped is not None
+        if not 1 <= reported <= epochs or (reported < epochs and not ended):
             raise Broken(f"on_epoch was called {reported} times with {named(options)}; epochs returns {epochs}")
 
 
@@ -65,11 +67,12 @@ def _check_number(name: str, value: object, options: BaseModel, epoch: int) -> N
 
 
 def a_problem_is_one_sentence(case: Case) -> None:
-    """A problem is a text on one line."""
+    """A problem, and why training stopped, is a text on one line."""
     for options, recorded in case.jobs():
-        problem = recorded.trained.problem
-        if problem is not None and not (isinstance(problem, str) and 0 < len(problem) <= 500 and problem.isprintable()):
-            raise Broken(f"the problem is {shown(problem)} with {named(options)}; allowed: a sentence on one line")
+        for name in ("problem", "stopped"):
+            told = getattr(recorded.trained, name)
+            if told is not None and not (isinstance(told, str) and 0 < len(told) <= 500 and told.isprintable()):
+                raise Broken(f"{name} is {shown(told)} with {named(options)}; allowed: a sentence on one line")
 
 
 def correct_samples_agree_with_the_metric(case: Case) -> None:
@@ -236,7 +239,8 @@ def resuming_gives_the_same_bits(case: Case) -> None:
             if epochs < case.trainer.epochs(options):
                 resumed = case.train(options, case.seeds[0], resume_from=Checkpoint(epochs, state), take=False)
                 what = f"training that is resumed after epoch {epochs}"
-                check_same(options, recorded.facts(first=epochs), resumed.facts(), what, _HINT)
+                hint = _STOPPED_HINT if epochs == len(recorded.values) else _HINT
+                check_same(options, recorded.facts(first=epochs), resumed.facts(), what, hint)
 
 
 def longer_jobs_go_on_to_the_same_bits(case: Case) -> None:
@@ -244,6 +248,8 @@ def longer_jobs_go_on_to_the_same_bits(case: Case) -> None:
     for options, recorded in case.jobs():
         last, seed = case.trainer.epochs(options), case.seeds[0]
         if last < 2 or getattr(options, "epochs", None) != last or recorded.trained.problem is not None:
+            continue
+        if recorded.trained.stopped is not None:
             continue
         shorter = case.read({**options.model_dump(), "epochs": last - 1})
         short = case.straight(shorter, seed)
