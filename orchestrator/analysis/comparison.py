@@ -130,7 +130,9 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     resolution = max(each.sweep.judgement.resolution for each in (first, second))
     x, y = ((each.chosen.scored.in_order if sequential else None) or each.scores for each in (a, b))
-    found = compare(x, y, 1 - ALPHA, sequential=sequential, resolution=resolution)
+    # A leader was chosen for its results: the interval allows for all that could have been.
+    alpha = ALPHA / math.prod(len(each.sweep.judgement.candidates) for each in (first, second) if each.is_leader)
+    found = compare(x, y, 1 - alpha, sequential=sequential, resolution=resolution)
     outcome = within(found, tolerance)
     return Comparison(
         a=a,
@@ -142,7 +144,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
-        seeds_to_decide=more_seeds(found, ALPHA, tolerance) if outcome == "undecided" else None,
+        seeds_to_decide=more_seeds(found, min(len(x), len(y)), alpha, tolerance) if outcome == "undecided" else None,
     )
 
 

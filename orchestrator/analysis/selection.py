@@ -64,6 +64,8 @@ def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[
     fitting: dict[str, set[str]] = {}
     for given in where:
         option = given.partition("=")[0].replace("-", "_")
+        if option == "seed":
+            raise InvalidInputError("where", given, "options, because a configuration is judged by all its seeds")
         try:
             fitting.setdefault(option, set()).update(pick(sweep, jobs, [given]))
         except InvalidInputError as error:

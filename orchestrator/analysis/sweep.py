@@ -15,7 +15,7 @@ from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from worker.job import Job
+from worker.job import Configuration, Job
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Sweep:
         within: The regret that suffices (`orchestrator.analysis.leaderboard.judgement`); None if every difference
             counts.
         history: How the sweep came to its rows.
+        running: Whether it has further jobs to come.
     """
 
     folder: SweepFolder
@@ -54,6 +55,7 @@ class Sweep:
     scoring: Scoring = LAST
     within: float | None = None
     history: History = "fixed"
+    running: bool = False
 
     @classmethod
     def read(cls, folder: SweepFolder) -> Sweep:
@@ -71,9 +73,13 @@ class Sweep:
     def of(cls, folder: SweepFolder, manifest: Manifest, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> Sweep:
         """Return the sweep of a manifest, with all its jobs, and their rows."""
         races = [look for look in manifest.looks if look.command == "decide"]
-        history: History = "race" if races else "extended" if manifest.looks else "fixed"
+        seen = manifest.looks or _continues_another(jobs, rows)
+        history: History = "race" if races else "extended" if seen else "fixed"
         within = races[-1].within if races else None
-        return cls(folder, manifest, jobs, rows, manifest.axes, within=within, history=history)
+        running = manifest.specification.remaining > 0 or any(
+            key not in rows or rows[key].status == "cancelled" for key in jobs
+        )
+        return cls(folder, manifest, jobs, rows, manifest.axes, within=within, history=history, running=running)
 
     def select(self, where: Sequence[str] = (), scoring: Scoring = LAST, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
@@ -141,7 +147,8 @@ class Sweep:
     def judgement(self) -> Judgement:
         """What may be said about its configurations."""
         seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
-        return Judgement(self.scored, self.rows, self.names, self.scoring, self.history, seeds, self.within)
+        history, within, running = self.history, self.within, self.running
+        return Judgement(self.scored, self.rows, self.names, self.scoring, history, seeds, within, running)
 
     @functools.cached_property
     def leaderboard(self) -> Leaderboard:
@@ -155,3 +162,15 @@ class Sweep:
             return max(0.0, datetime.fromisoformat(self.manifest.provenance.created).timestamp())
         except (ValueError, OverflowError):
             return 0.0
+
+
+def _continues_another(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> bool:
+    """Return whether a configuration has reused results under some seeds and its own under others.
+
+    So has a new sweep with more seeds than one whose results could be seen.
+    """
+    origins: dict[Configuration, set[bool]] = {}
+    for key, row in rows.items():
+        if row.accepted:
+            origins.setdefault(jobs[key].configuration, set()).add(row.reused_from is not None)
+    return any(len(each) > 1 for each in origins.values())

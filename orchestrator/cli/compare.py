@@ -110,7 +110,9 @@ def _details(found: Comparison) -> list[str]:
         how = {
             "paired t": f"t interval, paired on {difference.n} common seeds",
             "Welch t": "t interval of Welch: the seeds are not the same",
-        }.get(difference.method, "confidence sequence, valid however often one looks")
+            "group-sequential t": f"group-sequential t, at the first {difference.n} common seeds, valid at all looks",
+            "confidence sequence": "confidence sequence, valid however often one looks",
+        }[difference.method]
         lines.append(f"a - b: {_signed(found, difference.mean, interval.low, interval.high)} ({how})")
     if found.a.chosen.scored.draws_split:
         lines.append(OWN_SPLITS)

@@ -11,10 +11,9 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import Verdict, amount
 from orchestrator.analysis.race import Race, Terms, added_by_races
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.commands.extend import look
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
 from orchestrator.commands.sweep import finish, plan_resumption
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.listener import Progress
 from orchestrator.running.session import Session
@@ -146,8 +145,10 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
+    # A race that added no jobs is the sweep's answer, too.
+    session.look("decide", terms.within)
     seconds, swept = time.monotonic() - started, finish(session)
-    return DecideResult(Race(_raced(swept, terms), terms), jobs=len(session.rows) - kept, seconds=seconds)
+    return DecideResult(Race(swept, terms), jobs=len(session.rows) - kept, seconds=seconds)
 
 
 def _raced(sweep: Sweep, terms: Terms) -> Sweep:
@@ -183,4 +184,4 @@ class _Race:
             self._told = told
             for sentence in told:
                 self._progress.message(sentence)
-        return None if further is None else manifest.with_round(further, look("decide", rows, self._terms.within))
+        return None if further is None else manifest.with_round(further, seen("decide", rows, self._terms.within))

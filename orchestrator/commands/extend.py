@@ -16,7 +16,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
 from orchestrator.commands.plan import SweepPlan, Tell, ignore, registered
 from orchestrator.commands.sweep import check_values, plan_resumption
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
@@ -24,7 +24,7 @@ from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.sweeps.rounds import Kind, Look, Round
+from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.settings import Settings
 
@@ -83,7 +83,7 @@ class GrowthPlan(SweepPlan):
         rows = self.folder.rows_of(manifest.jobs_by_key())
         further = self.make_round(manifest, rows)
         if further is not None:
-            manifest = manifest.with_round(further, look(further.kind, rows))
+            manifest = manifest.with_round(further, seen(further.kind, rows))
             if self.place.cluster is not None:
                 # The cluster first: another session may be faster. `--resume` also takes up a round that is only there.
                 manifest = self.place.cluster.registry.register(manifest)
@@ -100,14 +100,8 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
     rows = plan.folder.rows_of(plan.jobs)
     further = make_round(plan.manifest, rows)
     if further is not None:
-        plan.manifest.with_round(further, look(further.kind, rows))
+        plan.manifest.with_round(further, seen(further.kind, rows))
     return GrowthPlan(plan.folder, plan.manifest, plan.jobs, plan.place, plan.resuming, make_round)
-
-
-def look(command: Kind, rows: Mapping[str, Row], within: float | None = None) -> Look | None:
-    """Return how many results there were to see before a round; None if there were none."""
-    seeds = [row.seed for row in rows.values() if row.accepted]
-    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds), within=within) if seeds else None
 
 
 def plan_extension(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, field_serializer, model_validator
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, fie
 from nn.errors import WeightsError
 from nn.options.network import Seed
 from nn.weights import from_safetensors
+from orchestrator.sweeps.rounds import Going, Look
 from worker.job import (
     MAX_ATTEMPTS,
     MAX_OTHERS,
@@ -303,3 +304,15 @@ class Accounting(BaseModel):
         if causes:
             counts["attempts"] += f" ({causes})"
         return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def seen(command: Going, rows: Mapping[str, Row], within: float | None = None) -> Look | None:
+    """Return the look at a sweep's results before a command went on with it; None if there were none to see.
+
+    Args:
+        command: The command.
+        rows: The sweep's rows, by job key.
+        within: For a race, the regret that suffices it.
+    """
+    seeds = [row.seed for row in rows.values() if row.accepted]
+    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds), within=within) if seeds else None

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.growth import Grow, Growth, no_growth
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
+from orchestrator.sweeps.rounds import Going
 from orchestrator.text import counted, some
 from worker.job import Job, Result
 from worker.trainers import registry
@@ -77,6 +78,14 @@ class Session:
     def remaining(self) -> int:
         """The number of configurations that a sampler has yet to draw."""
         return self.manifest.specification.remaining
+
+    def look(self, command: Going, within: float | None = None) -> None:
+        """Record in the folder that the command goes on with the sweep after a look, unless it has done so already."""
+        found, last = seen(command, self.rows, within), self.manifest.looks[-1:]
+        if found is not None and [(each.command, each.within) for each in last] != [(command, within)]:
+            self.manifest = self.manifest.model_copy(update={"looks": [*self.manifest.looks, found]})
+            with self.interruption.shield():
+                self.folder.write_manifest(self.manifest)
 
     def keep_own(self, *, failed: bool = False) -> int:
         """Take the rows of earlier sessions whose weights are in the folder; return the number of rows.

@@ -15,6 +15,8 @@ from worker.job import Job
 
 #: The commands that add rounds to a sweep.
 Kind = Literal["extend", "confirm", "decide"]
+#: The commands that go on with a sweep whose results could be seen: `resume` trains failed or cancelled jobs again.
+Going = Literal["extend", "confirm", "decide", "resume"]
 #: The most rounds of a sweep: listing its jobs goes through the configurations once for each.
 MAX_ROUNDS = 100
 
@@ -94,7 +96,7 @@ class Round(BaseModel):
 
 
 class Look(BaseModel):
-    """The state of a sweep when a command extended it after its user had seen results.
+    """The state of a sweep when a command went on with it after its user had seen results.
 
     Attributes:
         command: The command.
@@ -105,7 +107,7 @@ class Look(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    command: Kind
+    command: Going
     seeds: int = Field(ge=1)
     rows: int = Field(ge=1)
     within: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=operator.not_)

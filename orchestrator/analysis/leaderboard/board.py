@@ -103,7 +103,7 @@ def _trained(_: Leaderboard, standing: Standing) -> str:
 
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:
     if not standing.contender:
-        return "no"
+        return "no" if standing.n else NONE
     return "yes" if board.verdict.decided and len(board.verdict.contenders) == 1 else "maybe"
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -184,6 +185,7 @@ class Judgement:
         history: How the sweep came to its rows.
         seeds: The seeds, in the order in which the sweep got them.
         within: The regret that suffices; None if every difference counts.
+        running: Whether the sweep has further jobs to come, perhaps of other configurations.
     """
 
     scored: Sequence[Scored]
@@ -193,13 +195,14 @@ class Judgement:
     history: History = "fixed"
     seeds: Sequence[int] = ()
     within: float | None = None
+    running: bool = False
 
     # How it is judged
 
     @cached_property
     def state(self) -> State:
         """How far the sweep is."""
-        if any(each.count("missing") for each in self.scored):
+        if self.running or any(each.count("missing") or each.count("cancelled") for each in self.scored):
             return "so far"
         return "race" if self.history == "race" else "final"
 
@@ -215,9 +218,17 @@ class Judgement:
 
     @cached_property
     def resolution(self) -> float:
-        """The step between two values of a share over validation samples; 0 for other metrics, or if it is unknown."""
-        answers = map(answers_of, self.rows.values()) if self.metric.is_share else ()
-        return next((1 / len(bits) for bits in answers if bits is not None), 0.0)
+        """The step between two values of a share over validation samples; 0 for other metrics.
+
+        If no job's answers are known, it is the least difference between two scores; 1 if all are equal.
+        """
+        if not self.metric.is_share:
+            return 0.0
+        known = next((len(bits) for bits in map(answers_of, self.rows.values()) if bits is not None), None)
+        if known is not None:
+            return 1 / known
+        scores = sorted({score for each in self.scored for score in each.trained.values()})
+        return min((after - before for before, after in pairwise(scores)), default=1.0)
 
     # Each configuration
 
@@ -248,7 +259,10 @@ class Judgement:
         None if a job's answers are missing. Answers are of the last epoch; the interval is valid for one look.
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
-        found = new_images_interval(np.array(list(answers.values()))) if answers and len(answers) > 1 else None
+        if not answers or len(answers) < 2:
+            return None
+        k = len(self.candidates) if scored is self.leader else 1
+        found = new_images_interval(np.array(list(answers.values())), chosen_of=k)
         return None if found is None else found.possible(is_share=self.metric.is_share)
 
     @cached_property
@@ -292,19 +306,27 @@ class Judgement:
 
     @cached_property
     def _stays(self) -> NDArray[np.bool_]:
-        """Whether each candidate may be the best."""
-        return may_be_best(self._bounds)
+        """Whether each candidate may be the best: none that trains as reliably as the leader is shown to be better."""
+        rows = np.array(self._reliable[: len(self._bounds)], dtype=np.bool_)
+        return may_be_best(np.where(rows[:, None], self._bounds, -np.inf))
+
+    @cached_property
+    def _reliable(self) -> list[bool]:
+        """Whether each candidate trains as reliably as the leader: no job diverged, if none of the leader's did."""
+        return [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
         """Whether each candidate is the leader or one of `rivals`."""
-        is_reliable = [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
-        return np.asarray(self._stays & np.array(is_reliable, dtype=np.bool_))
+        return np.asarray(self._stays & np.array(self._reliable, dtype=np.bool_))
 
     @cached_property
     def _regrets(self) -> list[float | None]:
         """The regret of each candidate: with alternatives that train as reliably as the leader."""
-        found = [value if math.isfinite(value) else None for value in regrets(self._bounds, self._counts).tolist()]
+        values = regrets(self._bounds, self._counts)
+        if self.metric.is_share:
+            values = np.where(np.isfinite(values), np.minimum(values, 1.0), values)
+        found = [value if math.isfinite(value) else None for value in values.tolist()]
         return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
 
     @cached_property
@@ -429,7 +451,8 @@ class Judgement:
         within = float(f"{regret / 2:.1g}")
         jobs = self._jobs_within(within, TYPICAL, seems=True)
         budget = self._jobs_within(within, CERTAINTY, seems=False)
-        if not jobs or not budget or within < self.resolution or budget > MOST_JOBS:
+        possible = self.resolution <= within < (1.0 if self.metric.is_share else math.inf)
+        if not jobs or not budget or not possible or budget > MOST_JOBS:
             return None
         return Advice(within=within, jobs=jobs, budget=budget)
 
@@ -518,7 +541,10 @@ def _conclusion(found: Judgement) -> list[str]:
         few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
         return [f"{few}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"]
     best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
-    regret = f"no other {'that trains as reliably ' if found.unreliable else ''}is better"
+    which = "that trains as reliably " if found.unreliable else ""
+    if any(not each.trained and not each.diverged for each in found.scored):
+        which = f"with a result {which}"
+    regret = f"no other {which}is better"
     if found.regret:
         regret += f" by more than {at_most(metric, found.regret)}"
     if found.within is not None and found.rivals and found.regret <= found.within:
@@ -630,7 +656,7 @@ def at_most(metric: Metric, value: float) -> str:
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:
-    """Return a difference with its margin: `0.20 ± 0.12 points` for a share, else without a unit."""
+    """Return a difference with its margin, rounded up: `0.20 ± 0.12 points` for a share, else without a unit."""
     factor, unit = (100.0, " points") if metric.is_share else (1.0, "")
     value, around = factor * difference, factor * margin
     # Two significant digits of the margin, or two decimals for a share.
@@ -639,6 +665,10 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
         places = 2
     if not 0 <= places <= MOST_PLACES:
         return f"{value:z.3g} ± {around:.2g}{unit}"
-    while not math.isclose(value, around) and f"{value:.{places}f}" == f"{around:.{places}f}" and places < MOST_PLACES:
+    while not math.isclose(value, around) and f"{value:.{places}f}" == _up(around, places) and places < MOST_PLACES:
         places += 1
-    return f"{value:z.{places}f} ± {around:.{places}f}{unit}"
+    return f"{value:z.{places}f} ± {_up(around, places)}{unit}"
+
+
+def _up(value: float, places: int) -> str:
+    return f"{math.ceil(value * 10**places * (1 - 1e-9)) / 10**places:.{places}f}"

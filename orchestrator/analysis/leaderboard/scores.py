@@ -231,8 +231,8 @@ class Scored:
 
     @functools.cached_property
     def in_order(self) -> Mapping[int, float]:
-        """`oriented`, up to the first job that is missing, in the sweep's order."""
-        ended = itertools.takewhile(lambda each: each.status != "missing", self.entries)
+        """`oriented`, up to the first job that is missing or cancelled, in the sweep's order."""
+        ended = itertools.takewhile(lambda each: each.status not in ("missing", "cancelled"), self.entries)
         return {each.seed: self.oriented[each.seed] for each in ended if each.seed in self.oriented}
 
     @functools.cached_property

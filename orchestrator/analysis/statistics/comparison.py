@@ -84,9 +84,16 @@ def compare(
         p_less=_p_value(-mean, error, df) if tested else None,
         method=method,
         n=int(row.n[1]),
-        sd=None if min(len(a), len(b)) < 2 else math.hypot(*(statistics.stdev(side.values()) for side in (a, b))),
+        sd=_sd(a, b, error * math.sqrt(float(row.n[1])) if paired else None),
         paired=paired,
     )
+
+
+def _sd(a: Scores, b: Scores, of_pairs: float | None) -> float | None:
+    """Return the standard deviation of the difference between two seeds; None if a side has only one."""
+    if min(len(a), len(b)) < 2:
+        return None
+    return math.hypot(*(statistics.stdev(side.values()) for side in (a, b))) if of_pairs is None else of_pairs
 
 
 def _p_value(mean: float, error: float, df: float) -> float:
@@ -139,13 +146,14 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = 0.8) -> 
     return int(enough[0]) if gap and len(enough) else None
 
 
-def more_seeds(found: Difference, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
+def more_seeds(found: Difference, present: int, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
     """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
 
     The interval must exclude the nearer end of the tolerance, from inside or outside. The estimate is taken as true.
 
     Args:
         found: Their difference, which is undecided.
+        present: How many seeds each has.
         alpha: As for `forecast`.
         tolerance: The largest difference that does not matter.
 
@@ -153,7 +161,7 @@ def more_seeds(found: Difference, alpha: float = 0.05, tolerance: float = 0.0) -
         At least 1; None if it cannot be estimated: a side has fewer than two seeds, or there is no gap.
     """
     needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
-    return None if needed is None else max(1, needed - found.n)
+    return None if needed is None else max(1, needed - present)
 
 
 def seeds_within(sd: float, df: float, tolerance: float, alpha: float, certainty: float) -> int | None:

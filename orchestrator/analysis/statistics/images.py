@@ -32,7 +32,7 @@ class ValidationNoise:
     sd_images: float
 
 
-def new_images_interval(correct: NDArray[Any], confidence: float = 0.95) -> Interval | None:
+def new_images_interval(correct: NDArray[Any], confidence: float = 0.95, *, chosen_of: int = 1) -> Interval | None:
     """Return an interval for the accuracy on new images, by other seeds.
 
     Seeds and images are crossed random effects: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007).
@@ -40,6 +40,7 @@ def new_images_interval(correct: NDArray[Any], confidence: float = 0.95) -> Inte
     Args:
         correct: bool, shape (n_seeds, n_images): whether the job answered the image correctly.
         confidence: The probability that the interval contains the accuracy.
+        chosen_of: As for `intervals.t_interval`.
 
     Returns:
         The interval; None for fewer than two seeds or images.
@@ -47,7 +48,9 @@ def new_images_interval(correct: NDArray[Any], confidence: float = 0.95) -> Inte
     values = np.asarray(correct, dtype=np.float64)
     if min(values.shape) < 2:
         return None
-    return _interval([values], values.mean(axis=0), confidence)
+    found = _interval([values], values.mean(axis=0), confidence)
+    lower = _interval([values], values.mean(axis=0), 1 - (1 - confidence) / chosen_of)
+    return Interval(lower.low, found.high, METHOD)
 
 
 def new_images_difference(

@@ -52,9 +52,9 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: 
 
     The values are independent and about normal. Mean and deviation are exact, so that the order does not matter.
 
-    The mean of a configuration that was chosen because it is the highest is flattered, so its lower end is that of a
-    one-sided interval at (1 - confidence) / chosen_of: by the union bound, it holds for all that could have been
-    chosen. The upper end is as usual.
+    The mean of a configuration that was chosen because it is the highest is flattered, so its lower end misses with
+    half of 1 - confidence divided by `chosen_of`: by the union bound, it holds for all that could have been chosen. The
+    upper end is as usual, because a configuration whose mean came out too low is chosen less often.
 
     Args:
         values: The values.
@@ -100,7 +100,7 @@ def _method(name: str, chosen_of: int) -> str:
 def _tails(confidence: float, chosen_of: int) -> NDArray[np.float64]:
     """Return the probabilities to miss on either side: below the lower end, above the upper one."""
     alpha = 1 - confidence
-    return np.array([min(alpha / 2, alpha / chosen_of), alpha / 2])
+    return np.array([alpha / 2 / chosen_of, alpha / 2])
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,9 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         last = np.where(made > 0, LOOKS[made - 1], pairs)
         present &= present.cumsum(axis=-1) <= last[..., None]
     common = _moments(gaps, present)
+    # Differences that vary in their last digits only do not vary.
+    rounding = EQUAL * np.nanmax(np.abs(own), axis=-1, initial=0.0)
+    common = replace(common, variance=np.where(common.variance <= rounding**2, 0.0, common.variance))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
         welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)

@@ -68,9 +68,10 @@ def _how_sure(board: Leaderboard) -> str:
         return f"It is the best with a probability of at least {level}{_looks(board)}"
     if verdict.regret is None:
         return "Not at all: too few seeds to tell configurations apart"
-    if len(contenders) == len(board.standings):
+    candidates = sum(each.scored.is_candidate for each in board.standings)
+    if len(contenders) == candidates:
         return f"Each of the {len(contenders)} configurations may be the best"
-    which = f"one of {len(contenders)} contenders of {counted(len(board.standings), 'configuration')}"
+    which = f"one of {len(contenders)} contenders of {counted(candidates, 'configuration')}"
     sure = f"The best is {which}, with a probability of at least {level}{_looks(board)}"
     if len(contenders) > MOST_NAMED:
         return sure
@@ -101,8 +102,6 @@ def _expected(board: Leaderboard, leader: Standing) -> str:
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
     if sum(each.scored.is_candidate for each in board.standings) < 2:
         return text  # Nothing was chosen.
-    if metric.shown(honest) == metric.shown(mean):
-        return f"{text}, as its own mean says: being chosen did not flatter it"
     if (mean > honest) == metric.higher_is_better:
         return f"{text}; its own mean is flattered, because it was chosen for it"
     return text
@@ -124,7 +123,7 @@ def _what_decides(sweep: Sweep) -> Fact:
         "--within",
         f"{advice.within:g}",
         "--budget",
-        str(advice.jobs),
+        str(advice.budget),
     )
     return Fact(term, text, shell(*words))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.analysis.leaderboard.board import NONE
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
@@ -143,7 +144,8 @@ def _table(found: Sequence[Gap], metric: Metric) -> Table:
     rows = [
         (
             gap.other.name,
-            *(labels.cell(metric, value) for value in (gap.mean, gap.other.standing.regret)),
+            labels.cell(metric, gap.mean),
+            NONE if gap.other.standing.regret is None else at_most(metric, gap.other.standing.regret).partition(" ")[0],
             str(gap.n),
             "yes" if gap.other.standing.contender else "no",
         )
