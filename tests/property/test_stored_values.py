@@ -36,7 +36,7 @@ REPORT = {
 RESULT = {
     "job": JOB.key, "status": "succeeded", "validation_score": [0.5, 0.6], "others": {"notebook_accuracy": [1.0, 2.0]},
     "epoch_seconds": [0.1, 0.1], "weights_sha256": "0" * 64, "weights_bytes": 1000, "worker": "w", "attempts": 1,
-    "error": None, "correct": "AAAAAw==", "environment": "a CPU",
+    "error": None, "correct": "AAAAAw==", "environment": "a CPU", "code": "own 1.0", "stopped": None,
 }  # fmt: skip
 ATTEMPT = {
     "number": 1, "cause": "first run", "worker": "w", "started": 1e9, "epochs_before": 0, "end": "finished",

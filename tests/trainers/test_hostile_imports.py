@@ -22,13 +22,16 @@ IMPORTS = {
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(trainers, "PROBE_SECONDS", 5.0)
+def site(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
 @pytest.mark.parametrize("source", IMPORTS)
-def test_an_import_that_does_harm_is_named(source: str, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_that_does_harm_is_named(
+    source: str, site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "longer" in IMPORTS[source]:
+        monkeypatch.setattr(trainers, "PROBE_SECONDS", 5.0)
     install_source(site, "harmful", source, "Harmful")
     with found_here(site):
         assert run(["trainers", "--json"]) == 0

@@ -444,11 +444,14 @@ class Judgement:
 
     @cached_property
     def advice(self) -> Advice | None:
-        """The race that halves the regret, and what it takes if the rivals are as good as the leader."""
+        """The race to the regret that was asked for, or else to half of what it is; None if neither is possible."""
         regret = self.regret
         if self.decided or not regret or self.state == "so far":
             return None
-        within = float(f"{regret / 2:.1g}")
+        tolerances = [each for each in (self.within, float(f"{regret / 2:.1g}")) if each is not None]
+        return next(filter(None, map(self._race_within, tolerances)), None)
+
+    def _race_within(self, within: float) -> Advice | None:
         jobs = self._jobs_within(within, TYPICAL, seems=True)
         budget = self._jobs_within(within, CERTAINTY, seems=False)
         possible = self.resolution <= within < (1.0 if self.metric.is_share else math.inf)
