@@ -100,8 +100,9 @@ def _probability(leader: Standing) -> str:
 def _expected(board: Leaderboard, leader: Standing) -> str:
     metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
-    if sum(each.scored.is_candidate for each in board.standings) < 2:
-        return text  # Nothing was chosen.
+    chosen = sum(each.scored.is_candidate for each in board.standings) > 1
+    if not chosen or metric.shown(honest) == metric.shown(mean):
+        return text
     if (mean > honest) == metric.higher_is_better:
         return f"{text}; its own mean is flattered, because it was chosen for it"
     return text
