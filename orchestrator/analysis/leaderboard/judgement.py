@@ -668,7 +668,12 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
         places = 2
     if not 0 <= places <= MOST_PLACES:
         return f"{value:z.3g} ± {around:.2g}{unit}"
-    while not math.isclose(value, around) and f"{value:.{places}f}" == _up(around, places) and places < MOST_PLACES:
+    # As many more as it takes that the larger one of the two is shown to be.
+    while (
+        not math.isclose(value, around)
+        and (round(value, places) - float(_up(around, places))) * (value - around) <= 0
+        and places < MOST_PLACES
+    ):
         places += 1
     return f"{value:z.{places}f} ± {_up(around, places)}{unit}"
 
