@@ -97,7 +97,7 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
     common = _moments(gaps, present)
     # Differences that vary in their last digits only do not vary.
     rounding = EQUAL * np.nanmax(np.abs(own), axis=-1, initial=0.0)
-    common = replace(common, variance=np.where(common.variance <= rounding**2, 0.0, common.variance))
+    common = replace(common, variance=np.where(np.sqrt(common.variance) <= rounding, 0.0, common.variance))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
         welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
