@@ -167,6 +167,9 @@ def train(
     """
     session.any_code, session.fail_fast = any_code, fail_fast
     kept = session.keep_own()
+    if any(not row.accepted for row in session.folder.rows_of(session.jobs).values()):
+        # Which jobs are tried again may depend on the results that could be seen.
+        session.look("resume")
     said: list[str] = []
     if session.folder.damage:
         said.append(session.folder.damage)

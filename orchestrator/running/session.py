@@ -83,7 +83,7 @@ class Session:
         """Record in the folder that the command goes on with the sweep after a look, unless it has done so already."""
         found, last = seen(command, self.rows, within), self.manifest.looks[-1:]
         if found is not None and [(each.command, each.within) for each in last] != [(command, within)]:
-            self.manifest = self.manifest.model_copy(update={"looks": [*self.manifest.looks, found]})
+            self.manifest = self.manifest.with_look(found)
             with self.interruption.shield():
                 self.folder.write_manifest(self.manifest)
 

@@ -41,7 +41,7 @@ class Manifest(BaseModel):
         provenance: The session that began the sweep.
         resumed: Later sessions that resumed it.
         rounds: The extensions of the sweep, oldest first.
-        looks: The looks at its results before extensions, oldest first.
+        looks: The looks at its results before a command went on with it, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -170,9 +170,8 @@ class Manifest(BaseModel):
         if len(self.rounds) >= MAX_ROUNDS:
             allowed = f"at most {MAX_ROUNDS} of them: start another sweep, which reuses the results of this one"
             raise InvalidInputError("the sweep", Described(f"extended {len(self.rounds)} times"), allowed)
-        looks = self.looks if look is None else [*self.looks, look]
         rounds = [*self.rounds, further.read(self.grown)]
-        longer = self.model_copy(update={"rounds": rounds, "looks": looks})
+        longer = self.with_look(look).model_copy(update={"rounds": rounds})
         # Counted before the jobs are listed, which takes long for many.
         count = longer.grown.size + len(further.seeds) * len(further.configurations)
         jobs = self.jobs if count > 2 * MAX_JOBS else list(dict.fromkeys(job.key for job in longer._jobs()))
@@ -181,6 +180,10 @@ class Manifest(BaseModel):
         if len(jobs) == len(self.jobs):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
         return longer.model_copy(update={"jobs": jobs})
+
+    def with_look(self, look: Look | None) -> Manifest:
+        """Return the manifest with one more look, and without the oldest one if they are too many."""
+        return self if look is None else self.model_copy(update={"looks": [*self.looks, look][-MAX_ROUNDS:]})
 
     def before_last_round(self) -> Manifest:
         """Return the manifest as it was before its last round; its looks are the same."""

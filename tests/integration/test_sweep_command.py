@@ -216,3 +216,5 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert "accepted 4" in done.stdout
     assert "failed 0, cancelled 0" in done.stdout
     assert [row["job"] for row in command_line.rows("a")] == list(rows)
+    # Whoever resumed it had seen results.
+    assert [(look["command"], look["rows"]) for look in command_line.description("a")["looks"]] == [("resume", 2)]

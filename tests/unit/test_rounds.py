@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -166,3 +167,6 @@ def test_a_sweep_has_a_bounded_number_of_rounds() -> None:
     content["rounds"].append({"kind": "extend", "seeds": [200]})
     with pytest.raises(ValidationError, match="at most 100"):
         Manifest.read(json.dumps(content).encode())
+    # Looks without a round are bounded, too: the newest count.
+    looks = [Look(command="resume", seeds=1, rows=rows) for rows in range(1, 103)]
+    assert read_again(reduce(Manifest.with_look, looks, longest)).looks == looks[2:]
