@@ -454,8 +454,7 @@ class Judgement:
     def _race_within(self, within: float) -> Advice | None:
         jobs = self._jobs_within(within, TYPICAL, seems=True)
         budget = self._jobs_within(within, CERTAINTY, seems=False)
-        possible = self.resolution <= within < (1.0 if self.metric.is_share else math.inf)
-        if not jobs or not budget or not possible or budget > MOST_JOBS:
+        if not jobs or not budget or within < self.resolution or budget > MOST_JOBS:
             return None
         return Advice(within=within, jobs=jobs, budget=budget)
 
