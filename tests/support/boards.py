@@ -9,7 +9,7 @@ from typing import Any
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.judgement import History, Judgement
+from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -74,13 +74,12 @@ def leaderboard(
     axes: Sequence[str] = (),
     *,
     scoring: Scoring = LAST,
-    history: History = "fixed",
-    within: float | None = None,
+    **judged: Any,
 ) -> Leaderboard:
-    """Return the leaderboard of jobs and rows, each by key."""
+    """Return the leaderboard of jobs and rows, each by key, judged by these arguments of `Judgement`."""
     names, seeds = JobNames(jobs.values(), axes), tuple(dict.fromkeys(job.seed for job in jobs.values()))
     found = ranked(jobs, rows, names.metric, scoring)
-    return board.leaderboard(jobs, data, Judgement(found, rows, names, scoring, history, seeds, within))
+    return board.leaderboard(jobs, data, Judgement(found, rows, names, scoring, seeds=seeds, **judged))
 
 
 def board_of(outcomes: Mapping[float, Sequence[Outcome]], **judged: Any) -> Leaderboard:

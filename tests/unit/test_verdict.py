@@ -40,7 +40,7 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     "one rival": (
         {0.02: CLOSE, 0.03: BEST}, {},
         "Use learning rate 0.03: no other is better by more than 0.036 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.05 points.", False, [0.03, 0.02],
+        "difference is 0.02 ± 0.06 points.", False, [0.03, 0.02],
     ),
     "one rival, and one that is ruled out": (
         {0.01: WORST, 0.02: CLOSE, 0.03: BEST}, {},
@@ -60,11 +60,24 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     "so far": (
         {0.02: [*CLOSE, None], 0.03: [*BEST, None]}, {},
         "So far, learning rate 0.03 leads: no other is better by more than 0.077 points. 0.02 cannot be told from it: "
-        "the difference is 0.02 ± 0.09 points. Of 12 jobs, 2 have no result yet.", False, [0.03, 0.02],
+        "the difference is 0.02 ± 0.10 points. Of 12 jobs, 2 have no result yet.", False, [0.03, 0.02],
     ),
     "so far, with a configuration that waits": (
         {0.03: BEST, 0.01: WORST, 0.1: [None] * 5}, {},
         "So far, learning rate 0.03 leads: it is the best of 2. Of 15 jobs, 5 have no result yet.", False, [0.03],
+    ),
+    "so far, with configurations to come": (
+        {0.03: BEST, 0.01: WORST}, {"running": True},
+        "So far, learning rate 0.03 leads: it is the best of 2.", False, [0.03],
+    ),
+    "so far, with a cancelled job": (
+        {0.03: [*BEST, 0.974], 0.01: [*WORST, "cancelled"]}, {},
+        "So far, learning rate 0.03 leads: it is the best of 2. Of 12 jobs, 1 was cancelled.", False, [0.03],
+    ),
+    "one rival, and one without a result": (
+        {0.02: CLOSE, 0.03: BEST, 0.1: ["failed"] * 5}, {},
+        "Use learning rate 0.03: no other with a result is better by more than 0.036 points. 0.02 cannot be told from "
+        "it: the difference is 0.02 ± 0.06 points. Of 15 jobs, 5 failed.", False, [0.03, 0.02],
     ),
     "the first one with a result": (
         {0.03: BEST, 0.1: [None] * 5}, {},
@@ -74,30 +87,37 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     "a race within its tolerance": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.001},
         "Use learning rate 0.03: no other is better by more than 0.077 points, within the 0.1 points asked for. 0.02 "
-        "cannot be told from it: the difference is 0.02 ± 0.09 points.", True, [0.03, 0.02],
+        "cannot be told from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
     ),
     "a race whose tolerance is not reached": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.0005},
         "Use learning rate 0.03: no other is better by more than 0.077 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.09 points.", False, [0.03, 0.02],
+        "difference is 0.02 ± 0.10 points.", False, [0.03, 0.02],
     ),
+    # Without the answers, nobody knows what a step is: it may be the least difference, or all that there is.
     "no spread": (
         {0.02: [0.5] * 5, 0.03: [0.6] * 5}, {},
-        "Use learning rate 0.03: it is the best of 2. No score depends on the seed.", True, [0.03],
+        "Use learning rate 0.03: no other is better. 0.02 cannot be told from it: the difference is 10.00 ± 10.00 "
+        "points. No score depends on the seed.", True, [0.03, 0.02],
     ),
     "all equal": (
         {0.02: [0.5] * 5, 0.03: [0.5] * 5}, {},
-        "Use learning rate 0.02: no other is better. 0.03 cannot be told from it: the difference is 0.00 ± 0.00 "
-        "points. No score depends on the seed.", True, [0.02, 0.03],
+        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 cannot be told from it: the "
+        "difference is 0.00 ± 100.00 points. No score depends on the seed.", False, [0.02, 0.03],
+    ),
+    "as uncertain as can be": (
+        {0.02: [1.0, 0.0, 0.9], 0.03: [0.0, 1.0, 0.1]}, {},
+        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 cannot be told from it: the "
+        "difference is 26.67 ± 100.00 points.", False, [0.02, 0.03],
     ),
     "all equal to the sample": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_290)] * 5}, {"within": 0.00009},
         "Use learning rate 0.02: no other is better by more than 0.0096 points. 0.03 cannot be told from it: the "
-        "difference is 0.0000 ± 0.0095 points. No score depends on the seed.", False, [0.02, 0.03],
+        "difference is 0.0000 ± 0.0096 points. No score depends on the seed.", False, [0.02, 0.03],
     ),
     "apart by one sample": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_289)] * 5}, {},
-        "Use learning rate 0.02: no other is better. 0.03 cannot be told from it: the difference is 0.0095 ± 0.0095 "
+        "Use learning rate 0.02: no other is better. 0.03 cannot be told from it: the difference is 0.0095 ± 0.0096 "
         "points. No score depends on the seed.", True, [0.02, 0.03],
     ),
     "apart by two samples": (
@@ -115,6 +135,13 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "Use learning rate 0.01: no other that trains as reliably is better by more than 0.061 points. 0.02 cannot be "
         "told from it: the difference is 0.07 ± 0.13 points. 0.03 may be better, with 97.40 %, but 1 of 6 jobs "
         "diverged.", False, [0.01, 0.02, 0.03],
+    ),
+    # Shown to be better than 0.02, which 0.01 is not.
+    "unreliable, which rules out nobody": (
+        {0.03: [*[0.86, 0.94] * 5, 0.86, "diverged"], 0.01: [0.88, 0.80] * 6, 0.02: [0.76, 0.84] * 6}, {},
+        "Use learning rate 0.01: no other that trains as reliably is better by more than 1.4 points. 0.02 cannot be "
+        "told from it: the difference is 4.00 ± 5.31 points. 0.03 may be better, with 89.64 %, but 1 of 12 jobs "
+        "diverged.", False, [0.01, 0.03, 0.02],
     ),
     "as unreliable as the leader": (
         {0.03: [*BEST, "diverged"], 0.02: [*CLOSE, "diverged"], 0.01: [*[0.4] * 5, "failed"]}, {},
@@ -166,8 +193,8 @@ def test_the_words_agree_with_the_fields(case: str) -> None:
     assert [each["learning_rate"] for each in verdict.contenders] == contenders
     assert verdict.leader == (verdict.contenders[0] if contenders else None)
     assert [each.options for each in verdict.rivals] == verdict.contenders[1:]
-    missing = any(outcome is None for outcomes in outcomes.values() for outcome in outcomes)
-    assert verdict.state == ("so far" if missing else "race" if judged.get("history") else "final")
+    waits = any(outcome in (None, "cancelled") for outcomes in outcomes.values() for outcome in outcomes)
+    assert verdict.state == ("so far" if waits or "running" in judged else "race" if judged.get("history") else "final")
     assert verdict.method == ("t" if verdict.state == "final" else "group-sequential t")
     assert (verdict.within, verdict.level, board.usable) == (judged.get("within"), 0.95, bool(contenders))
     assert (verdict.regret is None) == (len(contenders) < 1 or "Only" in sentence or "too few" in sentence)
@@ -226,6 +253,11 @@ def test_the_choice_of_the_leader_widens_its_interval_at_the_worse_end_only(monk
     alone, chosen = board_of({0.03: BEST}).standings[0], board_of(many).verdict
     assert known(chosen.leader_low) < known(alone.low)
     assert known(chosen.leader_high) == pytest.approx(known(alone.high))
+    # So it is on new samples.
+    bits: dict[float, list[Outcome]] = {0.03: [right(each, 10) for each in (8, 9, 7)]}
+    alone, first = (board_of(each).standings[0] for each in (bits, {**bits, 0.1: [right(5, 10)] * 3}))
+    assert known(first.low_new) < known(alone.low_new)
+    assert first.high_new == alone.high_new
     # Where lower is better, the worse end is the upper one.
     monkeypatch.setattr(type(next(iter(jobs_of(1, 0.1).values())).trained_by), "metric", ERROR)
     alone, chosen = board_of({0.03: BEST}).standings[0], board_of({**many, 0.03: [each / 2 for each in BEST]}).verdict
@@ -243,12 +275,13 @@ def test_no_interval_of_shares_is_narrower_than_a_sample_or_beyond_what_is_possi
     assert (known(verdict.regret) < 0.01, verdict.advice) == (True, None)
 
 
-def test_results_after_a_missing_one_count_when_it_has_come() -> None:
-    # Given a sweep that runs, whose third job is late
-    late = board_of({0.02: [*CLOSE, 0.97, 0.97, 0.97], 0.03: [*BEST[:2], None, *BEST[3:], 0.97, 0.97, 0.97]}).verdict
+@pytest.mark.parametrize("lacks", [None, "cancelled"])
+def test_results_after_a_missing_one_count_when_it_has_come(lacks: Outcome) -> None:
+    # Given a sweep that runs, whose third job is late, or was cancelled and may be resumed
+    late = board_of({0.02: [*CLOSE, 0.97, 0.97, 0.97], 0.03: [*BEST[:2], lacks, *BEST[3:], 0.97, 0.97, 0.97]}).verdict
     assert late.sentence.startswith("So far, seeds are too few to compare: ")
     # Then the comparisons are those of the first look, and remain so until the next one.
-    first = board_of({0.02: [*CLOSE, 0.9, 0.9], 0.03: [*BEST, None, 0.99]}).verdict
+    first = board_of({0.02: [*CLOSE, 0.9, 0.9], 0.03: [*BEST, lacks, 0.99]}).verdict
     again = board_of({0.02: CLOSE, 0.03: BEST}, **RACE).verdict
     assert first.rivals == again.rivals
 
