@@ -8,7 +8,8 @@ import json
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,19 @@ from scipy import stats
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard import judgement, table
-from orchestrator.analysis.leaderboard.board import FIGURES, Column, Leaderboard, Standing
+from orchestrator.analysis.leaderboard.board import FIGURES, NONE, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Scoring
 from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
-from tests.support.sweeps import sweep_of
+from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Mismatch
 from worker.records.history import Attempt
 
@@ -70,8 +75,8 @@ def test_configurations_are_ranked_by_the_mean_of_the_last_epoch() -> None:
     assert first.best_weights_sha256 == next(
         key for key, job in jobs.items() if job.seed == 1 and job.options.learning_rate == 0.1
     )
-    # The interval is Student's t: 4.3027 is the quantile of two degrees of freedom. Two to choose from change no end.
-    assert (first.low, first.high) == pytest.approx((0.95 - 4.302653 * 0.02 / 3**0.5, 0.95 + 4.302653 * 0.02 / 3**0.5))
+    # The interval is Student's t: of two degrees of freedom, these are the quantiles for a choice of two, and for none.
+    assert (first.low, first.high) == pytest.approx((0.95 - 6.205347 * 0.02 / 3**0.5, 0.95 + 4.302653 * 0.02 / 3**0.5))
     assert (first.method, second.method, first.p_best) == ("t, chosen", "t", None)
 
 
@@ -87,7 +92,7 @@ def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:
     # both may be the best: one ranks first, and the other is better when both train, which no interval compares,
     assert [first.contender, second.contender] == [True, True]
     (rival,) = board.verdict.rivals
-    assert (rival.options, rival.difference, rival.low) == ({"learning_rate": 0.3}, None, None)
+    assert (rival.options, rival.difference, rival.low, second.regret) == ({"learning_rate": 0.3}, None, None, None)
     assert (board.verdict.decided, board.verdict.regret) == (True, 0)
     # and the rate of divergence has its interval, also where none was seen.
     exact = stats.binomtest(1, 5).proportion_ci()
@@ -128,10 +133,12 @@ ORDERS: dict[str, tuple[dict[float, list[Outcome]], list[float], int]] = {
 @pytest.mark.parametrize("case", ORDERS)
 def test_what_ranks_where(case: str) -> None:
     outcomes, order, candidates = ORDERS[case]
-    standings = board_of(outcomes).standings
+    board = board_of(outcomes)
+    standings, shown = board.standings, table.by_configuration(board, board.standings)
     assert [(each.rank, each.options["learning_rate"]) for each in standings] == list(enumerate(order, 1))
-    for each in standings:
+    for each, row in zip(standings, shown.rows, strict=True):
         assert each.contender == (each.rank <= candidates)
+        assert (row[shown.headings.index("best?")] == NONE) == (each.n == 0)
         assert (each.mean is None) == (each.n == 0)
         if each.n < 2:
             assert (each.std, each.low, each.high, each.method) == (None, None, None, None)
@@ -405,6 +412,31 @@ def test_rows_show_the_confidence_sequence_of_a_sweep_that_was_seen() -> None:
     assert (board_of(close).verdict.decided, board_of(close, history="race").verdict.decided) == (True, False)
 
 
+GRID = manifest_of(sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=2))
+SEARCH = manifest_of(sweep_of(learning_rates="log:0.01..0.5", sampler="optuna", samples=3, epochs=2))
+#: A sweep, whether each job's result is reused (None for one without a result), and how it came to them and how far.
+SWEEPS: dict[str, tuple[Manifest, Callable[[Job], bool | None], str, str]] = {
+    "as specified": (GRID, lambda _: False, "fixed", "final"),
+    "with a configuration of another sweep": (GRID, lambda job: job.options.learning_rate == 0.1, "fixed", "final"),
+    "with seeds of another sweep, which it goes on with": (GRID, lambda job: job.seed == 0, "extended", "final"),
+    "resumed": (GRID.with_look(Look(command="resume", seeds=1, rows=1)), lambda _: False, "extended", "final"),
+    "by a race": (GRID.with_look(Look(command="decide", seeds=1, rows=1)), lambda _: False, "race", "race"),
+    "while others run": (GRID, lambda job: None if job.options.learning_rate == 0.2 else False, "fixed", "so far"),
+    "by a search that goes on": (SEARCH.with_drawn([{"learning_rate": 0.1}]), lambda _: False, "fixed", "so far"),
+}
+
+
+@pytest.mark.parametrize("case", SWEEPS)
+def test_a_sweep_and_each_part_of_it_know_how_it_came_to_its_rows(case: str) -> None:
+    manifest, reused, history, state = SWEEPS[case]
+    jobs = manifest.jobs_by_key()
+    rows = {key: trained(job, 0.9) for key, job in jobs.items() if reused(job) is not None}
+    rows |= {key: row.reused("another") for key, row in rows.items() if reused(jobs[key])}
+    whole = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, jobs, rows)
+    for sweep in (whole, whole.select(["learning_rate=0.1"])):
+        assert (sweep.judgement.history, sweep.judgement.state) == (history, state)
+
+
 def test_many_configurations_are_compared_in_parts_and_the_best_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given 60 configurations, some of them close, and one seed that some lack
     luck = random.Random(5)
@@ -479,10 +511,10 @@ def test_markdown_is_a_table_in_which_no_text_is_markup() -> None:
 
 
 def test_equal_and_huge_metrics_stay_numbers() -> None:
-    for seeds, end in ((2, None), (5, 0.0)):
+    for seeds, low, high in ((2, None, None), (5, 0.0, 1.0)):
         (only,) = board_of({0.1: [0.0] * seeds}).standings
-        # Two that are equal may be so by chance.
-        assert (only.mean, only.std, only.low, only.high) == (0.0, 0.0, end, end)
+        # Two that are equal may be so by chance; of a share that never varied, nobody knows the step.
+        assert (only.mean, only.std, only.low, only.high) == (0.0, 0.0, low, high)
         assert not any(isinstance(value, float) and math.isnan(value) for value in only.figures.values())
     board = board_of({0.1: [1e100, -1e100, 1e99], 0.2: [-1e100, 1e-100, 0.0]})
     assert json.loads(to_json(board))["rows"][0]["mean"] is not None
