@@ -39,7 +39,7 @@ from orchestrator.cli.shared.parameters import MAX_WORKERS
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.verify import describe
 from orchestrator.cluster.connect import Place, connect
-from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
+from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.commands import compare as comparing
 from orchestrator.commands import confirm as confirming
 from orchestrator.commands import decide as deciding
@@ -283,19 +283,22 @@ class Sweep:
         finally:
             self.refresh()
 
-    def leaderboard(self, metric: str = "last", where: str | Sequence[str] = ()) -> Leaderboard:
+    def leaderboard(
+        self, metric: str = "last", where: str | Sequence[str] = (), within: float | None = None
+    ) -> Leaderboard:
         """Return the configurations by rank.
 
         Args:
             metric: Which number of a job counts: `last`, `best` or `mean-K`, as for the command.
-            where: Words that choose jobs, such as `learning_rate=0.03`.
+            where: Words that choose configurations, such as `learning_rate=0.03`.
+            within: The regret that suffices, in the metric's unit; None for that of the last race, if any.
 
         Raises:
             InvalidInputError: an argument is not allowed.
         """
         words, scoring = _picking("where", where), Scoring.parse(_text("metric", metric))
-        selected = self._snapshot.select(words, scoring) if words or metric != "last" else self._snapshot
-        return Leaderboard(selected.leaderboard)
+        tolerance = None if within is None else _number("within", within)
+        return Leaderboard(self._snapshot.select(words, scoring, tolerance).leaderboard)
 
     def best(self) -> TrainedModel:
         """Return the best job of the leaderboard's first configuration.
@@ -580,6 +583,7 @@ def sweep(
     settings = _settings(broker, workers)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
+    fail_fast = None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS)
     return Sweep(sweeping.sweep(plan, **switches, fail_fast=fail_fast, display=_display(progress)))
 
 
@@ -710,7 +714,7 @@ def cluster(
     variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_CACHE_DIR": str(settings.cache_dir.absolute())}
     if data is not None:
         variables["SEEDSWEEP_DATA"] = registry.source(known, os.fspath(data))
-    with EmbeddedCluster(processes or available_cores(), variables) as embedded:
+    with EmbeddedCluster(Place(settings, workers=processes).processes(MAX_WORKERS), variables) as embedded:
         embedded.wait_for_server()
         place = Place(settings, connect(settings.model_copy(update={"broker_url": embedded.url}), lambda _: None))
         while not place.width(1):

@@ -123,7 +123,7 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
 def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:
     """Return an error for the first problem in pydantic's report; `whole` names input that has no fields."""
     first = error.errors(include_url=False)[0]
-    if first["type"] == "value_error" and not first["loc"] and isinstance(first["input"], Mapping):
+    if first["type"] in ("value_error", "assertion_error") and not first["loc"] and isinstance(first["input"], Mapping):
         # A validator of the whole model: its author says what does not go together.
         named = (f"{name}={written(value)}" for name, value in first["input"].items() if _differs(model, name, value))
         return InvalidInputError("the combination", Described(", ".join(named)), str(first["ctx"]["error"]))

@@ -31,13 +31,13 @@ def command(
     """
     found = Sweep.read(open_sweep(sweep, output))
     keys = pick(found.name, found.jobs, words or [])
-    logs = {key: log for key in keys if (log := found.folder.log(key))}
-    for key, log in logs.items():
-        lines = printable(log).splitlines()
-        if len(logs) > 1:
-            print(f"job {key[:12]}: {found.jobs[key].words(found.axes)}")
+    known = [key for key in keys if found.folder.log(key)]
+    for key in known:
+        lines = printable(found.folder.log(key) or "").splitlines()
+        if len(known) > 1:
+            print(printable(f"job {key[:12]}: {found.jobs[key].words(found.axes)}"))
             lines = [f"  {line}" for line in lines[-LINES:]]
         print("\n".join(lines))
-    if not logs:
+    if not known:
         complain("No such job has a log: only what a trainer prints, logs or raises makes one")
-    return 0 if logs else 1
+    return 0 if known else 1

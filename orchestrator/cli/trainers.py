@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -142,7 +143,9 @@ def _probed(name: str, given: Mapping[str, str]) -> TrainerFacts:
             problem = f"its import ended the process, with exit status {ended.returncode}"
         except TimeoutExpired:
             problem = f"its import took longer than {PROBE_SECONDS:g} seconds"
-        told = json.loads(answer.read() or b"{}")
+        told = {}
+        with contextlib.suppress(ValueError):  # The process may have ended while it wrote.
+            told = json.loads(answer.read())
     if "invalid" in told:
         raise InvalidInputError(*told["invalid"])
     if not told:

@@ -72,7 +72,7 @@ class _Worker:
                 self._end()
                 if isinstance(error, TimeoutError):
                     raise PageError(f"The page took longer than {PATIENCE:g} seconds, and was given up") from None
-                if isinstance(error, (asyncio.IncompleteReadError, OSError, ValueError)):
+                if isinstance(error, (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError)):
                     raise PageError("The process that makes pages has ended, maybe for want of memory") from None
                 raise
 
@@ -136,7 +136,7 @@ class Renderer:
         """
         worker = self._slow if name in self._long else self._quick
         told = await (self._index() if name is None else worker.ask("sweep", name))
-        if "too_long" in told:
+        if name is not None and "too_long" in told:
             self._long.add(name)
             told = await self._slow.ask("sweep", name)
         elif told.get("seconds", 0.0) < QUICK_SECONDS:
@@ -175,7 +175,7 @@ class Renderer:
             told = await self._reader.ask("summary", name)
         except PageError as error:
             told = {"state": "too large", "sentence": str(error)}
-        if "too_long" in told:
+        if name is not None and "too_long" in told:
             self._long.add(name)
             told = {"state": "too large", "sentence": f"Its summary takes more than {QUICK_SECONDS:g} seconds"}
         if "error" in told:

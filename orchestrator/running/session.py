@@ -267,7 +267,8 @@ class Session:
     def _silent(self, tell: Callable[[str], None], key: str, worker: str) -> None:
         """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder."""
         # The main thread is the last one.
-        stack = (self.folder.log(key) or "").rpartition("(most recent call first):\n")[2].splitlines()[:3]
+        _, dumped, after = (self.folder.log(key) or "").rpartition("(most recent call first):\n")
+        stack = after.splitlines()[:3] if dumped else []
         job = JobNames(self.jobs.values(), self.axes).job(self.jobs[key].seed, self.jobs[key].options)
         tell("\n".join([f"No sign of life of {job}, which {worker} trains{': it is at' if stack else ''}", *stack]))
 
@@ -283,7 +284,8 @@ class Session:
             # Without the lines that underline a part of another.
             lines = [line for line in log.splitlines() if line.strip(" ^~")]
             end = "\n  ".join(lines[-3:])
-            tell(f"The first failure:\n  {end}\nIts log: orchestrator logs {self.folder.path} {key[:12]}")
+            command = shlex.join(("orchestrator", "logs", str(self.folder.path), key[:12]))
+            tell(f"The first failure:\n  {end}\nIts log: {command}")
         if self._failures == self.fail_fast:
             tell(f"{counted(self._failures, 'job')} failed: the others are cancelled")
             cluster.registry.cancel(manifest, reason(manifest.name))

@@ -116,8 +116,8 @@ def _specification(content: Any) -> Mapping[str, Any]:
     specification = content.get("specification") if isinstance(content, dict) else None
     if not isinstance(specification, dict):
         raise ValueError("it is JSON and has no specification")
-    # What a sampler drew follows from the other words, or from the results.
-    rest = {name: value for name, value in specification.items() if name not in ("sampling", "drawn")}
+    # What a sampler drew follows from the other words, or from the results. `--skip-invalid` is given again.
+    rest = {name: value for name, value in specification.items() if name not in ("sampling", "drawn", "skip_invalid")}
     sampling = specification.get("sampling")
     return {**rest, **sampling} if isinstance(sampling, dict) else rest
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_serializer, model_validator
 
+from nn.errors import InvalidInputError
 from nn.options.describe import allowed, option
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
@@ -250,7 +251,7 @@ class SweepSpecification(BaseModel):
         options = {**self.options, **point}
         try:
             self.trained_by.options_for(options).model_validate(options)
-        except ValidationError:
+        except (ValidationError, InvalidInputError):
             return False
         return True
 

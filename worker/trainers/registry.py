@@ -77,7 +77,7 @@ def code(name: str) -> str | None:
         InvalidInputError, TrainerUnusableError: as for `trainer`.
     """
     trainer(name)
-    top = _entries()[name][0].module.partition(".")[0]
+    top = _chosen(name)[0].module.partition(".")[0]
     if top == __name__.partition(".")[0]:
         return None
     roots = [Path(each) for each in getattr(sys.modules[top], "__path__", ())]

@@ -10,6 +10,7 @@ from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
+from nn.errors import DatasetError
 from worker.errors import TrainerUnusableError
 from worker.trainers.protocol import Data
 from worker.trainers.registry import AnyTrainer, load
@@ -41,7 +42,10 @@ class SharedData:
 
     @cached_property
     def _data(self) -> Data:
-        return load(self._trainer, self._source, self._cache_dir)
+        data = load(self._trainer, self._source, self._cache_dir)
+        if vars(self).get("digest", data.digest) != data.digest:
+            raise DatasetError(f"The data set {self._source} has changed since the worker started: start it again")
+        return data
 
     def ready(self) -> Data:
         """Return the data set, after this process has done what is missing of `load` and `prepare`.

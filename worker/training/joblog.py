@@ -31,7 +31,10 @@ _ALARM_SECONDS = 1.0
 
 
 class _Bounded(io.RawIOBase):
-    """A file that keeps the end of what is written. It raises no error: a full disk must not fail a job."""
+    """A file that keeps the end of what is written. It raises no error: a full disk must not fail a job.
+
+    Neither does a write after the job: a module may have kept the stream of its first import.
+    """
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
@@ -44,7 +47,7 @@ class _Bounded(io.RawIOBase):
 
     def write(self, data: object) -> int:
         content = bytes(data)  # type: ignore[call-overload]
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._file.seek(0, os.SEEK_END)
             self._file.write(content[-MAX_BYTES:])
             if os.fstat(self.fileno()).st_size > MAX_BYTES:
@@ -122,7 +125,10 @@ def job_log(folder: Path | None, name: str, silent_seconds: float) -> Iterator[J
         finally:
             log.text.flush()
             if path is not None and not os.fstat(file.fileno()).st_size:
-                path.unlink(missing_ok=True)
+                # The log may be another file, if this one could not be opened.
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(path.lstat(), os.fstat(file.fileno())):
+                        path.unlink()
 
 
 def _open(path: Path | None) -> io.FileIO:

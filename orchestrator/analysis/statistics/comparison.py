@@ -23,9 +23,9 @@ class Difference:
     Attributes:
         mean: The estimate: over the common seeds if paired.
         interval: Its interval; None with one seed on a side, and with fewer than five if nothing varies.
-        p_greater: One-sided p-value against "a is not better than b"; None without an interval, and for a sequence.
+        p_greater: One-sided p-value against "a is not better than b"; None without an interval, and at several looks.
         p_less: One-sided p-value against "b is not better than a".
-        method: "paired t", "Welch t", or "confidence sequence".
+        method: "paired t", "Welch t"; at several looks, "group-sequential t" or "confidence sequence".
         n: Number of pairs that count, or the smaller number of seeds if not paired.
         sd: Standard deviation of the difference between two seeds; None if a side has only one.
         paired: Whether they are compared on their common seeds.
