@@ -119,8 +119,11 @@ ENDINGS: dict[str, tuple[Ends, int, str, list[int], int, int, str]] = {
         "The next look, at 8 seeds, takes 9 further jobs; 8 of 8 are left: --budget 9 goes on.",
     ),
     # A trainer may ignore its seed.
-    "without noise": (lambda job: 1 - rate(job), 100, "separated", [5, 5, 5], 0, 0, ""),
-    "all equal without noise": (lambda _: 1.0, 100, "within", [5, 5, 5], 0, 0, ""),
+    "without noise": (lambda job: rate(job) ** 2, 100, "separated", [5, 5, 5], 0, 0, ""),
+    "all equal, so that nobody knows the step of the scores": (
+        lambda _: 1.0, 20, "budget", [8, 8, 8], 9, 0,
+        "The next look, at 12 seeds, takes 12 further jobs; 11 of 20 are left: --budget 21 goes on.",
+    ),
 }  # fmt: skip
 
 
