@@ -59,7 +59,7 @@ def install_source(folder: Path, name: str, source: str, made: str) -> Path:
 @contextlib.contextmanager
 def found_here(folder: Path) -> Iterator[None]:
     """Let this process find the trainers in a folder, and forget them at the end."""
-    caches = registry._entries, registry.trainer
+    caches = registry._entries, registry.trainer, registry.code
     sys.path.insert(0, str(folder))
     for cached in caches:
         cached.cache_clear()

@@ -43,6 +43,8 @@ def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(
     assert "jobs 6, accepted 6" in done.stdout
     # The sweep remembers it.
     assert json.loads((command_line.folder / "runs/a/sweep.json").read_text())["specification"]["skip_invalid"] is True
+    again = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--skip-invalid", "--name", "again", **own)
+    assert "jobs 6, accepted 6, attempts 0, reused 6" in again.stdout
     assert "jobs 6, accepted 6" in command_line.run("sweep", "--resume", "--name", "a", **own).stdout
     assert "jobs 9, accepted 9" in command_line.run("extend", "a", "--seeds", "2", **own).stdout
 

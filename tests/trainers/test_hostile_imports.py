@@ -10,6 +10,7 @@ import pytest
 from orchestrator.cli import trainers
 from orchestrator.cli.main import run
 from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
+from worker.trainers import registry
 
 #: What the import does -> what is said of the trainer.
 IMPORTS = {
@@ -59,6 +60,7 @@ def test_a_second_network_changes_nothing_and_is_mentioned(site: Path, capsys: p
     with found_here(site):
         assert run(["trainers"]) == 0
         assert run(["sweep", "--help"]) == 0
+        assert registry.code("network") is None
     printed = capsys.readouterr().out
     assert "Ignored, because network is one of Seedsweep's own trainers: network_trainer:Network" in printed
     assert "--learning-rates" in printed
