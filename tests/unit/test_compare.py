@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,8 @@ from tests.support.paths import ROOT
 from tests.support.sweeps import manifest_of
 from worker.trainers.protocol import Metric
 
-#: Scores by seed, by learning rate: a difference of about 0.01.
-CLOSE = {0.01: [0.90, 0.91, 0.92, 0.90, 0.91], 0.03: [0.91, 0.93, 0.92, 0.91, 0.92]}
+#: Scores by seed, by learning rate: a difference of about 0.01, and a step of 0.0002.
+CLOSE = {0.01: [0.9001, 0.91, 0.92, 0.8999, 0.91], 0.03: [0.91, 0.93, 0.92, 0.91, 0.92]}
 FIRST, SECOND = ["learning_rate=0.01"], ["learning_rate=0.03"]
 
 
@@ -87,13 +86,17 @@ def test_the_interval_is_held_against_the_tolerance(tmp_path: Path, tolerance: f
 def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
     # Given a difference that may be chance
     outcomes = {0.01: [0.90, 0.92, 0.91, 0.93], 0.03: [0.93, 0.91, 0.92, 0.91]}
-    deviations = [float(np.std(values, ddof=1)) for values in outcomes.values()]
+    deviation = float(np.std(np.subtract(*outcomes.values()), ddof=1))
     # Then the seeds are those that separate it from no difference, or from the nearer end of the tolerance.
     for tolerance, gap in [(0.0, 0.0025), (0.001, 0.0015), (0.004, 0.0015)]:
         found = compared(tmp_path, outcomes, tolerance)
-        needed = known(forecast(math.hypot(*deviations), gap))
+        needed = known(forecast(deviation, gap))
         assert (found.outcome, found.seeds_to_decide) == ("undecided", needed - 4)
         assert sentence(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
+    # While the sweep runs, those of the last look count, and a seed after it is there already.
+    pairs = [*np.subtract(*outcomes.values()), 0.0]
+    found = compared(tmp_path, {rate: [*scores, 0.92, 0.92, None] for rate, scores in outcomes.items()})
+    assert found.seeds_to_decide == known(forecast(float(np.std(pairs, ddof=1)), abs(float(np.mean(pairs))))) - 6
 
 
 def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:
@@ -115,13 +118,16 @@ def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:
 
 def test_two_sweeps_are_compared_by_their_leaders(tmp_path: Path) -> None:
     one = folder_of(tmp_path, CLOSE, "one")
-    other = folder_of(tmp_path, {0.03: [0.95] * 5, 0.1: [0.96, 0.97, 0.96, 0.95, 0.96]}, "other", biases=True)
+    other = folder_of(tmp_path, {0.03: [0.951] * 5, 0.1: [0.96, 0.97, 0.96, 0.95, 0.96]}, "other", biases=True)
 
     found = compare(one, other)
 
     assert (found.a.name, found.b.name) == ("learning rate 0.03 of one", "learning rate 0.1 of other")
     assert found.better is found.b
     assert found.a.chosen.is_leader
+    # Each was chosen of two: of four pairs, any could have been compared.
+    paired = stats.ttest_rel([0.91, 0.93, 0.92, 0.91, 0.92], [0.96, 0.97, 0.96, 0.95, 0.96]).confidence_interval
+    assert interval_of(found.difference) == pytest.approx(tuple(paired(1 - 0.05 / 4)))
     assert found.b.chosen.honest_mean == pytest.approx(np.mean([0.96, 0.97, 0.96, 0.95, 0.96]))
     # Words choose another one, in either sweep, whose mean nothing flatters.
     named = compare(one, other, SECOND, SECOND)
@@ -145,9 +151,11 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     assert compared(tmp_path, outcomes).new_images is None
 
 
-def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path) -> None:
+def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Given a sweep that was looked at, and the answers of its jobs
-    answers_of = {rate: [[i < 100 * score for i in range(100)] for score in scores] for rate, scores in CLOSE.items()}
+    answers_of = {
+        rate: [[i < round(100 * score) for i in range(100)] for score in scores] for rate, scores in CLOSE.items()
+    }
     folder = folder_of(tmp_path, answers_of)
     once = compare(folder, folder, FIRST, SECOND)
     assert once.new_images is not None
@@ -158,12 +166,14 @@ def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path) -> None:
 
     found = compare(folder, folder, FIRST, SECOND)
 
-    error = stats.sem([a - b for a, b in zip(CLOSE[0.01], CLOSE[0.03], strict=True)])
+    error = stats.sem([round(a, 2) - b for a, b in zip(CLOSE[0.01], CLOSE[0.03], strict=True)])
     half = stats.t.isf(levels(0.025)[0], 4) * error
     assert interval_of(found.difference) == pytest.approx((-0.01 - half, -0.01 + half))
     difference = known(found.difference)
     assert difference.method == known(difference.interval).method == "group-sequential t"
     assert found.outcome == "undecided"
+    run(["compare", str(folder.path), *FIRST, *SECOND])
+    assert "(group-sequential t, at the first 5 common seeds, valid at all looks)" in capsys.readouterr().out
     # The interval on new samples is valid for one look only.
     assert found.new_images is None
 
@@ -209,7 +219,7 @@ def test_what_has_too_few_seeds_or_diverged_is_said(tmp_path: Path, case: str) -
 
 
 def test_equal_scores_of_all_seeds_are_no_difference(tmp_path: Path) -> None:
-    scores = [0.9, 0.91, 0.92, 0.9, 0.93]
+    scores = [0.9, 0.91, 0.92, 0.9005, 0.93]
     found = compared(tmp_path, {0.01: scores, 0.03: scores}, tolerance=0.001)
     assert (found.outcome, found.better, found.win_probability) == ("within", None, pytest.approx(0.5))
 
@@ -324,10 +334,10 @@ def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert OWN_SPLITS in capsys.readouterr().out
     # One configuration after two sweeps is that of both.
     assert printed("b", *FIRST, "--within", "0.001").startswith(
-        "Decided: learning rate 0.01 of a and learning rate 0.01 of b differ by less than 0.1 points, by 0.00 ± 0.00"
+        "Decided: learning rate 0.01 of a and learning rate 0.01 of b differ by less than 0.1 points, by 0.00 ± 0.02"
     )
     # The JSON object has the fields that the document lists.
-    answer = json.loads(printed("b", "--json"))
+    answer = json.loads(printed("b", "--within", "0.001", "--json"))
     document = (ROOT / "docs" / "compare.md").read_text()
     for name in (*answer, *answer["a"]):
         assert f"`{name}`" in document, name
