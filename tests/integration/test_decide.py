@@ -141,7 +141,7 @@ def test_failed_jobs_are_left_out_and_a_cancelled_race_ends(command_line: Comman
     command_line.run("cancel", "a", "--broker", address)
     # Then it has no answer.
     why, verdict = last_lines(command_line.end(process, 1))
-    assert (why, verdict.partition(",")[0]) == ("The sweep was cancelled.", "Undecided")
+    assert (why, verdict.partition(",")[0]) == ("The sweep was cancelled.", "So far")
     # When it goes on with a worker, then the cancelled jobs are trained, and what the failed one lacks comes later.
     cluster.start_worker()
     done = command_line.run(*words)
