@@ -51,7 +51,7 @@ def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> list[str]
 
 
 def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[str, Job]:
-    """Return the jobs that have one of the given values for each named option.
+    """Return the jobs of the configurations that have one of the given values for each named option.
 
     Args:
         sweep: The sweep's name, for messages.
@@ -59,13 +59,11 @@ def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[
         where: Words such as `learning_rate=0.03`.
 
     Raises:
-        InvalidInputError: a word is invalid, or no job fits.
+        InvalidInputError: a word is invalid, no job fits, or some but not all jobs of a configuration do.
     """
     fitting: dict[str, set[str]] = {}
     for given in where:
         option = given.partition("=")[0].replace("-", "_")
-        if option == "seed":
-            raise InvalidInputError("where", given, "options, because a configuration is judged by all its seeds")
         try:
             fitting.setdefault(option, set()).update(pick(sweep, jobs, [given]))
         except InvalidInputError as error:
@@ -73,6 +71,10 @@ def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[
     kept = set(jobs).intersection(*fitting.values())
     if not kept:
         allowed = f"words that fit a job of the sweep {sweep} together; each fits some"
+        raise InvalidInputError("where", " ".join(where), allowed)
+    configurations = {jobs[key].configuration for key in kept}
+    if any(key not in kept and job.configuration in configurations for key, job in jobs.items()):
+        allowed = "options, because a configuration is judged by all its seeds"
         raise InvalidInputError("where", " ".join(where), allowed)
     return {key: job for key, job in jobs.items() if key in kept}
 

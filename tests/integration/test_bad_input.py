@@ -224,6 +224,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --where learning_rate=0.5": "--where is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03, as in",
         "a --where colour=1": "--where is 'colour=1'; allowed: NAME=VALUE, where NAME is what varies in the sweep a: "
         "seed or learning_rate",
+        "a --where seeds=0": "--where is 'seeds=0'; allowed: options, because a configuration is judged by all its ",
+        "a --where 0:0.03": "--where is '0:0.03'; allowed: options, because",
         "a --where learning_rate=0.01 --where 0:0.03": "--where is 'learning_rate=0.01 0:0.03'; allowed: words that "
         "fit a job of the sweep a together; each fits some",
     },
