@@ -63,6 +63,9 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     other = command_line.run("leaderboard", "a", "--within", "0.00001").stdout
     assert "asked for" not in other
     assert re.search(r"\nTo decide further, in about \d+ jobs? .+:\n  orchestrator decide a --within 0\.0", other)
+    # A race that adds no job is recorded, too.
+    command_line.run("decide", "a", "--within", "0.02", "--budget", "50")
+    assert command_line.description("a")["looks"][1:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
 
 
 @pytest.mark.slow(reason="five races, four of which are killed")
