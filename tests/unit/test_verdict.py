@@ -213,6 +213,7 @@ def consistent(verdict: Verdict) -> None:
     if verdict.advice is not None:
         assert not verdict.decided
         assert 0 < verdict.advice.within < known(verdict.regret)
+        assert verdict.within in (None, verdict.advice.within)
         assert verdict.advice.jobs > 0
 
 
