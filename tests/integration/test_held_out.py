@@ -61,10 +61,10 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
         predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
         assert job["test_score"] == np.mean(predicted == held_out.labels)
         assert job["validation_score"] == row["validation_score"][-1]
-    # with the interval of Student, beside that of the validation,
-    for part in ("test", "validation"):
+    # with the interval of Student, beside that of the validation, by which the leader was chosen of two,
+    for part, below in (("test", 0.025), ("validation", 0.0125)):
         values = [job[f"{part}_score"] for job in answer["jobs"]]
-        low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+        low, high = stats.t.ppf([below, 0.975], 2, np.mean(values), stats.sem(values))
         found = answer[part]
         assert (found["mean"], found["low"], found["high"]) == pytest.approx((np.mean(values), low, high))
         assert found["low_new"] < found["mean"] < found["high_new"]
