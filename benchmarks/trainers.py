@@ -97,7 +97,7 @@ def time_job(epochs: int, limit: int | None, rounds: int) -> dict[str, list[floa
 
     def alone(seed: int) -> bytes:
         training = Training.begin(
-            layers, seed, **options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size"})
+            layers, seed, **options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size", "split"})
         )
         for _ in training.run(data.train.first(options.limit), data.validation):
             pass

@@ -63,7 +63,7 @@ def test_a_search_that_was_killed_asks_for_the_same_configurations(command_line:
     command_line.wait_for_rows("a", 7, process)
     command_line.kill(process)
     assert 4 <= len(drawn(command_line, "a")) < 10
-    done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
+    done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address, "--no-reuse")
     # Then it has asked for the same, and ends with the same leaderboard.
     assert drawn(command_line, "a") == whole
     assert f"jobs {2 * len({json.dumps(point) for point in whole})}, accepted" in done.stdout
