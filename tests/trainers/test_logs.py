@@ -134,7 +134,7 @@ def test_a_job_without_a_sign_of_life_is_mentioned_with_its_stack(
 def test_a_sweep_ends_at_the_first_failed_job_if_it_is_told_to(
     cluster: Cluster, command_line: CommandLine, buggy: dict[str, str], place: str
 ) -> None:
-    words = ["sweep", "--trainer", "buggy", "--seeds", "0,1,3-9", "--set", "epochs=50", "--name", "a"]
+    words = ["sweep", "--trainer", "buggy", "--seeds", "0,1,3-199", "--set", "epochs=50", "--name", "a"]
     if place == "cluster":
         cluster.start_worker(SEEDSWEEP_TRAINER="buggy", **buggy)
         words += ["--broker", cluster.server.url]
@@ -144,8 +144,9 @@ def test_a_sweep_ends_at_the_first_failed_job_if_it_is_told_to(
     assert "1 job failed: the others are cancelled\n" in done.stdout
     rows = [json.loads(line) for line in (command_line.folder / "runs/a/results.jsonl").read_text().splitlines()]
     assert [rows[0]["status"], rows[1]["status"]] == ["succeeded", "failed"]
+    # Jobs that were under way may have ended meanwhile.
     assert {row["status"] for row in rows[-3:]} == {"cancelled"}
-    assert len(rows) == 9
+    assert len(rows) == 199
 
 
 def test_show_draws_the_learning_curve_of_any_trainer(command_line: CommandLine, buggy: dict[str, str]) -> None:
