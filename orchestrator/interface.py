@@ -369,8 +369,8 @@ class Sweep:
         plan = extending.plan_extension(
             self._folder, settings, seeds=values.get("seeds", ()), values=grid, workers=workers
         )
-        with self._refreshed():
-            sweeping.sweep(plan, display=_display(progress))
+        with self._refreshed(), plan.begin() as session:
+            sweeping.train(session, display=_display(progress))
         return self
 
     def confirm(
@@ -584,7 +584,8 @@ def sweep(
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
     fail_fast = None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS)
-    return Sweep(sweeping.sweep(plan, **switches, fail_fast=fail_fast, display=_display(progress)))
+    with plan.begin() as session:
+        return Sweep(sweeping.train(session, **switches, fail_fast=fail_fast, display=_display(progress)))
 
 
 def submit(

@@ -138,7 +138,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
             with the same decisions.
     """
     started = time.monotonic()
-    kept = session.keep_own(failed=True)
+    session.keep_own(failed=True)
+    kept = len(session.rows)
     with display(session.jobs, session.rows, session.axes) as progress:
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)

@@ -129,22 +129,6 @@ def plan_resumption(
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 
 
-def sweep(
-    plan: SweepPlan,
-    *,
-    reuse: bool = True,
-    any_code: bool = False,
-    fail_fast: int | None = None,
-    display: Display = silent,
-) -> Sweep:
-    """Train every job of a planned sweep, new or extended, that has no row yet.
-
-    Arguments and errors: see `SweepPlan.begin` and `train`.
-    """
-    with plan.begin() as session:
-        return train(session, reuse=reuse, any_code=any_code, fail_fast=fail_fast, display=display)
-
-
 def train(
     session: Session,
     *,
@@ -166,8 +150,8 @@ def train(
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
     session.any_code, session.fail_fast = any_code, fail_fast
-    kept = session.keep_own()
-    if any(not row.accepted for row in session.folder.rows_of(session.jobs).values()):
+    again, kept = session.keep_own(), len(session.rows)
+    if any(not row.accepted for row in again):
         # Which jobs are tried again may depend on the results that could be seen.
         session.look("resume")
     said: list[str] = []

@@ -64,7 +64,6 @@ class Session:
     _failures: int = field(default=0, init=False)
     _others_code: str | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
-    _told_code: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
@@ -87,29 +86,33 @@ class Session:
             with self.interruption.shield():
                 self.folder.write_manifest(self.manifest)
 
-    def keep_own(self, *, failed: bool = False) -> int:
-        """Take the rows of earlier sessions whose weights are in the folder; return the number of rows.
+    def keep_own(self, *, failed: bool = False) -> list[Row]:
+        """Take the rows of earlier sessions whose weights are in the folder; return the others.
 
         Args:
             failed: Whether to take the rows of failed jobs, too, instead of training these again.
         """
+        others = []
         for key, row in self.folder.rows_of(self.jobs).items():
             if self.folder.has_weights(self.jobs[key], row) or (failed and row.status == "failed"):
                 self._note(row)
-        return len(self.rows)
+            else:
+                others.append(row)
+        return others
 
     def _fits(self, found: Row | Result) -> bool:
         """Return whether a result may be reused: by default, if the code that is installed here made it."""
         if self.any_code or found.code == registry.code(self.manifest.specification.trainer):
             return True
-        self._others_code = found.code or "unknown code"
+        if self._others_code is None:
+            self._others_code = found.code or "unknown code"
         return False
 
     def _tell_code(self, tell: Callable[[str], None]) -> None:
         """Say, once, that results were not reused because other code made them."""
-        others, self._others_code = self._others_code, None
-        if others is not None and not self._told_code:
-            self._told_code = True
+        others = self._others_code
+        if others:
+            self._others_code = ""
             trainer = self.manifest.specification.trainer
             tell(
                 f"Results of other code of the trainer {trainer} are not reused: {others} made them, and "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.sweep import plan_resumption, plan_sweep, sweep
+from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
@@ -60,14 +60,16 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
         disk = Disk(output)
         disk.after_sync = cut
         disk.watch(patched)
-        done = sweep(plan_sweep(SweepFolder(output, "cut"), SPECIFICATION, settings))
+        with plan_sweep(SweepFolder(output, "cut"), SPECIFICATION, settings).begin() as session:
+            done = train(session)
 
     assert done.accounting.accepted == len(accepted) == 3
     # The folder, then weights and row of each job, then the results in order and the leaderboard.
     assert cuts > 10
     assert (left / "cut" / "leaderboard.csv").read_bytes() == (output / "cut" / "leaderboard.csv").read_bytes()
 
-    again = sweep(plan_resumption(SweepFolder(middle, "cut"), settings))
+    with plan_resumption(SweepFolder(middle, "cut"), settings).begin() as session:
+        again = train(session)
     assert {key: row.weights_sha256 for key, row in again.rows.items()} == {
         key: row.weights_sha256 for key, row in done.rows.items()
     }

@@ -82,11 +82,21 @@ class Honest(Trainer[Options, Points]):
         w, done = self.start(seed), 0
         if resume_from is not None:
             w, done = self.unpack(resume_from.state), resume_from.epochs
+        stopped = None
         for _ in range(done, options.epochs):
             w = self.epoch(w, options, data)
-            on_epoch(self.value(self.correct(w, data)), lambda w=w: self.pack(w))
+            stopped = self.stopped(self.correct(w, data))
+            on_epoch(self.value(self.correct(w, data)), self.offered(w, stopped))
+            if stopped:
+                break
         correct = self.correct(w, data)
-        return Trained(artifact=self.artifact(w), correct=correct.tolist(), problem=self.problem(w))
+        return Trained(artifact=self.artifact(w), correct=correct.tolist(), problem=self.problem(w), stopped=stopped)
+
+    def stopped(self, correct: Any) -> str | None:
+        return None
+
+    def offered(self, w: Any, stopped: str | None) -> Any:
+        return None if stopped else lambda: self.pack(w)
 
     def start(self, seed: int) -> Any:
         return normal(seed)
@@ -269,24 +279,8 @@ class Stops(Honest):
 
     name = "stops"
 
-    def train(
-        self, options: Options, seed: int, data: Points, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
-    ) -> Trained:
-        w, done = self.start(seed), 0
-        if resume_from is not None:
-            w, done = self.unpack(resume_from.state), resume_from.epochs
-        stopped = None
-        for _ in range(done, options.epochs):
-            w = self.epoch(w, options, data)
-            correct = self.correct(w, data)
-            stopped = "nine of ten are right" if correct.mean() >= 0.9 else None
-            on_epoch(float(correct.mean()), self.offered(w, stopped))
-            if stopped:
-                break
-        return Trained(artifact=self.artifact(w), correct=correct.tolist(), stopped=stopped)
-
-    def offered(self, w: Any, stopped: str | None) -> Any:
-        return None if stopped else lambda: self.pack(w)
+    def stopped(self, correct: Any) -> str | None:
+        return "nine of ten are right" if correct.mean() >= 0.9 else None
 
 
 class OffersItsStop(Stops):

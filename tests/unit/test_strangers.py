@@ -111,7 +111,8 @@ def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes) ->
         folder.append(row(job, content))
     # Then it counts neither for the sweep itself nor for one beside it.
     resumed = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
-    assert (resumed.keep_own(), list(resumed.rows)) == (1, [JOBS[1].key])
+    resumed.keep_own()
+    assert list(resumed.rows) == [JOBS[1].key]
     said: list[str] = []
     beside = Session(neighbour, neighbour.manifest(), dict(BY_KEY), Place(Settings()))
     beside.reuse_siblings(said.append)
