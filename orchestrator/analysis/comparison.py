@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orchestrator.analysis.configuration import Chosen
@@ -129,10 +129,15 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     if not a.scores or not b.scores:
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     resolution = max(each.sweep.judgement.resolution for each in (first, second))
-    x, y = ((each.chosen.scored.in_order if sequential else None) or each.scores for each in (a, b))
+    x, y = (each.chosen.scored.in_order if sequential else each.scores for each in (a, b))
+    early = not x or not y  # The first job of a side is missing, so that nothing can be compared yet.
+    if early:
+        x, y = a.scores, b.scores
     # A leader was chosen for its results: the interval allows for all that could have been.
     alpha = ALPHA / math.prod(len(each.sweep.judgement.candidates) for each in (first, second) if each.is_leader)
     found = compare(x, y, 1 - alpha, sequential=sequential, resolution=resolution)
+    if early:
+        found = replace(found, interval=None)
     outcome = within(found, tolerance)
     return Comparison(
         a=a,

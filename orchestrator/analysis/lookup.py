@@ -74,27 +74,25 @@ def _is_sweep(folder: Path) -> bool:
         raise SweepUnreadableError(folder, error) from None
 
 
-def trained_job(folder: SweepFolder, words: Sequence[str] = ()) -> TrainedJob:
+def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
     """Return a job of a sweep with its row and its weights.
 
     Args:
-        folder: The sweep's folder.
+        sweep: The sweep.
         words: Name the job (`orchestrator.analysis.selection`); none for the best seed of the leaderboard's first
             configuration.
 
     Raises:
-        SweepNotFoundError: the folder contains no sweep, or no result yet.
-        SweepUnreadableError: the folder cannot be read.
+        SweepNotFoundError: it has no result yet.
         InvalidInputError: the words name no job of the sweep, or more than one.
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
-    sweep = Sweep.read(folder)
     trainer = sweep.manifest.specification.trainer
     if trainer != NetworkTrainer.name:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
-    return with_weights(folder, sweep.manifest, sweep.jobs[key], sweep.rows.get(key))
+    return with_weights(sweep.folder, sweep.manifest, sweep.jobs[key], sweep.rows.get(key))
 
 
 def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | None) -> TrainedJob:

@@ -9,7 +9,7 @@ sweep's manifest and rows, and a resumed one repeats its earlier decisions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -49,15 +49,15 @@ class Race:
     Attributes:
         sweep: The sweep, whose verdict is that of the race.
         terms: When it ends.
-        spent: The number of jobs that races have added.
     """
 
     sweep: Sweep
     terms: Terms
-    spent: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "spent", len(added_by_races(self.sweep.manifest)))
+    @cached_property
+    def spent(self) -> int:
+        """The number of jobs that races have added."""
+        return len(added_by_races(self.sweep.manifest))
 
     @property
     def judgement(self) -> Judgement:
@@ -101,7 +101,7 @@ class Race:
     def _wanted(self) -> list[Scored]:
         """The leader, and those that may be better by more than the tolerance."""
         leader = self.judgement.leader
-        return [] if leader is None else [leader, *self.judgement.blocking(self.terms.within)]
+        return [] if leader is None else [leader, *self.judgement.blocking(self.terms.within).values()]
 
     @cached_property
     def _racing(self) -> list[Scored]:

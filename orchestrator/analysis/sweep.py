@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
-from orchestrator.analysis.leaderboard.judgement import History, Judgement
+from orchestrator.analysis.leaderboard.judgement import History, Judgement, check_within
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
@@ -90,8 +90,13 @@ class Sweep:
             within: The regret that suffices; None for that of the last race, if any.
 
         Raises:
-            InvalidInputError: no job fits the words, or a job has fewer epochs than are to be averaged.
+            InvalidInputError: no job fits the words, a job has fewer epochs than are to be averaged, or the regret is
+                that of no share.
         """
+        if not where and scoring == self.scoring and within in (None, self.within):
+            return self
+        if within is not None:
+            check_within(within, self.names.metric)
         jobs = pick_any(self.name, self.jobs, where) if where else self.jobs
         scoring.check(min(job.epochs for job in jobs.values()))
         rows = {key: row for key, row in self.rows.items() if key in jobs}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from rich.console import Console
 
-from orchestrator.analysis.leaderboard.table import as_dict as board_as_dict
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
-from orchestrator.cli.shared.output import complain, print_json, print_leaderboard, say
+from orchestrator.cli.shared.output import complain, print_leaderboard, print_result_as_json, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AsJson,
@@ -74,7 +73,19 @@ def command(
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
             result = decide(session, Terms(within, budget), display=partial(progress_for, console))
     if as_json:
-        print_json(as_dict(result))
+        race, terms = result.race, result.race.terms
+        print_result_as_json(
+            race.sweep,
+            race={
+                "ended": race.ended,
+                "within": terms.within,
+                "budget": terms.budget,
+                "spent": race.spent,
+                "full_grid": race.full_grid,
+                "saved": race.saved,
+            },
+            session={"jobs": result.jobs, "seconds": round(result.seconds, 1)},
+        )
     else:
         show(console, result)
     return 0 if result.verdict.decided else TIED
@@ -88,8 +99,9 @@ def show(console: Console, result: DecideResult) -> None:
     say(console, f"Results: {race.sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
-    every = f"All {len(race.sweep.scored)} configurations at {race.seeds} seeds"
-    say(console, f"{every} are {counted(race.full_grid, 'job')}, of which the race did without {race.saved}")
+    if race.spent:
+        every = f"All {len(race.sweep.scored)} configurations at {race.seeds} seeds"
+        say(console, f"{every} are {counted(race.full_grid, 'job')}, of which the race did without {race.saved}")
     for sentence in filter(None, (str(race), result.verdict.sentence)):
         say(console, sentence)
 
@@ -97,26 +109,3 @@ def show(console: Console, result: DecideResult) -> None:
 def duration(seconds: float) -> str:
     """Return a duration in words: in seconds below 90 s, in minutes from there on."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def as_dict(result: DecideResult) -> dict[str, Any]:
-    """Return what `--json` prints."""
-    race = result.race
-    return {
-        "name": race.sweep.name,
-        "folder": str(race.sweep.folder.path),
-        "race": {
-            "ended": race.ended,
-            "within": race.terms.within,
-            "budget": race.terms.budget,
-            "spent": race.spent,
-            "full_grid": race.full_grid,
-            "saved": race.saved,
-        },
-        "session": {
-            "jobs": result.jobs,
-            "seconds": round(result.seconds, 1),
-        },
-        "accounting": race.sweep.accounting.model_dump(),
-        **board_as_dict(race.sweep.leaderboard),
-    }

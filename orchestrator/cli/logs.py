@@ -8,7 +8,6 @@ import typer
 
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.selection import pick
-from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
 from worker.text import printable
@@ -29,13 +28,14 @@ def command(
 
     Example: orchestrator logs night-run seed=3
     """
-    found = Sweep.read(open_sweep(sweep, output))
-    keys = pick(found.name, found.jobs, words or [])
-    known = [key for key in keys if found.folder.log(key)]
+    folder = open_sweep(sweep, output)
+    manifest = folder.manifest()
+    jobs = manifest.jobs_by_key()
+    known = [key for key in pick(folder.name, jobs, words or []) if (folder.logs / f"{key}.log").is_file()]
     for key in known:
-        lines = printable(found.folder.log(key) or "").splitlines()
+        lines = printable(folder.log(key) or "").splitlines()
         if len(known) > 1:
-            print(printable(f"job {key[:12]}: {found.jobs[key].words(found.axes)}"))
+            print(printable(f"job {key[:12]}: {jobs[key].words(manifest.axes)}"))
             lines = [f"  {line}" for line in lines[-LINES:]]
         print("\n".join(lines))
     if not known:

@@ -12,6 +12,7 @@ from rich.console import Console
 from orchestrator.analysis.evaluation import probabilities
 from orchestrator.analysis.lookup import open_sweep, trained_job
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, path
@@ -47,7 +48,7 @@ def command(
         picture = read_picture(image)
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
-    network = trained_job(folder, [*(words or ()), *also])
+    network = trained_job(Sweep.read(folder), [*(words or ()), *also])
     # The probabilities of a network that diverged are not finite.
     found = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
     ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))

@@ -44,7 +44,7 @@ def command(
     swept = Sweep.read(open_sweep(sweep, DEFAULT_OUTPUT))
     if swept.manifest.specification.trainer != NetworkTrainer.name:
         return _show_curve(swept, pick_one(swept.name, swept.jobs, words), as_json=as_json)
-    network = trained_job(swept.folder, words)
+    network = trained_job(swept, words)
     evaluation = evaluate(network, load_settings().cache_dir)
     if as_json:
         print_json(identity(network) | _as_dict(network.row, evaluation))

@@ -94,10 +94,10 @@ class TrainerFacts:
     name: str
     version: int | None
     problem: str | None
-    metric: str
-    exact: bool
-    data: str
-    options: tuple[OptionFacts, ...]
+    metric: str = ""
+    exact: bool = False
+    data: str = ""
+    options: tuple[OptionFacts, ...] = ()
     ignored: tuple[str, ...] = ()
     workers: tuple[tuple[str, tuple[int, ...], str | None], ...] = ()
 
@@ -127,7 +127,7 @@ def _facts(
     name: str, workers: tuple[tuple[str, tuple[int, ...], str | None], ...], given: Mapping[str, str]
 ) -> TrainerFacts:
     if name not in registry.names():
-        return TrainerFacts(name, None, "it is not installed here", "", False, "", (), workers=workers)
+        return TrainerFacts(name, None, "it is not installed here", workers=workers)
     found = _described(name, given) if registry.is_own(name) else _probed(name, given)
     return replace(found, ignored=registry.ignored(name), workers=workers)
 
@@ -149,7 +149,7 @@ def _probed(name: str, given: Mapping[str, str]) -> TrainerFacts:
     if "invalid" in told:
         raise InvalidInputError(*told["invalid"])
     if not told:
-        return TrainerFacts(name, None, f"The trainer {name} cannot be imported: {problem}", "", False, "", ())
+        return TrainerFacts(name, None, f"The trainer {name} cannot be imported: {problem}")
     return TrainerFacts(**told | {"options": tuple(OptionFacts(**each) for each in told["options"])})
 
 
@@ -161,7 +161,7 @@ def _describe(name: str, given: str, answer: str) -> None:
         told = {"invalid": [error.field, error.value, error.allowed]}
     except BaseException as error:
         problem = f"The trainer {name} cannot be imported: {reason(error)}"
-        told = asdict(TrainerFacts(name, None, problem, "", False, "", ()))
+        told = asdict(TrainerFacts(name, None, problem))
     Path(answer).write_text(json.dumps(told, default=str))
     # What the import has started must not hold this process up.
     os._exit(0)
@@ -174,7 +174,7 @@ def _described(name: str, given: Mapping[str, str]) -> TrainerFacts:
     except InvalidInputError:
         raise
     except SeedsweepError as error:
-        return TrainerFacts(name, None, str(error), "", False, "", ())
+        return TrainerFacts(name, None, str(error))
     options = tuple(
         OptionFacts(each, help_text(model, each), allowed(info)) for each, info in model.model_fields.items()
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import Verdict, amount
+from orchestrator.analysis.leaderboard.judgement import Verdict, check_within
 from orchestrator.analysis.race import Race, Terms, added_by_races
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
@@ -97,10 +97,7 @@ def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
         allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
         raise InvalidInputError("name", found, allowed)
     metric = next(iter(configurations)).metric
-    if metric.is_share and within >= 1.0:
-        example = f"0.001 is {amount(metric, 0.001)}"
-        allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
-        raise InvalidInputError("within", within, allowed)
+    check_within(within, metric)
     _check_budget(plan, budget)
 
 
@@ -146,10 +143,13 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
-    # A race that added no jobs is the sweep's answer, too.
-    session.look("decide", terms.within)
-    seconds, swept = time.monotonic() - started, finish(session)
-    return DecideResult(Race(swept, terms), jobs=len(session.rows) - kept, seconds=seconds)
+    swept = Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
+    ended = Race(_raced(swept, terms), terms)
+    if ended.ended != "budget" or ended.spent:
+        # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
+        session.look("decide", terms.within)
+    finish(session)
+    return DecideResult(ended, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
 def _raced(sweep: Sweep, terms: Terms) -> Sweep:

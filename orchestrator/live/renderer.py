@@ -139,7 +139,7 @@ class Renderer:
         if name is not None and "too_long" in told:
             self._long.add(name)
             told = await self._slow.ask("sweep", name)
-        elif told.get("seconds", 0.0) < QUICK_SECONDS:
+        elif told.get("seconds", QUICK_SECONDS) < QUICK_SECONDS:
             self._long.discard(name)
         if "error" in told:
             raise PageError(told["error"])
@@ -175,7 +175,7 @@ class Renderer:
             told = await self._reader.ask("summary", name)
         except PageError as error:
             told = {"state": "too large", "sentence": str(error)}
-        if name is not None and "too_long" in told:
+        if "too_long" in told:
             self._long.add(name)
             told = {"state": "too large", "sentence": f"Its summary takes more than {QUICK_SECONDS:g} seconds"}
         if "error" in told:

@@ -77,9 +77,9 @@ def code(name: str) -> str | None:
         InvalidInputError, TrainerUnusableError: as for `trainer`.
     """
     trainer(name)
-    top = _chosen(name)[0].module.partition(".")[0]
-    if top == __name__.partition(".")[0]:
+    if is_own(name):
         return None
+    top = _chosen(name)[0].module.partition(".")[0]
     roots = [Path(each) for each in getattr(sys.modules[top], "__path__", ())]
     files = {path.relative_to(root).as_posix(): path for root in roots for path in root.rglob("*.py")}
     if not roots and sys.modules[top].__file__:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
 from orchestrator.analysis.statistics.best import p_best
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
@@ -243,8 +244,8 @@ class Judgement:
         """
         sign = 1.0 if scored.higher_is_better else -1.0
         values = [sign * value for value in (scored.trained.values() if after_epoch is None else after_epoch)]
-        k = len(self.candidates) if scored is self.leader else 1
-        found = confidence_sequence(values, chosen_of=k) if self.sequential else t_interval(values, chosen_of=k)
+        rule = confidence_sequence if self.sequential else t_interval
+        found = rule(values, chosen_of=self._chosen_of(scored))
         if found is None:
             return None
         mean = sum(values) / len(values)
@@ -252,6 +253,9 @@ class Judgement:
         if not scored.higher_is_better:
             low, high = -high, -low
         return Interval(low, high, found.method).possible(is_share=self.metric.is_share)
+
+    def _chosen_of(self, scored: Scored) -> int:
+        return len(self.candidates) if scored is self.leader else 1
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
         """Return the interval for the mean on new samples and seeds.
@@ -261,8 +265,7 @@ class Judgement:
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
         if not answers or len(answers) < 2:
             return None
-        k = len(self.candidates) if scored is self.leader else 1
-        found = new_images_interval(np.array(list(answers.values())), chosen_of=k)
+        found = new_images_interval(np.array(list(answers.values())), chosen_of=self._chosen_of(scored))
         return None if found is None else found.possible(is_share=self.metric.is_share)
 
     @cached_property
@@ -394,14 +397,17 @@ class Judgement:
         return [each for each, place in zip(self.scored, self.places, strict=True) if place.contender][1:]
 
     @cached_property
-    def rivals(self) -> Sequence[Scored]:
-        """The contenders that train as reliably as the leader: all of them if jobs of the leader diverged, too."""
-        return [each for each, counts in zip(self.candidates, self._counts, strict=True) if counts][1:]
+    def rivals(self) -> Mapping[int, Scored]:
+        """The contenders that train as reliably as the leader, by their index among the candidates.
+
+        All of them if jobs of the leader diverged, too.
+        """
+        return {i: self.candidates[i] for i in np.flatnonzero(self._counts).tolist() if i > 0}
 
     @cached_property
     def unreliable(self) -> Sequence[Scored]:
         """The contenders of which jobs diverged, while none of the leader's did."""
-        return [each for each in self.contenders if not any(each is other for other in self.rivals)]
+        return [self.candidates[i] for i in np.flatnonzero(self._stays & ~self._counts).tolist()]
 
     @cached_property
     def ruled_out(self) -> Sequence[Scored]:
@@ -435,12 +441,9 @@ class Judgement:
             return False
         return self.regret <= (self.within or 0.0)
 
-    def blocking(self, within: float) -> list[Scored]:
-        """Return the rivals that may be better than the leader by more than a tolerance."""
-        if not self.candidates:
-            return []
-        bounds = zip(self.candidates[1:], -self._bounds[0, 1:], self._counts[1:], strict=True)
-        return [each for each, bound, counts in bounds if counts and bound > within]
+    def blocking(self, within: float) -> dict[int, Scored]:
+        """Return the rivals that may be better than the leader by more than a tolerance, as `rivals` has them."""
+        return {i: each for i, each in self.rivals.items() if -self._bounds[0, i] > within}
 
     @cached_property
     def advice(self) -> Advice | None:
@@ -467,8 +470,7 @@ class Judgement:
             seems: Whether the differences are what they seem, and not 0.
         """
         of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
-        for each in self.blocking(within):
-            i = self.candidates.index(each)
+        for i, each in self.blocking(within).items():
             df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
             if not (df > 0 and math.isfinite(sd)):
                 return None
@@ -509,6 +511,18 @@ class Judgement:
     def varying(self, scored: Scored) -> dict[str, Any]:
         """Return the options of a configuration that vary."""
         return {name: getattr(scored.options, name) for name in self.names.varying}
+
+
+def check_within(within: float, metric: Metric) -> None:
+    """Refuse a regret that no two configurations exceed.
+
+    Raises:
+        InvalidInputError: the metric is a share, and the regret is 1 or more.
+    """
+    if metric.is_share and within >= 1.0:
+        example = f"0.001 is {amount(metric, 0.001)}"
+        allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
+        raise InvalidInputError("within", within, allowed)
 
 
 def rounded(value: float) -> float:
@@ -578,12 +592,14 @@ def _tied(found: Judgement) -> list[str]:
     rivals = found.rivals
     if not rivals:
         return []
-    gaps = [gap for gap in (found.gap(found.candidates.index(each)) for each in rivals) if gap is not None]
-    who = _several(rivals, found.names)
+    who = _several(list(rivals.values()), found.names)
+    if who.endswith("others"):
+        return [f"{who} cannot be told from it"]
+    gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
     if len(rivals) == len(gaps) == 1:
         mean, low, high = gaps[0]
         return [f"{who} cannot be told from it: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
-    if len(gaps) < len(rivals) or who.endswith("others"):
+    if len(gaps) < len(rivals):
         return [f"{who} cannot be told from it"]
     by = listed([_behind(found.metric, mean) for mean, _, _ in gaps], "and")
     return [f"{who} cannot be told from it: they are behind by {by}{' points' if found.metric.is_share else ''}"]

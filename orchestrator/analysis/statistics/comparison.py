@@ -23,30 +23,19 @@ class Difference:
     Attributes:
         mean: The estimate: over the common seeds if paired.
         interval: Its interval; None with one seed on a side, and with fewer than five if nothing varies.
-        p_greater: One-sided p-value against "a is not better than b"; None without an interval, and at several looks.
-        p_less: One-sided p-value against "b is not better than a".
         method: "paired t", "Welch t"; at several looks, "group-sequential t" or "confidence sequence".
         n: Number of pairs that count, or the smaller number of seeds if not paired.
         sd: Standard deviation of the difference between two seeds; None if a side has only one.
-        paired: Whether they are compared on their common seeds.
     """
 
     mean: float
     interval: Interval | None
-    p_greater: float | None
-    p_less: float | None
     method: Method
     n: int
     sd: float | None
-    paired: bool
-
-    @property
-    def is_separated(self) -> bool:
-        """Whether the two are proven to differ."""
-        return self.interval is not None and 0 not in self.interval
 
     def negated(self) -> Difference:
-        """Return it for a metric where lower is better: the p-values still say which configuration is better."""
+        """Return the difference of the metrics, for a metric where lower is better."""
         interval = self.interval and Interval(-self.interval.high, -self.interval.low, self.interval.method)
         return replace(self, mean=-self.mean, interval=interval)
 
@@ -70,22 +59,18 @@ def compare(
     values = as_array([a, b], list(dict.fromkeys([*a, *b])))
     row = differences(values, moments(values), 0, sequential=sequential)
     alpha = 1 - confidence
-    mean, error, df, paired = float(row.mean[1]), float(row.error[1]), float(row.df[1]), bool(row.paired[1])
+    mean, error, paired = float(row.mean[1]), float(row.error[1]), bool(row.paired[1])
     tail = alpha if sequential and not paired else alpha / 2
     half = float(margin(row, tail, sequential=sequential, resolution=resolution)[1])
     method: Method = "group-sequential t" if sequential else "paired t"
     if not paired:
         method = "confidence sequence" if sequential else "Welch t"
-    tested = math.isfinite(half) and not sequential
     return Difference(
         mean=mean,
         interval=Interval(mean - half, mean + half, method) if math.isfinite(half) else None,
-        p_greater=_p_value(mean, error, df) if tested else None,
-        p_less=_p_value(-mean, error, df) if tested else None,
         method=method,
         n=int(row.n[1]),
         sd=_sd(a, b, error * math.sqrt(float(row.n[1])) if paired else None),
-        paired=paired,
     )
 
 
@@ -94,15 +79,6 @@ def _sd(a: Scores, b: Scores, of_pairs: float | None) -> float | None:
     if min(len(a), len(b)) < 2:
         return None
     return math.hypot(*(statistics.stdev(side.values()) for side in (a, b))) if of_pairs is None else of_pairs
-
-
-def _p_value(mean: float, error: float, df: float) -> float:
-    """Return the probability of such a mean or a higher one if the true one is zero."""
-    from scipy.special import stdtr
-
-    if error == 0:
-        return 0.5 if mean == 0 else float(mean < 0)
-    return float(stdtr(df, -mean / error))
 
 
 def win_probability(a: Scores, b: Scores) -> float:

@@ -49,6 +49,8 @@ def new_images_interval(correct: NDArray[Any], confidence: float = 0.95, *, chos
     if min(values.shape) < 2:
         return None
     found = _interval([values], values.mean(axis=0), confidence)
+    if chosen_of == 1:
+        return found
     lower = _interval([values], values.mean(axis=0), 1 - (1 - confidence) / chosen_of)
     return Interval(lower.low, found.high, METHOD)
 
