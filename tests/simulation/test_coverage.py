@@ -68,11 +68,9 @@ def test_a_confidence_sequence_misses_in_at_most_5_percent_over_100_looks_and_t_
 
 
 def test_the_contenders_keep_the_best_of_six_and_do_not_if_uncorrected(random: Generator) -> None:
-    # One is ahead by next to nothing, so that it alone is the best.
-    setting = ((1e-6, 0.0, 0.0, 0.0, 0.0, 0.0), (1.0,) * 6)
-    values = coverage.sweep(random, setting, (20_000, 5))
-    assert coverage.judged(values, setting, 0.05 / 5)["best kept"] >= 0.95
-    assert coverage.judged(values, setting, 0.05)["best kept"] < 0.95 - ERRORS * error(0.95, 20_000)
+    values = coverage.sweep(random, coverage.TIED, (20_000, 5))
+    assert coverage.judged(values, coverage.TIED, 0.05 / 5)["best kept"] >= 0.95
+    assert coverage.judged(values, coverage.TIED, 0.05)["best kept"] < 0.95 - ERRORS * error(0.95, 20_000)
 
 
 @pytest.mark.parametrize("name", coverage.FIELDS)
@@ -195,7 +193,7 @@ def test_a_race_keeps_the_best_of_twelve_and_one_whose_levels_are_not_divided_do
 ) -> None:
     def kept() -> float:
         random = np.random.Generator(np.random.PCG64(13))
-        setting = ((1e-6,) + (0.0,) * 11, (1.0,) * 12)
+        setting = ((coverage.NOTHING, *(0.0,) * 11), (1.0,) * 12)
         races = [coverage.Race(coverage.sweep(random, setting, (41,)), 0.7).run(1000) for _ in range(100)]
         return float(np.mean([each.best[0] for each in races]))
 

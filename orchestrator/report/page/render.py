@@ -18,7 +18,7 @@ from orchestrator.report import attempts
 from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.drawing import svg
-from orchestrator.report.charts.kinds import differences
+from orchestrator.report.charts.kinds import curves, differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, standings, verdict
 from orchestrator.report.contents.network import Portrait
@@ -32,7 +32,7 @@ _PACKAGE = "orchestrator.report.page"
 #: The first bytes of a page, which tell it from other files.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
 #: The modules that templates call, by name: each makes the content of a section.
-_SAY = (accounting, commands, differences, network, provenance, reproduce, standings, verdict)
+_SAY = (accounting, commands, curves, differences, network, provenance, reproduce, standings, verdict)
 #: Id and title of each section, in the order of the page.
 SECTIONS = (
     ("verdict", "Verdict"),
