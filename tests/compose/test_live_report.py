@@ -38,12 +38,12 @@ def token(compose: Compose) -> str:
 def test_a_sweep_is_shown_while_it_runs_and_when_it_has_ended(compose: Compose, token: str) -> None:
     running = compose.run("run", "--detach", "orchestrator", "sweep", *LASTING, "--name", "live").stdout.strip()
     wait_for(lambda: "Running" in ask(compose, "/live", token)[1], "the page of a sweep that runs")
-    assert "running</td>" in ask(compose, "/", token)[1]
+    wait_for(lambda: "running</td>" in ask(compose, "/", token)[1], "the sweep in the index")
 
     assert docker("wait", running) == "0"
     docker("rm", running)
     wait_for(lambda: "This page does not change any more." in ask(compose, "/live", token)[1], "the end of the sweep")
-    assert "finished</td>" in ask(compose, "/", token)[1]
+    wait_for(lambda: "finished</td>" in ask(compose, "/", token)[1], "the end in the index")
 
 
 def test_a_stranger_sees_nothing(compose: Compose, token: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.live_server import servers
+from tests.support.live_server import servers, whole_index
 from tests.support.paths import ROOT
 from tests.support.secured_server import make_secrets
 
@@ -42,7 +42,7 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
         if words[1] == "serve":  # It does not end by itself.
             assert words[2:] == []
             with servers(command_line) as serve:
-                assert "finished</td>" in serve().get("/").text
+                assert "finished</td>" in whole_index(serve())
             continue
         outputs.append(command_line.run(*words[1:], *first).stdout)
 

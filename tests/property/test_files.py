@@ -20,6 +20,7 @@ from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
 from orchestrator.cli.show import learning_curve, title
@@ -262,7 +263,7 @@ def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: 
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
     for chosen in ((), (SWEPT.key,)):
-        found = answer(trained_job, folder, chosen, error=SeedsweepError)
+        found = answer(lambda chosen=chosen: trained_job(Sweep.read(folder), chosen), error=SeedsweepError)
         if found is not None:
             assert found.job == SWEPT
             assert learning_curve(found.row).count("\n") == len(found.row.validation_score)

@@ -10,6 +10,7 @@ import pytest
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import WeightsError
 from orchestrator.analysis.lookup import trained_job
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.sweep import plan_resumption
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import SweepExistsError
@@ -54,4 +55,4 @@ def test_it_is_neither_resumed_nor_verified(plan: Any, earlier: SweepFolder) -> 
 
 def test_missing_weights_are_not_to_be_had_by_resuming_it(earlier: SweepFolder) -> None:
     with pytest.raises(WeightsError, match="is missing: an earlier version of Seedsweep trained them; to have others"):
-        trained_job(earlier, ["seed=0", "learning_rate=0.01"])
+        trained_job(Sweep.read(earlier), ["seed=0", "learning_rate=0.01"])

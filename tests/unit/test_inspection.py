@@ -16,6 +16,7 @@ from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
 from orchestrator.analysis.selection import pick, pick_one
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, lost_row
@@ -77,14 +78,14 @@ def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     job = JOBS[1, 0.003]
     for chosen in (job.key, job.key[:12], "1:0.003", "1:3e-3", "01:.003"):
-        found = trained_job(folder, [chosen])
+        found = trained_job(Sweep.read(folder), [chosen])
         assert (found.job, found.row.job) == (job, job.key)
         assert np.array_equal(found.weights.W1, weights(1).W1)
 
 
 def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
     # The first place is that of the higher mean, though another configuration has the best job
-    assert trained_job(finished(tmp_path)).job == JOBS[0, 0.003]
+    assert trained_job(Sweep.read(finished(tmp_path))).job == JOBS[0, 0.003]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
     with pytest.raises(InvalidInputError, match="the job is") as caught:
-        trained_job(finished(tmp_path), [chosen])
+        trained_job(Sweep.read(finished(tmp_path)), [chosen])
     assert reason in str(caught.value)
 
 
@@ -113,7 +114,7 @@ def test_a_key_prefix_that_fits_several_jobs_is_refused(tmp_path: Path) -> None:
     letter = max(letters, key=letters.count)
     assert letters.count(letter) > 1
     with pytest.raises(InvalidInputError, match=f"one job of the sweep a; {letters.count(letter)} jobs fit, so add "):
-        trained_job(finished(tmp_path), [letter])
+        trained_job(Sweep.read(finished(tmp_path)), [letter])
 
 
 def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_digits_that_are_a_seed_name_the_seed(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInputError, match=r"^the job is '0'; .* 2 jobs fit, so add learning_rate \(0.1 or 0.003\)$"
     ):
-        trained_job(finished(tmp_path), ["0"])
+        trained_job(Sweep.read(finished(tmp_path)), ["0"])
 
 
 @pytest.mark.parametrize(
@@ -147,23 +148,23 @@ def test_what_cannot_be_read_is_not_called_missing_or_empty(closed: str, sentenc
         folder = finished(output)
         (folder.path / closed).chmod(0)
         with without_privileges(), pytest.raises(SeedsweepError, match=sentence):
-            trained_job(open_sweep("a", output), ["0:0.1"])
+            trained_job(Sweep.read(open_sweep("a", output)), ["0:0.1"])
 
 
 def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     with pytest.raises(WeightsError, match="has no weights: it has no result yet"):
-        trained_job(folder, ["9:0.1"])
+        trained_job(Sweep.read(folder), ["9:0.1"])
     with pytest.raises(WeightsError, match=r"has no weights: it is failed \(it took its worker down three times\)"):
-        trained_job(folder, ["3:0.1"])
+        trained_job(Sweep.read(folder), ["3:0.1"])
 
     file = folder.weights_path(str(row(JOBS[0, 0.1], 0.9).weights_sha256))
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(WeightsError, match="is damaged: resume the sweep a"):
-        trained_job(folder, ["0:0.1"])
+        trained_job(Sweep.read(folder), ["0:0.1"])
     file.unlink()
     with pytest.raises(WeightsError, match="is missing: resume the sweep a"):
-        trained_job(folder, ["0:0.1"])
+        trained_job(Sweep.read(folder), ["0:0.1"])
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             WeightsError, match=r"have layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
         ):
-            trained_job(folder, ["0:0.1"])
+            trained_job(Sweep.read(folder), ["0:0.1"])
 
 
 def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: P
 
 def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
-        trained_job(made(tmp_path))
+        trained_job(Sweep.read(made(tmp_path)))
 
 
 def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> None:
