@@ -51,7 +51,7 @@ class Collector:
         progress: Progress,
         names: JobNames,
         failed: Callable[[str, str], None] = lambda _key, _log: None,
-        silent: Callable[[str, str], None] = lambda _key, _worker: None,
+        silent: Callable[[str, str, float], bool] = lambda _key, _worker, _beyond: True,
     ) -> None:
         self._cluster = cluster
         self._sweep = sweep

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
 
+#: The lines of a silent job's stack that are shown, and the seconds that its process gets to write them.
+_STACK_LINES = 3
+_STACK_SECONDS = 10.0
+
 
 @dataclass
 class Session:
@@ -267,13 +271,28 @@ class Session:
         silent = partial(self._silent, progress.message)
         return Collector(cluster, sweep, self.accept, progress, names, failed, silent)
 
-    def _silent(self, tell: Callable[[str], None], key: str, worker: str) -> None:
-        """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder."""
+    def _silent(self, tell: Callable[[str], None], key: str, worker: str, beyond: float) -> bool:
+        """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.
+
+        The job's process writes its stack on its own, perhaps a little later.
+
+        Args:
+            tell: Shows a message to the user.
+            key: The job.
+            worker: The name of the worker that trains it.
+            beyond: Seconds without progress beyond those after which the process writes its stack.
+
+        Returns:
+            Whether it was said; False if the stack may still come.
+        """
         # The main thread is the last one.
         _, dumped, after = (self.folder.log(key) or "").rpartition("(most recent call first):\n")
-        stack = after.splitlines()[:3] if dumped else []
+        if after.count("\n") < _STACK_LINES and self.place.cluster is None and beyond < _STACK_SECONDS:
+            return False
+        stack = after.splitlines()[:_STACK_LINES] if dumped else []
         job = JobNames(self.jobs.values(), self.axes).job(self.jobs[key].seed, self.jobs[key].options)
         tell("\n".join([f"No sign of life of {job}, which {worker} trains{': it is at' if stack else ''}", *stack]))
+        return True
 
     def _failed(self, cluster: Cluster, manifest: Manifest, tell: Callable[[str], None], key: str, log: str) -> None:
         """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`."""

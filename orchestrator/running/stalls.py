@@ -96,7 +96,8 @@ class StallWatch:
         cluster: The cluster.
         tell: Shows a message to the user.
         needs: What a worker must have for the jobs.
-        silent: Receives the id of each running task without progress for `silent_seconds`, and its worker's name, once.
+        silent: Receives the id of each running task without progress for `silent_seconds`, its worker's name, and the
+            seconds without progress beyond those; again at the next look until it returns True.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class StallWatch:
         cluster: Cluster,
         tell: Callable[[str], None],
         needs: Collection[Needs] = (),
-        silent: Callable[[str, str], None] = lambda _task, _worker: None,
+        silent: Callable[[str, str, float], bool] = lambda _task, _worker, _beyond: True,
     ) -> None:
         self._silent = silent
         self._silent_told: set[str] = set()
@@ -172,9 +173,9 @@ class StallWatch:
         late = self._roster.clock.now() - self._cluster.app.settings.silent_seconds
         for worker in workers:
             for task, progress in worker.running.items():
-                if progress < late and task in self._running and task not in self._silent_told:
+                known = task not in self._running or task in self._silent_told
+                if progress < late and not known and self._silent(task, worker.name, late - progress):
                     self._silent_told.add(task)
-                    self._silent(task, worker.name)
 
     def _stall(self, workers: list[Presence]) -> Stall | None:
         """Return why no worker trains the sweep's jobs, or None if one may."""

@@ -42,7 +42,7 @@ class Waiting:
         listener: Listener,
         submit: Callable[[Sequence[Job]], None],
         sweep: Membership | None = None,
-        silent: Callable[[str, str], None] = lambda _task, _worker: None,
+        silent: Callable[[str, str, float], bool] = lambda _task, _worker, _beyond: True,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
