@@ -160,6 +160,14 @@ class Sweep:
         """The configurations by rank, with the statistics of each, and the verdict."""
         return leaderboard(self.jobs, self.manifest.specification.data, self.judgement)
 
+    @property
+    def advised(self) -> tuple[str, ...]:
+        """The words of the command that decides further; none if there is no advice."""
+        advice = self.judgement.advice
+        if advice is None:
+            return ()
+        return ("orchestrator", "decide", self.name, "--within", f"{advice.within:g}", "--budget", str(advice.budget))
+
     @functools.cached_property
     def start(self) -> float:
         """When the sweep began, in seconds since 1970; 0 if this is unknown."""

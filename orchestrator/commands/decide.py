@@ -180,9 +180,14 @@ class _Race:
         sweep = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
         race = Race(_raced(sweep, self._terms), self._terms)
         further = race.next_round
-        told = (race.judgement.verdict.sentence, *([str(race)] if further else []))
+        if further is None:
+            # The end is told with the table.
+            return None
+        # Too few seeds are no verdict yet: they are what the race adds.
+        verdict = [] if race.judgement.regret is None else [race.judgement.verdict.sentence]
+        told = (*verdict, str(race))
         if told != self._told:
             self._told = told
             for sentence in told:
                 self._progress.message(sentence)
-        return None if further is None else manifest.with_round(further, seen("decide", rows, self._terms.within))
+        return manifest.with_round(further, seen("decide", rows, self._terms.within))

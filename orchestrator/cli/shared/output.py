@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.leaderboard.board import Leaderboard
+from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, amount
 from orchestrator.analysis.leaderboard.table import TextTable, as_dict, by_configuration
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
@@ -52,13 +53,16 @@ def print_result(console: Console, result: Sweep) -> None:
 
 def advise(console: Console, result: Sweep) -> None:
     """Print the command that decides further, if there is one."""
-    advice = result.leaderboard.verdict.advice
-    if advice is not None:
-        place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
-        words = ("--within", f"{advice.within:g}", "--budget", str(advice.budget), *place)
-        command = shlex.join(("orchestrator", "decide", result.name, *words))
-        say(console, f"To decide further, in about {counted(advice.jobs, 'job')} if the differences are as they seem:")
-        say(console, f"  {command}")
+    verdict = result.leaderboard.verdict
+    if verdict.advice is None:
+        return
+    if verdict.within is not None and verdict.advice.within != verdict.within:
+        asked = amount(result.names.metric, verdict.within)
+        say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
+    jobs = counted(verdict.advice.jobs, "job")
+    place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
+    say(console, f"To decide further, in about {jobs} if the differences are as they seem:")
+    say(console, f"  {shlex.join((*result.advised, *place))}")
 
 
 def print_leaderboard(

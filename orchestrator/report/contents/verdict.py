@@ -117,16 +117,7 @@ def _what_decides(sweep: Sweep) -> Fact:
     race = f"A race to a regret of {amount(board.metric, advice.within)}"
     text = f"{race} takes about {counted(advice.jobs, 'job')} if the differences are what they seem"
     text += f"; {advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"
-    words = (
-        "orchestrator",
-        "decide",
-        sweep.folder.name,
-        "--within",
-        f"{advice.within:g}",
-        "--budget",
-        str(advice.budget),
-    )
-    return Fact(term, text, shell(*words))
+    return Fact(term, text, shell(*sweep.advised))
 
 
 def _trouble(sweep: Sweep) -> str:
