@@ -26,15 +26,15 @@ from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
 from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import Accounting, Row, accepted_row, lost_row
+from orchestrator.folder.rows import Accounting, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import choose
 from tests.property.hostile import answer, damaged, json_values, patient
 from tests.support.boards import leaderboard
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
+from tests.support.sweep_folders import row
 from tests.support.sweeps import manifest_of, sweep_of
-from worker.job import Result
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 
 JOB = make_job(epochs=3)
@@ -142,21 +142,7 @@ def test_checkpoints(blob: bytes) -> None:
 SPECIFICATION = sweep_of(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3))
 (SWEPT,) = SPECIFICATION.jobs(MNIST_DIGEST)
 NETWORK = to_safetensors(initial_weights((784, 4, 3, 10), np.random.RandomState(0), "float32"))
-ACCEPTED = accepted_row(
-    SWEPT,
-    Result(
-        job=SWEPT.key,
-        status="succeeded",
-        validation_score=[0.5, 0.75],
-        others={"notebook_accuracy": [5.0, 7.5]},
-        epoch_seconds=[0.25, 0.25],
-        weights_sha256=digest(NETWORK),
-        weights_bytes=len(NETWORK),
-        worker="w@host",
-        attempts=1,
-    ),
-)
-RESULT = ACCEPTED.line().encode()
+RESULT = row(SWEPT, NETWORK, (0.5, 0.75), others={"notebook_accuracy": [5.0, 7.5]}).line().encode()
 
 
 def with_fields(line: bytes, fields: dict[str, Any]) -> bytes:
@@ -215,10 +201,18 @@ contents = st.lists(lines, max_size=5).map(b"".join)
 @given(contents)
 @example(b"[" * 200_000)
 @example(ROW + b"\xff\n" + ROW)
+@example(RESULT * 2)
+@example(RESULT.replace(b"{", b'{"job":"%s",' % JOB.key.encode(), 1))
+@example(with_fields(RESULT, {"validation_score": []}))
+@example(with_fields(RESULT, {"status": "failed"}))
+@example(with_fields(RESULT, {"others": {"notebook_accuracy": [1.0]}}))
+@example(with_fields(RESULT, {"weights_sha256": None}))
+@example(with_fields(RESULT, {"epoch_seconds": [float("nan")] * 2}))
 def test_results(tmp_path: Path, content: bytes) -> None:
     folder = made(tmp_path)
     (folder.path / "results.jsonl").write_bytes(content)
-    rows = answer(folder.rows, {JOB.key: JOB, SWEPT.key: SWEPT}, error=SweepNotFoundError)
+    wanted = {JOB.key: JOB, SWEPT.key: SWEPT}
+    rows = answer(folder.rows, wanted, error=SweepNotFoundError)
     assert rows is not None
     assert all(row.job == key for key, row in rows.items())
     # An intact line is found, whatever surrounds it.
@@ -226,22 +220,24 @@ def test_results(tmp_path: Path, content: bytes) -> None:
         assert JOB.key in rows
     # What was read can be written, and is the same when it is read again.
     assert [Row.model_validate_json(row.line()) for row in rows.values()] == list(rows.values())
+    are_ranked_and_shown(folder)
+    # A job is shown or refused.
+    for chosen in ((), (SWEPT.key,)):
+        found = answer(lambda chosen=chosen: trained_job(Sweep.read(folder), chosen), error=SeedsweepError)
+        if found is not None:
+            assert found.job == SWEPT
+            assert learning_curve(found.row).count("\n") == len(found.row.validation_score)
+            assert title(found).startswith("job ")
+    # A sweep beside it reuses each row once.
+    reused = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted, str)), error=SeedsweepError)
+    assert reused is not None
+    assert len({row.job for row, _ in reused}) == len(reused)
+    assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in reused)
 
 
-@patient
-@given(contents)
-@example(RESULT)
-@example(with_fields(RESULT, {"validation_score": []}))
-@example(with_fields(RESULT, {"status": "failed"}))
-@example(with_fields(RESULT, {"others": {"notebook_accuracy": [1.0]}}))
-@example(with_fields(RESULT, {"weights_sha256": None}))
-@example(with_fields(RESULT, {"epoch_seconds": [float("nan")] * 2}))
-def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
-    folder = made(tmp_path)
-    (folder.path / "results.jsonl").write_bytes(content)
+def are_ranked_and_shown(folder: SweepFolder) -> None:
     jobs = {SWEPT.key: SWEPT}
     rows = folder.rows(jobs)
-
     board = leaderboard(jobs, rows, "bundled")
     json.loads(to_json(board))
     assert len(to_csv(board).splitlines()) == 2
@@ -251,36 +247,9 @@ def test_results_are_ranked_and_shown(tmp_path: Path, content: bytes) -> None:
     for kind in (PlainProgress, LiveProgress):
         kind(console, jobs, rows)
         progress = kind(console, jobs, {})
-        for row in rows.values():
-            progress.finished(row)
-    assert [row.job for row in choose(list(rows.values()), 1, 0)] == list(rows)
-
-
-@patient
-@given(contents)
-@example(RESULT)
-def test_a_job_of_a_foreign_folder_is_shown_or_refused(tmp_path: Path, content: bytes) -> None:
-    folder = made(tmp_path)
-    (folder.path / "results.jsonl").write_bytes(content)
-    for chosen in ((), (SWEPT.key,)):
-        found = answer(lambda chosen=chosen: trained_job(Sweep.read(folder), chosen), error=SeedsweepError)
-        if found is not None:
-            assert found.job == SWEPT
-            assert learning_curve(found.row).count("\n") == len(found.row.validation_score)
-            assert title(found).startswith("job ")
-
-
-@patient
-@given(contents)
-@example(RESULT * 2)
-@example(RESULT.replace(b"{", b'{"job":"%s",' % JOB.key.encode(), 1))
-def test_results_of_a_foreign_folder_are_reused_once(tmp_path: Path, content: bytes) -> None:
-    (made(tmp_path).path / "results.jsonl").write_bytes(content)
-    wanted = {JOB.key: JOB, SWEPT.key: SWEPT}
-    found = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted, str)), error=SeedsweepError)
-    assert found is not None
-    assert len({row.job for row, _ in found}) == len(found)
-    assert all(row.job in wanted and row.accepted and row.weights_sha256 == digest(NETWORK) for row, _ in found)
+        for each in rows.values():
+            progress.finished(each)
+    assert [each.job for each in choose(list(rows.values()), 1, 0)] == list(rows)
 
 
 @patient

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
@@ -47,23 +46,15 @@ def interval_of(difference: Difference | None) -> tuple[float, float]:
 
 
 def test_common_seeds_are_paired_and_other_seeds_are_compared_by_welch(tmp_path: Path) -> None:
+    # That the intervals are SciPy's is in test_statistics.py.
     found = compared(tmp_path, CLOSE)
-    paired = stats.ttest_rel(CLOSE[0.01], CLOSE[0.03]).confidence_interval(0.95)
     difference = known(found.difference)
     assert (difference.method, difference.n, difference.mean) == ("paired t", 5, pytest.approx(-0.01))
-    assert interval_of(difference) == pytest.approx(tuple(paired))
-    wins = [float(a > b) + float(a == b) / 2 for a, b in itertools.product(CLOSE[0.01], CLOSE[0.03])]
-    assert found.win_probability == pytest.approx(np.mean(wins))
+    assert found.win_probability == pytest.approx(0.2)
     assert (found.outcome, found.decided, found.better) == ("apart", True, found.b)
-    assert sentence(found) == "Decided: learning rate 0.03 is better than learning rate 0.01 by 1.00 ± 0.88 points."
-
     one = folder_of(tmp_path, {0.01: CLOSE[0.01]}, "one")
-    others = [0.95, 0.97, 0.93]
-    found = compare(one, folder_of(tmp_path, {0.03: others}, "other", first_seed=100))
-    welch = stats.ttest_ind(CLOSE[0.01], others, equal_var=False).confidence_interval(0.95)
-    assert known(found.difference).method == "Welch t"
-    assert interval_of(found.difference) == pytest.approx(tuple(welch))
-    assert found.win_probability == 0.0
+    found = compare(one, folder_of(tmp_path, {0.03: [0.95, 0.97, 0.93]}, "other", first_seed=100))
+    assert (known(found.difference).method, found.win_probability) == ("Welch t", 0)
     assert (found.a.name, found.b.name) == ("one", "other")
 
 
@@ -278,9 +269,6 @@ BAD = {
     "learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=0.01 or",
     "seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
     "b --within 0": "--within is '0'; allowed: a number above 0",
-    "b --within -1": "--within is '-1'",
-    "b --within few": "--within is 'few'",
-    "b --within 1e999": "--within is '1e999'",
     "b --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
     "b --output=": "--output is ''",
     "drawn": "The sweeps a and drawn cannot be compared: each seed of drawn draws its own split, and all seeds",

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,13 +103,29 @@ def nan() -> bytes:
     return to_safetensors(Weights(whole.W1 * np.float32("nan"), whole.W2, whole.W3))
 
 
-@pytest.mark.parametrize("blob", [b"junk", BLOB[:-4], nan()], ids=["junk", "torn", "not a number"])
-def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes) -> None:
-    # Given a sweep in which a row names weights to which no job trains
+#: Rows that are another job's, under the key of a wanted one.
+CHANGED: list[dict[str, Any]] = [
+    {"seed": 77},
+    {"options": JOBS[0].options.model_copy(update={"learning_rate": 0.5})},
+    {"options": JOBS[0].options.model_copy(update={"epochs": 2})},
+    {"options": JOBS[0].options.model_copy(update={"hidden_layer_sizes": (64, 64)})},
+    {"validation_score": [0.5, 0.6], "epoch_seconds": [0.25, 0.25]},
+    {"others": {"notebook_accuracy": [1.0]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("blob", "changes"),
+    [*((blob, {}) for blob in (b"junk", BLOB[:-4], nan())), *((BLOB, each) for each in CHANGED)],
+    ids=["junk", "torn", "not a number", *map(str, CHANGED)],
+)
+def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes, changes: dict[str, Any]) -> None:
+    # Given a sweep in which a row names weights to which no job trains, or is another job's
     folder, neighbour = made(tmp_path), made(tmp_path, "new")
-    for job, content in zip(JOBS, (blob, BLOB), strict=True):
+    for content in (blob, BLOB):
         folder.keep_weights(digest(content), content)
-        folder.append(row(job, content))
+    folder.append(row(JOBS[0], blob).model_copy(update=changes))
+    folder.append(row(JOBS[1]))
     # Then it counts neither for the sweep itself nor for one beside it.
     resumed = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
     resumed.keep_own()

@@ -18,8 +18,7 @@ from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundErro
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import free_name
 from tests.support.privileges import without_privileges
-from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, SPECIFICATION, made, names_in, row
-from tests.support.sweeps import PROVENANCE
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a b", ".hidden", "-x", "ä", "a" * 101, "a\n", "a\0"])
@@ -37,21 +36,10 @@ def test_a_free_name_is_free(tmp_path: Path) -> None:
     assert len(names) == 3
 
 
-def test_the_description_survives(tmp_path: Path) -> None:
-    manifest = made(tmp_path).manifest()
-
-    assert manifest.specification == SPECIFICATION
-    assert manifest.jobs == [job.key for job in JOBS]
-    assert manifest.provenance == PROVENANCE
-
-
-def test_a_taken_name_is_refused(tmp_path: Path) -> None:
+def test_a_name_is_taken_or_that_of_no_sweep(tmp_path: Path) -> None:
     made(tmp_path)
     with pytest.raises(SweepExistsError, match="--resume"):
         made(tmp_path)
-
-
-def test_a_missing_or_foreign_folder_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(SweepNotFoundError, match="no sweep named none"):
         SweepFolder(tmp_path, "none").manifest()
     (tmp_path / "empty").mkdir()
