@@ -27,8 +27,7 @@ from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
 from tests.support.redis_server import free_port
-from tests.support.snapshots import folder_of
-from tests.support.sweep_folders import JOBS, made, names_in, row
+from tests.support.sweep_folders import JOBS, filled, made, names_in, row
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
@@ -403,7 +402,7 @@ def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Sa
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
     # Given more jobs than are exported at once
     sweep = sweep_of(seeds=tuple(range(100)), learning_rates=(0.1, 0.2), epochs=2)
-    folder_of(command_line.folder / "runs", sweep, lambda job: trained(job, 0.5))
+    filled(command_line.folder / "runs", sweep, lambda job: trained(job, 0.5))
     running = command_line.start("export", "a", "--to", "mlflow")
     wait_for(lambda: list(command_line.folder.glob(".a.mlflow.db.*.tmp")), "the export's temporary folder")
 

@@ -17,7 +17,7 @@ from orchestrator.report import plots
 from orchestrator.sweeps.rounds import Look, Round
 from tests.support.boards import ended, trained
 from tests.support.in_process import InProcess
-from tests.support.snapshots import folder_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 
@@ -33,7 +33,7 @@ def outcome(job: Job) -> Row | None:
 @pytest.fixture
 def swept(here: InProcess) -> InProcess:
     """Five seeds of three learning rates."""
-    folder_of(here.runs, sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
+    filled(here.runs, sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
     return here
 
 
@@ -116,7 +116,7 @@ def test_it_fits_the_terminal(swept: InProcess, columns: int) -> None:
 @pytest.mark.parametrize("in_ascii", [False, True], ids=["blocks", "ascii"])
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_asked_for(tmp_path: Path, width: int, in_ascii: bool) -> None:
-    taken = Sweep.read(folder_of(tmp_path, sweep_of(
+    taken = Sweep.read(filled(tmp_path, sweep_of(
         seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
     ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):

@@ -21,7 +21,7 @@ from tests.support.boards import trained
 from tests.support.command_line import QUICK, SMALL, CommandLine
 from tests.support.in_process import InProcess
 from tests.support.privileges import public_folder, without_privileges
-from tests.support.snapshots import folder_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 
 SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting", "network", "reproduce", "provenance"]
@@ -40,7 +40,7 @@ MADE = {
 @pytest.fixture
 def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
     """A working folder with three seeds of two learning rates, of which nobody knows when they were trained."""
-    folder_of(
+    filled(
         command_line.folder / "runs",
         sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=2),
         lambda job: trained(job, 0.5 + job.options.learning_rate + 0.01 * job.seed),
@@ -122,7 +122,7 @@ def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(
     # need not look whether a template has changed.
     monkeypatch.setattr(environment("orchestrator.report.page"), "auto_reload", False)
     with public_folder() as public:
-        folder = folder_of(
+        folder = filled(
             public / "runs", sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=2), lambda job: trained(job, 0.5)
         )
         (public / "to").mkdir()

@@ -21,7 +21,7 @@ import pytest
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.live_server import LiveServer, Serve, released, servers, wait_until_gone, whole_index
-from tests.support.snapshots import folder_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
@@ -52,7 +52,7 @@ def server(line: CommandLine) -> Iterator[LiveServer]:
 def put(line: CommandLine, name: str, seeds: int = 2) -> list[str]:
     """Put a sweep of this host that nobody has trained into the folder, and return the lines of its rows."""
     made = sweep_of(seeds=tuple(range(seeds)), learning_rates=(0.1, 0.2), epochs=2)
-    folder = folder_of(line.folder / "runs", made, lambda job: trained(job, 0.5 + job.seed / 100), name=name)
+    folder = filled(line.folder / "runs", made, lambda job: trained(job, 0.5 + job.seed / 100), name=name)
     return (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
 
 

@@ -21,7 +21,7 @@ from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONN
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
-from tests.support.snapshots import folder_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
@@ -44,7 +44,7 @@ def put(line: CommandLine) -> Path:
     """Put a sweep `s` that nobody has trained into the folder, with a file of weights, and return the output folder."""
     runs = line.folder / "runs"
     sweep = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
-    folder = folder_of(runs, sweep, lambda job: trained(job, 0.5 + job.seed / 100), name="s")
+    folder = filled(runs, sweep, lambda job: trained(job, 0.5 + job.seed / 100), name="s")
     for key in sweep.jobs_by_key(MNIST_DIGEST):
         folder.weights_path(key).parent.mkdir(exist_ok=True)
         folder.weights_path(key).write_bytes(b"weights")

@@ -11,6 +11,7 @@ from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.names import JobNames
@@ -97,3 +98,8 @@ def folder_of(
     return filled(
         output, made, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed - first_seed]), name=name
     )
+
+
+def sweep_with(output: Path, outcomes: Mapping[float, Sequence[Outcome]]) -> Sweep:
+    """Return a sweep whose learning rates ended so, read from its folder."""
+    return Sweep.read(folder_of(output, outcomes))

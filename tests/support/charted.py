@@ -12,8 +12,7 @@ from orchestrator.report.charts.catalogue import KINDS
 from orchestrator.report.charts.chart import Chart
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
-from tests.support.snapshots import folder_of, snapshot_of
-from tests.support.sweep_folders import row
+from tests.support.sweep_folders import filled, row, snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 
@@ -43,7 +42,7 @@ def mixed_sweep(output: Path) -> Sweep:
 def odd_snapshot(output: Path, scores: Callable[[Job], list[float]], seeds: int = 3, **grid: tuple[Any, ...]) -> Sweep:
     """Return a sweep of the invented trainer, whose metric is an error rate."""
     specification = SweepSpecification(trainer="odd", data="any", seeds=tuple(range(seeds)), options={}, grid=grid)
-    folder = folder_of(output / "runs", specification, lambda job: scored_row(job, scores(job)), dataset=DATASET)
+    folder = filled(output / "runs", specification, lambda job: scored_row(job, scores(job)), dataset=DATASET)
     return Sweep.read(folder)
 
 

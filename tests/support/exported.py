@@ -11,8 +11,7 @@ from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.own_trainer import found_here, install_source
-from tests.support.snapshots import folder_of
-from tests.support.sweep_folders import row
+from tests.support.sweep_folders import filled, row
 from worker.job import Job
 
 DATASET = "d" * 64
@@ -74,7 +73,7 @@ def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> Swee
     specification = SweepSpecification(
         trainer="odd", data="any", seeds=(0, 1, 2), options={"ratio": -0.1}, grid={"text": ("plain", HOSTILE)}
     )
-    folder = folder_of(output, specification, lambda _: None, name=name, dataset=DATASET)
+    folder = filled(output, specification, lambda _: None, name=name, dataset=DATASET)
     with folder.exclusive():
         for job in list(folder.manifest().jobs_by_key().values())[: 3 if running else None]:
             end(folder, job)

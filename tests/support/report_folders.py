@@ -11,7 +11,7 @@ from orchestrator.folder.rows import Row
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_source
-from tests.support.snapshots import folder_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 
@@ -104,7 +104,7 @@ def large(command_line: CommandLine, configurations: int, seeds: int) -> str:
     def ended(job: Job) -> Row:
         return trained(job, 0.9 - (math.log10(job.options.learning_rate) + 2) ** 2 / 9 + job.seed * 37 % 100 / 2000)
 
-    return folder_of(command_line.folder / "runs", specification, ended, name="large").name
+    return filled(command_line.folder / "runs", specification, ended, name="large").name
 
 
 def _sweep(kind: str, command_line: CommandLine) -> str:

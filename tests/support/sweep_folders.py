@@ -10,6 +10,7 @@ from numpy.random import RandomState
 
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest, initial_weights, to_safetensors
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
@@ -52,6 +53,11 @@ def filled(
     rows = map(ended, specification.jobs(dataset))
     (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
     return folder
+
+
+def snapshot_of(output: Path, specification: SweepSpecification, ended: Callable[[Job], Row | None]) -> Sweep:
+    """Return a sweep whose jobs ended so, read from its folder."""
+    return Sweep.read(filled(output, specification, ended))
 
 
 def made(output: Path, name: str = "a") -> SweepFolder:

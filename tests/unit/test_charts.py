@@ -12,21 +12,29 @@ import pytest
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks.scales import apart, is_in_ratios
+from tests.support.boards import sweep_with
 from tests.support.charted import EPOCHS, RATES, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
 from tests.support.known import known
-from tests.support.snapshots import snapshot_of
+from tests.support.sweep_folders import snapshot_of
 from tests.support.sweeps import sweep_of
-from worker.job import Job
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return mixed_sweep(tmp_path_factory.mktemp("mixed"))
+
+
+def of_two_options(output: Path) -> Sweep:
+    """Return a sweep of two learning rates and two networks, whose scores follow from both."""
+    return snapshot_of(
+        output,
+        sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
+        lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
+    )
 
 
 class TestCurves:
@@ -63,13 +71,7 @@ class TestIntervals:
             assert (row.middle, list(row.dots)) == (pytest.approx(tuple(ends)), [])
 
     def test_what_mostly_diverged_is_not_said_to_be_ruled_out(self, tmp_path: Path, mixed: Sweep) -> None:
-        swept = snapshot_of(
-            tmp_path / "diverged",
-            sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=1),
-            lambda job: scored_row(
-                job, [0.5], "diverged" if job.seed and job.options.learning_rate == 0.2 else "succeeded"
-            ),
-        )
+        swept = sweep_with(tmp_path, {0.1: [0.5] * 3, 0.2: [0.5, "diverged", "diverged"]})
         chart = catalogue.named(swept, "intervals")
         assert "hollow: ruled out, or most of its jobs diverged" in chart.caption
         assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
@@ -87,11 +89,7 @@ class TestIntervals:
 
 class TestByAxis:
     def test_a_value_has_the_jobs_of_all_its_configurations(self, tmp_path: Path) -> None:
-        swept = snapshot_of(
-            tmp_path,
-            sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
-            lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
-        )
+        swept = of_two_options(tmp_path)
         found = by_axis.Axis.of(swept, "metric-by-learning_rate").values
         # By size, and not in the order of the sweep.
         assert [each.value for each in found] == [0.01, 0.1]
@@ -130,15 +128,8 @@ class TestByAxis:
 
 
 class TestHeatmap:
-    @pytest.fixture
-    def swept(self, tmp_path: Path) -> Sweep:
-        return snapshot_of(
-            tmp_path,
-            sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), hidden=((8, 4), (16, 8)), epochs=1),
-            lambda job: scored_row(job, [job.options.learning_rate + job.options.hidden_layer_sizes[0] / 100]),
-        )
-
-    def test_a_cell_has_the_mean_of_its_standing(self, swept: Sweep) -> None:
+    def test_a_cell_has_the_mean_of_its_standing(self, tmp_path: Path) -> None:
+        swept = of_two_options(tmp_path)
         across, up = heatmap.sides(swept)
         found = {(cell.across, cell.up): cell for cell in heatmap.cells(swept, across, up)}
         for standing in swept.leaderboard.standings:
@@ -154,13 +145,8 @@ class TestHeatmap:
 class TestDifferences:
     def test_a_row_has_the_verdicts_figures_and_ends_at_the_regret(self, tmp_path: Path) -> None:
         noise = {0.1: (0, 2, 1, 3, 2), 0.03: (3, 1, 2, 2, 1), 0.01: (0, 1, 0, 1, 0)}
-        swept = snapshot_of(
-            tmp_path,
-            sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=1),
-            lambda job: scored_row(
-                job, [(0.5 + (job.options.learning_rate > 0.01) / 4) + noise[job.options.learning_rate][job.seed] / 100]
-            ),
-        )
+        outcomes = {rate: [0.5 + (rate > 0.01) / 4 + each / 100 for each in values] for rate, values in noise.items()}
+        swept = sweep_with(tmp_path, outcomes)
         verdict, metric = swept.leaderboard.verdict, swept.leaderboard.metric
         rival, out = differences.gaps(swept)
         assert [rival.mean] == [pytest.approx(each.difference) for each in verdict.rivals]
@@ -174,12 +160,8 @@ class TestDifferences:
 
     def test_what_is_ruled_out_is_said_to_be_by_whomever(self, tmp_path: Path) -> None:
         # Given a leader with two seeds that rules out nothing, and a second one that rules out the third
-        def outcome(job: Job) -> Row | None:
-            if job.options.learning_rate == 0.1:
-                return scored_row(job, [(0.962, 0.950)[job.seed]]) if job.seed < 2 else lost_row(job, "failed", "")
-            return scored_row(job, [0.95 - 0.05 * (job.options.learning_rate == 0.01) + job.seed / 1e4])
-
-        swept = snapshot_of(tmp_path, sweep_of(seeds=tuple(range(8)), learning_rates=RATES, epochs=1), outcome)
+        second, third = ([score + seed / 1e4 for seed in range(8)] for score in (0.95, 0.90))
+        swept = sweep_with(tmp_path, {0.1: [0.962, 0.950, *["failed"] * 6], 0.03: second, 0.01: third})
         chart = catalogue.named(swept, "differences")
         standings = swept.leaderboard.standings
         assert [each.options["learning_rate"] for each in standings] == [0.1, 0.03, 0.01]

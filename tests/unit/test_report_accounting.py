@@ -20,12 +20,13 @@ from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
 from tests.support.boards import trained
 from tests.support.known import known
-from tests.support.snapshots import snapshot_of
+from tests.support.sweep_folders import snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job, Mismatch
 from worker.records.history import Attempt
 
 BEGIN = 1.7e9
+TWO_JOBS = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
 
 
 def attempt(number: int, worker: str, start: float, stop: float | None, end: str | None, **fields: Any) -> Attempt:
@@ -56,10 +57,6 @@ def eventful(job: Job) -> Row | None:
     return rows.get(job.seed)
 
 
-def earlier(job: Job) -> Row | None:
-    return trained(job, 0.9, seconds=3.0)
-
-
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Sweep:
     return snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=(0.1,), epochs=2), eventful)
@@ -67,7 +64,7 @@ def snapshot(tmp_path: Path) -> Sweep:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Sweep:
-    return snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), earlier)
+    return snapshot_of(tmp_path, TWO_JOBS, lambda job: trained(job, 0.9, seconds=3.0))
 
 
 def marks(svg: str) -> list[ElementTree.Element]:
@@ -93,8 +90,7 @@ class TestAttempts:
             row = trained(job, 0.9, worker="w2@h", seconds=4.0)
             return row.with_history([attempt(1, "w1@h", 0, None, open_end)])
 
-        sweep = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
-        made = attempts.of(snapshot_of(tmp_path, sweep, interrupted))
+        made = attempts.of(snapshot_of(tmp_path, TWO_JOBS, interrupted))
         assert [(span.job.seed, span.stop) for span in made.spans] == [(0, 8)]
         assert made.untimed == 1
 
@@ -103,7 +99,7 @@ class TestAttempts:
             made = attempt(1, "w@h", 0, -100, "finished") if job.seed else attempt(1, "w@h", 9e10, None, "finished")
             return trained(job, 0.9).with_history([made])
 
-        snapshot = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), foreign)
+        snapshot = snapshot_of(tmp_path, TWO_JOBS, foreign)
         assert [(span.start, span.stop) for span in attempts.of(snapshot).spans] == [(0, 0), (9e10, 9e10 + 2)]
         chart = timeline.chart(snapshot, "timeline")
         assert "a pause that is left out" in chart.caption
@@ -184,7 +180,7 @@ class TestSection:
         )
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
-        empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,)), lambda _: None)
+        empty = snapshot_of(tmp_path, TWO_JOBS, lambda _: None)
         made = attempts.of(empty)
         assert [fact.text for fact in accounting.facts(empty, made)] == ["0 of 2 have a result; 2 have not ended"]
         assert (accounting.workers(empty, made), accounting.problems(empty), accounting.untimed(made)) == (
@@ -229,11 +225,6 @@ class TestTimeline:
         assert _shares(said, "w1@h") == 20 * [100] + 1 * [79] + 30 * [50] + [21]
         assert sum("worker lost" in each for each in said) == 2
         assert "The stronger the colour, the larger the share" in chart.caption
-
-    def test_the_same_rows_give_the_same_chart(self, snapshot: Sweep, chart: Chart) -> None:
-        again = timeline.chart(snapshot, "timeline")
-        assert again == chart
-        assert drawing.svg(again) == drawing.svg(chart)
 
 
 def _shares(said: Sequence[str], worker: str) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,11 +16,10 @@ from orchestrator.report.contents import reproduce, standings, verdict
 from orchestrator.report.page.render import BEGINNING, document, policy, render
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
-from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, ended, trained
+from tests.support.boards import Outcome, folder_of, sweep_with, trained
 from tests.support.known import known
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
-from tests.support.snapshots import folder_of, snapshot_of
+from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.trainers.protocol import Metric
@@ -47,7 +46,7 @@ class Skeleton(HTMLParser):
         self.text += data
 
 
-def sweep_with(output: Path, texts: tuple[str, ...]) -> Sweep:
+def sweep_of_strangers(output: Path, texts: tuple[str, ...]) -> Sweep:
     """Return a sweep in which somebody else wrote these texts wherever a folder may have any."""
     specification = sweep_of(seeds=tuple(range(len(texts))), learning_rates=(0.1, 0.2), epochs=2)
 
@@ -58,7 +57,7 @@ def sweep_with(output: Path, texts: tuple[str, ...]) -> Sweep:
         changed = {"reused_from": text} if job.seed % 2 else {}
         return trained(job, 0.5, worker=text[:10_000]).model_copy(update=changed)
 
-    folder = folder_of(output, specification.model_copy(update={"data": texts[0]}), ended)
+    folder = filled(output, specification.model_copy(update={"data": texts[0]}), ended)
     manifest = folder.manifest()
     sessions = [
         Provenance(
@@ -75,7 +74,7 @@ def test_text_of_strangers_is_text_everywhere(tmp_path: Path) -> None:
     # Given a sweep with hostile texts, and the same with harmless ones
     harmless = tuple(re.sub(r"[^\w ]", "x", text) for text in HOSTILE)
 
-    pages = [Skeleton(render(sweep_with(tmp_path / each, texts))) for each, texts in
+    pages = [Skeleton(render(sweep_of_strangers(tmp_path / each, texts))) for each, texts in
              (("hostile", HOSTILE), ("harmless", harmless))]  # fmt: skip
 
     # Then both pages have the same elements with the same attributes
@@ -87,7 +86,7 @@ def test_text_of_strangers_is_text_everywhere(tmp_path: Path) -> None:
 
 
 def test_one_text_of_a_stranger_costs_a_page_little(tmp_path: Path) -> None:
-    page = render(sweep_with(tmp_path, ("x" * 1_000_000,)))
+    page = render(sweep_of_strangers(tmp_path, ("x" * 1_000_000,)))
     assert len(page) < 500_000
 
 
@@ -108,18 +107,6 @@ def test_the_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
     assert all(re.fullmatch(r"('sha256-[\w+/]{43}=' ?)+", said[name]) for name in ("style-src", "script-src"))
     assert (said["connect-src"], said["base-uri"], said["form-action"]) == ("'none'",) * 3
     assert "connect-src 'self'" in policy(live=True)
-
-
-def scored(score: Callable[[Job], float | None]) -> Callable[[Job], Row | None]:
-    def ended(job: Job) -> Row | None:
-        value = score(job)
-        return None if value is None else trained(job, value)
-
-    return ended
-
-
-def rates(seeds: int, *learning_rates: float) -> SweepSpecification:
-    return sweep_of(seeds=tuple(range(seeds)), learning_rates=learning_rates, epochs=2)
 
 
 #: Scores of seeds that are no better under one learning rate than under another.
@@ -213,9 +200,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
 
 
 def judged(output: Path, case: str) -> Sweep:
-    outcomes, _ = VERDICTS[case]
-    specification = rates(len(next(iter(outcomes.values()))), *outcomes)
-    return snapshot_of(output, specification, lambda job: ended(job, outcomes[job.options.learning_rate][job.seed]))
+    return sweep_with(output, VERDICTS[case][0])
 
 
 @pytest.mark.parametrize("case", VERDICTS)
@@ -251,9 +236,9 @@ def test_an_undecided_verdict_names_the_command_that_would_decide(tmp_path: Path
     assert f"{advice.jobs:,} jobs" in fact.text
 
 
-@pytest.mark.parametrize("score", [lambda _: None, lambda job: 0.5 if job.seed == 0 else None])
-def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, score: Callable[[Job], float | None]) -> None:
-    snapshot = snapshot_of(tmp_path, rates(2, 0.1, 0.2), scored(score))
+@pytest.mark.parametrize("first", [None, 0.5])
+def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, first: float | None) -> None:
+    snapshot = sweep_with(tmp_path, {0.1: [first, None], 0.2: [first, None]})
 
     page = Skeleton(render(snapshot)).text
 
@@ -263,7 +248,7 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, score: Callabl
 
 def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path) -> None:
     many = tuple(float(f"{0.001 * 1.005**i:.6f}") for i in range(standings.MOST_ROWS + 7))
-    snapshot = snapshot_of(tmp_path, rates(1, *dict.fromkeys(many)), scored(lambda job: job.options.learning_rate))
+    snapshot = sweep_with(tmp_path, {rate: [rate] for rate in many})
 
     again = reproduce.jobs(snapshot)
     page = Skeleton(render(snapshot)).text
@@ -278,8 +263,7 @@ def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path) -> None:
 
 
 def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
-    fine = snapshot_of(tmp_path / "fine", rates(2, 0.1, 0.2), scored(lambda _: 0.5))
-    broken = snapshot_of(tmp_path / "broken", rates(2, 0.1, 0.2), lambda job: lost_row(job, "failed", "it broke"))
+    fine, broken = (sweep_with(tmp_path / str(how), {0.1: [how] * 2, 0.2: [how] * 2}) for how in (0.5, "failed"))
 
     assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.table(fine).headings)
     named = "rank, learning rate, n, mean, interval, best?, failed"
@@ -287,7 +271,7 @@ def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
 
 
 def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, rates(2, 0.1), lambda job: trained(job, 0.5))
+    folder = folder_of(tmp_path, {0.1: [0.5, 0.5]})
     folder.write_manifest(folder.manifest().with_round(Round(kind="extend", seeds=(5, 6))))
 
     page = Skeleton(render(Sweep.read(folder))).text
@@ -304,7 +288,7 @@ def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path
 def test_a_renamed_folder_has_its_own_name_in_commands_and_both_in_the_heading(tmp_path: Path) -> None:
     # Given a sweep whose folder was renamed, and another one that has its name now
     elsewhere = tmp_path / "elsewhere"
-    folder = folder_of(elsewhere, rates(2, 0.1, 0.2), scored(lambda job: 0.5 + job.options.learning_rate))
+    folder = folder_of(elsewhere, {0.1: [0.6, 0.6], 0.2: [0.7, 0.7]})
     folder.path.rename(elsewhere / "theirs")
 
     markup = render(Sweep.read(SweepFolder(elsewhere, "theirs")))

@@ -19,7 +19,7 @@ from orchestrator.report.contents import network
 from orchestrator.report.images import NEGATIVE, POSITIVE, Picture
 from tests.support.boards import ended, trained
 from tests.support.exported import odd_sweep, odd_trainer
-from tests.support.snapshots import folder_of, snapshot_of
+from tests.support.sweep_folders import filled, snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 
@@ -71,22 +71,21 @@ def test_without_weights_it_names_the_command_by_the_name_that_the_folder_has_no
 
 def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) -> None:
     # Given a stranger's folder, in which the weights lead elsewhere
-    folder = folder_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
-    snapshot = snapshot_of(tmp_path / "other", SWEEP, lambda job: trained(job, score(job)))
+    snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
     best = str(network.subject(snapshot))
     weights = snapshot.folder.path / "weights"
     weights.mkdir(exist_ok=True)
     (weights / f"{best}.safetensors").mkdir()
     assert "are damaged" in network.content(snapshot, None).sentence
     (weights / f"{best}.safetensors").rmdir()
-    (weights / f"{best}.safetensors").symlink_to(folder.path / "sweep.json")
+    (weights / f"{best}.safetensors").symlink_to(snapshot.folder.path / "sweep.json")
     assert "cannot be shown" in network.content(snapshot, None).sentence
 
 
 def test_no_data_set_is_fetched_because_a_folder_says_so(tmp_path: Path) -> None:
     # Given a stranger's folder, which names a data set of OpenML that is not MNIST
     sweep = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, data="openml")
-    folder = folder_of(tmp_path, sweep, lambda job: trained(job, score(job)), dataset="0" * 64)
+    folder = filled(tmp_path, sweep, lambda job: trained(job, score(job)), dataset="0" * 64)
     with pytest.raises(DatasetError, match="was trained on 000000000000, and OpenML's MNIST is 06ad231b5cb2"):
         data_of(folder.manifest(), next(iter(sweep.jobs("0" * 64))), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -104,9 +103,7 @@ def test_ink_is_dark_on_white_paper() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(4, 4)
     assert np.array_equal(np.asarray(decoded(images.ink(image))), 255 - image)
     assert images.ink(image) == images.ink(image.copy())
-
-
-def test_a_large_image_is_shrunk() -> None:
+    # A large image is shrunk.
     assert decoded(images.ink(np.full((256, 256), 255, np.uint8))).size == (64, 64)
 
 
