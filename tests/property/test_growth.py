@@ -68,7 +68,9 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> 
         assert len(set(longer.jobs)) == len(longer.jobs) > len(manifest.jobs)
         assert list(longer.jobs_by_key()) == longer.jobs
         assert longer.goes_on(manifest)
+        assert longer.goes_on(longer)
         assert not manifest.goes_on(longer)
+        assert manifest.grown_as(longer) == longer
         assert longer.before_last_round().jobs == manifest.jobs
         again = Manifest.read(longer.as_text().encode())
         assert again == longer

@@ -13,6 +13,7 @@ from nn.errors import WeightsError
 from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import make_job
 from tests.support.datasets import few
+from worker.job import Job
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 from worker.training.trainer import Progress, train
 
@@ -24,26 +25,19 @@ CHECKPOINT = SavedCheckpoint(HISTORY, bytes(range(256)))
 BLOB = pack(JOB, CHECKPOINT)
 
 
-def test_a_checkpoint_comes_back_as_it_was() -> None:
+@pytest.mark.parametrize(
+    ("job", "history", "why"),
+    [
+        (make_job(seed=1), HISTORY, "^the checkpoint belongs to another job$"),
+        *((JOB, HISTORY[:1] * n, f"^the checkpoint has {n} epochs; the job has 3$") for n in (0, 3, 4)),
+        # Without the job's further metric
+        (JOB, (Epoch(0.25, 0.5),), "history is invalid"),
+    ],
+)
+def test_a_checkpoint_comes_back_as_it_was_or_is_refused(job: Job, history: tuple[Epoch, ...], why: str) -> None:
     assert unpack(JOB, BLOB) == CHECKPOINT
-
-
-def test_another_jobs_checkpoint_is_refused() -> None:
-    with pytest.raises(WeightsError, match=r"^the checkpoint belongs to another job$"):
-        unpack(make_job(seed=1), BLOB)
-
-
-@pytest.mark.parametrize("epochs", [0, 3, 4])
-def test_a_checkpoint_of_no_epoch_or_of_all_is_refused(epochs: int) -> None:
-    other = SavedCheckpoint(HISTORY[:1] * epochs, CHECKPOINT.state)
-    with pytest.raises(WeightsError, match=f"^the checkpoint has {epochs} epochs; the job has 3$"):
-        unpack(JOB, pack(JOB, other))
-
-
-def test_a_checkpoint_without_the_jobs_further_metrics_is_refused() -> None:
-    other = SavedCheckpoint((Epoch(0.25, 0.5),), CHECKPOINT.state)
-    with pytest.raises(WeightsError, match="history is invalid"):
-        unpack(JOB, pack(JOB, other))
+    with pytest.raises(WeightsError, match=why):
+        unpack(job, pack(JOB, SavedCheckpoint(history, CHECKPOINT.state)))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def fail_halfway(file: BinaryIO) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("before", [None, b"old"])
-def test_failed_write_changes_nothing_and_leaves_nothing(tmp_path: Path, before: bytes | None) -> None:
+@pytest.mark.parametrize("before", [None, b"old and longer"])
+def test_new_content_replaces_the_old_whole_or_not_at_all(tmp_path: Path, before: bytes | None) -> None:
     path = tmp_path / "file"
     if before is not None:
         path.write_bytes(before)
@@ -30,14 +30,7 @@ def test_failed_write_changes_nothing_and_leaves_nothing(tmp_path: Path, before:
         write_atomically(path, fail_halfway)
 
     assert [each.read_bytes() for each in tmp_path.iterdir()] == ([] if before is None else [before])
-
-
-def test_new_content_replaces_the_old(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old and longer")
-
     write_atomically(path, lambda file: file.write(b"new"))
-
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"new")]
 
 

@@ -74,8 +74,12 @@ def test_what_is_no_sweep_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "\n" not in str(caught.value)
 
 
-def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
+def test_a_job_is_named_by_its_key_or_its_coordinates_or_is_the_best_of_the_first_place(tmp_path: Path) -> None:
     folder = finished(tmp_path)
+    # The first place is that of the higher mean, though another configuration has the best job.
+    assert trained_job(Sweep.read(folder)).job == JOBS[0, 0.003]
+    with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
+        trained_job(Sweep.read(made(tmp_path / "empty")))
     job = JOBS[1, 0.003]
     for chosen in (job.key, job.key[:12], "1:0.003", "1:3e-3", "01:.003"):
         found = trained_job(Sweep.read(folder), [chosen])
@@ -83,23 +87,11 @@ def test_a_job_is_named_by_its_key_or_its_coordinates(tmp_path: Path) -> None:
         assert np.array_equal(found.weights.W1, weights(1).W1)
 
 
-def test_the_default_is_the_best_job_of_the_first_place(tmp_path: Path) -> None:
-    # The first place is that of the higher mean, though another configuration has the best job
-    assert trained_job(Sweep.read(finished(tmp_path))).job == JOBS[0, 0.003]
-
-
 @pytest.mark.parametrize(
     ("chosen", "reason"),
     [
-        ("1:0.5", "the sweep a has no such job"),
-        ("77:0.1", "the sweep a has no such job"),
-        ("1:1e", "the sweep a has no such job"),
-        ("0" * 64, "the sweep a has no such job"),
-        ("1:", "SEED:LEARNING_RATE"),
-        ("", "SEED:LEARNING_RATE"),
-        ("best", "SEED:LEARNING_RATE"),
-        ("f" * 65, "SEED:LEARNING_RATE"),
-        ("007", "the sweep a has no such job"),
+        *((each, "the sweep a has no such job") for each in ("1:0.5", "77:0.1", "1:1e", "0" * 64, "007")),
+        *((each, "SEED:LEARNING_RATE") for each in ("1:", "", "best", "f" * 65)),
     ],
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
@@ -196,11 +188,6 @@ def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: P
         probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))
 
 
-def test_a_sweep_without_results_has_no_best_job(tmp_path: Path) -> None:
-    with pytest.raises(SweepNotFoundError, match="The sweep a has no result yet"):
-        trained_job(Sweep.read(made(tmp_path)))
-
-
 def test_answers_are_counted_by_class_and_mistakes_ranked_by_confidence() -> None:
     # Given five images of the classes 0, 1, 1, 2, 1, of four classes, and what a network gives each class
     validation = pack(np.zeros((5, 3)), np.array([0, 1, 1, 2, 1]), 4)
@@ -271,15 +258,12 @@ def test_words_pick_the_jobs_that_fit_all_of_them(words: str, count: int) -> Non
         assert pick_one("a", VARIED, words.split()) == picked[0]
 
 
-def test_a_value_can_be_typed_as_tables_show_it() -> None:
+def test_a_value_can_be_typed_as_tables_show_it_and_the_words_of_a_job_pick_it() -> None:
+    axes = ("hidden_layer_sizes", "limit", "shuffle")
+    assert all(pick_one("a", VARIED, job.words(axes).split()) == key for key, job in VARIED.items())
     assert pick("a", VARIED, ["limit=all samples"]) == pick("a", VARIED, ["limit=none"])
     thirds = sweep_of(seeds=(0,), learning_rates=(1 / 3, 2 / 3)).jobs_by_key(MNIST_DIGEST)
     assert thirds[pick_one("a", thirds, ["learning_rate=0.333333"])].options.learning_rate == 1 / 3
-
-
-def test_the_words_of_a_job_pick_it() -> None:
-    axes = ("hidden_layer_sizes", "limit", "shuffle")
-    assert all(pick_one("a", VARIED, job.words(axes).split()) == key for key, job in VARIED.items())
 
 
 #: What `the job is WORDS; allowed:` goes on with, by the words.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -55,6 +54,9 @@ def test_keys_are_pinned(fields: dict[str, Any], key: str) -> None:
 
 
 def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
+    assert [Job.parse(each).version for each in (FIELDS, FLOAT64)] == [1, 2]
+    assert Job.parse(FIELDS).at(1) == Job.parse(FIELDS)
+    assert Job.parse(FLOAT64).configuration.version == 2
     earlier = Job.parse(FLOAT64).at(1)
 
     assert earlier.key == "2d95e68f27df78063d3c918dd498fae3866952dc1ea00762f1d70c426437823d"
@@ -63,17 +65,8 @@ def test_float64_jobs_of_version_1_can_be_named_but_not_trained() -> None:
         Job.parse(earlier.fields())
 
 
-def test_the_version_follows_from_the_dtype() -> None:
-    assert [Job.parse(FIELDS | {"dtype": dtype}).version for dtype in ("float32", "float64")] == [1, 2]
-    assert Job.parse(FIELDS).at(1) == Job.parse(FIELDS)
-    assert Job.parse(FLOAT64).configuration.version == 2
-
-
-def test_equal_jobs_have_one_key_however_they_were_written() -> None:
+def test_every_field_is_part_of_the_key_and_none_counts_twice() -> None:
     assert Job.parse(FIELDS | {"epochs": 10, "hidden_layer_sizes": [128, 64]}).key == Job.parse(FIELDS).key
-
-
-def test_every_field_is_part_of_the_key() -> None:
     changes: dict[str, Any] = {
         "seed": 4, "learning_rate": 0.011, "epochs": 11, "hidden_layer_sizes": [128, 65], "rule": "notebook",
         "loss": "sum_of_squares", "dtype": "float64", "shuffle": True, "biases": True, "engine": "numpy", "limit": 100,
@@ -85,22 +78,14 @@ def test_every_field_is_part_of_the_key() -> None:
     assert changes.keys() == {*Job.model_fields, *NetworkOptions.model_fields} - {"trainer", "version", "options"}
 
 
-def test_a_job_survives_its_journey_as_json() -> None:
-    job = Job.parse(FIELDS | {"learning_rate": 0.1 + 0.2, "limit": 7})
-    assert Job.parse(json.loads(json.dumps(job.fields()))) == job
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"seed": 2**32}, "seed is 4294967296; allowed: an integer from 0 to 4294967295"),
-        ({"seed": 1.5}, "seed is 1.5; allowed: an integer from 0 to 4294967295"),
         ({"learning_rate": 0}, "learning_rate is 0; allowed: a finite number greater than 0"),
-        ({"learning_rate": math.inf}, "learning_rate is inf; allowed: a finite number greater than 0"),
         ({"epochs": 0}, "epochs is 0; allowed: an integer from 1 to 100000"),
         ({"hidden_layer_sizes": [128, 0]}, "hidden_layer_sizes.1 is 0; allowed: two integers from 1 to 4096"),
         ({"hidden_layer_sizes": [9]}, "hidden_layer_sizes.1 is missing; allowed: two integers from 1 to 4096"),
-        ({"rule": "guess"}, "rule is 'guess'; allowed: backprop or notebook"),
         ({"limit": 0}, "limit is 0; allowed: an integer from 1 to 2147483647, or none"),
         ({"dataset": "mnist"}, "dataset is 'mnist'; allowed: a SHA-256 as 64 hexadecimal digits in lower case"),
         ({"version": 2}, "version is 2; allowed: 1, the version of such jobs that the trainer network trains here"),

@@ -94,17 +94,6 @@ def test_the_file_of_a_sweep_without_rounds_has_none() -> None:
     assert read_again(sweep()).rounds == []
 
 
-def test_a_longer_manifest_goes_on_with_the_shorter_one_only() -> None:
-    first = sweep()
-    longer = first.with_round(Round(kind="extend", seeds=(2,)), Look(command="extend", seeds=2, rows=4))
-    other = first.with_round(Round(kind="extend", seeds=(3,)))
-    assert longer.goes_on(first)
-    assert longer.goes_on(longer)
-    assert not first.goes_on(longer)
-    assert not other.goes_on(longer)
-    assert first.grown_as(longer) == longer
-
-
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
@@ -134,17 +123,19 @@ def test_an_impossible_round_is_refused(wrong: dict[str, Any], why: str) -> None
         Manifest.read(json.dumps(content).encode())
 
 
-def test_a_search_that_has_not_ended_has_no_rounds() -> None:
-    first = sweep(learning_rates="log:0.01..0.1", sampler="optuna", samples=3)
-    content = json.loads(first.with_drawn([{"learning_rate": 0.05}]).as_text())
+def test_a_round_before_a_search_has_ended_or_without_a_new_job_is_refused() -> None:
+    search = sweep(learning_rates="log:0.01..0.1", sampler="optuna", samples=3)
+    content = json.loads(search.with_drawn([{"learning_rate": 0.05}]).as_text())
     content["rounds"] = [{"kind": "extend", "seeds": [2]}]
     with pytest.raises(ValidationError, match="before its sampler has chosen"):
         Manifest.read(json.dumps(content).encode())
-
-
-def test_a_round_without_a_new_job_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="a job that the sweep lacks"):
         sweep().with_round(Round(kind="confirm", seeds=(0, 1), configurations=(POINT,)))
+
+
+def test_sweeps_that_grew_apart_do_not_go_on_with_each_other() -> None:
+    one, other = (sweep().with_round(Round(kind="extend", seeds=(seed,))) for seed in (2, 3))
+    assert not other.goes_on(one)
 
 
 def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
