@@ -248,26 +248,6 @@ class StateInMemory(Honest):
         return self.kept.get(int(number), self.start(0))
 
 
-class Prints(Honest):
-    def epoch(self, *given: Any) -> Any:
-        print("epoch")
-        return super().epoch(*given)
-
-
-class SeedsGlobally(Honest):
-    def start(self, seed: int) -> Any:
-        import numpy as np
-
-        np.random.seed(seed)
-        return np.random.normal(size=2)
-
-
-class SeedsRandom(Honest):
-    def start(self, seed: int) -> Any:
-        random.seed(seed)
-        return super().start(seed)
-
-
 class HasWidths(Honest):
     Options = create_model(
         "Options", __base__=Options, widths=(tuple[Width, ...], Field(default=(64, 32), description="Widths."))
@@ -337,25 +317,6 @@ class ImportDraws(Honest):
         return super().start(seed)
 
 
-class SetsAVariable(Honest):
-    def start(self, seed: int) -> Any:
-        os.environ["VARIABLE"] = "1"
-        return super().start(seed)
-
-
-class LeavesAThread(Honest):
-    def start(self, seed: int) -> Any:
-        threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
-        return super().start(seed)
-
-
-class Forks(Honest):
-    def start(self, seed: int) -> Any:
-        if os.fork() == 0:
-            os._exit(0)
-        return super().start(seed)
-
-
 def with_option(**field: Any) -> type[Options]:
     """Return the options with one more, or with another definition of one."""
     return create_model("Options", __base__=Options, **field)
@@ -370,6 +331,22 @@ def raising(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return method
+
+
+def beginning(what: Callable[[int], object]) -> Callable[..., Any]:
+    """Return a `start` that does something with the seed before it draws."""
+
+    def start(self: Honest, seed: int) -> Any:
+        what(seed)
+        return Honest.start(self, seed)
+
+    return start
+
+
+def seed_numpy(seed: int) -> None:
+    import numpy as np
+
+    np.random.seed(seed)
 
 
 def reporting(report: Callable[..., None]) -> Callable[..., Trained]:
@@ -485,6 +462,18 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
     "CrashesOnGarbage": (
         {"unpack": lambda _, state: from_json(state)}, "damaged_checkpoints_are_refused", "raise WeightsError",
     ),
+    "Prints": ({"start": beginning(lambda _: print("begins"))}, "nothing_is_printed", "'begins"),
+    "SeedsGlobally": ({"start": beginning(seed_numpy)}, "surroundings_stay", "the state of numpy.random"),
+    "SeedsRandom": ({"start": beginning(random.seed)}, "surroundings_stay", "the state of random"),
+    "SetsAVariable": (
+        {"start": beginning(lambda _: os.environ.update(VARIABLE="1"))},
+        "surroundings_stay", "the environment variables",
+    ),
+    "LeavesAThread": (
+        {"start": beginning(lambda _: threading.Thread(target=time.sleep, args=(2,), daemon=True).start())},
+        "nothing_is_left_running", "threads",
+    ),
+    "Forks": ({"start": beginning(lambda _: os.fork() or os._exit(0))}, "nothing_is_left_running", "child process"),
     "HashOrder": (
         {"start": lambda _, seed: normal(seed) * (1 + hash("a") % 1000)}, "same_bits_in_another_process", "hash()",
     ),
@@ -508,12 +497,6 @@ CAUGHT: list[tuple[Any, str, str]] = [
     (SharesAPool, "trains_in_a_forked_process", "leaves threads running in load: 1. "),
     (PreparesForAll, "trains_in_a_forked_process", "it hangs at File "),
     (StateInMemory, "resuming_in_another_process_gives_the_same_bits", "memory of its process"),
-    (Prints, "nothing_is_printed", "'epoch"),
-    (SeedsGlobally, "surroundings_stay", "the state of numpy.random"),
-    (SeedsRandom, "surroundings_stay", "the state of random"),
-    (SetsAVariable, "surroundings_stay", "the environment variables"),
-    (LeavesAThread, "nothing_is_left_running", "threads"),
-    (Forks, "nothing_is_left_running", "child process"),
 ]
 #: Another process finds the trainers by their names in this module.
 globals().update({trainer.__name__: trainer for trainer, _, _ in CAUGHT})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tests.support.cluster import Cluster
@@ -24,8 +23,7 @@ def test_results_of_other_code_are_reused_only_if_that_is_asked_for(command_line
     module = install_source(command_line.folder / "site", "own", SOURCE, "Own")
     environment = {"PYTHONPATH": str(module.parent)}
     command_line.run(*words("a"), **environment)
-    lines = (command_line.folder / "runs/a/results.jsonl").read_text().splitlines()
-    [code] = {json.loads(line)["code"] for line in lines}
+    [code] = {row["code"] for row in command_line.rows("a")}
     assert code.startswith("own 1.0, files ")
     assert "reused 2" in command_line.run(*words("b"), **environment).stdout
     # When a line changes, the results are trained again, and the sweep says why, once;

@@ -48,8 +48,7 @@ def buggy(tmp_path: Path) -> dict[str, str]:
 def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
     done = command_line.run(*SWEEP, status=1, **buggy)
     # The row says where,
-    rows = map(json.loads, (command_line.folder / "runs/a/results.jsonl").read_text().splitlines())
-    failed = next(row for row in rows if row["status"] == "failed")
+    failed = next(row for row in command_line.rows("a") if row["status"] == "failed")
     assert failed["error"].endswith(f"KeyError: 'loss\\x1b[2J' (buggy_trainer.py, line {LINE}, in look_up)")
     # the terminal shows the last lines of the first failure, and how to see more,
     shown = done.stdout.partition("The first failure:\n")[2].splitlines()
@@ -142,7 +141,7 @@ def test_a_sweep_ends_at_the_first_failed_job_if_it_is_told_to(
         words += ["--workers", "1"]
     done = command_line.run(*words, "--fail-fast", "1", status=1, **buggy)
     assert "1 job failed: the others are cancelled\n" in done.stdout
-    rows = [json.loads(line) for line in (command_line.folder / "runs/a/results.jsonl").read_text().splitlines()]
+    rows = command_line.rows("a")
     assert [rows[0]["status"], rows[1]["status"]] == ["succeeded", "failed"]
     # Jobs that were under way may have ended meanwhile.
     assert {row["status"] for row in rows[-3:]} == {"cancelled"}

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
-import pytest
-
-from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine
 from tests.trainers.sklearn_jobs import TRAINER, train
 
@@ -34,23 +30,3 @@ def test_a_sweep_over_the_estimators_of_a_table(command_line: CommandLine) -> No
         assert row["validation_score"] == alone.values
         assert len(row["epoch_seconds"]) == epochs
         assert row["weights_sha256"] == sha256(alone.trained.artifact)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--data", "iris", "--set", "estimator=SGDClasifier"), "did you mean SGDClassifier?"),
-        (("--data", "iris", "--set", "estimator=SGDClassifier", "--grid", "alpha=-1,2"), "numbers of at least 0.0"),
-        (("--data", "iris", "--set", "estimator=SVR"), "a classifier, because the data set's targets are classes"),
-        (("--data", "gone.csv#y", "--set", "estimator=SVC"), "No such file or directory"),
-    ],
-)
-def test_a_bad_sweep_is_one_sentence_before_anything_begins(
-    tmp_path: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rest = ("--seeds", "0", "--output", str(tmp_path / "runs"), "--name", "bad")
-    assert run(["sweep", "--trainer", "sklearn", *words, *rest]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
-    assert not (tmp_path / "runs").exists()

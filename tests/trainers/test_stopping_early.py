@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.support.cluster import make_job
@@ -21,13 +18,9 @@ def stops(command_line: CommandLine) -> dict[str, str]:
     return {"PYTHONPATH": str(install_source(command_line.folder / "site", "stops", source, "Stops").parent)}
 
 
-def rows(command_line: CommandLine, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (command_line.folder / f"runs/{name}/results.jsonl").read_text().splitlines()]
-
-
 def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, stops: dict[str, str]) -> None:
     done = command_line.run("sweep", *SWEEP, "--name", "a", **stops).stdout
-    found = rows(command_line, "a")
+    found = command_line.rows("a")
     short = [row for row in found if row["options"]["rate"] == 0.1]
     assert {row["status"] for row in found} == {"succeeded"}
     assert {row["stopped"] for row in short} == {"nine of ten are right"}
@@ -41,7 +34,7 @@ def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, sto
     assert "reused 8" in command_line.run("sweep", *SWEEP, "--name", "b", **stops).stdout
     # A longer job does not go on from them.
     command_line.run("extend", "a", "--epochs", "30", **stops)
-    longer = [row for row in rows(command_line, "a") if row["options"] == short[0]["options"] | {"epochs": 30}]
+    longer = [row for row in command_line.rows("a") if row["options"] == short[0]["options"] | {"epochs": 30}]
     assert sorted(row["weights_sha256"] for row in longer) == sorted(row["weights_sha256"] for row in short)
     assert {len(row["validation_score"]) for row in longer} == {len(row["validation_score"]) for row in short}
 

@@ -29,6 +29,9 @@ def test_a_row_is_read_as_it_was_written() -> None:
         {"worker": "w@host", "cause": "worker lost", "started": 20.0, "ended": 25.0, "end": "failed",
          "epochs_before": 0},
     ]  # fmt: skip
+    # What is rare is there only when it has something to say.
+    rare = {"history", "mismatches", "others", "correct", "environment", "trainer"}
+    assert not rare & json.loads(lost_row(JOB, "failed", "it broke").line()).keys()
 
 
 def test_the_attempt_that_made_the_result_has_finished_also_if_that_is_not_recorded_yet() -> None:

@@ -34,7 +34,8 @@ def test_a_command_under_nohup_outlives_its_terminal() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
-def test_a_shielded_step_is_finished_first() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_shielded_step_is_finished_first_and_may_fail(fails: bool) -> None:
     interruption = Interruption()
     steps = []
 
@@ -42,22 +43,12 @@ def test_a_shielded_step_is_finished_first() -> None:
         with interruption.shield(), interruption.shield():
             os.kill(os.getpid(), signal.SIGTERM)
             steps.append("finished")
+            if fails:
+                raise ValueError
 
     with interruption.handling(), pytest.raises(Interrupted):
         critical_step()
     assert steps == ["finished"]
-
-
-def test_a_signal_counts_although_the_shielded_step_fails() -> None:
-    interruption = Interruption()
-
-    def failing_step() -> None:
-        with interruption.shield():
-            os.kill(os.getpid(), signal.SIGTERM)
-            raise ValueError
-
-    with interruption.handling(), pytest.raises(Interrupted):
-        failing_step()
 
 
 def test_a_second_signal_does_not_disturb_the_way_out() -> None:

@@ -12,7 +12,7 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
+from orchestrator.analysis.statistics.best import moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.comparison import (
     Difference,
@@ -239,13 +239,6 @@ class TestBoundaries:
             spent = scipy.stats.norm.sf(bounds[k]) - law.cdf(-bounds[k - 1 : k + 1])
             assert spent == pytest.approx(alpha * 0.2 * 0.8**k, rel=1e-3)
 
-    def test_all_looks_together_keep_the_level_and_waste_little_of_it(self) -> None:
-        # Means of nested samples: sums of independent normal steps.
-        steps = np.diff(LOOKS[:12], prepend=0)
-        sums = RNG(0).normal(size=(400_000, 12)) @ np.triu(np.sqrt(steps)[:, None] * np.ones(12))
-        rejected = (sums / np.sqrt(LOOKS[:12]) > scipy.stats.norm.isf(levels(0.05)[:12])).any(axis=1).mean()
-        assert 0.75 * 0.05 < rejected < 0.05 * (1 - 0.8**12)
-
     def test_levels_grow_with_alpha_exceed_their_shares_and_cannot_be_changed_for_others(self) -> None:
         every = np.array([levels(alpha) for alpha in (1e-6, 0.001, 0.01, 0.05, 0.2)])
         assert (np.diff(every, axis=0) > 0).all()
@@ -378,15 +371,6 @@ class TestPBest:
         assert found[0] is None
         assert found[1:] == pytest.approx((np.bincount(winners) / 400_000)[1:], abs=0.005)
 
-    def test_of_two_t_variables_the_higher_is_found_by_integration(self) -> None:
-        location, scale, df = np.array([0.0, 0.7]), np.array([1.0, 2.0]), np.array([4.0, 9.0])
-        found = _highest(location, scale, df, t_quantile(LEVELS, df[:, None]))
-
-        def product(x: float) -> float:
-            return float(scipy.stats.t.pdf(x, 9, 0.7, 2) * scipy.stats.t.cdf(x, 4))
-
-        assert found[1] == pytest.approx(scipy.integrate.quad(product, -100, 100, points=[0, 1])[0], abs=0.001)
-
     def test_moderated_variances_find_the_prior_that_variances_are_drawn_from(self) -> None:
         # Smyth's model: the variances are drawn from 2 * F(4, 8), of which 8 and 2 are the prior's.
         rng = RNG(5)
@@ -457,22 +441,6 @@ class TestImages:
         chosen, wide = known(new_images_interval(correct, chosen_of=2)), known(new_images_interval(correct, 0.975))
         assert ends(chosen) == pytest.approx((wide.low, interval.high))
 
-    def test_the_variances_are_estimated_without_bias(self) -> None:
-        # Independent errors of equal probability: nothing is left for the images but what each seed draws anew.
-        rng = RNG(1)
-        halves = np.array([self.half_widths(rng.random((10, 200)) < 0.8) for _ in range(300)])
-        new, these = halves.mean(axis=0)
-        assert 1 <= new / these < 1.1
-
-    def test_it_is_wider_than_the_interval_on_these_images(self) -> None:
-        new, these = self.half_widths(right_answers(2, 10, 2000))
-        assert new > 1.5 * these
-
-    @staticmethod
-    def half_widths(correct: np.ndarray) -> tuple[float, float]:
-        new, these = new_images_interval(correct), t_interval(correct.mean(axis=1).tolist())
-        return known(new).half_width, known(these).half_width
-
     def test_one_seed_or_one_image_has_none(self) -> None:
         assert new_images_interval(right_answers(3, 1, 100)) is None
         assert new_images_interval(right_answers(3, 5, 1)) is None
@@ -500,11 +468,6 @@ class TestImages:
         assert ends(found.interval) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
         # Accuracies that differ by less than the images' noise are all noise.
         assert known(validation_noise(np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool))).share == 1
-
-    def test_independent_errors_are_all_noise_of_the_images(self) -> None:
-        found = known(validation_noise(*(RNG(seed).random((10, 500)) < 0.9 for seed in range(40))))
-        assert found.share > 0.85
-        assert found.sd_images == pytest.approx(math.sqrt(0.09 / 500), rel=0.05)
 
     def test_without_seeds_or_noise_there_is_no_share(self) -> None:
         assert validation_noise(np.ones((1, 5), dtype=bool)) is None
