@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cluster import make_job
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_source
-from worker.job import is_complete
 
 SWEEP = ("--trainer", "stops", "--seeds", "0-3", "--grid", "rate=0.00001,0.1", "--set", "epochs=20")
 
@@ -37,10 +35,3 @@ def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, sto
     longer = [row for row in command_line.rows("a") if row["options"] == short[0]["options"] | {"epochs": 30}]
     assert sorted(row["weights_sha256"] for row in longer) == sorted(row["weights_sha256"] for row in short)
     assert {len(row["validation_score"]) for row in longer} == {len(row["validation_score"]) for row in short}
-
-
-@pytest.mark.parametrize(
-    ("epochs", "stopped", "expected"), [(3, False, True), (2, True, True), (2, False, False), (0, True, False)]
-)
-def test_only_a_job_that_stopped_may_have_fewer_epochs(epochs: int, stopped: bool, expected: bool) -> None:
-    assert is_complete("succeeded", epochs, make_job(epochs=3), stopped=stopped) == expected

@@ -16,7 +16,7 @@ from nn import DeepNeuralNetwork
 from nn.initialization import draw_matrices, log, standard_normal
 from nn.options.network import INITIALIZATIONS
 from nn.samples import pack
-from nn.weights import initial_weights
+from nn.weights import initial_weights, to_safetensors
 
 #: Numbers of which the first, fast part of the algorithm cannot tell to which side the logarithm is rounded.
 UNDECIDED = [
@@ -30,16 +30,11 @@ def exact_logs(x: np.ndarray) -> list[float]:
 
 
 class TestLogarithm:
-    def test_each_interval_and_both_of_its_ends(self) -> None:
+    def test_each_interval_and_both_of_its_ends_and_near_one_and_near_zero(self) -> None:
         ends = np.arange(256, 512) / 512
-        x = np.concatenate([ends, np.nextafter(ends, 1), np.nextafter(ends, 0), ends * 2.0**-30, ends * 2.0**-1060])
-
-        assert log(x).tolist() == exact_logs(x)
-
-    def test_near_one_and_near_zero(self) -> None:
+        within = [ends, np.nextafter(ends, 1), np.nextafter(ends, 0), ends * 2.0**-30, ends * 2.0**-1060]
         near_one = 1 - np.concatenate([np.arange(1, 100) * 2.0**-53, 2.0 ** -np.arange(1.0, 53)])
-        near_zero = np.concatenate([2.0 ** -np.arange(1.0, 1075), [5e-324, 2.2e-308, 3e-320]])
-        x = np.concatenate([near_one, near_zero])
+        x = np.concatenate([*within, near_one, 2.0 ** -np.arange(1.0, 1075), [5e-324, 2.2e-308, 3e-320]])
 
         assert log(x).tolist() == exact_logs(x)
 
@@ -106,10 +101,8 @@ class TestStandardNormal:
         assert (left["state"]["pos"], left["has_gauss"]) == (expected["state"]["pos"], expected["has_gauss"])
         np.testing.assert_array_max_ulp(np.array(left["gauss"]), np.array(expected["gauss"]), maxulp=2)
         assert ours.randint(2**32, dtype=np.uint32) == theirs.randint(2**32, dtype=np.uint32)
-
-    def test_a_generator_of_another_kind(self) -> None:
+        # So is one of another kind.
         ours, theirs = (np.random.RandomState(np.random.PCG64(1)) for _ in range(2))
-
         np.testing.assert_array_max_ulp(standard_normal(ours, 101), theirs.randn(101), maxulp=2)
         assert ours.random_sample() == theirs.random_sample()
 
@@ -181,21 +174,13 @@ class TestNetwork:
     X = np.random.RandomState(0).rand(20, 6)
     y = np.arange(20) % 3
 
-    def first_weights(self, **options: Any) -> bytes:
-        """Weights after one epoch of steps too small to see."""
-        network = DeepNeuralNetwork(
-            (5, 4), learning_rate=1e-30, epochs=1, engine="numpy", random_state=1, **options
-        ).fit(self.X, self.y)
-        return b"".join(matrix.tobytes() for matrix in network.weights_)
-
     def test_the_weights_are_the_schemes(self) -> None:
-        expected = initial_weights(
-            (6, 5, 4, 3), np.random.RandomState(1), "float32", initialization="glorot_uniform", initial_scale=0.5
-        )
+        scheme: dict[str, Any] = {"initialization": "glorot_uniform", "initial_scale": 0.5}
+        expected = initial_weights((6, 5, 4, 3), np.random.RandomState(1), "float32", **scheme)
+        # After one epoch of steps too small to see
+        network = DeepNeuralNetwork((5, 4), learning_rate=1e-30, epochs=1, engine="numpy", random_state=1, **scheme)
 
-        assert self.first_weights(initialization="glorot_uniform", initial_scale=0.5) == b"".join(
-            matrix.tobytes() for matrix in expected
-        )
+        assert to_safetensors(network.fit(self.X, self.y).weights_) == to_safetensors(expected)
 
     def test_the_order_of_a_given_generator_follows_its_draws(self) -> None:
         """The seed of the orders is the generator's next number after the weights', in every scheme."""

@@ -33,13 +33,6 @@ def test_points(text: str, points: list[float]) -> None:
     assert all(float(f"{point:g}") == point for point in made.points()[1:-1])
 
 
-def test_no_rounded_point_lies_beyond_an_end() -> None:
-    points = Range.parse("linear:0.12345678..0.12345679:9").points()
-
-    assert set(points) == {0.12345678, 0.12345679}
-    assert points == sorted(points)
-
-
 def test_points_of_integers() -> None:
     assert Range.parse("linear:1..10:4").points(integers=True) == [1, 4, 7, 10]
     assert Range.parse("log:1..100:3").points(integers=True) == [1, 10, 100]
@@ -92,8 +85,10 @@ def test_what_is_no_range_is_refused_with_its_reason(text: str, allowed: str) ->
     assert str(refusal.value) == allowed
 
 
-def test_the_largest_range_keeps_its_order() -> None:
-    points = Range("linear", 0.0, 1.0, MAX_POINTS).points()
+@pytest.mark.parametrize(("high", "count"), [(0.12345679, 9), (1.0, MAX_POINTS)])
+def test_many_points_keep_their_order_and_none_lies_beyond_an_end(high: float, count: int) -> None:
+    points = Range("linear", 0.12345678, high, count).points()
 
-    assert len(points) == MAX_POINTS
+    assert len(points) == count
     assert points == sorted(points)
+    assert (points[0], points[-1]) == (0.12345678, high)

@@ -17,7 +17,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import images
 from orchestrator.report.contents import network
 from orchestrator.report.images import NEGATIVE, POSITIVE, Picture
-from tests.support.boards import ended, trained
+from tests.support.boards import sweep_with, trained
 from tests.support.exported import odd_sweep, odd_trainer
 from tests.support.sweep_folders import filled, snapshot_of
 from tests.support.sweeps import sweep_of
@@ -38,14 +38,11 @@ def test_it_is_of_the_best_seed_of_the_first_configuration(tmp_path: Path) -> No
     assert network.without(snapshot).command == "orchestrator report a"
 
 
-def test_where_all_jobs_diverged_it_is_of_the_first_one(tmp_path: Path) -> None:
-    snapshot = snapshot_of(tmp_path, SWEEP, lambda job: ended(job, "diverged"))
-    assert network.subject(snapshot) in snapshot.jobs
-
-
-def test_without_a_result_there_is_none(tmp_path: Path) -> None:
-    for number, outcome in enumerate((None, "failed", "cancelled")):
-        snapshot = snapshot_of(tmp_path / str(number), SWEEP, lambda job, how=outcome: ended(job, how))
+def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path: Path) -> None:
+    diverged = sweep_with(tmp_path / "diverged", {0.1: ["diverged"] * 3})
+    assert network.subject(diverged) in diverged.jobs
+    for outcome in (None, "failed", "cancelled"):
+        snapshot = sweep_with(tmp_path / str(outcome), {0.1: [outcome] * 3})
         assert network.subject(snapshot) is None
         for content in (network.without(snapshot), network.content(snapshot, None)):
             assert (content.sentence, content.command) == ("There is no portrait, because no job has a result", "")

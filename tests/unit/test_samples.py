@@ -96,9 +96,7 @@ def test_rows_are_those_of_the_matrix(X: np.ndarray, start: int, stop: int) -> N
 def test_classes_are_at_least_those_of_the_labels() -> None:
     X = np.ones((2, 1), np.float32)
 
-    assert pack(X, np.array([0, 3])).n_classes == 4
-    assert pack(X, np.array([0, 3]), 10).n_classes == 10
-    assert pack(X, np.array([0, 3]), 2).n_classes == 4
+    assert [pack(X, np.array([0, 3]), *given).n_classes for given in ((), (10,), (2,))] == [4, 10, 4]
     assert pack(X[:0], np.array([])).n_classes == 0
 
 

@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.sweeps import parse, specification, sweep_of, typed, written
+from tests.support.sweeps import parse, specification, typed, written
 
 
 @pytest.mark.parametrize(
@@ -131,9 +130,6 @@ def test_any_option_can_be_an_axis() -> None:
     assert made.options["learning_rate"] == 0.5
     points = [(3, True), (3, False), (2, True), (2, False)]
     assert [tuple(point.items()) for point in made.points()] == [(("epochs", e), ("shuffle", s)) for e, s in points]
-    # Jobs come seed by seed, with the same seeds for every configuration.
-    jobs = [(job.seed, job.options.model_dump()) for job in made.jobs(MNIST_DIGEST)]
-    assert jobs == [(seed, made.options | point) for seed in (1, 0) for point in made.points()]
 
 
 @pytest.mark.parametrize(
@@ -182,32 +178,6 @@ def test_a_repeated_value_is_dropped_and_said(words: dict[str, object], note: st
     assert len(set(values)) == len(values)
 
 
-#: For each word, a text, and the value of which option it is.
-WORDS: list[tuple[str, object, str, object]] = [
-    ("learning_rates", "0.5", "learning_rate", 0.5),
-    ("epochs", "7", "epochs", 7),
-    ("hidden", "32,16", "hidden_layer_sizes", (32, 16)),
-    ("loss", "sum_of_squares", "loss", "sum_of_squares"),
-    ("rule", "notebook", "rule", "notebook"),
-    ("engine", "numpy", "engine", "numpy"),
-    ("dtype", "float64", "dtype", "float64"),
-    ("shuffle", True, "shuffle", True),
-    ("limit", "100", "limit", 100),
-    ("initialization", "he_uniform", "initialization", "he_uniform"),
-    ("initial_scale", "0.5", "initial_scale", 0.5),
-    ("biases", "false", "biases", False),
-    ("test_size", "0", "test_size", 0),
-    ("split", "seed", "split", "seed"),
-]
-
-
-def test_every_word_reaches_the_job() -> None:
-    (job,) = sweep_of(seeds="3", **{word: text for word, text, _, _ in WORDS}).jobs(MNIST_DIGEST)
-
-    assert (job.trainer, job.seed, job.dataset, job.version) == ("network", 3, MNIST_DIGEST, 2)
-    assert job.options.model_dump() == {name: value for _, _, name, value in WORDS}
-
-
 @pytest.mark.parametrize(
     ("word", "text"),
     [("seeds", "0-4"), ("seeds", "0-1,3,5-6"), ("seeds", "4,2"), ("learning_rates", "0.003,1e-05"),
@@ -217,7 +187,6 @@ def test_every_word_reaches_the_job() -> None:
 def test_what_is_written_can_be_typed(word: str, text: str) -> None:
     assert written(word, parse({word: text})[word]) == text
 
-
-def test_values_with_commas_of_their_own_are_written_one_by_one() -> None:
+    # Values with commas of their own are written one by one.
     assert typed("hidden", parse({"hidden": ("8,4", "4,2")})["hidden"]) == ("8,4", "4,2")
     assert written("hidden", ((8, 4), (4, 2))) == "8,4 and 4,2"

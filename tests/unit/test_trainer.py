@@ -53,12 +53,11 @@ def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pyt
 
 
 @pytest.mark.parametrize(
-    ("status", "epochs", "expected"),
-    [("succeeded", 3, True), ("succeeded", 2, False), ("diverged", 3, True), ("diverged", 1, True),
-     ("diverged", 0, False), ("diverged", 4, False), ("succeeded", 4, False)],
-)  # fmt: skip
-def test_only_a_diverged_job_may_end_early(status: str, epochs: int, expected: bool) -> None:
-    assert is_complete(status, epochs, make_job(epochs=3)) == expected
+    ("status", "stopped", "complete"),
+    [("succeeded", False, [3]), ("succeeded", True, [1, 2, 3]), ("diverged", False, [1, 2, 3])],
+)
+def test_only_a_job_that_diverged_or_stopped_may_end_early(status: str, stopped: bool, complete: list[int]) -> None:
+    assert [n for n in range(5) if is_complete(status, n, make_job(epochs=3), stopped=stopped)] == complete
 
 
 def test_to_name_one_class_only_is_a_problem(dataset: Dataset) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from celery import Celery
 from kombu import Connection
 
 from nn.errors import InvalidInputError
 from worker.app import create_app
+from worker.messages import TRAIN
 from worker.redis.address import hide_password, redis_url
 from worker.settings import Settings
 
@@ -32,8 +32,12 @@ from worker.settings import Settings
 def test_celery_and_kombu_both_read_what_is_taken(given: str, taken: str) -> None:
     assert redis_url(given, "--broker") == taken
     assert Connection(taken).transport_cls in ("redis", "rediss")
-    parameters = create_app(Settings(broker_url=given)).backend.connparams
+    app, other = (create_app(Settings(broker_url=each)) for each in (given, "redis://elsewhere/9"))
+    parameters = app.backend.connparams
     assert "path" in parameters or parameters["host"]
+    # Two apps are two apps.
+    assert other.backend.connparams["host"] == "elsewhere"
+    assert (app.tasks[TRAIN].app, other.tasks[TRAIN].app) == (app, other)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +63,3 @@ def test_a_password_is_never_shown() -> None:
     assert hide_password("redis://me:secret@host/1") == "redis://me:**@host/1"
     assert hide_password("redis://:secret@host/1") == "redis://:**@host/1"
     assert hide_password("redis+socket://:secret@/a.sock?virtual_host=1") == "redis+socket://:**@/a.sock?virtual_host=1"
-
-
-def test_two_apps_are_two_apps() -> None:
-    first, second = (create_app(Settings(broker_url=f"redis://localhost/{number}")) for number in (1, 2))
-    assert isinstance(first, Celery)
-    assert first.backend.connparams["db"] == 1
-    assert second.backend.connparams["db"] == 2
-    assert first.tasks["worker.tasks.train"].app is first
-    assert second.tasks["worker.tasks.train"].app is second
