@@ -172,16 +172,6 @@ class NoBools(Honest):
         return replace(trained, correct=[1 if each else 0 for each in trained.correct or ()])
 
 
-class DigestOfTheShape(Honest):
-    def hashed(self, rows: Any, source: str) -> str:
-        return hashlib.sha256(str(rows.shape).encode()).hexdigest()
-
-
-class DigestOfThePath(Honest):
-    def hashed(self, rows: Any, source: str) -> str:
-        return hashlib.sha256(source.encode()).hexdigest()
-
-
 class Remembers(Honest):
     """Each training begins where the last one ended."""
 

@@ -34,24 +34,6 @@ def test_new_content_replaces_the_old_whole_or_not_at_all(tmp_path: Path, before
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"new")]
 
 
-class Racing:
-    """A folder whose temporary files another process removes as soon as they are listed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def glob(self, pattern: str) -> list[Path]:
-        found = list(self.folder.glob(pattern))
-        for path in found:
-            path.unlink()
-        return found
-
-
-def test_two_may_remove_what_is_stale(tmp_path: Path) -> None:
-    (tmp_path / STALE).touch()
-    remove_stale(Racing(tmp_path), 0.0)  # type: ignore[arg-type]
-
-
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a writer that ends without the time to clear up
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
@@ -83,19 +65,17 @@ def test_what_no_writer_of_ours_left_stays(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("step", "error"), [("lstat", FileNotFoundError), ("unlink", PermissionError)])
+def test_what_another_process_removes_first_or_nobody_may_remove_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: type[OSError]
+) -> None:
     (tmp_path / STALE).touch()
-    os.utime(tmp_path / STALE, (0, 0))
-    unlink = Path.unlink
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path.name == STALE:
-            raise PermissionError(13, "Permission denied")
-        unlink(path, missing_ok=missing_ok)
+    def fail(_: Path) -> None:
+        raise error
 
-    monkeypatch.setattr(Path, "unlink", refuse)
-
-    remove_stale(tmp_path)
+    monkeypatch.setattr(Path, step, fail)
+    remove_stale(tmp_path, 0.0)
 
 
 def test_only_a_file_that_ends_is_read(tmp_path: Path) -> None:

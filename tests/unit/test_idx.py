@@ -13,7 +13,6 @@ from nn.datasets import idx
 from nn.errors import DatasetError
 from tests.support.idx_files import (
     TEST_IMAGES,
-    TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
     idx_bytes,
@@ -60,12 +59,6 @@ def test_fashion_mnist_of_debian() -> None:
 
     assert images.shape == (70_000, 784)
     assert np.array_equal(np.bincount(labels), np.full(10, 7_000))
-
-
-def test_missing_file_is_named_both_ways(folder: Path) -> None:
-    (folder / f"{TEST_LABELS}.gz").unlink()
-
-    assert refusal(folder) == f"{folder} has no file {TEST_LABELS} or {TEST_LABELS}.gz"
 
 
 @pytest.mark.parametrize(

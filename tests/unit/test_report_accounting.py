@@ -15,7 +15,6 @@ from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Clock
 from orchestrator.report.charts import configurations, drawing
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
 from tests.support.boards import trained
@@ -83,6 +82,8 @@ class TestAttempts:
             (1, 2, "w2@h", 30, 35, "finished"),
         ]
         assert (made.untimed, made.seconds) == (0, 35)
+        # A worker has a lane for each process.
+        assert [attempts.lanes(spans) for spans in made.by_worker().values()] == [[0, 1, 0], [0], [0]]
 
     def test_one_that_finished_at_an_unknown_time_lasted_for_its_epochs_at_least(self, tmp_path: Path) -> None:
         def interrupted(job: Job) -> Row:
@@ -104,10 +105,6 @@ class TestAttempts:
         chart = timeline.chart(snapshot, "timeline")
         assert "a pause that is left out" in chart.caption
         drawing.svg(chart)
-
-    def test_a_worker_has_a_lane_for_each_process(self, snapshot: Sweep) -> None:
-        by_worker = attempts.of(snapshot).by_worker()
-        assert [attempts.lanes(spans) for spans in by_worker.values()] == [[0, 1, 0], [0], [0]]
 
     @pytest.mark.parametrize(
         ("begins", "contributed"),
@@ -173,29 +170,20 @@ class TestSection:
         made = attempts.of(old)
         assert accounting.untimed(made).startswith("When the attempts began and ended is not known: their cluster was")
         assert list(known(accounting.workers(old, made)).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
-        assert (accounting.problems(old), accounting.faults(old, made), timeline.absent(old)) == (
-            None,
-            None,
-            "no attempt at one of its jobs has times",
-        )
+        assert accounting.problems(old) is accounting.faults(old, made) is None
+        assert timeline.absent(old) == "no attempt at one of its jobs has times"
 
     def test_a_sweep_without_rows_has_only_its_number_of_jobs(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, TWO_JOBS, lambda _: None)
         made = attempts.of(empty)
         assert [fact.text for fact in accounting.facts(empty, made)] == ["0 of 2 have a result; 2 have not ended"]
-        assert (accounting.workers(empty, made), accounting.problems(empty), accounting.untimed(made)) == (
-            None,
-            None,
-            "",
-        )
+        assert accounting.workers(empty, made) is accounting.problems(empty) is None
+        assert accounting.untimed(made) == ""
 
 
 class TestTimeline:
-    @pytest.fixture
-    def chart(self, snapshot: Sweep) -> Chart:
-        return timeline.chart(snapshot, "timeline")
-
-    def test_each_attempt_is_a_bar_and_each_fault_a_mark_with_words_beside_it(self, chart: Chart) -> None:
+    def test_each_attempt_is_a_bar_and_each_fault_a_mark_with_words_beside_it(self, snapshot: Sweep) -> None:
+        chart = timeline.chart(snapshot, "timeline")
         svg = drawing.svg(chart)
         found = [(each.get("data-seed"), each.get("aria-label")) for each in marks(svg)]
         attempts_of_jobs = [each for each in found if each[0] is not None]
@@ -212,8 +200,7 @@ class TestTimeline:
         words = [text.strip() for text in ElementTree.fromstring(svg).itertext()]  # noqa: S314 - our own
         assert {"worker lost", "failed", "w1@h, 1", "w1@h, 2", "<b>w3@h"} <= set(words)
         assert "time since the first attempt began, s" in words
-
-    def test_its_table_has_every_attempt(self, chart: Chart) -> None:
+        # The table has every attempt.
         assert chart.table.total == 5
         assert chart.table.rows[1] == ("seed 1", "1", "w1@h", "first run", "0.00", "30.00", "worker lost")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -30,7 +30,6 @@ from orchestrator.analysis.statistics.intervals import (
     confidence_sequence,
     sequence_factor,
     t_interval,
-    t_quantile,
 )
 from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, lower_bounds, moments
 from tests.support.known import known
@@ -480,10 +479,3 @@ def test_missing_scores_are_nan_in_the_order_of_seeds() -> None:
     expected = [[2, np.nan, 1], [np.nan] * 3, [np.nan, 4, np.nan]]
     np.testing.assert_array_equal(as_array(scores), expected)
     assert as_array([{}, {}]).shape == (2, 0)
-
-
-def test_quantiles_are_those_of_scipy() -> None:
-    levels = [0.001, 0.5, 0.9, 0.999999]
-    assert t_quantile(np.array(levels), 3.7) == pytest.approx(scipy.stats.t.ppf(levels, 3.7))
-    assert float(t_quantile(0.975, np.inf)) == pytest.approx(scipy.stats.norm.ppf(0.975))
-    assert all(a > b for a, b in pairwise(t_quantile(0.975, np.arange(1.0, 50))))
