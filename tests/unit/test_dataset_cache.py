@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -11,56 +12,62 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from sklearn.model_selection import train_test_split
 
 from nn.datasets import mnist as mnist_module
-from nn.datasets.mnist import Dataset, load_mnist
-from tests.support.datasets import PARTS, same_data
+from nn.datasets.mnist import MNIST_DIGEST, Dataset, load_mnist
+from tests.support.datasets import same_data
 from tests.support.idx_files import write_idx_folder
 
 
 @pytest.fixture
-def cached(mnist: Dataset, cache_dir: Path, tmp_path: Path) -> Path:
+def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """A few images in MNIST's place."""
+    random = np.random.RandomState(0)
+    images, labels = random.randint(0, 256, (20, 784)).astype(np.uint8), random.randint(0, 10, 20).astype(np.uint8)
+    blob = safetensors.numpy.save(mnist_module._prepare(images, labels))
+    monkeypatch.setattr(mnist_module, "PREPARED_BYTES", len(blob))
+    monkeypatch.setattr(mnist_module, "PREPARED_SHA256", hashlib.sha256(blob).hexdigest())
+    monkeypatch.setattr(mnist_module, "_read", lambda *_: (images, labels))
+    monkeypatch.setattr(mnist_module, "_check_digest", lambda *_: MNIST_DIGEST)
+    return load_mnist()
+
+
+@pytest.fixture
+def cached(small: Dataset, tmp_path: Path) -> Path:
     """The cached file, in a cache of this test's own."""
-    made = mnist_module._prepared_file(tmp_path / "cache")
-    made.parent.mkdir(parents=True)
-    made.write_bytes(mnist_module._prepared_file(cache_dir).read_bytes())
-    return made
+    load_mnist(cache_dir=tmp_path / "cache")
+    return mnist_module._prepared_file(tmp_path / "cache")
 
 
-@pytest.fixture
-def never_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+def load_warm(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Dataset:
+    """Load from a cache, and fail if the data is prepared again."""
     monkeypatch.setattr(mnist_module, "_prepare", lambda *_: pytest.fail("prepared again"))
+    return load_mnist(cache_dir=cache_dir)
 
 
-@pytest.fixture
-def fast(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prepare MNIST in no time."""
-    arrays = {part: getattr(mnist.samples, part) for part in PARTS}
-    monkeypatch.setattr(mnist_module, "_read", lambda *_: (np.empty((1, 784), np.uint8), np.empty(1, np.uint8)))
-    monkeypatch.setattr(mnist_module, "_check_digest", lambda *_: mnist.digest)
-    monkeypatch.setattr(mnist_module, "_prepare", lambda *_: {"order": mnist.order} | arrays)
+def test_mnist_itself_is_cached(mnist: Dataset, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert same_data(load_warm(monkeypatch, cache_dir), mnist)
 
 
-@pytest.mark.usefixtures("never_prepared")
-def test_a_warm_load_gives_the_same_bits(cached: Path, mnist: Dataset) -> None:
-    warm = load_mnist(cache_dir=cached.parent.parent)
+def test_a_warm_load_gives_the_same_bits(cached: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm = load_warm(monkeypatch, cached.parent.parent)
     # What is written into the cache afterwards changes nothing
     with cached.open("r+b") as file:
         file.write(b"\xff" * cached.stat().st_size)
 
-    assert same_data(warm, mnist)
-    assert np.array_equal(warm.order, mnist.order)
+    assert same_data(warm, small)
+    assert np.array_equal(warm.order, small.order)
     assert not warm.samples.values.flags.writeable
 
 
-@pytest.mark.usefixtures("never_prepared")
-def test_a_linked_cache_is_one(cached: Path, mnist: Dataset, tmp_path: Path) -> None:
+def test_a_linked_cache_is_one(cached: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to(cached.parent.parent)
     cached.rename(tmp_path / "elsewhere")
     cached.symlink_to(tmp_path / "elsewhere")
 
-    assert same_data(load_mnist(cache_dir=tmp_path / "link"), mnist)
+    assert same_data(load_warm(monkeypatch, tmp_path / "link"), small)
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 20, 21, 1000, 70_000])
@@ -92,22 +99,20 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found_and_repaired(cached: Path, mnist: Dataset, damage: str) -> None:
+def test_damage_is_found_and_repaired(cached: Path, small: Dataset, damage: str) -> None:
     intact = cached.read_bytes()
     DAMAGE[damage](cached)
 
-    assert same_data(load_mnist(cache_dir=cached.parent.parent), mnist)
+    assert same_data(load_mnist(cache_dir=cached.parent.parent), small)
     assert cached.read_bytes() == intact
 
 
-@pytest.mark.usefixtures("fast")
-def test_a_folder_in_the_files_place_is_not_ours_to_remove(cached: Path, mnist: Dataset) -> None:
+def test_a_folder_in_the_files_place_is_not_ours_to_remove(cached: Path, small: Dataset) -> None:
     cached.unlink()
     cached.mkdir()
 
-    assert same_data(load_mnist(cache_dir=cached.parent.parent), mnist)
+    assert same_data(load_mnist(cache_dir=cached.parent.parent), small)
     assert cached.is_dir()
 
 
@@ -130,28 +135,25 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("fast")
-def test_a_full_disk_costs_no_more_than_time_and_leaves_nothing(mnist: Dataset, tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_more_than_time_and_leaves_nothing(small: Dataset, tmp_path: Path) -> None:
     with no_file_larger_than(300):
         loaded = load_mnist(cache_dir=tmp_path)
 
-    assert same_data(loaded, mnist)
+    assert same_data(loaded, small)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-@pytest.mark.usefixtures("fast")
-def test_concurrent_writers_are_harmless(mnist: Dataset, cached: Path) -> None:
+def test_concurrent_writers_are_harmless(small: Dataset, cached: Path) -> None:
     intact = cached.read_bytes()
     cached.unlink()
 
     with ThreadPoolExecutor(3) as pool:
         loaded = list(pool.map(lambda _: load_mnist(cache_dir=cached.parent.parent), range(3)))
 
-    assert all(same_data(each, mnist) for each in loaded)
+    assert all(same_data(each, small) for each in loaded)
     assert cached.read_bytes() == intact
 
 
-@pytest.mark.usefixtures("fast")
 def test_remains_of_a_killed_writer_are_removed_once_they_are_old(cached: Path) -> None:
     old, new = (cached.with_name(f".{cached.name}.{digit * 32}.tmp") for digit in "12")
     old.touch()
