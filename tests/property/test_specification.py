@@ -31,6 +31,7 @@ typed_values = texts | lists | ranges | st.booleans()
 flags = st.dictionaries(
     words | texts, typed_values | st.lists(typed_values, min_size=2, max_size=4).map(tuple), max_size=4
 )
+#: What a file may say.
 tables = st.dictionaries(words | texts, toml_values | lists | odd_objects, max_size=4)
 
 EXAMPLE = b'seeds = "0-4"\nlearning_rates = [0.003, 0.1]\nepochs = 3\nhidden = [16, 8]\nshuffle = true\nlimit = 100\n'
@@ -40,7 +41,12 @@ SECTIONS = (
 DESCRIPTION = b'{"name": "a", "specification": {"seeds": [1], "options": {"epochs": 2}, "grid": {"limit": [5, null]}}}'
 
 
-def check_made(given_words: dict[str, Any]) -> None:
+@patient
+@given(flags | tables)
+@example({"seeds": "0-99999", "learning_rates": [0.1, 0.2]})
+@example({"seeds": ["0-99999"] * 100_000})
+@example({"seeds": "0," * 1_000_000})
+def test_flags_and_tables(given_words: dict[str, Any]) -> None:
     made = answer(lambda: specification(parse(given_words)), error=InvalidInputError)
     if made is None:
         return
@@ -48,21 +54,6 @@ def check_made(given_words: dict[str, Any]) -> None:
     if made.size <= 100:
         # Every specification that was taken is one of valid jobs, none of them twice.
         assert len({job.key for job in made.jobs(MNIST_DIGEST)}) == made.size
-
-
-@patient
-@given(flags)
-def test_flags(given_words: dict[str, Any]) -> None:
-    check_made(given_words)
-
-
-@patient
-@given(tables)
-@example({"seeds": "0-99999", "learning_rates": [0.1, 0.2]})
-@example({"seeds": ["0-99999"] * 100_000})
-@example({"seeds": "0," * 1_000_000})
-def test_tables(given_words: dict[str, Any]) -> None:
-    check_made(given_words)
 
 
 @patient

@@ -169,16 +169,11 @@ def test_a_stored_error_keeps_its_name_and_its_words(view: Cluster, error: Excep
 @given(nearly(REPORT))
 def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     report = read_report(json.loads(as_json(value)))
+    assert report is None or report.epoch == value.get("epoch")
     console = Console(file=StringIO(), force_terminal=True, width=100, height=20)
     progress = LiveProgress(console, {JOB.key: JOB}, {})
     progress.running({JOB.key: report})
     console.print(progress)
-
-
-def test_an_impossible_epoch_is_no_report() -> None:
-    assert read_report(REPORT) is not None
-    for epoch in (10**400, 10**20, -1, True, 1.5, 1e308, "1", None):
-        assert read_report(REPORT | {"epoch": epoch}) is None
 
 
 def test_the_values_above_are_valid_and_name_every_field() -> None:

@@ -72,37 +72,3 @@ def found_here(folder: Path) -> Iterator[None]:
         importlib.invalidate_caches()
         for cached in caches:
             cached.cache_clear()
-
-
-class CleanEnvironment:
-    """A virtual environment with Seedsweep as a wheel. All other packages are those that run the tests.
-
-    Args:
-        folder: Where it is made.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        (site,) = folder.glob("lib/python*/site-packages")
-        # Python reads no .pth file there, so that the sources, which are installed as editable, are not found.
-        (site / "packages.pth").write_text(
-            "\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n"
-        )
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
-        } | OFFLINE
-        self.environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        self.environment["VIRTUAL_ENV"] = str(folder)
-        for command in ("pip", "celery"):
-            (folder / "bin" / command).write_text(f'#!/bin/sh\nexec "{folder}/bin/python" -m {command} "$@"\n')
-            (folder / "bin" / command).chmod(0o755)
-        self.run("pip", "install", "--quiet", "--no-deps", str(ROOT))
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, and check its exit status."""
-        done = subprocess.run(
-            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-        return done

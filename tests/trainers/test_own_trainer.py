@@ -8,13 +8,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.own_trainer import DOCUMENT, EXAMPLE, EXAMPLE_SOURCE, CleanEnvironment, document_block
+from tests.support.command_line import outside
+from tests.support.own_trainer import DOCUMENT, EXAMPLE, EXAMPLE_SOURCE, OFFLINE, document_block
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from worker.trainers import checks
@@ -54,6 +57,8 @@ def test_the_document_lists_every_check() -> None:
 class Walk:
     """Executes the steps of the document, in a folder that has the example and nothing else of the sources.
 
+    It has a virtual environment with Seedsweep as a wheel; all other packages are those that run the tests.
+
     Args:
         folder: The folder.
         server: What the document's Redis stands for.
@@ -63,10 +68,19 @@ class Walk:
     def __init__(self, folder: Path, server: RedisServer, cache_dir: Path) -> None:
         self.folder = folder
         self._url = server.url
-        self._clean = CleanEnvironment(folder / "environment")
+        made = folder / "environment"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True)
+        (site,) = made.glob("lib/python*/site-packages")
+        # Python reads no .pth file there, so that the sources, which are installed as editable, are not found.
+        (site / "packages.pth").write_text("".join(f"{path}\n" for path in sys.path if path.endswith("site-packages")))
+        for command in ("pip", "celery"):
+            (made / "bin" / command).write_text(f'#!/bin/sh\nexec "{made}/bin/python" -m {command} "$@"\n')
+            (made / "bin" / command).chmod(0o755)
         shutil.copytree(EXAMPLE, folder / "examples" / "own_trainer", ignore=shutil.ignore_patterns("__pycache__"))
-        outside = {n: v for n, v in self._clean.environment.items() if not n.startswith(("CELERY_", "SEEDSWEEP_"))}
-        self._environment = outside | {
+        self._environment = outside("PYTHON", "CELERY_", "SEEDSWEEP_") | {
+            **OFFLINE,
+            "PATH": f"{made / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(made),
             "SEEDSWEEP_CACHE_DIR": str(cache_dir),
             "SEEDSWEEP_LEASE_SECONDS": "3",
             "SEEDSWEEP_RESTORE_SECONDS": "0.5",
@@ -75,6 +89,7 @@ class Walk:
             "COLUMNS": "200",
         }
         self._started: list[subprocess.Popen[bytes]] = []
+        self.finish(["pip", "install", "--quiet", "--no-deps", str(ROOT)], "the installation")
 
     def command(self, step: str) -> list[str]:
         # Fewer and shorter jobs, and checkpoints in proportion, so that the test takes no minutes.

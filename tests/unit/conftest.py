@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
+from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.idx_files import write_idx_folder
+from tests.support.sweep_folders import made
 
 #: What a unit test does not do: it belongs into tests/integration/ if it starts a process or a server.
 REFUSED = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "socket.bind"}
@@ -43,3 +45,9 @@ def small_folder(tmp_path: Path) -> Path:
     """Twenty small images: what is tested on it holds for any data set."""
     write_idx_folder(tmp_path / "idx")
     return tmp_path / "idx"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    """The folder of a sweep of two jobs that has just begun."""
+    return made(tmp_path)

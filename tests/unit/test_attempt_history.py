@@ -45,9 +45,7 @@ def test_the_attempt_that_made_the_result_has_finished_also_if_that_is_not_recor
     made[1] = attempt(2, worker="v@host", end=None, ended=None)
     assert row.with_history(made).history[1].end is None
     assert lost_row(JOB, "failed", "it broke", made).history[1].end is None
-
-
-def test_a_worker_that_was_thought_lost_has_finished_if_it_made_the_result() -> None:
+    # A worker that was thought lost has finished if it made the result.
     assert trained(JOB, 0.9).with_history([attempt()]).history[0].end == "finished"
 
 

@@ -65,9 +65,7 @@ def test_a_damaged_byte_is_refused_or_harmless(change: int) -> None:
         # Only a digit of the history can change unnoticed; the state cannot.
         assert position < BLOB.index(b"\n")
         assert found.state == CHECKPOINT.state
-
-
-def test_a_part_of_a_checkpoint_is_refused() -> None:
+    # A part is refused.
     for end in range(len(BLOB)):
         with pytest.raises(WeightsError):
             unpack(JOB, BLOB[:end])

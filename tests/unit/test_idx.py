@@ -37,20 +37,6 @@ def refusal(folder: Path) -> str:
     return sentence
 
 
-def test_training_set_comes_before_test_set(folder: Path) -> None:
-    # Given files whose first image and labels are known
-    first = np.full((1, 4, 4), 7)
-    write_idx(folder, TRAIN_IMAGES, idx_bytes(first))
-    write_idx(folder, TRAIN_LABELS, idx_bytes(np.array([9])))
-
-    images, labels = idx.read_folder(folder)
-
-    assert images.shape == (9, 16)
-    assert images.dtype == labels.dtype == np.uint8
-    assert (images[0] == 7).all()
-    assert labels[0] == 9
-
-
 def test_fashion_mnist_of_debian() -> None:
     if not FASHION.is_dir() and not os.environ.get("CI"):
         pytest.skip("needs Debian's package dataset-fashion-mnist")

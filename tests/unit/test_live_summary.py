@@ -37,8 +37,7 @@ def state(folder: SweepFolder) -> str:
     return summary(folder).state
 
 
-def test_a_sweep_runs_while_its_lock_is_held(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_sweep_runs_while_its_lock_is_held(folder: SweepFolder) -> None:
     state(folder)
     # Looking has kept nobody out.
     with folder.exclusive():
@@ -50,8 +49,7 @@ def test_a_sweep_runs_while_its_lock_is_held(tmp_path: Path) -> None:
     assert state(folder) == "finished"
 
 
-def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
     stands = summary(folder)
     assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
@@ -62,11 +60,10 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("lock_is_told", [True, False])
 def test_a_sweep_of_another_host_runs_while_something_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock_is_told: bool
+    tmp_path: Path, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, lock_is_told: bool
 ) -> None:
     if not lock_is_told:
         monkeypatch.setattr("orchestrator.live.sweeps._LOCKS", tmp_path / "none")
-    folder = made(tmp_path)
     elsewhere(folder)
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"
@@ -80,8 +77,7 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     assert state(folder) == "finished"
 
 
-def test_a_folder_without_a_readable_sweep_is_damaged(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_folder_without_a_readable_sweep_is_damaged(folder: SweepFolder) -> None:
     (folder.path / "sweep.json").write_text("{}")
     stands = summary(folder)
     assert stands.state == "damaged"

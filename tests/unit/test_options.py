@@ -10,7 +10,6 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from nn import DeepNeuralNetwork
-from nn.errors import InvalidInputError
 from nn.options.describe import (
     Option,
     allowed,
@@ -23,7 +22,7 @@ from nn.options.describe import (
     word,
     written,
 )
-from nn.options.network import NetworkOptions, check_options
+from nn.options.network import NetworkOptions
 from nn.options.values import Reader
 from orchestrator.sweeps.axes import axis
 from orchestrator.sweeps.fields import words_of
@@ -153,12 +152,6 @@ def test_the_estimator_has_every_option_with_its_default() -> None:
     for name in defaults.keys() - of_its_own:
         assert defaults[name] == NetworkOptions.model_fields[name].default, name
     assert defaults["learning_rate"] in option(NetworkOptions.model_fields["learning_rate"]).values
-
-
-def test_single_options_are_checked_without_the_others() -> None:
-    check_options(loss="sum_of_squares", epochs=3)
-    with pytest.raises(InvalidInputError, match=r"^epochs is '3'; allowed: an integer from 1 to 100000$"):
-        check_options(loss="sum_of_squares", epochs="3")
 
 
 class Layers(BaseModel):

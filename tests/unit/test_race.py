@@ -21,8 +21,6 @@ from tests.support.boards import ended
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job
-from worker.trainers.protocol import Metric
-from worker.trainers.registry import trainer
 
 RATES = (0.01, 0.02, 0.03)
 #: A job's final accuracy, or how it ended instead.
@@ -212,8 +210,3 @@ def test_configurations_with_fewer_seeds_catch_up_with_the_seeds_of_the_others()
 def test_further_seeds_are_those_after_the_largest_and_wrap_around() -> None:
     raced = run(CLEAR, manifest=manifest_of(sweep_of(seeds=(2**32 - 1, 1), learning_rates=RATES, epochs=2)))
     assert raced.seeds[0.03] == [2**32 - 1, 1, 0, 2, 3]
-
-
-def test_where_lower_is_better_the_lowest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(trainer("network")), "metric", Metric(name="error", higher_is_better=False))
-    assert run(CLEAR).race.judgement.verdict.leader == {"learning_rate": 0.01}

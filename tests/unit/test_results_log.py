@@ -17,9 +17,8 @@ from tests.support.privileges import give_away, public_folder, without_privilege
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 
 
-def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
+def test_rows_survive_a_torn_line(folder: SweepFolder) -> None:
     # Given a row, and the beginning of another one, as SIGKILL leaves it.
-    folder = made(tmp_path)
     folder.append(row(JOBS[0]))
     results = folder.path / "results.jsonl"
     with results.open("ab") as file:
@@ -33,8 +32,7 @@ def test_rows_survive_a_torn_line(tmp_path: Path) -> None:
     assert [json.loads(line)["seed"] for line in results.read_text().splitlines()] == [0, 1]
 
 
-def test_a_torn_line_is_cut_however_long(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_torn_line_is_cut_however_long(folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
     whole = (folder.path / "results.jsonl").read_bytes()
     for before, torn in ((whole, b"x" * 200_000), (b"", b"x" * 200_000), (whole, b""), (b"", b"")):
@@ -43,15 +41,13 @@ def test_a_torn_line_is_cut_however_long(tmp_path: Path) -> None:
             assert (folder.path / "results.jsonl").read_bytes() == before
 
 
-def test_a_result_replaces_a_failure_and_never_the_other_way_round(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_result_replaces_a_failure_and_never_the_other_way_round(folder: SweepFolder) -> None:
     for new in (lost_row(JOBS[0], "failed", "it broke"), row(JOBS[0]), lost_row(JOBS[0], "failed", "late")):
         folder.append(new)
     assert folder.rows(BY_KEY)[JOBS[0].key].status == "succeeded"
 
 
-def test_weights_are_kept_only_if_they_are_what_they_are_called(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_weights_are_kept_only_if_they_are_what_they_are_called(folder: SweepFolder) -> None:
 
     folder.keep_weights(digest(BLOB), BLOB)
     for name in (digest(b"other"), "../../escape"):
@@ -84,9 +80,8 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     assert folder.weights_fault(JOBS[0], name) is None
 
 
-def test_a_follower_reads_each_row_once(tmp_path: Path) -> None:
+def test_a_follower_reads_each_row_once(folder: SweepFolder) -> None:
     # Given a folder that another process begins to fill
-    folder = made(tmp_path)
     new_rows = folder.follow(BY_KEY)
     assert new_rows() == {}
     folder.append(row(JOBS[0]))
@@ -112,9 +107,8 @@ def test_a_follower_reads_each_row_once(tmp_path: Path) -> None:
     assert list(new_rows()) == [JOBS[0].key]
 
 
-def test_a_follower_reads_only_what_was_appended(tmp_path: Path) -> None:
+def test_a_follower_reads_only_what_was_appended(folder: SweepFolder) -> None:
     # Given a log of 16 MiB that was read to its end
-    folder = made(tmp_path)
     results = folder.path / "results.jsonl"
     results.write_bytes(row(JOBS[0]).line().encode() + (b" " * (2**20 - 1) + b"\n") * 16)
     new_rows = folder.follow(BY_KEY)

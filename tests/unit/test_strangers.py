@@ -79,8 +79,7 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     ],
     ids=["sparse", "pagemap", "maps"],
 )
-def test_a_file_without_an_end_is_refused(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
-    folder = made(tmp_path)
+def test_a_file_without_an_end_is_refused(folder: SweepFolder, make: Callable[[Path], object], why: str) -> None:
     folder.append(row(JOBS[0]))
     make(folder.path / "results.jsonl")
     for read in (lambda: folder.rows_of(BY_KEY), folder.follow(BY_KEY)):
@@ -88,8 +87,7 @@ def test_a_file_without_an_end_is_refused(tmp_path: Path, make: Callable[[Path],
             read()
 
 
-def test_weights_larger_than_the_jobs_are_not_read(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:
     folder.keep_weights(digest(BLOB), BLOB)
     os.truncate(folder.weights_path(digest(BLOB)), 2**30)
     before = int(Path("/proc/self/io").read_text().split()[1])
@@ -146,8 +144,7 @@ def test_weights_that_are_not_a_number_are_those_of_a_job_that_diverged(tmp_path
     assert folder.has_weights(JOBS[0], row(JOBS[0], blob, status="diverged", error="why"))
 
 
-def test_nothing_is_appended_to_a_file_that_has_another_name(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_nothing_is_appended_to_a_file_that_has_another_name(tmp_path: Path, folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
     os.link(folder.path / "results.jsonl", tmp_path / "mine")
     with (tmp_path / "mine").open("a") as mine:
@@ -161,8 +158,7 @@ def test_nothing_is_appended_to_a_file_that_has_another_name(tmp_path: Path) -> 
     assert (tmp_path / "mine").read_bytes() == before
 
 
-def test_what_was_removed_is_not_said_to_be_kept(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()), rows={JOBS[0].key: row(JOBS[0])})
     assert how_to_go_on(session, ["go", "on"]).startswith("1 of 2 jobs are kept in")
     shutil.rmtree(folder.path)
@@ -186,8 +182,7 @@ def test_only_what_nobody_else_could_have_written_is_reused(part: str) -> None:
     assert said == [f"The results of 1 sweep in {output} are not reused, because other users can write to them: theirs"]
 
 
-def test_complete_lines_that_are_not_read_are_mentioned(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> None:
     for content, said in (
         (GOOD, None),
         (GOOD + SECOND[:-9], None),

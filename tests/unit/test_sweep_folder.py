@@ -136,9 +136,8 @@ def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) 
     assert names_in(tmp_path) == []
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_waited_for(folder: SweepFolder) -> None:
     # Given a sweep of which every file is a pipe
-    folder = made(tmp_path)
     (folder.path / "sweep.json").unlink()
     for path in (folder.path / "sweep.json", folder.path / "results.jsonl", folder.weights_path("0" * 64)):
         os.mkfifo(path)
@@ -153,9 +152,10 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "results.jsonl", "weights"])
-def test_a_folder_of_somebody_elses_writes_nothing_through_its_links(tmp_path: Path, name: str) -> None:
+def test_a_folder_of_somebody_elses_writes_nothing_through_its_links(
+    tmp_path: Path, folder: SweepFolder, name: str
+) -> None:
     # Given a sweep of which a part is a link to what is the user's own: a text without an end, or a folder
-    folder = made(tmp_path)
     own = folder.path / name
     target = tmp_path / "mine"
     if own.is_dir():
@@ -187,8 +187,7 @@ def test_a_sweeps_folder_may_be_a_link(tmp_path: Path) -> None:
     assert list(SweepFolder(tmp_path / "disk", "a").rows(BY_KEY)) == [JOBS[0].key]
 
 
-def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(folder: SweepFolder) -> None:
     weights = folder.path / "weights"
     weights.rmdir()
     with folder.exclusive():
@@ -221,8 +220,9 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
         ({"momentum": 0.9}, "at specification at momentum: "),
     ],
 )
-def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
-    folder = made(tmp_path)
+def test_a_description_of_no_possible_sweep_is_refused(
+    folder: SweepFolder, changes: dict[str, Any], reason: str
+) -> None:
     content = json.loads((folder.path / "sweep.json").read_text())
     content["specification"] = {"seeds": [0], "options": {}, "grid": {}} | changes
     (folder.path / "sweep.json").write_text(json.dumps(content))
@@ -231,8 +231,7 @@ def test_a_description_of_no_possible_sweep_is_refused(tmp_path: Path, changes: 
     assert reason in str(caught.value)
 
 
-def test_two_orchestrators_do_not_write_to_one_folder(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+def test_two_orchestrators_do_not_write_to_one_folder(folder: SweepFolder) -> None:
     with folder.exclusive(), pytest.raises(SweepExistsError, match="Another process"), folder.exclusive():
         pass
     with folder.exclusive():

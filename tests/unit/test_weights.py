@@ -162,7 +162,7 @@ def test_anything_else_is_refused(blob: bytes, expected: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_that_cannot_be_read_is_named_unread(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
     too_long = "1099511627776 bytes; allowed: at most 2147483648"
@@ -170,12 +170,10 @@ def test_a_file_that_cannot_be_read_is_named_unread(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=f"{path} cannot be read: {reason}"):
             w.load(path)
 
-
-def test_too_little_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given too little memory
     def fail(*_: object) -> bytes:
         raise MemoryError
 
     monkeypatch.setattr(w, "read_regular", fail)
-
     with pytest.raises(WeightsError, match="needs more memory than there is"):
         w.load(tmp_path / "weights")
