@@ -18,7 +18,7 @@ from nn.reference import NumPyEngine
 from nn.weights import load
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine, command_line_in
-from tests.support.pixels import to_bytes
+from tests.support.datasets import to_bytes
 
 
 @pytest.fixture(scope="module")

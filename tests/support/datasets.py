@@ -1,15 +1,15 @@
-"""Compares prepared data sets bit by bit."""
+"""Compares prepared data sets bit by bit, and finds the images that they were."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nn.datasets.mnist import Dataset
 from nn.samples import Samples
-from tests.support.pixels import to_bytes
 
 PARTS = ("spans", "indices", "values", "labels")
 
@@ -27,6 +27,13 @@ def few(data: Dataset, n_train: int, n_validation: int) -> Dataset:
     """Return the data set with its first training and validation samples only."""
     chosen = np.r_[:n_train, data.n_train : data.n_train + n_validation]
     return replace(data, samples=data.samples.rows(chosen), n_train=n_train, order=data.order[chosen])
+
+
+def to_bytes(samples: Samples) -> NDArray[Any]:
+    """Return the images, shape (n_samples, n_features), that `pack_bytes` packed."""
+    # Every k / 255 in float32, times 255, is nearer to k than to any other whole number.
+    levels = np.rint(samples.values * np.float32(255)).astype(np.uint8)
+    return replace(samples, values=levels).to_dense()
 
 
 def pixels(data: Dataset) -> NDArray[np.uint8]:

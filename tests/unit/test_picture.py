@@ -18,7 +18,7 @@ from nn.datasets.mnist import Dataset
 from orchestrator.analysis import picture
 from orchestrator.analysis.picture import ASCII_BLOCKS, as_text, read_picture
 from orchestrator.errors import PictureError
-from tests.support.pixels import to_bytes
+from tests.support.datasets import to_bytes
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nn.samples import Samples, pack, pack_bytes
-from tests.support.pixels import to_bytes
+from tests.support.datasets import to_bytes
 
 FLOATS = st.floats(-4, 4, width=32) | st.just(0.0)
 ROWS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8), elements=FLOATS)
