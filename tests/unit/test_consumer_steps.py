@@ -1,17 +1,21 @@
-"""The steps that extend Celery's consumer: their order, the heartbeat's thread, and the end of a task."""
+"""The steps that extend Celery's consumer: their order, the heartbeat, the end of a task, and a refusal's rest."""
 
 from __future__ import annotations
 
 import json
 import random
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from kombu import Connection
+from kombu.asynchronous.timer import Timer
 from kombu.message import Message
+from kombu.transport.virtual import QoS
 from redis import Redis
 
 from tests.support.messages import body, message
@@ -21,6 +25,7 @@ from worker.gate.guard import GuardStep
 from worker.messages import TRAIN
 from worker.settings import Settings
 from worker.steps.presence import Heartbeat
+from worker.steps.refusal import REST_SECONDS, _rest
 from worker.steps.request import TrainRequest
 
 
@@ -112,3 +117,23 @@ def test_a_request_that_the_pool_cannot_take_is_dropped_and_gives_its_place_back
     said = record.getMessage()
     assert said.startswith("Dropped what is not a message of a task: KeyError('no such field'); it holds {'lang': ")
     assert said.endswith("...")
+
+
+def test_a_rest_takes_a_place_of_the_prefetch_limit_until_it_ends() -> None:
+    # Given a channel that may hold two messages
+    with Connection("memory://") as connection:
+        qos = QoS(connection.channel(), prefetch_count=2)
+        timer = Timer()
+        # When both of its processes gave a job back
+        rests = []
+        for _ in range(2):
+            assert qos.can_consume()
+            _rest(qos, timer)
+            rests.append(timer.queue[-1])
+        # Then it takes nothing,
+        assert not qos.can_consume()
+        for when, _, _ in rests:
+            assert 0.4 * REST_SECONDS < when - time.monotonic() < 1.6 * REST_SECONDS
+        # until a rest has ended.
+        rests[0].entry()
+        assert qos.can_consume()
