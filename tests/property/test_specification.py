@@ -46,6 +46,7 @@ DESCRIPTION = b'{"name": "a", "specification": {"seeds": [1], "options": {"epoch
 @example({"seeds": "0-99999", "learning_rates": [0.1, 0.2]})
 @example({"seeds": ["0-99999"] * 100_000})
 @example({"seeds": "0," * 1_000_000})
+@example({"loss": {1, 2}})
 def test_flags_and_tables(given_words: dict[str, Any]) -> None:
     made = answer(lambda: specification(parse(given_words)), error=InvalidInputError)
     if made is None:

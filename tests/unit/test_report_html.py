@@ -248,7 +248,7 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, first: float |
 
 def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((standings, "MOST_ROWS"), (reproduce, "MOST_ROWS"), (reproduce, "MOST_JOBS")):
-        monkeypatch.setattr(module, name, 20 if name == "MOST_ROWS" else 8)
+        monkeypatch.setattr(module, name, 40 if name == "MOST_ROWS" else 8)
     many = tuple(float(f"{0.001 * 1.005**i:.6f}") for i in range(standings.MOST_ROWS + 7))
     snapshot = sweep_with(tmp_path, {rate: [rate] for rate in many})
 
