@@ -48,7 +48,7 @@ def app() -> SeedsweepApp:
     return create_app(Settings())
 
 
-def test_class_paths_that_are_text_lead_to_classes(app: SeedsweepApp) -> None:
+def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name(app: SeedsweepApp) -> None:
     steps = {symbol_by_name(step).__name__ for blueprint in ("worker", "consumer") for step in app.steps[blueprint]}
     assert steps == {
         "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PollStep", "PresenceStep", "RefusalStep",
@@ -58,9 +58,6 @@ def test_class_paths_that_are_text_lead_to_classes(app: SeedsweepApp) -> None:
     request = symbol_by_name(app.tasks[TRAIN].Request)
     assert issubclass(request, Request)
     assert request is not Request
-
-
-def test_the_tasks_name_on_the_wire_is_what_it_was(app: SeedsweepApp) -> None:
     assert TRAIN == app.tasks[TRAIN].name == signature(app, make_job()).task == "worker.tasks.train"
 
 

@@ -61,6 +61,8 @@ def test_a_file_in_the_way_is_an_output_error_and_nothing_is_left(tmp_path: Path
     for attempt in (SweepFolder(tmp_path / "file", "a").check_writable, lambda: made(tmp_path / "file" / "deeper")):
         with pytest.raises(OutputError, match="cannot be written"):
             attempt()
+    # Nor by looking whether a folder can be written
+    SweepFolder(tmp_path / "not" / "yet", "a").check_writable()
     assert names_in(tmp_path) == ["file"]
 
 
@@ -129,11 +131,6 @@ def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(
     assert names_in(tmp_path) == [".full.new", new.name, ".own.new", "a"]
     assert (tmp_path / ".own.new" / "file").read_text() == "mine"
     assert (tmp_path / ".full.new" / "weights" / "file").read_text() == "mine"
-
-
-def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) -> None:
-    SweepFolder(tmp_path / "not" / "yet", "a").check_writable()
-    assert names_in(tmp_path) == []
 
 
 def test_what_is_no_file_is_not_waited_for(folder: SweepFolder) -> None:
