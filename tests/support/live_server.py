@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.support.command_line import CommandLine
+from tests.support.output import Output
 from tests.support.waiting import PATIENCE, wait_for
 from tests.support.web import Answer, ask
 
@@ -60,24 +61,17 @@ class LiveServer(Client):
     """
 
     def __init__(self, command_line: CommandLine, *arguments: str, port: int = 0) -> None:
-        self._log: list[str] = []
         self.process = command_line.start("serve", "--json", "--port", str(port), *arguments)
-        assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        self.said: dict[str, Any] = json.loads(said)
+        self._output = Output(self.process)
+        self.said: dict[str, Any] = json.loads(self._output.wait_for("address", timeout=PATIENCE))
         parts = urlsplit(self.said["address"])
         super().__init__(parts.port or 0)
         self.host, self.token = parts.hostname, parts.query.removeprefix("token=")
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self._log.extend(iter(self.process.stdout.readline, ""))
 
     @property
     def log(self) -> str:
-        return "".join(self._log)
+        """What came after the line with the address."""
+        return "\n".join(self._output.lines[1:])
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -85,9 +79,7 @@ class LiveServer(Client):
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end, and return its exit status."""
         self.process.send_signal(number)
-        status = self.process.wait(timeout=30)
-        self._reader.join(timeout=30)
-        return status
+        return self._output.end()[0]
 
 
 #: Starts a server with these words.

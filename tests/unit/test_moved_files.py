@@ -14,7 +14,7 @@ from nn.datasets.mnist import BUNDLED
 from nn.kernel import compile as compiling
 from tests.support.cluster import make_job
 from tests.support.paths import ROOT
-from worker.app import SeedsweepApp, create_app
+from worker.app import create_app
 from worker.messages import TRAIN, signature
 from worker.redis.backend import LedgerBackend
 from worker.settings import Settings
@@ -43,12 +43,8 @@ def test_a_change_to_any_kernel_source_changes_the_fingerprint_of_the_machine_co
     assert {"engine.py", "epoch.py", "layers.py", "vectors.py", "compile.py"} <= found.keys()
 
 
-@pytest.fixture(scope="module")
-def app() -> SeedsweepApp:
-    return create_app(Settings())
-
-
-def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name(app: SeedsweepApp) -> None:
+def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name() -> None:
+    app = create_app(Settings())
     steps = {symbol_by_name(step).__name__ for blueprint in ("worker", "consumer") for step in app.steps[blueprint]}
     assert steps == {
         "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PollStep", "PresenceStep", "RefusalStep",
