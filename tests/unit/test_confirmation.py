@@ -34,7 +34,7 @@ def confirmed(before: list[float], fresh: list[Outcome], metric: Metric = SHARE)
     ],
     ids=["higher is better", "lower is better", "one diverged"],
 )
-def test_the_shrinkage_is_what_the_choice_flattered_with_welchs_interval(
+def test_the_shrinkage_is_the_difference_of_the_means_with_welchs_interval(
     before: list[float], fresh: list[Outcome], metric: Metric
 ) -> None:
     found = confirmed(before, fresh, metric)
@@ -42,12 +42,12 @@ def test_the_shrinkage_is_what_the_choice_flattered_with_welchs_interval(
     assert (found.before.seeds, found.fresh.seeds, found.fresh.diverged) == (3, len(trained), 4 - len(trained))
     assert (found.before.mean, found.fresh.mean) == pytest.approx((statistics.mean(before), statistics.mean(trained)))
     assert found.fresh.interval == t_interval(trained)
-    # Where lower is better, a flattered mean was lower.
-    flattered, honest = (before, trained) if metric.higher_is_better else (trained, before)
+    # The choice inflates the mean before: where lower is better, it is the lower one.
+    first, second = (before, trained) if metric.higher_is_better else (trained, before)
     shrinkage = known(found.shrinkage)
     interval = known(shrinkage.interval)
-    assert shrinkage.mean == pytest.approx(statistics.mean(flattered) - statistics.mean(honest))
-    expected = stats.ttest_ind(flattered, honest, equal_var=False).confidence_interval()
+    assert shrinkage.mean == pytest.approx(statistics.mean(first) - statistics.mean(second))
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
     assert (interval.low, interval.high) == pytest.approx(tuple(expected))
 
 

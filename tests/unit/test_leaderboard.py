@@ -469,7 +469,7 @@ def test_rows_can_be_sorted_and_cut_and_keep_their_ranks() -> None:
         ranks("speed")
     cut = table.by_configuration(board, table.arranged(board, "rank", 2))
     assert "2 of 4 configurations" in cut.notes
-    # What none is shown as is the largest.
+    # No limit sorts after every limit.
     jobs = sweep_of(seeds=(0,), learning_rates=(0.1,), limit=(None, 50)).jobs_by_key(MNIST_DIGEST)
     board = leaderboard(jobs, {}, "bundled")
     assert [each.options["limit"] for each in table.arranged(board, "limit")] == [50, None]
