@@ -23,8 +23,8 @@ from worker.training.trainer import Progress, train
 
 @pytest.fixture(scope="module")
 def dataset(mnist: Dataset) -> Dataset:
-    """MNIST with two thousand images for training."""
-    return few(mnist, 2000, len(mnist.validation))
+    """MNIST with two thousand images for training, and half as many for validation."""
+    return few(mnist, 2000, 1000)
 
 
 def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
