@@ -97,15 +97,6 @@ def test_an_epoch_is_one_pass_over_the_training_samples() -> None:
     assert safetensors.numpy.load(artifact)["coef_"].shape == (3, 4)
 
 
-def test_the_metric_of_a_classifier_is_the_share_of_its_correct_bits() -> None:
-    run = train("digits", estimator="SGDClassifier", epochs=2)
-    correct = run.trained.correct
-    assert correct is not None
-    assert len(correct) == len(toy("digits").y_validation)
-    assert np.mean(correct) == run.values[-1] > 0.9
-    assert run.others == [{}, {}]
-
-
 def test_the_metric_of_a_regressor_is_r2_with_the_mean_squared_error_beside_it() -> None:
     run = train("diabetes", estimator="LinearRegression")
     (value,), (others,) = run.values, run.others
