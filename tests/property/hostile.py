@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
@@ -46,6 +46,25 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 toml_values = json_values | st.datetimes() | st.dates() | st.times() | st.just(datetime.timedelta.max)
 #: What nobody can send as JSON, but a caller can pass.
 odd_objects = st.sampled_from([b"\xff", object(), {1, 2}, {1: 2}, {None: 1}, range(3), int, 1j, Ellipsis, bytearray(3)])
+
+
+@st.composite
+def nearly(
+    draw: st.DrawFn, valid: dict[str, Any], hostile: st.SearchStrategy[Any] = json_values, more: Sequence[str] = ()
+) -> Any:
+    """A valid value, some fields of which, or of some more, are missing, hostile, or hold something hostile."""
+    fields = dict(valid)
+    for name in draw(st.lists(st.sampled_from(sorted({*valid, *more})), max_size=3)):
+        match draw(st.sampled_from(["missing", "hostile", "within"])):
+            case "missing":
+                fields.pop(name, None)
+            case "within" if isinstance(valid.get(name), list):
+                fields[name] = draw(st.lists(hostile, max_size=3))
+            case "within" if isinstance(valid.get(name), dict):
+                fields[name] = draw(st.dictionaries(texts, hostile, max_size=3))
+            case _:
+                fields[name] = draw(hostile)
+    return fields
 
 
 def answer(call: Callable[..., T], *arguments: object, error: type[SeedsweepError]) -> T | None:

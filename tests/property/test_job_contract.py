@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
-from tests.property.hostile import UNPRINTABLE, answer, json_values, odd_objects, patient, texts
+from tests.property.hostile import UNPRINTABLE, answer, json_values, nearly, odd_objects, patient, texts
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
 from worker.job import Job, task_id
@@ -21,19 +22,11 @@ VALID = make_job().fields()
 FIELDS = sorted({*VALID, *Job.model_fields, *NetworkOptions.model_fields})
 
 
-@st.composite
-def nearly_jobs(draw: st.DrawFn) -> Any:
-    """A valid job's fields, some of which are missing, hostile, or too many."""
-    fields: dict[Any, Any] = dict(VALID)
-    for name in draw(st.lists(st.sampled_from(FIELDS), max_size=3)):
-        if draw(st.booleans()):
-            fields.pop(name, None)
-        else:
-            fields[name] = draw(json_values | odd_objects)
-    return fields | draw(st.dictionaries(texts, json_values, max_size=1))
-
-
-anything = nearly_jobs() | json_values | odd_objects
+#: A valid job's fields, some of which are missing, hostile, or too many.
+nearly_jobs = st.builds(
+    operator.or_, nearly(VALID, json_values | odd_objects, FIELDS), st.dictionaries(texts, json_values, max_size=1)
+)
+anything = nearly_jobs | json_values | odd_objects
 
 
 @patient

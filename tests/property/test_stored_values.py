@@ -18,7 +18,7 @@ from nn.errors import DatasetError, SeedsweepError
 from orchestrator.cli.shared.progress import LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
-from tests.property.hostile import json_values, patient, texts
+from tests.property.hostile import json_values, nearly, patient, texts
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
 from worker.job import MAX_SCORE, Result
@@ -53,23 +53,6 @@ VALUES: dict[type[BaseModel], dict[str, Any]] = {
 }  # fmt: skip
 #: No other number that is kept or shown is larger, so that sums and dates of them are finite.
 LARGEST = 1e11
-
-
-@st.composite
-def nearly(draw: st.DrawFn, valid: dict[str, Any]) -> Any:
-    """A valid value, some fields of which are missing, hostile, or hold something hostile."""
-    fields = dict(valid)
-    for name in draw(st.lists(st.sampled_from(sorted(valid)), max_size=3)):
-        match draw(st.sampled_from(["missing", "hostile", "within"])):
-            case "missing":
-                fields.pop(name, None)
-            case "within" if isinstance(valid[name], list):
-                fields[name] = draw(st.lists(json_values, max_size=3))
-            case "within" if isinstance(valid[name], dict):
-                fields[name] = draw(st.dictionaries(texts, json_values, max_size=3))
-            case _:
-                fields[name] = draw(json_values)
-    return fields
 
 
 def numbers_in(value: Any) -> Iterator[float]:
