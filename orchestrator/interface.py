@@ -95,6 +95,10 @@ def _text(name: str, value: object) -> str:
     raise InvalidInputError(name, Described(repr(value)), "text")
 
 
+def _scoring(metric: object) -> Scoring:
+    return Scoring.parse(_text("metric", metric))
+
+
 def _switch(name: str, value: object) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
@@ -150,7 +154,11 @@ class Leaderboard(Sequence[Standing]):
             import pandas as pd
         except ModuleNotFoundError:
             raise MissingPackageError("to_pandas needs the package pandas: pip install pandas") from None
-        rows = [{**each.options, **each.figures} for each in self]
+        further = {name: f"metrics.{name}" for name in table.metrics_of(self._board)}
+        rows = [
+            {**each.options, **each.figures, **{to: each.metrics.get(name) for name, to in further.items()}}
+            for each in self
+        ]
         columns = ["rank", *self._board.names.varying]
         return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
 
@@ -289,14 +297,14 @@ class Sweep:
         """Return the configurations by rank.
 
         Args:
-            metric: Which number of a job counts: `last`, `best` or `mean-K`, as for the command.
+            metric: What counts: a metric, which of its epochs (`last`, `best` or `mean-K`), or both: `loss:best`.
             where: Words that choose configurations, such as `learning_rate=0.03`.
             within: The regret that suffices, in the metric's unit; None for that of the last race, if any.
 
         Raises:
             InvalidInputError: an argument is not allowed.
         """
-        words, scoring = _picking("where", where), Scoring.parse(_text("metric", metric))
+        words, scoring = _picking("where", where), _scoring(metric)
         tolerance = None if within is None else _number("within", within)
         return Leaderboard(self._snapshot.select(words, scoring, tolerance).leaderboard)
 
@@ -317,19 +325,23 @@ class Sweep:
         """
         return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, _picking("the job", words)))
 
-    def compare(self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0) -> Comparison:
+    def compare(
+        self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0, metric: str = "last"
+    ) -> Comparison:
         """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
 
         Args:
             a: Words that name the one.
             b: Words that name the other.
             within: The largest difference that does not matter, in the metric's unit.
+            metric: See `leaderboard`.
 
         Raises:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
         words = _picking("a", a), _picking("b", b)
-        return comparing.compare(self._folder, self._folder, *words, tolerance=_number("within", within))
+        tolerance, by = _number("within", within), _text("metric", metric)
+        return comparing.compare(self._folder, self._folder, *words, tolerance=tolerance, metric=by)
 
     def extend(
         self,
@@ -410,6 +422,7 @@ class Sweep:
         *,
         within: float,
         budget: int,
+        metric: str = "last",
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
@@ -419,6 +432,7 @@ class Sweep:
         Args:
             within: The tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy.
             budget: The most jobs to add.
+            metric: See `leaderboard`.
             broker: See `sweep`.
             workers: See `sweep`.
             progress: See `sweep`.
@@ -426,10 +440,11 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        tolerance, most = _number("within", within), _integer("budget", budget, 1, MAX_JOBS)
-        plan = deciding.plan_decide(self._folder, tolerance, most, _settings(broker, workers), workers=workers)
+        terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _scoring(metric))
+        settings, by = _settings(broker, workers), str(terms.scoring)
+        plan = deciding.plan_decide(self._folder, terms.within, terms.budget, settings, metric=by, workers=workers)
         with self._refreshed(), plan.begin() as session:
-            return deciding.decide(session, Terms(tolerance, most), display=_display(progress)).verdict
+            return deciding.decide(session, terms, display=_display(progress)).verdict
 
     def verify(
         self,
@@ -478,15 +493,18 @@ class Sweep:
             self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
         )
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+    def report(self, path: str | os.PathLike[str] | None = None, *, metric: str = "last") -> Path:
         """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
+
+        `metric` is as for `leaderboard`.
 
         Raises:
             MissingPackageError: the packages of the extra `report` are not installed.
             OutputError: the file cannot be written.
         """
         to = None if path is None else _path("path", path)
-        return reporting.report(self._folder, to, cache_dir=load_settings().cache_dir).path
+        cache_dir = load_settings().cache_dir
+        return reporting.report(self._folder, to, metric=_text("metric", metric), cache_dir=cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
@@ -504,11 +522,12 @@ class Sweep:
             self._folder, _text("to", to), file=file, replace=over, on_progress=lambda _done, _all: None
         )
 
-    def plot(self, kind: str = "intervals") -> Any:
+    def plot(self, kind: str = "intervals", *, metric: str = "last") -> Any:
         """Return a chart of the report as an Altair chart.
 
         Args:
             kind: `intervals`, `curves`, `heatmap`, `differences`, `timeline`, or one such as `metric-by-learning_rate`.
+            metric: See `leaderboard`.
 
         Raises:
             InvalidInputError: the sweep has no such chart.
@@ -520,7 +539,8 @@ class Sweep:
         packages.require("A chart")
         import altair as alt
 
-        chart = catalogue.named(self._snapshot, _text("kind", kind), "kind")
+        swept = self._snapshot.select(scoring=_scoring(metric))
+        chart = catalogue.named(swept, _text("kind", kind), "kind")
         return alt.Chart.from_dict(chart.specification)
 
     def cancel(self, *, broker: str | None = None) -> None:

@@ -23,6 +23,7 @@ from pydantic import (
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, invalid_input, label, shown
 from nn.options.network import MAX_EPOCHS, Seed
+from worker.errors import TrainerUnusableError
 from worker.text import one_line
 from worker.trainers import registry
 from worker.trainers.protocol import MAX_SCORE, Metric
@@ -53,7 +54,7 @@ MAX_NUMBERS = 3 * MAX_EPOCHS
 MAX_OTHERS = 16
 #: Packed answers, in base64.
 Packed = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=2**17)]
-OtherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+OtherName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,80}$")]
 
 
 class Needs(BaseModel):
@@ -102,9 +103,21 @@ class Configuration(Needs):
         return self.trained_by.metric_of(self.options)
 
     @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that is measured: `metric`, then what is kept beside it.
+
+        Raises:
+            TrainerUnusableError: the trainer describes a metric by something else than a `Metric`.
+        """
+        others = self.trained_by.others(self.options)
+        if not all(isinstance(each, Metric) for each in others):
+            raise TrainerUnusableError(f"The trainer {self.trainer} is broken: its others are not all of type Metric")
+        return (self.metric, *others)
+
+    @property
     def others(self) -> tuple[str, ...]:
         """The names of the metrics that are kept beside the one that counts."""
-        return self.trained_by.others(self.options)
+        return tuple(each.name for each in self.metrics[1:])
 
 
 class Job(Configuration):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
@@ -51,10 +52,28 @@ def _plain(kind: Any) -> type:
 
 
 def parts(value: object, most: int) -> list[object]:
-    """Split a list, or a text at its commas, into its items; a text gives at most one more than `most`."""
+    """Split a list, or a text at its commas, into its items; a text gives at most one more than `most`.
+
+    A comma between double quotes does not split, and two quotes between quotes are one.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
     if isinstance(value, str):
+        if '"' in value:
+            try:
+                (items,) = csv.reader([value], skipinitialspace=True, strict=True)
+            except csv.Error as error:
+                raise ValueError(str(error)) from None
+            return [item.strip() for item in items[: most + 1]]
         return [part.strip() for part in value.split(",", most)]
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def quoted(text: str) -> str:
+    """Return a text as `parts` reads it: in quotes, if it has commas or quotes."""
+    escaped = text.replace('"', '""')
+    return f'"{escaped}"' if "," in text or '"' in text else text
 
 
 def _typed(annotation: Any, value: object) -> object:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from orchestrator.analysis.configuration import Chosen
 from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin
+from orchestrator.analysis.leaderboard.scores import LAST
 from orchestrator.analysis.statistics.comparison import Difference, compare, more_seeds, win_probability, within
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval
@@ -166,6 +167,8 @@ def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
 
 
 def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
+    if first.sweep.scoring != LAST:
+        return None
     a, b = (each.scored.answers(each.sweep.rows) for each in (first, second))
     if a is None or b is None or len({bits.shape for side in (a, b) for bits in side.values()}) != 1:
         return None

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
 from orchestrator.analysis.leaderboard.judgement import History, Judgement, check_within
-from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
+from orchestrator.analysis.leaderboard.scores import ALLOWED, LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from worker.job import Configuration, Job
+from worker.trainers.protocol import Metric
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Sweep:
         jobs: Its jobs by key, in its order.
         rows: The rows of those that have ended, by key.
         axes: Options that vary in the sweep, even if these jobs all have one value.
-        scoring: How a job is scored.
+        scoring: How a job is scored, and by which metric.
         within: The regret that suffices (`orchestrator.analysis.leaderboard.judgement`); None if every difference
             counts.
         history: How the sweep came to its rows.
@@ -58,16 +60,21 @@ class Sweep:
     running: bool = False
 
     @classmethod
-    def read(cls, folder: SweepFolder) -> Sweep:
+    def read(cls, folder: SweepFolder, metric: str = "last") -> Sweep:
         """Read a sweep's folder. Takes no lock and writes nothing; the sweep may run meanwhile.
+
+        Args:
+            folder: The folder.
+            metric: How a job is scored, as `Scoring.parse` reads it.
 
         Raises:
             SweepNotFoundError: the folder contains no sweep.
             SweepUnreadableError: the folder cannot be read.
+            InvalidInputError: its jobs have no such metric, or fewer epochs than are to be averaged.
         """
         manifest = folder.manifest()
         jobs = manifest.jobs_by_key()
-        return cls.of(folder, manifest, jobs, folder.rows_of(jobs))
+        return cls.of(folder, manifest, jobs, folder.rows_of(jobs)).select(scoring=Scoring.parse(metric))
 
     @classmethod
     def of(cls, folder: SweepFolder, manifest: Manifest, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> Sweep:
@@ -75,11 +82,10 @@ class Sweep:
         races = [look for look in manifest.looks if look.command == "decide"]
         seen = manifest.looks or _continues_another(jobs, rows)
         history: History = "race" if races else "extended" if seen else "fixed"
-        within = races[-1].within if races else None
         running = manifest.specification.remaining > 0 or any(
             key not in rows or rows[key].status == "cancelled" for key in jobs
         )
-        return cls(folder, manifest, jobs, rows, manifest.axes, within=within, history=history, running=running)
+        return cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
 
     def select(self, where: Sequence[str] = (), scoring: Scoring = LAST, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
@@ -87,22 +93,27 @@ class Sweep:
         Args:
             where: Words that choose jobs, such as `learning_rate=0.03`; values of the same option are alternatives.
             scoring: How a job is scored.
-            within: The regret that suffices; None for that of the last race, if any.
+            within: The regret that suffices; None for that of the last race by the same metric, if any.
 
         Raises:
-            InvalidInputError: no job fits the words, a job has fewer epochs than are to be averaged, or the regret is
-                that of no share.
+            InvalidInputError: no job fits the words, the jobs have no such metric, a job has fewer epochs than are to
+                be averaged, or the regret is that of no share.
         """
         if not where and scoring == self.scoring and within in (None, self.within):
             return self
+        if where:
+            jobs = pick_any(self.name, self.jobs, where)
+            # An option that has one value among the chosen jobs does not vary in them.
+            chosen = replace(self, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
+            return chosen.select((), scoring, within)
+        if scoring != LAST:
+            if scoring.metric is not None and self.metric(scoring.metric) == next(iter(self.metrics.values())):
+                scoring = replace(scoring, metric=None)
+            scoring.check(min(job.epochs for job in self.jobs.values()))
+        found = replace(self, scoring=scoring, within=_within(self.manifest, scoring) if within is None else within)
         if within is not None:
-            check_within(within, self.names.metric)
-        jobs = pick_any(self.name, self.jobs, where) if where else self.jobs
-        scoring.check(min(job.epochs for job in jobs.values()))
-        rows = {key: row for key, row in self.rows.items() if key in jobs}
-        # An option that has one value among the chosen jobs does not vary in them.
-        axes, within = () if where else self.axes, self.within if within is None else within
-        return replace(self, jobs=jobs, rows=rows, axes=axes, scoring=scoring, within=within)
+            check_within(within, found.names.metric)
+        return found
 
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {len(self.rows)} of {len(self.jobs)} jobs have ended>"
@@ -141,7 +152,25 @@ class Sweep:
     @functools.cached_property
     def names(self) -> JobNames:
         """Names its jobs and configurations."""
-        return JobNames(self.jobs.values(), self.axes)
+        metric = None if self.scoring.metric is None else self.metrics[self.scoring.metric]
+        return JobNames(self.jobs.values(), self.axes, metric)
+
+    @functools.cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics by name that every job reports, the trainer's own first."""
+        first, *rest = ({metric.name: metric for metric in job.metrics} for job in self.jobs.values())
+        return {name: metric for name, metric in first.items() if all(name in each for each in rest)}
+
+    def metric(self, name: str, field: str = "metric") -> Metric:
+        """Return a metric by its name; in messages, `field` is what the user gave the name for.
+
+        Raises:
+            InvalidInputError: not every job has such a metric.
+        """
+        if name not in self.metrics:
+            kinds = f"{ALLOWED}; or " if field == "metric" else ""
+            raise InvalidInputError(field, name, f"{kinds}a metric that every job has: {', '.join(self.metrics)}")
+        return self.metrics[name]
 
     @functools.cached_property
     def scored(self) -> Sequence[Scored]:
@@ -166,7 +195,9 @@ class Sweep:
         advice = self.judgement.advice
         if advice is None:
             return ()
-        return ("orchestrator", "decide", self.name, "--within", f"{advice.within:g}", "--budget", str(advice.budget))
+        by = () if self.scoring == LAST else ("--metric", str(self.scoring))
+        within = ("--within", f"{advice.within:g}", "--budget", str(advice.budget))
+        return ("orchestrator", "decide", self.name, *by, *within)
 
     @functools.cached_property
     def start(self) -> float:
@@ -175,6 +206,12 @@ class Sweep:
             return max(0.0, datetime.fromisoformat(self.manifest.provenance.created).timestamp())
         except (ValueError, OverflowError):
             return 0.0
+
+
+def _within(manifest: Manifest, scoring: Scoring) -> float | None:
+    """Return the regret that suffices the last race by this scoring; None without one."""
+    races = (look for look in reversed(manifest.looks) if look.command == "decide" and look.metric == str(scoring))
+    return next((look.within for look in races), None)
 
 
 def _continues_another(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> bool:

@@ -15,7 +15,7 @@ from orchestrator.analysis.comparison import Comparison, Side, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, positive
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output, positive
 from orchestrator.commands.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
 
@@ -38,6 +38,7 @@ def command(
     within: Annotated[
         float | None, positive("How large a difference does not matter, such as 0.001 for 0.1 points.")
     ] = None,
+    metric: Metric = "last",
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
@@ -51,7 +52,7 @@ def command(
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
     first, second, words = _sides(sweep, others or [], output)
-    found = compare(first, second, *words, tolerance=within or 0.0)
+    found = compare(first, second, *words, tolerance=within or 0.0, metric=metric)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from rich.console import Console
 
+from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.shared.output import complain, print_leaderboard, print_result_as_json, say
@@ -15,6 +16,7 @@ from orchestrator.cli.shared.parameters import (
     AsJson,
     BrokerOrOwn,
     Command,
+    Metric,
     Output,
     SweepName,
     Workers,
@@ -45,6 +47,7 @@ def command(
         ),
     ],
     budget: Annotated[int, integer(1, MAX_JOBS, "The most jobs to add to the sweep, in all sessions of the race.")],
+    metric: Metric = "last",
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     output: Output = DEFAULT_OUTPUT,
@@ -64,14 +67,17 @@ def command(
     console = Console(stderr=as_json, highlight=False)
     settings = settings_for(broker, workers)
     again = ["orchestrator", "decide", name, "--within", str(within), "--budget", str(budget)]
-    again += place_flags(output, broker)
+    again += [*(["--metric", metric] if metric != "last" else []), *place_flags(output, broker)]
     with interruptible() as interruption:
         try:
-            plan = plan_decide(SweepFolder(output, name), within, budget, settings, workers=workers, tell=complain)
+            folder = SweepFolder(output, name)
+            plan = plan_decide(folder, within, budget, settings, metric=metric, workers=workers, tell=complain)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
-            result = decide(session, Terms(within, budget), display=partial(progress_for, console))
+            result = decide(
+                session, Terms(within, budget, Scoring.parse(metric)), display=partial(progress_for, console)
+            )
     if as_json:
         race, terms = result.race, result.race.terms
         print_result_as_json(

@@ -14,7 +14,17 @@ from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, integer, one_of, positive
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    AnySweep,
+    Command,
+    Metric,
+    Output,
+    integer,
+    one_of,
+    positive,
+)
+from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
 
@@ -23,12 +33,7 @@ KIND = Command
 
 def command(
     sweep: AnySweep,
-    metric: Annotated[
-        str,
-        typer.Option(
-            help="Which number of a job counts: last (epoch), best (epoch), or mean-K, over the last K epochs."
-        ),
-    ] = "last",
+    metric: Metric = "last",
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
@@ -48,6 +53,9 @@ def command(
         typer.Option(help="Sort the rows by a column, such as mean, or by an option that varies.  [default: rank]"),
     ] = None,
     top: Annotated[int | None, integer(1, MAX_JOBS, "Show only the first rows.  [default: all]")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="METRICS", help="Show also the means of these metrics: loss,accuracy.")
+    ] = None,
     wide: Annotated[bool, typer.Option("--wide", help="Show all columns.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the verdict and the table as Markdown.")] = False,
@@ -70,20 +78,23 @@ def command(
         raise InvalidInputError(f"--{asked[1]}", Described("given"), f"nothing together with --{asked[0]}")
     if by == "job" and sort is not None:
         raise InvalidInputError("sort", sort, "nothing together with --by job, which sorts by the score")
-    if wide and (by == "job" or csv or as_json):
-        raise InvalidInputError("wide", Described("given"), "a table of configurations: the others have all columns")
+    for name, given in (("wide", wide), ("columns", columns)):
+        if given and (by == "job" or csv or as_json):
+            raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")
     whole = Sweep.read(open_sweep(sweep, output))
     if whole.folder.damage:
         complain(whole.folder.damage)
     found = whole.select(where or (), Scoring.parse(metric), within)
     board, is_by_job = found.leaderboard, by == "job"
+    further = [found.metric(each, "columns") for each in _names(columns or "")]
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)
     if as_json:
         print_json(table.jobs_as_dict(board, top) if is_by_job else table.as_dict(board, standings))
     elif csv:
         sys.stdout.write(table.jobs_to_csv(board, top) if is_by_job else table.to_csv(board, standings))
     else:
-        shown = table.by_job(board, top) if is_by_job else table.by_configuration(board, standings, wide=wide)
+        shown = table.by_configuration(board, standings, wide=wide, further=further)
+        shown = table.by_job(board, top) if is_by_job else shown
         if markdown:
             sys.stdout.write(printable(table.to_markdown(board, shown)))
         else:
@@ -93,3 +104,10 @@ def command(
                 say(console, str(found.accounting))
                 advise(console, found)
     return 0 if board.usable else 1
+
+
+def _names(columns: str) -> list[str]:
+    try:
+        return list(map(str, split(columns))) if columns else []
+    except ValueError:
+        raise InvalidInputError("columns", columns, "names of metrics, separated by commas") from None

@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output
 from orchestrator.cli.shared.text_plot import drawn
 from orchestrator.report import plots
 
@@ -25,6 +25,7 @@ def command(
         str | None,
         typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
     ] = None,
+    metric: Metric = "last",
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
@@ -35,7 +36,7 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = plots.plot(Sweep.read(open_sweep(sweep, output)), kind or plots.DEFAULT, "kind")
+    found = plots.plot(Sweep.read(open_sweep(sweep, output), metric), kind or plots.DEFAULT, "kind")
     if as_json:
         print_json(plots.as_dict(found))
         return 0

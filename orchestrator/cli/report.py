@@ -11,7 +11,7 @@ import typer
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Open, Output, path
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, path
 from orchestrator.commands.picture import picture
 from orchestrator.commands.report import ReportResult, report
 from orchestrator.text import counted
@@ -46,6 +46,7 @@ def command(
             "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
         ),
     ] = None,
+    metric: Metric = "last",
     opens: Open = False,
     as_json: AsJson = False,
     output: Output = DEFAULT_OUTPUT,
@@ -61,13 +62,13 @@ def command(
     """
     folder = open_sweep(sweep, output)
     if chart is not None:
-        drawn = picture(folder, chart, form, to)
+        drawn = picture(folder, chart, form, to, metric)
         written, what, said = drawn.path, "chart", f"Chart: {drawn.path} ({_sized(drawn.bytes)})"
         fields = {"path": str(drawn.path), "chart": chart, "format": drawn.format, "bytes": drawn.bytes}
     elif form is not None:
         raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
     else:
-        page = report(folder, to, cache_dir=load_settings().cache_dir)
+        page = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
         written, what, said = page.path, "report", _said(page)
         fields = {"path": str(page.path), "bytes": page.bytes, "jobs": page.jobs, "ended": page.ended}
     if as_json:

@@ -21,6 +21,7 @@ def compare(
     second_words: Sequence[str] = (),
     *,
     tolerance: float = 0.0,
+    metric: str = "last",
 ) -> Comparison:
     """Compare a configuration of one sweep with one of another, or of the same. Takes no lock and writes nothing.
 
@@ -30,16 +31,17 @@ def compare(
         first_words: Name a configuration of the first sweep (`orchestrator.analysis.selection`); none for its leader.
         second_words: Likewise, of the second sweep.
         tolerance: The largest difference that does not matter, in the metric's unit; 0 if every one does.
+        metric: How a job is scored, and by which metric (`Scoring.parse`).
 
     Raises:
         SweepNotFoundError: a folder contains no sweep, or a leader is wanted and there is none.
         SweepUnreadableError: a folder cannot be read.
         IncomparableError: the sweeps have different data sets, metrics, or kinds of splits.
-        InvalidInputError: words fit no configuration or several; both are the same configuration; or the tolerance is
-            out of range.
+        InvalidInputError: words fit no configuration or several; a sweep lacks the metric; both are the same
+            configuration; or the tolerance is out of range.
     """
-    one = Sweep.read(first)
-    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second)
+    one = Sweep.read(first, metric)
+    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, metric)
     _check_sweeps(one, other)
     a, b = choose(one, first_words), choose(other, second_words)
     _check_tolerance(tolerance, a)

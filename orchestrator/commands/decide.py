@@ -52,6 +52,7 @@ def plan_decide(
     budget: int,
     settings: Settings,
     *,
+    metric: str = "last",
     workers: int | None = None,
     tell: Tell = ignore,
 ) -> SweepPlan:
@@ -62,21 +63,23 @@ def plan_decide(
         within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
         budget: The most jobs that races may add to the sweep, in all their sessions together.
         settings: Name the cluster; without a broker's address, an embedded one is used.
+        metric: How a job is scored, and by which metric (`Scoring.parse`).
         workers: Processes of an embedded cluster; None for one per core.
         tell: Receives a sentence while Redis does not answer.
 
     Raises:
-        InvalidInputError: the tolerance or the budget is invalid; or the sweep has one configuration, too many, or
-            more jobs without a result than the budget.
+        InvalidInputError: the tolerance, the budget or the metric is invalid; or the sweep has one configuration, too
+            many, or more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
     _check_numbers(within, budget)
-    folder.manifest()
+    sweep = Sweep.read(folder, metric)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
     plan = plan_resumption(folder, settings, workers=workers, tell=tell)
-    _check_sweep(plan, within, budget)
+    check_within(within, sweep.names.metric)
+    _check_sweep(plan, budget)
     return plan
 
 
@@ -87,7 +90,7 @@ def _check_numbers(within: float, budget: int) -> None:
         raise InvalidInputError("budget", budget, f"an integer from 1 to {MAX_JOBS}")
 
 
-def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
+def _check_sweep(plan: SweepPlan, budget: int) -> None:
     """Check that this sweep can have this race."""
     configurations = {job.configuration for job in plan.jobs.values()}
     if len(configurations) == 1 and not plan.manifest.specification.remaining:
@@ -96,8 +99,6 @@ def _check_sweep(plan: SweepPlan, within: float, budget: int) -> None:
         found = Described(f"a sweep of {len(configurations):,} configurations")
         allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
         raise InvalidInputError("name", found, allowed)
-    metric = next(iter(configurations)).metric
-    check_within(within, metric)
     _check_budget(plan, budget)
 
 
@@ -127,7 +128,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
 
     Args:
         session: From the plan.
-        terms: The tolerance and the budget; the plan has checked them.
+        terms: The tolerance, the budget and the metric; the plan has checked them.
         display: Shows the progress.
 
     Raises:
@@ -147,14 +148,14 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     ended = Race(_raced(swept, terms), terms)
     if ended.ended != "budget" or ended.spent:
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
-        session.look("decide", terms.within)
+        session.look("decide", terms.within, str(terms.scoring))
     finish(session)
     return DecideResult(ended, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
 def _raced(sweep: Sweep, terms: Terms) -> Sweep:
     """Return a sweep that is judged as that of a race, even if it has added no jobs yet."""
-    return replace(sweep, history="race", within=terms.within)
+    return replace(sweep.select(scoring=terms.scoring), history="race", within=terms.within)
 
 
 class _Race:
@@ -190,4 +191,5 @@ class _Race:
             self._told = told
             for sentence in told:
                 self._progress.message(sentence)
-        return manifest.with_round(further, seen("decide", rows, self._terms.within))
+        look = seen("decide", rows, self._terms.within, str(race.sweep.scoring))
+        return manifest.with_round(further, look)

@@ -49,7 +49,9 @@ class PictureResult:
     bytes: int
 
 
-def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None) -> PictureResult:
+def picture(
+    folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None, metric: str = "last"
+) -> PictureResult:
     """Write a chart of a sweep. Takes no lock and changes nothing in the folder; the sweep may run meanwhile.
 
     Args:
@@ -57,9 +59,11 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
         name: The chart's name.
         form: The name of the format; None for that of the file's extension, or `png`.
         to: The file; None for one in the working folder, named after the sweep and the chart.
+        metric: How a job is scored, and by which metric (`Scoring.parse`).
 
     Raises:
-        InvalidInputError: there is no such format, the sweep has no such chart, or the file's extension does not fit.
+        InvalidInputError: there is no such format, the sweep has no such chart or metric, or the file's extension does
+            not fit.
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
@@ -67,7 +71,7 @@ def picture(folder: SweepFolder, name: str, form: str | None = None, to: Path | 
     """
     packages.require("A chart")
     chosen = _format(form, to)
-    sweep = Sweep.read(folder)
+    sweep = Sweep.read(folder, metric)
     catalogue.check(sweep, name, "--chart")
     path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
     made = FORMATS[chosen]

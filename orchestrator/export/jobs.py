@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.folder.rows import Row
 from worker.job import Job
 
 #: Called with the number of jobs that are written, and of all jobs.
@@ -39,6 +40,12 @@ def start_of(sweep: Sweep, each: Ended) -> float:
 def metric_of(sweep: Sweep) -> str:
     """Return the metric's name as one word, as tools want it: `validation_accuracy`."""
     return re.sub(r"[^A-Za-z0-9]+", "_", sweep.names.metric.name).strip("_").lower() or "score"
+
+
+def series_of(sweep: Sweep, row: Row) -> dict[str, Sequence[float]]:
+    """Return the metrics after each epoch by name, in the characters that MLflow allows."""
+    others = {re.sub(r"[^A-Za-z0-9_ .:/-]", "_", name): values for name, values in row.others.items()}
+    return {metric_of(sweep): row.validation_score, **others}
 
 
 def options_of(job: Job) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import OutputError
-from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of, start_of
+from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of, series_of, start_of
 from orchestrator.text import listed
 from worker.job import Job, key_of
 from worker.text import one_line
@@ -248,8 +248,7 @@ class _Recorder:
         # The run is created with the tag that finds it again, so that an interrupted one is completed.
         start = start_of(self.sweep, each)
         run_id = self._id(run, experiment, name, start, {JOB: each.key, **known})
-        scores = {metric_of(self.sweep): row.validation_score, **row.others}
-        series = {name: dict(enumerate(values, 1)) for name, values in scores.items()}
+        series = {name: dict(enumerate(values, 1)) for name, values in series_of(self.sweep, row).items()}
         parameters = {**self._parameters(each.job), "seed": str(row.seed)}
         self._log(run_id, series, parameters, start, row.epoch_seconds)
         if run is not None:

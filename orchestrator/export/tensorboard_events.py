@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.export.destination import MARK
-from orchestrator.export.jobs import OnProgress, as_text, counted, metric_of, options_of, start_of
+from orchestrator.export.jobs import OnProgress, as_text, counted, options_of, series_of, start_of
 from worker.job import Job
 
 #: TensorBoard reads files whose name has `tfevents`.
@@ -78,7 +78,7 @@ def _write_run(sweep: Sweep, each: Ended, group: str, add: Callable[..., None]) 
         told = HParamsPluginData.FromString(value.metadata.plugin_data.content)
         value.metadata.plugin_data.content = told.SerializeToString(deterministic=True)
     add(time, summary)
-    series = {metric_of(sweep): row.validation_score, **row.others}
+    series = series_of(sweep, row)
     for i, seconds in enumerate(row.epoch_seconds):
         time += seconds
         add(

@@ -306,13 +306,15 @@ class Accounting(BaseModel):
         return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def seen(command: Going, rows: Mapping[str, Row], within: float | None = None) -> Look | None:
+def seen(command: Going, rows: Mapping[str, Row], within: float | None = None, metric: str = "last") -> Look | None:
     """Return the look at a sweep's results before a command went on with it; None if there were none to see.
 
     Args:
         command: The command.
         rows: The sweep's rows, by job key.
         within: For a race, the regret that suffices it.
+        metric: For a race, how it scores a job.
     """
     seeds = [row.seed for row in rows.values() if row.accepted]
-    return Look(command=command, seeds=len(set(seeds)), rows=len(seeds), within=within) if seeds else None
+    counts = {"seeds": len(set(seeds)), "rows": len(seeds)}
+    return Look(command=command, within=within, metric=metric, **counts) if seeds else None

@@ -82,10 +82,11 @@ class Session:
         """The number of configurations that a sampler has yet to draw."""
         return self.manifest.specification.remaining
 
-    def look(self, command: Going, within: float | None = None) -> None:
+    def look(self, command: Going, within: float | None = None, metric: str = "last") -> None:
         """Record in the folder that the command goes on with the sweep after a look, unless it has done so already."""
-        found, last = seen(command, self.rows, within), self.manifest.looks[-1:]
-        if found is not None and [(each.command, each.within) for each in last] != [(command, within)]:
+        found, last = seen(command, self.rows, within, metric), self.manifest.looks[-1:]
+        same = [(each.command, each.within, each.metric) for each in last] == [(command, within, metric)]
+        if found is not None and not same:
             self.manifest = self.manifest.with_look(found)
             with self.interruption.shield():
                 self.folder.write_manifest(self.manifest)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from nn.options.describe import digits_of, heading, label, shown
 from orchestrator.text import listed
 from worker.job import Job
+from worker.trainers.protocol import Metric
 
 
 class JobNames:
@@ -18,18 +19,20 @@ class JobNames:
     Args:
         jobs: The sweep's jobs.
         axes: Options that vary in the sweep, even if these jobs all have one value, as in a first batch.
+        metric: What counts; None for the trainer's own metric.
 
     Attributes:
         varying: The values of each option that varies, in the sweep's order.
         common: The value of each option that all jobs share.
     """
 
-    def __init__(self, jobs: Collection[Job], axes: Collection[str] = ()) -> None:
+    def __init__(self, jobs: Collection[Job], axes: Collection[str] = (), metric: Metric | None = None) -> None:
         models = dict.fromkeys(type(job.options) for job in jobs)
         #: The model of the options that all jobs have; if the models differ, that of the first job.
         self.model = next(iter(models))
-        #: The metric of the jobs.
-        self.metric = next(iter(jobs)).metric
+        #: The trainer's own metric, and the one that counts.
+        self.own_metric = next(iter(jobs)).metric
+        self.metric = metric or self.own_metric
         fields = [name for name in self.model.model_fields if all(name in each.model_fields for each in models)]
         values = {name: tuple(dict.fromkeys(getattr(job.options, name) for job in jobs)) for name in fields}
         varying = {name for name, each in values.items() if len(each) > 1 or name in axes}

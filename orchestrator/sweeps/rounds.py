@@ -103,6 +103,7 @@ class Look(BaseModel):
         seeds: The number of different seeds with a result.
         rows: The number of jobs with a result.
         within: For a race, the regret that suffices it; None for another command.
+        metric: How the race scored a job (`--metric`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,3 +112,4 @@ class Look(BaseModel):
     seeds: int = Field(ge=1)
     rows: int = Field(ge=1)
     within: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=operator.not_)
+    metric: str = Field(default="last", max_length=100, exclude_if=lambda metric: metric == "last")

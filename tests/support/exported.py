@@ -41,7 +41,7 @@ class Odd(Trainer):
     datasets = ("any",)
 
     def others(self, options):
-        return ("loss", "speed")
+        return (Metric(name="loss", higher_is_better=False), Metric(name="speed"))
 
     def load(self, source, cache_dir):
         return Data()

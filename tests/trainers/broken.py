@@ -421,6 +421,11 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
         {"train": reporting(lambda on_epoch, value, checkpoint: on_epoch(value, checkpoint, {"loss": 1.0}))},
         "metrics_are_finite_numbers", "['loss']",
     ),
+    "NamesAlone": ({"others": giving(("loss",))}, "metrics_are_finite_numbers", "a Metric for each"),
+    "TwoLines": (
+        {"others": giving((Metric(name="log\nloss"),))}, "metrics_are_finite_numbers", "characters on one line",
+    ),
+    "SameName": ({"others": giving((Metric(name="accuracy"),))}, "metrics_are_finite_numbers", "names that differ"),
     "LongProblem": ({"problem": giving("it diverged\n" * 3)}, "a_problem_is_one_sentence", "one line"),
     "OtherCorrect": (
         {"value": lambda _, correct: float(correct.mean()) / 2},

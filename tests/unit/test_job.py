@@ -157,7 +157,7 @@ RESULT: dict[str, Any] = {
         {"epoch_seconds": [1.0, math.nan]},
         {"others": {"notebook_accuracy": [94.5]}},
         {"others": {"notebook_accuracy": [94.5, math.inf]}},
-        {"others": {"Notebook": [94.5, 94.5]}},
+        {"others": {"Note\nbook": [94.5, 94.5]}},
         {"attempts": 10**4000},
     ],
 )

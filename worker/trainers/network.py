@@ -57,9 +57,9 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         defaults = {name: info.default for name, info in NetworkOptions.model_fields.items()}
         return {name: value for name, value in fields.items() if name in _ALWAYS or value != defaults[name]}
 
-    def others(self, options: NetworkOptions) -> tuple[str, ...]:
+    def others(self, options: NetworkOptions) -> tuple[Metric, ...]:
         """Return the accuracy that the notebook would have printed, for its rule."""
-        return (NOTEBOOK_ACCURACY,) if options.rule == "notebook" else ()
+        return (Metric(name=NOTEBOOK_ACCURACY),) if options.rule == "notebook" else ()
 
     def load(self, source: str, cache_dir: Path) -> Dataset:
         """Load MNIST or a folder of its format, as `nn.datasets.mnist.load_mnist` does."""
@@ -93,7 +93,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.training import Training
         from nn.weights import to_safetensors
 
-        others, n_train = self.others(options), _test_split(options, data).start
+        others, n_train = [each.name for each in self.others(options)], _test_split(options, data).start
         data = as_split(options, seed, data)
         arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size", "split"})
         training = Training.begin(_layers(options, data), seed, **arguments)

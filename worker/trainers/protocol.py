@@ -114,7 +114,7 @@ class OnEpoch(Protocol):
                 and returns a problem instead.
             checkpoint: Returns the state after this epoch, from which `train` can resume; it is called before this
                 call returns, or never. None if training cannot resume, or if no epoch follows.
-            others: Further metrics, by name: exactly those that `Trainer.others` lists.
+            others: Further metrics, by name: exactly those that `Trainer.others` describes.
         """
 
 
@@ -278,8 +278,8 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """
         raise NotImplementedError
 
-    def others(self, options: OptionsT) -> tuple[str, ...]:
-        """Return the names of further metrics, which are kept beside the metric."""
+    def others(self, options: OptionsT) -> tuple[Metric, ...]:
+        """Return further metrics, which are kept beside the metric, and which `--metric` ranks by. Names differ."""
         return ()
 
     @property

@@ -316,6 +316,16 @@ class Standing:
         results = self.n + self.diverged
         return clopper_pearson(self.diverged, results) if results else None
 
+    @functools.cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """The mean of each metric after the last epoch, over the jobs that trained; empty if the trainer has one."""
+        entries, rows = zip(self.scored.entries, self.scored.keys, strict=True), self.judgement.rows
+        trained = [rows[key] for entry, key in entries if entry.status == "succeeded"]
+        own = self.judgement.names.own_metric.name
+        further = {name: [row.others[name][-1] for row in trained] for name in (trained[0].others if trained else ())}
+        series = {own: [row.validation_score[-1] for row in trained], **further} if further else {}
+        return {name: statistics.fmean(values) for name, values in series.items()}
+
     @property
     def jobs(self) -> Sequence[Entry]:
         """Its jobs, in the sweep's order."""
@@ -327,9 +337,10 @@ class Standing:
         return {name: getattr(self, name) for name in FIGURES}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `leaderboard.json` has of it: its rank, its options, the other figures, and its jobs."""
+        """Return what `leaderboard.json` has of it: rank, options, the other figures, further metrics, and jobs."""
         jobs = [each.model_dump() for each in self.jobs]
-        return {"rank": self.rank, "options": self.options, **self.figures, "jobs": jobs}
+        metrics = {"metrics": self.metrics} if self.metrics else {}
+        return {"rank": self.rank, "options": self.options, **self.figures, **metrics, "jobs": jobs}
 
     def __repr__(self) -> str:
         return f"<Standing {self.rank}: {dict(self.options)}, mean {self.mean}, n {self.n}>"

@@ -225,7 +225,8 @@ class Judgement:
         """
         if not self.metric.is_share:
             return 0.0
-        known = next((len(bits) for bits in map(answers_of, self.rows.values()) if bits is not None), None)
+        rows = self.rows.values() if self.scoring.metric is None else ()
+        known = next((len(bits) for bits in map(answers_of, rows) if bits is not None), None)
         if known is not None:
             return 1 / known
         scores = sorted({score for each in self.scored for score in each.trained.values()})
@@ -377,7 +378,7 @@ class Judgement:
     def _by_epoch(self, scored: Scored, sign: float) -> list[dict[int, float]]:
         """Return for each epoch the metric of each seed that trained."""
         curves = {
-            entry.seed: self.rows[key].validation_score
+            entry.seed: self.scoring.values(self.rows[key])
             for entry, key in zip(scored.entries, scored.keys, strict=True)
             if entry.status == "succeeded"
         }

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_EPOCHS
 from orchestrator.folder.rows import Row
+from orchestrator.text import counted
 from worker.job import Configuration, Job
 from worker.records.answers import unpack
 from worker.trainers.protocol import Metric
@@ -42,30 +43,30 @@ class Scoring:
     Attributes:
         kind: `last` takes the metric after the last epoch, `best` the best of all epochs, `mean` a mean.
         epochs: The number of last epochs that `mean` averages.
+        metric: The name of the metric, if it is another one than the trainer's own.
     """
 
     kind: Literal["last", "best", "mean"] = "last"
     epochs: int = 1
+    metric: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Scoring:
-        """Read `last`, `best` or `mean-K`.
-
-        Raises:
-            InvalidInputError: the text is none of them.
-        """
-        match = _MEAN.fullmatch(text)
+        """Read `last`, `best` or `mean-K`, the name of any metric, or both: `loss:best`."""
+        named, _, kind = text.rpartition(":")
+        metric, match = named or None, _MEAN.fullmatch(kind)
         if match and int(match[1]) <= MAX_EPOCHS:
-            return cls("mean", int(match[1]))
-        if text == "last":
-            return cls("last")
-        if text == "best":
-            return cls("best")
-        raise InvalidInputError("metric", text, ALLOWED)
+            return cls("mean", int(match[1]), metric)
+        if kind == "last":
+            return cls("last", metric=metric)
+        if kind == "best":
+            return cls("best", metric=metric)
+        return cls(metric=text)
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
-        return f"mean-{self.epochs}" if self.kind == "mean" else self.kind
+        kind = f"mean-{self.epochs}" if self.kind == "mean" else self.kind
+        return kind if self.metric is None else f"{self.metric}:{kind}"
 
     def check(self, fewest: int) -> None:
         """Refuse to average over more epochs than a job has.
@@ -77,7 +78,7 @@ class Scoring:
             InvalidInputError: it averages over more.
         """
         if self.kind == "mean" and self.epochs > fewest:
-            allowed = f"at most mean-{fewest}: a job of the sweep has {fewest} epoch{'' if fewest == 1 else 's'}"
+            allowed = f"at most mean-{fewest}: a job of the sweep has {counted(fewest, 'epoch')}"
             raise InvalidInputError("metric", str(self), allowed)
 
     @property
@@ -86,6 +87,10 @@ class Scoring:
         if self.kind == "mean" and self.epochs > 1:
             return f"averaged over the last {self.epochs} epochs"
         return "after its best epoch" if self.kind == "best" else "after the last epoch"
+
+    def values(self, row: Row) -> Sequence[float]:
+        """Return the metric of a job after each epoch."""
+        return row.validation_score if self.metric is None else row.others[self.metric]
 
     def score(self, values: Sequence[float], metric: Metric) -> float:
         """Return the score of a job.
@@ -126,7 +131,7 @@ class Entry(BaseModel):
         # Not validated again: for 100,000 jobs, that would take as long as everything else.
         if row is None:
             return cls.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
-        score = scoring.score(row.validation_score, metric) if row.accepted else None
+        score = scoring.score(scoring.values(row), metric) if row.accepted else None
         return cls.model_construct(
             seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
             stopped=row.stopped is not None,

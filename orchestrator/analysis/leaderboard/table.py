@@ -27,6 +27,7 @@ from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Entry
 from orchestrator.analysis.statistics.intervals import CHOSEN
 from orchestrator.text import counted
 from worker.text import csv_cell
+from worker.trainers.protocol import Metric
 
 #: What rows can be sorted by, besides the options that vary: ascending, except for `DESCENDING`.
 SORTS = ("rank", "n", "mean", "regret", "p_best", "diverged", "failed", "cancelled", "std")
@@ -102,21 +103,32 @@ def columns(board: Leaderboard) -> list[Column]:
     return [rank, *map(of_option, board.names.varying), *others]
 
 
-def by_configuration(board: Leaderboard, standings: Sequence[Standing], *, wide: bool = False) -> TextTable:
+def by_configuration(
+    board: Leaderboard, standings: Sequence[Standing], *, wide: bool = False, further: Sequence[Metric] = ()
+) -> TextTable:
     """Return a row for each configuration.
 
     Args:
         board: The leaderboard.
         standings: Which rows, and in which order.
         wide: Whether to show all columns.
+        further: Metrics whose means are shown, too.
     """
     shown = [
         each
         for each in columns(board)
         if wide or each.tables == "all" or (each.tables == "telling" and each.is_told(board, board.standings))
     ]
+    shown += map(_of_metric, further)
     spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
     return _table(board, standings, shown, tuple(heading for _, heading in sorted(spare)))
+
+
+def _of_metric(metric: Metric) -> Column:
+    def cell(_: Leaderboard, standing: Standing) -> str:
+        return metric.number(standing.metrics[metric.name]) if metric.name in standing.metrics else NONE
+
+    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell)
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
@@ -240,15 +252,25 @@ def to_json(board: Leaderboard) -> str:
 def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> str:
     """Return the content of `leaderboard.csv`: no jobs and no verdict, and an empty field for a missing number.
 
-    The options that vary come after the rank. One that is named like a figure gets a prefix: `options.rank`.
-    Arguments: as for `as_dict`.
+    The options that vary come after the rank. One that is named like a figure gets a prefix: `options.rank`. Means of
+    all metrics come last, if there are several: `metrics.loss`. Arguments: as for `as_dict`.
     """
     rank, *names = FIGURES
+    further = metrics_of(board)
     rows = [
-        (each.rank, *_options(board, each), *map(csv_cell, list(each.figures.values())[1:]))
+        (
+            *(each.rank, *_options(board, each), *map(csv_cell, list(each.figures.values())[1:])),
+            *(csv_cell(each.metrics.get(name)) for name in further),
+        )
         for each in (board.standings if standings is None else standings)
     ]
-    return _csv((rank, *_headings(board, FIGURES), *names), rows)
+    headings = (csv_cell(f"metrics.{name}") for name in further)
+    return _csv((rank, *_headings(board, FIGURES), *names, *headings), rows)
+
+
+def metrics_of(board: Leaderboard) -> tuple[str, ...]:
+    """Return the names of the metrics that some configuration has; empty if there is one only."""
+    return tuple(dict.fromkeys(name for each in board.standings for name in each.metrics))
 
 
 def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:

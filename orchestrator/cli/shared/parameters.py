@@ -127,6 +127,14 @@ BrokerOrOwn = Annotated[
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
+Metric = Annotated[
+    str,
+    typer.Option(
+        help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
+        "K; or both, as in loss:best.  [default: the trainer's own metric, last]",
+        show_default=False,
+    ),
+]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
 JOB = (
     "NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's key. "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +12,10 @@ from pydantic import BaseModel
 
 from nn.errors import WeightsError
 from worker.trainers.checks.case import Broken, Case, check_same, named, shown
-from worker.trainers.protocol import MAX_SCORE, Checkpoint, Evaluated, as_number
+from worker.trainers.protocol import MAX_SCORE, Checkpoint, Evaluated, Metric, as_number
 
 #: Largest difference between the share of correct samples and the last metric, which may be rounded to float32.
 _TOLERANCE = 1e-6
-#: The name of a further metric, which becomes a field of rows.
-_OTHER = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _HINT = "a state needs all that lives longer than an epoch: momentum, step counters, the state of generators"
 _STOPPED_HINT = "offer no checkpoint after the epoch at which training stops"
 
@@ -47,9 +44,16 @@ def metrics_are_finite_numbers(case: Case) -> None:
             _check_number("the metric", value, options, epoch)
             if is_share and not 0 <= float(value) <= 1:
                 raise Broken(f"the metric after epoch {epoch} is {shown(value)}; a share is from 0 to 1")
-            listed = case.trainer.others(options)
-            if bad := next((name for name in listed if _OTHER.fullmatch(name) is None), None):
-                raise Broken(f"others names {bad!r}; allowed: at most 40 lower-case letters, digits and underscores")
+            described = case.trainer.others(options)
+            if not all(isinstance(each, Metric) for each in described):
+                raise Broken(
+                    f"others returns {shown(described)}; allowed: a Metric for each, such as Metric(name='loss')"
+                )
+            listed = [each.name for each in described]
+            if not all(0 < len(name) <= 80 and name.isprintable() for name in listed):
+                raise Broken(f"others names {listed}; allowed: names of 1 to 80 characters on one line")
+            if len({case.trainer.metric_of(options).name, *listed}) <= len(listed):
+                raise Broken(f"others names {listed}; allowed: names that differ, also from that of the metric")
             if sorted(others) != sorted(listed):
                 raise Broken(f"on_epoch got the further metrics {sorted(others)}; others returns {sorted(listed)}")
             for name, other in others.items():

@@ -52,11 +52,13 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
         """Return the number of epochs: 1 for an estimator that is fitted at once."""
         return options.epochs if estimator(options.estimator).in_epochs else 1
 
-    def others(self, options: SklearnOptions) -> tuple[str, ...]:
+    def others(self, options: SklearnOptions) -> tuple[Metric, ...]:
         """Return the mean squared error for a regressor."""
         from worker.trainers.sklearn.fitting import MEAN_SQUARED_ERROR
 
-        return () if estimator(options.estimator).kind == "classifier" else (MEAN_SQUARED_ERROR,)
+        if estimator(options.estimator).kind == "classifier":
+            return ()
+        return (Metric(name=MEAN_SQUARED_ERROR, higher_is_better=False),)
 
     def named(self, options: SklearnOptions) -> dict[str, Any]:
         """Return the options that differ from their defaults, without `epochs` if it has no effect."""

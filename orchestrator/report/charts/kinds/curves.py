@@ -72,8 +72,9 @@ def curves(sweep: Sweep) -> tuple[Curve, ...]:
 
 def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
     rows = drawn.rows(sweep.rows)
-    trained = [row.validation_score for row in rows if row.status == "succeeded"]
-    epochs = _some(max((len(row.validation_score) for row in rows), default=0), MOST_POINTS)
+    curve_of = sweep.scoring.values
+    trained = [curve_of(row) for row in rows if row.status == "succeeded"]
+    epochs = _some(max((len(row.epoch_seconds) for row in rows), default=0), MOST_POINTS)
     points = []
     for epoch in epochs:
         values = [scores[epoch - 1] for scores in trained if len(scores) >= epoch]
@@ -81,7 +82,7 @@ def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
             interval = sweep.judgement.interval(drawn.scored, values) if banded else None
             points.append(Point(epoch, len(values), statistics.mean(values), interval))
     jobs = {
-        row.seed: [(epoch, row.validation_score[epoch - 1]) for epoch in epochs if epoch <= len(row.validation_score)]
+        row.seed: [(epoch, curve_of(row)[epoch - 1]) for epoch in epochs if epoch <= len(row.epoch_seconds)]
         for row in rows
     }
     return Curve(drawn, points, jobs, frozenset(row.seed for row in rows if row.status == "diverged"))

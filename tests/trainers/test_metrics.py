@@ -1,0 +1,90 @@
+"""Sweeps that are ranked by a metric of the trainer's besides its own, in that metric's direction."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import seedsweep
+from nn.errors import InvalidInputError
+from tests.support.command_line import CommandLine
+from tests.support.own_trainer import found_here, install_source
+
+#: By the accuracy, rate 1 is the best; by the log loss, rate 2; by that of the best epoch, rate 1 again.
+SOURCE = """
+import random
+from tests.trainers import broken
+from worker.trainers import Metric, Trained
+
+class Own(broken.Honest):
+    name = "own"
+
+    def others(self, options):
+        return (Metric(name="log loss", higher_is_better=False), Metric(name="top, 2", is_share=True))
+
+    def train(self, options, seed, data, *, on_epoch, resume_from=None):
+        noise = random.Random(seed).uniform(-0.01, 0.01)
+        leads = options.rate == 1
+        for loss in (0.1 if leads else 0.6, 0.5 if leads else 0.3):
+            on_epoch(0.9 + noise if leads else 0.8 + noise, None, {"log loss": loss + noise, "top, 2": 0.99})
+        return Trained(artifact=b"%d" % seed)
+"""
+SWEEP = ("--trainer", "own", "--set", "epochs=2", "--grid", "rate=1,2", "--seeds", "0-4", "--name", "a")
+BY_LOSS = ("--metric", "log loss")
+ALLOWED = "a metric that every job has: accuracy, log loss, top, 2\n"
+KINDS = "allowed: last, best, or mean-K with K from 1 to 100000 epochs; or "
+
+
+@pytest.fixture
+def own(command_line: CommandLine) -> dict[str, str]:
+    return {"PYTHONPATH": str(install_source(command_line.folder / "site", "own", SOURCE, "Own").parent)}
+
+
+def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own: dict[str, str]) -> None:
+    command_line.run("sweep", *SWEEP, **own)
+
+    def told(*words: str, status: int = 0) -> str:
+        done = command_line.run(words[0], "a", *words[1:], status=status, **own)
+        return done.stdout if status == 0 else done.stderr
+
+    assert told("leaderboard").startswith("Use rate 1: it is the best of 2.\n")
+    by_loss = told("leaderboard", *BY_LOSS, "--columns", 'accuracy,"top, 2"')
+    assert by_loss.startswith("Use rate 2: it is the best of 2.\n")
+    assert "Log loss after the last epoch (lower is better)\n" in by_loss
+    headings, _, first, second = by_loss.splitlines()[5:9]
+    assert headings.endswith("accuracy, %   top, 2, %")
+    assert [row.split()[i] for row in (first, second) for i in (0, 1, -2, -1)] == [
+        "1", "2", "79.96", "99.00", "2", "1", "89.96", "99.00"
+    ]  # fmt: skip
+    assert told("leaderboard", "--metric", "log loss:best").startswith("Use rate 1: ")
+    assert told("leaderboard", "--metric", "accuracy") == told("leaderboard")
+    found = json.loads(told("leaderboard", *BY_LOSS, "--json"))
+    assert (found["common"]["scoring"], found["common"]["higher_is_better"]) == ("log loss:last", False)
+    assert {name: round(mean, 3) for name, mean in found["rows"][0]["metrics"].items()} == {
+        "accuracy": 0.8, "log loss": 0.3, "top, 2": 0.99
+    }  # fmt: skip
+    assert told("leaderboard", "--csv").splitlines()[0].endswith(',metrics.accuracy,metrics.log loss,"metrics.top, 2"')
+    assert told("compare", "rate=1", "rate=2", *BY_LOSS).startswith("Decided: rate 2 is better than rate 1 by 0.20 ")
+    assert "mean log loss over the seeds" in told("plot", "curves", *BY_LOSS)
+    told("report", *BY_LOSS)
+    assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
+    told("export", "--to", "mlflow")
+    # A race is by a metric, too, and says so to those that come later.
+    raced = told("decide", *BY_LOSS, "--within", "0.001", "--budget", "10")
+    assert "Use rate 2: it is the best of 2.\n" in raced
+    (look,) = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
+    assert (look["command"], look["within"], look["metric"]) == ("decide", 0.001, "log loss:last")
+    verdicts = (json.loads(told("leaderboard", *by, "--json"))["verdict"] for by in ((), BY_LOSS))
+    assert [(each["within"], each["leader"]) for each in verdicts] == [(None, {"rate": 1.0}), (0.001, {"rate": 2.0})]
+    # Names that no job has are refused.
+    assert told("leaderboard", "--metric", "logloss", status=2).endswith(f"is 'logloss'; {KINDS}{ALLOWED}")
+    for command in ("plot", "report"):
+        assert told(command, "--metric", "", status=2).endswith(f"is ''; {KINDS}{ALLOWED}")
+    assert told("leaderboard", "--columns", "loss", status=2).endswith(f"--columns is 'loss'; allowed: {ALLOWED}")
+    with found_here(command_line.folder / "site"):
+        swept = seedsweep.open(command_line.folder / "runs/a")
+        assert swept.leaderboard("log loss").verdict.leader == {"rate": 2.0}
+        assert swept.compare("rate=1", "rate=2", metric="log loss").better.chosen.words == "rate=2"  # type: ignore[union-attr]
+        with pytest.raises(InvalidInputError, match=r"metric is 'loss'; allowed"):
+            swept.plot(metric="loss")
