@@ -153,6 +153,8 @@ class _Picker:
         if name not in self._meanings:
             raise InvalidInputError("the job", typed, self._instead_of(name))
         option = self._meanings[name]
+        if value[:1] == value[-1:] == '"':
+            value = value[1:-1].replace('""', '"')
         meant = _meant(self._names, option, value)
         if not meant:
             allowed = f"{label(self._model, option)}={self._values_of(option)}, as in the sweep {self._sweep}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -67,7 +68,7 @@ def _sides(
     # A sweep's name has no equals sign; its path may.
     is_configuration = ["=" in each.split("/")[0] for each in others]
     sweeps = [each for each, it_is in zip(others, is_configuration, strict=True) if not it_is]
-    words = [each.split() for each, it_is in zip(others, is_configuration, strict=True) if it_is]
+    words = [_split(each) for each, it_is in zip(others, is_configuration, strict=True) if it_is]
     fits = len(words) == 2 if not sweeps else len(words) <= 2
     if len(sweeps) > 1 or not fits or is_configuration != sorted(is_configuration):
         raise InvalidInputError("B", Described(" ".join(others) or "missing"), ALLOWED)
@@ -75,6 +76,13 @@ def _sides(
     second = open_sweep(sweeps[0], root) if sweeps else first
     pair = (words[0], words[-1]) if words else ((), ())
     return first, second, pair
+
+
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError:
+        raise InvalidInputError("B", words, "words whose quotes are closed") from None
 
 
 def _print(console: Console, found: Comparison) -> None:

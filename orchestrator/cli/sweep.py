@@ -43,7 +43,19 @@ def command(
     fixed: Fixed = None,
     varied: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=VALUES", help="Vary an option of any trainer; may be repeated."),
+        typer.Option(
+            "--grid",
+            metavar="NAME=VALUES",
+            help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
+        ),
+    ] = None,
+    zipped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--zip",
+            metavar="NAME=VALUES NAME=VALUES ...",
+            help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -82,7 +94,7 @@ def command(
         raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
     if report:
         packages.require("--report")
-    typed = TypedWords(context.obj, fixed or (), varied or ())
+    typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
         settings = settings_for(broker, workers)
         plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)

@@ -181,6 +181,9 @@ def _check_values(grown: SweepSpecification, name: str, values: Sequence[Any]) -
     if grown.sampling is not None:
         allowed = f"nothing, because the sampler {grown.sampling.sampler} chose the sweep's configurations"
         raise InvalidInputError(name, given, f"{allowed} (--seeds extends it)")
+    for group in grown.zipped:
+        if name in group.split(","):
+            raise InvalidInputError(name, given, f"nothing, because the values of {group} go together")
     if any(isinstance(value, Range) for value in values):
         raise InvalidInputError(name, given, f"a range with a number of points, such as {values[0]}:5")
     if name == EPOCHS and min(values) <= max(own):

@@ -205,7 +205,8 @@ class Axis:
         return values
 
     def _items(self, value: object) -> list[Any]:
-        if self.value.kind is not tuple:
+        # A value with commas of its own is one of several if it is in quotes.
+        if self.value.kind is not tuple or (isinstance(value, str) and '"' in value):
             return split(value)
         if isinstance(value, tuple) and len(self.value.kinds) > 1:
             return list(value)

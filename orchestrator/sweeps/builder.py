@@ -34,7 +34,7 @@ def specification(
     """
     words = words or vocabulary()
     sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
-    own = {name: values[name] for name in ("trainer", "seeds", "data") if name in values}
+    own = {name: values[name] for name in ("trainer", "seeds", "data", "zipped", "beside") if name in values}
     grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
     _refuse_missing(words, grid)
     if sampling and skip_invalid:
@@ -47,8 +47,11 @@ def specification(
     try:
         made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid, "skip_invalid": skip_invalid})
     except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if isinstance(why := first.get("ctx", {}).get("error"), InvalidInputError):
+            raise why from None
         # All words are valid, so a default is not.
-        reason = error.errors(include_url=False)[0]["msg"]
+        reason = first["msg"]
         raise TrainerUnusableError(
             f"The trainer {own.get('trainer', DEFAULT)} has an option whose default cannot be read from text: {reason}"
         ) from None

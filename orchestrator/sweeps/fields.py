@@ -22,7 +22,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import allowed, help_text, option, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
-from nn.options.values import Reader
+from nn.options.values import Reader, quoted
 from orchestrator.sweeps.axes import Range, RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
@@ -183,8 +183,28 @@ class Vocabulary:
                 _data_of(trainer), data_help, f"Data set: {data_help}.  [default: {trainer.data}]", is_single=True
             ),
             **{name: _sampling_word(name) for name in Sampling.model_fields},
+            "zipped": Word(self._structure, "texts such as depth,width", ""),
+            "beside": Word(self._structure, "texts such as momentum@optimizer=sgd", ""),
         }
         self.spelled = {spelling: word for word in self.words for spelling in self.spellings(word)}
+
+    def _structure(self, value: object) -> list[str]:
+        """Return texts such as `hidden,epochs` or `momentum@rule=backprop` with the names of the options."""
+
+        def named(name: str) -> str:
+            word = self.spelled.get(name.strip().replace("-", "_"), "seeds")
+            option = self.words[word].option
+            if option is None:
+                raise RefusedError(f"names of options; {name[:80]!r} is none")
+            return option
+
+        read = []
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            names, at, condition = str(text).partition("@")
+            other, _, values = condition.partition("=")
+            end = f"@{named(other)}={values}" if at else ""
+            read.append(",".join(map(named, names.split(","))) + end)
+        return read
 
     def spellings(self, word: str) -> tuple[str, ...]:
         """Return a word, and the option's own name if it differs: it is accepted, too."""
@@ -210,13 +230,16 @@ class Vocabulary:
             InvalidInputError: a word is unknown or given twice, or its value is not allowed.
         """
         values: dict[str, Any] = {}
+        # Values that go together with others may recur.
+        groups = self._read("zipped", spell("zipped"), words.get("zipped", ()))
+        zipped = {name for group in groups for name in group.split(",")}
         for name, value in words.items():
             word = self.known(name, where)
             if word in values:
                 allowed = f"either {' or '.join(self.spellings(word))}"
                 raise InvalidInputError(spell(name), Described("given twice"), allowed)
             read = self._read(word, spell(name), value)
-            distinct = tuple(dict.fromkeys(read))
+            distinct = tuple(read) if self.words[word].option in zipped else tuple(dict.fromkeys(read))
             if len(distinct) < len(read):
                 tell(self._repetition(word, spell(name), read))
             values[word] = distinct[0] if self.words[word].is_single else distinct
@@ -248,7 +271,9 @@ class Vocabulary:
         if word == "seeds":
             return (seeds_as_text(value),)
         texts = [str(each) if isinstance(each, Range) else written_option(each) for each in value]
-        return tuple(texts) if any(isinstance(each, tuple) for each in value) else (",".join(texts),)
+        if any(isinstance(each, tuple) for each in value) or word in ("zipped", "beside"):
+            return tuple(texts)
+        return (",".join(map(quoted, texts)),)
 
     def written(self, word: str, value: Any) -> str:
         """Return the value of a word for a sentence."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
+from nn.options.values import quoted
 from orchestrator.sweeps.fields import Vocabulary
 from worker.redis import limits
 
@@ -119,7 +120,17 @@ def _specification(content: Any) -> Mapping[str, Any]:
     # What a sampler drew follows from the other words, or from the results. `--skip-invalid` is given again.
     rest = {name: value for name, value in specification.items() if name not in ("sampling", "drawn", "skip_invalid")}
     sampling = specification.get("sampling")
+    rest |= {name: _in_quotes(rest[name]) for name in SECTIONS if name in rest}
     return {**rest, **sampling} if isinstance(sampling, dict) else rest
+
+
+def _in_quotes(value: Any) -> Any:
+    """Return the values of options with their texts as they are typed: commas are in quotes."""
+    if isinstance(value, dict):
+        return {name: _in_quotes(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return list(map(_in_quotes, value))
+    return quoted(value) if isinstance(value, str) else value
 
 
 def _refuse_long_keys(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -70,7 +71,7 @@ class JobNames:
         """Return the options that vary as words that pick a configuration's jobs: `learning_rate=0.1 hidden=32,16`."""
         values = {name: getattr(options, name) for name in self.varying}
         return " ".join(
-            f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}"
+            shlex.quote(f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}")
             for name, value in values.items()
         )
 

@@ -88,7 +88,7 @@ class Round(BaseModel):
 
     def _new_points(self, after: SweepSpecification) -> list[Point]:
         """Return the configurations that have a further value."""
-        if len(self.grid) == 1:
+        if len(self.grid) == 1 and not after.beside:
             return list(after.model_copy(update={"grid": {**after.grid, **self.grid}}).points())
         further = {name: frozenset(values) for name, values in self.grid.items()}
         points = after.points() if further else ()

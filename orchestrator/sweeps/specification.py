@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_serializer, model_validator
 
-from nn.errors import InvalidInputError
-from nn.options.describe import allowed, option
+from nn.errors import Described, InvalidInputError
+from nn.options.describe import allowed, option, written
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
 from orchestrator.sweeps.samplers import Dimension, Point, Sampling
+from orchestrator.text import listed
 from worker.job import Job
 from worker.trainers import registry
 
@@ -38,6 +40,9 @@ class SweepSpecification(BaseModel):
         sampling: The sampler; None if every combination of the grid is trained.
         drawn: What the sampler has chosen so far, in its order: values of the options that vary.
         skip_invalid: Whether combinations that the trainer's model refuses are left out.
+        zipped: Options whose values go together, the first with the first, such as `depth,width`.
+        beside: Options that vary only beside some values of another one, such as `momentum@optimizer=sgd`: elsewhere,
+            the first option has its default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +54,9 @@ class SweepSpecification(BaseModel):
     data: str = ""
     sampling: Sampling | None = None
     drawn: Annotated[tuple[Point, ...], FailFast()] = ()
-    skip_invalid: bool = Field(default=False, exclude_if=lambda skips: not skips)
+    skip_invalid: bool = Field(default=False, exclude_if=operator.not_)
+    zipped: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
+    beside: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
 
     @model_validator(mode="before")
     @classmethod
@@ -85,7 +92,8 @@ class SweepSpecification(BaseModel):
             name: tuple(_value(model, name, value, may_be_range=True) for value in values)
             for name, values in _in_order(model, self.grid).items()
         }
-        repeated = [name for name, values in grid.items() if len(set(values)) < len(values)]
+        zipped = ",".join(self.zipped).split(",")
+        repeated = [name for name, values in grid.items() if name not in zipped and len(set(values)) < len(values)]
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
         drawn = tuple(_read(model, point) for point in self.drawn)
@@ -101,6 +109,44 @@ class SweepSpecification(BaseModel):
             if ranges and (self.sampling is None or len(values) > 1):
                 raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
         return self
+
+    @model_validator(mode="after")
+    def _check_structure(self) -> Self:
+        """Check `zipped` and `beside`, and that there is no sampler beside them."""
+        names = ",".join(self.zipped).split(",")
+        for group in self.zipped:
+            counts = [len(self.grid.get(name, "1")) for name in group.split(",")]
+            if len(set(counts)) > 1 or any(names.count(name) > 1 for name in group.split(",")):
+                told = listed(list(map(str, counts)), "and")
+                raise InvalidInputError(
+                    "zipped", group, f"different options with equally many values (these have {told})"
+                )
+        self._conditions()
+        if self.sampling is not None and (self.zipped or self.beside):
+            allowed = "nothing together with zipped or conditional values"
+            raise InvalidInputError("sampler", self.sampling.sampler, allowed)
+        return self
+
+    def _conditions(self) -> list[tuple[str, str, list[Any]]]:
+        """Return the conditions of `beside`: an option, the other one, and the values of that."""
+        model, found = self.model, []
+        names = [text.partition("@")[0] for text in self.beside]
+        for name, text in zip(names, self.beside, strict=True):
+            condition = text.partition("@")[2]
+            other, _, values = condition.partition("=")
+            several = names.count(name) > 1
+            if several or not {name, other} <= self.grid.keys() or model.model_fields[name].is_required():
+                allowed = "one condition for an option with a default, beside another one, which vary"
+                raise InvalidInputError("beside", text, f"{allowed}: {', '.join(self.grid)}")
+            known = self.grid[other]
+            try:
+                read = axis(model, other)(values)
+            except (ValueError, TypeError, OverflowError):
+                read = []
+            if not read or not set(read) <= set(known):
+                raise InvalidInputError(name, Described(f"@{condition}"), f"@{other}={','.join(map(written, known))}")
+            found.append((name, other, read))
+        return found
 
     @model_validator(mode="after")
     def _check_drawn(self) -> Self:
@@ -140,8 +186,14 @@ class SweepSpecification(BaseModel):
     @property
     def size(self) -> int:
         """The number of jobs, also those that are left out; with a sampler, once all are drawn, if they differ."""
-        each = math.prod(len(values) for values in self.grid.values())
+        each = math.prod(len(self.grid[group[0]]) for group in self._groups)
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
+
+    @property
+    def _groups(self) -> list[list[str]]:
+        """The options whose values go together, in the model's order; each other option is alone."""
+        groups = {name: group.split(",") for group in self.zipped for name in group.split(",")}
+        return [group for name in self.grid if name in (group := groups.get(name, [name]))[:1]]
 
     def extended(self, seeds: Sequence[int], grid: Mapping[str, Sequence[Any]]) -> SweepSpecification:
         """Return the specification with further seeds, and with further values of options.
@@ -191,6 +243,9 @@ class SweepSpecification(BaseModel):
         if self.sampling is not None:
             drawn = {tuple(point.values()) for point in self.drawn}
             return lambda point: tuple(point.values()) in drawn
+        if self.zipped or self.beside:
+            points = {tuple(point.values()) for point in self.points()}
+            return lambda point: tuple(point.values()) in points
         values = {name: frozenset(each) for name, each in self.grid.items()}
         return lambda point: (
             all(point[name] in values[name] for name in point) and (not self.skip_invalid or self._is_possible(point))
@@ -238,13 +293,27 @@ class SweepSpecification(BaseModel):
     def _batches(self) -> Iterator[Sequence[Point]]:
         """Yield the configurations in the batches in which they are trained."""
         if self.sampling is None:
-            combinations = itertools.product(*self.grid.values())
-            points = [dict(zip(self.grid, values, strict=True)) for values in combinations]
-            yield [point for point in points if not self.skip_invalid or self._is_possible(point)]
+            points = {tuple(point.values()): point for point in self._combinations()}
+            yield [point for point in points.values() if not self.skip_invalid or self._is_possible(point)]
             return
         width = self.sampling.sampler_batch or max(1, len(self.drawn))
         for first in range(0, len(self.drawn), width):
             yield self.drawn[first : first + width]
+
+    def _combinations(self) -> Iterator[Point]:
+        axes = [
+            [dict(zip(group, each, strict=True)) for each in zip(*map(self.values, group), strict=True)]
+            for group in self._groups
+        ]
+        conditions, model = self._conditions(), self.model
+        for parts in itertools.product(*axes):
+            own = dict(itertools.chain.from_iterable(part.items() for part in parts))
+            point = {name: own[name] for name in self.grid}
+            # Once for each: a condition may depend on an option that has one, too.
+            for name, other, values in conditions * len(conditions):
+                if point[other] not in values:
+                    point[name] = model.model_fields[name].default
+            yield point
 
     def _is_possible(self, point: Point) -> bool:
         """Return whether the trainer's model accepts a configuration."""

@@ -25,9 +25,9 @@ def template(file: str, made: SweepSpecification) -> str:
         made: The specification.
     """
     known = vocabulary(made.trainer, made.options)
-    own = [word for word, entry in known.words.items() if entry.option is None]
+    own = [word for word, entry in known.words.items() if entry.option is None and entry.help]
     varied = [word for word, entry in known.words.items() if entry.option in made.grid]
-    fixed = [word for word in known.words if word not in own and word not in varied]
+    fixed = [word for word in known.words if known.words[word].option and word not in varied]
     head = _comment(
         f"The specification of a sweep: orchestrator sweep --spec {file}",
         "Every combination of the values under [grid] is trained under every seed. Flags override this file.",

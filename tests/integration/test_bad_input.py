@@ -35,6 +35,20 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--seeds 0 --fail-fast 0": "--fail-fast is '0'; allowed: an integer from 1 to 100000",
         "--seeds 0 --no-reuse --reuse-anyway": "--reuse-anyway is given; allowed: nothing together with --no-reuse",
         # Words of the specification
+        "--zip epochs=1,2 learning-rate=0.1": "--zip is 'epochs,learning_rate'; allowed: different options with "
+        "equally many values (these have 2 and 1)",
+        "--epochs 1 --zip epochs=1,2 biases=true,false": "--zip epochs is given twice; allowed: either that or ",
+        "--zip epochs=1,2 speed": "--zip is 'speed'; allowed: NAME=VALUE,VALUE,... or NAME=RANGE",
+        "--zip epochs=1,2 biases=true,false --sampler random --samples 2": "--sampler is 'random'; allowed: nothing "
+        "together with zipped or conditional values",
+        "--grid shuffle=true,false@biases=true": "--grid shuffle is 'shuffle@biases=true'; allowed: one condition "
+        "for an option with a default, beside another one, which vary: learning_rate, shuffle",
+        "--grid shuffle=true,false@bias=true": "--grid shuffle is 'shuffle@bias=true'; allowed: names of options; "
+        "'bias' is none",
+        "--grid epochs=1,2 --grid shuffle=true,false@epochs=3": "--grid shuffle is @epochs=3; allowed: @epochs=1,2",
+        "--grid biases=true@epochs=1 --grid biases=false@epochs=2 --epochs 1,2": "--grid biases is 'biases@epochs=1'; "
+        "allowed: one condition for an option with a default, beside another one, which vary: learning_rate, ",
+        "--grid 'epochs=\"1'": "--grid epochs is '\"1'; allowed: integers from 1 to 100000, separated by commas",
         "--seeds 5-2": "--seeds is '5-2'; allowed: integers from 0 to 4294967295 and rising ranges",
         "--epochs 5 --epochs ''": "--epochs is ''; allowed: integers from 1 to 100000, separated by commas",
         "--hidden 128,64 --hidden 64": "--hidden is '64'; allowed: two integers from 1 to 4096, such as",

@@ -1,19 +1,23 @@
-"""Combinations of values that a trainer's model refuses."""
+"""Which combinations of values a sweep has: without those that a model refuses, zipped, and with conditions."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+import seedsweep
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import install_source
+from tests.support.own_trainer import found_here, install_source
 
 SOURCE = """
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from tests.trainers import broken
 
 class Options(broken.Options):
+    text: str = Field(default="x", description="Any text.")
+
     @model_validator(mode="after")
     def _together(self):
         if self.penalty is not None and self.rate > 1:
@@ -26,6 +30,9 @@ class Own(broken.Honest):
 """
 GRID = ("sweep", "--trainer", "own", "--seeds", "0-1", "--name", "a", "--grid", "rate=0.1,2", "--grid")
 REFUSED = "orchestrator: the combination is rate=2.0, penalty=0.5; allowed: with a penalty, rate must be at most 1\n"
+
+
+RATES = (0.1, 0.2)
 
 
 @pytest.fixture
@@ -65,3 +72,59 @@ def test_when_nothing_can_be_left_out(
     grid = [word for word in GRID if word != "rate=0.1,2"]
     grid = grid[: grid.index("--grid") + 1]
     assert said in command_line.run(*grid, *words, "--skip-invalid", status=2, **own).stderr
+
+
+def options(command_line: CommandLine, name: str, *names: str) -> list[tuple[Any, ...]]:
+    """Return the values of these options in the sweep's configurations, in its order."""
+    described = json.loads((command_line.folder / f"runs/{name}/sweep.json").read_text())
+    rows = {row["job"]: row for row in command_line.rows(name)}
+    found = [tuple(rows[key]["options"].get(each) for each in names) for key in described["jobs"]]
+    return list(dict.fromkeys(found))
+
+
+def test_zipped_values_go_together(command_line: CommandLine, own: dict[str, str]) -> None:
+    words = ("sweep", "--trainer", "own", "--seeds", "0-1", "--zip", "rate=0.1,0.2,0.1", "epochs=1,1,2")
+    assert "jobs 6, accepted 6" in command_line.run(*words, "--name", "a", **own).stdout
+    assert options(command_line, "a", "rate", "epochs") == [(0.1, 1), (0.2, 1), (0.1, 2)]
+    (command_line.folder / "a.toml").write_text(
+        "trainer = 'own'\nseeds = '0-1'\nzipped = ['rate,epochs']\n[grid]\nrate = [0.1, 0.2, 0.1]\nepochs = [1, 1, 2]\n"
+    )
+    for name, spec in (("b", "runs/a/sweep.json"), ("c", "a.toml")):
+        assert "reused 6" in command_line.run("sweep", "--spec", spec, "--name", name, **own).stdout
+        assert options(command_line, name, "rate", "epochs") == options(command_line, "a", "rate", "epochs")
+    assert "jobs 6" in command_line.run(*words, "--resume", "--name", "a", **own).stdout
+    refused = command_line.run("extend", "a", "--grid", "rate=3", status=2, **own).stderr
+    assert refused.endswith("--grid rate is '3.0'; allowed: nothing, because the values of rate,epochs go together\n")
+    assert "jobs 9, accepted 9" in command_line.run("extend", "a", "--seeds", "2", **own).stdout
+
+
+def test_values_may_exist_only_beside_others(command_line: CommandLine, own: dict[str, str]) -> None:
+    grid = ("--grid", "penalty=0.5,1@rate=0.1", "--grid", "rate=0.1,0.2")
+    words = ("sweep", "--trainer", "own", "--set", "epochs=1", "--seeds", "0-1", *grid)
+    assert "jobs 6, accepted 6" in command_line.run(*words, "--name", "a", **own).stdout
+    assert options(command_line, "a", "rate", "penalty") == [(0.1, 0.5), (0.1, 1.0), (0.2, None)]
+    assert "reused 6" in command_line.run("sweep", "--spec", "runs/a/sweep.json", "--name", "b", **own).stdout
+    with found_here(command_line.folder / "site"):
+        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "rate": list(RATES), "penalty": [0.5, 1.0]}
+        swept = seedsweep.sweep(
+            trainer="own", output=command_line.folder / "runs", beside="penalty@rate=0.1", progress=False, **given
+        )
+        assert (len(swept.jobs), swept.accounting.reused) == (6, 6)
+    # Further values keep the condition.
+    command_line.run("extend", "a", "--grid", "penalty=0.25", **own)
+    command_line.run("extend", "a", "--grid", "rate=0.4", **own)
+    every = [(0.1, 0.5), (0.1, 1.0), (0.2, None), (0.1, 0.25), (0.4, None)]
+    assert options(command_line, "a", "rate", "penalty") == every
+
+
+def test_commas_in_quotes_belong_to_a_value(command_line: CommandLine, own: dict[str, str]) -> None:
+    words = ("sweep", "--trainer", "own", "--set", "epochs=1", "--seeds", "0-1", "--grid", 'text="a, b",c')
+    command_line.run(*words, "--name", "a", **own)
+    assert options(command_line, "a", "text") == [("a, b",), ("c",)]
+    assert "reused 4" in command_line.run("sweep", "--spec", "runs/a/sweep.json", "--name", "b", **own).stdout
+    assert "jobs 4" in command_line.run(*words, "--resume", "--name", "a", **own).stdout
+    compared = command_line.run("compare", "a", 'text="a, b"', "text=c", status=1, **own).stdout
+    assert compared.startswith("Undecided: text a, b has 90.00 % and text c has 90.00 %; ")
+    assert command_line.run("show", "a", "seed=0", 'text="a, b"', **own).stdout
+    refused = command_line.run("compare", "a", "text='a", "text=c", status=2, **own).stderr
+    assert refused == 'orchestrator: B is "text=\'a"; allowed: words whose quotes are closed\n'

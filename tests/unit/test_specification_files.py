@@ -136,7 +136,7 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
     assert (
         "[grid]\n\n# Learning rates.\n# Allowed: finite numbers greater than 0. Default: 0.003,0.01,0.03,0.1." in text
     )
-    assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys()
+    assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys() - {"zipped", "beside"}
     assert (
         "# Number of configurations that the sampler chooses.\n# Allowed: an integer from 1 to 10000.\n# samples = 30"
         in text

@@ -237,5 +237,5 @@ def _guarded(trainer: Trainer[Any, Any], name: str) -> Callable[..., Any]:
 #: Words of a specification, which no option may have as its name.
 RESERVED = frozenset({
     "seeds", "seed", "trainer", "data", "dataset", "sampler", "samples", "sampler_seed", "sampler_batch", "set", "grid",
-    "options", "version", "job",
+    "options", "version", "job", "zipped", "beside",
 })  # fmt: skip

@@ -24,6 +24,10 @@ Fixed = Annotated[
 ]
 
 
+#: Values that an option has only beside a value of another one: `0,0.9@optimizer=sgd`.
+_CONDITION = re.compile(r'(.+)@([A-Za-z][\w-]*=[^@"]+)', re.ASCII)
+
+
 def _typed(values: Sequence[Any]) -> Any:
     """Return what was typed after a flag: a tuple if the flag was repeated."""
     return values[0] if len(values) == 1 else tuple(values)
@@ -34,7 +38,17 @@ class SpecificationCommand(Command):
 
     def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
         """Return the words that have a flag, with its help."""
-        return known
+        return {name: word for name, word in known.items() if word.help}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Turn words into values; all that follow `--zip`, up to the next flag, are its value."""
+        found: list[str] = []
+        for each in args:
+            if found[-2:-1] == ["--zip"] and not each.startswith("-"):
+                found[-1] += f"\0{each}"
+            else:
+                found.append(each)
+        return super().parse_args(ctx, found)
 
     @cached_property
     def _flags(self) -> list[Any]:
@@ -87,6 +101,7 @@ class TypedWords:
         flags: What was typed after the words' own flags, by word of the default trainer.
         fixed: What was typed after each `--set`.
         varied: What was typed after each `--grid`.
+        zipped: What was typed after each `--zip`: several `NAME=VALUES`.
 
     Attributes:
         given: What was typed, by word; a tuple if it was repeated.
@@ -95,13 +110,19 @@ class TypedWords:
         InvalidInputError: a word after `--set` or `--grid` is not `NAME=VALUE`.
     """
 
-    def __init__(self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str]) -> None:
+    def __init__(
+        self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str], zipped: Sequence[str] = ()
+    ) -> None:
         self.given: dict[str, object] = dict(flags)
         self._spellings = {word: fields.flag(word) for word in flags}
         self._file: dict[str, object] = {}
-        for option, pairs in (("--set", fixed), ("--grid", varied)):
+        groups = [each.split("\0") if "\0" in each else each.split() for each in zipped]
+        for option, pairs in (("--set", fixed), ("--grid", varied), *(("--zip", group) for group in groups)):
             for pair in pairs:
                 self._add(option, pair)
+        if groups:
+            self._spellings["zipped"] = "--zip"
+            self.given["zipped"] = tuple(",".join(map(self._name, group)) for group in groups)
         self._fixed = {self._name(pair) for pair in fixed}
 
     def _add(self, option: str, pair: str) -> None:
@@ -110,6 +131,9 @@ class TypedWords:
             example = "NAME=VALUE" if option == "--set" else "NAME=VALUE,VALUE,... or NAME=RANGE"
             raise InvalidInputError(option, pair, example)
         name = self._name(pair)
+        if option == "--grid" and (match := _CONDITION.fullmatch(value)):
+            value, self._spellings["beside"] = match[1], f"{option} {name}"
+            self.given["beside"] = (*self.given.get("beside", ()), f"{name}@{match[2]}")  # type: ignore[misc]
         before = self.given.get(name)
         spelled = f"{option} {name}"
         if before is not None and self._spellings[name] != spelled:
