@@ -64,7 +64,7 @@ from orchestrator.sweeps.manifest import free_name
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.records.report import Report
-from worker.settings import Settings, load_settings
+from worker.settings import MAX_TIME_LIMIT, Settings, load_settings
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
@@ -571,6 +571,7 @@ def sweep(
     reuse: bool = True,
     reuse_anyway: bool = False,
     fail_fast: int | None = None,
+    time_limit: int | None = None,
     spec: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -591,6 +592,7 @@ def sweep(
         reuse: Whether to take results of other sweeps.
         reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
         fail_fast: The number of failed jobs after which the others are cancelled; None to train every job.
+        time_limit: Seconds after which a job of an embedded cluster fails; None for SEEDSWEEP_TIME_LIMIT.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
@@ -600,7 +602,7 @@ def sweep(
         InvalidInputError: an argument is not allowed; nothing was begun.
         SeedsweepError: the command's other errors; rows so far are kept.
     """
-    settings = _settings(broker, workers)
+    settings = _settings(broker, workers, time_limit)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
     fail_fast = None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS)
@@ -839,8 +841,9 @@ def _is_count(seeds: object) -> bool:
     return isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool)
 
 
-def _settings(broker: str | None, workers: int | None = None) -> Settings:
-    return settings_for(None if broker is None else _text("broker", broker), _workers(workers))
+def _settings(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Settings:
+    limit = None if time_limit is None else _integer("time_limit", time_limit, 1, MAX_TIME_LIMIT)
+    return settings_for(None if broker is None else _text("broker", broker), _workers(workers), limit)
 
 
 def _console(progress: bool | None) -> Console | None:

@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nn.errors import Described, InvalidInputError
 
+#: The longest time limit: ten years, in seconds.
+MAX_TIME_LIMIT = 315_360_000
+
 
 class Settings(BaseSettings):
     """Settings of a worker and of the orchestrator.
@@ -55,6 +58,10 @@ class Settings(BaseSettings):
     hang_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
     #: Seconds without progress after which a job's stack is written to its log, and a sweep mentions the job.
     silent_seconds: float = Field(default=60.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
+    #: Seconds after which an attempt at a job is ended, and the job fails. If None, an attempt may take any time.
+    time_limit: int | None = Field(
+        default=None, ge=1, le=MAX_TIME_LIMIT, description="an integer of seconds from 1 to 315360000"
+    )
     #: The number of times that a job may hang or take its worker down before it fails.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")
     #: The number of jobs failed in a row after which a worker takes no more.

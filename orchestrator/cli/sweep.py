@@ -26,7 +26,7 @@ from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, check_name, free_name
 from orchestrator.sweeps.specification import MAX_JOBS
-from worker.settings import Settings
+from worker.settings import MAX_TIME_LIMIT, Settings
 
 KIND = SpecificationCommand
 
@@ -74,6 +74,10 @@ def command(
     fail_fast: Annotated[
         int | None, integer(1, MAX_JOBS, "End the sweep when this number of jobs has failed; cancel the others.")
     ] = None,
+    time_limit: Annotated[
+        int | None,
+        integer(1, MAX_TIME_LIMIT, "Seconds after which a job of an embedded cluster fails.  [default: no limit]"),
+    ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
     ] = False,
@@ -96,9 +100,10 @@ def command(
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
-        settings = settings_for(broker, workers)
+        settings = settings_for(broker, workers, time_limit)
         plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
+        again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):
             reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
             result = train(session, **reused, fail_fast=fail_fast, display=partial(progress_for, console))

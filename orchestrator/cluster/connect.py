@@ -83,6 +83,8 @@ class Place:
                 }  # fmt: skip
                 if logs is not None:
                     variables["SEEDSWEEP_LOG_DIR"] = str(logs.absolute())
+                if self.settings.time_limit is not None:
+                    variables["SEEDSWEEP_TIME_LIMIT"] = str(self.settings.time_limit)
                 embedded = stack.enter_context(EmbeddedCluster(self.processes(jobs), variables))
             # Importing Celery takes a while; the embedded cluster starts meanwhile.
             from orchestrator.cluster.cluster import Cluster

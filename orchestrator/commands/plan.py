@@ -40,26 +40,28 @@ def ignore(_text: str) -> None:
     """Drop a message."""
 
 
-def settings_for(broker: str | None, workers: int | None = None) -> Settings:
+def settings_for(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Settings:
     """Return the settings from the environment, with the cluster that `broker` names.
 
     Args:
         broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
         workers: Processes of an embedded cluster, which the command must then use; None if not given.
+        time_limit: Seconds that a job of an embedded cluster may take; None for that of the environment.
 
     Raises:
-        InvalidInputError: an environment variable or the address is invalid, or `workers` is given and a cluster is
-            named.
+        InvalidInputError: an environment variable or the address is invalid, or `workers` or `time_limit` is given and
+            a cluster is named.
     """
     settings = load_settings()
     if broker is not None:
         # A result backend in the environment belongs to the broker in the environment, if there is one.
         backend = settings.result_backend if settings.broker_url is None else None
         settings = settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": backend})
-    if workers is not None and settings.broker_url is not None:
-        cluster = f"the cluster at {hide_password(settings.broker_url)}"
-        raise InvalidInputError("workers", workers, f"nothing together with {cluster}, which has its own workers")
-    return settings
+    for name, value in (("workers", workers), ("time_limit", time_limit)):
+        if value is not None and settings.broker_url is not None:
+            cluster = f"the cluster at {hide_password(settings.broker_url)}"
+            raise InvalidInputError(name, value, f"nothing together with {cluster}, which has its own workers")
+    return settings if time_limit is None else settings.model_copy(update={"time_limit": time_limit})
 
 
 @dataclass(frozen=True)

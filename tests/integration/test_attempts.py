@@ -92,13 +92,15 @@ def test_a_job_is_not_given_up_for_what_another_one_does(cluster: Cluster) -> No
     assert cluster.result(good).status == "succeeded"
 
 
+@pytest.mark.parametrize(("words", "variables"), [(("--time-limit", "5"), {}), ((), {"SEEDSWEEP_TIME_LIMIT": "5"})])
 def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing_against_the_worker(
-    cluster: Cluster,
+    cluster: Cluster, words: tuple[str, ...], variables: dict[str, str]
 ) -> None:
     # Given a worker that an operator started with a time limit, and a job that takes longer
-    cluster.start_worker("--time-limit", "5", *SLOW_EPOCHS, SEEDSWEEP_BREAKER_FAILURES="1")
+    cluster.start_worker(*words, *SLOW_EPOCHS, SEEDSWEEP_BREAKER_FAILURES="1", **variables)
     run = cluster.submit(make_job(**ENDLESS)).id
-    assert type(cluster.error(run)).__name__ == "TimeLimitExceeded"
+    error = cluster.error(run)
+    assert (type(error).__name__, str(error)) == ("TimeLimitExceeded", "the job took longer than 5 s")
     # Then the attempt has ended
     wait_for(lambda: cluster.ends(run) == ["failed"], "the end", report=cluster.logs)
     # And the worker goes on

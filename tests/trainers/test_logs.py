@@ -27,6 +27,8 @@ class Buggy(Honest):
         warnings.warn("warned")
         if seed == 2:
             time.sleep(5)
+        if seed == 200:
+            time.sleep(600)
         if seed == 1:
             look_up({"accuracy": 1.0})
         return super().train(options, seed, data, **how)
@@ -127,6 +129,18 @@ def test_a_job_without_a_sign_of_life_is_mentioned_with_its_stack(
     assert said[1].endswith(
         f'buggy_trainer.py", line {SOURCE.splitlines().index("            time.sleep(5)") + 1} in train'
     )
+
+
+def test_a_job_that_takes_too_long_fails_and_is_not_tried_again(
+    command_line: CommandLine, buggy: dict[str, str]
+) -> None:
+    words = ("sweep", "--trainer", "buggy", "--seeds", "0,200", "--name", "a", "--time-limit", "10")
+    assert (
+        "accepted 1, attempts 2, reused 0, diverged 0, failed 1" in command_line.run(*words, status=1, **buggy).stdout
+    )
+    (failed,) = (row for row in command_line.rows("a") if row["status"] == "failed")
+    assert (failed["error"], failed["attempts"]) == ("TimeLimitExceeded: the job took longer than 10 s", 1)
+    assert [each["end"] for each in failed["history"]] == ["failed"]
 
 
 @pytest.mark.parametrize("place", ["embedded", "cluster"])

@@ -50,6 +50,7 @@ OTHERS = {
     Path | None: Path("/somewhere"),
     float: 77.0,
     int: 77,
+    int | None: 77,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import redis
 from celery import states
 from celery.backends.redis import RedisBackend
-from celery.exceptions import TaskRevokedError
+from celery.exceptions import TaskRevokedError, TimeLimitExceeded
 from celery.utils.log import get_logger
 from kombu.utils import json
 from pydantic import BaseModel, Field
@@ -100,7 +100,9 @@ class LedgerBackend(RedisBackend):
         return super().store_result(task_id, result, state, end, request, **options)
 
     def prepare_exception(self, exc: Exception, serializer: Any = None) -> Any:
-        """Return an error as it is stored, with a message that fits."""
+        """Return an error as it is stored, with a message that fits, and that says what the limit of a job was."""
+        if isinstance(exc, TimeLimitExceeded):
+            exc = TimeLimitExceeded(f"the job took longer than {exc.args[0]:g} s")
         prepared = super().prepare_exception(exc, serializer)
         if len(self.encode(prepared)) > limits.ERROR_TEXT:
             return prepared | {"exc_message": [str(exc)[: limits.ERROR_TEXT]]}

@@ -23,6 +23,11 @@ class PreloadStep(bootsteps.Step):
     Celery creates all steps before it starts any, so this runs before the pool forks.
     """
 
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        # Before the pool is created. Not Celery's setting, which the orchestrator would write into its messages.
+        worker.time_limit = worker.time_limit or worker.app.settings.time_limit
+
     def create(self, worker: Any) -> None:
         """Load and prepare. An error ends the worker with one sentence."""
         calm_logs()
