@@ -32,7 +32,7 @@ from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
 from orchestrator.analysis.race import Terms
-from orchestrator.analysis.selection import JOB_WORDS, pick_one
+from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
@@ -325,6 +325,18 @@ class Sweep:
         """
         return TrainedModel(self._snapshot, pick_one(self.name, self._snapshot.jobs, _picking("the job", words)))
 
+    def logs(self, *words: str) -> dict[str, str]:
+        """Return what the trainer printed, logged and raised in jobs, by their keys, as `orchestrator logs` shows it.
+
+        Args:
+            words: Pick the jobs; none for all. Those without a log are left out.
+
+        Raises:
+            InvalidInputError: a word is invalid or fits no job.
+        """
+        keys = pick(self.name, self._snapshot.jobs, _picking("the job", words))
+        return {key: log for key in keys if (log := self._folder.log(key)) is not None}
+
     def compare(
         self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0, metric: str = "last"
     ) -> Comparison:
@@ -347,6 +359,7 @@ class Sweep:
         self,
         *,
         seeds: int | str | Iterable[int] | None = None,
+        reuse_anyway: bool = False,
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
@@ -356,6 +369,7 @@ class Sweep:
 
         Args:
             seeds: Further seeds: their number, for the next ones, or the seeds.
+            reuse_anyway: See `sweep`.
             broker: See `sweep`.
             workers: See `sweep`.
             progress: See `sweep`.
@@ -382,7 +396,7 @@ class Sweep:
             self._folder, settings, seeds=values.get("seeds", ()), values=grid, workers=workers
         )
         with self._refreshed(), plan.begin() as session:
-            sweeping.train(session, display=_display(progress))
+            sweeping.train(session, any_code=_switch("reuse_anyway", reuse_anyway), display=_display(progress))
         return self
 
     def confirm(

@@ -8,10 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nn.errors import InvalidInputError
+from nn.errors import Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output, SweepName, Workers
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    AsJson,
+    BrokerOrOwn,
+    Output,
+    ReuseAnyway,
+    SweepName,
+    Workers,
+)
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
 from orchestrator.commands.extend import GrowthPlan, plan_extension
@@ -38,6 +46,7 @@ def command(
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
     ] = False,
+    reuse_anyway: ReuseAnyway = False,
     as_json: AsJson = False,
 ) -> int:
     """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
@@ -49,12 +58,15 @@ def command(
     Example: orchestrator extend night-run --seeds 5-9
     """
     console = Console(stderr=as_json, highlight=False)
+    if no_reuse and reuse_anyway:
+        raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
     typed = TypedWords(context.obj, (), varied or ())
     with interruptible() as interruption:
         plan = _plan(typed, SweepFolder(output, name), settings_for(broker, workers), workers)
         again = ["orchestrator", "sweep", "--resume", "--name", name, *place_flags(output, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
-            result = train(session, reuse=not no_reuse, display=partial(progress_for, console))
+            reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
+            result = train(session, **reused, display=partial(progress_for, console))
     return show_result(console, result, as_json=as_json)
 
 

@@ -13,7 +13,15 @@ from rich.console import Console
 from nn.errors import DatasetError, Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output, Workers, integer
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    AsJson,
+    BrokerOrOwn,
+    Output,
+    ReuseAnyway,
+    Workers,
+    integer,
+)
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
 from orchestrator.commands.plan import SweepPlan, settings_for
@@ -68,9 +76,7 @@ def command(
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
-    reuse_anyway: Annotated[
-        bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
-    ] = False,
+    reuse_anyway: ReuseAnyway = False,
     fail_fast: Annotated[
         int | None, integer(1, MAX_JOBS, "End the sweep when this number of jobs has failed; cancel the others.")
     ] = None,

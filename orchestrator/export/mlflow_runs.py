@@ -239,6 +239,8 @@ class _Recorder:
             "seedsweep.attempts": str(row.attempts),
             "seedsweep.reused_from": row.reused_from,
             "seedsweep.error": row.error,
+            "seedsweep.code": row.code,
+            "seedsweep.stopped": row.stopped,
             "mlflow.parentRunId": parent,
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",

@@ -88,6 +88,8 @@ _REST = (
     Column("weights_sha256", "text", lambda each, _: each.row.weights_sha256),
     Column("mismatches", "int", lambda each, _: len(each.row.mismatches)),
     Column("environment", "text", lambda each, _: each.row.environment),
+    Column("code", "text", lambda each, _: each.row.code),
+    Column("stopped", "text", lambda each, _: each.row.stopped),
     Column("error", "text", lambda each, _: each.row.error),
 )
 _OF_JOBS = frozenset(column.heading for column in (*_NAMES, _TRAINER, *_STATUS, _SCORE, *_REST))

@@ -40,6 +40,10 @@ def test_results_of_other_code_are_reused_only_if_that_is_asked_for(command_line
     edit(module)
     done = command_line.run(*words("e"), "--reuse-anyway", **environment).stdout
     assert ("reused 2" in done, "are not reused" in done) == (True, False)
+    # So it is when a sweep grows: here by a seed that code has trained which is no longer there.
+    command_line.run(*words("f", "2"), **environment)
+    edit(module)
+    assert "reused 3" in command_line.run("extend", "e", "--seeds", "2", "--reuse-anyway", **environment).stdout
 
 
 def test_a_cluster_trains_again_what_other_code_has_trained(cluster: Cluster, command_line: CommandLine) -> None:

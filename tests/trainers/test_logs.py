@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import seedsweep
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import install_source
+from tests.support.own_trainer import found_here, install_source
 from worker.training.joblog import MAX_BYTES, JobLog, job_log
 
 SOURCE = """
@@ -59,6 +60,9 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     assert shown[3] == f"Its log: orchestrator logs runs/a {failed['job'][:12]}"
     # and the logs have what the trainer said.
     log = command_line.run("logs", "a", "seed=1", **buggy).stdout
+    with found_here(command_line.folder / "site"):
+        logs = seedsweep.open(command_line.folder / "runs/a").logs("seed=1")
+    assert [(key, "printed\n" in text) for key, text in logs.items()] == [(failed["job"], True)]
     assert [word in log for word in ("printed\n", " INFO mine: logged 1\n", "UserWarning: warned", "in look_up")] == [
         True
     ] * 4

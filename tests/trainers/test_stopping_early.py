@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from typing import Any
+
 import pytest
 
 from tests.support.command_line import CommandLine
@@ -29,6 +33,10 @@ def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, sto
     assert "Verified: 8 jobs" in command_line.run("verify", "a", "--all", **stops).stdout
     for words in (("report",), ("plot", "curves"), ("leaderboard", "--metric", "mean-5"), ("export", "--to", "csv")):
         command_line.run(words[0], "a", *words[1:], **stops)
+    with (command_line.folder / "a.csv").open(newline="") as file:
+        exported = list(csv.DictReader(file))
+    assert {row["stopped"] for row in exported if row["rate"] == "0.1"} == {"nine of ten are right"}
+    assert {row["code"].partition(", files ")[0] for row in exported} == {"stops 1.0"}
     assert "reused 8" in command_line.run("sweep", *SWEEP, "--name", "b", **stops).stdout
     # A longer job does not go on from them.
     command_line.run("extend", "a", "--epochs", "30", **stops)

@@ -126,6 +126,9 @@ BrokerOrOwn = Annotated[
     typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
+ReuseAnyway = Annotated[
+    bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
 Metric = Annotated[
     str,
