@@ -116,6 +116,7 @@ lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --extra report --constraint requirements-optuna.txt --output-file requirements-report.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(COMPILE) --group install --output-file requirements-uv.txt
+	$(COMPILE) --group frameworks --constraint requirements.txt --output-file requirements-frameworks.txt
 	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-report.txt \
 	  --constraint requirements-build.txt --constraint requirements-uv.txt --output-file requirements-dev.txt
 

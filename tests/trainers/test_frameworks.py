@@ -1,0 +1,99 @@
+"""docs/jax.md, docs/lightgbm.md and docs/pytorch.md, executed: checked, trained, killed, resumed, trained again.
+
+JAX and LightGBM are installed beside this environment, once. PyTorch's wheels for Linux have gigabytes of CUDA, so that
+its page is executed where PyTorch is installed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine
+from tests.support.own_trainer import install_source
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
+
+PACKAGES = ROOT / "build" / "frameworks"
+REQUIREMENTS = ROOT / "requirements-frameworks.txt"
+#: For each page, the trainer's class, and epochs that take a while.
+PAGES = {"jax": ("JaxTrainer", 4000), "lightgbm": ("LightGBMTrainer", 60), "pytorch": ("PyTorchTrainer", 300)}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL)
+
+
+def installed() -> str:
+    """Install the packages, unless they are there, and return their folder."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    done = PACKAGES / "installed.txt"
+    with (PACKAGES.parent / "frameworks.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or done.read_text() != REQUIREMENTS.read_text():
+            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--require-hashes")
+            words = (*pip, "--target", str(PACKAGES), "-r", str(REQUIREMENTS))
+            found = subprocess.run(words, capture_output=True, text=True, check=False)
+            if found.returncode != 0:
+                said = f"JAX and LightGBM cannot be installed: {found.stderr[-300:]}"
+                pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+            done.write_text(REQUIREMENTS.read_text())
+    return str(PACKAGES)
+
+
+@pytest.fixture(params=PAGES)
+def page(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def environment(page: str, tmp_path: Path) -> dict[str, str]:
+    """The environment in which the framework and the page's trainer are found."""
+    if page == "pytorch" and importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    path = [] if page == "pytorch" else [installed()]
+    source, _check = blocks(page, "python")
+    folder = tmp_path / "site"
+    made = PAGES[page][0]
+    install_source(folder, page, f"from seedsweep_{page} import {made}", made)
+    (folder / f"seedsweep_{page}.py").write_text(source)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *path])}
+
+
+@pytest.mark.slow(reason="installs frameworks, imports them in many processes, and waits for a lease")
+@pytest.mark.timeout(900)
+def test_the_page_is_true(page: str, environment: dict[str, str], cluster: Cluster, command_line: CommandLine) -> None:
+    # The trainer keeps its promises,
+    check = blocks(page, "python")[1]
+    words = (sys.executable, "-W", "error", "-c", check)
+    checked = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    # and the page's commands end well.
+    install, sweep = blocks(page, "sh")
+    assert install.startswith("pip install ")
+    for line in sweep.splitlines():
+        command_line.run(*shlex.split(line)[1:], **environment)
+    assert {row["status"] for row in command_line.rows(page)} == {"succeeded"}
+    # Given a sweep on a cluster whose worker is killed in the middle of a job
+    variables = {"SEEDSWEEP_TRAINER": page, "SEEDSWEEP_CHECKPOINT_SECONDS": "0.5", **environment}
+    worker = cluster.start_worker(**variables)
+    long = ("--trainer", page, "--set", f"epochs={PAGES[page][1]}", "--seeds", "0", "--name", "long")
+    sweeping = command_line.start("sweep", *long, "--broker", cluster.server.url, **environment)
+    client = cluster.server.client()
+    wait_for(lambda: list(client.scan_iter("seedsweep:checkpoint:*")), "a checkpoint", timeout=120, report=cluster.logs)
+    worker.kill()
+    # When another one takes over, then it goes on from the checkpoint, and the job has the bits of a straight one.
+    other = cluster.start_worker(name="w2", **variables)
+    output, _ = sweeping.communicate(timeout=300)
+    assert sweeping.returncode == 0, output
+    assert "Resumes after epoch" in other.text()
+    assert "Verified: 1 job" in command_line.run("verify", "long", **environment).stdout
