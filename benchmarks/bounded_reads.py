@@ -67,7 +67,9 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
         ("SET", f"celery-task-meta-{JOB.key}"), ("MGET", f"celery-task-meta-{JOB.key}"),
         lambda cluster: cluster.results.states([JOB.key]),
     ),
-    "weights": (("SET", f"seedsweep:weights:{SHA256}"), ("GET", f"seedsweep:weights:{SHA256}"), weights),
+    "weights": (
+        ("SET", f"seedsweep:weights:{JOB.key}.{SHA256}"), ("GET", f"seedsweep:weights:{JOB.key}.{SHA256}"), weights,
+    ),
     "manifest": (
         ("HSET", "seedsweep:sweep:a", "manifest"), ("HGET", "seedsweep:sweep:a", "manifest"),
         lambda cluster: cluster.registry.manifest("a"),

@@ -104,7 +104,11 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         # Cancelling stores a state, by the script that never overwrites a success.
         (f"{READ_STRING} set del evalsha", RESULTS),
         ("publish subscribe unsubscribe", RESULT_CHANNELS),
+        # Weights leave once a sweep folder has them; some stay for later sweeps, up to `artifact_bytes`.
         (READ_STRING, "%R~seedsweep:weights:*"),
+        ("unlink", "%W~seedsweep:weights:*"),
+        ("eval_ro zrangebyscore zadd zremrangebyrank expire", "~seedsweep:released"),
+        ("incrby expire", "~seedsweep:released:bytes"),
         (READ_LIST, "%R~seedsweep:mismatch:*"),
         (READ_HASH, "%R~seedsweep:attempts:*"),
         ("set", "%W~seedsweep:cancelled:*"),

@@ -50,6 +50,7 @@ from orchestrator.commands import sweep as sweeping
 from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
+from orchestrator.commands import weights as restoring
 from orchestrator.commands.plan import Display, SweepPlan, settings_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
@@ -60,7 +61,7 @@ from orchestrator.running.listener import Progress, Silent
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
-from orchestrator.sweeps.manifest import free_name
+from orchestrator.sweeps.manifest import check_keep_weights, free_name
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.records.report import Report
@@ -109,6 +110,10 @@ def _path(name: str, value: object) -> Path:
     if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str) and path:
         return Path(path).absolute()
     raise InvalidInputError(name, Described(repr(value)), "the path of a file or a folder")
+
+
+def _kept(policy: object) -> str | None:
+    return None if policy is None else check_keep_weights(_text("keep_weights", policy))
 
 
 def _workers(workers: object) -> int | None:
@@ -202,10 +207,12 @@ class TrainedModel:
     def artifact(self) -> bytes:
         """Return what the trainer made: weights, whose SHA-256 is in the row.
 
+        If they were not kept, the job is trained again in this process, as by `orchestrator weights`.
+
         Raises:
-            WeightsError: they are missing or damaged.
+            SeedsweepError: the command's errors.
         """
-        return self._snapshot.folder.weights(self.job, str(self.row.weights_sha256))
+        return restoring.restore(self._snapshot, self.job, load_settings().cache_dir)
 
     def network(self) -> DeepNeuralNetwork:
         """Return the fitted network of a job of the trainer `network`, as `fit` leaves it.
@@ -586,6 +593,7 @@ def sweep(
     reuse_anyway: bool = False,
     fail_fast: int | None = None,
     time_limit: int | None = None,
+    keep_weights: str | None = None,
     spec: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -607,6 +615,8 @@ def sweep(
         reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
         fail_fast: The number of failed jobs after which the others are cancelled; None to train every job.
         time_limit: Seconds after which a job of an embedded cluster fails; None for SEEDSWEEP_TIME_LIMIT.
+        keep_weights: Which weights the folder keeps from now on: `all`, `none`, or `best:3` for those of the best 3
+            jobs of each configuration. None changes nothing; a new sweep of more than 1,000 jobs then keeps `best:3`.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
@@ -620,8 +630,9 @@ def sweep(
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
     switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
     fail_fast = None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS)
+    kept, display = _kept(keep_weights), _display(progress)
     with plan.begin() as session:
-        return Sweep(sweeping.train(session, **switches, fail_fast=fail_fast, display=_display(progress)))
+        return Sweep(sweeping.train(session, **switches, fail_fast=fail_fast, keep_weights=kept, display=display))
 
 
 def submit(
@@ -632,6 +643,7 @@ def submit(
     output: str | os.PathLike[str] = OUTPUT,
     broker: str | None = None,
     reuse: bool = True,
+    keep_weights: str | None = None,
     spec: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Sweep:
@@ -645,8 +657,10 @@ def submit(
     if settings.broker_url is None:
         raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
     plan = _plan(seeds, trainer, name, output, settings, None, spec, options, resume=False)
+    reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:
-        session.submit(reuse=_switch("reuse", reuse))
+        session.keep_weights(kept)
+        session.submit(reuse=reused)
     return Sweep(Snapshot.read(plan.folder))
 
 

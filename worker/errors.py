@@ -1,6 +1,6 @@
 """The errors of the `worker` layer."""
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, WeightsError
 
 #: What stands in the stored traceback of an error before the end of the job's log (`worker.training.joblog`).
 LOG_BEGINS = "The end of the job's log:\n"
@@ -20,6 +20,10 @@ class OutOfMemoryError(SeedsweepError):
 
 class TooManyAttemptsError(SeedsweepError):
     """A job hung or took its worker down, `max_attempts` times in all."""
+
+
+class WeightsMissingError(WeightsError):
+    """The store no longer has a job's weights."""
 
 
 class TrainerUnusableError(SeedsweepError):

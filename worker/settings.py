@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     result_expires: int = Field(
         default=7 * 86_400, ge=60, le=315_360_000, description="an integer of seconds from 60 to 315360000"
     )
+    #: Bytes of artifacts that stay in Redis for later sweeps, after the sweeps that waited for them have their rows.
+    artifact_bytes: int = Field(
+        default=64 * 2**20, ge=0, le=2**50, description="an integer of bytes from 0 to 1125899906842624"
+    )
 
 
 def load_settings() -> Settings:

@@ -18,7 +18,8 @@ from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
-from worker.job import Job
+from orchestrator.sweeps.manifest import Manifest
+from worker.job import Configuration, Job
 from worker.trainers.protocol import MAX_SCORE, Data, Evaluated
 from worker.trainers.registry import load
 
@@ -40,7 +41,7 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     rows = {key: sweep.rows[key] for key in chosen.scored.keys if key in sweep.rows}
     jobs = [(sweep.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
     blobs = [artifact(folder, job, str(row.weights_sha256)) for job, row in jobs]
-    data = _data(chosen, cache_dir)
+    data = load_data(chosen.sweep.manifest, chosen.configuration, cache_dir)
     found = [_evaluated(job, data, blob) for (job, _), blob in zip(jobs, blobs, strict=True)]
     options = chosen.configuration.options
     return Reading(
@@ -71,9 +72,14 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     )
 
 
-def _data(chosen: Chosen, cache_dir: Path) -> Data:
-    source, digest = chosen.sweep.manifest.specification.data, chosen.configuration.dataset
-    data = load(chosen.configuration.trained_by, source, cache_dir)
+def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
+    """Return the data set that a sweep's job was trained on.
+
+    Raises:
+        DatasetError: the data set cannot be read, or is not the one that the sweep was trained on.
+    """
+    source, digest = manifest.specification.data, job.dataset
+    data = load(job.trained_by, source, cache_dir)
     if data.digest != digest:
         raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")
     return data

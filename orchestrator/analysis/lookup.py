@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,10 +102,20 @@ def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | N
     Raises:
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
+    weights = _weights(folder, job, weights_of(manifest, job, row))
+    return TrainedJob(manifest, job, cast("Row", row), weights)
+
+
+def weights_of(manifest: Manifest, job: Job, row: Row | None) -> str:
+    """Return the hash of a job's weights.
+
+    Raises:
+        WeightsError: the job has no result.
+    """
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
         raise WeightsError(f"Job {job.key[:12]} ({job.words(manifest.axes)}) has no weights: {why}")
-    return TrainedJob(manifest, job, row, _weights(folder, job, row.weights_sha256))
+    return row.weights_sha256
 
 
 def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
@@ -129,7 +140,7 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
 
 def _remedy(folder: SweepFolder, job: Job) -> str:
     if job.is_current:
-        return f"resume the sweep {folder.name} to train the job again"
+        return f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 

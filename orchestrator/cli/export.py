@@ -109,8 +109,8 @@ def _lacking(result: Export) -> str:
     more = len(result.missing) - len(named)
     listed = "; ".join([*named, *([f"and {more} more"] if more else [])])
     return (
-        f"The export lacks the weights of {counted(len(result.missing), 'job')}: {listed}. To have them, resume the "
-        f"sweep: orchestrator sweep --name {sweep.name} --resume"
+        f"The export lacks the weights of {counted(len(result.missing), 'job')}: {listed}. orchestrator weights "
+        f"{sweep.name} JOB trains a job again"
     )
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
     "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
     "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
+    "weights": "Print the path of a job's weights; if they were not kept, train it again.",
     "show": "Show what a job learned, and its mistakes on the validation set.",
     "logs": "Show what the trainer of a sweep's jobs printed, logged and raised.",
     "predict": "Say which digit a picture shows.",

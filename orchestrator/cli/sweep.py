@@ -32,7 +32,7 @@ from orchestrator.report import packages
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
-from orchestrator.sweeps.manifest import Manifest, check_name, free_name
+from orchestrator.sweeps.manifest import Manifest, check_keep_weights, check_name, free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.settings import MAX_TIME_LIMIT, Settings
 
@@ -87,6 +87,15 @@ def command(
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
     ] = False,
+    keep_weights: Annotated[
+        str | None,
+        typer.Option(
+            parser=check_keep_weights,
+            metavar="<all|best:K|none>",
+            help="The weights that the sweep's folder keeps, from now on; best:3 are those of the best 3 jobs of each "
+            "configuration.  [default: as before; all in a new sweep of up to 1,000 jobs, best:3 in a larger one]",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
@@ -112,7 +121,8 @@ def command(
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):
             reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
-            result = train(session, **reused, fail_fast=fail_fast, display=partial(progress_for, console))
+            display = partial(progress_for, console)
+            result = train(session, **reused, fail_fast=fail_fast, keep_weights=keep_weights, display=display)
         if as_json and report:
             path = _reported(plan)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))

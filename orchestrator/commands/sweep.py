@@ -15,7 +15,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growth import first_batch
 from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import Vocabulary
-from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.manifest import ALL_WEIGHTS_JOBS, Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
@@ -58,8 +58,14 @@ def plan_sweep(
         if not jobs:
             raise InvalidInputError("skip_invalid", Described("given"), "a sweep with a combination that is possible")
     began = provenance(specification.trainer)
+    kept = "best:3" if specification.size > ALL_WEIGHTS_JOBS else "all"
     manifest = Manifest(
-        name=folder.name, specification=specification, dataset=dataset, jobs=list(jobs), provenance=began
+        name=folder.name,
+        specification=specification,
+        dataset=dataset,
+        jobs=list(jobs),
+        provenance=began,
+        keep_weights=kept,
     )
     folder.check_writable()
     place = place_for(settings, workers, tell)
@@ -135,6 +141,7 @@ def train(
     reuse: bool = True,
     any_code: bool = False,
     fail_fast: int | None = None,
+    keep_weights: str | None = None,
     display: Display = silent,
 ) -> Sweep:
     """Give every job its row: from the folder, from other sweeps beside it, from the cluster, or by training it.
@@ -144,12 +151,14 @@ def train(
         reuse: Whether to take results of other sweeps.
         any_code: Whether to take also those that other code of the trainer made than is installed here.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
+        keep_weights: Which weights the folder keeps from now on (`Manifest.keep_weights`); None for no change.
         display: Shows the progress.
 
     Raises:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
     session.any_code, session.fail_fast = any_code, fail_fast
+    session.keep_weights(keep_weights)
     again, kept = session.keep_own(), len(session.rows)
     if any(not row.accepted for row in again):
         # Which jobs are tried again may depend on the results that could be seen.

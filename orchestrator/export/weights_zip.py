@@ -87,6 +87,6 @@ def _nothing(sweep: Sweep, missing: Sequence[Missing]) -> str:
     if not missing:
         return f"No job of the sweep {sweep.name} has weights: there is nothing to export"
     return (
-        f"The folder {sweep.folder.path} has none of the weights of its sweep; to have them, resume it: "
-        f"orchestrator sweep --name {sweep.name} --resume"
+        f"The folder {sweep.folder.path} has none of the weights of its sweep; orchestrator weights {sweep.name} JOB "
+        "trains a job again"
     )

@@ -27,18 +27,21 @@ def sibling_results(
     wanted: Mapping[str, Job],
     tell: Callable[[str], None],
     fits: Callable[[Row], bool] = lambda _row: True,
+    *,
+    bare: bool = False,
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
     Sweeps that somebody else could have written are skipped, with a message, and so are those that cannot be read:
-    they were not asked for, and their jobs can be trained instead. Rows whose weights are missing, damaged, or not
-    such as the job trains to are skipped, too.
+    they were not asked for, and their jobs can be trained instead. Rows whose weights are damaged, or not such as the
+    job trains to, are skipped, too, and without `bare` also those whose weights are missing.
 
     Args:
         folder: The folder of the sweep that needs results.
         wanted: The jobs without a result, by key.
         tell: Shows a message to the user.
         fits: Whether a row may be reused; the others are skipped.
+        bare: Whether to yield rows whose weights are missing.
     """
     missing = dict(wanted)
     foreign: list[str] = []
@@ -59,7 +62,7 @@ def sibling_results(
             tell(f"The results of the sweep {other.name} are not reused: {error}")
             continue
         for key, row in rows.items():
-            if row.accepted and fits(row) and other.has_weights(missing[key], row):
+            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare):
                 del missing[key]
                 yield row, other
     if foreign:

@@ -177,7 +177,7 @@ class SweepFolder:
                 pass  # This file system has no locks.
             with self._writing():
                 self._refuse_links()
-                # A user may have removed the weights to save space: their jobs are trained again.
+                # A user may have removed the weights to save space.
                 self._weights.mkdir(exist_ok=True)
                 sync_folder(self.path)
                 self._log.cut_torn_line()
@@ -257,8 +257,17 @@ class SweepFolder:
         paths = [self._weights / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
         return next((path for path in paths if os.path.lexists(path)), paths[0])
 
-    def has_weights(self, job: Job, row: Row) -> bool:
-        """Return whether a row's weights are there, and are such as its job trains to."""
+    def holds(self, row: Row) -> bool:
+        """Return whether there is a file for a row's weights, whatever it contains."""
+        return row.weights_sha256 is not None and os.path.lexists(self.weights_path(row.weights_sha256))
+
+    def has_weights(self, job: Job, row: Row, *, bare: bool = False) -> bool:
+        """Return whether a row's weights are there, and are such as its job trains to.
+
+        If the row may be `bare`, it is enough that it has a result, and that its weights are not there.
+        """
+        if bare and row.accepted and not self.holds(row):
+            return True
         try:
             check_weights(job, row.status, self.weights(job, str(row.weights_sha256)))
         except (WeightsError, TrainerUnusableError):
@@ -301,9 +310,14 @@ class SweepFolder:
         """
         found = weights.digest(blob)
         if found != sha256:
-            raise WeightsError(f"The weights {sha256} arrived damaged: their SHA-256 is {found}")
+            raise WeightsError(f"These are not the weights {sha256}: their SHA-256 is {found}")
         path = self.weights_path(sha256)
         self._write(path if os.path.lexists(path) else path.with_suffix(_suffix(blob)), blob)
+
+    def drop_weights(self, sha256: str) -> None:
+        """Remove the weights with this hash."""
+        with self._writing():
+            self.weights_path(sha256).unlink(missing_ok=True)
 
     def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
         """Link or copy a job's weights from another sweep. The caller has checked them."""

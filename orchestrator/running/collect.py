@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nn.errors import WeightsError
+from orchestrator.cluster.artifacts import Artifacts
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
+from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import AttemptRecord, Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.listener import Progress
@@ -15,6 +17,7 @@ from orchestrator.running.membership import Membership
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
+from worker.errors import WeightsMissingError
 from worker.job import Job, Result, misfit
 from worker.records.history import Attempt
 from worker.records.store import Store
@@ -36,9 +39,10 @@ class Collector:
     Args:
         cluster: The cluster.
         sweep: The registered sweep.
-        accept: Keeps the row of a job that ended, and its weights if it has any; called once per job.
+        accept: Keeps the row of a job that ended, and its weights if they were fetched; called once per job.
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
+        keeper: Decides which weights are fetched, and whether a job is trained again whose weights are gone.
         failed: Receives the key of a job that failed, and the end of its log, which may be empty.
         silent: As for `StallWatch`.
     """
@@ -50,6 +54,7 @@ class Collector:
         accept: Callable[[Row, bytes | None], None],
         progress: Progress,
         names: JobNames,
+        keeper: Keeper,
         failed: Callable[[str, str], None] = lambda _key, _log: None,
         silent: Callable[[str, str, float], bool] = lambda _key, _worker, _beyond: True,
     ) -> None:
@@ -60,6 +65,8 @@ class Collector:
         self._names = names
         self._failed = failed
         self._silent = silent
+        self._keeper = keeper
+        self._artifacts = Artifacts(cluster, sweep.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
         #: at once, because others decide their size.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
@@ -110,6 +117,7 @@ class Collector:
         cluster.forget(again)
         prepare([*new, *again])
         self._submit([*new, *again])
+        self._artifacts.release()
         return waiting
 
     def _submit(self, jobs: Sequence[Job]) -> None:
@@ -130,6 +138,7 @@ class Collector:
                     waiting.again(jobs[key])
                 elif ended is not None:
                     ended(key)
+        self._artifacts.release()
 
     def _expect(self, keys: Sequence[str]) -> None:
         """Begin to read the attempts at these jobs, in this order."""
@@ -152,6 +161,9 @@ class Collector:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return False
         self._accept(row, blob)
+        if isinstance(state, Finished) and row.accepted:
+            # The folder has the weights now, or has decided against them.
+            self._artifacts.add(job.key, state.result)
         self._progress.finished(row)
         if isinstance(state, Failed):
             self._failed(row.job, state.log)
@@ -172,14 +184,19 @@ class Collector:
         difference = misfit(job, result.status, result.validation_score, result.others, result.stopped)
         if difference is not None:
             return lost_row(job, "failed", f"the stored result belongs to another job: it has {difference}"), None
+        attempts = self._attempts(job.key)
+        row = accepted_row(job, result, reused_from, attempts)
+        if not self._keeper.wants(row):
+            return row, None
         try:
-            blob = fetch_weights(self._cluster.store, job, result)
+            return row, fetch_weights(self._cluster.store, job, result)
         except WeightsError as error:
+            if self._keeper.bare and isinstance(error, WeightsMissingError):
+                return row, None
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
                 raise
-            return lost_row(job, "failed", str(error), self._attempts(job.key)), None
-        return accepted_row(job, result, reused_from, self._attempts(job.key)), blob
+            return lost_row(job, "failed", str(error), attempts), None
 
 
 def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
@@ -188,14 +205,15 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
     Others may write to Redis, so neither the weights nor the result are trusted.
 
     Raises:
-        WeightsError: the weights are not in the store, do not match their hash and size, or are not the job's.
+        WeightsMissingError: the weights are not in the store.
+        WeightsError: they do not match their hash and size, or are not the job's.
     """
     largest = job.trained_by.max_bytes(job.options, job.dataset)
     if result.weights_bytes > largest:
         raise WeightsError(
             f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
         )
-    blob = store.weights(result.weights_sha256, result.weights_bytes)
+    blob = store.weights(job.key, result.weights_sha256, result.weights_bytes)
     try:
         check_weights(job, result.status, blob)
     except WeightsError as error:

@@ -19,11 +19,15 @@ class Membership:
         cluster: The cluster on which the sweep is registered.
         manifest: The sweep's manifest.
         tell: Shows a message to the user.
+
+    Attributes:
+        name: The sweep's name on the cluster.
     """
 
     def __init__(self, cluster: Cluster, manifest: Manifest, tell: Callable[[str], None]) -> None:
         self._cluster = cluster
         self._manifest = manifest
+        self.name = manifest.name
         self._tell = tell
         self._next = 0.0
         self._cancelled: str | None = None

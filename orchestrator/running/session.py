@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.connect import Place
+from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -52,6 +53,7 @@ class Session:
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
+        keeper: Decides which weights the folder keeps.
         any_code: Whether to reuse results that other code of the trainer made than is installed here.
     """
 
@@ -63,6 +65,7 @@ class Session:
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     missing: dict[str, Job] = field(init=False)
+    keeper: Keeper = field(init=False)
     fail_fast: int | None = None
     any_code: bool = False
     _failures: int = field(default=0, init=False)
@@ -70,6 +73,7 @@ class Session:
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self.keep_weights(None)
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
 
     @property
@@ -87,20 +91,32 @@ class Session:
         found, last = seen(command, self.rows, within, metric), self.manifest.looks[-1:]
         same = [(each.command, each.within, each.metric) for each in last] == [(command, within, metric)]
         if found is not None and not same:
-            self.manifest = self.manifest.with_look(found)
-            with self.interruption.shield():
-                self.folder.write_manifest(self.manifest)
+            self._write(self.manifest.with_look(found))
+
+    def keep_weights(self, policy: str | None) -> None:
+        """Record in the folder which weights it keeps from now on (`Manifest.keep_weights`); None changes nothing."""
+        if policy not in (None, self.manifest.keep_weights):
+            self._write(self.manifest.model_copy(update={"keep_weights": policy}))
+        self.keeper = Keeper(self.folder, self.manifest.keep_weights)
+
+    def _write(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        with self.interruption.shield():
+            self.folder.write_manifest(manifest)
 
     def keep_own(self, *, failed: bool = False) -> list[Row]:
-        """Take the rows of earlier sessions whose weights are in the folder; return the others.
+        """Take the rows of earlier sessions whose weights are as the folder keeps them; return the others.
 
         Args:
             failed: Whether to take the rows of failed jobs, too, instead of training these again.
         """
         others = []
         for key, row in self.folder.rows_of(self.jobs).items():
-            if self.folder.has_weights(self.jobs[key], row) or (failed and row.status == "failed"):
+            is_whole = self.folder.has_weights(self.jobs[key], row, bare=self.keeper.bare)
+            if is_whole or (failed and row.status == "failed"):
                 self._note(row)
+                if self.folder.holds(row):
+                    self.keeper.note(row)
             else:
                 others.append(row)
         return others
@@ -127,9 +143,12 @@ class Session:
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps in the same output folder, and tell how many each had."""
         counts: Counter[str] = Counter()
-        for row, other in sibling_results(self.folder, dict(self.missing), tell, self._fits):
+        missing = dict(self.missing)
+        for row, other in sibling_results(self.folder, missing, tell, self._fits, bare=self.keeper.bare):
             with self.interruption.shield():
-                self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
+                if self.keeper.wants(row) and other.holds(row):
+                    self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
+                    self.keeper.note(row)
                 self._keep(row.reused(other.name))
             counts[other.name] += 1
         if counts:
@@ -141,6 +160,7 @@ class Session:
         with self.interruption.shield():
             if blob is not None:
                 self.folder.keep_weights(str(row.weights_sha256), blob)
+                self.keeper.note(row)
             self._keep(row)
 
     def _keep(self, row: Row) -> None:
@@ -238,6 +258,8 @@ class Session:
 
         Arguments and errors: see `train`.
         """
+        # The other session has weights removed from the cluster once it has them.
+        self.keeper.bare = True
         with self._connected(progress.message) as cluster:
             growth = Growth(cluster.registry, self.folder, self.interruption)
             manifest: Manifest | None = growth.registered()
@@ -270,7 +292,7 @@ class Session:
         names = JobNames(self.jobs.values(), manifest.axes)
         failed = partial(self._failed, cluster, manifest, progress.message)
         silent = partial(self._silent, progress.message)
-        return Collector(cluster, sweep, self.accept, progress, names, failed, silent)
+        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, failed, silent)
 
     def _silent(self, tell: Callable[[str], None], key: str, worker: str, beyond: float) -> bool:
         """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.

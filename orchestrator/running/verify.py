@@ -96,8 +96,11 @@ def compare(job: Job, row: Row, result: Result) -> list[Difference]:
     return found
 
 
-def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
-    """Return the differences between a row and its job, and between the weights file and its hash."""
+def examine(job: Job, row: Row, folder: SweepFolder, *, bare: bool = False) -> list[Difference]:
+    """Return the differences between a row and its job, and between the weights file and its hash.
+
+    If the row may be `bare`, its weights may be missing.
+    """
     found = [
         Difference(
             what=label(type(job.options), name),
@@ -110,7 +113,7 @@ def examine(job: Job, row: Row, folder: SweepFolder) -> list[Difference]:
         found.insert(0, Difference(what="seed", kept=row.seed, again=job.seed))
     sha256 = str(row.weights_sha256)
     fault = folder.weights_fault(job, sha256)
-    if fault is not None:
+    if fault is not None and not (bare and fault == "missing"):
         found.append(Difference(what=WEIGHTS_FILE, kept=fault, again=sha256))
     return found
 
@@ -136,6 +139,7 @@ class Verification:
         self._folder = folder
         self._listener = listener
         self._varying = varying
+        self._bare = folder.manifest().keep_weights != "all"
         self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
     def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
@@ -179,7 +183,7 @@ class Verification:
         return Check(
             **identity(job),
             worker=None if again is None else again.worker,
-            differences=[*differences, *examine(job, row, self._folder)],
+            differences=[*differences, *examine(job, row, self._folder, bare=self._bare)],
             trained_epochs=None if again is None else len(again.epoch_seconds),
             noted=noted,
             environments=environments,

@@ -29,6 +29,9 @@ from worker.trainers import registry
 #: read, each costs up to 300 bytes, even if it takes two in the file.
 _MOST_VALUES = 6 * MAX_JOBS
 
+#: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
+ALL_WEIGHTS_JOBS = 1000
+_KEEP_WEIGHTS = "^(all|none|best:[1-9][0-9]{0,4})$"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
@@ -42,6 +45,8 @@ class Manifest(BaseModel):
         resumed: Later sessions that resumed it.
         rounds: The extensions of the sweep, oldest first.
         looks: The looks at its results before a command went on with it, oldest first.
+        keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
+            resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +60,7 @@ class Manifest(BaseModel):
     # Left out if empty, so that the file is the same as before rounds existed.
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
+    keep_weights: str = Field(default="all", pattern=_KEEP_WEIGHTS, exclude_if="all".__eq__)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -246,6 +252,19 @@ def check_name(name: str) -> str:
             "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
         )
     return name
+
+
+def check_keep_weights(text: str) -> str:
+    """Return the text if it says which weights a sweep's folder keeps.
+
+    Raises:
+        InvalidInputError: it does not.
+    """
+    if not re.fullmatch(_KEEP_WEIGHTS, text):
+        raise InvalidInputError(
+            "keep_weights", text, f"all, none, or best:K with K from 1 to {MAX_JOBS - 1}, as in best:3"
+        )
+    return text
 
 
 def free_name(output: Path) -> str:

@@ -32,6 +32,7 @@ IDLE_LOSS = "loss is sum_of_squares; allowed: cross_entropy together with rule n
 #: The sentence, or a part of it, by the words of a command; `sweep` has the name x if no name is given.
 BAD_INPUT: dict[str, dict[str, str]] = {
     "sweep": {
+        "--seeds 0 --keep-weights best": "--keep-weights is 'best'; allowed: all, none, or best:K",
         "--seeds 0 --fail-fast 0": "--fail-fast is '0'; allowed: an integer from 1 to 100000",
         "--seeds 0 --time-limit 0": "--time-limit is '0'; allowed: an integer from 1 to 315360000",
         "--time-limit 5 --broker redis://localhost:PORT": "--time-limit is 5; allowed: nothing together with the "
@@ -167,6 +168,10 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --seeds=": "--seeds is ''; allowed: integers from 0 to 4294967295",
         "part": "NAME is a sweep of which 2 jobs have not ended",
         "bare": "The sweep bare has no result to confirm",
+    },
+    "weights": {
+        "a": "Missing argument 'JOB'.",
+        "a seed=9": "allowed: ",
     },
     "decide": {
         "a --within 0 --budget 9": "--within is '0'; allowed: a number above 0, in the unit of the metric",

@@ -186,10 +186,10 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
         ("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.app.AsyncResult(JOB.key).state, "PENDING",
     ),
     "weights that a result names by their size": (
-        ("SET", f"seedsweep:weights:{'0' * 64}"), lambda view: fetch_weights(view.store, JOB, result()), None,
+        ("SET", f"seedsweep:weights:{JOB.key}.{'0' * 64}"), lambda view: fetch_weights(view.store, JOB, result()), None,
     ),
     "weights of another size": (
-        ("SET", f"seedsweep:weights:{'0' * 64}"),
+        ("SET", f"seedsweep:weights:{JOB.key}.{'0' * 64}"),
         lambda view: fetch_weights(view.store, JOB, result(weights_bytes=1000)), None,
     ),
     "a manifest": (("HSET", NAME, "manifest"), lambda view: view.registry.manifest("first"), None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -15,7 +16,9 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.errors import ClusterFullError
+from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running import stalls
 from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
@@ -65,7 +68,9 @@ def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
         name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()
     )
     sweep = Membership(view, manifest, recorder.message)
-    return Collector(view, sweep, recorder.accept, recorder, JobNames(jobs))
+    return Collector(
+        view, sweep, recorder.accept, recorder, JobNames(jobs), Keeper(SweepFolder(Path("runs"), "a"), "all")
+    )
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:

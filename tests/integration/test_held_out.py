@@ -147,7 +147,7 @@ def test_what_is_missing_or_damaged_is_said_and_nothing_is_recorded(fresh: Comma
     weights = fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors"
     blob = weights.read_bytes()
     weights.write_bytes(blob[:-1])
-    assert "is damaged: resume the sweep b" in fresh.run("test", "b", status=2).stderr
+    assert "is damaged: orchestrator weights runs/b " in fresh.run("test", "b", status=2).stderr
     assert not (fresh.sweep("b") / "test.json").exists()
     # A record that is no record counts as one.
     weights.write_bytes(blob)

@@ -90,7 +90,7 @@ def test_a_page_shows_the_best_network_beside_its_row(line: CommandLine, server:
     weights = line.sweep("s") / "weights"
     weights.rename(line.folder / "elsewhere")
     # Then its page says how to get them
-    assert "4 jobs whose weights are missing" in server.get("/s").text
+    assert "This trains its job again" in server.get("/s").text
     # And when they are back, and something has changed, it has the network
     (line.folder / "elsewhere").rename(weights)
     results(line, "s").write_bytes(results(line, "s").read_bytes())

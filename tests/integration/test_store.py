@@ -12,12 +12,12 @@ from nn.errors import WeightsError
 from orchestrator.cluster.registry import Registry
 from tests.support.redis_server import RedisServer
 from worker.app import create_app
-from worker.errors import TooManyAttemptsError
+from worker.errors import TooManyAttemptsError, WeightsMissingError
 from worker.job import Mismatch, Needs
 from worker.records.attempts import Attempts
 from worker.records.presence import WORKERS, Presence, Roster
 from worker.records.problems import clocks_of, problem_of
-from worker.records.store import Store, key
+from worker.records.store import Store, artifact
 from worker.settings import Settings
 
 JOB = "a" * 64
@@ -34,15 +34,17 @@ def store(client: redis.Redis) -> Store:
 
 
 def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
-    sha256 = store.put_weights(b"weights")
-    assert store.weights(sha256, 7) == b"weights"
-    assert 0 < client.ttl(f"seedsweep:weights:{sha256}") <= 100
-    client.set(f"seedsweep:weights:{sha256}", b"weighty")
+    sha256 = store.put_weights(JOB, b"weights")
+    assert store.weights(JOB, sha256, 7) == b"weights"
+    assert 0 < client.ttl(f"seedsweep:weights:{JOB}.{sha256}") <= 100
+    client.set(f"seedsweep:weights:{JOB}.{sha256}", b"weighty")
     with pytest.raises(WeightsError, match="are damaged"):
-        store.weights(sha256, 7)
-    client.unlink(key("weights", sha256))
-    with pytest.raises(WeightsError, match="are not in the store; train the job again"):
-        store.weights(sha256, 7)
+        store.weights(JOB, sha256, 7)
+    store.put_weights("f" * 64, b"weights")
+    store.drop_weights([artifact(JOB, sha256)])
+    with pytest.raises(WeightsMissingError, match="are not in the store; train the job again"):
+        store.weights(JOB, sha256, 7)
+    assert store.weights("f" * 64, sha256, 7) == b"weights"
 
 
 def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> None:
@@ -77,7 +79,7 @@ def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Red
 
 
 def test_everything_expires(store: Store, client: redis.Redis) -> None:
-    store.put_weights(b"weights")
+    store.put_weights(JOB, b"weights")
     store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
     store.compare_with_first(JOB, "2" * 64, JOB, "second@host")
     store.cancel([JOB], "why")

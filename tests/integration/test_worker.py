@@ -37,7 +37,7 @@ def test_a_job_comes_back_as_its_result(party: Cluster, cache_dir: Path) -> None
     assert len(result.epoch_seconds) == job.epochs
     assert (result.worker, result.attempts, result.error) == ("w1@test", 1, None)
     # And its weights are in the store under that hash
-    blob = party.store().weights(result.weights_sha256, result.weights_bytes)
+    blob = party.store().weights(result.job, result.weights_sha256, result.weights_bytes)
     assert len(blob) == result.weights_bytes
     assert from_safetensors(blob).layer_sizes == (784, 128, 64, 10)
 
@@ -71,7 +71,7 @@ def test_a_learning_rate_that_is_too_high_gives_a_diverged_result(party: Cluster
     assert result.error is not None
     assert result.error.startswith(("diverged: a weight is infinite", "stuck at chance: "))
     # Its weights are as reproducible as any others.
-    assert len(party.store().weights(result.weights_sha256, result.weights_bytes)) == result.weights_bytes
+    assert len(party.store().weights(result.job, result.weights_sha256, result.weights_bytes)) == result.weights_bytes
 
 
 def test_submitting_subscribes_to_nothing(shared_cluster: Cluster) -> None:

@@ -123,7 +123,8 @@ class Cluster:
 
     def lose_weights(self, hashes: Iterable[str]) -> None:
         """Remove weights from Redis, as their expiry does."""
-        self.server.client().unlink(*(key("weights", sha256) for sha256 in hashes))
+        client = self.server.client()
+        client.unlink(*(name for sha256 in hashes for name in client.keys(key("weights", f"*.{sha256}"))))
 
     def state(self, run: str) -> str:
         """Return the Celery state of a run."""

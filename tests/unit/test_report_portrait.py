@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,8 @@ def test_without_weights_it_names_the_command_by_the_name_that_the_folder_has_no
     snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)) if job.seed else None)
     snapshot.folder.path.rename(tmp_path / "theirs")
     renamed = network.content(Sweep.read(SweepFolder(tmp_path, "theirs")), None)
-    assert "This trains 4 jobs whose weights are missing again, to the same bits" in renamed.sentence
-    assert renamed.command == "orchestrator sweep --resume --name theirs"
+    assert "This trains its job again, to the same bits" in renamed.sentence
+    assert re.fullmatch("orchestrator weights theirs [0-9a-f]{12}", renamed.command or "")
     assert renamed.found is None
 
 

@@ -8,7 +8,8 @@
 | seedsweep:unacked_mutex         | string | lock of the search for    | worker (kombu)        | after the search      |
 |                                 |        | messages without a lease  |                       |                       |
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
-| seedsweep:weights:<sha256>      | string | artifact of a trainer     | worker, before result | `result_expires`      |
+| seedsweep:weights:<job key>     | string | artifact of a trainer     | worker, before result | when a sweep has its  |
+|   .<sha256>                     |        |                           |                       | row, `result_expires` |
 | seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before result | `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
@@ -21,6 +22,9 @@
 | seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | see below             |
 | seedsweep:sweep:<name>          | hash   | manifest, marks, times    | orchestrator          | `result_expires`      |
 | seedsweep:sweeps                | set    | names of sweeps           | orchestrator          | `result_expires`      |
+| seedsweep:released              | zset   | artifacts that no sweep   | orchestrator          | `result_expires`      |
+|                                 |        | waits for, by `:bytes`    |                       |                       |
+| seedsweep:released:bytes        | string | bytes released so far     | orchestrator          | `result_expires`      |
 | seedsweep:withdrawn:<random>    | set    | hashes of messages that   | orchestrator          | after the withdrawal, |
 |                                 |        | were withdrawn            |                       | or a day              |
 | seedsweep:workers               | hash   | JSON, `records.presence`  | worker, at each       | 10 leases after the   |
@@ -44,6 +48,7 @@ from pydantic import ValidationError
 from redis.client import Pipeline
 
 from nn.errors import WeightsError
+from worker.errors import WeightsMissingError
 from worker.job import Mismatch
 from worker.redis import limits
 from worker.redis.bounded import chunks, read, read_lists
@@ -59,6 +64,14 @@ _OPEN_KINDS = ("checkpoint", "attempts", "refusals", "cancelled")
 def key(kind: str, name: str) -> str:
     """Return the Redis key of a record of this kind."""
     return f"seedsweep:{kind}:{name}"
+
+
+def artifact(job_key: str, sha256: str) -> str:
+    """Return the name of an artifact in Redis.
+
+    Jobs whose artifacts have the same bytes store them separately: one may be removed while another is needed.
+    """
+    return f"{job_key}.{sha256}"
 
 
 class Store:
@@ -78,24 +91,31 @@ class Store:
         self.expires = expires
         self.open_expires = max(expires, OPEN_SECONDS)
 
-    def put_weights(self, blob: bytes) -> str:
-        """Store weights and return their SHA-256."""
+    def put_weights(self, job_key: str, blob: bytes) -> str:
+        """Store a job's weights and return their SHA-256."""
         sha256 = hashlib.sha256(blob).hexdigest()
-        self.client.set(key("weights", sha256), blob, ex=self.expires)
+        self.client.set(key("weights", artifact(job_key, sha256)), blob, ex=self.expires)
         return sha256
 
-    def weights(self, sha256: str, size: int) -> bytes:
-        """Return weights by their hash; at most `size` bytes are read.
+    def weights(self, job_key: str, sha256: str, size: int) -> bytes:
+        """Return a job's weights by their hash; at most `size` bytes are read.
 
         Raises:
-            WeightsError: the weights are not in the store, or do not match their hash and size.
+            WeightsMissingError: the weights are not in the store.
+            WeightsError: they do not match their hash and size.
         """
-        blob = read(self.client, key("weights", sha256), size)
+        blob = read(self.client, key("weights", artifact(job_key, sha256)), size)
         if blob is None:
-            raise WeightsError(f"the weights {sha256} are not in the store; train the job again to get the same ones")
+            raise WeightsMissingError(
+                f"the weights {sha256} are not in the store; train the job again to get the same ones"
+            )
         if len(blob) != size or hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
         return blob
+
+    def drop_weights(self, artifacts: Iterable[str]) -> None:
+        """Remove the weights of these artifacts."""
+        self._unlink([key("weights", each) for each in artifacts])
 
     def compare_with_first(
         self, job_key: str, sha256: str, task_id: str, worker: str, environment: str | None = None

@@ -111,6 +111,11 @@ def read_items(client: Redis, name: str, limit: int, start: int) -> list[bytes]:
     return list(next(_each(client, [name], limit, "LRANGE", start, start + CHUNK - 1)))
 
 
+def read_lowest(client: Redis, name: str, limit: int, highest: float) -> list[bytes]:
+    """Return at most `CHUNK` members of a sorted set, those of the lowest scores up to `highest`."""
+    return list(next(_each(client, [name], limit, "ZRANGEBYSCORE", "-inf", highest, "LIMIT", 0, CHUNK)))
+
+
 def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
     """Return at most `most` members of a set; one of more than `limit` bytes reads as `b""`."""
     return set(next(_each(client, [name], limit, "SRANDMEMBER", most)))

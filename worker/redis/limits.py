@@ -19,6 +19,8 @@ RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
 #: The first line of a checkpoint without its history, and the record of an epoch.
 _CHECKPOINT, _CHECKPOINT_EPOCH = 1024, 100
+#: The name of an artifact: two SHA-256 in hexadecimal.
+ARTIFACT = 129
 #: A SHA-256 in hexadecimal, or a time in seconds.
 SHORT = 64
 #: Why a task or a sweep is cancelled: a sentence with the name of the sweep.

@@ -6,7 +6,6 @@ Only this module of the report knows the trainer `network`.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import Fact
 from orchestrator.text import counted
+from worker.job import Job
 from worker.trainers.network import NetworkTrainer
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     sha256 = str(row.weights_sha256)
     fault = sweep.folder.weights_fault(sweep.jobs[row.job], sha256)
     if fault is not None:
-        return _without_weights(sweep, f"its weights {sha256[:12]} are {fault}")
+        return _without_weights(sweep, sweep.jobs[row.job], f"its weights {sha256[:12]} are {fault}")
     try:
         job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
@@ -131,17 +131,13 @@ def _report(sweep: Sweep) -> str:
     return commands.shell("orchestrator", "report", sweep.name)
 
 
-def _without_weights(sweep: Sweep, why: str) -> Portrait:
+def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
     """Return how to restore the weights: an exact trainer makes the same again."""
     said = f"The winner's network cannot be shown: {why}"
-    if not all(job.is_current for job in sweep.jobs.values()):
+    if not job.is_current:
         return Portrait(said)
-    hashes = (row.weights_sha256 for row in sweep.rows.values() if row.weights_sha256 is not None)
-    # The content of files is not read.
-    missing = sum(not os.path.lexists(sweep.folder.weights_path(sha256)) for sha256 in hashes)
-    if missing:
-        said += f". This trains {counted(missing, 'job')} whose weights are missing again, to the same bits"
-    return Portrait(said, commands.shell("orchestrator", "sweep", "--resume", "--name", sweep.name))
+    again = commands.shell("orchestrator", "weights", sweep.name, job.key[:12])
+    return Portrait(f"{said}. This trains its job again, to the same bits", again)
 
 
 # The portrait

@@ -210,7 +210,8 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected |= {
         f"{kind}{job.key}" for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in clean.workload.quick
     }
-    expected |= {f"seedsweep:weights:{sha256}" for sha256 in clean.hashes.values()}
+    expected |= {f"seedsweep:weights:{job}.{sha256}" for job, sha256 in clean.hashes.items()}
+    expected |= {"seedsweep:released", "seedsweep:released:bytes"}
     expected |= {f"seedsweep:cancelled:{job}" for job in seen.cancelled}
     if seen.plan.has("cancel a sweep"):
         kinds = ("celery-task-meta-", "seedsweep:attempts:", "seedsweep:cancelled:")

@@ -1,0 +1,37 @@
+"""`orchestrator weights`: prints the path of a job's weights, after training it again if they were not kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.analysis.lookup import open_sweep
+from orchestrator.analysis.selection import pick_one
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.outcome import interruptible
+from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
+from orchestrator.commands.weights import restore
+from worker.settings import load_settings
+
+KIND = Command
+
+
+def command(
+    sweep: AnySweep,
+    words: Annotated[list[str], typer.Argument(metavar="JOB", help=JOB)],
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Print the path of a job's weights; if they were not kept, train it again.
+
+    The job is trained in this process. Nothing is written unless its weights have the SHA-256 that its row names.
+
+    Example: orchestrator weights night-run seed=3 learning_rate=0.01
+    """
+    read = Sweep.read(open_sweep(sweep, output))
+    job = read.jobs[pick_one(read.name, read.jobs, words)]
+    with interruptible():
+        restore(read, job, load_settings().cache_dir, complain)
+    print(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
+    return 0

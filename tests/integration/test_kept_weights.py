@@ -1,0 +1,109 @@
+"""Weights are a cache, in Redis and in the folder: rows count without them, and they can be had again."""
+
+from __future__ import annotations
+
+import pytest
+
+import seedsweep
+from nn.weights import digest
+from tests.support.cluster import Cluster
+from tests.support.command_line import SMALL, CommandLine
+
+#: Redis keeps no artifact for later sweeps.
+NONE_LEFT = {"SEEDSWEEP_ARTIFACT_BYTES": "0"}
+
+
+def files(line: CommandLine, name: str, output: str = "runs") -> set[str]:
+    return {path.stem for path in (line.sweep(name, output) / "weights").iterdir()}
+
+
+def left(cluster: Cluster) -> int:
+    """Return how many artifacts are in Redis."""
+    return len(cluster.server.client().keys("seedsweep:weights:*"))
+
+
+def test_a_sweep_that_keeps_the_best_is_complete_without_the_others(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    cluster.start_worker()
+    broker = ("--broker", cluster.server.url)
+    # When a sweep keeps the best job of each configuration
+    command_line.run("sweep", *SMALL, "--name", "a", "--keep-weights", "best:1", *broker, **NONE_LEFT)
+    # Then the folder has these, and Redis none
+    rows = command_line.rows("a")
+    by_rate = [[row for row in rows if row["options"]["learning_rate"] == rate] for rate in (0.01, 0.03)]
+    ranked = (max(each, key=lambda row: (row["validation_score"][-1], -row["seed"])) for each in by_rate)
+    best = {row["weights_sha256"] for row in ranked}
+    assert files(command_line, "a") == best
+    assert left(cluster) == 0
+    # And nothing is trained again: by a resumed sweep, by one that grows, or by one that reuses its rows
+    assert "attempts 4," in command_line.run("sweep", "--resume", "--name", "a", *broker, **NONE_LEFT).stdout
+    assert "attempts 6," in command_line.run("extend", "a", "--seeds", "2", *broker, **NONE_LEFT).stdout
+    assert len(files(command_line, "a")) == 2
+    other = command_line.run("sweep", *SMALL, "--name", "b", "--keep-weights", "none", *broker)
+    assert "attempts 0, reused 4" in other.stdout
+    assert files(command_line, "b") == set()
+    # And a verification finds no difference, while a command that needs weights names the one that has them again
+    command_line.run("verify", "a", "--all", *broker)
+    bare = next(row for row in command_line.rows("a") if row["weights_sha256"] not in files(command_line, "a"))
+    refused = command_line.run("show", "a", bare["job"][:12], status=2)
+    assert f"orchestrator weights runs/a {bare['job'][:12]} trains the job again" in refused.stderr
+    told = [command_line.run("weights", "a", bare["job"][:12]) for _ in range(2)]
+    assert ["training the job again" in each.stderr for each in told] == [True, False]
+    assert digest((command_line.folder / told[1].stdout.strip()).read_bytes()) == bare["weights_sha256"]
+    command_line.run("show", "a", bare["job"][:12])
+    # Until another session begins.
+    command_line.run("sweep", "--resume", "--name", "a", *broker)
+    assert len(files(command_line, "a")) == 2
+    # And a session that is to keep all has them trained again.
+    command_line.run("sweep", "--resume", "--name", "a", "--keep-weights", "all", *broker)
+    assert len(files(command_line, "a")) == 6
+
+
+def test_weights_that_differ_from_the_row_are_not_written(command_line: CommandLine) -> None:
+    command_line.run("sweep", *SMALL, "--name", "a", "--keep-weights", "none")
+    assert files(command_line, "a") == set()
+    results = command_line.sweep("a") / "results.jsonl"
+    row = command_line.rows("a")[0]
+    results.write_text(results.read_text().replace(row["weights_sha256"], "ab" * 32))
+    done = command_line.run("weights", "a", row["job"][:12], status=2)
+    assert f"These are not the weights {'ab' * 32}: their SHA-256 is {row['weights_sha256']}" in done.stderr
+    assert files(command_line, "a") == set()
+
+
+def test_sweeps_that_share_jobs_leave_each_other_their_artifacts(
+    cluster: Cluster, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two sweeps of the same jobs on a cluster that keeps nothing for later ones
+    monkeypatch.setenv("SEEDSWEEP_ARTIFACT_BYTES", "0")
+    broker, options = cluster.server.url, {"seeds": 3, "learning_rate": [0.01, 0.03], "epochs": 1, "limit": 200}
+    for name in ("a", "b"):
+        seedsweep.submit(name=name, output=command_line.folder / name, broker=broker, **options)
+    cluster.start_worker()
+    # When one is collected, and then the other
+    for name, kept in (("a", 6), ("b", 0)):
+        done = command_line.run("watch", name, "--output", name, "--broker", broker, **NONE_LEFT)
+        # Then both have all weights, without training a job twice, and the last one leaves none in Redis
+        assert "trained again" not in done.stdout
+        assert len(files(command_line, name, name)) == 6
+        assert left(cluster) == kept
+    # And who follows a sweep whose artifacts another session has taken gets its rows.
+    late = command_line.run("watch", "a", "--output", "late", "--broker", broker, **NONE_LEFT)
+    assert "attempts 6, reused 0" in late.stdout
+    assert "trained again" not in late.stdout
+    # And a later one that wants none takes their results, while one that wants all trains again.
+    for policy, said in (("none", "attempts 0, reused 6"), ("all", "attempts 6, reused 0")):
+        words = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "1", "--limit", "200")
+        to = ("--output", policy, "--broker", broker, "--keep-weights", policy)
+        done = command_line.run("sweep", *words, "--name", policy, *to, **NONE_LEFT)
+        assert said in done.stdout
+
+
+def test_a_cluster_keeps_the_last_artifacts_up_to_a_bound(command_line: CommandLine, cluster: Cluster) -> None:
+    cluster.start_worker()
+    words = (*SMALL, "--hidden", "8,8", "--broker", cluster.server.url)
+    # Two artifacts of 26 kB fit
+    command_line.run("sweep", *words, "--name", "a", SEEDSWEEP_ARTIFACT_BYTES="60000")
+    assert left(cluster) == 2
+    command_line.run("sweep", *words, "--seeds", "5", "--name", "b", SEEDSWEEP_ARTIFACT_BYTES="60000")
+    assert left(cluster) == 2
