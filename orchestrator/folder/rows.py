@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -40,7 +41,17 @@ MAX_HISTORY = 1000
 _MAX_WORKER = 300
 
 
-class AttemptRecord(BaseModel):
+class _Record(BaseModel):
+    """A record of which a sweep has many: a part of the memory of other models is enough for it."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Share equal texts, such as workers' names, and forget which fields were given."""
+        fields = self.__dict__
+        fields.update((name, sys.intern(value)) for name, value in fields.items() if type(value) is str)
+        object.__setattr__(self, "__pydantic_fields_set__", set())
+
+
+class AttemptRecord(_Record):
     """An attempt at a job of a sweep."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +81,7 @@ class AttemptRecord(BaseModel):
         return cls.model_construct(**kept | {"worker": attempt.worker[:_MAX_WORKER]})
 
 
-class JobIdentity(BaseModel):
+class JobIdentity(_Record):
     """The identity of a job: its key, its seed, its trainer and its options.
 
     Attributes:

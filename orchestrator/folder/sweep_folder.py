@@ -376,7 +376,10 @@ class SweepFolder:
             leaderboard_csv: The content of `leaderboard.csv`.
             leaderboard_json: The content of `leaderboard.json`.
         """
-        self._write(self._results, "".join(rows[key].line() for key in order if key in rows))
+        with self._writing():
+            # Line by line: all of them may be more than there is memory for.
+            lines = (rows[key].line().encode() for key in order if key in rows)
+            write_atomically(self._results, lambda file: file.writelines(lines))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
         with self._writing():

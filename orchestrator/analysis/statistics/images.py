@@ -45,7 +45,7 @@ def new_images_interval(correct: NDArray[Any], confidence: float = 0.95, *, chos
     Returns:
         The interval; None for fewer than two seeds or images.
     """
-    values = np.asarray(correct, dtype=np.float64)
+    values = np.asarray(correct, dtype=np.bool_)
     if min(values.shape) < 2:
         return None
     found = _interval([values], values.mean(axis=0), confidence)
@@ -105,17 +105,21 @@ def validation_noise(*correct: NDArray[Any]) -> ValidationNoise | None:
     return ValidationNoise(min(1.0, ratio), Interval(ends[0], ends[1], "chi-squared"), total**0.5, images**0.5)
 
 
-def _interval(sides: list[Floats], difference: Floats, confidence: float) -> Interval:
+def _interval(sides: list[NDArray[Any]], difference: Floats, confidence: float) -> Interval:
     """Return the interval for a mean over seeds and images.
 
     Args:
-        sides: Values of shape (n_seeds, n_images); two sides have independent seeds.
+        sides: Values -1, 0 and 1, or bool, shape (n_seeds, n_images); two sides have independent seeds.
         difference: The mean over seeds, or its difference between the sides, for each image.
         confidence: Of the interval.
     """
     n_images = len(difference)
     seeds = np.array([values.mean(axis=1).var(ddof=1) / len(values) for values in sides])
-    within = sum(values.var(axis=0, ddof=1).mean() / len(values) for values in sides)
+    # The mean over images of the variance over seeds. A value's square is its absolute value, of bool also bool: floats
+    # of all values would take much memory.
+    within = sum(
+        (np.abs(values).mean(axis=0) - values.mean(axis=0) ** 2).mean() / (len(values) - 1) for values in sides
+    )
     # Part of the variance over images is noise: each image's mean is over few seeds.
     images = max(difference.var(ddof=1) - within, 0.0) / n_images
     freedom = np.array([len(values) - 1 for values in sides])
