@@ -1,17 +1,22 @@
-"""Nothing that a sweep does grows faster than its jobs: counted in calls, not in seconds."""
+"""Nothing that a sweep does grows faster than its jobs: counted in lines that are executed, not in seconds."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nn.weights import initial_weights, to_safetensors
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
@@ -21,13 +26,13 @@ from tests.support.sweeps import sweep_of
 
 SOURCES = tuple(str(ROOT / room) for room in ("orchestrator", "worker", "nn"))
 RATES = (0.01, 0.02, 0.03, 0.04, 0.05)
-#: Calls of a function that ten times as many jobs may multiply: ten times, and a little for their order.
+#: By how much ten times as many jobs may multiply the executions of a line: by ten, and a little for their order.
 MOST = 15
 BLOB = to_safetensors(initial_weights((784, 8, 4, 10), np.random.RandomState(0), "float32"))
 
 
-def calls_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple[str, str]]:
-    """Collect, resume and read a sweep whose results are on the cluster; return how often each function was called."""
+def lines_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple[str, int]]:
+    """Collect, resume and read a sweep whose results are on the cluster; return how often each line was executed."""
     seeds = tuple(range(jobs // len(RATES)))
     made = sweep_of(seeds=seeds, learning_rates=RATES, epochs=1, limit=100, hidden=((8, 4),))
     folder = SweepFolder(output, f"n{jobs}")
@@ -38,29 +43,32 @@ def calls_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple
         cluster.app.backend.store_result(key, result(job, score, blob=BLOB), "SUCCESS")
         if job.seed < 3:
             cluster.store().put_weights(key, BLOB)
-    calls: Counter[tuple[str, str]] = Counter()
+    lines: Counter[tuple[str, int]] = Counter()
 
-    def count(frame: FrameType, event: str, _argument: object) -> None:
-        code = frame.f_code
-        if event == "call" and code.co_filename.startswith(SOURCES):
-            calls[f"{code.co_filename}:{code.co_firstlineno}", code.co_name] += 1
+    def entered(frame: FrameType, _event: str, _argument: object) -> Callable[..., object] | None:
+        return executed if frame.f_code.co_filename.startswith(SOURCES) else None
 
-    sys.setprofile(count)
+    def executed(frame: FrameType, event: str, _argument: object) -> Callable[..., object]:
+        if event == "line":
+            lines[frame.f_code.co_filename, frame.f_lineno] += 1
+        return executed
+
+    sys.settrace(entered)
     try:
-        with plan.keeping("best:3").begin() as session:
-            ended = train(session)
+        with plan.begin() as session:
+            ended = train(session, keep_weights="best:3", display=partial(progress_for, Console(file=io.StringIO())))
         with plan_resumption(folder, cluster.settings).begin() as session:
             train(session)
         assert len(Sweep.read(folder).leaderboard.standings) == len(RATES)
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
     assert ended.accounting.accepted == jobs
-    return calls
+    return lines
 
 
 @pytest.mark.slow(reason="collects 3,300 results")
-def test_no_function_is_called_more_than_in_proportion_to_the_jobs(shared_cluster: Cluster, tmp_path: Path) -> None:
-    few, many = (calls_of_a_sweep(shared_cluster, tmp_path, jobs) for jobs in (300, 3000))
-    # Those of a few calls depend on how long Redis takes.
+def test_no_line_is_executed_more_than_in_proportion_to_the_jobs(shared_cluster: Cluster, tmp_path: Path) -> None:
+    few, many = (lines_of_a_sweep(shared_cluster, tmp_path, jobs) for jobs in (300, 3000))
+    # Few executions depend on how long Redis takes.
     grown = {name: (few[name], count) for name, count in many.items() if count > 1000 and count > MOST * few[name]}
     assert grown == {}
