@@ -116,6 +116,11 @@ def _kept(policy: object) -> str | None:
     return None if policy is None else check_keep_weights(_text("keep_weights", policy))
 
 
+def _named(reuse_from: object) -> list[SweepFolder]:
+    given = reuse_from if isinstance(reuse_from, (list, tuple)) else [reuse_from]
+    return [open_sweep(str(_path("reuse_from", each)), Path()) for each in given]
+
+
 def _workers(workers: object) -> int | None:
     return None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
 
@@ -591,6 +596,7 @@ def sweep(
     resume: bool = False,
     reuse: bool = True,
     reuse_anyway: bool = False,
+    reuse_from: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     fail_fast: int | None = None,
     time_limit: int | None = None,
     keep_weights: str | None = None,
@@ -613,6 +619,7 @@ def sweep(
         resume: Whether to go on with the sweep called `name`.
         reuse: Whether to take results of other sweeps.
         reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
+        reuse_from: Folders of sweeps whose results are taken, too, even if they are elsewhere or another user's.
         fail_fast: The number of failed jobs after which the others are cancelled; None to train every job.
         time_limit: Seconds after which a job of an embedded cluster fails; None for SEEDSWEEP_TIME_LIMIT.
         keep_weights: Which weights the folder keeps from now on: `all`, `none`, or `best:3` for those of the best 3
@@ -628,11 +635,15 @@ def sweep(
     """
     settings = _settings(broker, workers, time_limit)
     plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
-    switches = {"reuse": _switch("reuse", reuse), "any_code": _switch("reuse_anyway", reuse_anyway)}
-    fail_fast = None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS)
-    kept, display = _kept(keep_weights), _display(progress)
+    given: dict[str, Any] = {
+        "reuse": _switch("reuse", reuse),
+        "any_code": _switch("reuse_anyway", reuse_anyway),
+        "reuse_from": _named(reuse_from),
+        "fail_fast": None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS),
+        "keep_weights": _kept(keep_weights),
+    }
     with plan.begin() as session:
-        return Sweep(sweeping.train(session, **switches, fail_fast=fail_fast, keep_weights=kept, display=display))
+        return Sweep(sweeping.train(session, **given, display=_display(progress)))
 
 
 def submit(

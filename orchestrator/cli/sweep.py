@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import DatasetError, Described, InvalidInputError, SeedsweepError
+from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, say
 from orchestrator.cli.shared.parameters import (
@@ -77,6 +78,13 @@ def command(
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
     reuse_anyway: ReuseAnyway = False,
+    reuse_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Take also results of this sweep, which may be anywhere and another user's; may be repeated.",
+        ),
+    ] = None,
     fail_fast: Annotated[
         int | None, integer(1, MAX_JOBS, "End the sweep when this number of jobs has failed; cancel the others.")
     ] = None,
@@ -109,20 +117,28 @@ def command(
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --epochs 10 --name night-run
     """
     console = Console(stderr=as_json, highlight=False)
-    if no_reuse and reuse_anyway:
-        raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
+    if no_reuse and (reuse_anyway or reuse_from):
+        field = "reuse_anyway" if reuse_anyway else "reuse_from"
+        raise InvalidInputError(field, Described("given"), "nothing together with --no-reuse")
     if report:
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
         settings = settings_for(broker, workers, time_limit)
+        named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):
-            reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
-            display = partial(progress_for, console)
-            result = train(session, **reused, fail_fast=fail_fast, keep_weights=keep_weights, display=display)
+            result = train(
+                session,
+                reuse=not no_reuse,
+                any_code=reuse_anyway,
+                reuse_from=named,
+                fail_fast=fail_fast,
+                keep_weights=keep_weights,
+                display=partial(progress_for, console),
+            )
         if as_json and report:
             path = _reported(plan)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nn.errors import Described, InvalidInputError
@@ -140,6 +140,7 @@ def train(
     *,
     reuse: bool = True,
     any_code: bool = False,
+    reuse_from: Collection[SweepFolder] = (),
     fail_fast: int | None = None,
     keep_weights: str | None = None,
     display: Display = silent,
@@ -150,6 +151,7 @@ def train(
         session: From `SweepPlan.begin`.
         reuse: Whether to take results of other sweeps.
         any_code: Whether to take also those that other code of the trainer made than is installed here.
+        reuse_from: Sweeps whose results are taken even if they are elsewhere, or other users can write to them.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
         keep_weights: Which weights the folder keeps from now on (`Manifest.keep_weights`); None for no change.
         display: Shows the progress.
@@ -157,7 +159,7 @@ def train(
     Raises:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.train`).
     """
-    session.any_code, session.fail_fast = any_code, fail_fast
+    session.any_code, session.reuse_from, session.fail_fast = any_code, reuse_from, fail_fast
     session.keep_weights(keep_weights)
     again, kept = session.keep_own(), len(session.rows)
     if any(not row.accepted for row in again):

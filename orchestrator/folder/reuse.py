@@ -1,4 +1,4 @@
-"""Finds results that can be reused from other sweeps in the same output folder: equal jobs train to the same bits."""
+"""Finds results that can be reused from other sweeps: equal jobs train to the same bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
@@ -29,26 +29,31 @@ def sibling_results(
     fits: Callable[[Row], bool] = lambda _row: True,
     *,
     bare: bool = False,
+    named: Collection[SweepFolder] = (),
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    Sweeps that somebody else could have written are skipped, with a message, and so are those that cannot be read:
-    they were not asked for, and their jobs can be trained instead. Rows whose weights are damaged, or not such as the
-    job trains to, are skipped, too, and without `bare` also those whose weights are missing.
+    They come from sweeps that the user named, then from the others in the same output folder. Of the latter, those that
+    somebody else could have written are skipped, with a message. Sweeps that cannot be read are skipped likewise,
+    because their jobs can be trained instead, and so are rows whose weights are missing, damaged, or not such as the
+    job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
         wanted: The jobs without a result, by key.
         tell: Shows a message to the user.
         fits: Whether a row may be reused; the others are skipped.
-        bare: Whether to yield rows whose weights are missing.
+        bare: Whether to yield rows whose weights are missing, from sweeps that nobody else could have written.
+        named: The sweeps that the user named.
     """
     missing = dict(wanted)
     foreign: list[str] = []
-    for other in _siblings(folder):
+    known = {each.path.resolve() for each in (folder, *named)}
+    for other in (*named, *(each for each in _siblings(folder) if each.path.resolve() not in known)):
         if not missing:
             break
-        if not all(_is_private(other.path / part) for part in _PARTS):
+        is_private = all(_is_private(other.path / part) for part in _PARTS)
+        if not is_private and other not in named:
             foreign.append(other.name)
             continue
         try:
@@ -62,18 +67,18 @@ def sibling_results(
             tell(f"The results of the sweep {other.name} are not reused: {error}")
             continue
         for key, row in rows.items():
-            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare):
+            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare and is_private):
                 del missing[key]
                 yield row, other
     if foreign:
         whose = f"The results of {counted(len(foreign), 'sweep')} in {folder.path.parent} are not reused"
-        tell(f"{whose}, because other users can write to them: {some(foreign)}")
+        tell(f"{whose}, because other users can write to them: {some(foreign)}. --reuse-from takes those of one")
 
 
 def _siblings(folder: SweepFolder) -> list[SweepFolder]:
-    """Return the folders of the other sweeps, in descending order of name."""
+    """Return the folders of all sweeps in the same output folder, in descending order of name."""
     names = sorted((path.parent.name for path in folder.path.parent.glob("*/sweep.json")), reverse=True)
-    return [SweepFolder(folder.path.parent, name) for name in names if name != folder.name and is_name(name)]
+    return [SweepFolder(folder.path.parent, name) for name in names if is_name(name)]
 
 
 def _is_private(path: Path) -> bool:

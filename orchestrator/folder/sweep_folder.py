@@ -319,21 +319,24 @@ class SweepFolder:
         with self._writing():
             self.weights_path(sha256).unlink(missing_ok=True)
 
-    def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
-        """Link or copy a job's weights from another sweep. The caller has checked them."""
+    def take_weights(self, other: SweepFolder, job: Job, sha256: str, *, link: bool = True) -> None:
+        """Copy a job's weights from another sweep, or link them if that is possible. The caller has checked them.
+
+        Raises:
+            WeightsError: they are no longer there, or no longer the same.
+        """
         if self.weights_fault(job, sha256) is None:
             return
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         if not os.path.lexists(target):
             target = target.with_name(source.name)
-        try:
-            # A hard link to a symbolic link would be a symbolic link.
-            os.link(source.resolve(), target)
-            sync_folder(target.parent)
-        except OSError:
-            with self._writing():
-                blob = read_regular(source, _most_bytes(job))
-            self._write(target, blob)
+        if link:
+            with contextlib.suppress(OSError):
+                # A hard link to a symbolic link would be a symbolic link.
+                os.link(source.resolve(), target)
+                sync_folder(target.parent)
+                return
+        self.keep_weights(sha256, other.weights(job, sha256))
 
     def keep_log(self, key: str, text: str) -> None:
         """Write the log of a job."""

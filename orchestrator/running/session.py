@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
@@ -54,6 +56,7 @@ class Session:
         missing: The jobs without a row, in the sweep's order.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
         keeper: Decides which weights the folder keeps.
+        reuse_from: The sweeps that the user named for reuse, beside those in the same output folder.
         any_code: Whether to reuse results that other code of the trainer made than is installed here.
     """
 
@@ -67,6 +70,7 @@ class Session:
     missing: dict[str, Job] = field(init=False)
     keeper: Keeper = field(init=False)
     fail_fast: int | None = None
+    reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
     _failures: int = field(default=0, init=False)
     _others_code: str | None = field(default=None, init=False)
@@ -141,16 +145,21 @@ class Session:
             )
 
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
-        """Take the results of other sweeps in the same output folder, and tell how many each had."""
+        """Take the results of other sweeps, and tell how many each had."""
         counts: Counter[str] = Counter()
-        missing = dict(self.missing)
-        for row, other in sibling_results(self.folder, missing, tell, self._fits, bare=self.keeper.bare):
-            with self.interruption.shield():
+        found = sibling_results(
+            self.folder, dict(self.missing), tell, self._fits, bare=self.keeper.bare, named=self.reuse_from
+        )
+        for row, other in found:
+            # If the other sweep has removed the weights meanwhile, the job is trained.
+            with self.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and other.holds(row):
-                    self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
+                    # The owner of a folder that was named could change a linked file later.
+                    link = other not in self.reuse_from
+                    self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256), link=link)
                     self.keeper.note(row)
                 self._keep(row.reused(other.name))
-            counts[other.name] += 1
+                counts[str(other.path)] += 1
         if counts:
             tell(_reused(counts, self.folder))
         self._tell_code(tell)
@@ -358,10 +367,7 @@ def _reused(counts: Counter[str], folder: SweepFolder) -> str:
     shown = some([f"{count} from {name}" for name, count in counts.most_common()])
     verb, output = ("is" if counts.total() == 1 else "are"), folder.path.parent
     command = shlex.join(["orchestrator", "verify", folder.name, "--all", "--output", str(output)])
-    return (
-        f"{counts.total()} {verb} reused from other sweeps in {output}: {shown}; to train them again "
-        f"and compare: {command}"
-    )
+    return f"{counts.total()} {verb} reused from other sweeps: {shown}; to train them again and compare: {command}"
 
 
 def _growth(manifest: Manifest) -> str:

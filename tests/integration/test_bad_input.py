@@ -37,6 +37,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--seeds 0 --time-limit 0": "--time-limit is '0'; allowed: an integer from 1 to 315360000",
         "--time-limit 5 --broker redis://localhost:PORT": "--time-limit is 5; allowed: nothing together with the "
         "cluster at redis://localhost:PORT, which has its own workers",
+        "--seeds 0 --reuse-from missing": "There is no sweep 'missing': neither a sweep folder nor a name in runs",
+        "--seeds 0 --no-reuse --reuse-from a": "--reuse-from is given; allowed: nothing together with --no-reuse",
         "--seeds 0 --no-reuse --reuse-anyway": "--reuse-anyway is given; allowed: nothing together with --no-reuse",
         # Words of the specification
         "--zip epochs=1,2 learning-rate=0.1": "--zip is 'epochs,learning_rate'; allowed: different options with "

@@ -63,7 +63,7 @@ SPLIT = "Spaces split a list into several arguments: write 0.01,0.03,0.1 or '0.0
         ("--sedes 0.1", "No such option: --sedes; did you mean --seeds?"),
         ("--res 0.1", "No such option: --res; did you mean --resume?"),
         # Several may be near.
-        ("--re 0.1", "No such option: --re; did you mean --resume or --reuse-anyway or --report?"),
+        ("--re 0.1", "No such option: --re; did you mean --resume or --reuse-anyway or --reuse-from or --report?"),
         ("--gpu 0.1", "No such option: --gpu"),
         ("--seeds 0 --learning-rates 0.01, 0.03, 0.1 --epochs 1", SPLIT),
         ("--seeds 0 --learning-rates 0.01 ,0.03 ,0.1 --epochs 1", SPLIT),

@@ -195,6 +195,8 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"output": 3}, "output is 3; allowed: the path of a file or a folder"),
         ({"broker": 3}, "broker is 3; allowed: text"),
         ({"reuse": "no"}, "reuse is 'no'; allowed: True or False"),
+        ({"reuse_from": [3]}, "reuse_from is 3; allowed: the path of a file or a folder"),
+        ({"keep_weights": "best:0"}, "keep_weights is 'best:0'; allowed: all, none, or best:K"),
         (
             {"workers": 2, "broker": "redis://h:1/0"},
             "workers is 2; allowed: nothing together with the cluster at redis:",

@@ -134,7 +134,7 @@ def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes, ch
     beside.reuse_siblings(said.append)
     assert list(beside.rows) == [JOBS[1].key]
     assert said == [
-        f"1 is reused from other sweeps in {tmp_path}: 1 from a; to train them again and compare: "
+        f"1 is reused from other sweeps: 1 from {folder.path}; to train them again and compare: "
         f"orchestrator verify new --all --output {tmp_path}"
     ]
 
@@ -168,19 +168,54 @@ def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     )
 
 
-@pytest.mark.parametrize("part", ["", "sweep.json", "results.jsonl", "weights"])
-def test_only_what_nobody_else_could_have_written_is_reused(part: str) -> None:
+#: What other users can write of a sweep, the bytes of its first job's weights, whether the user names it for reuse,
+#: and then whether its row is reused.
+REUSED = {
+    "private": (None, BLOB, False, True),
+    "its folder is open": ("", BLOB, False, False),
+    "its manifest is open": ("sweep.json", BLOB, False, False),
+    "its results are open": ("results.jsonl", BLOB, False, False),
+    "its weights are open": ("weights", BLOB, False, False),
+    "open and named": ("results.jsonl", BLOB, True, True),
+    "open and named, with weights of no such job": ("results.jsonl", b"junk", True, False),
+    "open and named, without weights": ("results.jsonl", None, True, False),
+    "private, without weights": (None, None, False, True),
+}
+
+
+@pytest.mark.parametrize(("part", "blob", "is_named", "reused"), REUSED.values(), ids=REUSED)
+def test_what_somebody_else_could_have_written_is_reused_if_it_is_named(
+    part: str | None, blob: bytes | None, is_named: bool, reused: bool
+) -> None:
     with public_folder() as output:
-        folder = made(output, "theirs")
-        folder.keep_weights(digest(BLOB), BLOB)
-        folder.append(row(JOBS[0]))
+        theirs, mine = made(output, "theirs"), made(output, "new")
+        if blob is not None:
+            theirs.keep_weights(digest(blob), blob)
+        theirs.append(row(JOBS[0], blob or BLOB))
         give_away(output)
         said: list[str] = []
         with without_privileges():
-            assert len(list(sibling_results(SweepFolder(output, "new"), BY_KEY, said.append))) == 1
-            (folder.path / part).chmod(0o777)
-            assert list(sibling_results(SweepFolder(output, "new"), BY_KEY, said.append)) == []
-    assert said == [f"The results of 1 sweep in {output} are not reused, because other users can write to them: theirs"]
+            if part is not None:
+                (theirs.path / part).chmod(0o777)
+            session = Session(mine, mine.manifest(), dict(BY_KEY), Place(Settings()))
+            session.reuse_from = [theirs] if is_named else []
+            session.keep_weights("best:1")
+            session.reuse_siblings(said.append)
+            assert [found.reused_from for found in session.rows.values()] == ["theirs"] * reused
+            if blob == BLOB and reused:
+                # Its owner could change a file with two names.
+                links = mine.weights_path(digest(BLOB)).stat().st_nlink
+                assert links == (1 if is_named else 2)
+    if reused:
+        assert said == [
+            f"1 is reused from other sweeps: 1 from {theirs.path}; to train them again and compare: "
+            f"orchestrator verify new --all --output {output}"
+        ]
+    elif is_named:
+        assert said == []
+    else:
+        why = "because other users can write to them: theirs. --reuse-from takes those of one"
+        assert said == [f"The results of 1 sweep in {output} are not reused, {why}"]
 
 
 def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> None:
