@@ -13,6 +13,7 @@ from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import make_job
 from tests.support.sweeps import flags_of, sweep_of
 from worker.job import Job
+from worker.trainers import registry
 from worker.trainers.environment import environment
 
 #: Many short epochs of the network, few long ones, and those of the trainer in `examples/own_trainer/`.
@@ -40,7 +41,7 @@ class Workload:
         dataset: The digest of the data set.
         environment: What a worker is told.
         evidence: What follows a job's key where Redis keeps the hash of its first weights: a trainer that is not exact
-            has one for each kind of machine.
+            has one for each kind of machine and each code.
     """
 
     sweep: SweepSpecification
@@ -83,8 +84,9 @@ def _of_softmax() -> Workload:
     other = _softmax(_OTHER_SEEDS, _OTHER_RATES, epochs=15_000)
     quick = tuple(Job.of({"epochs": 2}, seed=seed, dataset=dataset, trainer="softmax") for seed in range(_N_QUICK))
     flags = (_flags_of_softmax(sweep), _flags_of_softmax(other))
-    machine = hashlib.sha256(environment(SoftmaxTrainer.packages).encode()).hexdigest()
-    return Workload(sweep, other, *flags, quick, dataset, _TOLD_SOFTMAX, f".{machine[:16]}")
+    where = f"{environment(SoftmaxTrainer.packages)}, {registry.code('softmax')}"
+    evidence = hashlib.sha256(where.encode()).hexdigest()[:16]
+    return Workload(sweep, other, *flags, quick, dataset, _TOLD_SOFTMAX, f".{evidence}")
 
 
 def _softmax(seeds: tuple[int, ...], rates: tuple[float, ...], *, epochs: int) -> SweepSpecification:
