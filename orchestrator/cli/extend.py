@@ -65,8 +65,8 @@ def command(
         plan = _plan(typed, SweepFolder(output, name), settings_for(broker, workers), workers)
         again = ["orchestrator", "sweep", "--resume", "--name", name, *place_flags(output, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
-            reused = {"reuse": not no_reuse, "any_code": reuse_anyway}
-            result = train(session, **reused, display=partial(progress_for, console))
+            display = partial(progress_for, console)
+            result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
     return show_result(console, result, as_json=as_json)
 
 
