@@ -33,7 +33,18 @@ if TYPE_CHECKING:
         SweepUnreadableError,
         TrainerMissingError,
     )
-    from orchestrator.interface import Leaderboard, Sweep, TrainedModel, cluster, open, submit, sweep, sweeps, watch  # noqa: A004
+    from orchestrator.interface import (
+        Leaderboard,
+        Sweep,
+        TrainedModel,
+        cluster,
+        open,  # noqa: A004
+        submit,
+        summaries,
+        sweep,
+        sweeps,
+        watch,
+    )
     from worker.trainers import (
         Checkpoint,
         Evaluated,
@@ -50,8 +61,8 @@ __all__ = [
     "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError", "Leaderboard", "Metric",
     "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError", "Sweep", "SweepBusyError", "SweepExistsError",
     "SweepNotFoundError", "SweepUnreadableError", "Trained", "TrainedModel", "Trainer", "TrainerCheckError",
-    "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open", "submit", "sweep",
-    "sweeps", "watch",
+    "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open", "submit",
+    "summaries", "sweep", "sweeps", "watch",
 ]  # fmt: skip
 
 #: Where names are looked up, in this order. A trainer's package that imports `Trainer` in a worker thus does not import

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
+from orchestrator.analysis import summary as summing
 from orchestrator.analysis.comparison import Comparison
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.board import Leaderboard as Board
@@ -55,13 +56,13 @@ from orchestrator.commands.plan import Display, SweepPlan, settings_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.live.summary import of_sweep
-from orchestrator.live.sweeps import Sweeps
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.running.listener import Progress, Silent
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
-from orchestrator.sweeps.manifest import check_keep_weights, free_name
+from orchestrator.sweeps.manifest import check_keep_weights
+from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
 from worker.records.report import Report
@@ -268,7 +269,7 @@ class Sweep:
     @property
     def state(self) -> str:
         """Its state: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
-        return of_sweep(self._snapshot).state
+        return summing.of_sweep(self._snapshot).state
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -752,6 +753,15 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
         with contextlib.suppress(SweepNotFoundError):
             opened.append(Sweep(Snapshot.read(found.folder(each))))
     return opened
+
+
+def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
+    """Return how each sweep of a folder stands, the last changed first: what `orchestrator list` shows.
+
+    Raises:
+        SweepUnreadableError: the folder cannot be read.
+    """
+    return summing.summaries(_path("output", output))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest, is_name
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.naming import is_name
 from worker.job import Job
 from worker.trainers.network import NetworkTrainer, read_weights
 

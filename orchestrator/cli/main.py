@@ -28,6 +28,7 @@ COMMANDS = {
     "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
     "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
     "init": "Write a specification file that lists every option of a sweep, with comments.",
+    "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict and size.",
     "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
     "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
     "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",

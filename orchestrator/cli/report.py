@@ -10,7 +10,7 @@ import typer
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.lookup import open_sweep
-from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.output import complain, print_json, sized
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, path
 from orchestrator.commands.picture import picture
 from orchestrator.commands.report import ReportResult, report
@@ -63,7 +63,7 @@ def command(
     folder = open_sweep(sweep, output)
     if chart is not None:
         drawn = picture(folder, chart, form, to, metric)
-        written, what, said = drawn.path, "chart", f"Chart: {drawn.path} ({_sized(drawn.bytes)})"
+        written, what, said = drawn.path, "chart", f"Chart: {drawn.path} ({sized(drawn.bytes)})"
         fields = {"path": str(drawn.path), "chart": chart, "format": drawn.format, "bytes": drawn.bytes}
     elif form is not None:
         raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
@@ -80,13 +80,8 @@ def command(
     return 0
 
 
-def _sized(count: int) -> str:
-    """Return a number of bytes as text."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
-
-
 def _said(result: ReportResult) -> str:
-    size = _sized(result.bytes)
+    size = sized(result.bytes)
     if result.ended < result.jobs:
         size = f"{size}, of a sweep with {result.ended} of {counted(result.jobs, 'job')} ended"
     return f"Report: {result.path} ({size})"

@@ -33,7 +33,8 @@ from orchestrator.report import packages
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
-from orchestrator.sweeps.manifest import Manifest, check_keep_weights, check_name, free_name
+from orchestrator.sweeps.manifest import Manifest, check_keep_weights
+from orchestrator.sweeps.naming import check_name, free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.settings import MAX_TIME_LIMIT, Settings
 

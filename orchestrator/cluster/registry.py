@@ -19,7 +19,8 @@ from collections.abc import Collection
 from pydantic import ValidationError
 
 from orchestrator.errors import SweepExistsError, TrainerMissingError
-from orchestrator.sweeps.manifest import Manifest, is_name
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.naming import is_name
 from worker.errors import TrainerUnusableError
 from worker.records.store import Store, key, read_reason
 from worker.redis import limits

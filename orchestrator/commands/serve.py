@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 from orchestrator.analysis.lookup import open_sweep
 from orchestrator.commands.plan import Tell, ignore
 from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.access import Access, new_token
 from orchestrator.live.server import Server, bind, is_loopback
-from orchestrator.live.sweeps import Sweeps
 from orchestrator.report import packages
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import is_name
+from orchestrator.sweeps.naming import is_name
 from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.job import Job

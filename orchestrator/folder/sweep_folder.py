@@ -35,7 +35,8 @@ from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
 from orchestrator.folder.results_log import ResultsFollower, ResultsLog
 from orchestrator.folder.rows import Row, check_weights
-from orchestrator.sweeps.manifest import Manifest, check_name
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.sweeps.naming import check_name
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job

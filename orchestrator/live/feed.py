@@ -10,9 +10,9 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.errors import PageError, SweepNotFoundError
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
 from orchestrator.live.renderer import Renderer
-from orchestrator.live.sweeps import Sweeps
 
 #: The least seconds between two pages of one sweep.
 INTERVAL = 1.0

@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
-from orchestrator.live.summary import STATES, Summary, of_sweep, summary
-from orchestrator.live.sweeps import Sweeps
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.page.render import document, environment, policy, render_main
@@ -91,7 +91,7 @@ class Pages:
 
     def summary(self, name: str) -> Summary:
         """Return a sweep's summary. Raises: as `sweep`."""
-        return summary(self._sweeps.folder(name))
+        return summary(self._sweeps.folder(name).path)
 
 
 @functools.cache

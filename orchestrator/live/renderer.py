@@ -24,8 +24,8 @@ from typing import Any, BinaryIO
 
 from nn.errors import SeedsweepError
 from orchestrator.errors import PageError
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
-from orchestrator.live.sweeps import Sweeps
 
 #: Seconds that a page may take: ten times what one of 10,000 jobs takes.
 PATIENCE = 300.0

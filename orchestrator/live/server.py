@@ -17,10 +17,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from nn.errors import InvalidInputError
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.access import Access
 from orchestrator.live.feed import Feeds
 from orchestrator.live.handlers import Events, Health, Page, Unknown
-from orchestrator.live.sweeps import Sweeps
 from worker.text import one_line
 
 #: The most connections at a time: several for each reader who gets news.

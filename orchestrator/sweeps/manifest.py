@@ -1,15 +1,11 @@
-"""The manifest of a sweep, as `sweep.json` and the cluster hold it, and the names that a sweep may have."""
+"""The manifest of a sweep, as `sweep.json` and the cluster hold it."""
 
 from __future__ import annotations
 
 import functools
 import operator
-import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal, LiteralString, Self
 
 from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
@@ -17,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.errors import TrainerMissingError
+from orchestrator.sweeps.naming import is_name
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
 from orchestrator.sweeps.samplers import Point
@@ -32,7 +29,6 @@ _MOST_VALUES = 6 * MAX_JOBS
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
 ALL_WEIGHTS_JOBS = 1000
 _KEEP_WEIGHTS = "^(all|none|best:[1-9][0-9]{0,4})$"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 class Manifest(BaseModel):
@@ -236,24 +232,6 @@ def _invalid(kind: Literal["too_many_values", "no_jobs"], message: LiteralString
     return ValidationError.from_exception_data("Manifest", [InitErrorDetails(type=error, input=None)])
 
 
-def is_name(name: str) -> bool:
-    """Return whether a sweep may have this name: it cannot lead out of the output folder."""
-    return _NAME.fullmatch(name) is not None
-
-
-def check_name(name: str) -> str:
-    """Return the name if it is valid.
-
-    Raises:
-        InvalidInputError: the name is invalid.
-    """
-    if not is_name(name):
-        raise InvalidInputError(
-            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
-        )
-    return name
-
-
 def check_keep_weights(text: str) -> str:
     """Return the text if it says which weights a sweep's folder keeps.
 
@@ -265,15 +243,3 @@ def check_keep_weights(text: str) -> str:
             "keep_weights", text, f"all, none, or best:K with K from 1 to {MAX_JOBS - 1}, as in best:3"
         )
     return text
-
-
-def free_name(output: Path) -> str:
-    """Return a name made of date, time and a random part that no sweep in this folder has.
-
-    The random part separates sweeps that begin in the same second, on this machine or on others of the cluster.
-    """
-    stem = f"{datetime.now().astimezone():sweep-%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    name, number = stem, 2
-    while os.path.lexists(output / name):
-        name, number = f"{stem}-{number}", number + 1
-    return name

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live import renderer
 from orchestrator.live.renderer import Renderer
-from orchestrator.live.sweeps import Sweeps
 from tests.support.boards import trained
 from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.analysis.summary import summary
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.live.summary import summary
-from orchestrator.live.sweeps import QUIET_SECONDS, Sweeps
+from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
 from tests.support.sweep_folders import JOBS, made, row
 
 
@@ -34,7 +34,7 @@ def close(folder: SweepFolder) -> None:
 
 
 def state(folder: SweepFolder) -> str:
-    return summary(folder).state
+    return summary(folder.path).state
 
 
 def test_a_sweep_runs_while_its_lock_is_held(folder: SweepFolder) -> None:
@@ -51,10 +51,10 @@ def test_a_sweep_runs_while_its_lock_is_held(folder: SweepFolder) -> None:
 
 def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
-    stands = summary(folder)
+    stands = summary(folder.path)
     assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
     folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
-    stands = summary(folder)
+    stands = summary(folder.path)
     assert (stands.state, stands.done, stands.over) == ("cancelled", 2, True)
 
 
@@ -63,7 +63,8 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     tmp_path: Path, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, lock_is_told: bool
 ) -> None:
     if not lock_is_told:
-        monkeypatch.setattr("orchestrator.live.sweeps._LOCKS", tmp_path / "none")
+        monkeypatch.setattr("orchestrator.folder.sweeps._LOCKS", tmp_path / "none")
+    folder = made(tmp_path)
     elsewhere(folder)
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"
@@ -79,7 +80,7 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
 
 def test_a_folder_without_a_readable_sweep_is_damaged(folder: SweepFolder) -> None:
     (folder.path / "sweep.json").write_text("{}")
-    stands = summary(folder)
+    stands = summary(folder.path)
     assert stands.state == "damaged"
     assert "does not describe a sweep" in stands.sentence
 

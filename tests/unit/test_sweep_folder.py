@@ -16,7 +16,7 @@ from nn.errors import InvalidInputError
 from nn.weights import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import free_name
+from orchestrator.sweeps.naming import free_name
 from tests.support.privileges import without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 

@@ -8,20 +8,21 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, amount
-from orchestrator.analysis.leaderboard.table import TextTable, as_dict, by_configuration
-from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.text import counted
 from worker.text import printable
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.leaderboard.board import Leaderboard
+    from orchestrator.analysis.leaderboard.table import TextTable
+    from orchestrator.analysis.sweep import Sweep
 
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
@@ -43,6 +44,11 @@ def knows_blocks(console: Console) -> bool:
     return console.encoding.startswith("utf")
 
 
+def sized(count: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
 def print_result(console: Console, result: Sweep) -> None:
     """Print the verdict, the leaderboard, the accounting line and where the files are."""
     print_leaderboard(console, result.leaderboard)
@@ -56,6 +62,9 @@ def advise(console: Console, result: Sweep) -> None:
     verdict = result.leaderboard.verdict
     if verdict.advice is None:
         return
+    # Imported here, as above.
+    from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, amount
+
     if verdict.within is not None and verdict.advice.within != verdict.within:
         asked = amount(result.names.metric, verdict.within)
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
@@ -76,6 +85,9 @@ def print_leaderboard(
         table: The rows and columns to print; None for a row for each configuration.
         verdict: Whether to print the verdict.
     """
+    # Imported here and below because it takes a while, and not every command prints a leaderboard.
+    from orchestrator.analysis.leaderboard.table import by_configuration
+
     table = by_configuration(board, board.standings) if table is None else table
     if verdict:
         say(console, board.verdict.sentence, style="bold")
@@ -134,5 +146,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_result_as_json(result: Sweep, **more: object) -> None:
     """Print one JSON object: the accounting, the fields of `leaderboard.json`, and `more`."""
+    from orchestrator.analysis.leaderboard.table import as_dict
+
     accounting, board = result.accounting.model_dump(), as_dict(result.leaderboard)
     print_json({"name": result.name, "folder": str(result.folder.path), "accounting": accounting, **board, **more})

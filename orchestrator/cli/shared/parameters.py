@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from nn.errors import InvalidInputError
-from orchestrator.sweeps.manifest import check_name
+from orchestrator.sweeps.naming import check_name
 from orchestrator.text import listed
 
 #: The folder that holds the sweeps, one folder for each.

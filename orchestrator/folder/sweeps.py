@@ -7,10 +7,13 @@ import os
 import time
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
-from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import is_name
+from orchestrator.sweeps.naming import is_name
+
+if TYPE_CHECKING:
+    from orchestrator.folder.sweep_folder import SweepFolder
 
 #: The most sweeps in an index: those that changed last.
 MOST_SWEEPS = 1000
@@ -60,6 +63,9 @@ class Sweeps:
         """
         if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
             raise SweepNotFoundError(f"There is no sweep {name!r} in {self.output}")
+        # Imported here because it takes a while, and `names` does without.
+        from orchestrator.folder.sweep_folder import SweepFolder
+
         folder = SweepFolder(self.output, name)
         for path in (folder.path, *(folder.path / part for part in (*_FILES, "weights"))):
             self.check_inside(path)
@@ -137,6 +143,17 @@ def is_quiet(folder: Path) -> bool:
 def changed_at(folder: Path, *files: str) -> float | None:
     """Return when a sweep's files (by default, all that a page is made from) changed last, in seconds since 1970."""
     return max((each.st_mtime_ns / 1e9 for each in _stats(folder, files or _FILES) if each is not None), default=None)
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files in a folder and below it."""
+    found = 0
+    for path, _, files in os.walk(folder):
+        for file in files:
+            # A file may be removed meanwhile.
+            with contextlib.suppress(OSError):
+                found += Path(path, file).lstat().st_size
+    return found
 
 
 def _changed(folder: Path) -> float | None:

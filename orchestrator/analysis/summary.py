@@ -1,0 +1,150 @@
+"""A sweep in one line: its state, its verdict, and how many of its jobs have ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nn.errors import SeedsweepError
+from nn.files import read_regular
+from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, size
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.sweep import Sweep
+    from orchestrator.sweeps.manifest import Manifest
+
+#: The states of a sweep, and what they mean.
+STATES = {
+    "running": "its process trains, or waits for workers",
+    "finished": "every job has ended",
+    "cancelled": "it was cancelled",
+    "interrupted": "its process has ended before all jobs had",
+    "quiet": "jobs are missing, and nothing has come for ten minutes; its process is not on this host",
+    "damaged": "it cannot be read",
+    "too large": "reading it takes more time or memory than the index spends on one sweep",
+}
+#: The most bytes of a `leaderboard.json` that is read in place of the rows.
+_MOST_BYTES = 2**24
+#: The verdict in a `leaderboard.json`, and how each job ended.
+_SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\\\]|\\\\.)*")')
+_STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep stands.
+
+    Attributes:
+        name: The sweep.
+        state: One of `STATES`.
+        sentence: The verdict; for a sweep that cannot be shown, what is wrong.
+        done: Jobs that have ended.
+        planned: All its jobs; 0 for a damaged sweep, and for one that is too large.
+        changed: When its files changed last, UTC, ISO 8601; empty if it has none.
+        size: The bytes of its folder.
+    """
+
+    name: str
+    state: str
+    sentence: str
+    done: int = 0
+    planned: int = 0
+    changed: str = ""
+    size: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come, unless the sweep is extended."""
+        return self.state in ("finished", "cancelled")
+
+    @property
+    def short(self) -> str:
+        """The verdict in a few words."""
+        return re.split(r": |\. |\.$", self.sentence, maxsplit=1)[0]
+
+
+def summaries(output: Path) -> list[Summary]:
+    """Return the summaries of the sweeps of a folder, the last changed first; none if there is no such folder.
+
+    Raises:
+        SweepUnreadableError: the folder cannot be read.
+    """
+    return [summary(output / name) for name in Sweeps(output).names()] if os.path.lexists(output) else []
+
+
+def summary(folder: Path) -> Summary:
+    """Return the summary of the sweep in a folder; never raises `SeedsweepError`."""
+    found = _recorded(folder)
+    if found is not None:
+        return found
+    # Imported here because they take longer than most of what reads summaries.
+    from orchestrator.analysis.sweep import Sweep
+    from orchestrator.folder.sweep_folder import SweepFolder
+
+    try:
+        return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name)))
+    except SeedsweepError as error:
+        return Summary(folder.name, "damaged", str(error), 0, 0, _time(folder), size(folder))
+
+
+def of_sweep(sweep: Sweep) -> Summary:
+    """Return a sweep's summary."""
+    folder, sentence = sweep.folder.path, sweep.leaderboard.verdict.sentence
+    return Summary(sweep.name, _state(sweep), sentence, len(sweep.rows), len(sweep.jobs), _time(folder), size(folder))
+
+
+def _recorded(folder: Path) -> Summary | None:
+    """Return the summary of a sweep that has ended, from its `leaderboard.json`; None if rows have to be read."""
+    if not _is_closed(folder):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        text = read_regular(folder / "leaderboard.json", _MOST_BYTES)
+        sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
+        if sentence is not None and ends:
+            state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
+            told = str(json.loads(sentence[1]))
+            return Summary(folder.name, state, told, len(ends), len(ends), _time(folder), size(folder))
+    return None
+
+
+def _state(sweep: Sweep) -> str:
+    folder, is_complete = sweep.folder.path, sweep.finished
+    works = held(folder, locks())
+    if works or (not works and not _is_told(sweep.manifest, works) and _goes_on(sweep)):
+        return "running"
+    if is_complete:
+        return "cancelled" if sweep.accounting.cancelled else "finished"
+    return "interrupted" if _is_told(sweep.manifest, works) else "quiet"
+
+
+def _is_told(manifest: Manifest, works: bool | None) -> bool:
+    """Return whether the folder's lock is conclusive: it shows only processes of this host."""
+    last = (manifest.resumed or [manifest.provenance])[-1]
+    return works is not None and last.host == socket.gethostname()
+
+
+def _goes_on(sweep: Sweep) -> bool:
+    """Return whether a sweep whose process cannot be seen seems to run.
+
+    It does if it wrote something lately, but not its end: a session writes the leaderboard last.
+    """
+    folder = sweep.folder.path
+    return not (sweep.finished and _is_closed(folder)) and not is_quiet(folder)
+
+
+def _is_closed(folder: Path) -> bool:
+    """Return whether the leaderboard is newer than all that it is made from."""
+    ended, rows = changed_at(folder, "leaderboard.json"), changed_at(folder, "results.jsonl", "sweep.json")
+    return ended is not None and rows is not None and ended >= rows
+
+
+def _time(folder: Path) -> str:
+    changed = changed_at(folder)
+    return "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")

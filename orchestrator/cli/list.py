@@ -1,0 +1,37 @@
+"""`orchestrator list`: the sweeps of a folder, and how each stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from rich.console import Console
+
+from orchestrator.analysis.summary import Summary, summaries
+from orchestrator.cli.shared.output import print_json, print_table, say, sized
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Command, Output
+
+KIND = Command
+HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size")
+
+
+def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
+    """List the sweeps of a folder, the last one first, with state, jobs, verdict and size.
+
+    Reads the folder alone. Jobs are those that have ended, of all that are planned.
+
+    Example: orchestrator list --output runs
+    """
+    found = summaries(output)
+    if as_json:
+        print_json({"folder": str(output), "sweeps": [asdict(each) for each in found]})
+    elif found:
+        print_table(Console(highlight=False), HEADINGS, [_row(each) for each in found], is_text=True)
+    else:
+        say(Console(), f"There is no sweep in {output} yet")
+    return 0
+
+
+def _row(each: Summary) -> tuple[str, ...]:
+    when = each.changed and f"{datetime.fromisoformat(each.changed).astimezone():%Y-%m-%d %H:%M}"
+    return (each.name, when, each.state, f"{each.done}/{each.planned}", each.short, sized(each.size))
