@@ -31,7 +31,7 @@ from orchestrator.analysis.leaderboard.board import Leaderboard as Board
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.leaderboard.scores import Scoring
-from orchestrator.analysis.lookup import TrainedJob, best_job, open_sweep, with_weights
+from orchestrator.analysis.lookup import TrainedJob, best_job, with_weights
 from orchestrator.analysis.race import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
@@ -46,6 +46,7 @@ from orchestrator.commands import confirm as confirming
 from orchestrator.commands import decide as deciding
 from orchestrator.commands import export as exporting
 from orchestrator.commands import extend as extending
+from orchestrator.commands import manage as managing
 from orchestrator.commands import report as reporting
 from orchestrator.commands import sweep as sweeping
 from orchestrator.commands import test as testing
@@ -56,7 +57,7 @@ from orchestrator.commands.plan import Display, SweepPlan, settings_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import Sweeps
+from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
 from orchestrator.running.listener import Progress, Silent
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary, vocabulary_of
@@ -270,6 +271,16 @@ class Sweep:
     def state(self) -> str:
         """Its state: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
         return summing.of_sweep(self._snapshot).state
+
+    @property
+    def note(self) -> str:
+        """What somebody wrote about it, as `orchestrator note` does; to write it, assign one line."""
+        return self._snapshot.note
+
+    @note.setter
+    def note(self, text: str) -> None:
+        managing.annotate(self._folder, _text("note", text))
+        self.refresh()
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -578,6 +589,24 @@ class Sweep:
         """
         watching.cancel(self._folder, _settings(broker))
 
+    def rename(self, name: str) -> Sweep:
+        """Give it another name, and return it.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        self._folder = managing.rename(self._folder, _text("name", name))
+        self.path = self._folder.path
+        return self.refresh()
+
+    def remove(self) -> None:
+        """Remove its folder with all results; what was read stays in memory.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        managing.remove(self._folder)
+
     def __repr__(self) -> str:
         ended, jobs = len(self._snapshot.rows), len(self._snapshot.jobs)
         return f"<Sweep {self.name}: {ended} of {jobs} jobs have ended; {self.verdict.sentence}>"
@@ -617,7 +646,7 @@ def sweep(
         output: The folder that holds the sweeps, one folder for each.
         broker: A Redis server with workers.
         workers: Processes of an embedded cluster; None for one per core.
-        resume: Whether to go on with the sweep called `name`.
+        resume: Whether to go on with the sweep called `name`, or with the last one.
         reuse: Whether to take results of other sweeps.
         reuse_anyway: Whether to take also those that other code of the trainer made than is installed here.
         reuse_from: Folders of sweeps whose results are taken, too, even if they are elsewhere or another user's.
@@ -690,7 +719,8 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    return _rows(watching.plan_watch(SweepFolder(_path("output", output), _text("name", name)), _settings(broker)))
+    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=True)
+    return _rows(watching.plan_watch(folder, _settings(broker)))
 
 
 def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
@@ -723,11 +753,11 @@ def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
         thread.join()
 
 
-def open(name: str | os.PathLike[str], *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
+def open(name: str | os.PathLike[str] = LAST, *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
     """Return an existing sweep.
 
     Args:
-        name: The path of its folder, or its name.
+        name: The path of its folder, or its name; by default, of the one that changed last.
         output: The folder that holds the sweeps.
 
     Raises:
@@ -829,13 +859,12 @@ def _plan(
     resume: bool,
 ) -> SweepPlan:
     kept = _path("output", output)
-    folder = SweepFolder(kept, free_name(kept) if name is None else _text("name", name))
+    given_name = None if name is None else _text("name", name)
     if _switch("resume", resume):
-        if name is None:
-            raise InvalidInputError("name", Described("missing"), "the name of the sweep that resume=True goes on with")
         if options or seeds is not None or spec is not None:
             raise InvalidInputError("resume", resume, "nothing but name, output, broker and workers beside it")
-        return sweeping.plan_resumption(folder, settings, workers=workers)
+        return sweeping.plan_resumption(open_sweep(given_name or LAST, kept), settings, workers=workers)
+    folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:
         given["trainer"] = trainer

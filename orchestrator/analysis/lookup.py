@@ -1,13 +1,10 @@
-"""Opens a sweep folder by its path or its name, and finds one of its jobs with its row and its weights."""
+"""Finds a job of a sweep with its row and its weights."""
 
 from __future__ import annotations
 
-import errno
 import shlex
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from nn.errors import Described, InvalidInputError, WeightsError
@@ -15,16 +12,12 @@ from nn.options.network import NetworkOptions
 from nn.weights import Weights
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
+from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.naming import is_name
 from worker.job import Job
 from worker.trainers.network import NetworkTrainer, read_weights
-
-#: The system's errors for a path that leads nowhere, or that cannot be a path.
-_NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 
 
 @dataclass(frozen=True)
@@ -32,48 +25,18 @@ class TrainedJob:
     """A job of a sweep with its result.
 
     Attributes:
+        folder: The sweep's folder.
         manifest: The sweep.
         job: The job.
         row: The job's row in `results.jsonl`; it has a result.
         weights: The trained network; its layers have the sizes that the job asks for, and biases if it asks for them.
     """
 
+    folder: SweepFolder
     manifest: Manifest
     job: Job
     row: Row
     weights: Weights
-
-
-def open_sweep(argument: str, output: Path) -> SweepFolder:
-    """Return the folder of a sweep.
-
-    Args:
-        argument: The path of a sweep folder, or the name of a sweep in `output`.
-        output: The folder of all sweeps.
-
-    Raises:
-        SweepNotFoundError: there is no such folder, and no such name.
-        SweepUnreadableError: a folder on the way is closed to this user.
-    """
-    try:
-        if argument and _is_sweep(Path(argument)):
-            path = Path(argument).resolve()
-            return SweepFolder(path.parent, path.name)
-        if is_name(argument) and _is_sweep(output / argument):
-            return SweepFolder(output, argument)
-    except ValueError:
-        pass  # No path has a NUL character, and no sweep has such a name.
-    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}")
-
-
-def _is_sweep(folder: Path) -> bool:
-    # Not `Path.is_file`, which returns False on some disk errors, too.
-    try:
-        return stat.S_ISREG((folder / "sweep.json").stat().st_mode)
-    except OSError as error:
-        if error.errno in _NO_SUCH_PATH:
-            return False
-        raise SweepUnreadableError(folder, error) from None
 
 
 def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
@@ -104,7 +67,7 @@ def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | N
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
     weights = _weights(folder, job, weights_of(manifest, job, row))
-    return TrainedJob(manifest, job, cast("Row", row), weights)
+    return TrainedJob(folder, manifest, job, cast("Row", row), weights)
 
 
 def weights_of(manifest: Manifest, job: Job, row: Row | None) -> str:

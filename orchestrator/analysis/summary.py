@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError
 from nn.files import read_regular
-from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, size
+from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
@@ -49,6 +49,7 @@ class Summary:
         planned: All its jobs; 0 for a damaged sweep, and for one that is too large.
         changed: When its files changed last, UTC, ISO 8601; empty if it has none.
         size: The bytes of its folder.
+        note: What somebody wrote about it; empty if nobody did.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Summary:
     planned: int = 0
     changed: str = ""
     size: int = 0
+    note: str = ""
 
     @property
     def over(self) -> bool:
@@ -91,13 +93,13 @@ def summary(folder: Path) -> Summary:
     try:
         return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name)))
     except SeedsweepError as error:
-        return Summary(folder.name, "damaged", str(error), 0, 0, _time(folder), size(folder))
+        return Summary(folder.name, "damaged", str(error), 0, 0, *_around(folder))
 
 
 def of_sweep(sweep: Sweep) -> Summary:
     """Return a sweep's summary."""
     folder, sentence = sweep.folder.path, sweep.leaderboard.verdict.sentence
-    return Summary(sweep.name, _state(sweep), sentence, len(sweep.rows), len(sweep.jobs), _time(folder), size(folder))
+    return Summary(sweep.name, _state(sweep), sentence, len(sweep.rows), len(sweep.jobs), *_around(folder))
 
 
 def _recorded(folder: Path) -> Summary | None:
@@ -110,7 +112,7 @@ def _recorded(folder: Path) -> Summary | None:
         if sentence is not None and ends:
             state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
             told = str(json.loads(sentence[1]))
-            return Summary(folder.name, state, told, len(ends), len(ends), _time(folder), size(folder))
+            return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder))
     return None
 
 
@@ -145,6 +147,8 @@ def _is_closed(folder: Path) -> bool:
     return ended is not None and rows is not None and ended >= rows
 
 
-def _time(folder: Path) -> str:
+def _around(folder: Path) -> tuple[str, int, str]:
+    """Return what does not depend on rows: the time of the last change, the size and the note."""
     changed = changed_at(folder)
-    return "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
+    when = "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
+    return when, size(folder), note(folder)

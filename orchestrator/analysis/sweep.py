@@ -14,6 +14,7 @@ from orchestrator.analysis.leaderboard.scores import ALLOWED, LAST, Scored, Scor
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import note
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from worker.job import Configuration, Job
@@ -198,6 +199,11 @@ class Sweep:
         by = () if self.scoring == LAST else ("--metric", str(self.scoring))
         within = ("--within", f"{advice.within:g}", "--budget", str(advice.budget))
         return ("orchestrator", "decide", self.name, *by, *within)
+
+    @functools.cached_property
+    def note(self) -> str:
+        """What somebody wrote about it; empty if nobody did."""
+        return note(self.folder.path)
 
     @functools.cached_property
     def start(self) -> float:

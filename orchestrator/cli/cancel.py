@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Command, Output, SweepName
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
 from orchestrator.commands.plan import settings_for
 from orchestrator.commands.watch import cancel
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 from worker.text import printable
@@ -14,7 +14,9 @@ from worker.text import printable
 KIND = Command
 
 
-def command(name: SweepName, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
+def command(
+    name: AnySweep = LAST, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False
+) -> int:
     """End a sweep's queued jobs at once, and its running jobs after their epoch.
 
     Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
@@ -22,12 +24,13 @@ def command(name: SweepName, broker: Broker = None, output: Output = DEFAULT_OUT
 
     Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
     """
-    done = cancel(SweepFolder(output, name), settings_for(broker), tell=complain)
+    folder = open_sweep(name, output, elsewhere=True)
+    done = cancel(folder, settings_for(broker), tell=complain)
     if as_json:
         counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
-        print_json({"name": name, **counts, "wanted": sorted(done.wanted)})
+        print_json({"name": folder.name, **counts, "wanted": sorted(done.wanted)})
     else:
-        print(printable(describe_cancellation(name, done)))
+        print(printable(describe_cancellation(folder.name, done)))
     return 0
 
 

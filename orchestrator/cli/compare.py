@@ -14,11 +14,11 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import heading, shown
 from orchestrator.analysis.comparison import Comparison, Side, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output, positive
 from orchestrator.commands.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 
 KIND = Command
 #: What the arguments after the first sweep may be.
@@ -29,8 +29,8 @@ ALLOWED = (
 
 
 def command(
-    sweep: AnySweep,
-    others: Annotated[
+    sweep: AnySweep = LAST,
+    words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="B", help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03."
@@ -52,8 +52,8 @@ def command(
 
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
-    first, second, words = _sides(sweep, others or [], output)
-    found = compare(first, second, *words, tolerance=within or 0.0, metric=metric)
+    first, second, pair = _sides(sweep, words or [], output)
+    found = compare(first, second, *pair, tolerance=within or 0.0, metric=metric)
     if as_json:
         print_json(found.as_dict())
     else:

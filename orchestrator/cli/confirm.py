@@ -18,11 +18,11 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
+    AnySweep,
     AsJson,
     BrokerOrOwn,
     Command,
     Output,
-    SweepName,
     Workers,
     integer,
 )
@@ -30,7 +30,7 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.confirm import DEFAULT_SEEDS, ConfirmationResult, confirmed, plan_confirmation
 from orchestrator.commands.plan import settings_for
 from orchestrator.commands.sweep import train
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
@@ -40,7 +40,7 @@ KIND = Command
 
 
 def command(
-    name: SweepName,
+    name: AnySweep = LAST,
     top: Annotated[
         int | None, integer(1, MAX_JOBS, "Number of configurations, the leaderboard's first.  [default: 3]")
     ] = None,
@@ -68,9 +68,10 @@ def command(
     settings = settings_for(broker, workers)
     # Repeating the command goes on, and shows the same result.
     given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
-    again = ["orchestrator", "confirm", name, *given, *place_flags(output, broker)]
+    folder = open_sweep(name, output)
+    again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        folder, fresh = SweepFolder(output, name), DEFAULT_SEEDS if seeds is None else _seeds(seeds)
+        fresh = DEFAULT_SEEDS if seeds is None else _seeds(seeds)
         plan = plan_confirmation(folder, settings, top=top, seeds=fresh, workers=workers, tell=complain)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))

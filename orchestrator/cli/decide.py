@@ -13,12 +13,12 @@ from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_
 from orchestrator.cli.shared.output import complain, print_leaderboard, print_result_as_json, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
+    AnySweep,
     AsJson,
     BrokerOrOwn,
     Command,
     Metric,
     Output,
-    SweepName,
     Workers,
     integer,
     positive,
@@ -27,7 +27,7 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.decide import DecideResult, decide, plan_decide
 from orchestrator.commands.plan import settings_for
 from orchestrator.errors import BrokerUnreachableError
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 
@@ -38,7 +38,6 @@ CLUSTER_FAILED = 3
 
 
 def command(
-    name: SweepName,
     within: Annotated[
         float,
         positive(
@@ -47,6 +46,7 @@ def command(
         ),
     ],
     budget: Annotated[int, integer(1, MAX_JOBS, "The most jobs to add to the sweep, in all sessions of the race.")],
+    name: AnySweep = LAST,
     metric: Metric = "last",
     broker: BrokerOrOwn = None,
     workers: Workers = None,
@@ -66,11 +66,11 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     settings = settings_for(broker, workers)
-    again = ["orchestrator", "decide", name, "--within", str(within), "--budget", str(budget)]
-    again += [*(["--metric", metric] if metric != "last" else []), *place_flags(output, broker)]
+    folder = open_sweep(name, output)
+    again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
+    again += [*(["--metric", metric] if metric != "last" else []), *place_flags(folder, broker)]
     with interruptible() as interruption:
         try:
-            folder = SweepFolder(output, name)
             plan = plan_decide(folder, within, budget, settings, metric=metric, workers=workers, tell=complain)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
 from orchestrator.commands.export import Export, export, track
 from orchestrator.export.formats import FORMATS
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted, listed
 
 KIND = Command
@@ -29,8 +29,8 @@ SILENCE = 10.0
 
 
 def command(
-    sweep: AnySweep,
     to: Annotated[str, typer.Option(metavar="FORMAT", help=f"{listed(list(FORMATS), 'or')}.")],
+    sweep: AnySweep = LAST,
     file: Annotated[
         str | None,
         typer.Option(

@@ -13,11 +13,11 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
+    AnySweep,
     AsJson,
     BrokerOrOwn,
     Output,
     ReuseAnyway,
-    SweepName,
     Workers,
 )
 from orchestrator.cli.shared.progress import progress_for
@@ -26,6 +26,7 @@ from orchestrator.commands.extend import GrowthPlan, plan_extension
 from orchestrator.commands.plan import settings_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import Vocabulary
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.settings import Settings
@@ -35,7 +36,7 @@ KIND = ExtensionCommand
 
 def command(
     context: typer.Context,
-    name: SweepName,
+    name: AnySweep = LAST,
     varied: Annotated[
         list[str] | None,
         typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
@@ -62,8 +63,9 @@ def command(
         raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
     typed = TypedWords(context.obj, (), varied or ())
     with interruptible() as interruption:
-        plan = _plan(typed, SweepFolder(output, name), settings_for(broker, workers), workers)
-        again = ["orchestrator", "sweep", "--resume", "--name", name, *place_flags(output, broker)]
+        folder = open_sweep(name, output)
+        plan = _plan(typed, folder, settings_for(broker, workers), workers)
+        again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
             display = partial(progress_for, console)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)

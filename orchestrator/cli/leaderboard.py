@@ -11,7 +11,6 @@ from rich.console import Console
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.scores import Scoring
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
 from orchestrator.cli.shared.parameters import (
@@ -24,6 +23,7 @@ from orchestrator.cli.shared.parameters import (
     one_of,
     positive,
 )
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
@@ -32,7 +32,7 @@ KIND = Command
 
 
 def command(
-    sweep: AnySweep,
+    sweep: AnySweep = LAST,
     metric: Metric = "last",
     where: Annotated[
         list[str] | None,

@@ -12,11 +12,11 @@ from orchestrator.cli.shared.output import print_json, print_table, say, sized
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Command, Output
 
 KIND = Command
-HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size")
+HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size", "note")
 
 
 def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
-    """List the sweeps of a folder, the last one first, with state, jobs, verdict and size.
+    """List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.
 
     Reads the folder alone. Jobs are those that have ended, of all that are planned.
 
@@ -34,4 +34,4 @@ def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
 
 def _row(each: Summary) -> tuple[str, ...]:
     when = each.changed and f"{datetime.fromisoformat(each.changed).astimezone():%Y-%m-%d %H:%M}"
-    return (each.name, when, each.state, f"{each.done}/{each.planned}", each.short, sized(each.size))
+    return (each.name, when, each.state, f"{each.done}/{each.planned}", each.short, sized(each.size), each.note)

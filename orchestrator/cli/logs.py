@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.selection import pick
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
+from orchestrator.folder.sweeps import LAST, open_sweep
 from worker.text import printable
 
 KIND = Command
@@ -18,7 +18,7 @@ LINES = 10
 
 
 def command(
-    sweep: AnySweep,
+    sweep: AnySweep = LAST,
     words: Annotated[list[str] | None, typer.Argument(metavar="[JOB]", help=JOB)] = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:

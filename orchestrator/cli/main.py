@@ -28,7 +28,10 @@ COMMANDS = {
     "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
     "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
     "init": "Write a specification file that lists every option of a sweep, with comments.",
-    "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict and size.",
+    "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.",
+    "note": "Say what a sweep is about: in lists, on the live page, and in its report.",
+    "mv": "Give a sweep another name.",
+    "rm": "Remove sweeps with their folders: results, weights and reports.",
     "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
     "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
     "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
@@ -155,6 +158,10 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
         }
         near = dict.fromkeys(known[name] for name in near_options(unknown, list(known)))
         return f"No such option: {unknown}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    if message.startswith("No such command"):
+        word = message.split("'")[1]
+        near = dict.fromkeys(get_close_matches(word, COMMANDS))
+        return f"No such command: {word}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     whole = split_list(arguments)
     if whole is not None and "extra argument" in message:
         return f"Spaces split a list into several arguments: write {whole} or '{whole.replace(',', ', ')}'"

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output
 from orchestrator.cli.shared.text_plot import drawn
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report import plots
 
 KIND = Command
@@ -20,7 +20,7 @@ WIDTH, LEAST_WIDTH = 100, 40
 
 
 def command(
-    sweep: AnySweep,
+    sweep: AnySweep = LAST,
     kind: Annotated[
         str | None,
         typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),

@@ -10,19 +10,19 @@ import typer
 from rich.console import Console
 
 from orchestrator.analysis.evaluation import probabilities
-from orchestrator.analysis.lookup import open_sweep, trained_job
+from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, path
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, Output, path
 from orchestrator.errors import PictureError
+from orchestrator.folder.sweeps import LAST, open_sweep
 
 KIND = Command
 
 
 def command(
-    sweep: AnySweep,
     image: Annotated[
         Path,
         typer.Option(
@@ -31,17 +31,19 @@ def command(
             help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.",
         ),
     ],
+    sweep: AnySweep = LAST,
     words: Annotated[
         list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: the leaderboard's best]")
     ] = None,
     job: Annotated[str | None, typer.Option(help="The same as JOB.")] = None,
+    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Say which digit a picture shows.
 
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
-    folder = open_sweep(sweep, DEFAULT_OUTPUT)
+    folder = open_sweep(sweep, output)
     # An empty text is an error. It does not mean the best job.
     also = [] if job is None else job.split() or [job]
     try:

@@ -8,21 +8,22 @@ from typing import Annotated
 
 import typer
 
-from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.lookup import open_sweep
+from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import complain, print_json, sized
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, path
 from orchestrator.commands.picture import picture
 from orchestrator.commands.report import ReportResult, report
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 from worker.text import printable
 
 KIND = Command
 
 
 def command(
-    sweep: AnySweep,
+    sweep: AnySweep = LAST,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +79,20 @@ def command(
     if opens and not webbrowser.open(written.absolute().as_uri()):
         complain(f"There is no browser to open; the {what} is {written.absolute()}")
     return 0
+
+
+def rewritten(folder: SweepFolder, settings: Settings) -> Path | None:
+    """Write the report of a sweep, and return its path; None if it could not be written.
+
+    An error is printed and not raised, because the report is not what the command was for.
+    """
+    try:
+        return report(folder, cache_dir=settings.cache_dir).path
+    except SeedsweepError as error:
+        complain(f"The report was not written: {error}")
+    except Exception as error:
+        complain(f"The report was not written: {type(error).__name__}: {error}")
+    return None
 
 
 def _said(result: ReportResult) -> str:

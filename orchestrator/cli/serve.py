@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 def command(
     sweep: Annotated[
         str | None,
-        typer.Argument(metavar="SWEEP", help="The only sweep to show: its folder, or its name in the folder runs."),
+        typer.Argument(metavar="SWEEP", help="The only sweep to show, by its name or its folder."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     port: Annotated[int, integer(0, 65535, "The port to listen at; 0 for any that is free.")] = 5556,

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate
-from orchestrator.analysis.lookup import open_sweep, trained_job
+from orchestrator.analysis.lookup import best_job, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, Output
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.network import NOTEBOOK_ACCURACY, NetworkTrainer
@@ -31,8 +32,11 @@ CURVE_WIDTH = 50
 
 
 def command(
-    sweep: AnySweep,
-    words: Annotated[list[str], typer.Argument(metavar="JOB", help=JOB)],
+    sweep: AnySweep = LAST,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: the leaderboard's best]")
+    ] = None,
+    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Show what a job learned, and its mistakes on the validation set.
@@ -41,10 +45,11 @@ def command(
 
     Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
-    swept = Sweep.read(open_sweep(sweep, DEFAULT_OUTPUT))
+    swept = Sweep.read(open_sweep(sweep, output))
     if swept.manifest.specification.trainer != NetworkTrainer.name:
-        return _show_curve(swept, pick_one(swept.name, swept.jobs, words), as_json=as_json)
-    network = trained_job(swept, words)
+        key = pick_one(swept.name, swept.jobs, words) if words else best_job(swept)
+        return _show_curve(swept, key, as_json=as_json)
+    network = trained_job(swept, words or ())
     evaluation = evaluate(network, load_settings().cache_dir)
     if as_json:
         print_json(identity(network) | _as_dict(network.row, evaluation))

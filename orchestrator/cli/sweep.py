@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nn.errors import DatasetError, Described, InvalidInputError, SeedsweepError
-from orchestrator.analysis.lookup import open_sweep
+from nn.errors import DatasetError, Described, InvalidInputError
+from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, say
 from orchestrator.cli.shared.parameters import (
@@ -26,15 +26,15 @@ from orchestrator.cli.shared.parameters import (
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
 from orchestrator.commands.plan import SweepPlan, settings_for
-from orchestrator.commands.report import report as write_report
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report import packages
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import Vocabulary, flag
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, check_keep_weights
-from orchestrator.sweeps.naming import check_name, free_name
+from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.settings import MAX_TIME_LIMIT, Settings
 
@@ -69,12 +69,12 @@ def command(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(parser=check_name, metavar="<str>", help="The sweep's name.  [default: sweep-DATE-TIME]"),
+        typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]"),
     ] = None,
     output: Output = DEFAULT_OUTPUT,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep called --name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep --name, or the last one.")] = False,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
     ] = False,
@@ -128,7 +128,7 @@ def command(
         settings = settings_for(broker, workers, time_limit)
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
-        again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(output, broker)]
+        again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):
             result = train(
@@ -141,10 +141,10 @@ def command(
                 display=partial(progress_for, console),
             )
         if as_json and report:
-            path = _reported(plan)
+            path = rewritten(plan.folder, settings)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))
         status = show_result(console, result, as_json=as_json)
-        if report and (path := _reported(plan)):
+        if report and (path := rewritten(plan.folder, settings)):
             say(console, f"Report: {path}")
         return status
 
@@ -171,15 +171,14 @@ def make_plan(
     if file is not None:
         values = file.values(vocabulary, notes.append) | values
     if resume:
-        if name is None:
-            raise InvalidInputError("name", Described("missing"), "the name of the sweep that --resume goes on with")
-        plan = plan_resumption(SweepFolder(output, name), settings, workers=workers, tell=complain)
+        folder = open_sweep(LAST if name is None else name, output)
+        plan = plan_resumption(folder, settings, workers=workers, tell=complain)
         _refuse_difference(values, typed, vocabulary, spec, plan.manifest)
         if skip_invalid and not plan.manifest.specification.skip_invalid:
-            allowed = f"nothing, as the sweep {name} began without it"
+            allowed = f"nothing, as the sweep {plan.folder.name} began without it"
             raise InvalidInputError("skip_invalid", Described("given"), allowed)
     else:
-        folder = SweepFolder(output, name or free_name(output))
+        folder = SweepFolder(output, free_name(output) if name is None else name)
         words = with_data(values, vocabulary, settings)
         try:
             with typed.spelling(vocabulary, spec):
@@ -192,20 +191,6 @@ def make_plan(
     for note in notes:
         complain(note)
     return plan
-
-
-def _reported(plan: SweepPlan) -> Path | None:
-    """Write the report of the sweep, and return its path; None if it could not be written.
-
-    An error is printed and not raised, because the sweep has its result.
-    """
-    try:
-        return write_report(plan.folder, cache_dir=plan.place.settings.cache_dir).path
-    except SeedsweepError as error:
-        complain(f"The report was not written: {error}")
-    except Exception as error:
-        complain(f"The report was not written: {type(error).__name__}: {error}")
-    return None
 
 
 def _refuse_difference(

@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric

@@ -17,17 +17,17 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     JOB,
+    AnySweep,
     AsJson,
     BrokerOrOwn,
     Command,
     Output,
-    SweepName,
     Workers,
     integer,
 )  # fmt: skip
 from orchestrator.commands.plan import settings_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
@@ -38,7 +38,7 @@ KIND = Command
 
 
 def command(
-    name: SweepName,
+    name: AnySweep = LAST,
     words: Annotated[list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: every job]")] = None,
     jobs: Annotated[int | None, integer(1, MAX_SEED, "Number of jobs, chosen at random.  [default: 5]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
@@ -67,7 +67,7 @@ def command(
     with interruptible() as interruption:
         try:
             plan = plan_verification(
-                SweepFolder(output, name),
+                open_sweep(name, output),
                 settings,
                 words=words or (),
                 jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,
@@ -101,7 +101,7 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
 
 def describe_plan(plan: VerificationPlan) -> str:
     """Return which jobs are trained again, and where."""
-    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.manifest.name}"
+    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.folder.name}"
     by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
     return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 

@@ -8,25 +8,28 @@ from rich.console import Console
 
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Command, Output, SweepName
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.plan import settings_for
 from orchestrator.commands.watch import follow, plan_watch
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 
 KIND = Command
 
 
-def command(name: SweepName, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
+def command(
+    name: AnySweep = LAST, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False
+) -> int:
     """Follow a sweep on a cluster from any machine, and collect its results.
 
     Example: orchestrator watch night-run --broker redis://gpu-host:6379/0
     """
     console = Console(stderr=as_json, highlight=False)
     display = partial(progress_for, console)
-    again = ["orchestrator", "watch", name, *place_flags(output, broker)]
+    folder = open_sweep(name, output, elsewhere=True)
+    again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        plan = plan_watch(SweepFolder(output, name), settings_for(broker), tell=complain)
+        plan = plan_watch(folder, settings_for(broker), tell=complain)
         with plan.begin(interruption, display) as session, outcome(session, again):
             result = follow(session, display=display)
     return show_result(console, result, as_json=as_json)

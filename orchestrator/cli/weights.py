@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
 from orchestrator.commands.weights import restore
+from orchestrator.folder.sweeps import open_sweep
 from worker.settings import load_settings
 
 KIND = Command

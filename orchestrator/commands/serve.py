@@ -10,10 +10,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlencode
 
-from orchestrator.analysis.lookup import open_sweep
 from orchestrator.commands.plan import Tell, ignore
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.sweeps import Sweeps
+from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.live.access import Access, new_token
 from orchestrator.live.server import Server, bind, is_loopback
 from orchestrator.report import packages

@@ -126,7 +126,7 @@ def plan_resumption(
     dataset = manifest.specification.trained_by.digest(data, settings.cache_dir)
     if dataset != manifest.dataset:
         raise SweepExistsError(
-            f"The sweep {manifest.name} began on the data set {manifest.dataset[:12]}, and {data} is now "
+            f"The sweep {folder.name} began on the data set {manifest.dataset[:12]}, and {data} is now "
             f"{dataset[:12]}: start a new sweep under another --name"
         )
     jobs = jobs_of(manifest)

@@ -75,13 +75,13 @@ class SweepFolder:
         if not self.exists():
             return
         if not os.path.lexists(self._description):
-            raise SweepExistsError(f"{self._no_sweep()}; choose another --name, or move it away")
+            raise SweepExistsError(f"{self.absence()}; choose another --name, or move it away")
         raise SweepExistsError(
             f"A sweep named {self.name} exists in {self.path.parent}: choose another --name, or go on with it by "
             "--resume"
         )
 
-    def _no_sweep(self) -> str:
+    def absence(self) -> str:
         """Return a sentence that says what is there instead of a sweep."""
         if self.path.is_dir():
             return f"There is no sweep in {self.path}: the folder has no sweep.json"
@@ -128,7 +128,7 @@ class SweepFolder:
             return Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                raise SweepNotFoundError(self._no_sweep()) from None
+                raise SweepNotFoundError(self.absence()) from None
             if isinstance(error, FileNotFoundError):
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import time
 from collections.abc import Hashable, Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nn.files import read_regular
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.sweeps.naming import is_name
+from orchestrator.text import listed
+from worker.text import one_line
 
 if TYPE_CHECKING:
     from orchestrator.folder.sweep_folder import SweepFolder
@@ -26,6 +32,68 @@ _RESULTS = "results.jsonl"
 #: What a page is made from, apart from weights, which have their hash.
 _FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
 _LOCKS = Path("/proc/locks")
+#: What somebody wrote about the sweep, and its longest text in characters.
+NOTE = "note.txt"
+LONGEST_NOTE = 500
+#: The system's errors for a path that leads nowhere, or that cannot be a path.
+_NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+#: Names the sweep of a folder that changed last.
+LAST = "last"
+
+
+def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> SweepFolder:
+    """Return the folder of a sweep.
+
+    Args:
+        argument: The path of a sweep folder; the name of a sweep in `output`; or `last`, for the one that changed last,
+            unless a sweep has this name.
+        output: The folder of all sweeps.
+        elsewhere: Whether a name may be that of a sweep that only a cluster knows.
+
+    Raises:
+        SweepNotFoundError: there is no such folder, and no such name; names that are nearly the same are offered.
+        SweepUnreadableError: a folder on the way is closed to this user.
+    """
+    # Imported here because it takes a while, and lists do without.
+    from orchestrator.folder.sweep_folder import SweepFolder
+
+    name = argument
+    try:
+        if argument and _is_sweep(Path(argument)):
+            path = Path(argument).resolve()
+            if path.parent != output.resolve():
+                return SweepFolder(path.parent, path.name)
+            name = path.name
+        if is_name(name) and _is_sweep(output / name):
+            return SweepFolder(output, name)
+    except ValueError:
+        pass  # No path has a NUL character, and no sweep has such a name.
+    names = []
+    with contextlib.suppress(SweepUnreadableError):
+        names = Sweeps(output).names()
+    if argument == LAST and names:
+        return SweepFolder(output, names[0])
+    if argument == LAST:
+        raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
+    if is_name(argument):
+        folder = SweepFolder(output, argument)
+        if elsewhere:
+            return folder
+        if folder.exists():
+            raise SweepNotFoundError(folder.absence())
+    near = get_close_matches(Path(argument).name, names)
+    meant = f"; did you mean {listed(near, 'or')}?" if near else ""
+    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{meant}")
+
+
+def _is_sweep(folder: Path) -> bool:
+    # Not `Path.is_file`, which returns False on some disk errors, too.
+    try:
+        return stat.S_ISREG((folder / "sweep.json").stat().st_mode)
+    except OSError as error:
+        if error.errno in _NO_SUCH_PATH:
+            return False
+        raise SweepUnreadableError(folder, error) from None
 
 
 class Sweeps:
@@ -67,7 +135,7 @@ class Sweeps:
         from orchestrator.folder.sweep_folder import SweepFolder
 
         folder = SweepFolder(self.output, name)
-        for path in (folder.path, *(folder.path / part for part in (*_FILES, "weights"))):
+        for path in (folder.path, *(folder.path / part for part in (*_FILES, NOTE, "weights"))):
             self.check_inside(path)
         with contextlib.suppress(OSError):
             size = (folder.path / _RESULTS).stat().st_size
@@ -105,7 +173,7 @@ class Sweeps:
 
 
 def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
-    stats = tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, _FILES))
+    stats = tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, (*_FILES, NOTE)))
     return (stats, held(folder, taken), is_quiet(folder))
 
 
@@ -154,6 +222,13 @@ def size(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 found += Path(path, file).lstat().st_size
     return found
+
+
+def note(folder: Path) -> str:
+    """Return what somebody wrote about a sweep; empty if there is no note."""
+    with contextlib.suppress(OSError):
+        return one_line(read_regular(folder / NOTE, 4 * LONGEST_NOTE).decode(errors="replace").strip())
+    return ""
 
 
 def _changed(folder: Path) -> float | None:

@@ -112,14 +112,14 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--name empty --resume": "There is no sweep in runs/empty: the folder has no sweep.json",
         "--output . --name file": "There is no sweep in file: it is a file; choose another --name, or move",
         "--output . --name file --resume": "There is no sweep in file: it is a file",
-        "--name none --resume": "There is no sweep named none in runs",
-        "--resume": "--name is missing; allowed: the name of the sweep that --resume goes on with",
+        "--name none --resume": "There is no sweep 'none': neither a sweep folder nor a name in runs; did you",
+        "--resume --output new": "There is no sweep in new yet: orchestrator sweep begins one",
         "--output ''": "--output is ''",
         "--output file/deeper": "The output folder file/deeper/x cannot be written: ",
         f"--output new/{'a' * 300}": "x cannot be written: File name too long",
         "--output loop": "The output folder loop/x cannot be written: ",
         "--output pipe --name pipe": "The output folder pipe/pipe cannot be written: Not a directory",
-        "--output pipe --name pipe --resume": "pipe/pipe/sweep.json cannot be read: Not a directory",
+        "--output pipe --name pipe --resume": "There is no sweep 'pipe': neither a sweep folder nor a name in pipe",
         "--resume --name lent": "runs/lent/results.jsonl is a symbolic link; a sweep writes only inside its own folder",
         "--resume --name lent-weights": "runs/lent-weights/weights is a symbolic link; a sweep writes only inside its",
         "--resume --name closed": "runs/closed/results.jsonl is not a regular file: move it away to",
@@ -155,8 +155,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --seeds 2 --output=": "--output is ''",
         "a --seeds 2 --workers 0": "--workers is '0'",
         "drawn --epochs 90": "allowed: nothing, because the sampler random chose the sweep's configurations",
-        "asked --seeds 5": "NAME is one whose sampler has 1 more configurations to choose",
-        "missing --seeds 5": "There is no sweep named missing",
+        "asked --seeds 5": "SWEEP is one whose sampler has 1 more configurations to choose",
+        "missing --seeds 5": "There is no sweep 'missing': neither",
     },
     "confirm": {
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
@@ -168,7 +168,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --seeds 99999999": "--seeds is 99999999; allowed: an integer from 1 to 100000, or seeds such as 100-119",
         "a --seeds 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
         "a --seeds=": "--seeds is ''; allowed: integers from 0 to 4294967295",
-        "part": "NAME is a sweep of which 2 jobs have not ended",
+        "part": "SWEEP is a sweep of which 2 jobs have not ended",
         "bare": "The sweep bare has no result to confirm",
     },
     "weights": {
@@ -185,15 +185,15 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
         "a --within 0.1 --budget 100000": f"--budget is 100000; allowed: an integer from 1 to {MAX_JOBS - 4}",
         "a --within 0.1": "Missing option '--budget'",
-        "none --within 0.1 --budget 9": "There is no sweep named none in runs",
-        "../a --within 0.1 --budget 9": "NAME is '../a'; allowed: up to 100 letters",
+        "none --within 0.1 --budget 9": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "../a --within 0.1 --budget 9": "There is no sweep '../a': neither a sweep folder nor a name in runs",
         "one --within 0.1 --budget 9": "a sweep of at least two configurations; this one has one",
         # Which was killed before its first result
         "bare --within 0.1 --budget 3": "at least 4, because so many jobs of the sweep bare have no result yet",
-        "many --within 0.1 --budget 9000": "NAME is a sweep of 2,001 configurations; allowed: at most 2,000 of them",
+        "many --within 0.1 --budget 9000": "SWEEP is a sweep of 2,001 configurations; allowed: at most 2,000 of them",
     },
     "verify": {
-        "none": "There is no sweep named none in runs",
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
         "bare": "The sweep bare in runs has no result to verify",
         "closed": "runs/closed/results.jsonl cannot be read: Is a directory",
         "a --jobs 0": "--jobs is '0'; allowed: an integer from 1 to",
@@ -207,7 +207,6 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     },
     "show": {
         "other 0:0.03": "There is no sweep 'other': neither a sweep folder nor a name in runs",
-        "a": "Missing argument 'JOB'.",
         "a seed=0": "the job is 'seed=0'; allowed: words that fit one job of the sweep a; 2 jobs fit, so add",
         "closed 0:0.03": "runs/closed/results.jsonl cannot be read: Is a directory",
     },
@@ -231,7 +230,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     },
     "leaderboard": {
         "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
-        "empty": "There is no sweep 'empty'",
+        "empty": "There is no sweep in runs/empty: the folder has no sweep.json",
         "damaged": "does not describe a sweep",
         "a --output=": "--output is ''; allowed: the path of a folder",
         "a --metric loss": "--metric is 'loss'; allowed: last, best, or mean-K with K from 1 to 100000 epochs; or a "
@@ -266,9 +265,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
 NOBODY = "redis://127.0.0.1:1/0"
 FOLLOWING = {
     "none": "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL",
-    f"../up --broker {NOBODY}": "is '../up'; allowed: up to 100 letters",
+    f"../up --broker {NOBODY}": "There is no sweep '../up': neither a sweep folder nor a name in runs",
     f"none --broker {NOBODY}": f"No Redis server answers at {NOBODY}",
-    "": "Missing argument 'NAME'",
+    "--output new": "There is no sweep in new yet: orchestrator sweep begins one",
 }
 # A folder that cannot be used is said before the cluster is asked.
 BAD_INPUT["watch"] = FOLLOWING | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 import seedsweep
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import Sweeps
+from orchestrator.live.pages import Pages
 from tests.support.command_line import small
 from tests.support.in_process import InProcess
 from tests.support.sweep_folders import JOBS, made, row
@@ -52,3 +56,83 @@ def test_a_list_reads_the_rows_of_a_sweep_that_goes_on(swept: InProcess) -> None
     results = Path(swept.runs / "first" / "results.jsonl")
     results.write_text("".join(results.read_text().splitlines(keepends=True)[:4]))
     assert (summary(swept.runs / "first").done, summary(swept.runs / "first").state) == (4, "interrupted")
+
+
+def test_a_sweep_is_named_by_name_path_or_last_or_not_at_all(swept: InProcess, tmp_path: Path) -> None:
+    job = ("seed=0", "learning_rate=0.03")
+    told = swept.run("show", "first", *job).out
+    for words in (("runs/first", *job), ("last", *job), job, ("last", "--output", str(swept.runs), *job)):
+        assert swept.run("show", *words).out == told
+    # The best job, in another folder
+    away = swept.runs.rename(tmp_path / "away")
+    best = swept.run("show", "--output", str(away)).out
+    assert best.startswith("job ") and "of first: " in best  # noqa: PT018
+    assert best.splitlines()[0].split()[1] in swept.run("show", "away/first", "--json").out
+    assert swept.refused("extend", "away/first", "--seeds", "0").startswith("--seeds is '0'; allowed: seeds that")
+    assert swept.refused("verify", "away/second", "seed=9").startswith("the job is 'seed=9'")
+    assert seedsweep.open(output=away).name == "first"
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        ("leaderboard frist", "neither a sweep folder nor a name in runs; did you mean first?"),
+        ("extend runs/secnd --seeds 2", "nor a name in runs; did you mean second?"),
+        ("lederboard first", "No such command: lederboard; did you mean leaderboard?"),
+        ("fly", "No such command: fly"),
+    ],
+)
+def test_near_names_are_offered(swept: InProcess, words: str, end: str) -> None:
+    assert swept.refused(*words.split()).endswith(f"{end}\n")
+
+
+def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
+    swept.run("note", "second", "Does <b> help?")
+    lines = swept.run("list").out.splitlines()
+    assert next(line for line in lines if "second" in line).endswith("Does <b> help?")
+    # The order is that of the last changes of results.
+    assert swept.run("note", "first", "why").out == ""
+    listed = json.loads(swept.run("list", "--json").out)["sweeps"]
+    assert [(each["name"], each["note"]) for each in listed] == [("first", "why"), ("second", "Does <b> help?")]
+    assert "Does &lt;b&gt; help?" in swept.page("second")
+    index = Pages(Sweeps(swept.runs)).index(listed, 0, partial=False)
+    assert "Does &lt;b&gt; help?" in gzip.decompress(index.body).decode()
+    version = Sweeps(swept.runs).version("first")
+    swept.run("note", "first", "")
+    assert not (swept.runs / "first" / "note.txt").exists()
+    assert Sweeps(swept.runs).version("first") != version
+    said = "TEXT is 'a\\nb'; allowed: one line of at most 500 characters\n"
+    assert swept.refused("note", "first", "a\nb") == said
+    assert swept.refused("note", "first", "a" * 501).startswith("TEXT is one of 501 characters; allowed: ")
+
+
+def test_a_renamed_sweep_has_its_new_name_everywhere(swept: InProcess) -> None:
+    swept.page("first")
+    assert swept.refused("mv", "first", "second") == "NEW is 'second'; allowed: a name that nothing in runs has\n"
+    assert swept.refused("mv", "first", "../up").startswith("NEW is '../up'; allowed: up to 100 letters")
+    swept.run("mv", "first", "other")
+    assert sorted(path.name for path in swept.runs.iterdir()) == ["other", "second"]
+    assert "other" in swept.run("list").out
+    assert " of other: " in swept.run("show", "other").out
+    assert json.loads(swept.run("leaderboard", "other", "--json").out)
+    assert "<bdi>other</bdi>" in (swept.runs / "other" / "report.html").read_text()
+    # It goes on as before.
+    swept.run("extend", "other", "--seeds", "3", "--workers", "1")
+    again = seedsweep.open("other").rename("again")
+    assert (again.name, again.accounting.accepted) == ("again", 8)
+
+
+def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
+    assert swept.refused("rm", "first") == "--yes is missing; allowed: --yes, because there is no terminal to ask\n"
+    with SweepFolder(swept.runs, "second").exclusive():
+        said = swept.refused("rm", "second", "--yes")
+        assert said.startswith("Another process is running the sweep second in runs/second: process ")
+        assert swept.refused("mv", "second", "third") == said
+    for answer, status in (("n", 130), ("y", 0)):
+        assert (swept.runs / "first").is_dir()
+        terminal = swept.command_line.on_terminal("rm", "runs/first", "second", columns=200)
+        assert "Remove runs/first (" in terminal.read_until("[y/N]")
+        terminal.type(f"{answer}\n")
+        terminal.read_to_end()
+        assert terminal.process.wait() == status
+    assert list(swept.runs.iterdir()) == []

@@ -208,7 +208,7 @@ NONE = "the sweep has no such chart, because"
 #: How a sentence begins.
 BAD = {
     ("nothing",): "There is no sweep 'nothing': neither a sweep folder nor a name in runs",
-    ("empty",): "There is no sweep 'empty'",
+    ("empty",): "There is no sweep in runs/empty: the folder has no sweep.json",
     ("damaged",): "runs/damaged/sweep.json does not describe a sweep",
     ("a", "--to", ""): "--to is ''; allowed: the path of a file",
     ("a", "--to", "no/where.html"): "The report no/where.html cannot be written: No such file or directory",

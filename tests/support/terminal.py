@@ -59,6 +59,10 @@ class Terminal:
             self.output += part.decode(errors="replace")
         return self.output
 
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._master, text.encode())
+
     def read_to_end(self) -> str:
         """Read until no process has the terminal any more; return all output."""
         self.read_until("")

@@ -14,13 +14,14 @@ from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsEr
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, evaluate, probabilities
-from orchestrator.analysis.lookup import TrainedJob, open_sweep, trained_job
+from orchestrator.analysis.lookup import TrainedJob, trained_job
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.idx_files import write_idx_folder
 from tests.support.privileges import public_folder, without_privileges
@@ -179,10 +180,11 @@ def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: P
         (dataset_digest(tmp_path / "data"), 784, WeightsError, "The network takes 784 values; an image .* has 16"),
         ("0" * 64, 16, DatasetError, "the sweep was trained on 000000000000"),
     ):
-        manifest = made(tmp_path / trained_on, specification, trained_on).manifest()
+        folder = made(tmp_path / trained_on, specification, trained_on)
         job = specification.jobs(trained_on)[0]
+        network = TrainedJob(folder, folder.manifest(), job, row(job, 0.5), weights(0, features=features))
         with pytest.raises(kind, match=reason):
-            evaluate(TrainedJob(manifest, job, row(job, 0.5), weights(0, features=features)), tmp_path / "cache")
+            evaluate(network, tmp_path / "cache")
     # And it takes no picture
     with pytest.raises(WeightsError, match="The network takes 16 values; a picture has 784"):
         probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))

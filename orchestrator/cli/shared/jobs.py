@@ -11,7 +11,7 @@ def identity(network: TrainedJob) -> dict[str, Any]:
     """Return the fields that identify a job, for JSON."""
     row = network.row
     return {
-        "sweep": network.manifest.name,
+        "sweep": network.folder.name,
         "job": row.job,
         "seed": row.seed,
         "options": row.options.model_dump(),
@@ -26,7 +26,7 @@ def title(network: TrainedJob) -> str:
     accuracy = percent(row.validation_score[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
     words = network.job.words(network.manifest.axes)
-    return f"job {row.job[:12]} of {network.manifest.name}: {words}; validation accuracy {accuracy}{diverged}"
+    return f"job {row.job[:12]} of {network.folder.name}: {words}; validation accuracy {accuracy}{diverged}"
 
 
 def percent(share: float | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -16,6 +15,7 @@ from orchestrator.cli.shared.output import complain, print_result, print_result_
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted
@@ -74,8 +74,9 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
 
 
-def place_flags(output: Path, broker: str | None) -> list[str]:
-    """Return the flags with which another command finds the same folder and the same cluster."""
+def place_flags(folder: SweepFolder, broker: str | None) -> list[str]:
+    """Return the flags with which another command finds the sweep of this folder and the same cluster."""
+    output = folder.path.parent
     flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
     return flags if broker is None else [*flags, "--broker", hide_password(broker)]
 

@@ -17,21 +17,29 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from nn.errors import InvalidInputError
-from orchestrator.sweeps.naming import check_name
+from orchestrator.folder.sweeps import LAST
 from orchestrator.text import listed
 
 #: The folder that holds the sweeps, one folder for each.
 DEFAULT_OUTPUT = Path("runs")
 MAX_WORKERS = 1024
+#: The sweep that a command works on, in its usage line.
+SWEEP = "SWEEP"
 
 
 class Command(TyperCommand):
     """A command whose errors name a parameter by its flag, or as the usage line does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Turn words into values."""
+        """Turn words into values. If the first one picks jobs, and so names no sweep, the last sweep is meant."""
         with self._spelling(ctx):
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+        sweep = next((each.name for each in self.get_params(ctx) if each.metavar == SWEEP and not each.required), None)
+        # A sweep's name has no equals sign; its path may.
+        if "words" in ctx.params and sweep is not None and "=" in ctx.params[sweep].split("/")[0]:
+            ctx.params["words"] = [ctx.params[sweep], *(ctx.params["words"] or [])]
+            ctx.params[sweep] = LAST
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -109,8 +117,12 @@ def path(allowed: str) -> Callable[[str], Path]:
     return parse
 
 
-SweepName = Annotated[str, typer.Argument(metavar="NAME", parser=check_name, help="The sweep's name.")]
-AnySweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's folder, or its name in the folder runs.")]
+AnySweep = Annotated[
+    str,
+    typer.Argument(
+        metavar=SWEEP, help="A sweep's name in the folder of --output, its own folder, or last: what changed last."
+    ),
+]
 Output = Annotated[
     Path,
     typer.Option(

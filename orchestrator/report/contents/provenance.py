@@ -31,7 +31,7 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
     manifest, board = sweep.manifest, sweep.leaderboard
     common, metric = board.common, board.metric
     seeds = {job.seed for job in sweep.jobs.values()}
-    yield Fact("Sweep", manifest.name)
+    yield Fact("Sweep", sweep.name)
     yield Fact(
         "Jobs",
         f"{len(sweep.jobs)}, of {counted(len(board.standings), 'configuration')} and {counted(len(seeds), 'seed')}",

@@ -1,0 +1,87 @@
+"""`rm`, `mv` and `note`: remove a sweep, give it another name, or say what it is about."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+
+from nn.errors import Described, InvalidInputError
+from nn.files import sync_folder, write_atomically
+from orchestrator.analysis.summary import summary
+from orchestrator.errors import OutputError, SweepBusyError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE
+
+
+def remove(folder: SweepFolder) -> None:
+    """Remove a sweep with all of its folder.
+
+    Raises:
+        SweepBusyError: it runs.
+        OutputError: the folder cannot be removed.
+    """
+    with _changing(folder):
+        # Out of sight first: nobody sees a part of it, even if this process is killed.
+        hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}.removed")
+        folder.path.rename(hidden)
+        if hidden.is_symlink():
+            hidden.unlink()
+        else:
+            shutil.rmtree(hidden)
+
+
+def rename(folder: SweepFolder, name: str) -> SweepFolder:
+    """Give a sweep another name, and return its folder.
+
+    Its `sweep.json` keeps the name under which it began: a cluster knows it by that.
+
+    Raises:
+        InvalidInputError: the name is invalid or taken.
+        SweepBusyError: it runs.
+        OutputError: the folder cannot be renamed.
+    """
+    renamed = SweepFolder(folder.path.parent, name)
+    if renamed.exists():
+        raise InvalidInputError("name", name, f"a name that nothing in {renamed.path.parent} has")
+    with _changing(folder):
+        folder.path.rename(renamed.path)
+        sync_folder(renamed.path.parent)
+    return renamed
+
+
+def annotate(folder: SweepFolder, text: str) -> None:
+    """Say what a sweep is about, in place of its earlier note; an empty text removes that. The sweep may run.
+
+    Raises:
+        InvalidInputError: the text is too long, or has several lines.
+        OutputError: the note cannot be written.
+    """
+    if len(text) > LONGEST_NOTE or not text.isprintable():
+        found = Described(f"one of {len(text)} characters") if text.isprintable() else text
+        raise InvalidInputError("text", found, f"one line of at most {LONGEST_NOTE} characters")
+    file = folder.path / NOTE
+    with _written(folder):
+        if text:
+            write_atomically(file, lambda opened: opened.write(text.encode()))
+        else:
+            file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _changing(folder: SweepFolder) -> Iterator[None]:
+    """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host."""
+    if summary(folder.path).state == "running":
+        with folder.exclusive():
+            raise SweepBusyError(f"The sweep {folder.name} seems to run on another host: end it there first")
+    with folder.exclusive(), _written(folder):
+        yield
+
+
+@contextlib.contextmanager
+def _written(folder: SweepFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"The folder {folder.path} cannot be changed: {error.strerror or error}") from None
