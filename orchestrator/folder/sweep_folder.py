@@ -65,6 +65,8 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
+        #: The folder that this process has locked.
+        self._held: os.stat_result | None = None
 
     def exists(self) -> bool:
         """Return whether the name is taken, by a sweep or by anything else."""
@@ -176,6 +178,7 @@ class SweepFolder:
                 ) from None
             except OSError:
                 pass  # This file system has no locks.
+            self._held = os.fstat(descriptor)
             with self._writing():
                 self._refuse_links()
                 # A user may have removed the weights to save space.
@@ -184,7 +187,17 @@ class SweepFolder:
                 self._log.cut_torn_line()
             yield
         finally:
+            self._held = None
             os.close(descriptor)
+
+    def check_held(self) -> None:
+        """Raise `OutputError` if the folder that this process has locked was removed or replaced since."""
+        if self._held is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.path.samestat(self._held, self.path.stat()):
+                return
+        raise OutputError(f"The folder {self.path} was removed while the sweep ran")
 
     def _holder(self) -> str:
         """Return who holds the lock, as the end of a sentence: the process of the sweep's last session."""
@@ -400,6 +413,7 @@ class SweepFolder:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
+        self.check_held()
         try:
             yield
         except OSError as error:

@@ -19,28 +19,38 @@ class Membership:
         cluster: The cluster on which the sweep is registered.
         manifest: The sweep's manifest.
         tell: Shows a message to the user.
+        check: Raises an error if the sweep cannot go on, because its folder was removed.
 
     Attributes:
         name: The sweep's name on the cluster.
     """
 
-    def __init__(self, cluster: Cluster, manifest: Manifest, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        manifest: Manifest,
+        tell: Callable[[str], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._cluster = cluster
         self._manifest = manifest
         self.name = manifest.name
         self._tell = tell
+        self._check = check
         self._next = 0.0
         self._cancelled: str | None = None
         #: Jobs that continue for another sweep; None until the cancellation is carried out.
         self._wanted: dict[str, str] | None = None
 
     def keep(self) -> None:
-        """Renew the registration, at most every `LOOK_SECONDS`.
+        """Renew the registration and check the folder, at most every `LOOK_SECONDS`.
 
         Raises:
+            OutputError: the sweep's folder was removed.
             ClusterFullError: Redis is full, so that workers cannot store results either.
         """
         if time.monotonic() >= self._next:
+            self._check()
             self._cluster.registry.keep(self._manifest)
             self._next = time.monotonic() + LOOK_SECONDS
 

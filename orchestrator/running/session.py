@@ -297,7 +297,7 @@ class Session:
         from orchestrator.running.collect import Collector
         from orchestrator.running.membership import Membership
 
-        sweep = Membership(cluster, manifest, progress.message)
+        sweep = Membership(cluster, manifest, progress.message, self.folder.check_held)
         names = JobNames(self.jobs.values(), manifest.axes)
         failed = partial(self._failed, cluster, manifest, progress.message)
         silent = partial(self._silent, progress.message)

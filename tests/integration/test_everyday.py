@@ -14,7 +14,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.pages import Pages
-from tests.support.command_line import small
+from tests.support.command_line import CommandLine, small
 from tests.support.in_process import InProcess
 from tests.support.sweep_folders import JOBS, made, row
 
@@ -136,3 +136,17 @@ def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
         terminal.read_to_end()
         assert terminal.process.wait() == status
     assert list(swept.runs.iterdir()) == []
+
+
+def test_a_sweep_whose_folder_is_removed_ends_with_the_truth(command_line: CommandLine) -> None:
+    running = command_line.start("sweep", *small(epochs="60", seeds="0-9"), "--workers", "1", "--name", "gone")
+    command_line.wait_for_rows("gone", 1, running)
+    # At once: a row that is just written would keep `rmtree` from its end. Another sweep takes the name.
+    command_line.sweep("gone").rename(command_line.folder / "away")
+    other = made(command_line.folder / "runs", "gone")
+    told = command_line.end(running, status=1).splitlines()
+    assert told[-2:] == [
+        "orchestrator: The folder runs/gone was removed while the sweep ran",
+        "Nothing is kept in runs/gone, which was removed or damaged meanwhile",
+    ]
+    assert not (other.path / "results.jsonl").exists()

@@ -203,7 +203,6 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ),
         ({"name": 3}, "name is 3; allowed: text"),
         ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
-        ({"resume": True, "output": "new"}, "There is no sweep in "),
         ({"name": "../x"}, "name is '../x'; allowed: "),
         ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),
         ({"trainer": "none"}, "trainer is 'none'; allowed: "),

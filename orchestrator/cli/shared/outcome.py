@@ -66,6 +66,7 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     jobs = counted(len(session.jobs), "job")
     queued = "" if session.place.cluster is None else ", and those that are queued on the cluster stay there"
     try:
+        session.folder.check_held()
         session.folder.manifest()
     except SeedsweepError:
         return f"Nothing is kept in {session.folder.path}, which was removed or damaged meanwhile{queued}"
