@@ -19,13 +19,19 @@ class Described(str):
         return str(self)
 
 
+class Beside(str):
+    """In place of the allowed values: what the field cannot be combined with, as the end of a sentence."""
+
+    __slots__ = ()
+
+
 class InvalidInputError(SeedsweepError, ValueError):
     """An invalid value.
 
     Args:
         field: The name of the option or field, as the user wrote it (`--seeds`, `learning_rate`).
         value: The invalid value, or a `Described`.
-        allowed: The allowed values, as the end of a sentence.
+        allowed: The allowed values, as the end of a sentence; or what the field cannot be combined with, as `Beside`.
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
@@ -35,6 +41,8 @@ class InvalidInputError(SeedsweepError, ValueError):
         self.allowed = allowed
 
     def __str__(self) -> str:
+        if isinstance(self.allowed, Beside):
+            return f"{self.field} cannot be combined with {self.allowed}"
         try:
             shown = repr(self.value)
         except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from rich.console import Console
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis import summary as summing
 from orchestrator.analysis.comparison import Comparison
@@ -862,7 +862,7 @@ def _plan(
     given_name = None if name is None else _text("name", name)
     if _switch("resume", resume):
         if options or seeds is not None or spec is not None:
-            raise InvalidInputError("resume", resume, "nothing but name, output, broker and workers beside it")
+            raise InvalidInputError("resume", resume, Beside("other arguments than name, output, broker and workers"))
         return sweeping.plan_resumption(open_sweep(given_name or LAST, kept), settings, workers=workers)
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)

@@ -129,7 +129,10 @@ def _details(found: Comparison) -> list[str]:
         new = found.new_images
         lines.append(f"on new samples: {_signed(found, None, new.low, new.high)} (seeds and samples)")
     if found.win_probability is not None:
-        lines.append(f"a random seed of a is better than one of b with probability {found.win_probability:.2f}")
+        # Rounded, it would look impossible, or sure.
+        share = f"{found.win_probability:.2f}"
+        share = {"0.00": "< 0.01", "1.00": "> 0.99"}.get(share, share)
+        lines.append(f"a random seed of a is better than one of b with probability {share}")
     return lines + _flattery(found)
 
 

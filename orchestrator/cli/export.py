@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
@@ -61,12 +61,10 @@ def command(
         raise InvalidInputError("file", file, "the path of a file or folder to make")
     if tracking_uri is not None:
         if to != "mlflow":
-            raise InvalidInputError(
-                "tracking_uri", Described("given"), "nothing together with another --to than mlflow"
-            )
+            raise InvalidInputError("tracking_uri", Described("given"), Beside("another --to than mlflow"))
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
-                raise InvalidInputError(field, Described("given"), "nothing together with --tracking-uri")
+                raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
     folder = open_sweep(sweep, output)
     with interruptible(), _counting("exported") as on_progress:
         if tracking_uri is None:

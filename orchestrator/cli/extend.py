@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import (
@@ -60,7 +60,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     if no_reuse and reuse_anyway:
-        raise InvalidInputError("reuse_anyway", Described("given"), "nothing together with --no-reuse")
+        raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
     typed = TypedWords(context.obj, (), varied or ())
     with interruptible() as interruption:
         folder = open_sweep(name, output)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.sweep import Sweep
@@ -75,9 +75,9 @@ def command(
     """
     asked = [flag for flag, given in (("csv", csv), ("markdown", markdown), ("json", as_json)) if given]
     if len(asked) > 1:
-        raise InvalidInputError(f"--{asked[1]}", Described("given"), f"nothing together with --{asked[0]}")
+        raise InvalidInputError(f"--{asked[1]}", Described("given"), Beside(f"--{asked[0]}"))
     if by == "job" and sort is not None:
-        raise InvalidInputError("sort", sort, "nothing together with --by job, which sorts by the score")
+        raise InvalidInputError("sort", sort, Beside("--by job, which sorts by the score"))
     for name, given in (("wide", wide), ("columns", columns)):
         if given and (by == "job" or csv or as_json):
             raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from nn.errors import DatasetError, Described, InvalidInputError
+from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, say
@@ -120,7 +120,7 @@ def command(
     console = Console(stderr=as_json, highlight=False)
     if no_reuse and (reuse_anyway or reuse_from):
         field = "reuse_anyway" if reuse_anyway else "reuse_from"
-        raise InvalidInputError(field, Described("given"), "nothing together with --no-reuse")
+        raise InvalidInputError(field, Described("given"), Beside("--no-reuse"))
     if report:
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
@@ -175,8 +175,8 @@ def make_plan(
         plan = plan_resumption(folder, settings, workers=workers, tell=complain)
         _refuse_difference(values, typed, vocabulary, spec, plan.manifest)
         if skip_invalid and not plan.manifest.specification.skip_invalid:
-            allowed = f"nothing, as the sweep {plan.folder.name} began without it"
-            raise InvalidInputError("skip_invalid", Described("given"), allowed)
+            beside = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
+            raise InvalidInputError("skip_invalid", Described("given"), beside)
     else:
         folder = SweepFolder(output, free_name(output) if name is None else name)
         words = with_data(values, vocabulary, settings)
@@ -208,7 +208,7 @@ def _refuse_difference(
             shown = text
         allowed = f"{vocabulary.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
         if own in (None, (None,)):
-            allowed = f"nothing, as the sweep {earlier.name} began without it"
+            allowed = Beside(f"--resume, as the sweep {earlier.name} began without it")
         elif word in typed.given and vocabulary.words[word].is_switch:
             field, shown = _switches(word, value), Described("given")
             allowed = f"{_switches(word, own)}, as the sweep {earlier.name} began (or leave it out)"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import Beside, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
@@ -61,7 +61,7 @@ def command(
     Example: orchestrator verify night-run --jobs 3
     """
     if every and jobs is not None:
-        raise InvalidInputError("jobs", jobs, "nothing together with --all")
+        raise InvalidInputError("jobs", jobs, Beside("--all"))
     console = Console(stderr=as_json, highlight=False)
     settings = settings_for(broker, workers)
     with interruptible() as interruption:

@@ -144,7 +144,8 @@ def _round(
     manifest: Manifest, _rows: Mapping[str, Row], *, seeds: tuple[int, ...], grid: Mapping[str, tuple[Any, ...]]
 ) -> Round | None:
     if not seeds and not grid:
-        raise InvalidInputError("seeds", Described("missing"), "further seeds, or further values of an option")
+        allowed = "at least one of further seeds and further values of an option"
+        raise InvalidInputError("seeds", Described("missing"), allowed)
     further = Round(kind="extend", seeds=seeds, grid=dict(grid))
     if further in manifest.rounds:
         return None

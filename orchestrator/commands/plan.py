@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from nn.errors import InvalidInputError
+from nn.errors import Beside, InvalidInputError
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.rows import Row
@@ -60,7 +60,7 @@ def settings_for(broker: str | None, workers: int | None = None, time_limit: int
     for name, value in (("workers", workers), ("time_limit", time_limit)):
         if value is not None and settings.broker_url is not None:
             cluster = f"the cluster at {hide_password(settings.broker_url)}"
-            raise InvalidInputError(name, value, f"nothing together with {cluster}, which has its own workers")
+            raise InvalidInputError(name, value, Beside(f"{cluster}, which has its own workers"))
     return settings if time_limit is None else settings.model_copy(update={"time_limit": time_limit})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from nn.options.describe import word
 from orchestrator.sweeps.axes import Range, RefusedError
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
@@ -38,7 +38,7 @@ def specification(
     grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
     _refuse_missing(words, grid)
     if sampling and skip_invalid:
-        raise InvalidInputError("skip_invalid", Described("given"), "nothing together with a sampler")
+        raise InvalidInputError("skip_invalid", Described("given"), Beside("a sampler"))
     if sampling:
         _check_sampling(sampling, values, words)
         own["sampling"] = sampling

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_serializer, model_validator
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from nn.options.describe import allowed, option, written
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
@@ -123,7 +123,7 @@ class SweepSpecification(BaseModel):
                 )
         self._conditions()
         if self.sampling is not None and (self.zipped or self.beside):
-            allowed = "nothing together with zipped or conditional values"
+            allowed = Beside("zipped or conditional values")
             raise InvalidInputError("sampler", self.sampling.sampler, allowed)
         return self
 

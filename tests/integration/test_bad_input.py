@@ -35,18 +35,18 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--seeds 0 --keep-weights best": "--keep-weights is 'best'; allowed: all, none, or best:K",
         "--seeds 0 --fail-fast 0": "--fail-fast is '0'; allowed: an integer from 1 to 100000",
         "--seeds 0 --time-limit 0": "--time-limit is '0'; allowed: an integer from 1 to 315360000",
-        "--time-limit 5 --broker redis://localhost:PORT": "--time-limit is 5; allowed: nothing together with the "
+        "--time-limit 5 --broker redis://localhost:PORT": "--time-limit cannot be combined with the "
         "cluster at redis://localhost:PORT, which has its own workers",
         "--seeds 0 --reuse-from missing": "There is no sweep 'missing': neither a sweep folder nor a name in runs",
-        "--seeds 0 --no-reuse --reuse-from a": "--reuse-from is given; allowed: nothing together with --no-reuse",
-        "--seeds 0 --no-reuse --reuse-anyway": "--reuse-anyway is given; allowed: nothing together with --no-reuse",
+        "--seeds 0 --no-reuse --reuse-from a": "--reuse-from cannot be combined with --no-reuse",
+        "--seeds 0 --no-reuse --reuse-anyway": "--reuse-anyway cannot be combined with --no-reuse",
         # Words of the specification
         "--zip epochs=1,2 learning-rate=0.1": "--zip is 'epochs,learning_rate'; allowed: different options with "
         "equally many values (these have 2 and 1)",
         "--epochs 1 --zip epochs=1,2 biases=true,false": "--zip epochs is given twice; allowed: either that or ",
         "--zip epochs=1,2 speed": "--zip is 'speed'; allowed: NAME=VALUE,VALUE,... or NAME=RANGE",
-        "--zip epochs=1,2 biases=true,false --sampler random --samples 2": "--sampler is 'random'; allowed: nothing "
-        "together with zipped or conditional values",
+        "--zip epochs=1,2 biases=true,false --sampler random --samples 2": "--sampler cannot be combined with "
+        "zipped or conditional values",
         "--grid shuffle=true,false@biases=true": "--grid shuffle is 'shuffle@biases=true'; allowed: one condition "
         "for an option with a default, beside another one, which vary: learning_rate, shuffle",
         "--grid shuffle=true,false@bias=true": "--grid shuffle is 'shuffle@bias=true'; allowed: names of options; "
@@ -130,7 +130,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--resume --name a --shuffle": f"--shuffle is given; allowed: --no-shuffle, {BEGAN}",
         "--resume --name a --spec later.toml": f"epochs in later.toml is 3; allowed: 2, {BEGAN}",
         "--resume --name a --data openml": "--data is 'openml'; allowed: bundled, as the sweep a began",
-        "--resume --name a --sampler random": "--sampler is 'random'; allowed: nothing, as the sweep a began withou",
+        "--resume --name a --sampler random": "--sampler cannot be combined with --resume, as the sweep a began withou",
         "--resume --name axes --shuffle": "--shuffle is given; allowed: --shuffle and --no-shuffle, as the sweep axes",
         "--resume --name axes --hidden 8,4": "--hidden is '8,4'; allowed: 8,4 and 16,8, as the sweep axes began",
         # Clusters
@@ -139,10 +139,10 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--broker amqp://localhost": "--broker is 'amqp://localhost'; allowed: redis://",
         "--broker redis://:secret@127.0.0.1:PORT/0": "No Redis server answers at redis://:**@127.0.0.1:PORT/0: ",
         "--broker redis+socket:///no/such.sock": "No Redis server answers at redis+socket:///no/such.sock",
-        "--broker redis://127.0.0.1:1/0 --workers 2": "--workers is 2; allowed: nothing together with the cluster at",
+        "--broker redis://127.0.0.1:1/0 --workers 2": "--workers cannot be combined with the cluster at",
     },
     "extend": {
-        "a": "--seeds is missing; allowed: further seeds, or further values of an option",
+        "a": "--seeds is missing; allowed: at least one of further seeds and further values of an option",
         "a --seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
         "a --seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
         "a --epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
@@ -198,7 +198,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "closed": "runs/closed/results.jsonl cannot be read: Is a directory",
         "a --jobs 0": "--jobs is '0'; allowed: an integer from 1 to",
         "a --jobs all": "--jobs is 'all'",
-        "a --jobs 2 --all": "--jobs is 2; allowed: nothing together with --all",
+        "a --jobs 2 --all": "--jobs cannot be combined with --all",
         "a --seed -1": "--seed is '-1'",
         "a --workers 0": "--workers is '0'",
         "a --broker amqp://x": "--broker is 'amqp://x'",
@@ -244,8 +244,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --within 0": "--within is '0'; allowed: a number above 0, in the unit of the metric, such as 0.001",
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --top 1_0": "--top is '1_0'; allowed: an integer from 1 to 100000",
-        "a --csv --json": "--json is given; allowed: nothing together with --csv",
-        "a --by job --sort n": "--sort is 'n'; allowed: nothing together with --by job, which sorts by the score",
+        "a --csv --json": "--json cannot be combined with --csv",
+        "a --by job --sort n": "--sort cannot be combined with --by job, which sorts by the score",
         "a --json --wide": "--wide is given; allowed: a table of configurations: the others have all columns",
         "a --where learning_rate=0.5": "--where is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03, as in",
         "a --where colour=1": "--where is 'colour=1'; allowed: NAME=VALUE, where NAME is what varies in the sweep a: "

@@ -444,8 +444,11 @@ BAD_INPUT = [
     (["odd", "--to", "mlflow", "--tracking-uri", "ftp://h/?token=secret"], "--tracking-uri is 'ftp://h/?...'; allowed"),
     (["odd", "--to", "mlflow", "--tracking-uri", "./mlruns"], "--tracking-uri is './mlruns'; allowed: an address that"),
     (["odd", "--to", "mlflow", "--tracking-uri", "http://[x"], "--tracking-uri is 'http://[x'; allowed"),
-    (["odd", "--to", "csv", "--tracking-uri", "http://a"], "--tracking-uri is given; allowed: nothing together with"),
-    (["odd", "--to", "mlflow", "--tracking-uri", "http://a", "--force"], "--force is given; allowed: nothing together"),
+    (["odd", "--to", "csv", "--tracking-uri", "http://a"], "--tracking-uri cannot be combined with another"),
+    (
+        ["odd", "--to", "mlflow", "--tracking-uri", "http://a", "--force"],
+        "--force cannot be combined with --tracking",
+    ),
     (["nothing", "--to", "csv"], "There is no sweep 'nothing'"),
     (["foreign", "--to", "csv"], "does not describe a sweep"),
     (["empty", "--to", "csv"], "No job of the sweep empty has ended yet: there is nothing to export"),

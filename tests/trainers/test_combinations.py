@@ -62,7 +62,7 @@ def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(
         (("penalty=0.5", "--set", "rate=2"), "--skip-invalid is given; allowed: a sweep with a combination that"),
         (
             ("penalty=0.5,1", "--sampler", "random", "--samples", "2"),
-            "--skip-invalid is given; allowed: nothing together with a sampler",
+            "--skip-invalid cannot be combined with a sampler",
         ),
     ],
 )

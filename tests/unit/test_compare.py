@@ -317,6 +317,11 @@ def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     # An undecided one ends with status 1.
     text = printed("b", *FIRST, *SECOND, "--within", "0.015", status=1)
     assert "They differ in learning rate 0.01 and 0.03, biases false and true" in text
+    # What never happened is not impossible.
+    folder_of(runs, {0.01: (0.1, 0.1, 0.2), 0.03: (0.9, 0.8, 0.9)}, "apart")
+    for words, share in ((FIRST + SECOND, "< 0.01"), (SECOND + FIRST, "> 0.99")):
+        assert run(["compare", "apart", *words]) in (0, 1)
+        assert f"is better than one of b with probability {share}\n" in capsys.readouterr().out
     # Where each seed has its own samples, that is said instead of an interval on new samples.
     assert run(["compare", "drawn", *FIRST, *SECOND]) == 0
     assert OWN_SPLITS in capsys.readouterr().out

@@ -468,10 +468,22 @@ def test_rows_can_be_sorted_and_cut_and_keep_their_ranks() -> None:
         ranks("speed")
     cut = table.by_configuration(board, table.arranged(board, "rank", 2))
     assert "2 of 4 configurations" in cut.notes
-    # No limit sorts after every limit.
-    jobs = sweep_of(seeds=(0,), learning_rates=(0.1,), limit=(None, 50)).jobs_by_key(MNIST_DIGEST)
-    board = leaderboard(jobs, {}, "bundled")
-    assert [each.options["limit"] for each in table.arranged(board, "limit")] == [50, None]
+
+
+WIDTHS = ("hidden", "hidden_layer_sizes")
+
+
+def test_options_are_sorted_by_size_and_named_apart_from_figures() -> None:
+    specification = SweepSpecification(
+        seeds=(0,),
+        options={"learning_rate": 0.01},
+        grid={"hidden_layer_sizes": ((16, 8), (128, 64)), "limit": (None, 50)},
+    )
+    board = leaderboard(specification.jobs_by_key(MNIST_DIGEST), {}, "bundled")
+    assert [each.options["limit"] for each in table.arranged(board, "limit")] == [50, 50, None, None]
+    # By the names that words have, too
+    sizes = [[each.options["hidden_layer_sizes"][0] for each in table.arranged(board, name)] for name in WIDTHS]
+    assert sizes == [[128, 128, 16, 16]] * 2
 
 
 def test_a_row_for_each_job_says_that_the_best_one_is_lucky() -> None:

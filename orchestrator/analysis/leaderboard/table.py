@@ -65,16 +65,19 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
     Raises:
         InvalidInputError: there is nothing of this name to sort by.
     """
-    if sort not in SORTS and sort not in board.names.varying:
-        allowed = f"one of {', '.join(SORTS)}, or an option that varies ({', '.join(board.names.varying) or 'none'})"
-        raise InvalidInputError("sort", sort, allowed)
+    model, varying = board.names.model, board.names.varying
+    # As words that pick jobs: `hidden` as well as `hidden_layer_sizes`.
+    named = {spelling: name for name in varying for spelling in (describe.word(model, name), name)}
+    if sort not in SORTS and sort not in named:
+        options = ", ".join(describe.label(model, name) for name in varying) or "none"
+        raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
         better = board.metric.higher_is_better
         descending = sort in DESCENDING or (sort == "mean" and better)
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), descending=descending))
     else:
-        order = {value: i for i, value in enumerate(sorted(board.names.varying[sort], key=_order))}
-        rows = sorted(board.standings, key=lambda each: order[each.options[sort]])
+        order = {value: i for i, value in enumerate(sorted(varying[named[sort]], key=_order))}
+        rows = sorted(board.standings, key=lambda each: order[each.options[named[sort]]])
     return tuple(rows[:top])
 
 

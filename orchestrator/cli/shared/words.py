@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.parameters import Command
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
@@ -137,7 +137,7 @@ class TypedWords:
         before = self.given.get(name)
         spelled = f"{option} {name}"
         if before is not None and self._spellings[name] != spelled:
-            raise InvalidInputError(spelled, Described("given twice"), f"either that or {self._spellings[name]}")
+            raise InvalidInputError(spelled, Described("given"), Beside(self._spellings[name]))
         self._spellings[name] = spelled
         self.given[name] = value if before is None else (*(before if isinstance(before, tuple) else (before,)), value)
 
