@@ -26,6 +26,12 @@ def some(words: Sequence[str]) -> str:
     return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
 
 
+def probability(value: float) -> str:
+    """Return a probability with two decimals: no estimate says that something is impossible, or sure."""
+    text = f"{value:.2f}"
+    return {"0.00": "< 0.01", "1.00": "> 0.99"}.get(text, text)
+
+
 def have(number: int, thing: str) -> str:
     """Return a number with its noun and verb: 1 job has, 2 jobs have."""
     return f"{counted(number, thing)} {'has' if number == 1 else 'have'}"

@@ -20,6 +20,9 @@ from nn.errors import Described, InvalidInputError, clipped
 #: The least number of significant digits with which a float is shown; trailing zeros are left out.
 DIGITS = 6
 
+#: Most characters of the values that a flag's usage lists.
+MOST_CHOICES = 40
+
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 
 
@@ -84,6 +87,18 @@ def digits_of(values: Iterable[object]) -> int:
     return next(
         digits for digits in range(DIGITS, 18) if len({f"{value:.{digits}g}" for value in floats}) == len(floats)
     )
+
+
+def metavar(model: type[BaseModel], name: str) -> str:
+    """Return what stands for an option's values in the usage of a flag: `RATE[,...]`, `backprop|notebook[,...]`."""
+    info = model.model_fields[name]
+    kind = next(kind for kind, _ in members(info.annotation, info.metadata) if kind is not NoneType)
+    words = "|".join(map(str, get_args(kind)))
+    if get_origin(kind) is Literal and len(words) <= MOST_CHOICES:
+        return f"{words}[,...]"
+    if get_origin(kind) is tuple:
+        return "INTEGER,INTEGER"
+    return f"{'INTEGER' if kind is int else name.rpartition('_')[2].upper()}[,...]"
 
 
 def help_text(model: type[BaseModel], name: str) -> str:

@@ -19,6 +19,7 @@ from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson,
 from orchestrator.commands.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.text import probability
 
 KIND = Command
 #: What the arguments after the first sweep may be.
@@ -129,10 +130,8 @@ def _details(found: Comparison) -> list[str]:
         new = found.new_images
         lines.append(f"on new samples: {_signed(found, None, new.low, new.high)} (seeds and samples)")
     if found.win_probability is not None:
-        # Rounded, it would look impossible, or sure.
-        share = f"{found.win_probability:.2f}"
-        share = {"0.00": "< 0.01", "1.00": "> 0.99"}.get(share, share)
-        lines.append(f"a random seed of a is better than one of b with probability {share}")
+        won = probability(found.win_probability)
+        lines.append(f"a random seed of a is better than one of b with probability {won}")
     return lines + _flattery(found)
 
 

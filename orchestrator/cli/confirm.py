@@ -46,7 +46,10 @@ def command(
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]"),
+        typer.Option(
+            metavar="COUNT|SEEDS",
+            help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]",
+        ),
     ] = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,

@@ -29,7 +29,7 @@ def command(
         "sweep.toml"
     ),
     trainer: Annotated[
-        str | None, typer.Option(help="Trainer, of those that are installed.  [default: network]")
+        str | None, typer.Option(metavar="NAME", help="Trainer, of those that are installed.  [default: network]")
     ] = None,
     fixed: Fixed = None,
     as_json: AsJson = False,

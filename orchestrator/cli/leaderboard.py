@@ -50,7 +50,10 @@ def command(
     ] = "configuration",
     sort: Annotated[
         str | None,
-        typer.Option(help="Sort the rows by a column, such as mean, or by an option that varies.  [default: rank]"),
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort by a column, such as mean, or by an option that varies.  [default: rank]",
+        ),
     ] = None,
     top: Annotated[int | None, integer(1, MAX_JOBS, "Show only the first rows.  [default: all]")] = None,
     columns: Annotated[

@@ -22,32 +22,55 @@ from worker.text import one_line
 BAD_INPUT = 2
 #: Characters in an error message; a path alone may have 4096.
 LONGEST_MESSAGE = 1000
-#: The commands, each with what it does: the first line of the help of `orchestrator.cli.NAME.command`.
-COMMANDS = {
-    "sweep": "Train a network for every seed and combination of options, and show a leaderboard.",
-    "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
-    "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
-    "init": "Write a specification file that lists every option of a sweep, with comments.",
-    "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.",
-    "note": "Say what a sweep is about: in lists, on the live page, and in its report.",
-    "mv": "Give a sweep another name.",
-    "rm": "Remove sweeps with their folders: results, weights and reports.",
-    "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
-    "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
-    "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
-    "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
-    "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
-    "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
-    "weights": "Print the path of a job's weights; if they were not kept, train it again.",
-    "show": "Show what a job learned, and its mistakes on the validation set.",
-    "logs": "Show what the trainer of a sweep's jobs printed, logged and raised.",
-    "predict": "Say which digit a picture shows.",
-    "test": "Evaluate the chosen configuration on the test split, once.",
-    "trainers": "List the trainers that are installed here and on the workers, with their options.",
-    "report": "Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.",
-    "plot": "Draw a chart of a sweep in the terminal.",
-    "export": "Write the results of a sweep in the format of another tool.",
-    "serve": "Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.",
+#: The commands in panels, in the order of use; each with what it does: the first line of the help of
+#: `orchestrator.cli.NAME.command`.
+PANELS = {
+    "Train": {
+        "sweep": "Train a network for every seed and combination of options, and show a leaderboard.",
+        "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
+        "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
+        "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
+    },
+    "Answer": {
+        "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
+        "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
+        "test": "Evaluate the chosen configuration on the test split, once.",
+        "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
+    },
+    "Look": {
+        "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.",
+        "show": "Show what a job learned, and its mistakes on the validation set.",
+        "plot": "Draw a chart of a sweep in the terminal.",
+        "logs": "Show what the trainer of a sweep's jobs printed, logged and raised.",
+        "weights": "Print the path of a job's weights; if they were not kept, train it again.",
+        "predict": "Say which digit a picture shows.",
+        "note": "Say what a sweep is about: in lists, on the live page, and in its report.",
+        "mv": "Give a sweep another name.",
+        "rm": "Remove sweeps with their folders: results, weights and reports.",
+    },
+    "Share": {
+        "report": "Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.",
+        "serve": "Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.",
+        "export": "Write the results of a sweep in the format of another tool.",
+    },
+    "Cluster": {
+        "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
+        "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
+    },
+    "Set up": {
+        "init": "Write a specification file that lists every option of a sweep, with comments.",
+        "trainers": "List the trainers that are installed here and on the workers, with their options.",
+    },
+}
+COMMANDS = {name: text for panel in PANELS.values() for name, text in panel.items()}
+#: What the exit status of a command says.
+STATUSES = {
+    "0": "Done.",
+    "1": "The answer is no: something is missing, different or undecided, or jobs have no result.",
+    "2": "Wrong use, or the command could not begin; nothing is changed.",
+    "3": "The cluster failed (decide).",
+    "129, 130, 143": "Ended by a signal; 130 by Ctrl-C.",
+    "141": "The reader of the output has gone.",
 }
 #: Plain text: rich's boxes would double the time that --help takes.
 _PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -71,9 +94,10 @@ class Commands(TyperGroup):
         return typer.main.get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """List the commands, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands, without importing them, and the exit statuses."""
+        for title, panel in [*PANELS.items(), ("Exit status", STATUSES)]:
+            with formatter.section(title):
+                formatter.write_dl(list(panel.items()))
 
 
 app = typer.Typer(cls=Commands, **_PLAIN, context_settings=_CONTEXT)

@@ -27,7 +27,7 @@ def command(
         Path,
         typer.Option(
             parser=path("the path of a picture"),
-            metavar="<path>",
+            metavar="FILE",
             help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.",
         ),
     ],
@@ -35,7 +35,7 @@ def command(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: the leaderboard's best]")
     ] = None,
-    job: Annotated[str | None, typer.Option(help="The same as JOB.")] = None,
+    job: Annotated[str | None, typer.Option(metavar="JOB", help="The same as JOB.")] = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:

@@ -46,8 +46,9 @@ def command(
     spec: Annotated[
         str | None,
         typer.Option(
+            metavar="FILE",
             help="A TOML file with the options above (orchestrator init writes one), or a sweep's sweep.json. "
-            "Flags override it."
+            "Flags override it.",
         ),
     ] = None,
     fixed: Fixed = None,

@@ -34,7 +34,8 @@ PROBE_SECONDS = 60.0
 
 def command(
     broker: Annotated[
-        str | None, typer.Option(help="Also ask the workers of this Redis server.  [default: $CELERY_BROKER_URL]")
+        str | None,
+        typer.Option(metavar="URL", help="Also ask the workers of this server.  [default: $CELERY_BROKER_URL]"),
     ] = None,
     fixed: Annotated[
         list[str] | None,

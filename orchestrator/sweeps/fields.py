@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import allowed, help_text, option, word
+from nn.options.describe import allowed, help_text, metavar, option, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
 from nn.options.values import Reader, quoted
@@ -47,6 +47,7 @@ class Word:
         is_single: Whether the word has one value, instead of a tuple of them.
         is_switch: Whether the flag is a pair `--word/--no-word`.
         is_required: Whether the word has no default.
+        metavar: Stands for the values in the usage of the flag.
     """
 
     read: Callable[[object], Sequence[Any]]
@@ -56,6 +57,7 @@ class Word:
     is_single: bool = False
     is_switch: bool = False
     is_required: bool = False
+    metavar: str = "VALUE"
 
 
 def words_of(model: type[BaseModel]) -> dict[str, Word]:
@@ -72,6 +74,7 @@ def _word(model: type[BaseModel], name: str) -> Word:
         name,
         is_switch=info.annotation is bool,
         is_required=info.is_required() and not option(info).values,
+        metavar=metavar(model, name),
     )
 
 
@@ -83,7 +86,13 @@ def _sampling_word(name: str) -> Word:
             raise RefusedError("one value")
         return [read(value)]
 
-    return Word(single, allowed(info), help_text(Sampling, name), is_single=True)
+    return Word(
+        single,
+        allowed(info),
+        help_text(Sampling, name),
+        is_single=True,
+        metavar=metavar(Sampling, name).removesuffix("[,...]"),
+    )
 
 
 def _seeds(value: object) -> list[int]:
@@ -172,15 +181,21 @@ class Vocabulary:
                 f"the name of an installed trainer: {', '.join(names())}",
                 f"Trainer, of those that are installed.  [default: {DEFAULT}]",
                 is_single=True,
+                metavar="|".join(names()),
             ),
             "seeds": Word(
                 _seeds,
                 f"integers from 0 to {MAX_SEED} and rising ranges of them, such as 0-4 or 0,3,7",
                 "Seeds: numbers and ranges, as in 0-4,7,9.  [default: 0-4]",
+                metavar="SEED[,FIRST-LAST,...]",
             ),
             **words_of(model),
             "data": Word(
-                _data_of(trainer), data_help, f"Data set: {data_help}.  [default: {trainer.data}]", is_single=True
+                _data_of(trainer),
+                data_help,
+                f"Data set: {data_help}.  [default: {trainer.data}]",
+                is_single=True,
+                metavar="SOURCE",
             ),
             **{name: _sampling_word(name) for name in Sampling.model_fields},
             "zipped": Word(self._structure, "texts such as depth,width", ""),

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from orchestrator.cli.main import COMMANDS
+from orchestrator.cli.main import COMMANDS, PANELS
 from orchestrator.export.formats import FORMATS
 from orchestrator.report.charts.catalogue import KINDS
 from tests.support.in_process import InProcess
@@ -20,6 +20,7 @@ NAMES = {
             "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse",
         )
     ],
+    "extend": ["--epochs INTEGER[,...]", "--rule backprop|notebook[,...]", "--learning-rates RATE[,...]"],
     "report": [kind.name for kind in KINDS],
     "export": list(FORMATS),
 }  # fmt: skip
@@ -29,12 +30,17 @@ def test_the_overview_names_every_command(here: InProcess) -> None:
     overview = here.run("--help").out
     assert here.run("--version").out.startswith("seedsweep ")
     assert "Example: orchestrator sweep " in overview
-    assert "..." not in overview.partition("Commands:")[2]
+    assert "..." not in overview.partition("Train:")[2]
+    # In panels, in the order of use, and then what the exit status says
+    titles = re.findall(r"^(\w[\w ]*):$", overview, re.MULTILINE)
+    assert titles == ["Options", *PANELS, "Exit status"]
+    assert {name for names in PANELS.values() for name in names} == set(COMMANDS)
+    assert re.search(r"^  2 +Wrong use", overview, re.MULTILINE)
     # The bare command prints it line by line.
     bare = here.run(status=2)
     assert (bare.out, "\\n" in bare.err) == ("", False)
     assert bare.err.splitlines()[0] == "Usage: orchestrator [OPTIONS] COMMAND [ARGS]..."
-    assert "Commands:" in bare.err.splitlines()
+    assert "Train:" in bare.err.splitlines()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -47,6 +53,8 @@ def test_every_command_says_what_it_does_with_an_example(command: str, here: InP
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
+    # Words for values say something.
+    assert re.findall(r"<\w+>|<list", text) == []
     # A line may break after a hyphen.
     whole = re.sub(r"-\n +", "-", text)
     assert [name for name in NAMES.get(command, []) if name not in whole] == []

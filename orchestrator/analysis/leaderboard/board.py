@@ -20,6 +20,7 @@ from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdic
 from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring
 from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
+from orchestrator.text import probability
 from worker.job import Job
 from worker.trainers.protocol import Metric
 from worker.trainers.registry import DEFAULT
@@ -115,9 +116,7 @@ def _regret(board: Leaderboard, standing: Standing) -> str:
 def _p_best(_: Leaderboard, standing: Standing) -> str:
     if standing.p_best is None:
         return NONE
-    text = f"{standing.p_best:.2f}"
-    # No probability is exactly 0 or 1.
-    text = {"0.00": "<0.01", "1.00": ">0.99"}.get(text, text)
+    text = probability(standing.p_best).replace(" ", "")
     return f"~{text}" if standing.n < CALIBRATED_SEEDS else text
 
 

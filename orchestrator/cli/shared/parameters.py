@@ -46,6 +46,14 @@ class Command(TyperCommand):
         with self._spelling(ctx):
             return super().invoke(ctx)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters. Arguments show no type: their names and texts say what they are."""
+        params = super().get_params(ctx)
+        for each in params:
+            if each.param_type_name == "argument":
+                each.__dict__["display_type_rich"] = lambda ctx: ""  # noqa: ARG005
+        return params
+
     @contextlib.contextmanager
     def _spelling(self, ctx: Any) -> Iterator[None]:
         try:
@@ -77,7 +85,7 @@ def integer(low: int, high: int, help: str) -> Any:  # noqa: A002 (typer's name)
             raise InvalidInputError("the number", text, f"an integer from {low} to {high}")
         return int(text)
 
-    return typer.Option(parser=parse, metavar="<int>", help=help)
+    return typer.Option(parser=parse, metavar="INTEGER", help=help)
 
 
 def positive(help: str) -> Any:  # noqa: A002
@@ -92,7 +100,7 @@ def positive(help: str) -> Any:  # noqa: A002
             raise InvalidInputError("the number", text, "a number above 0, in the unit of the metric, such as 0.001")
         return value
 
-    return typer.Option(parser=parse, metavar="<float>", help=help)
+    return typer.Option(parser=parse, metavar="NUMBER", help=help)
 
 
 def one_of(*values: str, help: str) -> Any:  # noqa: A002
@@ -103,7 +111,7 @@ def one_of(*values: str, help: str) -> Any:  # noqa: A002
             raise InvalidInputError("the word", text, listed(list(values), "or"))
         return text
 
-    return typer.Option(parser=parse, metavar=f"<{'|'.join(values)}>", help=help)
+    return typer.Option(parser=parse, metavar="|".join(values), help=help)
 
 
 def path(allowed: str) -> Callable[[str], Path]:
@@ -126,16 +134,17 @@ AnySweep = Annotated[
 Output = Annotated[
     Path,
     typer.Option(
-        parser=path("the path of a folder"), metavar="<path>",
+        parser=path("the path of a folder"), metavar="FOLDER",
         help="The folder that holds the sweeps, one folder for each.",
     ),
 ]  # fmt: skip
 Broker = Annotated[
-    str | None, typer.Option(help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]")
+    str | None,
+    typer.Option(metavar="URL", help="The Redis server that the sweep runs on.  [default: $CELERY_BROKER_URL]"),
 ]
 BrokerOrOwn = Annotated[
     str | None,
-    typer.Option(help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or an embedded cluster]"),
+    typer.Option(metavar="URL", help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or one of its own]"),
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
 ReuseAnyway = Annotated[

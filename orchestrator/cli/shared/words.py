@@ -58,7 +58,7 @@ class SpecificationCommand(Command):
             flags = [fields.flag(each) for each in reversed(known.spellings(name))]
             if word.is_switch:
                 flags = [f"{each}/--no-{each[2:]}" for each in flags]
-            option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else "<str>")
+            option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else word.metavar)
             annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
