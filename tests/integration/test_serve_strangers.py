@@ -29,7 +29,7 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a sweep that takes long to read, one that ends the process that reads it, and a small one
-    large = sweep_of(seeds=tuple(range(15_000)), learning_rates=(0.1,), epochs=1)
+    large = sweep_of(seeds=tuple(range(40_000)), learning_rates=(0.1,), epochs=1)
     filled(tmp_path, large, lambda _: None, name="large")
     for name in ("deadly", "small"):
         filled(
@@ -45,7 +45,7 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
         return await ask(self, request)
 
     monkeypatch.setattr(renderer._Worker, "_ask", observed)
-    monkeypatch.setattr(renderer, "QUICK_SECONDS", 0.2)
+    monkeypatch.setattr(renderer, "QUICK_SECONDS", 0.7)
     monkeypatch.setattr(renderer, "INDEX_SECONDS", 60.0)
     monkeypatch.setattr(renderer, "_REST", 0.0)
 
