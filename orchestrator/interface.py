@@ -58,7 +58,7 @@ from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
-from orchestrator.running.listener import Progress, Silent
+from orchestrator.running.listener import Progress
 from orchestrator.sweeps.builder import specification
 from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
@@ -829,7 +829,7 @@ class _Stopped(Exception):  # noqa: N818
     """Ends the thread of a `watch` whose iterator was closed."""
 
 
-class _Relay(Silent):
+class _Relay(Progress):
     """Passes rows on; once stopped, ends the session at its next report."""
 
     def __init__(self, put: Callable[[Row], None]) -> None:

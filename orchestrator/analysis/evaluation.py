@@ -89,20 +89,6 @@ def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
         return reference.forward(weights, packed.dense(0, weights.W1.dtype))[-1]
 
 
-def evaluate(job: TrainedJob, cache_dir: Path) -> Evaluation:
-    """Predict the validation set with the engine that trained the job, so that the accuracy is the same to the bit.
-
-    Args:
-        job: The job with its weights.
-        cache_dir: Where prepared data sets are kept.
-
-    Raises:
-        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
-        WeightsError: the network takes images of another size.
-    """
-    return evaluate_on(job, data_of(job.manifest, job.job, cache_dir))
-
-
 def data_of(manifest: Manifest, job: Job, cache_dir: Path | None) -> Dataset:
     """Return the data set that a job of the trainer `network` was trained on, split as it was. Nothing is fetched.
 
@@ -129,8 +115,12 @@ def data_of(manifest: Manifest, job: Job, cache_dir: Path | None) -> Dataset:
     return as_split(cast("NetworkOptions", job.options), job.seed, dataset)
 
 
-def evaluate_on(job: TrainedJob, dataset: Dataset) -> Evaluation:
-    """Predict a data set's validation samples, as `evaluate` does.
+def evaluate(job: TrainedJob, dataset: Dataset) -> Evaluation:
+    """Predict the validation set with the engine that trained the job, so that the accuracy is the same to the bit.
+
+    Args:
+        job: The job with its weights.
+        dataset: Its data set, from `data_of`.
 
     Raises:
         WeightsError: the network takes images of another size.

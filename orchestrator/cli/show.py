@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.evaluation import Evaluation, Mistake, evaluate
+from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate
 from orchestrator.analysis.lookup import best_job, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
@@ -50,7 +50,7 @@ def command(
         key = pick_one(swept.name, swept.jobs, words) if words else best_job(swept)
         return _show_curve(swept, key, as_json=as_json)
     network = trained_job(swept, words or ())
-    evaluation = evaluate(network, load_settings().cache_dir)
+    evaluation = evaluate(network, data_of(network.manifest, network.job, load_settings().cache_dir))
     if as_json:
         print_json(identity(network) | _as_dict(network.row, evaluation))
         return 0

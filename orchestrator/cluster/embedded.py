@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from celery.utils.sysinfo import cpu_budget
@@ -86,17 +85,14 @@ class EmbeddedCluster:
     def __enter__(self) -> Self:
         try:
             self._start({"server": self._server_command(), "worker": self._worker_command()})
-        except OSError as error:
+        except BaseException as error:
             self._end()
-            raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
-        except BaseException:
-            self._end()
+            if isinstance(error, OSError):
+                raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _server_command(self) -> list[str]:

@@ -16,8 +16,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.listener import MessagesOnly
-from orchestrator.running.verify import Check, Verification, choose
+from orchestrator.running.verify import Check, choose, train_again
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
@@ -154,8 +153,8 @@ def verify(
         tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
     made, interruption = plan.manifest.specification, interruption or Interruption()
     with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
-        verification = Verification(cluster, plan.folder, MessagesOnly(tell), plan.names.varying)
-        with contextlib.closing(verification.check(plan.jobs, plan.rows)) as found:
+        trained = train_again(cluster, plan.folder, plan.jobs, plan.rows, tell, plan.names.varying)
+        with contextlib.closing(trained) as found:
             for check in found:
                 checks[check.job] = check
                 checked(check)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -20,7 +21,7 @@ from orchestrator.cluster.patience import ERRORS
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.rows import JobIdentity, Row, contradictions, identity
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.listener import SILENT, Listener
+from orchestrator.running.listener import MessagesOnly
 from orchestrator.running.waiting import Waiting
 from orchestrator.text import have
 from worker.job import Job, Result, task_id
@@ -122,95 +123,87 @@ def _plain(value: Any) -> str | int | float | None:
     return written(value) if isinstance(value, tuple) else value
 
 
-class Verification:
-    """Trains the jobs of rows again on a cluster, in tasks with a new label.
+def train_again(
+    cluster: Cluster,
+    folder: SweepFolder,
+    jobs: Sequence[Job],
+    rows: Mapping[str, Row],
+    tell: Callable[[str], None],
+    varying: Collection[str] = (),
+) -> Generator[Check, None, None]:
+    """Train jobs again, in tasks with a new label, and yield a check of each, in the order in which they end.
+
+    The generator cleans up when it ends. A caller that stops early must close it while the cluster is running.
 
     Args:
         cluster: The cluster.
         folder: The sweep's folder.
-        listener: Receives messages and reports.
+        jobs: The jobs to train.
+        rows: Their rows, by job key.
+        tell: Receives messages.
         varying: The options that vary in the sweep; Flower shows them.
     """
+    verification = f"verify-{uuid.uuid4().hex[:12]}"
+    submit = partial(cluster.queue.submit, label=verification, varying=varying)
+    tasks = {task_id(job, verification): job for job in jobs}
+    ended: set[str] = set()
+    bare = folder.manifest().keep_weights != "all"
+    try:
+        submit(jobs)
+        for states in Waiting(cluster, tasks, MessagesOnly(tell), submit):
+            for name, state in states.items():
+                ended.add(name)
+                yield _check(tasks[name], rows[tasks[name].key], state, folder, bare=bare)
+    finally:
+        _clean_up(cluster, set(tasks), ended, tell)
 
-    def __init__(
-        self, cluster: Cluster, folder: SweepFolder, listener: Listener = SILENT, varying: Collection[str] = ()
-    ) -> None:
-        self._cluster = cluster
-        self._folder = folder
-        self._listener = listener
-        self._varying = varying
-        self._bare = folder.manifest().keep_weights != "all"
-        self._label = f"verify-{uuid.uuid4().hex[:12]}"
 
-    def check(self, jobs: Sequence[Job], rows: Mapping[str, Row]) -> Generator[Check, None, None]:
-        """Yield a check of every job, in the order in which the jobs end.
+def _check(job: Job, row: Row, state: Ended, folder: SweepFolder, *, bare: bool) -> Check:
+    again: Result | None = None
+    noted: list[Difference] = []
+    environments = None
+    match state:
+        case Finished(again):
+            differences = compare(job, row, again)
+            if not job.trained_by.exact:
+                environments = row.environment, again.environment
+                if row.environment != again.environment:
+                    noted, differences = differences, []
+        case Failed(reason):
+            differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
+        case Cancelled():
+            differences = [Difference(what="status", kept=row.status, again="cancelled")]
+    return Check(
+        **identity(job),
+        worker=None if again is None else again.worker,
+        differences=[*differences, *examine(job, row, folder, bare=bare)],
+        trained_epochs=None if again is None else len(again.epoch_seconds),
+        noted=noted,
+        environments=environments,
+    )
 
-        The generator cleans up when it ends. A caller that stops early must close it while the cluster is running.
 
-        Args:
-            jobs: The jobs to train.
-            rows: Their rows, by job key.
-        """
-        tasks = {task_id(job, self._label): job for job in jobs}
-        ended: set[str] = set()
-        try:
-            self._submit(jobs)
-            for states in Waiting(self._cluster, tasks, self._listener, self._submit):
-                for name, state in states.items():
-                    ended.add(name)
-                    yield self._check(tasks[name], rows[tasks[name].key], state)
-        finally:
-            self._clean_up(set(tasks), ended)
+def _clean_up(cluster: Cluster, tasks: set[str], ended: set[str], tell: Callable[[str], None]) -> None:
+    """End the open tasks, and remove the records of all tasks. Redis is tried once, because it may be gone.
 
-    def _submit(self, jobs: Sequence[Job]) -> None:
-        self._cluster.queue.submit(jobs, label=self._label, varying=self._varying)
-
-    def _check(self, job: Job, row: Row, state: Ended) -> Check:
-        again: Result | None = None
-        noted: list[Difference] = []
-        environments = None
-        match state:
-            case Finished(again):
-                differences = compare(job, row, again)
-                if not job.trained_by.exact:
-                    environments = row.environment, again.environment
-                    if row.environment != again.environment:
-                        noted, differences = differences, []
-            case Failed(reason):
-                differences = [Difference(what="status", kept=row.status, again=f"failed: {reason}")]
-            case Cancelled():
-                differences = [Difference(what="status", kept=row.status, again="cancelled")]
-        return Check(
-            **identity(job),
-            worker=None if again is None else again.worker,
-            differences=[*differences, *examine(job, row, self._folder, bare=self._bare)],
-            trained_epochs=None if again is None else len(again.epoch_seconds),
-            noted=noted,
-            environments=environments,
-        )
-
-    def _clean_up(self, tasks: set[str], ended: set[str]) -> None:
-        """End the open tasks, and remove the records of all tasks. Redis is tried once, because it may be gone.
-
-        Two kinds of record stay: evidence, and the records of tasks that did not end in time, until they expire. On an
-        embedded cluster nothing is done, because its data ends with it.
-        """
-        if self._cluster.embedded:
-            return
-        once, address, tell = self._cluster.impatient(), self._cluster.address, self._listener.message
-        try:
-            once.store.cancel(tasks - ended, "the verification ended", FLAG_SECONDS)
-            withdrawn = once.queue.withdraw(tasks - ended)
-            # A result is removed only after its message is gone: a redelivered message without a result is trained
-            # again.
-            gone = withdrawn | _wait(once, tasks - withdrawn)
-            once.results.forget(gone)
-            once.store.forget(gone)
-        except ERRORS as error:
-            tell(f"Cannot remove the records of the verification at {address}; they stay until they expire: {error}")
-            return
-        if left := len(tasks) - len(gone):
-            tell(f"{have(left, 'task')} not ended in time; the records stay at {address} until they expire")
+    Two kinds of record stay: evidence, and the records of tasks that did not end in time, until they expire. On an
+    embedded cluster nothing is done, because its data ends with it.
+    """
+    if cluster.embedded:
+        return
+    once, address = cluster.impatient(), cluster.address
+    try:
+        once.store.cancel(tasks - ended, "the verification ended", FLAG_SECONDS)
+        withdrawn = once.queue.withdraw(tasks - ended)
+        # A result is removed only after its message is gone: a redelivered message without a result is trained again.
+        gone = withdrawn | _wait(once, tasks - withdrawn)
+        once.results.forget(gone)
+        once.store.forget(gone)
+    except ERRORS as error:
+        tell(f"Cannot remove the records of the verification at {address}; they stay until they expire: {error}")
+        return
+    if left := len(tasks) - len(gone):
+        tell(f"{have(left, 'task')} not ended in time; the records stay at {address} until they expire")
 
 
 def _wait(cluster: Cluster, tasks: set[str]) -> set[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Running
-from orchestrator.running.listener import Listener
+from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs, StallWatch, share_of_time
 from orchestrator.text import counted
@@ -39,7 +39,7 @@ class Waiting:
         self,
         cluster: Cluster,
         tasks: Mapping[str, Job],
-        listener: Listener,
+        listener: Progress,
         submit: Callable[[Sequence[Job]], None],
         sweep: Membership | None = None,
         silent: Callable[[str, str, float], bool] = lambda _task, _worker, _beyond: True,

@@ -13,7 +13,7 @@ from nn.datasets.mnist import MNIST_DIGEST, dataset_digest
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsError
 from nn.samples import pack
 from nn.weights import Weights, digest, initial_weights, to_safetensors
-from orchestrator.analysis.evaluation import assess, evaluate, probabilities
+from orchestrator.analysis.evaluation import assess, data_of, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, trained_job
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
@@ -184,7 +184,7 @@ def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: P
         job = specification.jobs(trained_on)[0]
         network = TrainedJob(folder, folder.manifest(), job, row(job, 0.5), weights(0, features=features))
         with pytest.raises(kind, match=reason):
-            evaluate(network, tmp_path / "cache")
+            evaluate(network, data_of(folder.manifest(), job, tmp_path / "cache"))
     # And it takes no picture
     with pytest.raises(WeightsError, match="The network takes 16 values; a picture has 784"):
         probabilities(weights(0, features=16), np.zeros((28, 28), np.uint8))

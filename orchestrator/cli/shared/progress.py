@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,6 +16,7 @@ from rich.text import Text
 from orchestrator.analysis.leaderboard.scores import Entry, Tally, worst_of
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.rows import Row
+from orchestrator.running.listener import Progress
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.job import Configuration, Job
@@ -85,7 +85,7 @@ class _Count:
         return f"{lead}, mean {self.names.metric.shown(tally.mean)} ({seeds}{diverged})"
 
 
-class PlainProgress(AbstractContextManager["PlainProgress"]):
+class PlainProgress(Progress, AbstractContextManager["PlainProgress"]):
     """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
     def __init__(
@@ -95,9 +95,7 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
         self._count = _Count(jobs, rows, axes)
         self._last_line = time.monotonic()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Do nothing: there is no display to close."""
 
     def message(self, text: str) -> None:
@@ -138,7 +136,7 @@ def describe(row: Row, names: JobNames) -> str:
     return one_line(f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}")
 
 
-class LiveProgress(AbstractContextManager["LiveProgress"]):
+class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
     """A bar for the sweep with the remaining time, a bar for each running job, and the leading configuration.
 
     The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
@@ -174,9 +172,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
             self._live.console.show_cursor(True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the table from the screen."""
         self._live.stop()
 
@@ -255,10 +251,6 @@ def progress_for(
         rows: The rows of those that have ended, by key.
         axes: The options that vary in the sweep, even if all of these jobs have the same value.
     """
-    kind: Callable[..., LiveProgress | PlainProgress] = LiveProgress if _can_redraw(console) else PlainProgress
-    return kind(console, jobs, rows, axes)
-
-
-def _can_redraw(console: Console) -> bool:
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
-    return console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
+    can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
+    return (LiveProgress if can_redraw else PlainProgress)(console, jobs, rows, axes)

@@ -96,7 +96,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     row = _winner(sweep)
     if row is None:
         return _nothing(sweep)
-    from orchestrator.analysis.evaluation import data_of, evaluate_on
+    from orchestrator.analysis.evaluation import data_of, evaluate
 
     sha256 = str(row.weights_sha256)
     fault = sweep.folder.weights_fault(sweep.jobs[row.job], sha256)
@@ -105,7 +105,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     try:
         job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
-        return _portrait(sweep, job, dataset, evaluate_on(job, dataset))
+        return _portrait(sweep, job, dataset, evaluate(job, dataset))
     except DatasetError:
         # The folder gives the data set's path: the reason why nothing is there would reveal local files.
         said = (
