@@ -197,22 +197,19 @@ def _conclusion(found: Comparison) -> str:
     if found.outcome == "within":
         return f"Decided: {found.a.name} and {found.b.name} differ by less than {tolerance}, by {by}"
     better = found.better
-    if found.outcome == "apart" and better is not None:
-        worse = found.b if better is found.a else found.a
+    if better is None:
+        return (
+            f"Undecided: {found.a.name} and {found.b.name} have the same mean, ± {by.partition('± ')[2]}"
+            f"{_would_decide(found)}"
+        )
+    worse = found.b if better is found.a else found.a
+    if found.outcome == "apart":
         more = f", which is more than {tolerance}" if found.tolerance else ""
         return f"Decided: {better.name} is better than {worse.name} by {by}{more}"
-    return f"Undecided: {_apart(found, by)}{_would_decide(found)}"
-
-
-def _apart(found: Comparison, by: str) -> str:
-    better = found.better
-    if better is None:
-        return f"{found.a.name} and {found.b.name} have the same mean, ± {by.partition('± ')[2]}"
-    worse = found.b if better is found.a else found.a
-    if found.tolerance:
-        tolerance = amount(found.metric, found.tolerance)
-        return f"{better.name} seems better than {worse.name} by {by}, which may be more or less than {tolerance}"
-    return f"{better.name} seems better than {worse.name} by {by}, which may be chance"
+    chance = f"more or less than {tolerance}" if found.tolerance else "chance"
+    return (
+        f"Undecided: {better.name} seems better than {worse.name} by {by}, which may be {chance}{_would_decide(found)}"
+    )
 
 
 def _would_decide(found: Comparison) -> str:

@@ -155,7 +155,13 @@ class _Picker:
         option = self._meanings[name]
         if value[:1] == value[-1:] == '"':
             value = value[1:-1].replace('""', '"')
-        meant = _meant(self._names, option, value)
+        known = self._known(option)
+        try:
+            read = Reader(self._model, option)(value)
+        except (ValueError, TypeError, OverflowError):
+            read = math.nan
+        # In any form, or as tables show it.
+        meant = [read] if read in known else [each for each in known if self._names.shown(option, each) == value]
         if not meant:
             allowed = f"{label(self._model, option)}={self._values_of(option)}, as in the sweep {self._sweep}"
             raise InvalidInputError("the job", typed, allowed)
@@ -168,28 +174,17 @@ class _Picker:
         names = [*_SEED_NAMES[:1], *(label(self._model, each) for each in self._names.varying)]
         return f"NAME=VALUE, where NAME is what varies in the sweep {self._sweep}: {listed(names, 'or')}"
 
+    def _known(self, option: str) -> tuple[object, ...]:
+        return self._names.varying.get(option) or (self._names.common[option],)
+
     def _values_of(self, option: str) -> str:
-        values = _values(self._names, option)
+        values = self._known(option)
         more = ", ..." if len(values) > MOST_LISTED else ""
         return " or ".join(self._names.shown(option, value) for value in values[:MOST_LISTED]) + more
 
     def _values_of_seed(self) -> str:
         ranges = seeds_as_text(self._seeds).split(",")
         return ",".join(ranges[:MOST_LISTED]) + (",..." if len(ranges) > MOST_LISTED else "")
-
-
-def _values(names: JobNames, option: str) -> tuple[object, ...]:
-    return names.varying.get(option) or (names.common[option],)
-
-
-def _meant(names: JobNames, option: str, typed: str) -> list[object]:
-    """Return the sweep's values that the text means, in any form or as tables show them; may be empty."""
-    known = _values(names, option)
-    try:
-        value = Reader(names.model, option)(typed)
-    except (ValueError, TypeError, OverflowError):
-        value = math.nan
-    return [value] if value in known else [each for each in known if names.shown(option, each) == typed]
 
 
 def _number(text: str) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from nn.options import describe
-from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, rounded
+from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, ends, rounded
 from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring
 from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
@@ -129,10 +129,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else rounded(value)
 
 
-def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
-    return (None, None) if interval is None else (rounded(interval.low), rounded(interval.high))
-
-
 @dataclass(frozen=True)
 class Standing:
     """One configuration's place on the leaderboard. Each of its figures is declared here, and nowhere else.
@@ -172,12 +168,12 @@ class Standing:
     @Column("interval", "where the mean over all seeds is", _interval("low", "high"))
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
-        return _ends(self._interval)[0]
+        return ends(self._interval)[0]
 
     @Figure
     def high(self) -> float | None:
         """Its upper end."""
-        return _ends(self._interval)[1]
+        return ends(self._interval)[1]
 
     @Figure
     def method(self) -> str | None:
@@ -199,12 +195,12 @@ class Standing:
 
         None if a job's answers are missing, if each seed draws its split, or after a look: it is valid for one only.
         """
-        return _ends(self._on_new_samples)[0]
+        return ends(self._on_new_samples)[0]
 
     @Figure
     def high_new(self) -> float | None:
         """Its upper end."""
-        return _ends(self._on_new_samples)[1]
+        return ends(self._on_new_samples)[1]
 
     @Column(
         "best?",
@@ -249,12 +245,12 @@ class Standing:
     )
     def diverged_low(self) -> float | None:
         """Lower end of the interval for the rate of divergence, at 95 %; None without a result."""
-        return _ends(self._divergence)[0]
+        return ends(self._divergence)[0]
 
     @Figure
     def diverged_high(self) -> float | None:
         """Its upper end."""
-        return _ends(self._divergence)[1]
+        return ends(self._divergence)[1]
 
     @Column("stopped", "jobs that trained, and stopped before their last epoch", tables="telling", spare=3)
     def stopped(self) -> int:
@@ -458,13 +454,7 @@ def leaderboard(jobs: Mapping[str, Job], data: str, judgement: Judgement) -> Lea
 
 
 def _in_common(common: Common, model: type[BaseModel], told_by_model: Collection[str]) -> str:
-    """Return what all configurations have in common, as one line.
-
-    Args:
-        common: What they have in common.
-        model: The model of the options.
-        told_by_model: The options that the models' name tells.
-    """
+    """Return what all configurations have in common, as one line, without options that the models' name tells."""
 
     def is_worth_telling(name: str) -> bool:
         info = model.model_fields[name]

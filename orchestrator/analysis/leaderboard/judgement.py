@@ -24,11 +24,7 @@ from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.statistics.comparison import seeds_within
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
-from orchestrator.analysis.statistics.intervals import (
-    Interval,
-    confidence_sequence,
-    t_interval,
-)
+from orchestrator.analysis.statistics.intervals import Interval, confidence_sequence, t_interval
 from orchestrator.analysis.statistics.pairs import (
     Differences,
     as_array,
@@ -336,14 +332,11 @@ class Judgement:
     @cached_property
     def _p_best(self) -> list[float | None]:
         """P(best) of each candidate; None without an estimate."""
-        asked = [i for i in range(len(self._in_model)) if self._counts[i] or not self._stays[i]]
+        in_model = range(min(MOST_IN_MODEL, len(self.candidates)))
+        asked = [i for i in in_model if self._counts[i] or not self._stays[i]]
         found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
         known = dict(zip(asked, found, strict=False))
         return [known.get(i) for i in range(len(self.candidates))]
-
-    @property
-    def _in_model(self) -> Sequence[Scored]:
-        return self.candidates[:MOST_IN_MODEL]
 
     # The leader
 
@@ -360,7 +353,7 @@ class Judgement:
         a job that diverged counts as the worst score of the sweep. With the scoring `best`, the choice of the epoch is
         part of the procedure, too. A leader with one seed has no such estimate: without that seed, it cannot be chosen.
         """
-        candidates = self._in_model
+        candidates = self.candidates[:MOST_IN_MODEL]
         worst = worst_of(each.tally for each in self.scored)
         if not candidates or worst is None or len(candidates[0].trained) + candidates[0].diverged < 2:
             return None
@@ -465,10 +458,7 @@ class Judgement:
     def _jobs_within(self, within: float, certainty: float, *, seems: bool) -> int | None:
         """Return how many jobs bring the regret within a tolerance; None if it cannot be told.
 
-        Args:
-            within: The tolerance.
-            certainty: As for `seeds_within`.
-            seems: Whether the differences are what they seem, and not 0.
+        The differences are what they seem or, unless `seems`, 0.
         """
         of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
         for i, each in self.blocking(within).items():
@@ -487,8 +477,8 @@ class Judgement:
     @cached_property
     def verdict(self) -> Verdict:
         """The verdict."""
-        leader, rivals = self.leader, {id(each) for each in self.contenders}
-        interval = None if leader is None else self.interval(leader)
+        leader, stay = self.leader, np.flatnonzero(self._stays).tolist()
+        low, high = ends(None if leader is None else self.interval(leader))
         return Verdict(
             sentence=sentence(self),
             state=self.state,
@@ -496,12 +486,12 @@ class Judgement:
             method="group-sequential t" if self.sequential else "t",
             level=1 - ALPHA,
             leader=None if leader is None else self.varying(leader),
-            leader_low=None if interval is None else rounded(interval.low),
-            leader_high=None if interval is None else rounded(interval.high),
+            leader_low=low,
+            leader_high=high,
             regret=None if self.regret is None or len(self.candidates) < 2 else rounded(self.regret),
             within=self.within,
-            contenders=[self.varying(each) for each in (() if leader is None else (leader, *self.contenders))],
-            rivals=[self._rival(i) for i, each in enumerate(self.candidates) if id(each) in rivals],
+            contenders=[self.varying(self.candidates[i]) for i in stay],
+            rivals=[self._rival(i) for i in stay if i > 0],
             advice=self.advice,
         )
 
@@ -529,6 +519,11 @@ def check_within(within: float, metric: Metric) -> None:
 def rounded(value: float) -> float:
     """Return a number to `DIGITS` significant digits."""
     return float(f"{value:.{DIGITS}g}")
+
+
+def ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Return the ends of an interval, `rounded`; None without one."""
+    return (None, None) if interval is None else (rounded(interval.low), rounded(interval.high))
 
 
 # The words of a verdict
@@ -602,12 +597,9 @@ def _tied(found: Judgement) -> list[str]:
         return [f"{who} cannot be told from it: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
     if len(gaps) < len(rivals):
         return [f"{who} cannot be told from it"]
-    by = listed([_behind(found.metric, mean) for mean, _, _ in gaps], "and")
-    return [f"{who} cannot be told from it: they are behind by {by}{' points' if found.metric.is_share else ''}"]
-
-
-def _behind(metric: Metric, value: float) -> str:
-    return f"{100 * value:z.2f}" if metric.is_share else f"{value:z.3g}"
+    is_share = found.metric.is_share
+    by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
+    return [f"{who} cannot be told from it: they are behind by {by}{' points' if is_share else ''}"]
 
 
 def _ruled_out(found: Judgement) -> list[str]:
@@ -635,7 +627,9 @@ def _reservations(found: Judgement) -> list[str]:
     ]
     if leader is not None and leader.diverged:
         told.append(f"Of {_named(leader, names, full=False)}, {_diverged(leader)}")
-    if len(found.candidates) > 1 and all(_is_constant(each) for each in found.candidates):
+    if len(found.candidates) > 1 and all(
+        len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
+    ):
         told.append("No score depends on the seed")
     counts = {name: sum(each.count(name) for each in found.scored) for name in _ENDS}
     ended = [f"{count} {_ENDS[name][count > 1]}" for name, count in counts.items() if count]
@@ -643,10 +637,6 @@ def _reservations(found: Judgement) -> list[str]:
         jobs = sum(len(each.entries) for each in found.scored)
         told.append(f"Of {counted(jobs, 'job')}, {listed(ended, 'and')}")
     return told
-
-
-def _is_constant(scored: Scored) -> bool:
-    return len(scored.trained) > 1 and len(set(scored.trained.values())) == 1
 
 
 def _named(scored: Scored, names: JobNames, *, full: bool = True) -> str:

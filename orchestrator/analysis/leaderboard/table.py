@@ -15,14 +15,7 @@ from typing import Any
 
 from nn.errors import InvalidInputError
 from nn.options import describe
-from orchestrator.analysis.leaderboard.board import (
-    CALIBRATED_SEEDS,
-    FIGURES,
-    NONE,
-    Column,
-    Leaderboard,
-    Standing,
-)
+from orchestrator.analysis.leaderboard.board import CALIBRATED_SEEDS, FIGURES, NONE, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Entry
 from orchestrator.analysis.statistics.intervals import CHOSEN
 from orchestrator.text import counted

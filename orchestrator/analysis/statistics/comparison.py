@@ -63,22 +63,18 @@ def compare(
     tail = alpha if sequential and not paired else alpha / 2
     half = float(margin(row, tail, sequential=sequential, resolution=resolution)[1])
     method: Method = "group-sequential t" if sequential else "paired t"
+    sd: float | None = error * math.sqrt(float(row.n[1]))
     if not paired:
         method = "confidence sequence" if sequential else "Welch t"
+        several = min(len(a), len(b)) > 1
+        sd = math.hypot(*(statistics.stdev(side.values()) for side in (a, b))) if several else None
     return Difference(
         mean=mean,
         interval=Interval(mean - half, mean + half, method) if math.isfinite(half) else None,
         method=method,
         n=int(row.n[1]),
-        sd=_sd(a, b, error * math.sqrt(float(row.n[1])) if paired else None),
+        sd=sd,
     )
-
-
-def _sd(a: Scores, b: Scores, of_pairs: float | None) -> float | None:
-    """Return the standard deviation of the difference between two seeds; None if a side has only one."""
-    if min(len(a), len(b)) < 2:
-        return None
-    return math.hypot(*(statistics.stdev(side.values()) for side in (a, b))) if of_pairs is None else of_pairs
 
 
 def win_probability(a: Scores, b: Scores) -> float:

@@ -67,7 +67,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: 
     if len(values) < 2:
         return None
     below, above = t_quantile(1 - _tails(confidence, chosen_of), len(values) - 1) / math.sqrt(len(values))
-    return _around(values, float(below), float(above), _method("t", chosen_of))
+    return _around(values, float(below), float(above), "t", chosen_of)
 
 
 def confidence_sequence(
@@ -90,11 +90,7 @@ def confidence_sequence(
         equal values.
     """
     below, above = (float(sequence_factor(len(values), 2 * tail, tau2)) for tail in _tails(1 - alpha, chosen_of))
-    return _around(values, below, above, _method("confidence sequence", chosen_of))
-
-
-def _method(name: str, chosen_of: int) -> str:
-    return name if chosen_of == 1 else name + CHOSEN
+    return _around(values, below, above, "confidence sequence", chosen_of)
 
 
 def _tails(confidence: float, chosen_of: int) -> NDArray[np.float64]:
@@ -149,7 +145,7 @@ def sequence_factor(
     return np.where((k < g) & (n > 1), half, np.inf)
 
 
-def _around(values: Sequence[float], below: float, above: float, method: str) -> Interval | None:
+def _around(values: Sequence[float], below: float, above: float, method: str, chosen_of: int) -> Interval | None:
     """Return the interval from `below` to `above` standard deviations around the mean, if any."""
     if len(values) < 2 or not math.isfinite(below):
         return None
@@ -157,4 +153,4 @@ def _around(values: Sequence[float], below: float, above: float, method: str) ->
     if sd == 0 and len(values) < LEAST_EQUAL:
         return None
     mean = statistics.mean(values)
-    return Interval(mean - below * sd, mean + above * sd, method)
+    return Interval(mean - below * sd, mean + above * sd, method if chosen_of == 1 else method + CHOSEN)

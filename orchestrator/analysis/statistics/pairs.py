@@ -62,13 +62,26 @@ def as_array(scores: Sequence[Scores], seeds: Sequence[int] | None = None) -> Fl
     return np.array(rows, dtype=np.float64).reshape(len(scores), len(seeds))
 
 
-def moments(values: Floats) -> Moments:
+def moments(values: Floats, present: NDArray[Any] | None = None) -> Moments:
     """Return the moments of configurations.
 
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
+        present: Which of them count; None for all that are not missing.
     """
-    return _moments(values, ~np.isnan(values))
+    present = ~np.isnan(values) if present is None else present
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if present.all() and values.shape[-1] > 1:
+            # The same, faster: thousands of configurations have millions of pairs.
+            n, mean = float(values.shape[-1]), values.mean(axis=-1)
+            deviations = values - mean[..., None]
+            variance = np.einsum("...s,...s->...", deviations, deviations) / (n - 1)
+            return Moments(np.full(mean.shape, n), mean, variance)
+        count = present.sum(axis=-1).astype(np.float64)
+        mean = np.where(present, values, 0).sum(axis=-1) / count
+        deviations = np.where(present, values - mean[..., None], 0)
+        variance = np.where(count > 1, (deviations**2).sum(axis=-1) / (count - 1), np.nan)
+    return Moments(count, mean, variance)
 
 
 def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False) -> Differences:
@@ -94,7 +107,7 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         made = looks_made(pairs)
         last = np.where(made > 0, LOOKS[made - 1], pairs)
         present &= present.cumsum(axis=-1) <= last[..., None]
-    common = _moments(gaps, present)
+    common = moments(gaps, present)
     # Differences that vary in their last digits only do not vary.
     rounding = EQUAL * np.nanmax(np.abs(own), axis=-1, initial=0.0)
     common = replace(common, variance=np.where(np.sqrt(common.variance) <= rounding, 0.0, common.variance))
@@ -127,17 +140,12 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False, resolutio
     with np.errstate(invalid="ignore"):
         if sequential:
             apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
-            half = np.where(of.paired, _at_looks(of.n, alpha) * of.error, apart)
+            # NaN before the first look.
+            at_looks = np.append(-t_quantile(levels(alpha), LOOKS - 1.0), np.nan)
+            half = np.where(of.paired, at_looks[looks_made(of.n) - 1] * of.error, apart)
         else:
             half = quantiles(1 - alpha, of.df) * of.error
     return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), np.maximum(half, resolution), np.nan)
-
-
-def _at_looks(n: Floats, alpha: float) -> Floats:
-    """Return the quantile of t by which a comparison of `n` pairs is judged; NaN before the first look."""
-    made = looks_made(n)
-    quantile = np.append(-t_quantile(levels(alpha), LOOKS - 1.0), np.nan)
-    return np.asarray(quantile[made - 1])
 
 
 def lower_bounds(
@@ -199,27 +207,6 @@ def regrets(bounds: Floats, best: NDArray[np.bool_]) -> Floats:
     """
     others = best[..., None, :] & ~np.eye(*bounds.shape[-2:], dtype=np.bool_)
     return np.asarray(0.0 - np.where(others, bounds, 0.0).min(axis=-1, initial=0.0))
-
-
-def _moments(values: Floats, present: NDArray[Any]) -> Moments:
-    if present.all() and values.shape[-1] > 1:
-        return _moments_of_all(values)
-    n = present.sum(axis=-1).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = np.where(present, values, 0).sum(axis=-1) / n
-        deviations = np.where(present, values - mean[..., None], 0)
-        variance = np.where(n > 1, (deviations**2).sum(axis=-1) / (n - 1), np.nan)
-    return Moments(n, mean, variance)
-
-
-def _moments_of_all(values: Floats) -> Moments:
-    """Return the same, faster, if no score is missing: thousands of configurations have millions of pairs."""
-    n = values.shape[-1]
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean = values.mean(axis=-1)
-        deviations = values - mean[..., None]
-        variance = np.einsum("...s,...s->...", deviations, deviations) / (n - 1)
-    return Moments(np.full(mean.shape, float(n)), mean, variance)
 
 
 def quantiles(probability: float, df: Floats) -> Floats:
