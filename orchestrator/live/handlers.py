@@ -31,7 +31,7 @@ _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancest
 
 
 class Handler(RequestHandler):
-    """The base of all handlers: headers, authorization, and errors as one sentence."""
+    """The base of all handlers: headers, authorization, and errors as one sentence. It answers any other address."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
     #: Whether it answers without the token.
@@ -101,6 +101,12 @@ class Handler(RequestHandler):
         if not isinstance(value, (HTTPError, SeedsweepError, StreamClosedError, TimeoutError)):
             super().log_exception(kind, value, trace)
 
+    async def get(self) -> None:
+        """Say that there is nothing."""
+        raise HTTPError(404, "There is nothing at this address.")
+
+    head = get
+
     def feed(self, name: str | None) -> Feed:
         """Return the page of a sweep, or the index.
 
@@ -119,16 +125,6 @@ class Handler(RequestHandler):
         except TimeoutError:
             self.request.connection.stream.close()  # type: ignore[union-attr]
             raise
-
-
-class Unknown(Handler):
-    """Every other address."""
-
-    async def get(self) -> None:
-        """Say that there is nothing."""
-        raise HTTPError(404, "There is nothing at this address.")
-
-    head = get
 
 
 class Health(Handler):

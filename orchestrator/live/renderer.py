@@ -47,11 +47,7 @@ class _TooLong(BaseException):
 
 
 class _Worker:
-    """A process that makes pages, which is started when there is none; it answers one request at a time.
-
-    Args:
-        arguments: Its arguments.
-    """
+    """A process that makes pages, which is started when there is none; it answers one request at a time."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments

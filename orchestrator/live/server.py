@@ -20,7 +20,7 @@ from nn.errors import InvalidInputError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.access import Access
 from orchestrator.live.feed import Feeds
-from orchestrator.live.handlers import Events, Health, Page, Unknown
+from orchestrator.live.handlers import Events, Handler, Health, Page
 from worker.text import one_line
 
 #: The most connections at a time: several for each reader who gets news.
@@ -133,7 +133,7 @@ class Server:
                 (rf"/{_NAME}", Page, given),
                 (rf"/{_NAME}/events", Events, given),
             ],
-            default_handler_class=Unknown,
+            default_handler_class=Handler,
             default_handler_args=given,
             log_function=self._log,
         )
