@@ -125,16 +125,12 @@ class Queue:
 
 
 def _task_id(message: bytes, *, held: bool = False) -> str:
-    """Return the task id of a message that kombu stored; an empty text if the message is invalid.
-
-    Args:
-        message: The message as JSON.
-        held: Whether a worker holds the message, which is then stored in an array with its queue.
-    """
+    """Return the task id of a message that kombu stored; an empty text if the message is invalid."""
     if brackets(message) > MAX_TASK_BRACKETS:
         return ""
     try:
         fields: Any = json.loads(message)
+        # A message that a worker holds is stored in an array with its queue.
         found = (fields[0] if held else fields)["headers"]["id"]
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""

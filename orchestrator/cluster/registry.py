@@ -174,16 +174,14 @@ class Registry:
         """Return which of these jobs other sweeps still wait for, each with the name of such a sweep."""
         wanted: dict[str, str] = {}
         ours = frozenset(keys)
-        for other in self._names() - {name}:
+        stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
+        names = {member.decode(errors="replace") for member in stored}
+        for other in filter(is_name, names - {name}):
             marks = self._fields(other, limits.REASON, "cancelled", "finished")
             manifest = None if any(marks) else self._readable(other)
             if manifest is not None:
                 wanted.update(dict.fromkeys(ours.intersection(manifest.jobs), other))
         return wanted
-
-    def _names(self) -> set[str]:
-        stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
-        return {name for member in stored if is_name(name := member.decode(errors="replace"))}
 
     def _fields(self, name: str, limit: int, *fields: str) -> list[bytes | None]:
         return read_fields(self._client, _sweep(name), fields, limit)

@@ -57,7 +57,8 @@ class Continuation:
         longer = [(job, row) for job in jobs if (row := self._shorter(job)) is not None]
         if not longer:
             return None
-        missing = [job for job, row in longer if not self._can_go_on(job, row)]
+        folder = self._folder
+        missing = [job for job, row in longer if not (_can_continue(job) and folder.has_weights(job, row))]
         self._waiting = {job.key: (job, row) for job, row in longer if job not in missing}
         self._fill()
         return _sentence(len(longer), missing)
@@ -73,9 +74,6 @@ class Continuation:
         finished = self._finished.get(_without_epochs(job), {})
         longest = max((epochs for epochs in finished if epochs < job.epochs), default=None)
         return None if longest is None else finished[longest]
-
-    def _can_go_on(self, job: Job, row: Row) -> bool:
-        return _can_continue(job) and self._folder.has_weights(job, row)
 
     def _fill(self) -> None:
         while self._waiting and sum(self._stored.values()) < MOST_BYTES:

@@ -64,10 +64,8 @@ class Growth:
         """
         if self._is_cancelled(manifest, rows):
             return None
-        return self._added(manifest) or self._draw(manifest, rows)
-
-    def _draw(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
-        """Draw the next configurations, or grow otherwise, and register the manifest; None if there is no more."""
+        if added := self._added(manifest):
+            return added
         drawn = grown(manifest, rows) if manifest.specification.remaining else self._grow(manifest, rows)
         # The cluster first: if another session has added other jobs there meanwhile, the folder stays as it is.
         return None if drawn is None else self._kept(self._registry.register(drawn))

@@ -36,7 +36,9 @@ def specification(
     sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
     own = {name: values[name] for name in ("trainer", "seeds", "data", "zipped", "beside") if name in values}
     grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
-    _refuse_missing(words, grid)
+    for name, field in words.words.items():
+        if field.option and field.is_required and field.option not in grid:
+            raise InvalidInputError(name, Described("missing"), field.allowed)
     if sampling and skip_invalid:
         raise InvalidInputError("skip_invalid", Described("given"), Beside("a sampler"))
     if sampling:
@@ -63,13 +65,6 @@ def specification(
         allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
         raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
     return _drawn_at_random(made)
-
-
-def _refuse_missing(words: Vocabulary, grid: Mapping[str, Any]) -> None:
-    """Reject a specification that lacks an option without default."""
-    for name, field in words.words.items():
-        if field.option and field.is_required and field.option not in grid:
-            raise InvalidInputError(name, Described("missing"), field.allowed)
 
 
 def _refuse_ranges(values: Mapping[str, Any], words: Vocabulary) -> None:

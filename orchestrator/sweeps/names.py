@@ -60,8 +60,11 @@ class JobNames:
         return f"{first} with {listed(others, 'and')}" if others else first
 
     def _parts(self, options: BaseModel, *, short: bool = False) -> list[str]:
-        values = {name: self.shown(name, getattr(options, name)) for name in self.varying}
-        return [f"{self._heading(name, short=short)} {value}" for name, value in values.items()]
+        headings = {name: heading(self.model, name) for name in self.varying}
+        return [
+            f"{words.split()[-1] if short else words} {self.shown(name, getattr(options, name))}"
+            for name, words in headings.items()
+        ]
 
     def value(self, options: BaseModel) -> str:
         """Return the values of the options that vary, without their names: `0.1`."""
@@ -78,7 +81,3 @@ class JobNames:
     def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:
         """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`. Arguments: as `configuration`."""
         return ", ".join(filter(None, (f"seed {seed}", self.configuration(options, short=short))))
-
-    def _heading(self, name: str, *, short: bool) -> str:
-        words = heading(self.model, name)
-        return words.split()[-1] if short else words

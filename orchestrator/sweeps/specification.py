@@ -283,12 +283,8 @@ class SweepSpecification(BaseModel):
         In a grid, the last option varies fastest, and values come in the order in which they were given. Those of a
         sampler come in its order, each once.
         """
-        seen: set[tuple[Any, ...]] = set()
-        for point in itertools.chain.from_iterable(self._batches()):
-            values = tuple(point.values())
-            if values not in seen:
-                seen.add(values)
-                yield point
+        points = itertools.chain.from_iterable(self._batches())
+        yield from {tuple(point.values()): point for point in points}.values()
 
     def _batches(self) -> Iterator[Sequence[Point]]:
         """Yield the configurations in the batches in which they are trained."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -66,7 +65,10 @@ def _entry(known: Vocabulary, made: SweepSpecification, word: str) -> str:
     info = made.model.model_fields[entry.option]
     varies = entry.option in made.grid
     facts = [f"Allowed: {allowed(info, several=varies)}.", *_default(info)]
-    return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {_toml(value, varies=varies)}"
+    # TOML has no null.
+    texts = ["none" if each is None else each for each in value]
+    values = json.dumps(texts if varies else texts[0])
+    return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {values}"
 
 
 def _default(info: FieldInfo) -> list[str]:
@@ -74,9 +76,3 @@ def _default(info: FieldInfo) -> list[str]:
     if values := option(info).values:
         return [f"Default: {','.join(map(written, values))}."]
     return [] if info.is_required() else [f"Default: {written(info.default)}."]
-
-
-def _toml(value: tuple[Any, ...], *, varies: bool) -> str:
-    """Return an option's values as TOML, which has no null."""
-    texts = ["none" if each is None else each for each in value]
-    return json.dumps(texts if varies else texts[0])
