@@ -111,7 +111,6 @@ class _Picker:
         self._seeds = tuple(dict.fromkeys(job.seed for job in jobs.values()))
 
     def varying(self) -> list[str]:
-        """Return what varies among the jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
         options = [f"{label(self._model, name)} ({self._values_of(name)})" for name in self._names.varying]
         return [f"seed ({self._values_of_seed()})", *options] if len(self._seeds) > 1 else options
 

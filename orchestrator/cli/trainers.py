@@ -114,7 +114,7 @@ def trainers(cluster: Cluster | None = None, given: Mapping[str, str] | None = N
         InvalidInputError: no trainer has the options, or one rejects them.
     """
     found: dict[str, list[tuple[str, tuple[int, ...], str | None]]] = {name: [] for name in registry.names()}
-    for worker in cluster.online_workers() if cluster is not None else ():
+    for worker in cluster.roster.online() if cluster is not None else ():
         has = worker.name, tuple(worker.versions), worker.dataset
         found.setdefault(worker.trainer, []).append(has)
     listed = [_facts(name, tuple(workers), given or {}) for name, workers in found.items()]

@@ -14,7 +14,7 @@ from worker.app import SeedsweepApp, create_app
 from worker.job import Job
 from worker.records.attempts import Attempts
 from worker.records.history import Attempt
-from worker.records.presence import Presence, Roster
+from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.address import hide_password
 from worker.redis.connection import connect
@@ -45,11 +45,6 @@ class Cluster:
     Raises:
         InvalidInputError: the broker's address is not the URL of a Redis server.
     """
-
-    results: Results
-    queue: Queue
-    store: Store
-    registry: Registry
 
     def __init__(
         self,
@@ -116,13 +111,9 @@ class Cluster:
         self.results.forget(keys)
         self.store.forget(keys)
 
-    def online_workers(self) -> list[Presence]:
-        """Return the workers that hold their leases."""
-        return self.roster.online()
-
     def running(self) -> set[str]:
         """Return the ids of the tasks that online workers are training."""
-        return {task_id for worker in self.online_workers() for task_id in worker.running}
+        return {task_id for worker in self.roster.online() for task_id in worker.running}
 
     @property
     def roster(self) -> Roster:

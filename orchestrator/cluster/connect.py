@@ -46,7 +46,7 @@ class Place:
         """Return how many of this number of jobs are trained at a time; 0 if no worker is online."""
         if self.cluster is None:
             return self.processes(jobs)
-        return min(sum(worker.concurrency for worker in self.cluster.online_workers()), jobs)
+        return min(sum(worker.concurrency for worker in self.cluster.roster.online()), jobs)
 
     @contextlib.contextmanager
     def open(

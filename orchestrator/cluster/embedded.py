@@ -84,7 +84,7 @@ class EmbeddedCluster:
 
     def __enter__(self) -> Self:
         try:
-            self._start({"server": self._server_command(), "worker": self._worker_command()})
+            self._start()
         except BaseException as error:
             self._end()
             if isinstance(error, OSError):
@@ -121,7 +121,8 @@ class EmbeddedCluster:
             "--without-gossip", "--without-mingle",
         ]  # fmt: skip
 
-    def _start(self, commands: dict[str, list[str]]) -> None:
+    def _start(self) -> None:
+        commands = {"server": self._server_command(), "worker": self._worker_command()}
         environment = {
             **os.environ,
             **self._environment,
@@ -221,13 +222,10 @@ class EmbeddedCluster:
                 process.kill()
                 process.wait()
             if process.returncode != 0:
-                self._end_groups(process.stdout.fileno())
+                # The reaper was killed: the parts are ended in its place.
+                self._read(process.stdout.fileno())
+                for group in self._groups:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, signal.SIGKILL)
             process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _end_groups(self, messages: int) -> None:
-        """End the parts in place of a reaper that was killed."""
-        self._read(messages)
-        for group in self._groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)

@@ -74,8 +74,7 @@ class Queue:
         """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""
         # The queue is read first, so that a message which a worker takes meanwhile is found in one of the two places.
         found = self.queued()
-        for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES):
-            found.add(_task_id(item, held=True))
+        found |= {_task_id(item, held=True) for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES)}
         return found - {""}
 
     def queued(self) -> set[str]:
