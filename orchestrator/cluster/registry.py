@@ -177,28 +177,22 @@ class Registry:
         stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
         names = {member.decode(errors="replace") for member in stored}
         for other in filter(is_name, names - {name}):
-            marks = self._fields(other, limits.REASON, "cancelled", "finished")
-            manifest = None if any(marks) else self._readable(other)
-            if manifest is not None:
+            if any(self._fields(other, limits.REASON, "cancelled", "finished")):
+                continue
+            try:
+                manifest = self.manifest(other)
+            except (SweepExistsError, TrainerMissingError, TrainerUnusableError):
+                # Ignoring it is safe: its session submits again any job that ended for another sweep.
+                continue
+            if manifest is None:
+                # The sweep has expired.
+                self._client.srem(_NAMES, other)
+            else:
                 wanted.update(dict.fromkeys(ours.intersection(manifest.jobs), other))
         return wanted
 
     def _fields(self, name: str, limit: int, *fields: str) -> list[bytes | None]:
         return read_fields(self._client, _sweep(name), fields, limit)
-
-    def _readable(self, name: str) -> Manifest | None:
-        """Return a sweep's manifest, or None if it is absent or invalid.
-
-        Ignoring it is safe: the session of that sweep submits again any job that ended for another sweep.
-        """
-        try:
-            found = self.manifest(name)
-        except (SweepExistsError, TrainerMissingError, TrainerUnusableError):
-            return None
-        if found is None:
-            # The sweep has expired.
-            self._client.srem(_NAMES, name)
-        return found
 
 
 def _sweep(name: str) -> str:

@@ -42,10 +42,9 @@ def specification(
     if sampling and skip_invalid:
         raise InvalidInputError("skip_invalid", Described("given"), Beside("a sampler"))
     if sampling:
-        _check_sampling(sampling, values, words)
+        _check_sampling(sampling, words)
         own["sampling"] = sampling
-    else:
-        _refuse_ranges(values, words)
+    _check_ranges(values, words, is_sampled=bool(sampling))
     try:
         made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid, "skip_invalid": skip_invalid})
     except ValidationError as error:
@@ -67,15 +66,17 @@ def specification(
     return _drawn_at_random(made)
 
 
-def _refuse_ranges(values: Mapping[str, Any], words: Vocabulary) -> None:
-    for name in (each for each, field in words.words.items() if field.option):
-        ranges = [each for each in values.get(name, ()) if isinstance(each, Range)]
-        if ranges:
+def _check_ranges(values: Mapping[str, Any], words: Vocabulary, *, is_sampled: bool) -> None:
+    for name in (each for each, field in words.words.items() if field.option and each in values):
+        ranges = [each for each in values[name] if isinstance(each, Range)]
+        if ranges and not is_sampled:
             allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
             raise InvalidInputError(name, str(ranges[0]), allowed)
+        if ranges and len(values[name]) > 1:
+            raise InvalidInputError(name, Described(words.written(name, values[name])), "either values, or one range")
 
 
-def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any], words: Vocabulary) -> None:
+def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:
     for name in ("sampler", "samples"):
         if name not in sampling:
             given = next(iter(sampling))
@@ -84,9 +85,6 @@ def _check_sampling(sampling: Mapping[str, Any], values: Mapping[str, Any], word
             )
     if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
         raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
-    for name in (each for each, field in words.words.items() if field.option and each in values):
-        if len(values[name]) > 1 and any(isinstance(each, Range) for each in values[name]):
-            raise InvalidInputError(name, Described(words.written(name, values[name])), "either values, or one range")
 
 
 def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:

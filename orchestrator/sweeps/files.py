@@ -31,12 +31,7 @@ _DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
 
 
 class _Entry(NamedTuple):
-    """A word of a file.
-
-    Attributes:
-        name: The word as it stands there.
-        section: The section that it stands in; None at the top level.
-    """
+    """A word as it stands in a file, in a section; None is the top level."""
 
     name: str
     value: object

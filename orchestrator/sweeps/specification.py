@@ -103,7 +103,8 @@ class SweepSpecification(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _check_ranges(self) -> Self:
+    def _check_space(self) -> Self:
+        """Check the ranges, and what a sampler has chosen from them."""
         for name, values in self.grid.items():
             ranges = [value for value in values if isinstance(value, Range)]
             if ranges and (self.sampling is None or len(values) > 1):

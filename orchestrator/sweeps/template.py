@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 
-from pydantic.fields import FieldInfo
-
 from nn.options.describe import allowed, option, written
 from orchestrator.sweeps.axes import EXAMPLES
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
@@ -64,15 +62,12 @@ def _entry(known: Vocabulary, made: SweepSpecification, word: str) -> str:
         return f"{_comment(help_text)}\n{word} = {json.dumps(known.written(word, value))}"
     info = made.model.model_fields[entry.option]
     varies = entry.option in made.grid
-    facts = [f"Allowed: {allowed(info, several=varies)}.", *_default(info)]
+    facts = [f"Allowed: {allowed(info, several=varies)}."]
+    if defaults := option(info).values:
+        facts.append(f"Default: {','.join(map(written, defaults))}.")
+    elif not info.is_required():
+        facts.append(f"Default: {written(info.default)}.")
     # TOML has no null.
     texts = ["none" if each is None else each for each in value]
     values = json.dumps(texts if varies else texts[0])
     return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {values}"
-
-
-def _default(info: FieldInfo) -> list[str]:
-    """Return a sentence with an option's default; none if it has none."""
-    if values := option(info).values:
-        return [f"Default: {','.join(map(written, values))}."]
-    return [] if info.is_required() else [f"Default: {written(info.default)}."]

@@ -98,7 +98,7 @@ class TestConfidenceSequence:
     def test_at_its_ends_the_mixture_of_likelihood_ratios_is_one_over_alpha(self, n: int, alpha: float) -> None:
         # The theorem's martingale. Under the right Haar prior over the standard deviation, the likelihood ratio of an
         # effect size to zero is that of the t statistic, whose effects are mixed by a normal distribution.
-        factor = float(sequence_factor(n, alpha, tau2=5.5))
+        factor = float(sequence_factor(n, alpha))
         if math.isinf(factor):
             assert (n, alpha) == (4, 0.01)
             return

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nn.options import describe
 from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, ends, rounded
-from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring
+from orchestrator.analysis.leaderboard.scores import Entry, Scored
 from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import probability
@@ -407,11 +407,6 @@ class Leaderboard:
     def metric(self) -> Metric:
         """What was measured."""
         return self.names.metric
-
-    @property
-    def scoring(self) -> Scoring:
-        """How a job is scored."""
-        return self.judgement.scoring
 
     def name(self, options: Mapping[str, Any]) -> str:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""

@@ -151,7 +151,7 @@ def _what(board: Leaderboard) -> str:
     metric = board.metric
     name = metric.name[:1].upper() + metric.name[1:]
     unit = ", in %" if metric.is_share else ""
-    return f"{name} {board.scoring.phrase}{unit}{'' if metric.higher_is_better else ' (lower is better)'}"
+    return f"{name} {board.judgement.scoring.phrase}{unit}{'' if metric.higher_is_better else ' (lower is better)'}"
 
 
 def _explained(board: Leaderboard) -> list[str]:
@@ -316,7 +316,5 @@ def _options(board: Leaderboard, standing: Standing) -> tuple[Any, ...]:
 
 def _csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(headings)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
     return text.getvalue()

@@ -121,11 +121,7 @@ def _probabilities(of: Moments) -> Floats:
 def _highest(location: Floats, scale: Floats, df: Floats, standard: Floats) -> Floats:
     """Return the probability that each of K independent t variables is the highest.
 
-    Args:
-        location: shape (K,).
-        scale: shape (K,).
-        df: shape (K,).
-        standard: shape (K, n_levels): the quantiles of the standard distributions at `LEVELS`.
+    `standard`, shape (K, n_levels), has the quantiles of their standard distributions at `LEVELS`.
     """
     from scipy.special import stdtr
 

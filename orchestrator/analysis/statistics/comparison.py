@@ -13,6 +13,9 @@ from orchestrator.analysis.statistics.boundaries import LOOKS, levels
 from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, t_quantile
 from orchestrator.analysis.statistics.pairs import Scores, as_array, differences, margin, moments
 
+#: The probability with which as many seeds as are forecast separate two configurations.
+POWER = 0.8
+
 Method = Literal["paired t", "Welch t", "group-sequential t", "confidence sequence"]
 
 
@@ -100,7 +103,7 @@ def within(difference: Difference, tolerance: float) -> Literal["within", "apart
     return "apart" if interval.low > tolerance or interval.high < -tolerance else "undecided"
 
 
-def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+def forecast(sd: float, gap: float, alpha: float = 0.05) -> int | None:
     """Return how many seeds each of two configurations needs in all to be separated; None if none suffices.
 
     It is the first of the numbers of seeds at which a sequential comparison looks (`boundaries.LOOKS`) at which the
@@ -111,9 +114,8 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = 0.8) -> 
         sd: Standard deviation of the difference between two seeds.
         gap: The difference of the true means.
         alpha: The probability of separating two that are equal, in both directions together.
-        power: The probability of separating these two.
     """
-    factor = (t_quantile(power, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
+    factor = (t_quantile(POWER, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
     enough = LOOKS[factor * sd <= abs(gap)]
     return int(enough[0]) if gap and len(enough) else None
 

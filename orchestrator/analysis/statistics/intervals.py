@@ -70,9 +70,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: 
     return _around(values, float(below), float(above), "t", chosen_of)
 
 
-def confidence_sequence(
-    values: Sequence[float], alpha: float = 0.05, tau2: float = MIXTURE_VARIANCE, *, chosen_of: int = 1
-) -> Interval | None:
+def confidence_sequence(values: Sequence[float], alpha: float = 0.05, *, chosen_of: int = 1) -> Interval | None:
     """Return an interval for the mean that stays valid however often one looks.
 
     The probability that it ever misses the mean, after any number of values, is at most `alpha` for normal values: Wang
@@ -82,14 +80,13 @@ def confidence_sequence(
     Args:
         values: The values.
         alpha: The probability that it ever misses.
-        tau2: The variance of the mixture.
         chosen_of: As for `t_interval`.
 
     Returns:
         The interval; None while it is infinite (with fewer than 4 values at `alpha` = 0.05), and for fewer than five
         equal values.
     """
-    below, above = (float(sequence_factor(len(values), 2 * tail, tau2)) for tail in _tails(1 - alpha, chosen_of))
+    below, above = (float(sequence_factor(len(values), 2 * tail)) for tail in _tails(1 - alpha, chosen_of))
     return _around(values, below, above, "confidence sequence", chosen_of)
 
 
@@ -127,19 +124,16 @@ def chi_squared_quantile(probability: float, df: float) -> float:
     return float(2 * gammaincinv(df / 2, probability))
 
 
-def sequence_factor(
-    n: NDArray[np.float64] | float, alpha: float, tau2: float = MIXTURE_VARIANCE
-) -> NDArray[np.float64]:
+def sequence_factor(n: NDArray[np.float64] | float, alpha: float) -> NDArray[np.float64]:
     """Return the half-width of `confidence_sequence` in standard deviations of the values.
 
     Args:
         n: Number of values; broadcasts.
         alpha: The probability of ever missing.
-        tau2: The variance of the mixture.
     """
     n = np.maximum(np.asarray(n, dtype=np.float64), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        g = 1 + n * tau2
+        g = 1 + n * MIXTURE_VARIANCE
         k = np.exp(np.log(g / alpha**2) / n)
         half = np.sqrt((n - 1) / n * (k - 1) / (1 - k / g))
     return np.where((k < g) & (n > 1), half, np.inf)
