@@ -80,7 +80,7 @@ class TestIntervals:
     def test_the_table_has_every_configuration(self, mixed: Sweep) -> None:
         table = catalogue.named(mixed, "intervals").table
         first = mixed.leaderboard.standings[0]
-        assert table.total == len(table.rows) == len(RATES)
+        assert len(table.rows) == len(RATES)
         assert list(table.rows[0]) == [
             f"learning rate {first.options['learning_rate']}", "6/6", *(f"{100 * each:.2f}" for each in
             (first.mean, first.low, first.high)), "yes" if first.contender else "no", "0",

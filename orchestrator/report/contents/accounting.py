@@ -66,14 +66,10 @@ def _jobs(sweep: Sweep) -> str:
         "of these diverged": told.diverged,
         "failed": told.failed,
         "cancelled": told.cancelled,
-        f"{_have(missing)} not ended": missing,
+        f"{'has' if missing == 1 else 'have'} not ended": missing,
     }
-    ended = f"{told.accepted} of {told.jobs} {_have(told.accepted)} a result"
+    ended = f"{told.accepted} of {told.jobs} {'has' if told.accepted == 1 else 'have'} a result"
     return "; ".join([ended, *(f"{count} {word}" for word, count in counts.items() if count)])
-
-
-def _have(number: int) -> str:
-    return "has" if number == 1 else "have"
 
 
 def _reused(rows: Iterable[Row]) -> str:
@@ -185,5 +181,4 @@ def faults(sweep: Sweep, made: Attempts) -> DataTable | None:
 
 def _table(label: str, headings: Sequence[str], rows: Sequence[Sequence[str]], thing: str) -> DataTable | None:
     """Return a table of the first rows, with a note if there are more; None if there are none."""
-    note = "" if len(rows) <= MOST_ROWS else f"{MOST_ROWS} of {counted(len(rows), thing)}"
-    return DataTable(label, headings, rows[:MOST_ROWS], note) if rows else None
+    return DataTable.of(label, headings, rows, thing, MOST_ROWS) if rows else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from orchestrator.text import counted
 
 
 class Fact(NamedTuple):
@@ -21,3 +23,9 @@ class DataTable(NamedTuple):
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+
+    @classmethod
+    def of(cls, label: str, headings: Sequence[str], rows: Sequence[Sequence[str]], thing: str, most: int) -> Self:
+        """Return a table with the first `most` rows, with a note if there are more things."""
+        note = f"{most} of {counted(len(rows), thing)}" if len(rows) > most else ""
+        return cls(label, headings, rows[:most], note)

@@ -20,10 +20,9 @@ MOST_SESSIONS, MOST_ROUNDS, MOST_ENVIRONMENTS = 100, 20, 10
 def sessions(sweep: Sweep) -> DataTable:
     """Return a row for each session."""
     every = [sweep.manifest.provenance, *sweep.manifest.resumed]
-    shown = every[:MOST_SESSIONS]
-    note = f"{len(shown)} of {len(every)} sessions" if len(shown) < len(every) else ""
     headings = ("session began (UTC)", "host", "Python", "platform", "Git commit", "packages")
-    return DataTable("Sessions", headings, [_session(each) for each in shown], note)
+    rows = [_session(each) for each in every]
+    return DataTable.of("Sessions", headings, rows, "session", MOST_SESSIONS)
 
 
 def facts(sweep: Sweep) -> Iterable[Fact]:

@@ -8,7 +8,7 @@ from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
 from orchestrator.report.contents.parts import Fact
-from orchestrator.text import counted, listed
+from orchestrator.text import counted, have, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
@@ -61,8 +61,7 @@ def _how_sure(board: Leaderboard) -> str:
     if len(contenders) < 2:
         waiting = _waiting(board)
         if waiting:
-            verb = "has" if waiting == 1 else "have"
-            return f"Not at all yet: {counted(waiting, 'other configuration')} {verb} no result so far"
+            return f"Not at all yet: {have(waiting, 'other configuration')} no result so far"
         if verdict.regret is None:
             return "It is the only candidate: the others have no mean, or most of their jobs diverged"
         return f"It is the best with a probability of at least {level}{_looks(board)}"

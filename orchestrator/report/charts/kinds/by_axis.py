@@ -14,7 +14,7 @@ import numpy as np
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.canvas import Canvas
@@ -138,7 +138,13 @@ def chart(sweep: Sweep, name: str) -> Chart:
         specification = _plot(axis)
     else:
         specification = _bins(axis)
-    return Chart(name, axis.title, _caption(axis), specification, _table(axis))
+    cells = []
+    for each in axis.values:
+        figures = (each.mean, min(each.scores, default=None), max(each.scores, default=None))
+        shown = [labels.cell(axis.metric, value) for value in figures]
+        cells.append((each.shown, str(len(each.scores)), *shown, str(each.diverged)))
+    headings = (axis.heading, "n", f"mean: {labels.axis_title(axis.metric)}", "lowest", "highest", "diverged")
+    return Chart(name, axis.title, _caption(axis), specification, headings, cells)
 
 
 def _caption(axis: Axis) -> str:
@@ -161,16 +167,6 @@ def _caption(axis: Axis) -> str:
         not numbers and known > MOST_ROWS and f"the first {MOST_ROWS} of {known} values",
         axis.others > 0 and f"{counted(axis.others, 'other option')} varied, too",
     )
-
-
-def _table(axis: Axis) -> Table:
-    rows = []
-    for each in axis.values:
-        figures = (each.mean, min(each.scores, default=None), max(each.scores, default=None))
-        cells = [labels.cell(axis.metric, value) for value in figures]
-        rows.append((each.shown, str(len(each.scores)), *cells, str(each.diverged)))
-    headings = (axis.heading, "n", f"mean: {labels.axis_title(axis.metric)}", "lowest", "highest", "diverged")
-    return Table.of(headings, rows)
 
 
 # Values that are not numbers: rows

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, apart
@@ -114,7 +114,8 @@ def chart(sweep: Sweep, name: str) -> Chart:
         title=f"Learning curves: {labels.plain(metric.name)} after each epoch",
         caption=_caption(found, sweep),
         specification=_specification(found, sweep),
-        table=_table(found, metric),
+        headings=("configuration", "epoch", "n", labels.axis_title(metric), "low", "high"),
+        rows=[_cells(curve, point, metric) for curve in found for point in curve.points],
     )
 
 
@@ -132,14 +133,10 @@ def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
     )
 
 
-def _table(found: Sequence[Curve], metric: Metric) -> Table:
-    rows = []
-    for curve in found:
-        for point in curve.points:
-            ends = (None, None) if point.interval is None else (point.interval.low, point.interval.high)
-            figures = [labels.cell(metric, value) for value in (point.mean, *ends)]
-            rows.append((curve.configuration.name, str(point.epoch), str(point.n), *figures))
-    return Table.of(("configuration", "epoch", "n", labels.axis_title(metric), "low", "high"), rows)
+def _cells(curve: Curve, point: Point, metric: Metric) -> tuple[str, ...]:
+    ends = (None, None) if point.interval is None else (point.interval.low, point.interval.high)
+    figures = [labels.cell(metric, value) for value in (point.mean, *ends)]
+    return (curve.configuration.name, str(point.epoch), str(point.n), *figures)
 
 
 # How it is drawn

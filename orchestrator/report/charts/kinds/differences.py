@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.leaderboard.board import NONE
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Dot, Rows, Strip
@@ -88,7 +87,11 @@ def chart(sweep: Sweep, name: str) -> Chart:
         zero=True,
         sequential=sweep.judgement.sequential,
     )
-    return Chart(name, rows.title, _caption(rows), strips.specification(rows), _table(found, metric))
+    unit = ", points" if metric.is_share else ""
+    headings = ("configuration", f"worse than the leader by{unit}", f"than the best by at most{unit}", "n", "contender")
+    return Chart(
+        name, rows.title, _caption(rows), strips.specification(rows), headings, [_cells(gap, metric) for gap in found]
+    )
 
 
 def _strip(gap: Gap, leader: Drawn, metric: Metric, *, each_job: bool) -> Strip:
@@ -140,17 +143,7 @@ def _caption(rows: Rows) -> str:
     )
 
 
-def _table(found: Sequence[Gap], metric: Metric) -> Table:
-    rows = [
-        (
-            gap.other.name,
-            labels.cell(metric, gap.mean),
-            NONE if gap.other.standing.regret is None else at_most(metric, gap.other.standing.regret).partition(" ")[0],
-            str(gap.n),
-            "yes" if gap.other.standing.contender else "no",
-        )
-        for gap in found
-    ]
-    unit = ", points" if metric.is_share else ""
-    headings = ("configuration", f"worse than the leader by{unit}", f"than the best by at most{unit}", "n", "contender")
-    return Table.of(headings, rows)
+def _cells(gap: Gap, metric: Metric) -> tuple[str, ...]:
+    standing = gap.other.standing
+    bound = NONE if standing.regret is None else at_most(metric, standing.regret).partition(" ")[0]
+    return gap.other.name, labels.cell(metric, gap.mean), bound, str(gap.n), "yes" if standing.contender else "no"

@@ -11,7 +11,7 @@ from typing import Any, Self
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
@@ -130,7 +130,8 @@ def chart(sweep: Sweep, name: str) -> Chart:
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
         caption=_caption(found, (across, up), metric, fits=fits),
         specification=_specification(found, texts, across, up, metric),
-        table=_table(found, across, up, metric),
+        headings=(across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender"),
+        rows=[_cells(cell, metric) for cell in found],
     )
 
 
@@ -151,20 +152,9 @@ def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric, *, fi
     )
 
 
-def _table(found: Sequence[Cell], across: Side, up: Side, metric: Metric) -> Table:
-    rows = [
-        (
-            cell.across,
-            cell.up,
-            labels.cell(metric, cell.mean),
-            str(len(cell.scores)),
-            str(cell.diverged),
-            "yes" if cell.is_contender else "no",
-        )
-        for cell in found
-    ]
-    headings = (across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender")
-    return Table.of(headings, rows)
+def _cells(cell: Cell, metric: Metric) -> tuple[str, ...]:
+    counts = (str(len(cell.scores)), str(cell.diverged))
+    return cell.across, cell.up, labels.cell(metric, cell.mean), *counts, "yes" if cell.is_contender else "no"
 
 
 # How it is drawn

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Rows, Strip
@@ -23,13 +21,14 @@ def chart(sweep: Sweep, name: str) -> Chart:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    shown = rows(sweep)
+    shown, metric = rows(sweep), sweep.leaderboard.metric
     return Chart(
         name=name,
         title=shown.title,
         caption=_caption(sweep, shown),
         specification=strips.specification(shown),
-        table=_table(configurations.drawn(sweep), sweep.leaderboard.metric),
+        headings=("configuration", "n", f"mean: {labels.axis_title(metric)}", "low", "high", "contender", "diverged"),
+        rows=[_cells(each, metric) for each in configurations.drawn(sweep)],
     )
 
 
@@ -87,16 +86,8 @@ def _caption(sweep: Sweep, shown: Rows) -> str:
     )
 
 
-def _table(every: Sequence[Drawn], metric: Metric) -> Table:
-    rows = [
-        (
-            each.name,
-            f"{each.standing.n}/{each.standing.planned}",
-            *(labels.cell(metric, value) for value in (each.standing.mean, each.standing.low, each.standing.high)),
-            "yes" if each.standing.contender else "no",
-            str(each.standing.diverged),
-        )
-        for each in every
-    ]
-    headings = ("configuration", "n", f"mean: {labels.axis_title(metric)}", "low", "high", "contender", "diverged")
-    return Table.of(headings, rows)
+def _cells(each: Drawn, metric: Metric) -> tuple[str, ...]:
+    standing = each.standing
+    figures = [labels.cell(metric, value) for value in (standing.mean, standing.low, standing.high)]
+    contender = "yes" if standing.contender else "no"
+    return each.name, f"{standing.n}/{standing.planned}", *figures, contender, str(standing.diverged)

@@ -12,7 +12,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Clock, Span
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.chart import Chart, Table
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale
 from orchestrator.report.contents import accounting
@@ -85,7 +85,8 @@ def chart(sweep: Sweep, name: str) -> Chart:
         title="When each worker trained",
         caption=_caption(made, shown, len(every), clock, together=together),
         specification=_specification(shown, clock, made, names, together=together),
-        table=_table(made, names),
+        headings=("job", "attempt", "worker", "cause", "began, s", "ended, s", "end"),
+        rows=[_cells(span, names) for span in made.spans],
     )
 
 
@@ -119,21 +120,9 @@ def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *,
     )
 
 
-def _table(made: Attempts, names: JobNames) -> Table:
-    rows = [
-        (
-            names.job(span.job.seed, span.job.options),
-            str(span.number),
-            span.worker,
-            span.cause,
-            f"{span.start:.2f}",
-            f"{span.stop:.2f}",
-            span.end or "unknown",
-        )
-        for span in made.spans
-    ]
-    headings = ("job", "attempt", "worker", "cause", "began, s", "ended, s", "end")
-    return Table.of(headings, rows)
+def _cells(span: Span, names: JobNames) -> tuple[str, ...]:
+    job, times = names.job(span.job.seed, span.job.options), (f"{span.start:.2f}", f"{span.stop:.2f}")
+    return job, str(span.number), span.worker, span.cause, *times, span.end or "unknown"
 
 
 # How it is drawn
