@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,36 @@ class Attempts:
     def seconds(self) -> float:
         """Seconds from the first start to the last end."""
         return max((span.stop for span in self.spans), default=0.0)
+
+    @functools.cached_property
+    def pauses(self) -> Sequence[tuple[float, float]]:
+        """The start and the end of each long pause, such as the night before a sweep was resumed, in order.
+
+        In seconds since the first attempt began. A pause is longer than a minute, and than the rest of the time without
+        longer pauses.
+        """
+        gaps, stop = [], 0.0
+        for span in self.spans:
+            if span.start > stop:
+                gaps.append((stop, span.start))
+            stop = max(stop, span.stop)
+        left = stop
+        pauses = []
+        for begin, end in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
+            if end - begin <= max(LEAST_PAUSE, left - (end - begin)):
+                break
+            pauses.append((begin, end))
+            left -= end - begin
+        return sorted(pauses)
+
+    @property
+    def paused(self) -> float:
+        """The length of all pauses, in seconds."""
+        return sum(end - begin for begin, end in self.pauses)
+
+    def active(self, seconds: float) -> float:
+        """Return a time minus the pauses before it."""
+        return seconds - sum(min(seconds, end) - begin for begin, end in self.pauses if begin < seconds)
 
     def by_worker(self) -> dict[str, list[Span]]:
         """Return the attempts of each worker, in the order in which the workers began."""
@@ -137,44 +168,3 @@ def lanes(spans: Sequence[Span]) -> list[int]:
 def busy_seconds(spans: Sequence[Span]) -> float:
     """Return the total duration of the attempts, in seconds."""
     return sum(span.stop - span.start for span in spans)
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A clock that skips long pauses, such as the night before a sweep was resumed.
-
-    Attributes:
-        pauses: The start and the end of each pause, in seconds since the first attempt began, in order.
-    """
-
-    pauses: Sequence[tuple[float, float]]
-
-    @classmethod
-    def of(cls, spans: Sequence[Span]) -> Clock:
-        """Return a sweep's clock. A pause is longer than a minute, and than the rest of the time without longer pauses.
-
-        Args:
-            spans: The attempts, by start time.
-        """
-        gaps, stop = [], 0.0
-        for span in spans:
-            if span.start > stop:
-                gaps.append((stop, span.start))
-            stop = max(stop, span.stop)
-        left = stop
-        pauses = []
-        for begin, end in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
-            if end - begin <= max(LEAST_PAUSE, left - (end - begin)):
-                break
-            pauses.append((begin, end))
-            left -= end - begin
-        return cls(sorted(pauses))
-
-    @property
-    def paused(self) -> float:
-        """The length of all pauses, in seconds."""
-        return sum(end - begin for begin, end in self.pauses)
-
-    def at(self, seconds: float) -> float:
-        """Return a time minus the pauses before it."""
-        return seconds - sum(min(seconds, end) - begin for begin, end in self.pauses if begin < seconds)

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report import attempts
-from orchestrator.report.attempts import Clock
+from orchestrator.report.attempts import Attempts
 from orchestrator.report.charts import configurations, drawing
 from orchestrator.report.charts.kinds import timeline
 from orchestrator.report.contents import accounting
@@ -126,11 +126,11 @@ class TestAttempts:
 
     def test_a_pause_is_longer_than_the_work_around_it(self, snapshot: Sweep) -> None:
         spans = list(attempts.of(snapshot).spans)
-        assert Clock.of(spans).pauses == Clock.of([*spans, *_later(spans, 94)]).pauses == []
+        assert Attempts(spans, 0).pauses == Attempts([*spans, *_later(spans, 94)], 0).pauses == []
         # Such as the night between two sessions
-        clock = Clock.of([*spans, *_later(spans, 36_000)])
-        assert clock.pauses == [(35, 36_000)]
-        assert [clock.at(seconds) for seconds in (0, 35, 20_000, 36_000, 36_010)] == [0, 35, 35, 35, 45]
+        made = Attempts([*spans, *_later(spans, 36_000)], 0)
+        assert made.pauses == [(35, 36_000)]
+        assert [made.active(seconds) for seconds in (0, 35, 20_000, 36_000, 36_010)] == [0, 35, 35, 35, 45]
 
 
 def _later(spans: Sequence[attempts.Span], seconds: float) -> list[attempts.Span]:

@@ -1,20 +1,48 @@
-"""Draws a chart with vl-convert: as an element for a page, or as its own file."""
+"""Draws a chart with vl-convert: as an element for a page, or as its own file.
+
+An SVG by Vega is made fit for a page. Ids come from the chart's name, not from Vega's counter; colours become CSS
+variables; each mark of a job gets `data-seed` and its description; redundant markup is dropped. The result has no
+script, style or address.
+"""
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from orchestrator.report import packages
 from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.chart import Chart
-from orchestrator.report.charts.inlining import inlined
+from orchestrator.report.charts.labels import MARK
+from orchestrator.report.charts.style import FONT, LIGHT
 
 #: Pixels of a PNG per pixel of the chart.
 SCALE = 2.0
 #: Longest line of a caption, in characters.
 CAPTION_WIDTH = 85
+
+_NAMESPACE = "http://www.w3.org/2000/svg"
+#: Attributes that stay as they are.
+_KEPT = frozenset({
+    "clip-path", "cx", "cy", "d", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "id",
+    "opacity", "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
+    "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
+})  # fmt: skip
+#: Default values of attributes, which are dropped.
+_DEFAULTS = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("stroke-width", "1"), ("x2", "0"),
+             ("y2", "0"), ("font-weight", "normal"), ("transform", "translate(0,0)")}  # fmt: skip
+_VARIABLES = {colour: f"var(--chart-{name},{colour})" for name, colour in LIGHT.items()}
+_NUMBER = re.compile(r"-?\d*\.\d{3,}(?:e-?\d+)?")
+_CLIP = re.compile(r"url\(#(\w+)\)")
+#: A circle as Vega draws it: two halves.
+_CIRCLE = re.compile(r"M(?P<r>[\d.]+),0A(?P=r),(?P=r),0,1,1,-(?P=r),0A(?P=r),(?P=r),0,1,1,(?P=r),0")
+_PLACE = re.compile(r"translate\((?P<x>[-\d.e]+),(?P<y>[-\d.e]+)\)")
 
 
 def svg(chart: Chart) -> str:
@@ -24,13 +52,13 @@ def svg(chart: Chart) -> str:
         MissingPackageError: vl-convert is not installed.
     """
     drawn = _vl_convert().vegalite_to_svg(_whole(chart), allowed_base_urls=[])
-    return inlined(drawn, chart.name, _label(chart))
+    return _inlined(chart, drawn)
 
 
 def standalone_svg(chart: Chart) -> bytes:
     """Return the chart as an SVG file, with its title, on white; raises like `svg`."""
     drawn = _vl_convert().vegalite_to_svg(_titled(chart), allowed_base_urls=[])
-    return inlined(drawn, chart.name, _label(chart), alone=True).encode()
+    return _inlined(chart, drawn, alone=True).encode()
 
 
 def png(chart: Chart) -> bytes:
@@ -43,10 +71,6 @@ def pdf(chart: Chart) -> bytes:
     """Return the chart as a PDF file, with its title, on white; raises like `svg`."""
     found: bytes = _vl_convert().vegalite_to_pdf(_titled(chart), allowed_base_urls=[])
     return found
-
-
-def _label(chart: Chart) -> str:
-    return labels.plain(f"{chart.title}. {chart.caption}".strip())
 
 
 def _vl_convert() -> ModuleType:
@@ -64,3 +88,107 @@ def _titled(chart: Chart) -> dict[str, Any]:
     caption = textwrap.wrap(labels.plain(chart.caption), CAPTION_WIDTH)
     title = {"text": labels.plain(chart.title), "subtitle": caption}
     return {**_whole(chart), "title": title}
+
+
+# For a page
+
+
+def _inlined(chart: Chart, svg: str, *, alone: bool = False) -> str:
+    """Return what Vega wrote as an element for a page, or as a file with its own colours and background."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 - written by our own process
+    width, height = (root.get(side, "0") for side in ("width", "height"))
+    attributes = {
+        "xmlns": _NAMESPACE,
+        "class": "chart",
+        "role": "graphics-document",
+        "aria-label": labels.plain(f"{chart.title}. {chart.caption}".strip()),
+        "viewBox": root.get("viewBox", f"0 0 {width} {height}"),
+        "width": width,
+        "height": height,
+        "font-family": FONT,
+    }
+    made = Element("svg", attributes)
+    cleaner = _Cleaner(_ids(root, chart.name), {} if alone else _VARIABLES)
+    # The first rectangle is the background, which a page already has.
+    made.extend(each for child in list(root)[0 if alone else 1 :] for each in cleaner.cleaned(child))
+    return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
+
+
+def _ids(root: Element, name: str) -> dict[str, str]:
+    """Return the new name of every id. Equal clip paths share one; Vega has one for each line of a chart."""
+    alike: dict[bytes, str] = {}
+    found = {str(each.get("id")): b"".join(map(ElementTree.tostring, each)) for each in root.iter() if each.get("id")}
+    return {old: alike.setdefault(content, f"clip-{name}-{len(alike) + 1}") for old, content in found.items()}
+
+
+@dataclass(frozen=True)
+class _Cleaner:
+    """Cleans the elements of one chart.
+
+    Attributes:
+        ids: The new name of every id.
+        colours: What replaces a colour.
+    """
+
+    ids: Mapping[str, str]
+    colours: Mapping[str, str]
+
+    def cleaned(self, element: Element) -> list[Element]:
+        """Return what is left of an element: nothing, itself, or its children."""
+        tag = element.tag.rpartition("}")[2]
+        if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
+            return []
+        children = [each for child in element for each in self.cleaned(child)]
+        if tag == "defs":
+            children = list({child.get("id"): child for child in children}.values())
+        attributes = self._attributes(element)
+        if tag in ("g", "defs") and not children:
+            return []
+        if tag == "g" and not attributes:
+            return children
+        if tag == "path":
+            tag, attributes = _as_circle(attributes)
+        made = Element(tag, attributes)
+        made.text = element.text
+        made.extend(children)
+        return [made]
+
+    def _attributes(self, element: Element) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in element.items():
+            if name in _KEPT and (name, value) not in _DEFAULTS:
+                found[name] = self._value(name, value)
+        described = element.get("aria-label", "")
+        if described.startswith(MARK):
+            _, seed, text = described.split(MARK, 2)
+            found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
+            if seed:
+                found["data-seed"] = seed
+        return found
+
+    def _value(self, name: str, value: str) -> str:
+        if name in ("fill", "stroke"):
+            return self.colours.get(value, value)
+        if name == "id":
+            return self.ids[value]
+        if name == "clip-path":
+            return _CLIP.sub(lambda found: f"url(#{self.ids[found[1]]})", value)
+        if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
+            return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+        return value.removesuffix("px") if name == "font-size" else value
+
+
+def _is_invisible(element: Element) -> bool:
+    return element.get("display") == "none" or (
+        element.get("class") in ("background", "foreground") and not element.get("stroke") and not element.get("fill")
+    )
+
+
+def _as_circle(attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return a circle's path as a `circle` element, which is a third as long."""
+    circle = _CIRCLE.fullmatch(attributes.get("d", ""))
+    place = _PLACE.fullmatch(attributes.get("transform", "translate(0,0)"))
+    if circle is None or place is None:
+        return "path", attributes
+    rest = {name: value for name, value in attributes.items() if name not in ("d", "transform")}
+    return "circle", {"cx": place["x"], "cy": place["y"], "r": circle["r"], **rest}

@@ -1,4 +1,4 @@
-"""Colours, font and axes of every chart, and the import of Altair.
+"""Colours, font and axes of every chart.
 
 In each theme, the contrast with the background is at least 3 to 1, for text at least 4.5 to 1; no chart relies on
 colour alone. In a page, colours are CSS variables, so that the page's theme decides.
@@ -7,10 +7,7 @@ colour alone. In a page, colours are CSS variables, so that the page's theme dec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
-
-from orchestrator.report import packages
 
 #: vl-convert measures text in the first font, which is as wide as Arial and Helvetica: the same layout everywhere. A
 #: Debian without all three has the fourth, which is hardly wider; its usual sans-serif is a sixth wider.
@@ -51,18 +48,6 @@ HEAT = tuple((LIGHT[f"heat-{step}"], LIGHT["ink" if step < 5 else "ground"]) for
 def variables(theme: Mapping[str, str]) -> str:
     """Return the declarations of a theme's CSS variables: `--chart-ink:#1f2328;...`."""
     return "".join(f"--chart-{name}:{colour};" for name, colour in theme.items())
-
-
-def altair() -> ModuleType:
-    """Return Altair, which writes the specifications.
-
-    Raises:
-        MissingPackageError: the packages that charts need are not installed.
-    """
-    packages.require("A chart")
-    import altair
-
-    return altair
 
 
 def config() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report import attempts
-from orchestrator.report.attempts import UNKNOWN, Attempts, Clock, Span
+from orchestrator.report.attempts import UNKNOWN, Attempts, Span
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.text import counted
 
@@ -81,10 +81,9 @@ def _reused(rows: Iterable[Row]) -> str:
 
 
 def _times(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
-    clock = Clock.of(made.spans)
-    said = f"{duration(made.seconds - clock.paused)} from the first attempt to the end of the last one"
-    if clock.pauses:
-        said += f", without {counted(len(clock.pauses), 'pause')} of {duration(clock.paused)} in all"
+    said = f"{duration(made.seconds - made.paused)} from the first attempt to the end of the last one"
+    if made.pauses:
+        said += f", without {counted(len(made.pauses), 'pause')} of {duration(made.paused)} in all"
     yield Fact("Time", said)
     trained = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
     busy = attempts.busy_seconds(made.spans)
@@ -124,7 +123,7 @@ def workers(sweep: Sweep, made: Attempts) -> DataTable | None:
             continue
         for record, epochs in attempts.contributions(row):
             work[record.worker or UNKNOWN].epochs.append(epochs)
-    active = made.seconds - Clock.of(made.spans).paused
+    active = made.seconds - made.paused
     headings = ("worker", "jobs finished", "attempts", "epochs", "training, s", "processes", "busy")
     rows = [_worker(name, of_worker, active) for name, of_worker in work.items()]
     # The most jobs first, then the most epochs.

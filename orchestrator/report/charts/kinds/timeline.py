@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
-from orchestrator.report.attempts import Attempts, Clock, Span
+from orchestrator.report.attempts import Attempts, Span
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.marks.canvas import Canvas
@@ -79,12 +79,11 @@ def chart(sweep: Sweep, name: str) -> Chart:
     together = len(made.spans) > configurations.MOST_JOBS
     every = _lanes(made, together=together)
     shown = every[:MOST_LANES]
-    clock = Clock.of(made.spans)
     return Chart(
         name=name,
         title="When each worker trained",
-        caption=_caption(made, shown, len(every), clock, together=together),
-        specification=_specification(shown, clock, made, names, together=together),
+        caption=_caption(made, shown, len(every), together=together),
+        specification=_specification(shown, made, names, together=together),
         headings=("job", "attempt", "worker", "cause", "began, s", "ended, s", "end"),
         rows=[_cells(span, names) for span in made.spans],
     )
@@ -106,7 +105,7 @@ def _lanes(made: Attempts, *, together: bool) -> list[Lane]:
     return [Lane(label, spans, count) for label, (_, spans, count) in zip(names, found, strict=True)]
 
 
-def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *, together: bool) -> str:
+def _caption(made: Attempts, shown: Sequence[Lane], known: int, *, together: bool) -> str:
     ends = {span.end for lane in shown for span in lane.spans if span.is_fault}
     return labels.joined(
         "The stronger the colour, the larger the share of its processes' time that a worker trained"
@@ -114,7 +113,7 @@ def _caption(made: Attempts, shown: Sequence[Lane], known: int, clock: Clock, *,
         else "Bar: an attempt at a job, in a row for each process of a worker",
         *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
         "worker lost" in ends and "a lost worker's bar ends when the loss was noticed",
-        bool(clock.pauses) and f"dashed line: a pause that is left out ({accounting.duration(clock.paused)} in all)",
+        bool(made.pauses) and f"dashed line: a pause that is left out ({accounting.duration(made.paused)} in all)",
         known > len(shown) and f"the first {len(shown)} of {known} rows",
         made.untimed > 0 and f"{counted(made.untimed, 'attempt')} without times are not drawn",
     )
@@ -128,14 +127,12 @@ def _cells(span: Span, names: JobNames) -> tuple[str, ...]:
 # How it is drawn
 
 
-def _specification(
-    shown: Sequence[Lane], clock: Clock, made: Attempts, names: JobNames, *, together: bool
-) -> dict[str, Any]:
+def _specification(shown: Sequence[Lane], made: Attempts, names: JobNames, *, together: bool) -> dict[str, Any]:
     canvas = Canvas()
     alt = canvas.alt
-    seconds = clock.at(made.seconds)
+    seconds = made.active(made.seconds)
     unit, length = next((each for each in (("h", 3600.0), ("min", 60.0)) if seconds > 1.5 * each[1]), ("s", 1.0))
-    title = f"time since the first attempt began, {unit}{', pauses left out' if clock.pauses else ''}"
+    title = f"time since the first attempt began, {unit}{', pauses left out' if made.pauses else ''}"
     x = canvas.channel("X", "x", title, Scale(0.0, seconds / length))
     y = alt.Y(
         "row:N",
@@ -145,11 +142,11 @@ def _specification(
     )
 
     def at(seconds: float) -> float:
-        return clock.at(seconds) / length
+        return made.active(seconds) / length
 
-    pauses = canvas.chart([{"x": at(begin)} for begin, _ in clock.pauses])
+    pauses = canvas.chart([{"x": at(begin)} for begin, _ in made.pauses])
     if together:
-        shares = canvas.chart(_shares(shown, clock, seconds / BINS, length)).mark_bar(height=STEP - 4)
+        shares = canvas.chart(_shares(shown, made, seconds / BINS, length)).mark_bar(height=STEP - 4)
         bars = shares.encode(color=canvas.step("share", [colour for colour, _ in style.HEAT]))
     else:
         spans = [_span(lane, span, at, names) for lane in shown for span in lane.spans]
@@ -179,18 +176,18 @@ def _span(lane: Lane, span: Span, at: Callable[[float], float], names: JobNames)
     }
 
 
-def _shares(shown: Sequence[Lane], clock: Clock, width: float, length: float) -> list[dict[str, Any]]:
+def _shares(shown: Sequence[Lane], made: Attempts, width: float, length: float) -> list[dict[str, Any]]:
     """Return a mark for each part of each worker's time.
 
     Args:
         shown: The workers.
-        clock: The clock.
+        made: All attempts.
         width: Seconds of a part.
         length: Seconds of the unit of the axis.
     """
     values = []
     for lane in shown:
-        for place, share in enumerate(_busy(lane, clock, width)):
+        for place, share in enumerate(_busy(lane, made, width)):
             if share > 0:
                 begin, end = place * width / length, (place + 1) * width / length
                 said = labels.description(f"{lane.label}: {100 * share:.0f} % busy from {begin:.3g} to {end:.3g}")
@@ -198,9 +195,9 @@ def _shares(shown: Sequence[Lane], clock: Clock, width: float, length: float) ->
     return values
 
 
-def _busy(lane: Lane, clock: Clock, width: float) -> list[float]:
+def _busy(lane: Lane, made: Attempts, width: float) -> list[float]:
     """Return the share of its processes' time that a lane spent in attempts, for each part of the time."""
-    starts, stops = np.array([(clock.at(span.start), clock.at(span.stop)) for span in lane.spans]).T
+    starts, stops = np.array([(made.active(span.start), made.active(span.stop)) for span in lane.spans]).T
     until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
     shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
     return shares

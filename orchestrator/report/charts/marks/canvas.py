@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.report.charts import style
+from orchestrator.report import packages
 from orchestrator.report.charts.marks.scales import Scale
 
 
@@ -23,7 +23,10 @@ class Canvas:
     """
 
     def __init__(self) -> None:
-        self.alt: Any = style.altair()
+        packages.require("A chart")
+        import altair
+
+        self.alt: Any = altair
         self.own_colour: Any = self.alt.Color("colour:N", scale=None)
         self._datasets: dict[str, Sequence[Mapping[str, Any]]] = {}
 
