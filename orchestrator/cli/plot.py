@@ -8,11 +8,10 @@ import typer
 from rich.console import Console
 
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared import text_plot
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output
-from orchestrator.cli.shared.text_plot import drawn
 from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.report import plots
 
 KIND = Command
 #: The width outside a terminal, and the smallest width, in columns.
@@ -36,11 +35,11 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = plots.plot(Sweep.read(open_sweep(sweep, output), metric), kind or plots.DEFAULT, "kind")
+    found = text_plot.plot(Sweep.read(open_sweep(sweep, output), metric), kind or text_plot.DEFAULT, "kind")
     if as_json:
-        print_json(plots.as_dict(found))
+        print_json(text_plot.as_dict(found))
         return 0
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
-    say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
+    say(console, "\n".join(text_plot.drawn(found, width, in_ascii=not knows_blocks(console))))
     return 0

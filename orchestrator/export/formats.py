@@ -68,7 +68,7 @@ _MLFLOW = ("mlflow", "sqlalchemy", "alembic")
 FORMATS = {
     each.name: each
     for each in (
-        Format("csv", "csv_files", (".csv", ".epochs.csv")),
+        Format("csv", "tables", (".csv", ".epochs.csv")),
         Format("parquet", "parquet_files", (".parquet", ".epochs.parquet"), ("pyarrow",), "pyarrow"),
         Format("mlflow", "mlflow_runs", (".mlflow.db",), _MLFLOW, "mlflow-skinny sqlalchemy alembic"),
         Format("tensorboard", "tensorboard_events", (".tensorboard",), ("tensorboard",), "tensorboard"),

@@ -24,7 +24,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
 
     Text is unchanged, including control characters.
     """
-    tables.write(_opened, sweep, paths, on_progress)
+    tables.write_as(_opened, sweep, paths, on_progress)
 
 
 @contextlib.contextmanager

@@ -1,19 +1,22 @@
-"""A sweep as two tables: one row for each job that has ended, and one for each of its epochs.
+"""A sweep as two tables: one row for each job that has ended, and one for each of its epochs; written as CSV.
 
 A single table would repeat every option in each epoch and lose the jobs without epochs; a column for each epoch would
-depend on the longest job. The column `job` joins them.
+depend on the longest job. The column `job` joins them. CSV is in UTF-8, with commas, a line feed after each row, and
+numbers with all their digits; `parquet_files` writes the same tables as Parquet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+import contextlib
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.analysis.sweep import Ended, Sweep
-from orchestrator.export.jobs import OnProgress, plain
+from orchestrator.export.jobs import OnProgress, as_text, plain
+from worker.text import csv_cell
 
 #: What a column holds, besides None. `option` is any value that `orchestrator.export.jobs.plain` returns.
 Kind = Literal["text", "int", "float", "option"]
@@ -52,15 +55,39 @@ class Table:
 
 
 #: Opens a file for a table of a sweep; the block calls what it gets with rows to write.
-Opened = AbstractContextManager[Callable[[list[list[Any]]], object]]
+Opened = contextlib.AbstractContextManager[Callable[[list[list[Any]]], object]]
 
 
-def write(
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
+    """Write the jobs and the epochs to two CSV files. The same results give the same bytes.
+
+    Text is untrusted: its control characters are escaped, and what a spreadsheet would take for a formula gets a
+    leading apostrophe.
+    """
+    write_as(_opened, sweep, paths, on_progress)
+
+
+@contextlib.contextmanager
+def _opened(_: Sweep, table: Table, path: Path) -> Iterator[Callable[[list[list[Any]]], None]]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.headings)
+        yield lambda rows: writer.writerows(map(_cell, table.columns, row) for row in rows)
+
+
+def _cell(column: Column, value: Any) -> Any:
+    """Return a value as the file has it."""
+    if value is ABSENT:
+        return ""
+    return csv_cell(value, as_text(value) if column.kind == "option" else None)
+
+
+def write_as(
     opened: Callable[[Sweep, Table, Path], Opened], sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress
 ) -> None:
     """Write the table of jobs to the first path, and that of epochs to the second one."""
     tables = (jobs_table(sweep), epochs_table(sweep))
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         files = [stack.enter_context(opened(sweep, table, path)) for table, path in zip(tables, paths, strict=True)]
         for first in range(0, len(sweep.ended), BATCH):
             batch = sweep.ended[first : first + BATCH]
