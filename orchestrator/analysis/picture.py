@@ -63,10 +63,15 @@ def _open(path: Path) -> Image.Image:
         raise PictureError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from None
     if size > MAX_BYTES:
         raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")
+    Image.init()
     try:
         # Pillow warns of sizes that are refused below, and of damaged metadata.
-        with warnings.catch_warnings(action="ignore"):
-            return _decode(path)
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
+            image.load()
+            return ImageOps.exif_transpose(image)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -76,16 +81,6 @@ def _open(path: Path) -> Image.Image:
     except Exception as error:
         # On a damaged file, Pillow's decoders raise exceptions of many types.
         raise PictureError(f"{str(path)!r} cannot be read as a picture: {str(error) or type(error).__name__}") from None
-
-
-def _decode(path: Path) -> Image.Image:
-    Image.init()
-    with Image.open(path, formats=FORMATS) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
-        image.load()
-        return ImageOps.exif_transpose(image)
 
 
 def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:

@@ -95,31 +95,26 @@ def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | 
 
 def check(uri: str) -> None:
     """Raise `InvalidInputError` if an address is not that of a tracking server or a database."""
-    allowed = _allowed_instead(uri)
-    if allowed is not None:
-        raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
-
-
-def _allowed_instead(uri: str) -> str | None:
-    """Return what is allowed instead of an address; None if it is allowed."""
+    allowed = None
     try:
         parts = urlsplit(uri)
         scheme = parts.scheme.partition("+")[0]
     except ValueError:
         scheme = ""
     if scheme not in SCHEMES:
-        return f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
-    if scheme in ("http", "https") and not parts.hostname:
-        return f"{scheme}:// and the name of a host"
-    if scheme == "sqlite":
+        allowed = f"an address that begins with {listed([f'{each}://' for each in SCHEMES], 'or')}"
+    elif scheme in ("http", "https") and not parts.hostname:
+        allowed = f"{scheme}:// and the name of a host"
+    elif scheme == "sqlite":
         database = parts.path.removeprefix("/")
         # Without a name, or with this one, it is in memory: it would be gone at once.
         if not database or database.startswith(":memory:") or "mode=memory" in parts.query:
-            return "sqlite:/// and the path of a file"
-        if not Path(database).parent.is_dir():
+            allowed = "sqlite:/// and the path of a file"
+        elif not Path(database).parent.is_dir():
             # MLflow would try for minutes to create it.
-            return "a database in a folder that exists"
-    return None
+            allowed = "a database in a folder that exists"
+    if allowed is not None:
+        raise InvalidInputError("--tracking-uri", without_password(uri), allowed)
 
 
 def _reason(error: Exception, uri: str) -> str:

@@ -255,7 +255,7 @@ def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path, monkeypat
     again = reproduce.jobs(snapshot)
     page = Skeleton(render(snapshot)).text
 
-    assert len(standings.table(snapshot).rows) == len(reproduce.configurations(snapshot)) == standings.MOST_ROWS
+    assert len(standings.table(snapshot)[0].rows) == len(reproduce.configurations(snapshot)) == standings.MOST_ROWS
     assert "orchestrator leaderboard a --csv" in page
     assert f"{standings.MOST_ROWS} of {len(snapshot.jobs)} configurations." in page
     assert f"The first {reproduce.MOST_JOBS} of {len(snapshot.jobs)} jobs, with commands" in page
@@ -267,9 +267,9 @@ def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path, monkeypat
 def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
     fine, broken = (sweep_with(tmp_path / str(how), {0.1: [how] * 2, 0.2: [how] * 2}) for how in (0.5, "failed"))
 
-    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.table(fine).headings)
+    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.table(fine)[0].headings)
     named = "rank, learning rate, n, mean, interval, best?, failed"
-    assert ", ".join(standings.table(broken).headings) == named
+    assert ", ".join(standings.table(broken)[0].headings) == named
 
 
 def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path: Path) -> None:

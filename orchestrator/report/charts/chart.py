@@ -35,4 +35,4 @@ class Chart:
     @property
     def table(self) -> DataTable:
         """Its data, at most `MOST_ROWS` rows."""
-        return DataTable.of(self.title, self.headings, self.rows, "row", MOST_ROWS)
+        return DataTable(self.title, self.headings, self.rows[:MOST_ROWS])

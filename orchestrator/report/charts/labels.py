@@ -75,17 +75,6 @@ def drawn(metric: Metric, value: float) -> float:
     return 100 * value if metric.is_share else value
 
 
-def ends(metric: Metric, low: float | None, high: float | None) -> tuple[float, float] | None:
-    """Return the ends of an interval in the unit of the axes; None without one."""
-    return None if low is None or high is None else (drawn(metric, low), drawn(metric, high))
-
-
 def cell(metric: Metric, value: float | None) -> str:
     """Return a value as the table of a chart shows it."""
     return "-" if value is None else metric.number(value)
-
-
-def note(metric: Metric, mean: float | None, diverged: int) -> str:
-    """Return the mean of some jobs and how many others diverged, as a note beside a mark."""
-    parts = [*([] if mean is None else [metric.shown(mean)]), *([f"{diverged} diverged"] if diverged else [])]
-    return ", ".join(parts) or "no result"

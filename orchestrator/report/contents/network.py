@@ -160,20 +160,15 @@ def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation
 def _facts(job: TrainedJob, dataset: Dataset, found: Evaluation) -> list[Fact]:
     metric = job.job.metric
     right = f"{metric.shown(found.accuracy)} of {counted(len(dataset.validation), 'sample')}"
-    facts = [Fact("Right", right), Fact("Wrong", _wrong(found))]
+    mistakes = len(found.mistakes)
+    wrong = f"{counted(mistakes, 'sample')}; below, the {min(mistakes, MOST_MISTAKES)} of which it was most sure"
+    facts = [Fact("Right", right), Fact("Wrong", wrong if mistakes else "none")]
     told = job.row.validation_score[-1]
     if told != found.accuracy:
         facts.append(
             Fact("Against its row", f"The row says {metric.shown(told)}: one of the two is not this network's")
         )
     return facts
-
-
-def _wrong(found: Evaluation) -> str:
-    if not found.mistakes:
-        return "none"
-    shown = min(len(found.mistakes), MOST_MISTAKES)
-    return f"{counted(len(found.mistakes), 'sample')}; below, the {shown} of which it was most sure"
 
 
 def shades(found: Evaluation) -> list[list[int]]:

@@ -65,10 +65,7 @@ def _session(session: Provenance) -> tuple[str, ...]:
     packages = ", ".join(f"{name} {version}" for name, version in session.packages.items() if version is not None)
     if session.trainer_package is not None:
         packages = f"{packages}, trainer of {session.trainer_package}"
-    return (session.created, session.host, session.python, session.platform, _commit(session), packages)
-
-
-def _commit(session: Provenance) -> str:
-    if session.git_commit is None:
-        return "no checkout"
-    return f"{session.git_commit[:12]}{', with changes' if session.git_dirty else ''}"
+    commit = "no checkout"
+    if session.git_commit is not None:
+        commit = f"{session.git_commit[:12]}{', with changes' if session.git_dirty else ''}"
+    return (session.created, session.host, session.python, session.platform, commit, packages)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.leaderboard import table as leaderboard_table
-from orchestrator.analysis.leaderboard.table import TextTable
+from orchestrator.analysis.leaderboard.table import for_report
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.parts import DataTable, Fact
 
@@ -11,23 +10,11 @@ from orchestrator.report.contents.parts import DataTable, Fact
 MOST_ROWS = 500
 
 
-def notes(sweep: Sweep) -> tuple[str, ...]:
-    """Return notes on the table's numbers."""
-    return _told(sweep)[0].notes
+def table(sweep: Sweep) -> tuple[DataTable, tuple[str, ...], list[Fact]]:
+    """Return a row for each configuration, notes on the numbers, and what each column means, without the options.
 
-
-def table(sweep: Sweep) -> DataTable:
-    """Return a row for each configuration."""
-    told, _ = _told(sweep)
-    return DataTable("Configurations by rank", told.headings, list(told.rows))
-
-
-def meanings(sweep: Sweep) -> list[Fact]:
-    """Return what each column means, without the options."""
-    return [Fact(*each) for each in _told(sweep)[1].items()]
-
-
-def _told(sweep: Sweep) -> tuple[TextTable, dict[str, str]]:
-    """Return the table without columns for trouble that did not occur, and what its columns mean."""
-    board = sweep.leaderboard
-    return leaderboard_table.for_report(board, board.standings[:MOST_ROWS])
+    It has no columns for trouble that did not occur.
+    """
+    told, meanings = for_report(sweep.leaderboard, sweep.leaderboard.standings[:MOST_ROWS])
+    facts = [Fact(*each) for each in meanings.items()]
+    return DataTable("Configurations by rank", told.headings, told.rows), told.notes, facts

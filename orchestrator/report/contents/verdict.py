@@ -59,7 +59,10 @@ def _how_sure(board: Leaderboard) -> str:
     verdict = board.verdict
     contenders, level = verdict.contenders, f"{100 * verdict.level:.0f} %"
     if len(contenders) < 2:
-        waiting = _waiting(board)
+        waiting = sum(
+            not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
+            for each in board.standings
+        )
         if waiting:
             return f"Not at all yet: {have(waiting, 'other configuration')} no result so far"
         if verdict.regret is None:
@@ -80,14 +83,6 @@ def _how_sure(board: Leaderboard) -> str:
 
 def _looks(board: Leaderboard) -> str:
     return "" if board.verdict.method == "t" else ", however often one looks"
-
-
-def _waiting(board: Leaderboard) -> int:
-    """Return how many configurations have no result yet."""
-    return sum(
-        not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
-        for each in board.standings
-    )
 
 
 def _probability(leader: Standing) -> str:

@@ -203,9 +203,10 @@ def _plot(axis: Axis) -> dict[str, Any]:
     for each in axis.values:
         found = [(dot, _colour(member)) for member in each.members for dot in strips.dots(member, axis.metric)]
         # Vega-Lite has no offset on a numeric axis, so the numbers themselves are moved.
-        besides = [spread * (number * GOLDEN % 1 - 0.5) / WIDTH for number in range(len(found))]
-        places = [axis.across.moved(float(each.value), beside) for beside in besides]
-        seeds += [_seed(axis, x, dot, colour) for x, (dot, colour) in zip(places, found, strict=True)]
+        for number, (dot, colour) in enumerate(found):
+            beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH
+            x = axis.across.at(axis.across.share(float(each.value)) + beside)
+            seeds.append(_seed(axis, x, dot, colour))
     dots, crosses = ([seed for seed in seeds if seed["diverged"] is diverged] for diverged in (False, True))
     bars = [
         _bar(each.value, member, axis.metric, spread)

@@ -95,25 +95,20 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 
 def _strip(gap: Gap, leader: Drawn, metric: Metric, *, each_job: bool) -> Strip:
-    seeds = gap.by_seed.items() if each_job else ()
+    regret = gap.other.standing.regret
     return Strip(
         label=gap.other.label,
         said=_said(gap, leader, metric),
         mean=labels.drawn(metric, gap.mean),
-        ends=labels.ends(metric, *_ends(gap)),
+        # The difference to the best is from 0 to the regret.
+        ends=None if regret is None else (0.0, labels.drawn(metric, regret)),
         is_strong=gap.other.standing.contender,
         note=_amount(metric, gap.mean),
         dots=[
             Dot(seed, labels.drawn(metric, value), f"seed {seed}: {_better(gap, leader, metric, value)}")
-            for seed, value in seeds
+            for seed, value in (gap.by_seed.items() if each_job else ())
         ],
     )
-
-
-def _ends(gap: Gap) -> tuple[float | None, float | None]:
-    """Return what the difference to the best may be: from 0 to the regret."""
-    regret = gap.other.standing.regret
-    return (None, None) if regret is None else (0.0, regret)
 
 
 def _better(gap: Gap, leader: Drawn, metric: Metric, value: float) -> str:

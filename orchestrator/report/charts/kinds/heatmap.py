@@ -129,7 +129,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
         caption=_caption(found, (across, up), metric, fits=fits),
-        specification=_specification(found, texts, across, up, metric),
+        specification=_specification(_values(found, texts, across, up, metric), across, up),
         headings=(across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender"),
         rows=[_cells(cell, metric) for cell in found],
     )
@@ -164,9 +164,7 @@ def _cross(cell: Cell) -> str:
     return "×" if cell.diverged else ""
 
 
-def _specification(
-    found: Sequence[Cell], texts: Sequence[str], across: Side, up: Side, metric: Metric
-) -> dict[str, Any]:
+def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> dict[str, Any]:
     canvas = Canvas()
     alt = canvas.alt
     x = alt.X(
@@ -182,7 +180,7 @@ def _specification(
         scale=alt.Scale(domain=list(up.levels)[::-1], padding=0),
         axis=alt.Axis(domain=False, ticks=False),
     )
-    data = canvas.chart(_values(found, texts, across, up, metric))
+    data = canvas.chart(values)
     ground, ink, quiet = (style.LIGHT[name] for name in ("ground", "ink", "quiet"))
     grounds, inks = ([pair[place] for pair in style.HEAT] for place in (0, 1))
 

@@ -51,7 +51,8 @@ def rows(sweep: Sweep) -> Rows:
 
 
 def _strip(each: Drawn, metric: Metric, *, each_job: bool) -> Strip:
-    ends = labels.ends(metric, each.standing.low, each.standing.high)
+    low, high = each.standing.low, each.standing.high
+    ends = None if low is None or high is None else (labels.drawn(metric, low), labels.drawn(metric, high))
     return strips.of(Group([each]), metric, each.label, _said(each, metric), each_job, ends)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ BINS = 60
 WIDTH, STEP = 380, 18
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """How a fault is drawn: the shape of its mark, the shape's name, and the words for the fault."""
 
     shape: str

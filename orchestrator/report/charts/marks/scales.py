@@ -66,10 +66,6 @@ class Scale:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
 
-    def moved(self, value: float, share: float) -> float:
-        """Return a value moved by a share of the axis."""
-        return self.at(self.share(value) + share)
-
     def parts(self, count: int) -> list[float]:
         """Return the `count` + 1 ends of equal parts."""
         return [*(self.at(i / count) for i in range(count)), self.high]

@@ -144,13 +144,15 @@ def of(
     if not each_job and len(group.scores) > 1:
         tenths = statistics.quantiles(group.scores, n=10, method="inclusive")
         middle = (labels.drawn(metric, tenths[0]), labels.drawn(metric, tenths[-1]))
+    notes = [] if group.mean is None else [metric.shown(group.mean)]
+    notes += [f"{group.diverged} diverged"] if group.diverged else []
     return Strip(
         label=label,
         said=said,
         mean=None if group.mean is None else labels.drawn(metric, group.mean),
         ends=ends,
         is_strong=group.is_contender,
-        note=labels.note(metric, group.mean, group.diverged),
+        note=", ".join(notes) or "no result",
         dots=[dot for each in group.members for dot in dots(each, metric)] if each_job else (),
         middle=middle,
     )
