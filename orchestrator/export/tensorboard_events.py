@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.export.destination import MARK
@@ -33,8 +32,8 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         group = _group(sweep, each.job)
         folder = paths[0] / group / f"seed-{each.row.seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        with _events(folder) as add:
-            _write_run(sweep, each, group, add)
+        with (folder / EVENTS).open("xb") as file:
+            _write_run(sweep, each, group, file)
     (paths[0] / MARK).write_text(json.dumps({"sweep": sweep.name, "format": "tensorboard"}) + "\n")
 
 
@@ -47,42 +46,32 @@ def _group(sweep: Sweep, job: Job) -> str:
     return name if name == typed else f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
-@contextmanager
-def _events(folder: Path) -> Iterator[Callable[..., None]]:
-    """Make a file of events, and give the block a function that adds a summary: `add(time, summary, step)`."""
+def _write_run(sweep: Sweep, each: Ended, group: str, file: BinaryIO) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    with (folder / EVENTS).open("xb") as file:
-        writer = RecordWriter(file)
-        writer.write(Event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())
-
-        def add(time: float, summary: Any, step: int = 0) -> None:
-            writer.write(Event(wall_time=time, step=step, summary=summary).SerializeToString())
-
-        yield add
-
-
-def _write_run(sweep: Sweep, each: Ended, group: str, add: Callable[..., None]) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
+    def add(time: float, **event: Any) -> None:
+        writer.write(Event(wall_time=time, **event).SerializeToString())
+
+    writer = RecordWriter(file)
+    add(0.0, file_version="brain.Event:2")
     row, time = each.row, start_of(sweep, each)
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
-    values = options_of(each.job).items()
-    parameters = {name: value if isinstance(value, (bool, int, float)) else as_text(value) for name, value in values}
+    parameters = {
+        name: value if isinstance(value, (bool, int, float)) else as_text(value)
+        for name, value in options_of(each.job).items()
+    }
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)
     for value in summary.value:
         # Its serialized order differs from one process to the next.
         told = HParamsPluginData.FromString(value.metadata.plugin_data.content)
         value.metadata.plugin_data.content = told.SerializeToString(deterministic=True)
-    add(time, summary)
+    add(time, summary=summary)
     series = series_of(sweep, row)
     for i, seconds in enumerate(row.epoch_seconds):
         time += seconds
-        add(
-            time,
-            Summary(value=[Summary.Value(tag=tag, simple_value=scores[i]) for tag, scores in series.items()]),
-            i + 1,
-        )
+        values = [Summary.Value(tag=tag, simple_value=scores[i]) for tag, scores in series.items()]
+        add(time, step=i + 1, summary=Summary(value=values))

@@ -44,7 +44,12 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
                     _put(archive, files[sha256], blob)
             jobs.append(_job(each, files))
         if not files:
-            raise SweepNotFoundError(_nothing(sweep, missing))
+            none = f"No job of the sweep {sweep.name} has weights: there is nothing to export"
+            lost = (
+                f"The folder {sweep.folder.path} has none of the weights of its sweep; orchestrator weights "
+                f"{sweep.name} JOB trains a job again"
+            )
+            raise SweepNotFoundError(lost if missing else none)
         _put(archive, MANIFEST, _manifest(sweep, jobs))
     return tuple(missing)
 
@@ -81,12 +86,3 @@ def _manifest(sweep: Sweep, jobs: Sequence[Mapping[str, Any]]) -> bytes:
     head = {"sweep": sweep.name, "dataset": sweep.manifest.dataset, "metric": metric.name}
     lines = ",\n  ".join(json.dumps(job) for job in jobs)
     return f'{json.dumps(head)[:-1]}, "jobs": [\n  {lines}\n]}}\n'.encode()
-
-
-def _nothing(sweep: Sweep, missing: Sequence[Missing]) -> str:
-    if not missing:
-        return f"No job of the sweep {sweep.name} has weights: there is nothing to export"
-    return (
-        f"The folder {sweep.folder.path} has none of the weights of its sweep; orchestrator weights {sweep.name} JOB "
-        "trains a job again"
-    )

@@ -48,24 +48,21 @@ def mosaic(rows: NDArray[np.floating], limit: float) -> Picture:
         rows: Finite, shape (n, side * side).
         limit: The absolute value from which a colour is opaque; above zero.
     """
-    side = min(math.isqrt(rows.shape[1]), MOST_TILE_PIXELS)
+    whole = math.isqrt(rows.shape[1])
+    side = min(whole, MOST_TILE_PIXELS)
     columns = math.ceil(math.sqrt(2 * len(rows)))
     lines = math.ceil(len(rows) / columns)
     field = np.zeros((lines * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP), np.int64)
     for place, row in enumerate(rows):
         top, left = (side + _GAP) * (place // columns), (side + _GAP) * (place % columns)
-        field[top : top + side, left : left + side] = np.rint(np.clip(_tile(row, side) / limit, -1, 1) * STEPS)
+        image = Image.fromarray(row.reshape(whole, whole).astype(np.float32))
+        tile = np.asarray(image.resize((side, side), Image.Resampling.BOX))
+        field[top : top + side, left : left + side] = np.rint(np.clip(tile / limit, -1, 1) * STEPS)
     # In the palette, the negative steps follow the positive ones.
     made = Image.fromarray(np.where(field < 0, STEPS - field, field).astype(np.uint8)).convert("P")
     made.putpalette([*NEGATIVE, *(STEPS * POSITIVE), *(STEPS * NEGATIVE)])
     opacity = [round(255 * step / STEPS) for step in range(STEPS + 1)]
     return _picture(made, transparency=bytes([*opacity, *opacity[1:]]))
-
-
-def _tile(row: NDArray[np.floating], side: int) -> NDArray[np.float32]:
-    whole = math.isqrt(len(row))
-    image = Image.fromarray(row.reshape(whole, whole).astype(np.float32))
-    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
 
 
 def _picture(image: Image.Image, **options: bytes) -> Picture:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nn.options.describe import heading
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.rows import Row
 from orchestrator.report.charts import labels
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
@@ -45,11 +44,6 @@ class Drawn:
     def job(self, seed: int) -> str:
         """Return the name of one of its jobs: `seed 3, learning rate 0.01`."""
         return f"seed {seed}" if self.name == ALL else f"seed {seed}, {self.name}"
-
-    def rows(self, rows: Mapping[str, Row]) -> list[Row]:
-        """Return the rows of its jobs that have a result, in the sweep's order."""
-        found = [rows.get(key) for key in self.scored.keys]
-        return [row for row in found if row is not None and row.accepted]
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def configurations(sweep: Sweep) -> list[Again]:
 
 def jobs(sweep: Sweep) -> list[Again]:
     """Return the first jobs by their score."""
-    board, digits = sweep.leaderboard, _digits(sweep)
+    board, digits = sweep.leaderboard, KEY_DIGITS
+    while len({key[:digits] for key in sweep.jobs}) < len(sweep.jobs):
+        digits += 4
     ranks = zip(board.standings, sweep.scored, strict=True)
     keys = {(standing.rank, sweep.jobs[key].seed): key for standing, scored in ranks for key in scored.keys}
     found = []
@@ -106,11 +108,3 @@ def _picking(sweep: Sweep, job: Job) -> list[str]:
         f"{label(names.model, name)}={'none' if value is None else names.shown(name, value)}"
         for name, value in values.items()
     ]
-
-
-def _digits(sweep: Sweep) -> int:
-    """Return how many digits of their keys tell jobs apart."""
-    digits = KEY_DIGITS
-    while len({key[:digits] for key in sweep.jobs}) < len(sweep.jobs):
-        digits += 4
-    return digits

@@ -19,7 +19,7 @@ from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
-from orchestrator.report.charts.marks.strips import CROSS, Dot, Rows
+from orchestrator.report.charts.marks.strips import CROSS, Rows
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -199,6 +199,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
     canvas = Canvas()
     places = [WIDTH * axis.across.share(float(each.value)) for each in axis.values]
     spread = min([SPREAD, *(SHARE * (high - low) for low, high in pairwise(places))])
+    worse = axis.up.low if axis.metric.higher_is_better else axis.up.high
     seeds = []
     for each in axis.values:
         found = [(dot, _colour(member)) for member in each.members for dot in strips.dots(member, axis.metric)]
@@ -206,7 +207,9 @@ def _plot(axis: Axis) -> dict[str, Any]:
         for number, (dot, colour) in enumerate(found):
             beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH
             x = axis.across.at(axis.across.share(float(each.value)) + beside)
-            seeds.append(_seed(axis, x, dot, colour))
+            y = worse if dot.value is None else dot.value
+            said = labels.description(dot.said, dot.seed)
+            seeds.append({"x": x, "y": y, "diverged": dot.value is None, "colour": colour, "said": said})
     dots, crosses = ([seed for seed in seeds if seed["diverged"] is diverged] for diverged in (False, True))
     bars = [
         _bar(each.value, member, axis.metric, spread)
@@ -245,13 +248,6 @@ def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], metric: Metric) 
 
 def _colour(member: Drawn) -> str:
     return style.LIGHT["1" if member.standing.contender else "other"]
-
-
-def _seed(axis: Axis, x: float, dot: Dot, colour: str) -> dict[str, Any]:
-    worse = axis.up.low if axis.metric.higher_is_better else axis.up.high
-    y = worse if dot.value is None else dot.value
-    said = labels.description(dot.said, dot.seed)
-    return {"x": x, "y": y, "diverged": dot.value is None, "colour": colour, "said": said}
 
 
 def _bar(at: float, member: Drawn, metric: Metric, spread: float) -> dict[str, Any]:

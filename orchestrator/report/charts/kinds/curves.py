@@ -71,7 +71,7 @@ def curves(sweep: Sweep) -> tuple[Curve, ...]:
 
 
 def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
-    rows = drawn.rows(sweep.rows)
+    rows = [row for key in drawn.scored.keys if (row := sweep.rows.get(key)) is not None and row.accepted]
     curve_of = sweep.scoring.values
     trained = [curve_of(row) for row in rows if row.status == "succeeded"]
     epochs = _some(max((len(row.epoch_seconds) for row in rows), default=0), MOST_POINTS)

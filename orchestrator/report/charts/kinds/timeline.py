@@ -186,20 +186,16 @@ def _shares(shown: Sequence[Lane], made: Attempts, width: float, length: float) 
     """
     values = []
     for lane in shown:
-        for place, share in enumerate(_busy(lane, made, width)):
+        starts, stops = np.array([(made.active(span.start), made.active(span.stop)) for span in lane.spans]).T
+        until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
+        # Of the time of the worker's processes.
+        shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
+        for place, share in enumerate(shares):
             if share > 0:
                 begin, end = place * width / length, (place + 1) * width / length
                 said = labels.description(f"{lane.label}: {100 * share:.0f} % busy from {begin:.3g} to {end:.3g}")
                 values.append({"row": lane.label, "x": begin, "x2": end, "share": share, "said": said})
     return values
-
-
-def _busy(lane: Lane, made: Attempts, width: float) -> list[float]:
-    """Return the share of its processes' time that a lane spent in attempts, for each part of the time."""
-    starts, stops = np.array([(made.active(span.start), made.active(span.stop)) for span in lane.spans]).T
-    until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
-    shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
-    return shares
 
 
 def _faults(canvas: Canvas, shown: Sequence[Lane], at: Callable[[float], float], names: JobNames) -> list[Any]:
