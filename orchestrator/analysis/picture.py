@@ -88,7 +88,13 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     if image.mode[0] in "IF":
         # Pillow would clip more than 256 levels; they are scaled instead, in float64, where no difference of two
         # 32-bit numbers overflows.
-        return _scaled(path, np.array(image, np.float64))
+        levels = np.array(image, np.float64)
+        if not np.isfinite(levels).all():
+            raise PictureError(f"{str(path)!r} has pixels that are not finite numbers")
+        low, high = float(levels.min()), float(levels.max())
+        levels -= low
+        levels *= 255 / max(high - low, 1e-9)
+        return np.rint(levels, out=levels).astype(np.uint8)
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
     grey, alpha = (np.asarray(band, np.float32) for band in image.convert("RGBA").convert("LA").split())
@@ -96,15 +102,6 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     is_dark = opaque > 0 and float((grey * alpha).sum() / opaque) < 128
     paper = 255 if is_dark else 0
     return np.rint(paper + (grey - paper) * (alpha / 255)).astype(np.uint8)
-
-
-def _scaled(path: Path, levels: NDArray[np.float64]) -> NDArray[np.uint8]:
-    if not np.isfinite(levels).all():
-        raise PictureError(f"{str(path)!r} has pixels that are not finite numbers")
-    low, high = float(levels.min()), float(levels.max())
-    levels -= low
-    levels *= 255 / max(high - low, 1e-9)
-    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -19,15 +19,12 @@ def require(what: str) -> None:
     Raises:
         MissingPackageError: one of them is not installed.
     """
-    if not all(map(_is_installed, MODULES)):
+    try:
+        installed = all(map(find_spec, MODULES))
+    except ImportError:
+        installed = False
+    if not installed:
         raise MissingPackageError(
             f"{what} needs the packages Altair, vl-convert and Jinja2: pip install 'seedsweep[report]', or "
             "pip install --require-hashes -r requirements-report.txt in a checkout"
         )
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ImportError:
-        return False
