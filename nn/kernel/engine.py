@@ -1,7 +1,7 @@
 """The compiled engine: stochastic gradient descent with one update per sample, and the same bits on every CPU.
 
-`nn.reference` defines in plain NumPy what it computes. `nn.kernel.epoch` has the loop over the samples,
-`nn.kernel.layers` the steps of one layer, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
+`nn.reference` defines in plain NumPy what it computes. `nn.kernel.epoch` has the loop over the samples and the steps of
+one layer, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError
 from nn.kernel import compile as kernel_compile
-from nn.kernel.epoch import padded
-from nn.kernel.layers import ROWS
+from nn.kernel.epoch import ROWS, padded
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_biases, check_options
 from nn.samples import Samples
