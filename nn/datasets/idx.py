@@ -12,12 +12,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.datasets import MAX_SIDE, N_CLASSES
 from nn.errors import DatasetError
 from nn.files import open_regular
 
-N_CLASSES = 10
-#: The most pixels of an image's side: the index of a pixel then fits into 16 bits.
-MAX_SIDE = 256
 #: The most bytes of images. EMNIST's digits, the largest published data set of this kind, have 220 MB.
 MAX_BYTES = 2**28
 #: The largest ratio by which deflate can expand: a match of 2 bits gives 258 bytes.

@@ -16,15 +16,11 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nn.datasets import idx
+from nn.datasets import MNIST_DIGEST as MNIST_DIGEST
+from nn.datasets import MNIST_FEATURES, N_CLASSES, idx
 from nn.errors import DatasetError
 from nn.files import read_regular, remove_stale, write_atomically
 from nn.samples import Samples, pack_bytes
-
-#: The digest of MNIST, which the sources `bundled` and `openml` must have.
-MNIST_DIGEST = "06ad231b5cb27e8034c864ded62b94a7309c64215e0380f3fcb26b6983fc1949"
-#: The pixels of an image of MNIST.
-MNIST_FEATURES = 784
 
 #: The folder of MNIST's four files in this package.
 BUNDLED = Path(__file__).parent.parent / "data"
@@ -288,5 +284,5 @@ def split_order(n: int, n_validation: int, seed: int | list[int]) -> NDArray[np.
 
 def _from_arrays(source: str, digest: str, arrays: Mapping[str, NDArray[Any]], n_features: int) -> Dataset:
     parts = {part: arrays[part] for part in _PARTS}
-    samples = Samples(**parts, n_features=n_features, n_classes=idx.N_CLASSES)
+    samples = Samples(**parts, n_features=n_features, n_classes=N_CLASSES)
     return Dataset(samples, len(samples) - validation_size(len(samples)), arrays["order"], digest, source)

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nn.datasets import idx
+from nn.datasets import N_CLASSES, idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
 from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
@@ -77,7 +77,7 @@ def test_data_sets(tmp_path: Path, name: str, compressed: bool, content: bytes) 
     if read is not None:
         images, labels = read
         assert images.shape == (len(labels), 16)
-        assert labels.max() < idx.N_CLASSES
+        assert labels.max() < N_CLASSES
 
 
 def safetensors_bytes(header: Any, data: bytes, length: int | None) -> bytes:

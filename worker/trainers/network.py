@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nn.datasets import MAX_SIDE, MNIST_DIGEST, MNIST_FEATURES, MNIST_SAMPLES, N_CLASSES
 from nn.errors import InvalidInputError, WeightsError
 from nn.options.network import SHAPE, NetworkOptions, check_effects, check_test_size
 from worker.trainers.protocol import Checkpoint, Evaluated, Metric, OnEpoch, Trained, Trainer
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from nn.training import Training
     from nn.weights import Weights
 
-#: Training samples of MNIST, known without reading it.
-MNIST_SAMPLES = 59_500
 #: Options that every key contains. A key contains others only if they differ from their defaults, so that a new option
 #: does not change the keys of existing jobs.
 _ALWAYS = frozenset({
@@ -138,7 +137,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         limits = [limit for limit in values["limit"] if limit is not None]
         if not limits and not any(values["test_size"]):
             return
-        samples = MNIST_SAMPLES if _is_mnist(digest) else len(load().train)
+        samples = MNIST_SAMPLES if digest == MNIST_DIGEST else len(load().train)
         if limits and (limit := max(limits)) >= samples:
             allowed = f"less than {samples}, the number of training samples in the data set (or none, for all of them)"
             raise InvalidInputError("limit", limit, allowed)
@@ -146,38 +145,25 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
 
     def check_artifact(self, options: NetworkOptions, digest: str, artifact: bytes) -> None:
         """Check that an artifact is a network with the layers, the dtype and the biases of the options."""
-        from nn.datasets.mnist import MNIST_FEATURES
-
-        read_weights(options, artifact, MNIST_FEATURES if _is_mnist(digest) else None)
+        read_weights(options, artifact, MNIST_FEATURES if digest == MNIST_DIGEST else None)
 
     def max_bytes(self, options: NetworkOptions, digest: str) -> int:
         """Return the bytes of the largest network with these options: for images of any size, unless it is MNIST."""
-        from nn.datasets.idx import MAX_SIDE, N_CLASSES
-        from nn.datasets.mnist import MNIST_FEATURES
         from nn.weights import max_blob_bytes
 
-        n_features = MNIST_FEATURES if _is_mnist(digest) else MAX_SIDE**2
+        n_features = MNIST_FEATURES if digest == MNIST_DIGEST else MAX_SIDE**2
         return max_blob_bytes((n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype)
 
     def data_name(self, source: str, digest: str) -> str:
         """Return `MNIST` for it, and the source for another data set."""
-        return "MNIST" if _is_mnist(digest) else source
+        return "MNIST" if digest == MNIST_DIGEST else source
 
     def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
         """Return the widths of the layers, `network 784-128-64-10`, if all networks have the same."""
-        from nn.datasets.idx import N_CLASSES
-        from nn.datasets.mnist import MNIST_FEATURES
-
-        if not _is_mnist(digest) or not common.keys() >= SHAPE:
+        if digest != MNIST_DIGEST or not common.keys() >= SHAPE:
             return "", frozenset()
         layers = NetworkOptions.model_construct(**common).layers(MNIST_FEATURES, N_CLASSES)
         return f"network {'-'.join(map(str, layers))}", SHAPE
-
-
-def _is_mnist(digest: str) -> bool:
-    from nn.datasets.mnist import MNIST_DIGEST
-
-    return digest == MNIST_DIGEST
 
 
 def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = None) -> Weights:
@@ -186,7 +172,6 @@ def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = 
     Raises:
         WeightsError: they are not such a network.
     """
-    from nn.datasets.idx import N_CLASSES
     from nn.weights import from_safetensors
 
     weights = from_safetensors(blob)

@@ -120,15 +120,6 @@ def load(source: str, cache_dir: Path) -> SklearnData:
     return _split(Path(path).name, table.features, table.target)
 
 
-def digest(source: str, cache_dir: Path) -> str:
-    """Return the digest of a data set; errors as for `load`."""
-    if source == "bundled":
-        from nn.datasets.mnist import MNIST_DIGEST
-
-        return MNIST_DIGEST
-    return load(source, cache_dir).digest
-
-
 def _mnist(cache_dir: Path) -> SklearnData:
     from nn.datasets.mnist import load_mnist
 

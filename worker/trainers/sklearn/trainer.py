@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
+from nn.datasets import MNIST_DIGEST
 from nn.errors import InvalidInputError, WeightsError
 from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
 from worker.trainers.sklearn import sources
@@ -73,7 +74,7 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
 
     def digest(self, source: str, cache_dir: Path) -> str:
         """Return the data set's digest; MNIST's is known."""
-        return sources.digest(source, cache_dir)
+        return MNIST_DIGEST if source == "bundled" else super().digest(source, cache_dir)
 
     def prepare(self, data: SklearnData) -> None:
         """Import scikit-learn's estimators and scale the samples; processes that start afterwards share both."""
@@ -82,8 +83,6 @@ class SklearnTrainer(Trainer[SklearnOptions, "SklearnData"]):
 
     def data_name(self, source: str, digest: str) -> str:
         """Return `MNIST` for it, and the source for another data set."""
-        from nn.datasets.mnist import MNIST_DIGEST
-
         return "MNIST" if digest == MNIST_DIGEST else source
 
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], SklearnData]) -> None:
