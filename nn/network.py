@@ -151,7 +151,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         if resume_from is not None:
             training.resume(resume_from)
         self._follow(training)
-        validation = self._take_validation(validation_set)
+        pair = (validation_set,) if isinstance(validation_set, Samples) else validation_set
+        validation = None if pair is None else self._take(*pair)
         for _ in training.run(samples, validation):
             self._follow(training)
             if callback is not None:
@@ -254,11 +255,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             return pack(X, np.zeros(X.shape[0]), len(self.classes_))
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, reset=False)
         return pack(X, self._encode(y), len(self.classes_))
-
-    def _take_validation(self, validation_set: ValidationSet | None) -> Samples | None:
-        if validation_set is None:
-            return None
-        return self._take(*((validation_set,) if isinstance(validation_set, Samples) else validation_set))
 
     def _encode(self, y: Any) -> NDArray[np.int64]:
         """Return the index in `classes_` of each label."""

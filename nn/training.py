@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ class Training:
             raise InvalidInputError("resume_from", f"{checkpoint.epochs} epochs", f"at most {self.epochs}, the epochs")
         given, drawn = checkpoint.weights.tensors, self.weights.tensors
         if given.keys() != drawn.keys():
-            raise InvalidInputError("resume_from", Described(f"a checkpoint of {_listed(given)}"), _listed(drawn))
+            raise InvalidInputError("resume_from", Described(f"a checkpoint of {', '.join(given)}"), ", ".join(drawn))
         for name, array in drawn.items():
             if (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
                 found = f"{name} of {given[name].shape}, {given[name].dtype}"
@@ -166,14 +166,12 @@ class Training:
     def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> EpochRecord:
         started = time.perf_counter()
         epoch = len(self.history) + 1
-        engine.train_epoch(samples, float(self.learning_rate), self._order(epoch, len(samples)))
+        order = np.random.RandomState([self.order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
+        engine.train_epoch(samples, float(self.learning_rate), order)
         accuracies = self._measure(engine, validation) if validation is not None else (None, None)
         self.weights = engine.weights()
         self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
         return self.history[-1]
-
-    def _order(self, epoch: int, n_samples: int) -> NDArray[np.int64] | None:
-        return np.random.RandomState([self.order_seed, epoch]).permutation(n_samples) if self.shuffle else None
 
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
         predictions = engine.predict(validation)
@@ -184,7 +182,3 @@ class Training:
         from nn.notebook import notebook_accuracy
 
         return accuracy, float(notebook_accuracy(predictions, validation.labels, len(self.weights.W3)))
-
-
-def _listed(tensors: Iterable[str]) -> str:
-    return ", ".join(tensors)

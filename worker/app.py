@@ -1,4 +1,4 @@
-"""The Celery app: every setting that differs from Celery's default, with its reason."""
+"""The Celery app: every setting that differs from Celery's default, with its reason, and the only task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
+from celery.utils.log import get_task_logger
 
-from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, UNACKED, UNACKED_INDEX
+from worker.errors import JobRefusedError
+from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, TRAIN, UNACKED, UNACKED_INDEX, needed
 from worker.redis.address import DEFAULT_BROKER, redis_url
 from worker.settings import Settings
-from worker.tasks import register
-from worker.training.shared import Liveness
+from worker.training.shared import Liveness, StopFlag
+from worker.training.task import TrainingTask
+
+logger = get_task_logger(__name__)
 
 
 class SeedsweepApp(Celery):
@@ -72,7 +76,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     # Our backend for every scheme, chosen here so that users write ordinary redis:// URLs.
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.redis.backend:LedgerBackend")
 
-    register(app)
+    _register(app)
     # By name, so that the orchestrator does not import the worker's steps. Their `requires` order them.
     app.steps["worker"].update(["worker.steps.preload:PreloadStep", "worker.steps.stopping:StopStep"])
     app.steps["consumer"].update(
@@ -87,6 +91,39 @@ def create_app(settings: Settings) -> SeedsweepApp:
         ]
     )
     return app
+
+
+def _register(app: Celery) -> None:
+    @app.task(
+        name=TRAIN,
+        base=TrainingTask,
+        bind=True,
+        lazy=False,
+        shared=False,
+        stopping=StopFlag(),
+        # A short pause after a child has died lets the machine recover, for example from a lack of memory.
+        default_retry_delay=2,
+        # `worker.records.attempts` limits the attempts instead: it also counts those whose whole worker died, which
+        # Celery does not.
+        max_retries=None,
+        # A refused job is not a fault of the worker: Celery logs these errors without a traceback.
+        throws=(JobRefusedError,),
+    )
+    def train(task: TrainingTask, job: Any) -> Any:
+        """Train the job with these fields (`Job.fields`) and return its `Result`.
+
+        Raises:
+            JobRefusedError: the job is invalid, or not the job that the task id names.
+        """
+        needs = needed(task.request.id, job)
+        stored = task.backend.get_task_meta(task.request.id, cache=False)
+        if stored["status"] == "SUCCESS":
+            logger.info("Job %s already has a result and is not trained again", task.request.id[:12])
+            return stored["result"]
+        # Imported here because the orchestrator, which only submits jobs, does not need it.
+        from worker.training.execution import execute
+
+        return execute(task, needs, job)
 
 
 def _messages() -> dict[str, Any]:

@@ -38,7 +38,7 @@ MAX_TASK_BYTES = 16_384
 MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
 #: Most lists and objects in such a message: more than ours have.
 MAX_TASK_BRACKETS = 100
-#: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.tasks`) ahead, by the
+#: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.app`) ahead, by the
 #: clock of the worker that lost the process; the rest allows for clocks that differ.
 MAX_RETRY_AHEAD = timedelta(seconds=60)
 

@@ -142,7 +142,8 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
         # A validator of the whole model: its author says what does not go together.
         named = (f"{name}={written(value)}" for name, value in first["input"].items() if _differs(model, name, value))
         return InvalidInputError("the combination", Described(", ".join(named)), str(first["ctx"]["error"]))
-    field, value = _field_and_value(first, whole)
+    field = clipped(".".join(str(part) for part in first["loc"]) or whole)
+    value: object = Described("missing") if first["type"] == "missing" else first["input"]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return InvalidInputError(field, value, f"only the fields {', '.join(model.model_fields)}")
@@ -157,11 +158,6 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
 def _differs(model: type[BaseModel], name: str, value: object) -> bool:
     info = model.model_fields.get(name)
     return info is None or info.is_required() or value != info.default
-
-
-def _field_and_value(first: Any, whole: str) -> tuple[str, object]:
-    field = ".".join(str(part) for part in first["loc"]) or whole
-    return clipped(field), Described("missing") if first["type"] == "missing" else first["input"]
 
 
 def members(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
@@ -186,7 +182,8 @@ def _phrase(annotation: Any, metadata: Sequence[Any], *, several: bool) -> str:
 def _of_type(kind: Any, metadata: Sequence[Any], *, several: bool) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return _either(str(each) for each in arguments)
+        *words, last = map(str, arguments)
+        return f"{', '.join(words)} or {last}" if words else last
     if origin is tuple and Ellipsis in arguments:
         return f"{_phrase(arguments[0], (), several=True)}, separated by commas"
     if origin is tuple:
@@ -196,11 +193,6 @@ def _of_type(kind: Any, metadata: Sequence[Any], *, several: bool) -> str:
     if kind in (int, float):
         return f"{_number(kind, metadata, several=several)}{_range(metadata)}"
     return "texts" if several else "text"
-
-
-def _either(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _number(kind: type, metadata: Sequence[Any], *, several: bool) -> str:

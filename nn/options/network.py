@@ -6,8 +6,7 @@ in `nn.network`.
 
 from __future__ import annotations
 
-import math
-import struct
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -152,7 +151,7 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
     if limits:
         check_test_size(values["test_size"], min(limits), f"2 less than limit {min(limits)}")
     if "float32" in values["dtype"]:
-        _check_float32("learning_rate", values["learning_rate"])
+        _check_float32(values["learning_rate"])
 
 
 def check_test_size(values: Sequence[int], samples: int, because: str) -> None:
@@ -178,22 +177,14 @@ def _check_one(name: str, values: Sequence[Any], because: str) -> None:
         raise InvalidInputError(name, Described(" and ".join(map(written, values))), f"one value, because {because}")
 
 
-def _check_float32(name: str, values: Sequence[float]) -> None:
-    """Raise `InvalidInputError` if two values of an option are the same float32 number."""
+def _check_float32(rates: Sequence[float]) -> None:
     known: dict[float, float] = {}
-    for value in values:
-        first = known.setdefault(_as_float32(value), value)
+    for value in rates:
+        # The nearest float32 number, which training uses; without NumPy, which is slow to import.
+        first = known.setdefault(ctypes.c_float(value).value, value)
         if first != value:
             allowed = "numbers that differ in float32, the precision of the training"
-            raise InvalidInputError(name, Described(f"{written(first)} and {written(value)}"), allowed)
-
-
-def _as_float32(value: float) -> float:
-    """Return the nearest float32 number, which training uses; without NumPy, which is slow to import."""
-    try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
-    except OverflowError:
-        return math.inf
+            raise InvalidInputError("learning_rate", Described(f"{written(first)} and {written(value)}"), allowed)
 
 
 def check_biases(rule: str, biases: bool) -> None:

@@ -230,28 +230,20 @@ class _Autoscale(Exact):
 #: The allowed commands, each with the model of its arguments.
 COMMANDS: dict[str, type[Exact]] = {
     "active": _Active,
-    "active_queues": _Nothing,
     "add_consumer": _Queue,
     "autoscale": _Autoscale,
     "cancel_consumer": _Queue,
-    "clock": _Nothing,
     "conf": _Conf,
-    "disable_events": _Nothing,
-    "enable_events": _Nothing,
-    "heartbeat": _Nothing,
     "hello": _Hello,
-    "ping": _Nothing,
     "pool_grow": _Processes,
     "pool_shrink": _Processes,
     "query_task": _Query,
     "registered": _Registered,
-    "report": _Nothing,
-    "reserved": _Nothing,
-    "revoked": _Nothing,
-    "scheduled": _Nothing,
-    "shutdown": _Nothing,
-    "stats": _Nothing,
-}
+    **dict.fromkeys((
+        "active_queues", "clock", "disable_events", "enable_events", "heartbeat", "ping", "report",
+        "reserved", "revoked", "scheduled", "shutdown", "stats",
+    ), _Nothing),
+}  # fmt: skip
 
 _CANCEL = "cancel jobs with `orchestrator cancel`: workers would remember a revoked job and never train it again"
 #: What to do instead of a rejected command.
@@ -271,7 +263,7 @@ class Commands(Node):
         """Execute a command, or return why it is rejected."""
         model = COMMANDS.get(method)
         if model is None:
-            return _rejected(method, _INSTEAD.get(method, f"the commands are {', '.join(COMMANDS)}"))
+            return _rejected(method, _INSTEAD.get(method, f"the commands are {', '.join(sorted(COMMANDS))}"))
         try:
             valid = model.model_validate(arguments or {})
         except ValidationError as error:

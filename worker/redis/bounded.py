@@ -9,7 +9,7 @@ An oversized value, or a key of another type, reads as an empty value, which is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from redis import Redis
 
@@ -156,7 +156,8 @@ def _each(client: Redis, names: Iterable[str], limit: int, *arguments: Any, scri
     for chunk in chunks(names):
         rest = chunk
         while rest:
-            found = cast("list[Any]", _run(client, script, rest, limit, *arguments))
+            # The text is short; a call by its hash would need a second command after a restart of Redis.
+            found: Any = client.eval_ro(script, len(rest), *rest, limit, ANSWER_BYTES, *arguments)
             rest = rest[len(found) :]
             found.reverse()
             while found:
@@ -168,8 +169,3 @@ def _pairs(fields: Iterable[Any]) -> Iterator[tuple[bytes, bytes | None]]:
     """Yield the fields of a hash from an answer in which names and values alternate."""
     rest = iter(fields)
     return zip(rest, rest, strict=True)
-
-
-def _run(client: Redis, script: str, keys: Sequence[str], limit: int, *arguments: Any) -> Any:
-    # The text is short; a call by its hash would need a second command after a restart of Redis.
-    return client.eval_ro(script, len(keys), *keys, limit, ANSWER_BYTES, *arguments)

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from nn.errors import InvalidInputError, clipped
 from worker.trainers.environment import ONE_THREAD
-from worker.trainers.protocol import Checkpoint, Trained, Trainer, as_number
+from worker.trainers.protocol import Checkpoint, Trained, as_number
+from worker.trainers.registry import AnyTrainer
 from worker.trainers.sharing import SharedData
 
-AnyTrainer = Trainer[Any, Any]
 #: Most objects of a data set that are searched for arrays.
 _MAX_OBJECTS = 10_000
 

@@ -11,7 +11,8 @@ from typing import Any
 from nn.errors import InvalidInputError
 from worker.errors import TrainerCheckError
 from worker.trainers.checks import definition, elsewhere, training
-from worker.trainers.checks.case import AnyTrainer, Broken, Case, shown
+from worker.trainers.checks.case import Broken, Case, shown
+from worker.trainers.registry import AnyTrainer
 
 #: The checks in the order of their definition: what a check relies on is checked before it.
 _CHECKS: Mapping[str, Callable[[Case], None]] = {

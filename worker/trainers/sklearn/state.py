@@ -39,12 +39,8 @@ class Leaf:
     set: Callable[[Any], None] | None
 
 
-def leaves(estimator: Any) -> Iterator[Leaf]:
+def leaves(owner: Any, prefix: str = "", depth: int = 0) -> Iterator[Leaf]:
     """Yield the fitted state of an estimator, private attributes included, without its parameters."""
-    yield from _attributes("", estimator, 0)
-
-
-def _attributes(prefix: str, owner: Any, depth: int) -> Iterator[Leaf]:
     parameters = owner.get_params(deep=False) if hasattr(owner, "get_params") else {}
     for name, value in sorted(vars(owner).items()):
         if name not in parameters:
@@ -86,7 +82,7 @@ def _items(name: str, value: Any, depth: int) -> Iterator[Leaf]:
 def _object(name: str, value: Any, depth: int) -> Iterator[Leaf]:
     """Yield what an object of scikit-learn holds: a tree, a loss function, an optimizer, another estimator."""
     if hasattr(value, "__dict__"):
-        yield from _attributes(f"{name}.", value, depth)
+        yield from leaves(value, f"{name}.", depth)
         return
     try:
         state = value.__getstate__()
