@@ -34,7 +34,7 @@ from worker.records.checkpoints import Checkpoints
 from worker.records.presence import WORKERS
 from worker.redis import limits
 from worker.redis.bounded import chunks, read_each
-from worker.redis.connection import connect
+from worker.redis.waiting import connect
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -26,14 +26,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from nn.options.network import NetworkOptions
 from nn.training import Training
-from nn.weights import LayerSizes, to_safetensors
+from nn.weights import to_safetensors
 from worker.job import Job
 from worker.settings import load_settings
 from worker.trainers.network import NetworkTrainer
@@ -93,7 +93,7 @@ def time_job(epochs: int, limit: int | None, rounds: int) -> dict[str, list[floa
     data = trainer.load("bundled", load_settings().cache_dir)
     trainer.prepare(data)
     options = NetworkOptions(learning_rate=0.01, epochs=epochs, limit=limit)
-    layers = cast("LayerSizes", options.layers(data.train.n_features, data.n_classes))
+    layers = options.layers(data.train.n_features, data.n_classes)
 
     def alone(seed: int) -> bytes:
         training = Training.begin(

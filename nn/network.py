@@ -212,7 +212,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return Checkpoint(self.weights_, tuple(self.history_))
 
     def _check_parameters(self) -> None:
-        """Raise `InvalidInputError` for the first parameter that is invalid."""
         parameters = self.get_params(deep=False)
         seed = parameters.pop("random_state")
         try:
@@ -267,7 +266,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return index
 
     def _begin(self, samples: Samples) -> Training:
-        """Draw the initial weights and the seed of the shuffled orders."""
         seed = self.random_state
         random_state = int(seed) if isinstance(seed, Integral) else check_random_state(seed)
         hidden_1, hidden_2 = self.hidden_layer_sizes
@@ -288,7 +286,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return {each.name: parameters[each.name] for each in fields(Training) if each.name in parameters}
 
     def _follow(self, training: Training) -> None:
-        """Copy the state of a training to the attributes."""
         self.weights_ = training.weights
         self.history_ = training.history
         self._order_seed = training.order_seed

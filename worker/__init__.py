@@ -6,12 +6,8 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     # Celery reads the attribute `celery` of the package. It is created on demand, so that importing `worker.job` (as
     # `orchestrator --help` does) does not import Celery.
-    if name == "celery":
-        return _celery()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _celery() -> Any:
+    if name != "celery":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from worker.trainers.environment import use_one_thread
 
     # Before NumPy is imported, which starts its threads at once: a process with threads must not be forked.

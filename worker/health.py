@@ -20,8 +20,7 @@ from kombu.exceptions import OperationalError
 from nn.errors import SeedsweepError
 from worker.app import SeedsweepApp, create_app
 from worker.messages import QUEUE, TRAIN
-from worker.records.presence import Presence
-from worker.records.problems import clocks_of, problem_of
+from worker.records.presence import Presence, clocks_of, problem_of
 from worker.records.report import read_report
 from worker.redis.clock import disagreement
 from worker.settings import load_settings

@@ -95,7 +95,5 @@ def load_settings() -> Settings:
 
 
 def _allowed(name: str) -> str:
-    for field, info in Settings.model_fields.items():
-        if name in (field, info.validation_alias):
-            return info.description or ""
-    raise KeyError(name)
+    fields = Settings.model_fields.items()
+    return next(info.description or "" for field, info in fields if name in (field, info.validation_alias))

@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numba
@@ -21,32 +21,34 @@ from nn.kernel.epoch import make_backprop_epoch, make_notebook_epoch, make_proba
 _config: Any = numba.config
 _log = logging.getLogger(__name__)
 
-Sizes = tuple[int, int, int]
+
+class Shape(NamedTuple):
+    """What the code is compiled for: widths of the three layers, dtypes of weights and samples, and biases or none."""
+
+    sizes: tuple[int, int, int]
+    dtype: str
+    index_dtype: str
+    value_dtype: str
+    biases: bool
 
 
 @functools.cache
-def epoch(
-    objective: str, sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str, *, biases: bool
-) -> Callable[..., None]:
+def epoch(objective: str, shape: Shape) -> Callable[..., None]:
     """Return the compiled epoch of training for an objective: a loss, or `notebook`, which has no biases."""
-    scalar = np.dtype(dtype).type
+    scalar = np.dtype(shape.dtype).type
     if objective == "notebook":
-        function = make_notebook_epoch(*sizes, scalar)
+        function = make_notebook_epoch(*shape.sizes, scalar)
     else:
-        function = make_backprop_epoch(*sizes, scalar, objective, biases=biases)
+        function = make_backprop_epoch(*shape.sizes, scalar, objective, biases=shape.biases)
     labels = order = _read_only("int64")
-    given = _weights_and_samples(dtype, index_dtype, value_dtype, biases=biases)
-    arguments = (*given, labels, order, _numba_type(dtype))
-    return _compile(function, f"epoch_{objective}", sizes, arguments)
+    return _compile(function, f"epoch_{objective}", shape, labels, order, _numba_type(shape.dtype))
 
 
 @functools.cache
-def probabilities(sizes: Sizes, dtype: str, index_dtype: str, value_dtype: str, *, biases: bool) -> Callable[..., None]:
+def probabilities(shape: Shape) -> Callable[..., None]:
     """Return the compiled forward pass."""
-    function = make_probabilities(*sizes, np.dtype(dtype).type, biases=biases)
-    filled = types.Array(_numba_type(dtype), 2, "C")
-    arguments = (*_weights_and_samples(dtype, index_dtype, value_dtype, biases=biases), filled)
-    return _compile(function, "probabilities", sizes, arguments)
+    function = make_probabilities(*shape.sizes, np.dtype(shape.dtype).type, biases=shape.biases)
+    return _compile(function, "probabilities", shape, types.Array(_numba_type(shape.dtype), 2, "C"))
 
 
 def _numba_type(dtype: str) -> Any:
@@ -57,22 +59,20 @@ def _read_only(dtype: str) -> Any:
     return types.Array(_numba_type(dtype), 1, "C", readonly=True)
 
 
-def _weights_and_samples(dtype: str, index_dtype: str, value_dtype: str, *, biases: bool) -> tuple[Any, ...]:
-    weights = types.Array(_numba_type(dtype), 1, "C")
-    bias = weights if biases else types.none
-    entries = _read_only("int64"), _read_only(index_dtype), _read_only(value_dtype)
-    return weights, weights, weights, bias, bias, bias, *entries
-
-
-def _compile(function: Callable[..., None], kind: str, sizes: Sizes, arguments: tuple[Any, ...]) -> Callable[..., None]:
+def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: Any) -> Callable[..., None]:
+    """Compile a function of weights, biases, samples and `further` types."""
     if _config.DISABLE_JIT:
         raise InvalidInputError("NUMBA_DISABLE_JIT", _config.DISABLE_JIT, "0, or the engine that is not compiled")
+    weights = types.Array(_numba_type(shape.dtype), 1, "C")
+    bias = weights if shape.biases else types.none
+    entries = _read_only("int64"), _read_only(shape.index_dtype), _read_only(shape.value_dtype)
+    arguments = (weights, weights, weights, bias, bias, bias, *entries, *further)
     jit = functools.partial(njit, error_model="numpy", nogil=True)
     place = "any folder"
     try:
         # numba names cached files after the function and checks only that function's own source file for changes. A
         # unique name for each shape, CPU and version of all sources keeps them apart, even with concurrent writers.
-        function.__qualname__ = f"{kind}_{'_'.join(map(str, sizes))}_{_fingerprint(str(arguments))}"
+        function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{_fingerprint(str(arguments))}"
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
         compiled.compile(arguments)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError
 from nn.kernel import compile as kernel_compile
+from nn.kernel.compile import Shape
 from nn.kernel.epoch import ROWS, padded
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_biases, check_options
@@ -69,8 +70,7 @@ class CompiledEngine:
         order = np.require(order, np.int64, ["C", "A"])
         _check_range("order", order, len(samples))
         _check_range("label", samples.labels, self._sizes[2])
-        dtypes = (self._dtype, *_sample_dtypes(samples))
-        train = kernel_compile.epoch(self._objective, self._sizes, *dtypes, biases=self._biases)
+        train = kernel_compile.epoch(self._objective, self._shape(samples))
         rate = np.dtype(self._dtype).type(learning_rate)
         train(*self._W, *self._b, *_entries(samples), samples.labels, order, rate)
 
@@ -82,8 +82,7 @@ class CompiledEngine:
         """
         self._check(samples)
         result = np.empty((len(samples), self._sizes[2]), self._dtype)
-        dtypes = (self._dtype, *_sample_dtypes(samples))
-        predict = kernel_compile.probabilities(self._sizes, *dtypes, biases=self._biases)
+        predict = kernel_compile.probabilities(self._shape(samples))
         predict(*self._W, *self._b, *_entries(samples), result)
         return result
 
@@ -108,6 +107,10 @@ class CompiledEngine:
             array[np.isnan(array)] = np.nan
         return public
 
+    def _shape(self, samples: Samples) -> Shape:
+        dtypes = self._dtype, samples.indices.dtype.name, samples.values.dtype.name
+        return Shape(self._sizes, *dtypes, self._biases)
+
     def _check(self, samples: Samples) -> None:
         """Check every index, because compiled code does not and would read or write outside its arrays."""
         if samples.n_features != self._n_features:
@@ -131,8 +134,9 @@ def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool
     Processes that are forked afterwards share the code. The objective is a loss, or `notebook` for that rule.
     """
     _, n1, n2, n3 = layer_sizes
-    kernel_compile.epoch(objective, (n1, n2, n3), dtype, "uint16", "float32", biases=biases)
-    kernel_compile.probabilities((n1, n2, n3), dtype, "uint16", "float32", biases=biases)
+    shape = Shape((n1, n2, n3), dtype, "uint16", "float32", biases)
+    kernel_compile.epoch(objective, shape)
+    kernel_compile.probabilities(shape)
 
 
 def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:
@@ -151,10 +155,6 @@ def _check_range(name: str, values: NDArray[Any], end: int) -> None:
     if len(values) and (values.min() < 0 or values.max() >= end):
         first = values[(values < 0) | (values >= end)][0]
         raise InvalidInputError(name, int(first), f"0 to {end - 1}")
-
-
-def _sample_dtypes(samples: Samples) -> tuple[str, str]:
-    return samples.indices.dtype.name, samples.values.dtype.name
 
 
 def _entries(samples: Samples) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:

@@ -73,7 +73,7 @@ class NetworkOptions(BaseModel):
     )
     split: Split = Field(default="fixed", description=SPLIT_HELP)
 
-    def layers(self, n_features: int, n_classes: int) -> tuple[int, ...]:
+    def layers(self, n_features: int, n_classes: int) -> tuple[int, int, int, int]:
         """Return the widths of the network's layers, from the features of a sample to the classes."""
         return (n_features, *self.hidden_layer_sizes, n_classes)
 

@@ -17,8 +17,7 @@ from worker.records.history import Attempt
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.address import hide_password
-from worker.redis.connection import connect
-from worker.redis.waiting import Once, Policy, WaitingRedis
+from worker.redis.waiting import Once, Policy, WaitingRedis, connect
 from worker.settings import Settings
 
 

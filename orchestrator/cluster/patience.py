@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
 
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
-from worker.redis.connection import LOST, connect, is_transient
+from worker.redis.waiting import LOST, connect, is_transient
 
 T = TypeVar("T")
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import ClusterError
 from worker.job import Needs
-from worker.records.presence import Presence
-from worker.records.problems import Problem, clocks_of, problem_of
+from worker.records.presence import Presence, Problem, clocks_of, problem_of
 from worker.redis.clock import disagreeing, disagreement
 
 #: Shortest time between two searches for lost jobs, in seconds. A search reads all messages.

@@ -11,8 +11,7 @@ import redis
 from orchestrator.cluster.patience import Patience
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from tests.support.redis_server import RedisServer, free_port
-from worker.redis.connection import connect, is_transient
-from worker.redis.waiting import Once, Patient, Policy, WaitingRedis
+from worker.redis.waiting import Once, Patient, Policy, WaitingRedis, connect, is_transient
 
 Write = Callable[[redis.Redis], object]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from worker.redis.clock import ServerClock, disagreement
-from worker.redis.connection import connect
+from worker.redis.waiting import connect
 
 
 def test_setting_the_hosts_clock_changes_the_difference_and_not_the_time(

@@ -20,7 +20,7 @@ from nn.errors import DatasetError, WeightsError
 from worker.errors import JobRefusedError, NoSuchWorkerError, OutOfMemoryError, TooManyAttemptsError
 from worker.redis import limits
 from worker.redis.bounded import brackets, read, read_each
-from worker.redis.connection import is_transient
+from worker.redis.waiting import is_transient
 
 logger = get_logger(__name__)
 

@@ -1,4 +1,6 @@
-"""Retry policies for Redis. A client has one policy, which applies to all of its commands and pipelines.
+"""Clients of Redis, and their retry policies. A policy applies to all commands and pipelines of its client.
+
+Which errors are transient, so that a policy may retry, is decided here, too.
 
 A retried command may run twice, if the answer to the first try was lost. Every command that Seedsweep sends is safe to
 repeat: it sets a value, or answers as it did the first time (`orchestrator.cluster.queue`), or readers ignore its
@@ -8,16 +10,19 @@ repetition (`Store.mismatches`).
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import redis
 from celery.utils.log import get_logger
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.client import Pipeline
-
-from worker.redis.connection import is_transient
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 T = TypeVar("T")
 
@@ -25,6 +30,37 @@ logger = get_logger(__name__)
 
 #: Failures after which the pause between two tries no longer grows.
 MOST_DOUBLINGS = 10
+#: Errors of a lost connection.
+LOST = (RedisConnectionError, RedisTimeoutError, OSError)
+_TRANSIENT = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
+#: The beginning of transient errors without a class: disk full, too few replicas, a script is running, the cluster is
+#: being reconfigured. In a pipeline, redis-py prepends the command.
+_WORDS = re.compile(r"(^|\) of pipeline caused error: )(MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN)\b")
+
+
+def connect(url: str, seconds: float) -> redis.Redis:
+    """Return a client that tries each command once. It connects at first use.
+
+    Args:
+        url: A URL that `worker.redis.address.redis_url` returned.
+        seconds: The timeout for connecting and for each answer, in seconds.
+
+    Raises:
+        ValueError: redis-py rejects the URL.
+    """
+    # redis-py uses another form for the URL of a unix socket.
+    plain = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
+    timeouts = {"socket_timeout": seconds}
+    if not plain.startswith("unix:"):
+        timeouts["socket_connect_timeout"] = seconds
+    return redis.Redis.from_url(plain, retry=Retry(NoBackoff(), 0), **timeouts)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same command may succeed later. Other errors are bugs or wrong settings."""
+    if isinstance(error, _TRANSIENT):
+        return True
+    return isinstance(error, redis.ResponseError) and _WORDS.search(str(error)) is not None
 
 
 class Policy(Protocol):

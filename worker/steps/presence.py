@@ -18,7 +18,7 @@ from worker.messages import QUEUE, TRAIN
 from worker.records.presence import Presence, Roster
 from worker.records.store import Store
 from worker.redis.clock import ServerClock, disagreement
-from worker.redis.connection import connect
+from worker.redis.waiting import connect
 from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)

@@ -77,7 +77,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.kernel.engine import warm_up
 
         options = NetworkOptions(learning_rate=0.01)
-        warm_up(_layers(options, data), dtype=options.dtype, objective=options.loss)
+        warm_up(options.layers(data.train.n_features, data.n_classes), dtype=options.dtype, objective=options.loss)
 
     def train(
         self,
@@ -95,7 +95,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         others, n_train = [each.name for each in self.others(options)], _test_split(options, data).start
         data = as_split(options, seed, data)
         arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size", "split"})
-        training = Training.begin(_layers(options, data), seed, **arguments)
+        training = Training.begin(options.layers(data.train.n_features, data.n_classes), seed, **arguments)
         if resume_from is not None:
             _resume(training, resume_from)
         for record in training.run(data.train.first(n_train), data.validation):
@@ -152,7 +152,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.weights import max_blob_bytes
 
         n_features = MNIST_FEATURES if digest == MNIST_DIGEST else MAX_SIDE**2
-        return max_blob_bytes((n_features, *options.hidden_layer_sizes, N_CLASSES), options.dtype)
+        return max_blob_bytes(options.layers(n_features, N_CLASSES), options.dtype)
 
     def data_name(self, source: str, digest: str) -> str:
         """Return `MNIST` for it, and the source for another data set."""
@@ -176,7 +176,7 @@ def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = 
 
     weights = from_safetensors(blob)
     found, dtype = weights.layer_sizes, weights.W1.dtype.name
-    expected = (found[0] if n_features is None else n_features, *options.hidden_layer_sizes, N_CLASSES)
+    expected = options.layers(found[0] if n_features is None else n_features, N_CLASSES)
     if (found, dtype) != (expected, options.dtype):
         raise WeightsError(
             f"the weights have layers of {found} in {dtype}; the job's are {expected} in {options.dtype}"
@@ -185,11 +185,6 @@ def read_weights(options: NetworkOptions, blob: bytes, n_features: int | None = 
         have, needs = ("no biases", "them") if options.biases else ("biases", "none")
         raise WeightsError(f"the weights have {have}; the job's network has {needs}")
     return weights
-
-
-def _layers(options: NetworkOptions, data: Dataset) -> Any:
-    """Return the widths of the network's layers."""
-    return options.layers(data.train.n_features, data.n_classes)
 
 
 def _test_split(options: NetworkOptions, data: Dataset) -> slice:

@@ -36,7 +36,11 @@ def check(values: Mapping[str, Sequence[Any]], load: Callable[[], SklearnData]) 
     _check_kinds(chosen, data)
     for combination in itertools.islice(_combinations(values), MAX_COMBINATIONS):
         found = estimator(combination["estimator"])
-        changed = {name: value for name, value in combination.items() if _is_changed(found, name, value)}
+        changed = {
+            name: value
+            for name, value in combination.items()
+            if name not in OWN and value != model_of(found.name).model_fields[name].default
+        }
         message = _refusal(found, changed, data, bool(combination["standardize"]))
         if message is None:
             continue
@@ -86,10 +90,6 @@ def _combinations(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values)
-
-
-def _is_changed(found: Estimator, name: str, value: Any) -> bool:
-    return name not in OWN and value != model_of(found.name).model_fields[name].default
 
 
 def _refusal(found: Estimator, parameters: Mapping[str, Any], data: SklearnData, standardize: bool) -> str | None:
