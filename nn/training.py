@@ -5,7 +5,6 @@ It does not import scikit-learn, which would delay every worker by a second.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -102,15 +101,13 @@ class Training:
         `random_state` is a seed, which also seeds the orders, or a generator, which then draws their seed. `options`
         are the other attributes.
         """
-        draw = functools.partial(
-            initial_weights, biases=biases, initialization=initialization, initial_scale=initial_scale
+        generator = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
+        weights = initial_weights(
+            layer_sizes, generator, dtype, biases=biases, initialization=initialization, initial_scale=initial_scale
         )
-        if isinstance(random_state, np.random.RandomState):
-            weights = draw(layer_sizes, random_state, dtype)
-            order_seed = int(random_state.randint(2**32, dtype=np.uint32))
-        else:
-            weights = draw(layer_sizes, np.random.RandomState(random_state), dtype)
-            order_seed = random_state
+        order_seed = (
+            random_state if isinstance(random_state, int) else int(random_state.randint(2**32, dtype=np.uint32))
+        )
         return cls(weights, order_seed=order_seed, **options)
 
     def resume(self, checkpoint: Checkpoint) -> None:

@@ -9,7 +9,6 @@ repetition (`Store.mismatches`).
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from collections.abc import Callable
@@ -87,7 +86,8 @@ class Patient:
 
     def run(self, command: Callable[[], T]) -> T:
         """Return what the command returns."""
-        for failures in itertools.count(1):
+        failures = 0
+        while True:
             try:
                 return command()
             except (redis.RedisError, OSError) as error:
@@ -96,8 +96,8 @@ class Patient:
                 logger.warning("A command to Redis failed and is retried: %s", error)
                 self._on_retry()
                 # The pause stops growing long before; its formula overflows at a thousand failures.
-                time.sleep(self._backoff.compute(min(failures, MOST_DOUBLINGS)))
-        raise AssertionError("endless")
+                failures = min(failures + 1, MOST_DOUBLINGS)
+                time.sleep(self._backoff.compute(failures))
 
 
 class WaitingRedis(redis.Redis):

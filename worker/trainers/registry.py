@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -213,25 +213,22 @@ _METHODS = (
 )  # fmt: skip
 
 
-def _guard(trainer: Trainer[Any, Any]) -> None:
+def _guard(trainer: AnyTrainer) -> None:
     """Turn what a trainer raises, except our own errors, into an error that names the trainer and the method."""
     for name in _METHODS:
         # In its own dictionary, because the object may forbid attributes to be set.
-        vars(trainer)[name] = _guarded(trainer, name)
+        vars(trainer)[name] = functools.partial(_call, trainer, name)
 
 
-def _guarded(trainer: Trainer[Any, Any], name: str) -> Callable[..., Any]:
-    def call(*arguments: Any, **more: Any) -> Any:
-        try:
-            return getattr(type(trainer), name)(trainer, *arguments, **more)
-        except (SeedsweepError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:
-            raise TrainerUnusableError(
-                f"The trainer {trainer.name} is broken: its {name} raised {reason(error)}"
-            ) from error
-
-    return call
+def _call(trainer: AnyTrainer, method: str, /, *arguments: Any, **more: Any) -> Any:
+    try:
+        return getattr(type(trainer), method)(trainer, *arguments, **more)
+    except (SeedsweepError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise TrainerUnusableError(
+            f"The trainer {trainer.name} is broken: its {method} raised {reason(error)}"
+        ) from error
 
 
 #: Words of a specification, which no option may have as its name.

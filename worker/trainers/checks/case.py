@@ -161,17 +161,15 @@ def one_thread() -> Iterator[None]:
     """Limit BLAS, OpenMP and numba to one thread, as workers do, whether they are loaded already or in the block."""
     from threadpoolctl import threadpool_limits
 
-    before = dict(os.environ)
+    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
     os.environ.update(ONE_THREAD)
     try:
         with threadpool_limits(1):
             yield
     finally:
         for name in ONE_THREAD:
-            if name in before:
-                os.environ[name] = before[name]
-            else:
-                os.environ.pop(name, None)
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def _arrays_of(data: object) -> dict[str, str]:

@@ -122,22 +122,15 @@ def _restoring() -> Callable[[], None]:
     """Return a function that makes `_surroundings` again what they are now."""
     import numpy as np
 
-    states, errors, variables, folder = (
-        (random.getstate(), np.random.get_state()),
-        np.geterr(),
-        dict(os.environ),
-        Path.cwd(),
-    )
-
-    def restore() -> None:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        np.seterr(**errors)
-        os.environ.clear()
-        os.environ.update(variables)
-        os.chdir(folder)
-
-    return restore
+    stack = contextlib.ExitStack()
+    stack.callback(random.setstate, random.getstate())
+    stack.callback(np.random.set_state, np.random.get_state())
+    stack.callback(np.seterr, **np.geterr())
+    stack.callback(os.chdir, Path.cwd())
+    # The last one is called first.
+    stack.callback(os.environ.update, dict(os.environ))
+    stack.callback(os.environ.clear)
+    return stack.close
 
 
 def _has_children() -> bool:
