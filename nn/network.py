@@ -256,7 +256,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         return pack(X, self._encode(y), len(self.classes_))
 
     def _encode(self, y: Any) -> NDArray[np.int64]:
-        """Return the index in `classes_` of each label."""
         index: NDArray[np.int64] = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[index] != y
         if unknown.any():

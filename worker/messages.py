@@ -53,18 +53,15 @@ def signature(app: Celery, job: Job, *, label: str | None = None, varying: Colle
             The task id is `worker.job.task_id(job, label)`.
         varying: The options that vary in the job's sweep; Flower shows them.
     """
+    # In characters that the model `Line` accepts.
+    described = one_line(job.words(varying)).encode("ascii", "backslashreplace").decode()
     return app.tasks[TRAIN].signature(
         kwargs={"job": job.fields()},
         task_id=task_id(job, label),
         # Flower and the logs show these instead of the arguments.
         argsrepr="",
-        kwargsrepr=_line(job.words(varying)),
+        kwargsrepr=described[:MAX_DESCRIPTION],
     )
-
-
-def _line(text: str) -> str:
-    """Return a text as one line that the model `Line` accepts."""
-    return one_line(text).encode("ascii", "backslashreplace").decode()[:MAX_DESCRIPTION]
 
 
 def needed(task_id: str, job: Any) -> Needs:

@@ -69,7 +69,6 @@ def nothing_is_left_running(case: Case) -> None:
 
 
 def _told(case: Case) -> dict[str, Any]:
-    """Return what another process reports of its trainings."""
     told = _report(case)
     if "broken" in told:
         raise Broken(f"in another process, {told['broken']}")

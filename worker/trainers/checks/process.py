@@ -119,7 +119,6 @@ def _surroundings() -> dict[str, str]:
 
 
 def _restoring() -> Callable[[], None]:
-    """Return a function that makes `_surroundings` again what they are now."""
     import numpy as np
 
     stack = contextlib.ExitStack()

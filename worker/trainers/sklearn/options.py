@@ -147,7 +147,6 @@ def _interval(interval: Any) -> tuple[type, dict[str, Any]]:
 
 
 def _number(kind: type, bounds: Mapping[str, Any]) -> Any:
-    """Return the type of numbers within bounds."""
     if kind is int:
         return Annotated[int, Field(**bounds)]
     bounds = dict(bounds)

@@ -234,7 +234,6 @@ def _settable(estimator: Any) -> Iterator[Leaf]:
 
 
 def _like(value: Any, array: NDArray[Any]) -> Any:
-    """Return an array as the type that a value has."""
     if isinstance(value, np.ndarray):
         return array
     if isinstance(value, list):
