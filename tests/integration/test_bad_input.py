@@ -43,7 +43,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         # Words of the specification
         "--zip epochs=1,2 learning-rate=0.1": "--zip is 'epochs,learning_rate'; allowed: different options with "
         "equally many values (these have 2 and 1)",
-        "--epochs 1 --zip epochs=1,2 biases=true,false": "--zip epochs is given twice; allowed: either that or ",
+        "--epochs 1 --zip epochs=1,2 biases=true,false": "--zip epochs cannot be combined with --epochs",
         "--zip epochs=1,2 speed": "--zip is 'speed'; allowed: NAME=VALUE,VALUE,... or NAME=RANGE",
         "--zip epochs=1,2 biases=true,false --sampler random --samples 2": "--sampler cannot be combined with "
         "zipped or conditional values",

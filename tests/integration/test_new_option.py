@@ -96,7 +96,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_flag_and_toml_word(told: dict[str, Any]) -> None:
-    assert "--momentum <str> Share of the last step that the next one keeps. [default: 0.0]" in told["help"]
+    assert "--momentum MOMENTUM[,...] Share of the last step that the next one keeps. [default: 0.0]" in told["help"]
     assert told["job"]["momentum"] == 0.5
 
 

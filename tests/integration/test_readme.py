@@ -32,7 +32,7 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
         words for line in block.split("\n") if (words := shlex.split(line, comments=True))[:1] == ["orchestrator"]
     ]
     assert [words[1] for words in commands] == [
-        "sweep", "sweep", "leaderboard", "report", "serve", "show", "predict", "verify", *LATER,
+        "sweep", "sweep", "list", "note", "leaderboard", "report", "serve", "show", "predict", "verify", *LATER,
     ]  # fmt: skip
 
     # When the commands are run, the first with less to train on
@@ -52,9 +52,9 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
     for line in shown:
         if line.startswith(("Training", "[ 1/20]", "Validation", "jobs")):
             assert masked(line) in printed
-    assert outputs[3].startswith("Report: runs/first/report.html")
-    assert re.search(r"digit\.png reads as 3 \(9\d\.\d\d %\)", outputs[5])
-    assert "Verified: 5 jobs of first give the same bits again" in outputs[6]
+    assert outputs[5].startswith("Report: runs/first/report.html")
+    assert re.search(r"digit\.png reads as 3 \(9\d\.\d\d %\)", outputs[7])
+    assert "Verified: 5 jobs of first give the same bits again" in outputs[8]
     assert "\nUse learning rate 0.03: " in outputs[-1]
 
 

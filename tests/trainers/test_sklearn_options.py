@@ -176,7 +176,7 @@ def test_the_metric_is_accuracy_for_a_classifier_and_r2_for_a_regressor() -> Non
     assert TRAINER.metric_of(regressor).name == "validation R2"
     assert not TRAINER.metric_of(regressor).is_share
     assert TRAINER.others(classifier) == ()
-    assert TRAINER.others(regressor) == ("mean_squared_error",)
+    assert [each.name for each in TRAINER.others(regressor)] == ["mean_squared_error"]
 
 
 def test_epochs_are_no_part_of_the_name_of_a_job_that_has_none() -> None:

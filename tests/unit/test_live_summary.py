@@ -64,7 +64,6 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
 ) -> None:
     if not lock_is_told:
         monkeypatch.setattr("orchestrator.folder.sweeps._LOCKS", tmp_path / "none")
-    folder = made(tmp_path)
     elsewhere(folder)
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"

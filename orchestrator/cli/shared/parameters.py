@@ -154,6 +154,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at t
 Metric = Annotated[
     str,
     typer.Option(
+        metavar="METRIC[:EPOCHS]",
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
         "K; or both, as in loss:best.  [default: the trainer's own metric, last]",
         show_default=False,
