@@ -67,8 +67,6 @@ def test_a_jobs_libraries_have_as_many_threads_as_the_setting_says(
         data = broken.Honest().load("points", tmp_path)
         job = Job.of({}, seed=0, dataset=data.digest, trainer="honest")
         result = cluster.result(cluster.submit(job).id)
-    assert (
-        cluster.store().weights(job.key, result.weights_sha256, result.weights_bytes)
-        == f'["{count}", {count}]'.encode()
-    )
+        blob = cluster.store().weights(job.key, result.weights_sha256, result.weights_bytes)
+    assert blob == f'["{count}", {count}]'.encode()
     assert str(result.environment).endswith(" 2 threads") == (count == 2)
