@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from types import NoneType
@@ -54,18 +55,14 @@ def _plain(kind: Any) -> type:
 def parts(value: object, most: int) -> list[object]:
     """Split a list, or a text at its commas, into its items; a text gives at most one more than `most`.
 
-    A comma between double quotes does not split, and two quotes between quotes are one.
-
-    Raises:
-        ValueError: a quote is not closed.
+    A comma between double quotes does not split, and two quotes between quotes are one; quotes that do not surround an
+    item are part of its text.
     """
     if isinstance(value, str):
         if '"' in value:
-            try:
+            with contextlib.suppress(csv.Error):
                 (items,) = csv.reader([value], skipinitialspace=True, strict=True)
-            except csv.Error as error:
-                raise ValueError(str(error)) from None
-            return [item.strip() for item in items[: most + 1]]
+                return [item.strip() for item in items[: most + 1]]
         return [part.strip() for part in value.split(",", most)]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
