@@ -89,7 +89,7 @@ def command(
         complain(whole.folder.damage)
     found = whole.select(where or (), Scoring.parse(metric), within)
     board, is_by_job = found.leaderboard, by == "job"
-    further = [found.metric(each, "columns") for each in _names(columns or "")]
+    further = [found.metric(str(each), "columns") for each in (split(columns) if columns else ())]
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)
     if as_json:
         print_json(table.jobs_as_dict(board, top) if is_by_job else table.as_dict(board, standings))
@@ -107,10 +107,3 @@ def command(
                 say(console, str(found.accounting))
                 advise(console, found)
     return 0 if board.usable else 1
-
-
-def _names(columns: str) -> list[str]:
-    try:
-        return list(map(str, split(columns))) if columns else []
-    except ValueError:
-        raise InvalidInputError("columns", columns, "names of metrics, separated by commas") from None

@@ -236,7 +236,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --metric loss": "--metric is 'loss'; allowed: last, best, or mean-K with K from 1 to 100000 epochs; or a "
         "metric that every job has: validation accuracy",
         "a --metric mean-3": "--metric is 'mean-3'; allowed: at most mean-2: a job of the sweep has 2 epochs",
-        "a --columns '\"loss'": "--columns is '\"loss'; allowed: names of metrics, separated by commas",
+        "a --columns '\"loss'": "--columns is '\"loss'; allowed: a metric that every job has: validation accuracy",
         "a --columns validation --csv": "--columns is given; allowed: a table of configurations",
         "a --by seed": "--by is 'seed'; allowed: configuration or job",
         "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, regret, p_best, diverged, failed, "
