@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from orchestrator.analysis.statistics.best import moderated_variances, p_best, posterior
+from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.comparison import (
     Difference,
@@ -30,6 +30,7 @@ from orchestrator.analysis.statistics.intervals import (
     confidence_sequence,
     sequence_factor,
     t_interval,
+    t_quantile,
 )
 from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, lower_bounds, moments
 from tests.support.known import known
@@ -238,6 +239,13 @@ class TestBoundaries:
             spent = scipy.stats.norm.sf(bounds[k]) - law.cdf(-bounds[k - 1 : k + 1])
             assert spent == pytest.approx(alpha * 0.2 * 0.8**k, rel=1e-3)
 
+    def test_all_looks_together_keep_the_level_and_waste_little_of_it(self) -> None:
+        # Means of nested samples: sums of independent normal steps.
+        steps = np.diff(LOOKS[:12], prepend=0)
+        sums = RNG(0).normal(size=(400_000, 12)) @ np.triu(np.sqrt(steps)[:, None] * np.ones(12))
+        rejected = (sums / np.sqrt(LOOKS[:12]) > scipy.stats.norm.isf(levels(0.05)[:12])).any(axis=1).mean()
+        assert 0.75 * 0.05 < rejected < 0.05 * (1 - 0.8**12)
+
     def test_levels_grow_with_alpha_exceed_their_shares_and_cannot_be_changed_for_others(self) -> None:
         every = np.array([levels(alpha) for alpha in (1e-6, 0.001, 0.01, 0.05, 0.2)])
         assert (np.diff(every, axis=0) > 0).all()
@@ -370,6 +378,15 @@ class TestPBest:
         assert found[0] is None
         assert found[1:] == pytest.approx((np.bincount(winners) / 400_000)[1:], abs=0.005)
 
+    def test_of_two_t_variables_the_higher_is_found_by_integration(self) -> None:
+        location, scale, df = np.array([0.0, 0.7]), np.array([1.0, 2.0]), np.array([4.0, 9.0])
+        found = _highest(location, scale, df, t_quantile(LEVELS, df[:, None]))
+
+        def product(x: float) -> float:
+            return float(scipy.stats.t.pdf(x, 9, 0.7, 2) * scipy.stats.t.cdf(x, 4))
+
+        assert found[1] == pytest.approx(scipy.integrate.quad(product, -100, 100, points=[0, 1])[0], abs=0.001)
+
     def test_moderated_variances_find_the_prior_that_variances_are_drawn_from(self) -> None:
         # Smyth's model: the variances are drawn from 2 * F(4, 8), of which 8 and 2 are the prior's.
         rng = RNG(5)
@@ -479,3 +496,10 @@ def test_missing_scores_are_nan_in_the_order_of_seeds() -> None:
     expected = [[2, np.nan, 1], [np.nan] * 3, [np.nan, 4, np.nan]]
     np.testing.assert_array_equal(as_array(scores), expected)
     assert as_array([{}, {}]).shape == (2, 0)
+
+
+def test_quantiles_are_those_of_scipy() -> None:
+    levels = [0.001, 0.5, 0.9, 0.999999]
+    assert t_quantile(np.array(levels), 3.7) == pytest.approx(scipy.stats.t.ppf(levels, 3.7))
+    assert float(t_quantile(0.975, np.inf)) == pytest.approx(scipy.stats.norm.ppf(0.975))
+    assert all(a > b for a, b in pairwise(t_quantile(0.975, np.arange(1.0, 50))))
