@@ -863,7 +863,9 @@ def _plan(
     if _switch("resume", resume):
         if options or seeds is not None or spec is not None:
             raise InvalidInputError("resume", resume, Beside("other arguments than name, output, broker and workers"))
-        return sweeping.plan_resumption(open_sweep(given_name or LAST, kept), settings, workers=workers)
+        return sweeping.plan_resumption(
+            open_sweep(LAST if given_name is None else given_name, kept), settings, workers=workers
+        )
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:

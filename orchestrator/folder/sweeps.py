@@ -45,8 +45,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     """Return the folder of a sweep.
 
     Args:
-        argument: The path of a sweep folder; the name of a sweep in `output`; or `last`, for the one that changed last,
-            unless a sweep has this name.
+        argument: The name of a sweep in `output`; `last`, for the one that changed last, unless a sweep has this name;
+            or the path of a sweep folder.
         output: The folder of all sweeps.
         elsewhere: Whether a name may be that of a sweep that only a cluster knows.
 
@@ -57,22 +57,17 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     # Imported here because it takes a while, and lists do without.
     from orchestrator.folder.sweep_folder import SweepFolder
 
-    name = argument
-    try:
-        if argument and _is_sweep(Path(argument)):
-            path = Path(argument).resolve()
-            if path.parent != output.resolve():
-                return SweepFolder(path.parent, path.name)
-            name = path.name
-        if is_name(name) and _is_sweep(output / name):
-            return SweepFolder(output, name)
-    except ValueError:
-        pass  # No path has a NUL character, and no sweep has such a name.
+    # A name means the same in every working folder.
+    if is_name(argument) and _is_sweep(output / argument):
+        return SweepFolder(output, argument)
     names = []
     with contextlib.suppress(SweepUnreadableError):
         names = Sweeps(output).names()
     if argument == LAST and names:
         return SweepFolder(output, names[0])
+    if argument and _is_sweep(Path(argument)):
+        path = Path(argument).resolve()
+        return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
     if argument == LAST:
         raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
     if is_name(argument):
@@ -90,6 +85,8 @@ def _is_sweep(folder: Path) -> bool:
     # Not `Path.is_file`, which returns False on some disk errors, too.
     try:
         return stat.S_ISREG((folder / "sweep.json").stat().st_mode)
+    except ValueError:
+        return False  # No path has a NUL character.
     except OSError as error:
         if error.errno in _NO_SUCH_PATH:
             return False
@@ -153,9 +150,14 @@ class Sweeps:
         Raises:
             SweepNotFoundError: it leads out.
         """
-        # A link may be replaced meanwhile.
         with contextlib.suppress(OSError):
-            if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.output)):
+            try:
+                real = os.path.realpath(path, strict=True)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # A link that was replaced meanwhile.
+                    raise
+                real = os.path.realpath(path)
+            if Path(real).is_relative_to(os.path.realpath(self.output)):
                 return
         raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 
