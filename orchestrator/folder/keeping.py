@@ -43,17 +43,21 @@ class Keeper:
         kept = self._kept.get(row.options, [])
         return row.accepted and (len(kept) < self._most or (self._most > 0 and _rank(row) > kept[0]))
 
-    def note(self, row: Row) -> None:
-        """Take a row whose weights are in the folder into account, and remove the weights that it displaces."""
-        kept = self._kept.setdefault(row.options, [])
-        ranked = _rank(row)
-        self._users[ranked[1]] += 1
-        heapq.heappush(kept, ranked)
-        if len(kept) > self._most:
-            _, displaced = heapq.heappop(kept)
-            self._users[displaced] -= 1
-            if not self._users[displaced]:
-                self._folder.drop_weights(displaced)
+    def note(self, *rows: Row) -> None:
+        """Take rows whose weights are in the folder into account, and remove the weights that they displace."""
+        displaced = []
+        for row in rows:
+            kept = self._kept.setdefault(row.options, [])
+            ranked = _rank(row)
+            self._users[ranked[1]] += 1
+            heapq.heappush(kept, ranked)
+            if len(kept) > self._most:
+                displaced.append(heapq.heappop(kept)[1])
+        self._users.subtract(displaced)
+        # After all rows: a later one may have the same weights.
+        for sha256 in set(displaced):
+            if not self._users[sha256]:
+                self._folder.drop_weights(sha256)
 
 
 def _rank(row: Row) -> _Ranked:

@@ -43,6 +43,7 @@ class Collector:
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
         keeper: Decides which weights are fetched, and whether a job is trained again whose weights are gone.
+        releases: Whether weights leave Redis once this session has them.
         failed: Receives the key of a job that failed, and the end of its log, which may be empty.
         silent: As for `StallWatch`.
     """
@@ -55,6 +56,7 @@ class Collector:
         progress: Progress,
         names: JobNames,
         keeper: Keeper,
+        releases: bool = True,
         failed: Callable[[str, str], None] = lambda _key, _log: None,
         silent: Callable[[str, str, float], bool] = lambda _key, _worker, _beyond: True,
     ) -> None:
@@ -66,6 +68,7 @@ class Collector:
         self._failed = failed
         self._silent = silent
         self._keeper = keeper
+        self._releases = releases
         self._artifacts = Artifacts(cluster, sweep.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
         #: at once, because others decide their size.
@@ -161,7 +164,7 @@ class Collector:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return False
         self._accept(row, blob)
-        if isinstance(state, Finished) and row.accepted:
+        if self._releases and isinstance(state, Finished) and row.accepted:
             # The folder has the weights now, or has decided against them.
             self._artifacts.add(job.key, state.result)
         self._progress.finished(row)

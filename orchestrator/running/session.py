@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import socket
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -73,6 +74,7 @@ class Session:
     reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
     _failures: int = field(default=0, init=False)
+    _releases: bool = field(default=True, init=False)
     _others_code: str | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
 
@@ -114,15 +116,16 @@ class Session:
         Args:
             failed: Whether to take the rows of failed jobs, too, instead of training these again.
         """
-        others = []
+        others, held = [], []
         for key, row in self.folder.rows_of(self.jobs).items():
             is_whole = self.folder.has_weights(self.jobs[key], row, bare=self.keeper.bare)
             if is_whole or (failed and row.status == "failed"):
                 self._note(row)
                 if self.folder.holds(row):
-                    self.keeper.note(row)
+                    held.append(row)
             else:
                 others.append(row)
+        self.keeper.note(*held)
         return others
 
     def _fits(self, found: Row | Result) -> bool:
@@ -153,7 +156,7 @@ class Session:
         for row, other in found:
             # If the other sweep has removed the weights meanwhile, the job is trained.
             with self.interruption.shield(), contextlib.suppress(WeightsError):
-                if self.keeper.wants(row) and other.holds(row):
+                if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     # The owner of a folder that was named could change a linked file later.
                     link = other not in self.reuse_from
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256), link=link)
@@ -267,8 +270,10 @@ class Session:
 
         Arguments and errors: see `train`.
         """
-        # The other session has weights removed from the cluster once it has them.
+        # The other session has weights removed from the cluster once it has them; one of another host may still need
+        # them after it was interrupted.
         self.keeper.bare = True
+        self._releases = self.manifest.provenance.host == socket.gethostname()
         with self._connected(progress.message) as cluster:
             growth = Growth(cluster.registry, self.folder, self.interruption)
             manifest: Manifest | None = growth.registered()
@@ -301,7 +306,7 @@ class Session:
         names = JobNames(self.jobs.values(), manifest.axes)
         failed = partial(self._failed, cluster, manifest, progress.message)
         silent = partial(self._silent, progress.message)
-        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, failed, silent)
+        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, self._releases, failed, silent)
 
     def _silent(self, tell: Callable[[str], None], key: str, worker: str, beyond: float) -> bool:
         """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.

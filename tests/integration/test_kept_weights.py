@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 import seedsweep
@@ -97,6 +99,21 @@ def test_sweeps_that_share_jobs_leave_each_other_their_artifacts(
         to = ("--output", policy, "--broker", broker, "--keep-weights", policy)
         done = command_line.run("sweep", *words, "--name", policy, *to, **NONE_LEFT)
         assert said in done.stdout
+
+
+def test_who_follows_a_sweep_from_another_host_leaves_its_artifacts(
+    cluster: Cluster, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sweep that was submitted on another host, whose session is interrupted now
+    broker = cluster.server.url
+    options = {"seeds": 2, "learning_rate": 0.01, "epochs": 1, "limit": 200}
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    seedsweep.submit(name="a", output=command_line.folder / "there", broker=broker, **options)
+    cluster.start_worker()
+    # When this host follows it
+    command_line.run("watch", "a", "--broker", broker, **NONE_LEFT)
+    # Then it has the weights, and the session that goes on will find them.
+    assert len(files(command_line, "a")) == left(cluster) == 2
 
 
 def test_a_cluster_keeps_the_last_artifacts_up_to_a_bound(command_line: CommandLine, cluster: Cluster) -> None:

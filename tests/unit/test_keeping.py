@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nn.weights import digest
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from tests.support.boards import jobs_of
@@ -44,6 +45,25 @@ def test_the_best_of_each_configuration_are_kept_in_any_order(
     for number, order in enumerate(itertools.permutations(range(4))):
         rows = [each for seed in order for each in ROWS.values() if each.seed == seed]
         assert kept(tmp_path / str(number), policy, rows) == hashes(*seeds), order
+
+
+def test_weights_stay_that_another_configuration_keeps_when_a_session_goes_on(tmp_path: Path) -> None:
+    # Given weights that two configurations share: one of them keeps better ones
+    one, other = (
+        [row(job, content, (score,)) for job, content, score in zip(of, contents, scores, strict=True)]
+        for of, contents, scores in (
+            (list(JOBS.values())[:4:2], (b"a", b"shared"), (0.9, 0.5)),
+            (list(JOBS.values())[1:4:2], (b"b", b"shared"), (0.6, 0.95)),
+        )
+    )
+    for number, rows in enumerate(itertools.permutations([*one, *other])):
+        swept = made(tmp_path / str(number))
+        for content in (b"a", b"b", b"shared"):
+            swept.keep_weights(digest(content), content)
+        # When a session finds all of them
+        Keeper(swept, "best:1").note(*rows)
+        # Then the best of each are there
+        assert {path.stem for path in (swept.path / "weights").iterdir()} == {digest(b"a"), digest(b"shared")}
 
 
 def test_a_job_that_diverged_ranks_last_and_one_without_a_result_has_no_weights(tmp_path: Path) -> None:
