@@ -33,7 +33,7 @@ STATES = {
 #: The most bytes of a `leaderboard.json` that is read in place of the rows.
 _MOST_BYTES = 2**24
 #: The verdict in a `leaderboard.json`, and how each job ended.
-_SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\\\]|\\\\.)*")')
+_SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
 
 
@@ -109,7 +109,7 @@ def _recorded(folder: Path) -> Summary | None:
     with contextlib.suppress(OSError, ValueError):
         text = read_regular(folder / "leaderboard.json", _MOST_BYTES)
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
-        if sentence is not None and ends:
+        if sentence is not None and ends and b"missing" not in ends:
             state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
             told = str(json.loads(sentence[1]))
             return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder))

@@ -188,6 +188,9 @@ class SweepSpecification(BaseModel):
     def size(self) -> int:
         """The number of jobs, also those that are left out; with a sampler, once all are drawn, if they differ."""
         each = math.prod(len(self.grid[group[0]]) for group in self._groups)
+        if self.beside and each <= MAX_JOBS:
+            # Those that differ only in an option without its condition are one.
+            each = len({tuple(point.values()) for point in self._combinations()})
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
 
     @property
@@ -204,8 +207,11 @@ class SweepSpecification(BaseModel):
             grid: The further values. An option that was fixed varies from then on.
 
         Raises:
-            ValueError: a value is invalid, the specification has it already, or a sampler chooses the values.
+            ValueError: a value is invalid, the specification has it already, a sampler chooses the values, or they
+                are zipped.
         """
+        if any(name in group.split(",") for group in self.zipped for name in grid):
+            raise ValueError("zipped options have no further values")
         if grid and self.sampling is not None:
             raise ValueError("a sampler chooses the configurations of the sweep")
         both = (*self.seeds, *seeds)

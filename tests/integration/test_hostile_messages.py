@@ -301,7 +301,7 @@ def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:
         ("revoke", {"task_id": [{}], "signal": 7, "terminate": "x"}, "cancel jobs with `orchestrator cancel`"),
         ("terminate", {"task_id": "0" * 64, "signal": "KILL"}, "cancel jobs with `orchestrator cancel`"),
         ("rate_limit", {"task_name": TRAIN, "rate_limit": "1/h"}, "drain workers with `cancel_consumer seedsweep`"),
-        ("time_limit", {"task_name": TRAIN, "hard": "x"}, "cancel jobs that take too long"),
+        ("time_limit", {"task_name": TRAIN, "hard": "x"}, "set SEEDSWEEP_TIME_LIMIT"),
         ("pool_restart", {"modules": ["os"]}, "the commands are active, "),
         ("objgraph", {"num": "x"}, "the commands are active, "),
     ],

@@ -252,7 +252,7 @@ _INSTEAD = {
     "revoke_by_stamped_headers": _CANCEL,
     "terminate": _CANCEL,
     "rate_limit": "drain workers with `cancel_consumer seedsweep`",
-    "time_limit": "cancel jobs that take too long with `orchestrator cancel`",
+    "time_limit": "set SEEDSWEEP_TIME_LIMIT on the workers",
 }
 
 
