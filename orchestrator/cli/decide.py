@@ -81,7 +81,7 @@ def command(
     if as_json:
         race, terms = result.race, result.race.terms
         print_result_as_json(
-            race.sweep,
+            result.sweep,
             race={
                 "ended": race.ended,
                 "within": terms.within,
@@ -99,14 +99,14 @@ def command(
 
 def show(console: Console, result: DecideResult) -> None:
     """Print the table of all configurations, and the costs; the answer comes last, where it is seen."""
-    race = result.race
-    print_leaderboard(console, race.sweep.leaderboard, verdict=False)
-    say(console, str(race.sweep.accounting))
-    say(console, f"Results: {race.sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
+    race, sweep = result.race, result.sweep
+    print_leaderboard(console, sweep.leaderboard, verdict=False)
+    say(console, str(sweep.accounting))
+    say(console, f"Results: {sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
     if race.spent:
-        every = f"All {len(race.sweep.scored)} configurations at {race.seeds} seeds"
+        every = f"All {len(sweep.scored)} configurations at {race.seeds} seeds"
         say(console, f"{every} are {counted(race.full_grid, 'job')}, of which the race did without {race.saved}")
     for sentence in filter(None, (str(race), result.verdict.sentence)):
         say(console, sentence)

@@ -31,19 +31,21 @@ class DecideResult:
     """A race that ended.
 
     Attributes:
-        race: The race, with the sweep and its further rows.
+        race: The race.
+        sweep: The sweep with its further rows, by the metric of the race.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
     """
 
     race: Race
+    sweep: Sweep
     jobs: int
     seconds: float
 
     @property
     def verdict(self) -> Verdict:
         """The answer."""
-        return self.race.judgement.verdict
+        return self.sweep.judgement.verdict
 
 
 def plan_decide(
@@ -149,8 +151,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     if ended.ended != "budget" or ended.spent:
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
         session.look("decide", terms.within, str(terms.scoring))
-    finish(session)
-    return DecideResult(ended, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
+    judged = finish(session).select(scoring=terms.scoring)
+    return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
 def _raced(sweep: Sweep, terms: Terms) -> Sweep:

@@ -45,8 +45,7 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     """Return the folder of a sweep.
 
     Args:
-        argument: The name of a sweep in `output`; `last`, for the one that changed last, unless a sweep has this name;
-            or the path of a sweep folder.
+        argument: The name of a sweep in `output`; `last`, for the one that changed last; or the path of a sweep folder.
         output: The folder of all sweeps.
         elsewhere: Whether a name may be that of a sweep that only a cluster knows.
 
@@ -63,13 +62,13 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     names = []
     with contextlib.suppress(SweepUnreadableError):
         names = Sweeps(output).names()
-    if argument == LAST and names:
+    if argument == LAST:
+        if not names:
+            raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
         return SweepFolder(output, names[0])
     if argument and _is_sweep(Path(argument)):
         path = Path(argument).resolve()
         return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
-    if argument == LAST:
-        raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
     if is_name(argument):
         folder = SweepFolder(output, argument)
         if elsewhere:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from nn.errors import InvalidInputError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+# `last` names the sweep that changed last.
+_NAME = re.compile(r"(?!last\Z)[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 def is_name(name: str) -> bool:
@@ -26,7 +27,7 @@ def check_name(name: str) -> str:
     """
     if not is_name(name):
         raise InvalidInputError(
-            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"
+            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit, but not last"
         )
     return name
 

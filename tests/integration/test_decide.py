@@ -32,6 +32,11 @@ def seeds_by_rate(command_line: CommandLine, name: str) -> dict[float, int]:
 def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLine) -> None:
     # Given a sweep of three seeds
     command_line.finished("a", *SWEEP)
+    # A race whose budget does not suffice for its first look leaves the sweep's answer as it is.
+    small = json.loads(command_line.run("decide", "a", "--within", "0.01", "--budget", "2", "--json", status=1).stdout)
+    board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
+    assert {name: small[name] for name in board} == board
+    assert (small["race"]["ended"], small["verdict"]["state"]) == ("budget", "final")
     # When one of the rates is worse by far, and nobody minds a difference of a point between the others
     done = command_line.run("decide", "a", "--within", "0.01", "--budget", "50")
     # Then the race trained two more seeds of each, said what it takes, and what it did.

@@ -21,7 +21,9 @@ from tests.support.privileges import without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a b", ".hidden", "-x", "ä", "a" * 101, "a\n", "a\0"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc", "a b", ".hidden", "-x", "ä", "a" * 101, "a\n", "a\0", "last"]
+)
 def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInputError, match=r"^name is "):
         SweepFolder(tmp_path, name)
