@@ -224,9 +224,11 @@ class TrainedModel:
     def network(self) -> DeepNeuralNetwork:
         """Return the fitted network of a job of the trainer `network`, as `fit` leaves it.
 
+        If its weights were not kept, the job is trained again, as by `artifact`.
+
         Raises:
             InvalidInputError: another trainer trained the job.
-            WeightsError: the weights are missing or damaged.
+            SeedsweepError: the command's errors.
         """
         if self.job.trainer != DEFAULT:
             allowed = f"a job of the trainer {DEFAULT}; artifact() returns what another one made"
@@ -234,6 +236,7 @@ class TrainedModel:
         from nn.network import DeepNeuralNetwork
         from nn.training import EpochRecord
 
+        self.artifact()
         trained: TrainedJob = with_weights(self._snapshot.folder, self._snapshot.manifest, self.job, self.row)
         printed = self.row.others.get("notebook_accuracy", [None] * len(self.row.epoch_seconds))
         values = zip(self.row.epoch_seconds, self.row.validation_score, printed, strict=True)

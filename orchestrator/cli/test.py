@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
-from orchestrator.cli.shared.output import print_json, print_table, say
+from orchestrator.cli.shared.outcome import interruptible
+from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
@@ -37,7 +38,8 @@ def command(
     Example: orchestrator test night-run
     """
     folder = open_sweep(sweep, output)
-    found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir)
+    with interruptible():
+        found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
     if as_json:
         print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
         return 0

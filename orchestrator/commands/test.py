@@ -10,6 +10,8 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis import held_out
 from orchestrator.analysis.configuration import FIELD, Chosen, choose
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.commands.plan import Tell, ignore
+from orchestrator.commands.weights import restore
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import Reading
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -36,13 +38,14 @@ class HeldOut:
     repeated: bool
 
 
-def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir: Path) -> HeldOut:
+def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir: Path, tell: Tell = ignore) -> HeldOut:
     """Evaluate a configuration on the test split of its sweep, and record it in the folder; or return the record.
 
     Args:
         folder: The sweep's folder. Its jobs hold samples out of training (`Trainer.held_out`).
         words: Name the configuration (`orchestrator.analysis.selection`); none for the leader.
         cache_dir: Where prepared data sets are kept.
+        tell: Receives a sentence before a job is trained again whose weights were not kept.
 
     Raises:
         HeldOutError: the sweep has no test split, has jobs without a row, or its record is damaged.
@@ -58,6 +61,10 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
         raise HeldOutError(f"The sweep {folder.name} has no test split: begin one with --test-size to hold samples out")
     record = folder.reading()
     if record is None:
+        chosen = _chosen(folder, words)
+        for key in chosen.scored.keys:
+            if chosen.sweep.rows[key].status == "succeeded":
+                restore(chosen.sweep, chosen.sweep.jobs[key], cache_dir, tell)
         # Locked before the samples are read: they must not be seen if the record cannot be written.
         with folder.exclusive():
             record = folder.reading()
@@ -69,14 +76,19 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
 
 
 def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOut:
+    chosen = _chosen(folder, words)
+    record = held_out.evaluate(folder, chosen, cache_dir)
+    folder.keep_reading(record)
+    return HeldOut(folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False)
+
+
+def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
     sweep = Sweep.read(folder)
     chosen = choose(sweep, words)
     _check_ended(sweep)
     if not chosen.scored.trained:
         raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
-    record = held_out.evaluate(folder, chosen, cache_dir)
-    folder.keep_reading(record)
-    return HeldOut(folder.name, sweep.names.metric, record, chosen.scored.draws_split, repeated=False)
+    return chosen
 
 
 def _check_ended(sweep: Sweep) -> None:

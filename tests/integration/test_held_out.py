@@ -141,16 +141,18 @@ def test_nothing_is_read_before_the_sweep_has_ended(fresh: CommandLine, cache_di
     assert not read_test_split(folder, cache_dir=cache_dir).repeated
 
 
-def test_what_is_missing_or_damaged_is_said_and_nothing_is_recorded(fresh: CommandLine) -> None:
-    # Weights of a job of the leader
-    row = next(row for row in fresh.rows("b") if row["options"]["learning_rate"] == 0.03)
-    weights = fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors"
-    blob = weights.read_bytes()
-    weights.write_bytes(blob[:-1])
-    assert "is damaged: orchestrator weights runs/b " in fresh.run("test", "b", status=2).stderr
-    assert not (fresh.sweep("b") / "test.json").exists()
-    # A record that is no record counts as one.
-    weights.write_bytes(blob)
+def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: CommandLine) -> None:
+    whole = reading_of(fresh)
+    (fresh.sweep("b") / "test.json").unlink()
+    first, second, _ = (fresh.sweep("b") / f"weights/{job['weights_sha256']}.safetensors" for job in whole["jobs"])
+    first.write_bytes(first.read_bytes()[:-1])
+    second.unlink()
+    done = fresh.run("test", "b", "--json")
+    assert [f"is {fault}: training the job again" in done.stderr for fault in ("damaged", "missing")] == [True, True]
+    assert json.loads(done.stdout) | {"read": ""} == whole | {"read": ""}
+
+
+def test_a_damaged_record_counts_as_one(fresh: CommandLine) -> None:
     (fresh.sweep("b") / "test.json").write_text("{}")
     assert "says that the test split was read" in fresh.run("test", "b", status=2).stderr
     assert (fresh.sweep("b") / "test.json").read_text() == "{}"
