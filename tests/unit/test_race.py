@@ -125,6 +125,22 @@ ENDINGS: dict[str, tuple[Ends, int, str, list[int], int, int, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_what_is_advised_suffices_for_the_next_look(seeds: int) -> None:
+    rates, advised = tuple(0.01 * each for each in range(1, 9)), 0
+    manifest = sweep(seeds, rates)
+    for number, sd in enumerate(np.geomspace(0.0003, 0.02, 10)):
+        means = 0.96 - np.random.default_rng(number).uniform(0, 0.02, len(rates))
+        ends = around(dict(zip(rates, means, strict=True)), sd)
+        rows = {key: known(ended(job, ends(job))) for key, job in manifest.jobs_by_key().items()}
+        judged = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, manifest.jobs_by_key(), rows).judgement
+        if judged.advice is not None:
+            advised += 1
+            race = race_of(manifest, rows, Terms(judged.advice.within, judged.advice.budget))
+            assert judged.advice.budget >= judged.advice.jobs >= race.next_jobs > 0
+    assert advised > 3
+
+
 @pytest.mark.parametrize("case", ENDINGS)
 def test_how_a_race_ends(case: str) -> None:
     ends, budget, end, seeds, spent, saved, told = ENDINGS[case]

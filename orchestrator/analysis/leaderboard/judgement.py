@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
 from orchestrator.analysis.statistics.best import p_best
-from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
+from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS
 from orchestrator.analysis.statistics.comparison import seeds_within
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
@@ -461,15 +461,19 @@ class Judgement:
         The differences are what they seem or, unless `seems`, 0.
         """
         of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
-        for i, each in self.blocking(within).items():
+        # The race compares at all its looks, and rules out less than one look does.
+        raced = self if self.sequential else replace(self, history="race")
+        for i, each in raced.blocking(within).items():
             df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
             if not (df > 0 and math.isfinite(sd)):
                 return None
             room = within + (float(of.mean[i]) if seems else 0.0)
             seeds = seeds_within(sd, df, room, alpha, certainty)
-            if seeds is None:
+            has = len(each.entries)
+            looks = LOOKS[has < LOOKS]
+            if seeds is None or not len(looks):
                 return None
-            lacking.append(max(0, seeds - len(each.entries)))
+            lacking.append(max(seeds, int(looks[0])) - has)
         return sum(lacking) + max(lacking, default=0)
 
     # The verdict
