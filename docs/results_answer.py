@@ -57,7 +57,7 @@ def noise(folder: SweepFolder) -> str:
 
 
 def race(folder: SweepFolder, terms: Terms) -> str:
-    """Tell the course of a race: the verdict after each of its rounds, and what the race did without."""
+    """Tell the course of a race: the verdict after each of its rounds, and what the race skipped."""
     rows = folder.rows_of(folder.manifest().jobs_by_key())
     stages = [folder.manifest()]
     while stages[-1].rounds:
@@ -71,4 +71,4 @@ def race(folder: SweepFolder, terms: Terms) -> str:
     lines = [told.format(counted(len(run.sweep.jobs), "job"), run.seeds, run.judgement.verdict) for run in runs]
     run = runs[-1]
     saved = f"All {len(run.sweep.scored)} configurations at {run.seeds} seeds are {counted(run.full_grid, 'job')}"
-    return listed([*lines[:-1], f"**{lines[-1]}**", f"{saved}, of which the race did without {run.saved}."])
+    return listed([*lines[:-1], f"**{lines[-1]}**", f"{saved}; the race skipped {run.saved}."])

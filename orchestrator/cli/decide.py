@@ -107,7 +107,7 @@ def show(console: Console, result: DecideResult) -> None:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
     if race.spent:
         every = f"All {len(sweep.scored)} configurations at {race.seeds} seeds"
-        say(console, f"{every} are {counted(race.full_grid, 'job')}, of which the race did without {race.saved}")
+        say(console, f"{every} are {counted(race.full_grid, 'job')}; the race skipped {race.saved}")
     for sentence in filter(None, (str(race), result.verdict.sentence)):
         say(console, sentence)
 

@@ -54,7 +54,8 @@ def command(
 
     Words choose among which jobs: orchestrator verify night-run learning_rate=0.01 --all
 
-    The sweep's weights files are checked, too: a missing or damaged file counts as a difference.
+    The sweep's weights files are checked, too: a damaged one counts as a difference, and so does a missing one if the
+    sweep keeps all.
 
     Exit status: 0 if everything is equal, 1 if anything differs.
 

@@ -117,7 +117,7 @@ def _check_budget(plan: SweepPlan, budget: int) -> None:
     if rest > budget:
         name = plan.folder.name
         allowed = (
-            f"at least {rest}, because so many jobs of the sweep {name} have no result yet and are trained first "
+            f"at least {rest}: the number of jobs of the sweep {name} without a result, which are trained first "
             f"(orchestrator sweep --resume --name {name} trains them without a race)"
         )
         raise InvalidInputError("budget", budget, allowed)

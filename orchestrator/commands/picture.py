@@ -26,9 +26,9 @@ class Format:
 
 #: The formats by name, which is also the file extension.
 FORMATS: Mapping[str, Format] = {
-    "png": Format(drawing.png, Target("The chart", "PNG file", b"\x89PNG\r\n\x1a\n")),
-    "svg": Format(drawing.standalone_svg, Target("The chart", "SVG file", b"<svg ")),
-    "pdf": Format(drawing.pdf, Target("The chart", "PDF file", b"%PDF-")),
+    "png": Format(drawing.png, Target("The chart", "a PNG file", b"\x89PNG\r\n\x1a\n")),
+    "svg": Format(drawing.standalone_svg, Target("The chart", "an SVG file", b"<svg ")),
+    "pdf": Format(drawing.pdf, Target("The chart", "a PDF file", b"%PDF-")),
 }
 
 

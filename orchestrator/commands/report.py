@@ -15,7 +15,7 @@ from orchestrator.report.target import Target
 #: The name of the page in a sweep's folder.
 FILE = "report.html"
 #: A page overwrites only pages.
-_TARGET = Target("The report", "report", BEGINNING.encode())
+_TARGET = Target("The report", "a report", BEGINNING.encode())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Target:
 
     Attributes:
         what: Its name, as the beginning of a message: `The report`.
-        kind: Its kind, as in "it exists and is no report".
+        kind: Its kind with its article: `a report`.
         beginning: The first bytes of every file of its kind.
     """
 
@@ -41,7 +41,7 @@ class Target:
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EINVAL):
                 raise self._unwritable(path, error.strerror or str(error)) from None
-        raise self._unwritable(path, f"it exists and is no {self.kind}")
+        raise self._unwritable(path, f"what exists there is not {self.kind}")
 
     def write(self, path: Path, data: bytes) -> int:
         """Write the file atomically, and return its size in bytes.

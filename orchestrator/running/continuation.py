@@ -101,7 +101,7 @@ def _sentence(longer: int, missing: list[Job]) -> str:
     jobs = f"{counted(longer, 'job')} of more epochs"
     if not missing:
         return f"{jobs}: training goes on from stored weights"
-    why = "because their weights are missing or damaged"
+    why = "because their weights were not kept, or are damaged"
     if not _can_continue(missing[0]):
         why = f"because the trainer {missing[0].trainer} cannot go on from a result"
     if len(missing) == longer:

@@ -189,7 +189,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "../a --within 0.1 --budget 9": "There is no sweep '../a': neither a sweep folder nor a name in runs",
         "one --within 0.1 --budget 9": "a sweep of at least two configurations; this one has one",
         # Which was killed before its first result
-        "bare --within 0.1 --budget 3": "at least 4, because so many jobs of the sweep bare have no result yet",
+        "bare --within 0.1 --budget 3": "at least 4: the number of jobs of the sweep bare without a result",
         "many --within 0.1 --budget 9000": "SWEEP is a sweep of 2,001 configurations; allowed: at most 2,000 of them",
     },
     "verify": {

@@ -100,13 +100,13 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(unattended: 
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
         "2 jobs of more epochs: 1 goes on from stored weights, and 1 is trained from the first epoch, because their "
-        "weights are missing or damaged"
+        "weights were not kept, or are damaged"
     )
     assert stored(unattended) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
     assert Continuation(folder, JOBS, rows, unattended.store()).prepare(of(5)) == (
-        "2 jobs of more epochs are trained from the first epoch, because their weights are missing or damaged"
+        "2 jobs of more epochs are trained from the first epoch, because their weights were not kept, or are damaged"
     )
     # Without shorter jobs, there is nothing to say.
     assert Continuation(folder, JOBS, {}, unattended.store()).prepare(of(5)) is None

@@ -42,7 +42,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # Then the race trained two more seeds of each, said what it takes, and what it did.
     assert "The next look, at 5 seeds, takes 6 further jobs; 50 of 50 are left.\n" in done.stdout
     costs, answer = last_lines(done.stdout)
-    assert costs == "All 3 configurations at 5 seeds are 15 jobs, of which the race did without 0"
+    assert costs == "All 3 configurations at 5 seeds are 15 jobs; the race skipped 0"
     assert answer.startswith("Use learning rate 0.04")
     assert ", within the 1 point asked for. " in answer
     assert answer.endswith(" 0.001 is ruled out.")

@@ -109,7 +109,7 @@ def test_a_sweep_writes_its_report_at_the_end(command_line: CommandLine) -> None
     again = command_line.run("sweep", "--resume", "--name", "a", "--report", "--json")
     assert json.loads(again.stdout)["report"] is None
     assert (
-        "The report was not written: The report runs/a/report.html cannot be written: it exists and is no report"
+        "The report was not written: The report runs/a/report.html cannot be written: what exists there is not a report"
         in again.stderr
     )
     assert (command_line.sweep("a") / "report.html").read_text() == "mine"
@@ -166,7 +166,7 @@ def test_nothing_but_an_earlier_one_is_overwritten(here: InProcess, words: tuple
     files["lost"].symlink_to(here.folder / "nowhere")
     for file in files.values():
         assert here.refused("report", "a", *words, "--to", str(file)) == (
-            f"The {what} {file} cannot be written: it exists and is no {form} (--to FILE writes it elsewhere)\n"
+            f"The {what} {file} cannot be written: what exists there is not a {form} (--to FILE writes it elsewhere)\n"
         )
     assert files["file"].read_text() == "<!doctype html>\nmine"
     assert list(files["folder"].iterdir()) == []
@@ -212,7 +212,7 @@ BAD = {
     ("damaged",): "runs/damaged/sweep.json does not describe a sweep",
     ("a", "--to", ""): "--to is ''; allowed: the path of a file",
     ("a", "--to", "no/where.html"): "The report no/where.html cannot be written: No such file or directory",
-    ("a", "--to", "/dev/null"): "The report /dev/null cannot be written: it exists and is no report",
+    ("a", "--to", "/dev/null"): "The report /dev/null cannot be written: what exists there is not a report",
     ("a", "--format", "png"): "--chart is missing; allowed: the name of a chart, of which --format is the format\n",
 }
 BAD_CHARTS = {
@@ -225,7 +225,7 @@ BAD_CHARTS = {
     ("curves", "--to", "x.svg", "--format", "png"): "--to is 'x.svg'; allowed: a name that ends in .png\n",
     ("curves", "--to", ""): "--to is ''; allowed: the path of a file\n",
     ("curves", "--to", "no/x.png"): "The chart no/x.png cannot be written: No such file or directory",
-    ("curves", "--to", "/dev/null"): "The chart /dev/null cannot be written: it exists and is no PNG file",
+    ("curves", "--to", "/dev/null"): "The chart /dev/null cannot be written: what exists there is not a PNG file",
 }
 BAD |= {("a", "--chart", *words): sentence for words, sentence in BAD_CHARTS.items()}
 
