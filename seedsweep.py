@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from worker.trainers import (
         Checkpoint,
+        Drawing,
         Evaluated,
         Metric,
         OnEpoch,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokerUnreachableError", "Checkpoint", "ClusterError", "ClusterFullError", "DatasetError", "DeepNeuralNetwork",
-    "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError", "Leaderboard", "Metric",
+    "Drawing", "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError", "Leaderboard", "Metric",
     "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError", "Sweep", "SweepBusyError", "SweepExistsError",
     "SweepNotFoundError", "SweepUnreadableError", "Trained", "TrainedModel", "Trainer", "TrainerCheckError",
     "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open", "submit",

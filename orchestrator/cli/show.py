@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Described, InvalidInputError, SeedsweepError
+from orchestrator.analysis.drawings import drawings, draws
 from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate
 from orchestrator.analysis.lookup import best_job, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
-from orchestrator.cli.shared.output import knows_blocks, print_json, print_table, say
+from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, Output
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.network import NOTEBOOK_ACCURACY, NetworkTrainer
-from worker.trainers.protocol import Metric
+from worker.trainers.protocol import Drawing, Metric
 
 KIND = Command
 #: The number of mistakes that are listed.
@@ -41,7 +43,7 @@ def command(
 ) -> int:
     """Show what a job learned, and its mistakes on the validation set.
 
-    A job of a trainer other than network has a learning curve only.
+    A job of a trainer other than network has a learning curve, and what its trainer draws.
 
     Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
@@ -69,14 +71,24 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
     if row is None or not row.accepted:
         why = "has no result yet" if row is None else f"is {row.status} ({row.error})"
         raise InvalidInputError("JOB", Described(f"{job.words(swept.axes)}, which {why}"), "a job with a result")
+    drawn: Sequence[Drawing] = ()
+    try:
+        drawn = drawings(swept, job, load_settings().cache_dir) if draws(job) else ()
+    except SeedsweepError as error:
+        complain(str(error))
     if as_json:
-        print_json(row.model_dump(mode="json"))
+        tables = [{"title": each.title, "columns": each.columns, "rows": each.rows} for each in drawn]
+        print_json(row.model_dump(mode="json") | {"drawings": tables})
         return 0
     console = Console()
     ended = "" if row.error is None else f"; {row.error}"
     last = f"{job.metric.name} {job.metric.shown(row.validation_score[-1])}"
     say(console, f"job {key[:12]} of {swept.name}: {job.words(swept.axes)}; {last}{ended}")
     _say_curve(console, row, job.metric)
+    for each in drawn:
+        say(console, each.title if each.columns else f"{each.title}: a picture, which the report shows")
+        if each.columns:
+            print_table(console, each.columns, [[str(cell) for cell in cells] for cells in each.rows])
     return 0
 
 

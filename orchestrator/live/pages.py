@@ -35,7 +35,7 @@ class Pages:
     def __init__(self, sweeps: Sweeps, cache_dir: Path | None = None) -> None:
         self._sweeps = sweeps
         self._cache_dir = cache_dir
-        self._portraits: dict[str, tuple[str | None, Portrait]] = {}
+        self._portraits: dict[str, tuple[str | None, Portrait | None]] = {}
 
     def sweep(self, name: str) -> Page:
         """Return a sweep's page.
@@ -53,7 +53,7 @@ class Pages:
         about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
         return _page(f"{name}: {stands.state}", main, about, over=stands.over)
 
-    def _portrait(self, sweep: Sweep) -> Portrait:
+    def _portrait(self, sweep: Sweep) -> Portrait | None:
         """Return the portrait of a sweep's best network; while the sweep runs, where to see it.
 
         A portrait takes a second, and while jobs end, another network is soon the best.
@@ -68,7 +68,7 @@ class Pages:
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)
             # Made again if it could not be shown: what was missing may be there then.
-            known = (best if found.found else None, found)
+            known = (best if found and (found.found or found.drawings) else None, found)
             self._portraits[name] = known
             while len(self._portraits) > MOST_PORTRAITS:
                 del self._portraits[next(iter(self._portraits))]

@@ -14,7 +14,7 @@ from tests.support.report_folders import KINDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
 
-SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting", "network", "reproduce", "provenance"]
+SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting", "model", "reproduce", "provenance"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_screen = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
 every_theme = pytest.mark.parametrize("theme", ["light", "dark"])

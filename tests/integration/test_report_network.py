@@ -31,7 +31,7 @@ def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def portrait(here: InProcess, name: str = "a") -> str:
     """Write a sweep's report, and return the section about its network."""
-    return re.findall(r'<section id="network".*?</section>', here.page(name), re.DOTALL)[0]
+    return re.findall(r'<section id="model".*?</section>', here.page(name), re.DOTALL)[0]
 
 
 def said(section: str) -> str:

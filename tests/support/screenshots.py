@@ -44,7 +44,7 @@ TALL = Screen("tall", DESKTOP.width, 1480)
 SHOTS = (
     Shot("report-desktop-light.png", TALL, "light"),
     Shot("report-desktop-dark.png", DESKTOP, "dark", "#curves", seed="3"),
-    Shot("report-network.png", DESKTOP, "light", "#network h3:nth-of-type(2)"),
+    Shot("report-network.png", DESKTOP, "light", "#model h3:nth-of-type(2)"),
     Shot("report-phone-light.png", PHONE, "light"),
     Shot("report-phone-dark.png", PHONE, "dark", "#metric"),
 )

@@ -242,7 +242,8 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, first: float |
 
     page = Skeleton(render(snapshot)).text
 
-    assert f"Report of a sweep\na\n{len(snapshot.rows)} of 4 jobs have ended" in page
+    began = snapshot.manifest.provenance
+    assert f"Report of a sweep\na\nBegan {began.created} on {began.host}.\n{len(snapshot.rows)} of 4 jobs" in page
     assert snapshot.leaderboard.verdict.sentence in page
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +16,19 @@ from PIL import Image
 from nn.errors import DatasetError
 from orchestrator.analysis.evaluation import data_of
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import images
 from orchestrator.report.contents import network
 from orchestrator.report.images import NEGATIVE, POSITIVE, Picture
+from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
 from tests.support.exported import odd_sweep, odd_trainer
 from tests.support.sweep_folders import filled, snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
+from worker.trainers import registry
+from worker.trainers.protocol import PNG, Drawing
 
 SWEEP = sweep_of(seeds=(0, 1, 2), learning_rates=(0.01, 0.1), epochs=2)
 
@@ -36,7 +42,9 @@ def test_it_is_of_the_best_seed_of_the_first_configuration(tmp_path: Path) -> No
     best = next(key for key, job in snapshot.jobs.items() if (job.seed, job.options.learning_rate) == (1, 0.1))
     assert network.subject(snapshot) == best
     # Whoever renders a page without looking at it names the command that does.
-    assert network.without(snapshot).command == "orchestrator report a"
+    without = network.without(snapshot)
+    assert without is not None
+    assert without.command == "orchestrator report a"
 
 
 def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path: Path) -> None:
@@ -46,16 +54,60 @@ def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path
         snapshot = sweep_with(tmp_path / str(outcome), {0.1: [outcome] * 3})
         assert network.subject(snapshot) is None
         for content in (network.without(snapshot), network.content(snapshot, None)):
-            assert (content.sentence, content.command) == ("There is no portrait, because no job has a result", "")
+            assert content is None
+        assert 'id="model"' not in render_main(snapshot)
 
 
 def test_a_sweep_of_another_trainer_has_none(tmp_path: Path) -> None:
     with odd_trainer(tmp_path / "trainers"):
         snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
         for content in (network.without(snapshot), network.content(snapshot, None)):
-            assert content.sentence == (
-                "There is no portrait: only models of the trainer network have one, and this sweep's is odd"
-            )
+            assert content is None
+
+
+def test_it_has_what_another_trainer_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (7, 5)).save(buffer, "PNG")
+    table = Drawing(title="<Weights>", columns=("feature", "weight"), rows=[("ink", 0.25)])
+    ways: list[Callable[[], Any]] = [lambda: [table, Drawing(title="Paths", png=buffer.getvalue())]]
+
+    def draw(_trainer: object, _options: object, artifact: bytes, _load: object) -> Any:
+        assert artifact.startswith(b"weights of ")
+        return ways[-1]()
+
+    with odd_trainer(tmp_path / "trainers"):
+        snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
+        monkeypatch.setattr(type(registry.trainer("odd")), "drawings", draw)
+        monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(tmp_path / "cache"))
+        page = render_main(snapshot, network.content(snapshot, tmp_path))
+        assert '<a href="#model">' in page
+        assert "&lt;Weights&gt;" in page
+        assert re.search(r'<img src="data:image/png;base64,[^"]+" width="7" height="5" alt="Paths">', page)
+        # The terminal shows tables.
+        words = ["show", "odd", "--output", str(tmp_path / "runs")]
+        assert run(words) == 0
+        shown = capsys.readouterr().out
+        assert re.search(r"<Weights>\n+ +feature +weight\n.*\n +ink +0\.25", shown)
+        assert "Paths: a picture, which the report shows" in shown
+        # What a trainer does wrong is said, and shows no path in the report.
+        wrong = {"are not all of type Drawing": lambda: [1], "raised ZeroDivisionError": lambda: 1 / 0}
+        for why, way in wrong.items():
+            ways.append(way)
+            content = network.content(snapshot, tmp_path)
+            assert content is not None
+            assert content.sentence == "The winner's model cannot be shown: its trainer failed"
+            assert run(words) == 0
+            assert f"its drawings {why}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"columns": ["a"], "rows": [[1, 2]]}, {"png": b"GIF8"}, {"png": PNG, "columns": ["a"]}]
+)
+def test_a_drawing_is_a_table_or_a_picture(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"a drawing has columns|a picture is a PNG"):
+        Drawing(title="x", **fields)
 
 
 def test_without_weights_it_names_the_command_by_the_name_that_the_folder_has_now(tmp_path: Path) -> None:

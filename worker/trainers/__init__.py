@@ -8,9 +8,9 @@ the command line asks every trainer for its options.
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from worker.errors import TrainerCheckError
 from worker.trainers.checks.run import check_trainer, checks
-from worker.trainers.protocol import Checkpoint, Data, Evaluated, Metric, OnEpoch, Trained, Trainer
+from worker.trainers.protocol import Checkpoint, Data, Drawing, Evaluated, Metric, OnEpoch, Trained, Trainer
 
 __all__ = [
-    "Checkpoint", "Data", "DatasetError", "Evaluated", "InvalidInputError", "Metric", "OnEpoch", "Trained", "Trainer",
-    "TrainerCheckError", "WeightsError", "check_trainer", "checks",
+    "Checkpoint", "Data", "DatasetError", "Drawing", "Evaluated", "InvalidInputError", "Metric", "OnEpoch", "Trained",
+    "Trainer", "TrainerCheckError", "WeightsError", "check_trainer", "checks",
 ]  # fmt: skip

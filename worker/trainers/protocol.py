@@ -101,6 +101,38 @@ class Evaluated:
     correct: Sequence[bool] | None = None
 
 
+#: The largest picture of a drawing, in bytes, and its first bytes.
+MAX_PICTURE = 2**20
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A table or a picture of a trained model.
+
+    Attributes:
+        title: Its heading.
+        columns: A table's headings.
+        rows: A table's rows: a text or a number for each column.
+        png: A picture, as a PNG file of at most 1 MiB.
+
+    Raises:
+        ValueError: it is neither a table nor a picture, or a row has another length.
+    """
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str | float]] = ()
+    png: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """Check it where the trainer makes it."""
+        if bool(self.columns) == (self.png is not None) or any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("a drawing has columns and rows of as many cells, or it has a png")
+        if self.png is not None and not (self.png.startswith(PNG) and len(self.png) <= MAX_PICTURE):
+            raise ValueError(f"a picture is a PNG file of at most {MAX_PICTURE} bytes")
+
+
 class OnEpoch(Protocol):
     """Called after each epoch, with the metric. It may raise an exception, which the trainer must let pass."""
 
@@ -277,6 +309,16 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
             WeightsError: the artifact does not belong to a job with these options.
         """
         raise NotImplementedError
+
+    def drawings(self, options: OptionsT, artifact: bytes, load: Callable[[], DataT]) -> Sequence[Drawing]:
+        """Return tables and pictures of a trained model, for `orchestrator show` and the report.
+
+        Args:
+            options: The job's options.
+            artifact: The model; untrusted, apart from `check_artifact`.
+            load: Returns the data set; not called if nothing drawn depends on it.
+        """
+        return ()
 
     def others(self, options: OptionsT) -> tuple[Metric, ...]:
         """Return further metrics, which are kept beside the metric, and which `--metric` ranks by. Names differ."""

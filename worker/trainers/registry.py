@@ -209,7 +209,7 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
 #: they raise: `worker.training.trainer`, `load` above and `orchestrator.analysis.held_out`.
 _METHODS = (
     "options_for", "metric_of", "epochs", "prepare", "digest", "check", "check_artifact", "max_bytes", "others",
-    "version_of", "named", "data_name", "model_name", "continued", "draws_split", "held_out",
+    "version_of", "named", "data_name", "model_name", "continued", "draws_split", "held_out", "drawings",
 )  # fmt: skip
 
 

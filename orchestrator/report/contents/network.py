@@ -1,11 +1,13 @@
-"""The portrait of a sweep's best network: its confusion matrix, its worst mistakes, and its first-layer weights.
+"""The portrait of a sweep's best model: what its trainer draws, and what a network confuses, mistakes and weighs.
 
 Only this module of the report knows the trainer `network`.
 """
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +15,27 @@ from typing import TYPE_CHECKING
 
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from orchestrator.analysis import lookup
+from orchestrator.analysis.drawings import drawings, draws
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report.contents import commands
-from orchestrator.report.contents.parts import Fact
+from orchestrator.report.contents.parts import DataTable, Fact
+from orchestrator.report.images import Picture
 from orchestrator.text import counted
+from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers.network import NetworkTrainer
+from worker.trainers.protocol import Drawing
 
 if TYPE_CHECKING:
     from nn.datasets.mnist import Dataset
     from orchestrator.analysis.evaluation import Evaluation, Mistake
-    from orchestrator.report.images import Picture
 
 #: How many mistakes, and how many nodes of the first hidden layer, are shown.
 MOST_MISTAKES, MOST_NODES = 24, 128
+#: How many rows of a trainer's table are shown.
+MOST_ROWS = 200
 #: The share of the weights that the colour scale covers.
 WITHIN_SCALE = 0.995
 #: Number of shades for mistakes.
@@ -47,6 +54,7 @@ class Portrait:
         mistakes: The most confident mistakes, each with its image, its caption, and the image's alternative text.
         nodes: The weights of the first hidden layer as images; None if an input is not an image.
         nodes_caption: How to read them.
+        drawings: What the trainer draws: the title of each, and its table or its picture.
     """
 
     sentence: str
@@ -56,6 +64,7 @@ class Portrait:
     mistakes: Sequence[tuple[Picture, str, str]] = ()
     nodes: Picture | None = None
     nodes_caption: str = ""
+    drawings: Sequence[tuple[str, DataTable | Picture]] = ()
 
 
 def subject(sweep: Sweep) -> str | None:
@@ -70,24 +79,29 @@ def subject(sweep: Sweep) -> str | None:
 def _winner(sweep: Sweep) -> Row | None:
     """Return the row of the best job of the first configuration, the default choice of `lookup.trained_job`.
 
-    It comes from the leaderboard: ranking 10,000 jobs again would take longer than evaluating the network.
+    None also if nothing draws its model. It comes from the leaderboard: ranking 10,000 jobs again would take longer
+    than evaluating the network.
     """
-    if sweep.manifest.specification.trainer != NetworkTrainer.name or not sweep.scored:
+    if not sweep.scored or not (_is_network(sweep) or draws(next(iter(sweep.jobs.values())))):
         return None
     first = sweep.scored[0]
     best = first.best or next((each for each in first.entries if each.score is not None), None)
     return None if best is None else sweep.rows[first.keys[first.entries.index(best)]]
 
 
-def without(sweep: Sweep) -> Portrait:
-    """Return the section without a portrait, which costs nothing."""
+def _is_network(sweep: Sweep) -> bool:
+    return sweep.manifest.specification.trainer == NetworkTrainer.name
+
+
+def without(sweep: Sweep) -> Portrait | None:
+    """Return the section without a portrait, which costs nothing; None if there is nothing to show."""
     if subject(sweep) is None:
-        return _nothing(sweep)
-    return Portrait("The winner's network is shown in the sweep's report", _report(sweep))
+        return None
+    return Portrait("The winner's model is shown in the sweep's report", _report(sweep))
 
 
-def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
-    """Return the section. Reads the winner's weights and the data set, and predicts the validation samples.
+def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
+    """Return the section; None if there is nothing to show. Reads the winner's weights and the data set.
 
     Args:
         sweep: The sweep.
@@ -95,7 +109,9 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     """
     row = _winner(sweep)
     if row is None:
-        return _nothing(sweep)
+        return None
+    if cache_dir is None and not _is_network(sweep):
+        return without(sweep)
     from orchestrator.analysis.evaluation import data_of, evaluate
 
     sha256 = str(row.weights_sha256)
@@ -103,28 +119,29 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait:
     if fault is not None:
         return _without_weights(sweep, sweep.jobs[row.job], f"its weights {sha256[:12]} are {fault}")
     try:
+        if cache_dir is not None and not _is_network(sweep):
+            return _drawn(sweep, sweep.jobs[row.job], cache_dir)
         job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
         return _portrait(sweep, job, dataset, evaluate(job, dataset))
     except DatasetError:
         # The folder gives the data set's path: the reason why nothing is there would reveal local files.
         said = (
-            f"The winner's network cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
+            f"The winner's model cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
         )
         return Portrait(said, _report(sweep))
     except (WeightsError, InvalidInputError) as error:
         # The report must not reveal local paths.
         path = sweep.folder.weights_path(sha256)
-        return Portrait(f"The winner's network cannot be shown: {str(error).replace(str(path), path.name)}")
+        return Portrait(f"The winner's model cannot be shown: {str(error).replace(str(path), path.name)}")
+    except TrainerUnusableError:
+        # Its reason may reveal local files, too.
+        return Portrait("The winner's model cannot be shown: its trainer failed", _show(sweep, row.job))
 
 
-def _nothing(sweep: Sweep) -> Portrait:
-    trainer = sweep.manifest.specification.trainer
-    if trainer != NetworkTrainer.name:
-        of = f"only models of the trainer {NetworkTrainer.name} have one, and this sweep's is {trainer}"
-        return Portrait(f"There is no portrait: {of}")
-    return Portrait("There is no portrait, because no job has a result")
+def _show(sweep: Sweep, key: str) -> str:
+    return commands.shell("orchestrator", "show", sweep.name, key[:12])
 
 
 def _report(sweep: Sweep) -> str:
@@ -133,7 +150,7 @@ def _report(sweep: Sweep) -> str:
 
 def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
     """Return how to restore the weights: an exact trainer makes the same again."""
-    said = f"The winner's network cannot be shown: {why}"
+    said = f"The winner's model cannot be shown: {why}"
     if not job.is_current:
         return Portrait(said)
     again = commands.shell("orchestrator", "weights", sweep.name, job.key[:12])
@@ -143,11 +160,30 @@ def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
 # The portrait
 
 
+def _drawn(sweep: Sweep, job: Job, cache_dir: Path) -> Portrait | None:
+    found = drawings(sweep, job, cache_dir)
+    shown = [(each.title, _told(each)) for each in found]
+    return Portrait(_whose(sweep, job), drawings=shown) if shown else None
+
+
+def _told(drawing: Drawing) -> DataTable | Picture:
+    if drawing.png is None:
+        rows = [[str(cell) for cell in row] for row in drawing.rows]
+        return DataTable.of(drawing.title, drawing.columns, rows, "row", MOST_ROWS)
+    # A PNG file begins with its size.
+    width, height = struct.unpack(">II", drawing.png[16:24])
+    return Picture(f"data:image/png;base64,{base64.b64encode(drawing.png).decode()}", width, height)
+
+
+def _whose(sweep: Sweep, job: Job) -> str:
+    name = sweep.names.job(job.seed, job.options)
+    return f"The best seed of the first configuration ({name})"
+
+
 def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:
-    name = sweep.names.job(job.job.seed, job.job.options)
     nodes, caption = _nodes(job)
     return Portrait(
-        sentence=f"The best seed of the first configuration ({name}), on the validation samples",
+        sentence=f"{_whose(sweep, job.job)}, on the validation samples",
         facts=_facts(job, dataset, found),
         # A bad network has thousands of mistakes, and the live server caches portraits.
         found=replace(found, mistakes=[]),

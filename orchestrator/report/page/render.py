@@ -41,7 +41,7 @@ SECTIONS = (
     ("curves", "Curves"),
     ("differences", "Differences"),
     ("accounting", "Accounting"),
-    ("network", "Network"),
+    ("model", "Model"),
     ("reproduce", "Reproduce"),
     ("provenance", "Provenance"),
 )
@@ -60,8 +60,8 @@ def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
 
     Args:
         sweep: The sweep.
-        portrait: The section on the winner's network (`orchestrator.report.contents.network.content`); None to leave
-            the network out, which saves reading and predicting the data set.
+        portrait: The section on the winner's model (`orchestrator.report.contents.network.content`); None to leave
+            the model out, which saves reading and predicting the data set.
 
     Raises:
         ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
@@ -72,12 +72,13 @@ def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
 def render_main(sweep: Sweep, portrait: Portrait | None = None) -> str:
     """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
     template = environment(_PACKAGE).get_template("main.html")
+    portrait = portrait or network.without(sweep)
     return template.render(
         sweep=sweep,
-        portrait=portrait or network.without(sweep),
+        portrait=portrait,
         made=attempts.of(sweep),
         charts=_charts(sweep),
-        sections=SECTIONS,
+        sections=[each for each in SECTIONS if each[0] != "model" or portrait],
         **{each.__name__.rpartition(".")[2]: each for each in _SAY},
     )
 
