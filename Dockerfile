@@ -36,7 +36,7 @@ RUN groupadd --gid 10001 seedsweep && useradd --uid 10001 --gid 10001 --no-creat
 COPY --from=packages /opt/seedsweep /opt/seedsweep
 COPY docker/acl.py docker/make_secrets.py /usr/local/lib/seedsweep/
 COPY --chmod=0755 docker/entrypoint /usr/local/bin/
-# An image with more trainers is built upon this one by `RUN pip install ...` (docs/own-trainer.md): the base image's pip
+# An image with more trainers is built upon this one by `RUN pip install ...` (docs/how-to/own-trainer.md): the base image's pip
 # looks at Seedsweep's packages, and installs beside them what is missing there.
 ENV PATH=/opt/seedsweep/bin:$PATH \
     PIP_PYTHON=/opt/seedsweep/bin/python \

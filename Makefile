@@ -74,7 +74,7 @@ SHARDS ?= $(if $(SEED),0,$$(( $$(nproc) + 1 )))
 chaos: $(VENV)/.dev ## kill real processes at random moments and check the guarantees
 	SEEDS=$(SEEDS) $(PYTEST) -n $(SHARDS) --dist worksteal -m chaos tests/chaos $(ARGS)
 
-chaos-report: $(VENV)/.dev ## write the figures of the last `make chaos` into docs/guarantees.md
+chaos-report: $(VENV)/.dev ## write the figures of the last `make chaos` into docs/explanation/guarantees.md
 	$(BIN)/python -m tests.chaos.summary
 
 compose-test: $(VENV)/.dev ## build the image and test a cluster of containers (needs Docker)

@@ -8,7 +8,7 @@
     network = sweep.best().network()
     old = seedsweep.open("runs/first")
 
-The public interface is `__all__`; docs/python.md describes it. Other modules may change in any release.
+The public interface is `__all__`; docs/how-to/python.md describes it. Other modules may change in any release.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Every figure is of the functions that the commands use. `--write` puts each tabl
 as `<!-- coverage: mean -->`. Same arguments, same figures.
 
 Example:
-    .venv/bin/python benchmarks/coverage.py --sweeps 4000 --write docs/statistics.md
+    .venv/bin/python benchmarks/coverage.py --sweeps 4000 --write docs/explanation/statistics.md
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Setting = tuple[Sequence[float], Sequence[float]]
 Row = dict[str, Any]
 Rule = Callable[[Sequence[float]], Interval | None]
 
-#: Configurations as `docs/results.md` finds them for six learning rates, in points of accuracy.
+#: Configurations as `docs/results/index.md` finds them for six learning rates, in points of accuracy.
 SIX_MEANS = (93.42, 96.00, 97.21, 97.35, 97.40, 97.05)
 SIX_SDS = (0.11, 0.09, 0.09, 0.13, 0.13, 0.25)
 #: Standard deviation of the true means of configurations, in standard deviations of one score: from close to apart.

@@ -27,7 +27,7 @@ from worker.job import Job
 from worker.messages import QUEUE, signature
 from worker.settings import Settings
 
-#: The time that the main sweep's jobs need for training, in seconds: 10 epochs (`docs/results.md`).
+#: The time that the main sweep's jobs need for training, in seconds: 10 epochs (`docs/results/index.md`).
 DEFAULT_JOB_SECONDS = 10.0
 
 

@@ -4,7 +4,7 @@ Trains jobs on an embedded cluster and asks the server for the size of every key
 The sizes do not depend on the machine. `--write FILE` puts the table between the marks `<!-- memory -->` of a document.
 
 Example:
-    .venv/bin/python benchmarks/redis_memory.py --jobs 50 --write docs/operating.md
+    .venv/bin/python benchmarks/redis_memory.py --jobs 50 --write docs/how-to/operating.md
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ samples, which trains in a few hundredths of a second, or, with --nothing, a tra
 CPU and memory are those of the orchestrator's process alone; Redis's bytes are those that the sweep leaves behind.
 
 Example:
-    .venv/bin/python benchmarks/scale.py --jobs 300 1000 3000 --write docs/scaling.md
+    .venv/bin/python benchmarks/scale.py --jobs 300 1000 3000 --write docs/explanation/scaling.md
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the tables and pictures of docs/results.md from the sweeps that the page names.
+"""Write the tables and pictures of docs/results/index.md from the sweeps that the page names.
 
     python docs/make_results.py --notebook runs/notebook-rule --backprop runs/backprop-rule
     python docs/make_results.py --initialization runs/initialization
@@ -6,9 +6,9 @@
     python docs/make_results.py --splits runs/splits-fixed runs/splits-seed
 
 For each sweep that is given, the script replaces what stands between the page's `<!-- begin NAME -->` and
-`<!-- end NAME -->` lines, and redraws the pictures in docs/figures. The rest of the page stays; the section about
-initialization is appended if the page has none. The same sweeps give the same bytes. It needs matplotlib, a development
-package.
+`<!-- end NAME -->` lines, and redraws the pictures in docs/results/figures. The rest of the page stays; the section
+about initialization is appended if the page has none. The same sweeps give the same bytes. It needs matplotlib, a
+development package.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def main() -> None:
     parser.add_argument("--starts", type=Path, help="the folder of the sweep that asks for the best initialization")
     parser.add_argument("--race", type=Path, help="the folder of the sweep that was decided by a race")
     parser.add_argument("--splits", type=Path, nargs=2, help="the folders of the sweeps with --split fixed and seed")
-    parser.add_argument("--page", type=Path, default=HERE / "results.md", help="the page to fill")
-    parser.add_argument("--figures", type=Path, default=HERE / "figures", help="the folder for the pictures")
+    parser.add_argument("--page", type=Path, default=HERE / "results/index.md", help="the page to fill")
+    parser.add_argument("--figures", type=Path, default=HERE / "results/figures", help="the folder for the pictures")
     arguments = parser.parse_args()
     makers: dict[str, Callable[[Any], Part]] = {
         "notebook": notebook_part,

@@ -1,4 +1,4 @@
-"""Write docs/schemas/results-row.schema.json, for programs of others that read `results.jsonl`, from the code.
+"""Write docs/reference/schemas/results-row.schema.json, for others' programs that read `results.jsonl`, from the code.
 
 python docs/make_schema.py
 """
@@ -16,7 +16,7 @@ from worker.job import Mismatch
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
-FILE = Path(__file__).parent / "schemas" / "results-row.schema.json"
+FILE = Path(__file__).parent / "reference" / "schemas" / "results-row.schema.json"
 #: Raised when rows of the version before no longer match the schema, or a field changes its meaning.
 VERSION = 2
 #: Fields with a default that every row has nevertheless.

@@ -1,4 +1,4 @@
-"""Make the answers of docs/results.md: verdicts and tables of sweeps, as `orchestrator` prints them, and a race."""
+"""Make the answers of docs/results/index.md: verdicts and tables, as `orchestrator` prints them, and a race."""
 
 from __future__ import annotations
 

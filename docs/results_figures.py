@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/results.md as SVG files. The same sweeps give the same bytes."""
+"""Draw the pictures of docs/results/index.md as SVG files. The same sweeps give the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the tables, lists and the picture of the study of initialization in docs/results.md.
+"""Make the tables, lists and the picture of the study of initialization in docs/results/index.md.
 
 The study varies the learning rate and anything else: the other options that vary are its variants.
 """

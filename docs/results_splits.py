@@ -1,4 +1,4 @@
-"""Make the table and the list of docs/results.md about two sweeps: one with the fixed split, one with one a seed."""
+"""Make the table and the list of docs/results/index.md about a sweep with a fixed split and one with a split a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the tables and lists of docs/results.md, as Markdown."""
+"""Make the tables and lists of docs/results/index.md, as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums up the histories of a session. `python -m tests.chaos.summary` puts the figures into docs/guarantees.md."""
+"""Sums up a session: `python -m tests.chaos.summary` puts its figures into docs/explanation/guarantees.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 REPORTS = ROOT / "build" / "chaos"
 #: The figures that the document shows, and the document.
 RECORDED = ROOT / "docs" / "chaos.json"
-DOCUMENT = ROOT / "docs" / "guarantees.md"
+DOCUMENT = ROOT / "docs" / "explanation" / "guarantees.md"
 #: So many runs strike with every kind of fault; a session of fewer may miss one.
 LONG_RUNS = 100
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"

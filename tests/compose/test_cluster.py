@@ -280,7 +280,7 @@ def test_a_backup_of_redis_is_restored_as_the_documentation_says(compose: Compos
 def test_with_tls_nothing_crosses_the_network_in_plain_text(
     clone: Path, built: Compose, host: CommandLine, tmp_path: Path
 ) -> None:
-    # Given a cluster with certificates, as docs/operating.md says
+    # Given a cluster with certificates, as docs/how-to/operating.md says
     certificates = make_certificates(tmp_path / "tls")
     (certificates / "redis.key").chmod(0o644)
     files = ("docker-compose.yml", "docker-compose.tls.yml")
@@ -303,7 +303,7 @@ def test_with_tls_nothing_crosses_the_network_in_plain_text(
 def test_workers_take_another_data_set_as_the_documentation_says(
     clone: Path, built: Compose, host: CommandLine, tmp_path: Path
 ) -> None:
-    # Given a cluster with another data set, as docs/operating.md says
+    # Given a cluster with another data set, as docs/how-to/operating.md says
     data = tmp_path / "data"
     write_idx_folder(data, train=120, test=80)
     data.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The image takes a trainer as docs/own-trainer.md says: two lines, and a service beside the network's workers."""
+"""The image takes a trainer as docs/how-to/own-trainer.md says: two lines, and a service beside the network's."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
     assert (answer["name"], answer["chosen"], answer["test_size"]) == ("learning_rate=0.03", "leader", 300)
     record = json.loads((fresh.sweep("b") / "test.json").read_text())
     assert answer == {"sweep": "b", "repeated": False, **record}
-    document = (ROOT / "docs" / "compare.md").read_text()
+    document = (ROOT / "docs" / "how-to" / "compare.md").read_text()
     for name in (*answer, *answer["test"], *answer["jobs"][0].keys() - {"job"}):
         assert f"`{name}`" in document, name
 

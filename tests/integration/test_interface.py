@@ -20,7 +20,7 @@ import seedsweep
 from tests.support.cluster import Cluster
 from tests.support.paths import ROOT
 
-DOCUMENT = (ROOT / "docs" / "python.md").read_text()
+DOCUMENT = (ROOT / "docs" / "how-to" / "python.md").read_text()
 TINY = {"learning_rate": [0.01, 0.03], "epochs": 2, "limit": 500, "progress": False}
 
 
@@ -61,7 +61,7 @@ def test_the_document_names_every_method() -> None:
 def test_the_documents_program_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 
-    exec(compile(program, "docs/python.md", "exec"), {})  # noqa: S102
+    exec(compile(program, "docs/how-to/python.md", "exec"), {})  # noqa: S102
 
     verdict, *table, accuracy = capsys.readouterr().out.splitlines()
     assert "learning rate 0.03" in verdict

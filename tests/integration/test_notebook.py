@@ -1,4 +1,4 @@
-"""docs/notebook.md: its example prints what the page and the notebook's own code print, and its names exist."""
+"""docs/results/notebook.md: its example prints what the page and the notebook's own code print, and its names exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nn.weights import Weights, initial_weights
 from tests.support.literal_notebook import LiteralNotebook
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "notebook.md").read_text()
+PAGE = (ROOT / "docs" / "results" / "notebook.md").read_text()
 SIZES = (784, 128, 64, 10)
 
 
@@ -40,7 +40,7 @@ def test_the_example_prints_what_the_page_says(
 
     # When it is run, for as many epochs as the test has time for
     shortened = example.replace("random_state=42", f"random_state=42, epochs={epochs}")
-    exec(compile(shortened, "docs/notebook.md", "exec"), {})  # noqa: S102
+    exec(compile(shortened, "docs/results/notebook.md", "exec"), {})  # noqa: S102
 
     def without_times(lines: str) -> list[str]:
         return re.sub(r"Spent: [0-9.]+s", "Spent: ?s", lines).splitlines()

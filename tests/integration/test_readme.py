@@ -58,7 +58,7 @@ def test_the_commands_run_one_after_another(command_line: CommandLine) -> None:
     assert "\nUse learning rate 0.03: " in outputs[-1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/how-to/operating.md"])
 def test_the_brokers_address_is_found_in_what_the_secrets_show(document: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
     shown = make_secrets(tmp_path, "show").stdout

@@ -1,4 +1,4 @@
-"""docs/results.md: its script makes the same page of the same sweeps, and the page that is kept is complete."""
+"""docs/results/index.md: its script makes the same page of the same sweeps, and the page that is kept is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.support.command_line import CommandLine
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
-PAGE = DOCS / "results.md"
+PAGE = DOCS / "results" / "index.md"
+FIGURES = DOCS / "results" / "figures"
 BLOCK = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->\n", re.DOTALL)
 
 
@@ -52,7 +53,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     # Then both are the same to the byte, pictures too,
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
     # (the study of initialization is another sweep)
-    figures = {path.name for path in DOCS.glob("figures/*.svg")} - {"initialization.svg"}
+    figures = {path.name for path in FIGURES.iterdir()} - {"initialization.svg"}
     assert [path.name for path in files] == [*sorted(figures), "results.md"]
     for path in files:
         assert (tmp_path / "first" / path).read_bytes() == (tmp_path / "second" / path).read_bytes()
@@ -187,7 +188,7 @@ def test_the_page_that_is_kept_is_complete() -> None:
     assert re.findall(r"^\| \d+ .*?\| (\d+/\d+) \|", blocks["answer-rates"], re.MULTILINE) == ["20/20"] * 6
     assert "**Use learning rate" in blocks["answer-rates"]
     # Each picture of the page is kept, and each kept picture is on the page
-    assert sorted(re.findall(r"\(figures/(.*?)\)", text)) == sorted(path.name for path in DOCS.glob("figures/*"))
+    assert sorted(re.findall(r"\(figures/(.*?)\)", text)) == sorted(path.name for path in FIGURES.iterdir())
     # The sweeps are large enough to answer the question: 200 seeds, and 50 at each of 5 learning rates
     networks = int(blocks["notebook-counts"].strip().split("\n")[-1].split(" | ")[1])
     seeds = [int(line.split(" | ")[1]) for line in blocks["backprop-accuracy"].strip().split("\n")[2:]]

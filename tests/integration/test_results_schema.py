@@ -12,7 +12,7 @@ from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.own_trainer import install_source
 from tests.support.paths import ROOT
 
-VALIDATOR = Draft202012Validator(json.loads((ROOT / "docs/schemas/results-row.schema.json").read_text()))
+VALIDATOR = Draft202012Validator(json.loads((ROOT / "docs/reference/schemas/results-row.schema.json").read_text()))
 
 _TRAINER = """
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,5 +1,6 @@
-"""A trained network's file in PyTorch, by the very lines that docs/notebook.md shows. PyTorch is no dependency of ours:
-without it these tests are skipped, in CI too.
+"""A trained network's file in PyTorch, by the very lines that docs/results/notebook.md shows.
+
+PyTorch is no dependency of ours: without it these tests are skipped, in CI too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tests.support.paths import ROOT
 
 torch = pytest.importorskip("torch")
 
-PAGE = ROOT / "docs" / "notebook.md"
+PAGE = ROOT / "docs" / "results" / "notebook.md"
 
 
 @pytest.mark.parametrize("biases", [False, True])

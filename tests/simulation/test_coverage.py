@@ -221,7 +221,7 @@ def test_an_advised_race_decides_as_often_as_it_says(random: Generator) -> None:
 
 
 def test_the_document_has_a_place_for_every_table() -> None:
-    document = (ROOT / "docs" / "statistics.md").read_text()
+    document = (ROOT / "docs" / "explanation" / "statistics.md").read_text()
     assert re.findall(r"<!-- coverage: (\w+) -->", document) == list(coverage.STUDIES)
     for name in coverage.STUDIES:
         assert coverage.put(document, name, "changed") != document
@@ -229,7 +229,7 @@ def test_the_document_has_a_place_for_every_table() -> None:
 
 def test_an_interval_of_a_rate_covers_at_least_95_percent_at_every_rate_as_the_document_says() -> None:
     # This is computed without chance.
-    document, found = (ROOT / "docs" / "statistics.md").read_text(), coverage.study("rate", 100)
+    document, found = (ROOT / "docs" / "explanation" / "statistics.md").read_text(), coverage.study("rate", 100)
     assert all(row["least"] >= 0.95 for row in found)
     assert coverage.put(document, "rate", coverage.table(found)) == document
     assert f"{100 * clopper_pearson(0, 5).high:.0f} %" in document

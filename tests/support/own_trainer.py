@@ -16,14 +16,14 @@ from worker.trainers import registry
 
 EXAMPLE = ROOT / "examples" / "own_trainer"
 EXAMPLE_SOURCE = (EXAMPLE / "seedsweep_softmax.py").read_text()
-DOCUMENT = ROOT / "docs" / "own-trainer.md"
+DOCUMENT = ROOT / "docs" / "how-to" / "own-trainer.md"
 #: No test downloads anything: packages are built by what is installed, and for what is installed. pip reads the first
 #: variable the other way round: "no" to "no build isolation: false".
 OFFLINE = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def document_block(language: str, walk: str = "") -> str:
-    """Return the first block of docs/own-trainer.md in a language, or the one that is marked as a step of the walk."""
+    """Return the document's first block in a language, or the one that is marked as a step of the walk."""
     mark = rf"<!-- walk: {walk} -->\n" if walk else ""
     found = re.search(rf"{mark}```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert found, f"{DOCUMENT.name} has no block {language} {walk}"

@@ -1,4 +1,4 @@
-"""Takes the pictures of the report that stand in README.md and docs/report.md: `make screenshots`."""
+"""Takes the pictures of the report that stand in README.md and docs/how-to/report.md: `make screenshots`."""
 
 from __future__ import annotations
 

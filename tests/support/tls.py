@@ -1,4 +1,4 @@
-"""Certificates made by the very commands of docs/operating.md, and a Redis server that speaks only TLS."""
+"""Certificates made by the very commands of docs/how-to/operating.md, and a Redis server that speaks only TLS."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.secured_server import SecuredServer
 
 
 def make_certificates(folder: Path) -> Path:
-    """Run the commands of docs/operating.md in a folder."""
-    text = (ROOT / "docs" / "operating.md").read_text()
+    """Run the commands of docs/how-to/operating.md in a folder."""
+    text = (ROOT / "docs" / "how-to" / "operating.md").read_text()
     commands = text.split("<!-- certificates -->\n```sh\n")[1].split("```")[0]
     folder.mkdir(parents=True)
     subprocess.run(

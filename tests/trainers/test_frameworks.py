@@ -1,4 +1,4 @@
-"""docs/jax.md, docs/lightgbm.md and docs/pytorch.md, executed: checked, trained, killed, resumed, trained again.
+"""The pages jax, lightgbm and pytorch of docs/how-to, executed: checked, trained, killed, resumed, trained again.
 
 JAX and LightGBM are installed beside this environment, once. PyTorch's wheels for Linux have gigabytes of CUDA, so that
 its page is executed where PyTorch is installed.
@@ -30,7 +30,7 @@ PAGES = {"jax": ("JaxTrainer", 4000), "lightgbm": ("LightGBMTrainer", 60), "pyto
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), re.DOTALL)
 
 
 def installed() -> str:

@@ -1,4 +1,4 @@
-"""docs/own-trainer.md, executed: built, installed into a clean environment, trained, killed, resumed, verified."""
+"""docs/how-to/own-trainer.md, executed: built, installed into a new environment, trained, killed, resumed, verified."""
 
 from __future__ import annotations
 

@@ -331,7 +331,7 @@ def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     )
     # The JSON object has the fields that the document lists.
     answer = json.loads(printed("b", "--within", "0.001", "--json"))
-    document = (ROOT / "docs" / "compare.md").read_text()
+    document = (ROOT / "docs" / "how-to" / "compare.md").read_text()
     for name in (*answer, *answer["a"]):
         assert f"`{name}`" in document, name
     assert (answer["outcome"], answer["better"], answer["a"]["leader"]) == ("within", None, True)

@@ -150,7 +150,7 @@ def test_no_word_is_used_that_the_glossary_replaced() -> None:
 
 
 def test_the_drawing_shows_every_room_and_every_module_outside_a_room() -> None:
-    drawing = TEXT["docs/architecture.md"].split("```mermaid\n")[1].split("```")[0]
+    drawing = TEXT["docs/explanation/architecture.md"].split("```mermaid\n")[1].split("```")[0]
     for package in ("nn", "worker", "orchestrator"):
         rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
         assert rooms <= set(re.findall(r"<b>(\w+)</b>", drawing)), package
@@ -159,13 +159,13 @@ def test_the_drawing_shows_every_room_and_every_module_outside_a_room() -> None:
 
 
 def test_each_step_of_a_jobs_life_names_its_module() -> None:
-    steps = re.findall(r"^\| \d+\. .*\| (.*) \|$", TEXT["docs/life-of-a-job.md"], re.MULTILINE)
+    steps = re.findall(r"^\| \d+\. .*\| (.*) \|$", TEXT["docs/explanation/life-of-a-job.md"], re.MULTILINE)
     assert len(steps) >= 30
     assert all(re.search(r"`(nn|worker|orchestrator)/[\w/]+\.py`|\]\(guarantees\.md#", step) for step in steps)
 
 
 def test_the_index_lists_every_decision() -> None:
-    folder = ROOT / "docs" / "decisions"
+    folder = ROOT / "docs" / "explanation" / "decisions"
     records = sorted(path.name for path in folder.glob("[0-9]*.md"))
     assert re.findall(r"\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()) == records
     assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))

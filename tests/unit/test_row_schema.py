@@ -96,7 +96,7 @@ def test_a_broken_row_does_not_match(harm: str) -> None:
 
 
 def test_the_document_names_every_field() -> None:
-    text = (ROOT / "docs/results-format.md").read_text()
+    text = (ROOT / "docs/reference/results-format.md").read_text()
     tables = text.split("| field of ")[1:]
     documented = [re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) for table in tables]
     assert documented == [list(SCHEMA["properties"]), list(SCHEMA["$defs"]["AttemptRecord"]["properties"])]

@@ -14,7 +14,7 @@ VARIABLES = {
     field: str(info.validation_alias or f"SEEDSWEEP_{field.upper()}") for field, info in Settings.model_fields.items()
 }
 DEFAULTS = {field: info.get_default(call_default_factory=True) for field, info in Settings.model_fields.items()}
-#: Those that docker-compose.yml does not take from `.env` under their own names: docs/operating.md says what it does.
+#: Those that docker-compose.yml does not take from `.env` under their own names, as docs/how-to/operating.md says.
 NOT_IN_ENV_FILE = ("broker_url", "result_backend", "cache_dir", "log_dir")
 
 
@@ -85,7 +85,7 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str,
 
 
 def test_the_page_lists_every_setting() -> None:
-    page = (ROOT / "docs" / "operating.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "operating.md").read_text()
     table = page.split("## Settings\n")[1].split("\n## ")[0]
     listed = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines() if row[:3] == "| `"]
     fields = Settings.model_fields

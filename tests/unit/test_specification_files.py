@@ -166,7 +166,7 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_the_page_about_sweeps_says_what_is_true(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "sweeps.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "sweeps.md").read_text()
     example = page.split("```toml\n")[1].split("```")[0]
 
     made = read(tmp_path, example)

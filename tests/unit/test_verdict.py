@@ -349,7 +349,7 @@ def test_an_upper_bound_is_rounded_up(metric: Metric, value: float, bound: str, 
 
 
 def test_every_sentence_of_a_verdict_is_in_the_document_with_what_it_promises() -> None:
-    document = (ROOT / "docs" / "statistics.md").read_text()
+    document = (ROOT / "docs" / "explanation" / "statistics.md").read_text()
     table = document.partition("## What a verdict promises")[2].partition("\n## ")[0]
     promised = re.findall(r"^\| `(.+?)` \| .+ \|$", table, re.MULTILINE)
     patterns = {each: re.compile(re.escape(each).replace("…", ".+") + r"\.?") for each in promised}

@@ -2,9 +2,9 @@
 
 Workers, operators' commands and Flower read lists (jobs, replies to commands) and channels (commands, events) to which
 other clients can write. Kombu and Celery act on a message before they validate it: a single byte on a channel would end
-every worker of the cluster (`docs/upstream.md`). The gate therefore checks the length of a message, and then its JSON
-against the models in `worker.messages` and `worker.gate.broadcasts`, which describe exactly the messages that our own
-processes send. Kombu receives only the validated fields.
+every worker of the cluster (`docs/explanation/upstream.md`). The gate therefore checks the length of a message, and
+then its JSON against the models in `worker.messages` and `worker.gate.broadcasts`, which describe exactly the messages
+that our own processes send. Kombu receives only the validated fields.
 
 The gate is a kombu transport, so that every connection of the app uses it. It overrides private methods of kombu;
 `tests/integration/test_hostile_messages.py` fails if they change.
@@ -200,7 +200,7 @@ class GuardedTransport(kombu_redis.Transport):
 
         Registering takes a lock in Redis, to search for messages whose lease has expired, and fails while Redis refuses
         writes. Celery then drops the connection without closing it and reconnects at once: two sockets per attempt, six
-        attempts per second, until the process has no file descriptors left (`docs/upstream.md`).
+        attempts per second, until the process has no file descriptors left (`docs/explanation/upstream.md`).
         """
         try:
             super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]

@@ -53,7 +53,7 @@ MOST_IN_MODEL = 1000
 #: Most jobs that are worth advising.
 MOST_JOBS = 10_000
 #: The probability with which an advised race decides within its budget, at least, and with which its budget allows for
-#: the standard deviations: the first is measured (docs/statistics.md).
+#: the standard deviations: the first is measured (docs/explanation/statistics.md).
 SETTLES = 0.9
 CERTAINTY = 0.8
 #: The same for the number of jobs that it takes if the differences are what they seem.

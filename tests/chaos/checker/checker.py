@@ -1,4 +1,4 @@
-"""Holds what a run left against what it must be: the promises of docs/guarantees.md, one function each."""
+"""Holds what a run left against what it must be: the promises of docs/explanation/guarantees.md, one function each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.chaos.history import Event
 from tests.support.messages import CONTROL_CHANNEL, command
 from worker.messages import QUEUE, TRAIN
 
-#: What is done; the workers reject `revoke`, `terminate` and limits (docs/operating.md).
+#: What is done; the workers reject `revoke`, `terminate` and limits (docs/how-to/operating.md).
 WAYS = ("revoke", "drain", "terminate", "purge", "limits", "drain")
 #: Seconds for which workers take no jobs, by chance; the longest is long enough for the sweep to say so.
 DRAINED_SECONDS = (2.0, 10.0)
