@@ -184,3 +184,10 @@ def test_the_results_script_names_the_package_that_it_lacks(monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     with pytest.raises(SystemExit, match=r"needs matplotlib: install the development packages"):
         runpy.run_path(str(ROOT / "docs" / "make_results.py"))
+
+
+def test_the_reference_is_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEEDSWEEP_DATA", raising=False)
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))["pages"]()
+    stale = [name for name, text in made.items() if TEXT[f"docs/reference/{name}"] != text]
+    assert stale == [], "run: python docs/make_reference.py"

@@ -84,14 +84,6 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str,
     assert str(refusal.value) == sentence
 
 
-def test_the_page_lists_every_setting() -> None:
-    page = (ROOT / "docs" / "how-to" / "operating.md").read_text()
-    table = page.split("## Settings\n")[1].split("\n## ")[0]
-    listed = [tuple(cell.strip(" `") for cell in row.split("|")[1:4]) for row in table.splitlines() if row[:3] == "| `"]
-    fields = Settings.model_fields
-    assert listed == [(VARIABLES[field], shown(DEFAULTS[field]), fields[field].description) for field in fields]
-
-
 def test_compose_passes_every_setting_on_and_changes_no_default() -> None:
     compose, example = ((ROOT / name).read_text() for name in ("docker-compose.yml", ".env.example"))
     for field in Settings.model_fields.keys() - set(NOT_IN_ENV_FILE):
