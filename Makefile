@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = $(BIN)/uv pip install --quiet --no-cache --compile-bytecode --python $(BIN)/python $(1) || $(PIP_INSTALL) $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench screenshots clean
+.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench screenshots docs docs-serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,13 +58,13 @@ test: $(VENV)/.dev ## run the tests (four minutes on two cores)
 test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (about 20 seconds)
 	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow" tests/unit $(ARGS)
 
-# The tests of pages use axe-core; without npm, those that do skip.
-AXE := tests/browser/node_modules/.package-lock.json
-$(AXE): tests/browser/package-lock.json
+# axe-core for the tests of pages and Mermaid for the site; without npm, the former skip and the latter shows diagrams as text.
+NPM := tests/browser/node_modules/.package-lock.json
+$(NPM): tests/browser/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error; \
-	else echo "There is no npm, so the accessibility of pages is not tested (on Debian: apt install npm)" >&2; fi
+	else echo "There is no npm: no page is tested for accessibility, and the site draws no diagram (on Debian: apt install npm)" >&2; fi
 
-test-slow: $(VENV)/.dev $(AXE) ## run the slow tests (the marker of each gives the reason)
+test-slow: $(VENV)/.dev $(VENV)/.docs $(NPM) ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
 
 # `make chaos SEEDS=300` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one. The runs are
@@ -96,6 +96,19 @@ bench: $(VENV)/.dev ## run the benchmarks one after another (on an idle machine)
 screenshots: $(VENV)/.dev ## take the pictures of the report for the documents (needs Chromium)
 	$(BIN)/python -m tests.support.screenshots
 
+$(VENV)/.docs: requirements-docs.txt $(VENV)/.runtime
+	@echo "Installing the pinned packages of the documentation site"
+	@$(call install,--require-hashes -r requirements-docs.txt)
+	@touch $@
+
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+docs: $(VENV)/.docs $(NPM) ## build the documentation site in site/; a warning or a broken link fails
+	$(BIN)/python docs/make_reference.py
+	$(MKDOCS) build --quiet $(ARGS)
+
+docs-serve: $(VENV)/.docs $(NPM) ## show the documentation site, and build it again when a page changes
+	$(MKDOCS) serve $(ARGS)
+
 lint: $(VENV)/.dev ## check with ruff, mypy --strict and import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -114,11 +127,13 @@ lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra optuna --constraint requirements.txt --output-file requirements-optuna.txt
 	$(COMPILE) pyproject.toml --extra report --constraint requirements-optuna.txt --output-file requirements-report.txt
+	$(COMPILE) pyproject.toml --extra docs --constraint requirements-report.txt --output-file requirements-docs.txt
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(COMPILE) --group install --output-file requirements-uv.txt
 	$(COMPILE) --group frameworks --constraint requirements.txt --output-file requirements-frameworks.txt
 	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-report.txt \
-	  --constraint requirements-build.txt --constraint requirements-uv.txt --output-file requirements-dev.txt
+	  --constraint requirements-build.txt --constraint requirements-uv.txt --constraint requirements-docs.txt \
+	  --output-file requirements-dev.txt
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
