@@ -58,11 +58,11 @@ test: $(VENV)/.dev ## run the tests (four minutes on two cores)
 test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (about 20 seconds)
 	$(PYTEST) -n $$(nproc) --dist worksteal -m "not slow" tests/unit $(ARGS)
 
-# axe-core for the tests of pages and Mermaid for the site; without npm, the former skip and the latter shows diagrams as text.
+# axe-core for the tests of pages, which skip without it, and Mermaid for the documentation site.
 NPM := tests/browser/node_modules/.package-lock.json
 $(NPM): tests/browser/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error; \
-	else echo "There is no npm: no page is tested for accessibility, and the site draws no diagram (on Debian: apt install npm)" >&2; fi
+	else echo "There is no npm, so the accessibility of pages is not tested (on Debian: apt install npm)" >&2; fi
 
 test-slow: $(VENV)/.dev $(VENV)/.docs $(NPM) ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
@@ -101,10 +101,11 @@ $(VENV)/.docs: requirements-docs.txt $(VENV)/.runtime
 	@$(call install,--require-hashes -r requirements-docs.txt)
 	@touch $@
 
-MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+MKDOCS = @test -e $(NPM) || { echo "The site needs npm (on Debian: apt install npm)" >&2; exit 1; }; \
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 docs: $(VENV)/.docs $(NPM) ## build the documentation site in site/; a warning or a broken link fails
 	$(BIN)/python docs/make_reference.py
-	$(MKDOCS) build --quiet $(ARGS)
+	$(MKDOCS) build $(ARGS)
 
 docs-serve: $(VENV)/.docs $(NPM) ## show the documentation site, and build it again when a page changes
 	$(MKDOCS) serve $(ARGS)

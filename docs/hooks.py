@@ -26,7 +26,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Lead links to where the site has their targets; what it does not have is named without a link."""
+    """Lead links to the pages of the site; a file of the repository that it lacks is named without a link."""
     path = page.file.src_uri
     where = Path(path if path in OUTSIDE else f"docs/{path}").parent
 
@@ -34,6 +34,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         text, name, anchor = link.groups()
         target = os.path.normpath(where / name)
         inside = target.removeprefix("docs/")
+        if not (ROOT / target).exists():
+            return link[0]  # MkDocs then refuses it
         if inside == target and target not in OUTSIDE:
             return text if text.startswith("`") else f"`{text}`"
         return f"[{text}]({os.path.relpath(inside, Path(path).parent)}{anchor or ''})"
