@@ -58,17 +58,6 @@ def test_the_document_names_every_method() -> None:
         assert re.search(rf"\b{name}\b", DOCUMENT), name
 
 
-def test_the_documents_program_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-
-    exec(compile(program, "docs/how-to/python.md", "exec"), {})  # noqa: S102
-
-    verdict, *table, accuracy = capsys.readouterr().out.splitlines()
-    assert "learning rate 0.03" in verdict
-    assert table[1].split() == ["rank", "learning", "rate", "n", "mean", "interval", "best?", "regret", "P(best)"]
-    assert 0.3 < float(accuracy) < 1.0
-
-
 def test_a_sweep_is_read_once_and_says_what_its_files_say(first: seedsweep.Sweep, here: Path) -> None:
     written = json.loads((here / "runs/first/leaderboard.json").read_text())
     rows = [json.loads(line) for line in (here / "runs/first/results.jsonl").read_text().splitlines()]
