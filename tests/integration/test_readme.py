@@ -16,7 +16,8 @@ from tests.support.paths import ROOT
 from tests.support.secured_server import make_secrets
 
 #: Pages that are run from their first block to their last.
-PAGES = ["README.md", "docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in ("compare", "decide", "python"))]
+HOW_TO = ("compare", "decide", "python", "sklearn")
+PAGES = ["README.md", "docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TO)]
 #: What differs from one run of a page to the next: the order of jobs, times, sizes, the host, and how many run at once.
 VARIES = re.compile(r"\[ *\d+/|[\d.]+ k?[sB]\b|@\S+|\d+ at a time")
 
