@@ -70,5 +70,6 @@ def race(folder: SweepFolder, terms: Terms) -> str:
     told = "{}, up to {} seeds: {}"
     lines = [told.format(counted(len(run.sweep.jobs), "job"), run.seeds, run.judgement.verdict) for run in runs]
     run = runs[-1]
-    saved = f"All {len(run.sweep.scored)} configurations at {run.seeds} seeds are {counted(run.full_grid, 'job')}"
-    return listed([*lines[:-1], f"**{lines[-1]}**", f"{saved}; the race skipped {run.saved}."])
+    every = f"All {len(run.sweep.scored)} configurations at {run.seeds} seeds are {counted(run.full_grid, 'job')}"
+    saved = [f"{every}; the race skipped {run.saved}."] if run.spent else []
+    return listed([*lines[:-1], f"**{lines[-1]}**", *saved])
