@@ -11,8 +11,7 @@ import typer
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import complain, print_json, sized
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, path
-from orchestrator.commands.picture import picture
-from orchestrator.commands.report import ReportResult, report
+from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
@@ -63,21 +62,21 @@ def command(
     """
     folder = open_sweep(sweep, output)
     if chart is not None:
-        drawn = picture(folder, chart, form, to, metric)
-        written, what, said = drawn.path, "chart", f"Chart: {drawn.path} ({sized(drawn.bytes)})"
-        fields = {"path": str(drawn.path), "chart": chart, "format": drawn.format, "bytes": drawn.bytes}
+        written, kind = picture(folder, chart, form, to, metric)
+        what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"
+        fields: dict[str, object] = {"chart": chart, "format": kind, "bytes": written.bytes}
     elif form is not None:
         raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
     else:
-        page = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
-        written, what, said = page.path, "report", _said(page)
-        fields = {"path": str(page.path), "bytes": page.bytes, "jobs": page.jobs, "ended": page.ended}
+        written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
+        what, said = "report", _said(written)
+        fields = {"bytes": written.bytes, "jobs": len(written.sweep.jobs), "ended": len(written.sweep.rows)}
     if as_json:
-        print_json(fields)
+        print_json({"path": str(written.path), **fields})
     else:
         print(printable(said))
-    if opens and not webbrowser.open(written.absolute().as_uri()):
-        complain(f"There is no browser to open; the {what} is {written.absolute()}")
+    if opens and not webbrowser.open(written.path.absolute().as_uri()):
+        complain(f"There is no browser to open; the {what} is {written.path.absolute()}")
     return 0
 
 
@@ -95,8 +94,8 @@ def rewritten(folder: SweepFolder, settings: Settings) -> Path | None:
     return None
 
 
-def _said(result: ReportResult) -> str:
-    size = sized(result.bytes)
-    if result.ended < result.jobs:
-        size = f"{size}, of a sweep with {result.ended} of {counted(result.jobs, 'job')} ended"
-    return f"Report: {result.path} ({size})"
+def _said(written: Written) -> str:
+    size, sweep = sized(written.bytes), written.sweep
+    if not sweep.finished:
+        size = f"{size}, of a sweep with {len(sweep.rows)} of {counted(len(sweep.jobs), 'job')} ended"
+    return f"Report: {written.path} ({size})"

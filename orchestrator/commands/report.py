@@ -1,43 +1,105 @@
-"""`report`: writes the page of a sweep from its folder alone, whether it has ended or runs."""
+"""`report`: writes the page of a sweep, or one of its charts as a picture, from its folder alone."""
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nn.errors import InvalidInputError
+from nn.files import open_regular, write_atomically
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.errors import OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
+from orchestrator.report.charts import catalogue, drawing
+from orchestrator.report.charts.chart import Chart
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import BEGINNING, render
-from orchestrator.report.target import Target
+from orchestrator.text import listed
 
 #: The name of the page in a sweep's folder.
 FILE = "report.html"
-#: A page overwrites only pages.
-_TARGET = Target("The report", "a report", BEGINNING.encode())
 
 
 @dataclass(frozen=True)
-class ReportResult:
-    """A page that was written.
+class Target:
+    """A kind of file. It is written atomically, and replaces nothing but an earlier file of its kind.
+
+    Attributes:
+        what: Its name, as the beginning of a message: `The report`.
+        kind: Its kind with its article: `a report`.
+        beginning: The first bytes of every file of its kind.
+    """
+
+    what: str
+    kind: str
+    beginning: bytes
+
+    def check(self, path: Path) -> None:
+        """Check that a path is free, or has an earlier file of this kind.
+
+        Raises:
+            OutputError: something else is there, or the path cannot be read.
+        """
+        try:
+            with open_regular(path) as file:
+                if file.read(len(self.beginning)) == self.beginning:
+                    return
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return  # otherwise it is a dangling link
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EINVAL):
+                raise self._unwritable(path, error.strerror or str(error)) from None
+        raise self._unwritable(path, f"what exists there is not {self.kind}")
+
+    def write(self, path: Path, data: bytes, sweep: Sweep) -> Written:
+        """Write what was made of a sweep.
+
+        Raises:
+            OutputError: the file cannot be written, or something else is there.
+        """
+        self.check(path)
+        try:
+            write_atomically(path, lambda file: file.write(data))
+        except OSError as error:
+            raise self._unwritable(path, error.strerror or str(error)) from None
+        return Written(path, len(data), sweep)
+
+    def _unwritable(self, path: Path, why: str) -> OutputError:
+        return OutputError(f"{self.what} {path} cannot be written: {why} (--to FILE writes it elsewhere)")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A page or a chart that was written.
 
     Attributes:
         path: The file.
         bytes: Its size.
-        jobs: Number of jobs of the sweep.
-        ended: Number of those that have ended.
+        sweep: What it shows.
     """
 
     path: Path
     bytes: int
-    jobs: int
-    ended: int
+    sweep: Sweep
+
+
+_PAGE = Target("The report", "a report", BEGINNING.encode())
+#: The formats of pictures by name, which is also the file extension: how a chart is drawn, and the kind of file.
+FORMATS: Mapping[str, tuple[Callable[[Chart], bytes], Target]] = {
+    "png": (drawing.png, Target("The chart", "a PNG file", b"\x89PNG\r\n\x1a\n")),
+    "svg": (drawing.standalone_svg, Target("The chart", "an SVG file", b"<svg ")),
+    "pdf": (drawing.pdf, Target("The chart", "a PDF file", b"%PDF-")),
+}
 
 
 def report(
     folder: SweepFolder, to: Path | None = None, *, metric: str = "last", cache_dir: Path | None = None
-) -> ReportResult:
+) -> Written:
     """Write the page of a sweep. Takes no lock; the sweep may run meanwhile.
 
     Args:
@@ -55,7 +117,46 @@ def report(
     """
     packages.require("The report")
     path = folder.path / FILE if to is None else to
-    _TARGET.check(path)
+    _PAGE.check(path)
     sweep = Sweep.read(folder, metric)
-    size = _TARGET.write(path, render(sweep, network.content(sweep, cache_dir)).encode())
-    return ReportResult(path, size, len(sweep.jobs), len(sweep.rows))
+    return _PAGE.write(path, render(sweep, network.content(sweep, cache_dir)).encode(), sweep)
+
+
+def picture(
+    folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None, metric: str = "last"
+) -> tuple[Written, str]:
+    """Write a chart of a sweep, and return also its format. Takes no lock; the sweep may run meanwhile.
+
+    Args:
+        folder: The sweep's folder.
+        name: The chart's name.
+        form: The name of the format; None for that of the file's extension, or `png`.
+        to: The file; None for one in the working folder, named after the sweep and the chart.
+        metric: How a job is scored, and by which metric (`Scoring.parse`).
+
+    Raises:
+        InvalidInputError: there is no such format, the sweep has no such chart or metric, or the file's extension does
+            not fit.
+        MissingPackageError: the packages that it needs are not installed.
+        SweepNotFoundError: the folder contains no sweep.
+        SweepUnreadableError: the folder cannot be read.
+        OutputError: the file cannot be written, or it exists and is not such a picture.
+    """
+    packages.require("A chart")
+    chosen = _format(form, to)
+    sweep = Sweep.read(folder, metric)
+    kind = catalogue.check(sweep, name, "--chart")
+    path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
+    draw, target = FORMATS[chosen]
+    target.check(path)
+    return target.write(path, draw(kind.draw(sweep, name)), sweep), chosen
+
+
+def _format(form: str | None, to: Path | None) -> str:
+    if form is not None and form not in FORMATS:
+        raise InvalidInputError("--format", form, listed(list(FORMATS), "or"))
+    ending = "" if to is None else to.suffix[1:].lower()
+    if ending and ending not in ((form,) if form else FORMATS):
+        endings = listed([f".{each}" for each in ((form,) if form else FORMATS)], "or")
+        raise InvalidInputError("--to", str(to), f"a name that ends in {endings}")
+    return form or ending or "png"
