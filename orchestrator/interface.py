@@ -237,7 +237,7 @@ class TrainedModel:
         from nn.training import EpochRecord
 
         self.artifact()
-        trained: TrainedJob = with_weights(self._snapshot.folder, self._snapshot.manifest, self.job, self.row)
+        trained: TrainedJob = with_weights(self._snapshot, self.job.key)
         printed = self.row.others.get("notebook_accuracy", [None] * len(self.row.epoch_seconds))
         values = zip(self.row.epoch_seconds, self.row.validation_score, printed, strict=True)
         history = [EpochRecord(epoch, *each) for epoch, each in enumerate(values, 1)]

@@ -27,7 +27,7 @@ def drawings(sweep: Sweep, job: Job, cache_dir: Path) -> Sequence[Drawing]:
         DatasetError: the data set is needed, and missing or another one.
         TrainerUnusableError: the trainer raises an exception, or returns something else.
     """
-    blob = artifact(sweep.folder, job, weights_of(sweep.manifest, job, sweep.rows.get(job.key)))
+    blob = artifact(sweep.folder, job, weights_of(sweep, job.key))
     job.trained_by.check_artifact(job.options, job.dataset, blob)
     found = job.trained_by.drawings(job.options, blob, partial(load_data, sweep.manifest, job, cache_dir))
     if not isinstance(found, Sequence) or not all(isinstance(each, Drawing) for each in found):

@@ -15,7 +15,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
 from worker.trainers.network import NetworkTrainer, read_weights
 
@@ -25,15 +24,13 @@ class TrainedJob:
     """A job of a sweep with its result.
 
     Attributes:
-        folder: The sweep's folder.
-        manifest: The sweep.
+        sweep: The sweep.
         job: The job.
         row: The job's row in `results.jsonl`; it has a result.
         weights: The trained network; its layers have the sizes that the job asks for, and biases if it asks for them.
     """
 
-    folder: SweepFolder
-    manifest: Manifest
+    sweep: Sweep
     job: Job
     row: Row
     weights: Weights
@@ -57,37 +54,34 @@ def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
-    return with_weights(sweep.folder, sweep.manifest, sweep.jobs[key], sweep.rows.get(key))
+    return with_weights(sweep, key)
 
 
-def with_weights(folder: SweepFolder, manifest: Manifest, job: Job, row: Row | None) -> TrainedJob:
+def with_weights(sweep: Sweep, key: str) -> TrainedJob:
     """Return a job of a sweep of the trainer `network` with its row and its weights.
 
     Raises:
         WeightsError: the job has no weights, or they are missing, damaged, or of another network.
     """
-    weights = _weights(folder, job, weights_of(manifest, job, row))
-    return TrainedJob(folder, manifest, job, cast("Row", row), weights)
+    job, sha256 = sweep.jobs[key], weights_of(sweep, key)
+    blob = artifact(sweep.folder, job, sha256)
+    try:
+        return TrainedJob(sweep, job, sweep.rows[key], read_weights(cast("NetworkOptions", job.options), blob))
+    except WeightsError as error:
+        raise WeightsError(f"{sweep.folder.weights_path(sha256)}: {error}") from None
 
 
-def weights_of(manifest: Manifest, job: Job, row: Row | None) -> str:
+def weights_of(sweep: Sweep, key: str) -> str:
     """Return the hash of a job's weights.
 
     Raises:
         WeightsError: the job has no result.
     """
+    row = sweep.rows.get(key)
     if row is None or row.weights_sha256 is None:
         why = "it has no result yet" if row is None else f"it is {row.status} ({row.error})"
-        raise WeightsError(f"Job {job.key[:12]} ({job.words(manifest.axes)}) has no weights: {why}")
+        raise WeightsError(f"Job {key[:12]} ({sweep.jobs[key].words(sweep.manifest.axes)}) has no weights: {why}")
     return row.weights_sha256
-
-
-def _weights(folder: SweepFolder, job: Job, sha256: str) -> Weights:
-    blob = artifact(folder, job, sha256)
-    try:
-        return read_weights(cast("NetworkOptions", job.options), blob)
-    except WeightsError as error:
-        raise WeightsError(f"{folder.weights_path(sha256)}: {error}") from None
 
 
 def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:

@@ -52,7 +52,7 @@ def command(
         key = pick_one(swept.name, swept.jobs, words) if words else best_job(swept)
         return _show_curve(swept, key, as_json=as_json)
     network = trained_job(swept, words or ())
-    evaluation = evaluate(network, data_of(network.manifest, network.job, load_settings().cache_dir))
+    evaluation = evaluate(network, data_of(swept.manifest, network.job, load_settings().cache_dir))
     if as_json:
         print_json(identity(network) | _as_dict(network.row, evaluation))
         return 0

@@ -29,7 +29,7 @@ def restore(sweep: Sweep, job: Job, cache_dir: Path, tell: Tell = ignore) -> byt
         OutputError: the folder cannot be written.
         TrainingFailedError: the trainer fails.
     """
-    folder, sha256 = sweep.folder, weights_of(sweep.manifest, job, sweep.rows.get(job.key))
+    folder, sha256 = sweep.folder, weights_of(sweep, job.key)
     fault = folder.weights_fault(job, sha256)
     if fault is not None and job.is_current:
         # Locked before the job is trained: its weights would be lost if the folder cannot be written.

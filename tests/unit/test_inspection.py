@@ -182,7 +182,7 @@ def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: P
     ):
         folder = made(tmp_path / trained_on, specification, trained_on)
         job = specification.jobs(trained_on)[0]
-        network = TrainedJob(folder, folder.manifest(), job, row(job, 0.5), weights(0, features=features))
+        network = TrainedJob(Sweep.read(folder), job, row(job, 0.5), weights(0, features=features))
         with pytest.raises(kind, match=reason):
             evaluate(network, data_of(folder.manifest(), job, tmp_path / "cache"))
     # And it takes no picture

@@ -11,7 +11,7 @@ def identity(network: TrainedJob) -> dict[str, Any]:
     """Return the fields that identify a job, for JSON."""
     row = network.row
     return {
-        "sweep": network.folder.name,
+        "sweep": network.sweep.name,
         "job": row.job,
         "seed": row.seed,
         "options": row.options.model_dump(),
@@ -25,8 +25,8 @@ def title(network: TrainedJob) -> str:
     row = network.row
     accuracy = percent(row.validation_score[-1])
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
-    words = network.job.words(network.manifest.axes)
-    return f"job {row.job[:12]} of {network.folder.name}: {words}; validation accuracy {accuracy}{diverged}"
+    words = network.job.words(network.sweep.manifest.axes)
+    return f"job {row.job[:12]} of {network.sweep.name}: {words}; validation accuracy {accuracy}{diverged}"
 
 
 def percent(share: float | None) -> str:

@@ -18,7 +18,7 @@ from orchestrator.analysis import lookup
 from orchestrator.analysis.drawings import drawings, draws
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.rows import Row
+from orchestrator.errors import SweepNotFoundError
 from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.report.images import Picture
@@ -72,21 +72,12 @@ def subject(sweep: Sweep) -> str | None:
 
     A portrait is valid until this changes.
     """
-    row = _winner(sweep)
-    return None if row is None else row.weights_sha256
-
-
-def _winner(sweep: Sweep) -> Row | None:
-    """Return the row of the best job of the first configuration, the default choice of `lookup.trained_job`.
-
-    None also if nothing draws its model. It comes from the leaderboard: ranking 10,000 jobs again would take longer
-    than evaluating the network.
-    """
-    if not sweep.scored or not (_is_network(sweep) or draws(next(iter(sweep.jobs.values())))):
+    if not (_is_network(sweep) or draws(next(iter(sweep.jobs.values())))):
         return None
-    first = sweep.scored[0]
-    best = first.best or next((each for each in first.entries if each.score is not None), None)
-    return None if best is None else sweep.rows[first.keys[first.entries.index(best)]]
+    try:
+        return sweep.rows[lookup.best_job(sweep)].weights_sha256
+    except SweepNotFoundError:
+        return None
 
 
 def _is_network(sweep: Sweep) -> bool:
@@ -107,21 +98,21 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
         sweep: The sweep.
         cache_dir: Where prepared data sets are kept; None to keep none.
     """
-    row = _winner(sweep)
-    if row is None:
+    sha256 = subject(sweep)
+    if sha256 is None:
         return None
     if cache_dir is None and not _is_network(sweep):
         return without(sweep)
     from orchestrator.analysis.evaluation import data_of, evaluate
 
-    sha256 = str(row.weights_sha256)
-    fault = sweep.folder.weights_fault(sweep.jobs[row.job], sha256)
+    key = lookup.best_job(sweep)
+    fault = sweep.folder.weights_fault(sweep.jobs[key], sha256)
     if fault is not None:
-        return _without_weights(sweep, sweep.jobs[row.job], f"its weights {sha256[:12]} are {fault}")
+        return _without_weights(sweep, sweep.jobs[key], f"its weights {sha256[:12]} are {fault}")
     try:
         if cache_dir is not None and not _is_network(sweep):
-            return _drawn(sweep, sweep.jobs[row.job], cache_dir)
-        job = lookup.with_weights(sweep.folder, sweep.manifest, sweep.jobs[row.job], row)
+            return _drawn(sweep, sweep.jobs[key], cache_dir)
+        job = lookup.with_weights(sweep, key)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
         return _portrait(sweep, job, dataset, evaluate(job, dataset))
     except DatasetError:
@@ -137,7 +128,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
         return Portrait(f"The winner's model cannot be shown: {str(error).replace(str(path), path.name)}")
     except TrainerUnusableError:
         # Its reason may reveal local files, too.
-        return Portrait("The winner's model cannot be shown: its trainer failed", _show(sweep, row.job))
+        return Portrait("The winner's model cannot be shown: its trainer failed", _show(sweep, key))
 
 
 def _show(sweep: Sweep, key: str) -> str:
