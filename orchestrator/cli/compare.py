@@ -107,7 +107,7 @@ def _print(console: Console, found: Comparison) -> None:
 def _figures(found: Comparison, side: Side) -> tuple[str, str]:
     mean, interval, number = side.chosen.scored.mean, side.interval, found.metric.number
     ends = "-" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
-    return "-" if mean is None else number(mean), ends
+    return number(mean), ends
 
 
 def _details(found: Comparison) -> list[str]:

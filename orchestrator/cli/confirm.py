@@ -101,7 +101,7 @@ def print_confirmation(console: Console, result: ConfirmationResult) -> None:
         (
             str(place),
             *(board.names.shown(name, value) for name, value in each.options.items()),
-            _number_or_dash(board.metric, each.before.mean),
+            board.metric.number(each.before.mean),
             _seeds_of(each.before),
             _with_interval(board.metric, each.fresh.mean, each.fresh.interval),
             _seeds_of(each.fresh),
@@ -126,7 +126,7 @@ def sentence(result: ConfirmationResult) -> str:
     metric, unit = board.metric, " %" if board.metric.is_share else ""
     name = _name(board, leader) or "the configuration"
     found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
-    before = f"{_number_or_dash(metric, leader.before.mean)}{unit}"
+    before = f"{metric.number(leader.before.mean)}{unit}"
     text = (
         f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
         f"{_seeds_of(leader.before)} seeds: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
@@ -148,12 +148,8 @@ def _seeds_of(sample: Sample) -> str:
     return f"{sample.seeds} ({sample.diverged} diverged)" if sample.diverged else str(sample.seeds)
 
 
-def _number_or_dash(metric: Metric, value: float | None) -> str:
-    return "-" if value is None else metric.number(value)
-
-
 def _with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
-    number = _number_or_dash(metric, value)
+    number = metric.number(value)
     return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
 
 

@@ -42,12 +42,14 @@ class Metric:
     higher_is_better: bool = True
     is_share: bool = False
 
-    def shown(self, value: float) -> str:
-        """Return a value with its unit, as sentences show it."""
-        return f"{self.number(value)} %" if self.is_share else self.number(value)
+    def shown(self, value: float | None) -> str:
+        """Return a value with its unit, as sentences show it; a dash for None."""
+        return f"{self.number(value)} %" if self.is_share and value is not None else self.number(value)
 
-    def number(self, value: float) -> str:
-        """Return a value as tables show it, whose heading has the unit."""
+    def number(self, value: float | None) -> str:
+        """Return a value as tables show it, whose heading has the unit; a dash for None."""
+        if value is None:
+            return "-"
         return f"{100 * value:.2f}" if self.is_share else f"{value:.5g}"
 
 

@@ -85,7 +85,7 @@ class Column:
 
 def _shown(board: Leaderboard, value: float | None) -> str:
     """Return a count, a score or nothing as a cell."""
-    return NONE if value is None else str(value) if isinstance(value, int) else board.metric.number(value)
+    return str(value) if isinstance(value, int) else board.metric.number(value)
 
 
 def _interval(low: str, high: str) -> Callable[[Leaderboard, Standing], str]:

@@ -204,7 +204,7 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
             str(rank),
             str(entry.seed),
             *(board.names.shown(name, value) for name, value in standing.options.items()),
-            NONE if entry.score is None else board.metric.number(entry.score),
+            board.metric.number(entry.score),
             entry.status,
             NONE if entry.weights_sha256 is None else entry.weights_sha256[:12],
         )

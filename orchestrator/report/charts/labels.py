@@ -73,8 +73,3 @@ def headline(metric: Metric) -> str:
 def drawn(metric: Metric, value: float) -> float:
     """Return a value in the unit of the axes."""
     return 100 * value if metric.is_share else value
-
-
-def cell(metric: Metric, value: float | None) -> str:
-    """Return a value as the table of a chart shows it."""
-    return "-" if value is None else metric.number(value)

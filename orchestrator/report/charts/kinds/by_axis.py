@@ -141,7 +141,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     cells = []
     for each in axis.values:
         figures = (each.mean, min(each.scores, default=None), max(each.scores, default=None))
-        shown = [labels.cell(axis.metric, value) for value in figures]
+        shown = [axis.metric.number(value) for value in figures]
         cells.append((each.shown, str(len(each.scores)), *shown, str(each.diverged)))
     headings = (axis.heading, "n", f"mean: {labels.axis_title(axis.metric)}", "lowest", "highest", "diverged")
     return Chart(name, axis.title, _caption(axis), specification, headings, cells)

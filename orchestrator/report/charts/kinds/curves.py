@@ -135,7 +135,7 @@ def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
 
 def _cells(curve: Curve, point: Point, metric: Metric) -> tuple[str, ...]:
     ends = (None, None) if point.interval is None else (point.interval.low, point.interval.high)
-    figures = [labels.cell(metric, value) for value in (point.mean, *ends)]
+    figures = [metric.number(value) for value in (point.mean, *ends)]
     return (curve.configuration.name, str(point.epoch), str(point.n), *figures)
 
 

@@ -141,4 +141,4 @@ def _caption(rows: Rows) -> str:
 def _cells(gap: Gap, metric: Metric) -> tuple[str, ...]:
     standing = gap.other.standing
     bound = NONE if standing.regret is None else at_most(metric, standing.regret).partition(" ")[0]
-    return gap.other.name, labels.cell(metric, gap.mean), bound, str(gap.n), "yes" if standing.contender else "no"
+    return gap.other.name, metric.number(gap.mean), bound, str(gap.n), "yes" if standing.contender else "no"

@@ -122,7 +122,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     metric = sweep.leaderboard.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)
-    numbers = [f"{labels.cell(metric, cell.mean)}{_cross(cell)}" for cell in found]
+    numbers = [f"{metric.number(cell.mean)}{_cross(cell)}" for cell in found]
     fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
     texts = numbers if fits else [_cross(cell) for cell in found]
     return Chart(
@@ -154,7 +154,7 @@ def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric, *, fi
 
 def _cells(cell: Cell, metric: Metric) -> tuple[str, ...]:
     counts = (str(len(cell.scores)), str(cell.diverged))
-    return cell.across, cell.up, labels.cell(metric, cell.mean), *counts, "yes" if cell.is_contender else "no"
+    return cell.across, cell.up, metric.number(cell.mean), *counts, "yes" if cell.is_contender else "no"
 
 
 # How it is drawn

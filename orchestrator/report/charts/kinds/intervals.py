@@ -89,6 +89,6 @@ def _caption(sweep: Sweep, shown: Rows) -> str:
 
 def _cells(each: Drawn, metric: Metric) -> tuple[str, ...]:
     standing = each.standing
-    figures = [labels.cell(metric, value) for value in (standing.mean, standing.low, standing.high)]
+    figures = [metric.number(value) for value in (standing.mean, standing.low, standing.high)]
     contender = "yes" if standing.contender else "no"
     return each.name, f"{standing.n}/{standing.planned}", *figures, contender, str(standing.diverged)
