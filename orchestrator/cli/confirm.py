@@ -12,7 +12,6 @@ from rich.console import Console
 
 from nn.options import describe
 from orchestrator.analysis.confirmation import Confirmation, Sample
-from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
@@ -124,7 +123,7 @@ def sentence(result: ConfirmationResult) -> str:
     if leader.fresh.mean is None:
         return "No job under the fresh seeds trained to its end"
     metric, unit = board.metric, " %" if board.metric.is_share else ""
-    name = _name(board, leader) or "the configuration"
+    name = board.names.configuration(leader.options) or "the configuration"
     found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
     before = f"{metric.number(leader.before.mean)}{unit}"
     text = (
@@ -134,14 +133,9 @@ def sentence(result: ConfirmationResult) -> str:
     sign = 1 if metric.higher_is_better else -1
     ranked = [each for each in result.confirmed if each.fresh.mean is not None]
     first = max(ranked, key=lambda each: sign * (each.fresh.mean or 0.0))
-    return text if first is leader else f"{text}. The best mean under fresh seeds has {_name(board, first)}"
-
-
-def _name(board: Leaderboard, each: Confirmation) -> str:
-    return ", ".join(
-        f"{describe.heading(board.names.model, name)} {board.names.shown(name, value)}"
-        for name, value in each.options.items()
-    )
+    if first is leader:
+        return text
+    return f"{text}. The best mean under fresh seeds has {board.names.configuration(first.options)}"
 
 
 def _seeds_of(sample: Sample) -> str:

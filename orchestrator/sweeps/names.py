@@ -45,11 +45,11 @@ class JobNames:
         """Return an option's value as tables and sentences show it: no two values of the sweep look alike."""
         return shown(self.model.model_fields[name], value, self._digits.get(name))
 
-    def configuration(self, options: BaseModel, *, short: bool = False) -> str:
+    def configuration(self, options: BaseModel | Mapping[str, Any], *, short: bool = False) -> str:
         """Return the options that vary with their values: `learning rate 0.1`. Empty if none varies.
 
         Args:
-            options: A job's options.
+            options: A job's options, or only those that vary.
             short: Whether to shorten each heading to its last word, for a narrow terminal.
         """
         return ", ".join(self._parts(options, short=short))
@@ -59,10 +59,11 @@ class JobNames:
         first, *others = self._parts(options)
         return f"{first} with {listed(others, 'and')}" if others else first
 
-    def _parts(self, options: BaseModel, *, short: bool = False) -> list[str]:
+    def _parts(self, options: BaseModel | Mapping[str, Any], *, short: bool = False) -> list[str]:
         headings = {name: heading(self.model, name) for name in self.varying}
+        values = options if isinstance(options, Mapping) else dict(options)
         return [
-            f"{words.split()[-1] if short else words} {self.shown(name, getattr(options, name))}"
+            f"{words.split()[-1] if short else words} {self.shown(name, values[name])}"
             for name, words in headings.items()
         ]
 
@@ -71,12 +72,16 @@ class JobNames:
         return ", ".join(self.shown(name, getattr(options, name)) for name in self.varying)
 
     def words(self, options: BaseModel) -> str:
-        """Return the options that vary as words that pick a configuration's jobs: `learning_rate=0.1 hidden=32,16`."""
+        """Return the words of `picking` as one types them: `learning_rate=0.1 hidden=32,16`."""
+        return shlex.join(self.picking(options))
+
+    def picking(self, options: BaseModel) -> list[str]:
+        """Return the options that vary as words that pick a configuration's jobs."""
         values = {name: getattr(options, name) for name in self.varying}
-        return " ".join(
-            shlex.quote(f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}")
+        return [
+            f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}"
             for name, value in values.items()
-        )
+        ]
 
     def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:
         """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`. Arguments: as `configuration`."""

@@ -410,9 +410,7 @@ class Leaderboard:
 
     def name(self, options: Mapping[str, Any]) -> str:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""
-        headings = {name: describe.heading(self.names.model, name) for name in self.names.varying}
-        told = (f"{heading} {self.names.shown(name, options[name])}" for name, heading in headings.items())
-        return ", ".join(told) or "the only configuration"
+        return self.names.configuration(options) or "the only configuration"
 
     @property
     def usable(self) -> bool:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nn.options.describe import label
 from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import again, shell
 from orchestrator.report.contents.standings import MOST_ROWS
-from worker.job import Job
 
 #: How many jobs are listed, the best first.
 MOST_JOBS = 200
@@ -66,8 +64,8 @@ def configurations(sweep: Sweep) -> list[Again]:
     for standing, scored in list(zip(sweep.leaderboard.standings, sweep.scored, strict=True))[:MOST_ROWS]:
         of_row = {key: sweep.jobs[key] for key in scored.keys}
         first = of_row[scored.keys[0]]
-        has_result = standing.n + standing.diverged > 0
-        verify = _verify(sweep, *_picking(sweep, first), "--all") if has_result and first.is_current else None
+        can_be_compared = standing.n + standing.diverged > 0 and first.is_current
+        verify = _verify(sweep, *sweep.names.picking(first.options), "--all") if can_be_compared else None
         found.append(Again(standing.rank, sweep.leaderboard.name(standing.options), again(sweep, of_row), verify))
     return found
 
@@ -98,13 +96,3 @@ def _score(sweep: Sweep, entry: Entry) -> str:
 def _verify(sweep: Sweep, *words: str) -> str:
     """Return the command that trains the picked jobs again and compares every bit."""
     return shell("orchestrator", "verify", sweep.name, *words)
-
-
-def _picking(sweep: Sweep, job: Job) -> list[str]:
-    """Return the words that pick all jobs of a job's configuration: `learning_rate=0.03`."""
-    names = sweep.names
-    values = {name: getattr(job.options, name) for name in names.varying}
-    return [
-        f"{label(names.model, name)}={'none' if value is None else names.shown(name, value)}"
-        for name, value in values.items()
-    ]
