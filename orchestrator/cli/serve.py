@@ -15,8 +15,9 @@ from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Open, Output, integer
-from orchestrator.commands.serve import ServePlan, plan_serve, serving
+from orchestrator.commands.serve import ServePlan, plan_serve
 from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.live.server import Server
 from worker.text import printable
 
 KIND = Command
@@ -69,7 +70,8 @@ def command(
     with contextlib.suppress(Interrupted), interruption.handling():
         token = None if token_file is None else _token(token_file)
         plan = plan_serve(sweep, output, host=host, port=port, token=token, names=names or ())
-        with serving(plan, lambda line: complain(line)) as server:
+        server = Server(plan.sweeps, plan.access, plan.sockets, complain)
+        with server.running():
             _say(plan, token_file, as_json=as_json)
             if opens:
                 _open(plan)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlencode
 
-from orchestrator.commands.plan import Tell, ignore
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.live.access import Access, new_token
-from orchestrator.live.server import Server, bind, is_loopback
+from orchestrator.live.server import bind, is_loopback
 from orchestrator.report import packages
 
 
@@ -106,16 +104,3 @@ def _origin(host: str, sockets: Sequence[socket.socket]) -> str:
         host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{sockets[0].getsockname()[1]}"
-
-
-@contextlib.contextmanager
-def serving(plan: ServePlan, tell: Tell = ignore) -> Iterator[Server]:
-    """Serve while the block runs: `Server.wait` waits. Handles no signals; at the end, every connection is closed.
-
-    Args:
-        plan: From `plan_serve`.
-        tell: Receives a line for each request that is answered.
-    """
-    server = Server(plan.sweeps, plan.access, plan.sockets, tell)
-    with server.running():
-        yield server
