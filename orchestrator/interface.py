@@ -53,7 +53,7 @@ from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
 from orchestrator.commands import weights as restoring
-from orchestrator.commands.plan import Display, SweepPlan, settings_for, silent
+from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -418,10 +418,8 @@ class Sweep:
             elif name != "seeds":
                 allowed = f"nothing, because a sweep keeps its {name}"
                 raise InvalidInputError(name, Described(words.written(name, value)), allowed)
-        settings = _settings(broker, workers)
-        plan = extending.plan_extension(
-            self._folder, settings, seeds=values.get("seeds", ()), values=grid, workers=workers
-        )
+        place, further = _place(broker, workers), values.get("seeds", ())
+        plan = extending.plan_extension(self._folder, place, seeds=further, values=grid)
         with self._refreshed(), plan.begin() as session:
             sweeping.train(session, any_code=_switch("reuse_anyway", reuse_anyway), display=_display(progress))
         return self
@@ -453,8 +451,7 @@ class Sweep:
         else:
             fresh = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
-        settings = _settings(broker, workers)
-        plan = confirming.plan_confirmation(self._folder, settings, top=first, seeds=fresh, workers=workers)
+        plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh)
         with self._refreshed(), plan.begin() as session:
             return confirming.confirmed(session, sweeping.train(session, display=_display(progress)))
 
@@ -482,8 +479,8 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _scoring(metric))
-        settings, by = _settings(broker, workers), str(terms.scoring)
-        plan = deciding.plan_decide(self._folder, terms.within, terms.budget, settings, metric=by, workers=workers)
+        place, by = _place(broker, workers), str(terms.scoring)
+        plan = deciding.plan_decide(self._folder, terms.within, terms.budget, place, metric=by)
         with self._refreshed(), plan.begin() as session:
             return deciding.decide(session, terms, display=_display(progress)).verdict
 
@@ -511,14 +508,8 @@ class Sweep:
         """
         number = None if jobs is None else _integer("jobs", jobs, 1, MAX_JOBS)
         chosen = None if seed is None else _integer("seed", seed, 0, MAX_SEED)
-        plan = verifying.plan_verification(
-            self._folder,
-            _settings(broker, workers),
-            words=_picking("the job", words),
-            jobs=number,
-            seed=chosen,
-            workers=workers,
-        )
+        picked, place = _picking("the job", words), _place(broker, workers)
+        plan = verifying.plan_verification(self._folder, place, words=picked, jobs=number, seed=chosen)
         console = _console(progress)
         if console is None:
             return verifying.verify(plan)
@@ -590,7 +581,7 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        watching.cancel(self._folder, _settings(broker))
+        watching.cancel(self._folder, _place(broker))
 
     def rename(self, name: str) -> Sweep:
         """Give it another name, and return it.
@@ -666,8 +657,8 @@ def sweep(
         InvalidInputError: an argument is not allowed; nothing was begun.
         SeedsweepError: the command's other errors; rows so far are kept.
     """
-    settings = _settings(broker, workers, time_limit)
-    plan = _plan(seeds, trainer, name, output, settings, workers, spec, options, resume=resume)
+    place = _place(broker, workers, time_limit)
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume)
     given: dict[str, Any] = {
         "reuse": _switch("reuse", reuse),
         "any_code": _switch("reuse_anyway", reuse_anyway),
@@ -697,10 +688,10 @@ def submit(
         InvalidInputError: no cluster is named, or an argument is not allowed.
         SeedsweepError: the command's other errors.
     """
-    settings = _settings(broker)
-    if settings.broker_url is None:
+    place = _place(broker)
+    if place.settings.broker_url is None:
         raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
-    plan = _plan(seeds, trainer, name, output, settings, None, spec, options, resume=False)
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False)
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:
         session.keep_weights(kept)
@@ -723,7 +714,7 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
         SeedsweepError: the command's errors.
     """
     folder = open_sweep(_text("name", name), _path("output", output), elsewhere=True)
-    return _rows(watching.plan_watch(folder, _settings(broker)))
+    return _rows(watching.plan_watch(folder, _place(broker)))
 
 
 def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
@@ -854,8 +845,7 @@ def _plan(
     trainer: str | None,
     name: str | None,
     output: str | os.PathLike[str],
-    settings: Settings,
-    workers: int | None,
+    place: Place,
     spec: str | os.PathLike[str] | None,
     options: Mapping[str, Any],
     *,
@@ -866,16 +856,14 @@ def _plan(
     if _switch("resume", resume):
         if options or seeds is not None or spec is not None:
             raise InvalidInputError("resume", resume, Beside("other arguments than name, output, broker and workers"))
-        return sweeping.plan_resumption(
-            open_sweep(LAST if given_name is None else given_name, kept), settings, workers=workers
-        )
+        return sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:
         given["trainer"] = trainer
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec, settings), settings, workers=workers)
+    return sweeping.plan_sweep(folder, _specification(given, spec, place.settings), place)
 
 
 def _specification(
@@ -924,9 +912,9 @@ def _is_count(seeds: object) -> bool:
     return isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool)
 
 
-def _settings(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Settings:
+def _place(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Place:
     limit = None if time_limit is None else _integer("time_limit", time_limit, 1, MAX_TIME_LIMIT)
-    return settings_for(None if broker is None else _text("broker", broker), _workers(workers), limit)
+    return place_for(None if broker is None else _text("broker", broker), _workers(workers), limit)
 
 
 def _console(progress: bool | None) -> Console | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.cli.shared.output import complain, print_json
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.commands.watch import cancel
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.running.cancel import Cancellation
@@ -25,7 +25,7 @@ def command(
     Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
     """
     folder = open_sweep(name, output, elsewhere=True)
-    done = cancel(folder, settings_for(broker), tell=complain)
+    done = cancel(folder, place_for(broker, tell=complain))
     if as_json:
         counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
         print_json({"name": folder.name, **counts, "wanted": sorted(done.wanted)})

@@ -27,7 +27,7 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.confirm import DEFAULT_SEEDS, ConfirmationResult, confirmed, plan_confirmation
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
@@ -67,14 +67,14 @@ def command(
     Example: orchestrator confirm night-run --top 3 --seeds 20
     """
     console = Console(stderr=as_json, highlight=False)
-    settings = settings_for(broker, workers)
+    place = place_for(broker, workers, tell=complain)
     # Repeating the command goes on, and shows the same result.
     given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
     folder = open_sweep(name, output)
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
     with interruptible() as interruption:
         fresh = DEFAULT_SEEDS if seeds is None else _seeds(seeds)
-        plan = plan_confirmation(folder, settings, top=top, seeds=fresh, workers=workers, tell=complain)
+        plan = plan_confirmation(folder, place, top=top, seeds=fresh)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
             result = confirmed(session, swept)

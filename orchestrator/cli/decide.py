@@ -25,7 +25,7 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.decide import DecideResult, decide, plan_decide
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.specification import MAX_JOBS
@@ -65,13 +65,13 @@ def command(
     Example: orchestrator decide night-run --within 0.001 --budget 200
     """
     console = Console(stderr=as_json, highlight=False)
-    settings = settings_for(broker, workers)
+    place = place_for(broker, workers, tell=complain)
     folder = open_sweep(name, output)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric != "last" else []), *place_flags(folder, broker)]
     with interruptible() as interruption:
         try:
-            plan = plan_decide(folder, within, budget, settings, metric=metric, workers=workers, tell=complain)
+            plan = plan_decide(folder, within, budget, place, metric=metric)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):

@@ -22,14 +22,14 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.extend import GrowthPlan, plan_extension
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import Vocabulary
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.settings import Settings
 
 KIND = ExtensionCommand
 
@@ -64,7 +64,7 @@ def command(
     typed = TypedWords(context.obj, (), varied or ())
     with interruptible() as interruption:
         folder = open_sweep(name, output)
-        plan = _plan(typed, folder, settings_for(broker, workers), workers)
+        plan = _plan(typed, folder, place_for(broker, workers, tell=complain))
         again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
             display = partial(progress_for, console)
@@ -72,14 +72,14 @@ def command(
     return show_result(console, result, as_json=as_json)
 
 
-def _plan(typed: TypedWords, folder: SweepFolder, settings: Settings, workers: int | None) -> GrowthPlan:
+def _plan(typed: TypedWords, folder: SweepFolder, place: Place) -> GrowthPlan:
     own = folder.manifest().grown
     vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
     values = _values(typed, vocabulary, own)
     seeds = values.pop("seeds", ())
     grid = {str(vocabulary.words[word].option): each for word, each in values.items()}
     with typed.spelling(vocabulary):
-        return plan_extension(folder, settings, seeds=seeds, values=grid, workers=workers, tell=complain)
+        return plan_extension(folder, place, seeds=seeds, values=grid)
 
 
 def _values(typed: TypedWords, vocabulary: Vocabulary, own: SweepSpecification) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
-from orchestrator.commands.plan import SweepPlan, settings_for
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.plan import SweepPlan, place_for
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
@@ -36,7 +37,7 @@ from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, check_keep_weights
 from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
-from worker.settings import MAX_TIME_LIMIT, Settings
+from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
@@ -126,9 +127,9 @@ def command(
         packages.require("--report")
     typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
-        settings = settings_for(broker, workers, time_limit)
+        place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
-        plan = make_plan(typed, spec, name, output, settings, workers, resume=resume, skip_invalid=skip_invalid)
+        plan = make_plan(typed, spec, name, output, place, resume=resume, skip_invalid=skip_invalid)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):
@@ -142,10 +143,10 @@ def command(
                 display=partial(progress_for, console),
             )
         if as_json and report:
-            path = rewritten(plan.folder, settings)
+            path = rewritten(plan.folder, place.settings)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))
         status = show_result(console, result, as_json=as_json)
-        if report and (path := rewritten(plan.folder, settings)):
+        if report and (path := rewritten(plan.folder, place.settings)):
             say(console, f"Report: {path}")
         return status
 
@@ -155,8 +156,7 @@ def make_plan(
     spec: str | None,
     name: str | None,
     output: Path,
-    settings: Settings,
-    workers: int | None,
+    place: Place,
     *,
     resume: bool,
     skip_invalid: bool = False,
@@ -173,18 +173,18 @@ def make_plan(
         values = file.values(vocabulary, notes.append) | values
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
-        plan = plan_resumption(folder, settings, workers=workers, tell=complain)
+        plan = plan_resumption(folder, place)
         _refuse_difference(values, typed, vocabulary, spec, plan.manifest)
         if skip_invalid and not plan.manifest.specification.skip_invalid:
             beside = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
             raise InvalidInputError("skip_invalid", Described("given"), beside)
     else:
         folder = SweepFolder(output, free_name(output) if name is None else name)
-        words = with_data(values, vocabulary, settings)
+        words = with_data(values, vocabulary, place.settings)
         try:
             with typed.spelling(vocabulary, spec):
                 made = specification(words, vocabulary, skip_invalid=skip_invalid)
-                plan = plan_sweep(folder, made, settings, workers=workers, tell=complain)
+                plan = plan_sweep(folder, made, place)
         except DatasetError as error:
             if words.keys() == values.keys():
                 raise

@@ -21,8 +21,7 @@ from nn.options.describe import allowed, help_text
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, Command
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.connect import connect
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.text import counted
 from worker.text import reason
 from worker.trainers import registry
@@ -49,9 +48,8 @@ def command(
 
     Example: orchestrator trainers --set estimator=SGDClassifier
     """
-    settings = settings_for(broker)
     console = Console(stderr=as_json, highlight=False)
-    cluster = None if settings.broker_url is None else connect(settings, lambda text: say(console, text))
+    cluster = place_for(broker, tell=lambda text: say(console, text)).reached().cluster
     found = trainers(cluster, _pairs(fixed or ()))
     if as_json:
         print_json({"trainers": [asdict(each) for each in found]})

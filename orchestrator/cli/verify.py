@@ -25,7 +25,7 @@ from orchestrator.cli.shared.parameters import (
     Workers,
     integer,
 )  # fmt: skip
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.interruption import Interrupted, Interruption
@@ -64,17 +64,15 @@ def command(
     if every and jobs is not None:
         raise InvalidInputError("jobs", jobs, Beside("--all"))
     console = Console(stderr=as_json, highlight=False)
-    settings = settings_for(broker, workers)
+    place = place_for(broker, workers, tell=complain)
     with interruptible() as interruption:
         try:
             plan = plan_verification(
                 open_sweep(name, output),
-                settings,
+                place,
                 words=words or (),
                 jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,
                 seed=seed,
-                workers=workers,
-                tell=complain,
             )
             result = _verify(plan, console, interruption)
         except Interrupted:

@@ -10,7 +10,7 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
 from orchestrator.cli.shared.progress import progress_for
-from orchestrator.commands.plan import settings_for
+from orchestrator.commands.plan import place_for
 from orchestrator.commands.watch import follow, plan_watch
 from orchestrator.folder.sweeps import LAST, open_sweep
 
@@ -29,7 +29,7 @@ def command(
     folder = open_sweep(name, output, elsewhere=True)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        plan = plan_watch(folder, settings_for(broker), tell=complain)
+        plan = plan_watch(folder, place_for(broker, tell=complain))
         with plan.begin(interruption, display) as session, outcome(session, again):
             result = follow(session, display=display)
     return show_result(console, result, as_json=as_json)

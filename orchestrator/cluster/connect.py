@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +20,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs are trained: a cluster that answered, or an embedded one that is yet to start. Created by `place_for`.
+    """Where jobs are trained: on the cluster that the settings name, or on an embedded one that is yet to start.
 
     Attributes:
         settings: The settings, which may name a cluster.
-        cluster: That cluster; None for an embedded one.
+        cluster: That cluster, once it has answered; None for an embedded one.
         workers: The number of processes of an embedded cluster; None for one per core.
+        tell: Receives a sentence while Redis does not answer, until `open` replaces it.
     """
 
     settings: Settings
     cluster: Cluster | None = None
     workers: int | None = None
+    tell: Callable[[str], None] = lambda _text: None
+
+    def reached(self) -> Place:
+        """Return the place after the cluster that the settings name, if any, has answered.
+
+        Raises:
+            BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
+        """
+        return self if self.settings.broker_url is None else replace(self, cluster=connect(self.settings, self.tell))
 
     def describe(self, jobs: int) -> str:
         """Return where this number of jobs is trained, as the end of a sentence."""
@@ -92,22 +102,6 @@ class Place:
             embedded.wait_for_server()
             own = self.settings.model_copy(update={"broker_url": embedded.url, "result_backend": None})
             yield Cluster(own, tell, embedded.check, embedded=True)
-
-
-def place_for(settings: Settings, workers: int | None, tell: Callable[[str], None]) -> Place:
-    """Return where jobs are trained, after the cluster that the settings name has answered.
-
-    Args:
-        settings: Without a broker's address, the jobs are trained on an embedded cluster.
-        workers: The number of processes of an embedded cluster; None for one per core.
-        tell: Shows a message to the user, until `Place.open` replaces it.
-
-    Raises:
-        BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
-    """
-    if settings.broker_url is None:
-        return Place(settings, workers=workers)
-    return Place(settings, connect(settings, tell))
 
 
 def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:

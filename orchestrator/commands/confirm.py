@@ -11,8 +11,8 @@ from nn.options.network import MAX_SEED
 from orchestrator.analysis.confirmation import Confirmation, confirmation
 from orchestrator.analysis.leaderboard.scores import Scored, ranked
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
-from orchestrator.commands.plan import Tell, ignore
 from orchestrator.commands.sweep import plan_resumption
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
@@ -23,7 +23,6 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
-from worker.settings import Settings
 
 #: Defaults: how many configurations are confirmed, if there are enough, and under how many seeds.
 DEFAULT_TOP = 3
@@ -47,12 +46,10 @@ class ConfirmationResult:
 
 def plan_confirmation(
     folder: SweepFolder,
-    settings: Settings,
+    place: Place,
     *,
     top: int | None = None,
     seeds: int | tuple[int, ...] = DEFAULT_SEEDS,
-    workers: int | None = None,
-    tell: Tell = ignore,
 ) -> GrowthPlan:
     """Choose the configurations and seeds, and return the plan, after all checks that can be made before it begins.
 
@@ -61,11 +58,9 @@ def plan_confirmation(
 
     Args:
         folder: The sweep's folder.
-        settings: Name the cluster; without a broker's address, an embedded one is used.
+        place: Where the jobs are trained; it need not have been `reached`.
         top: How many configurations to confirm, the first of the leaderboard; None for 3, or all if there are fewer.
         seeds: How many seeds, which are the next integers above those of the sweep; or the seeds.
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer.
 
     Raises:
         InvalidInputError: `top` or `seeds` is not allowed, or jobs of the sweep have not ended.
@@ -74,8 +69,7 @@ def plan_confirmation(
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
-    return planned(plan, functools.partial(_round, top=top, seeds=seeds))
+    return planned(plan_resumption(folder, place), functools.partial(_round, top=top, seeds=seeds))
 
 
 def confirmed(session: Session, sweep: Sweep) -> ConfirmationResult:

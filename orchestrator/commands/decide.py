@@ -11,7 +11,8 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import Verdict, check_within
 from orchestrator.analysis.race import Race, Terms, added_by_races
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, silent
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.plan import Display, SweepPlan, silent
 from orchestrator.commands.sweep import finish, plan_resumption
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -20,7 +21,6 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
-from worker.settings import Settings
 
 #: Most configurations of a race: a look compares every pair.
 MOST_CONFIGURATIONS = 2000
@@ -48,26 +48,15 @@ class DecideResult:
         return self.sweep.judgement.verdict
 
 
-def plan_decide(
-    folder: SweepFolder,
-    within: float,
-    budget: int,
-    settings: Settings,
-    *,
-    metric: str = "last",
-    workers: int | None = None,
-    tell: Tell = ignore,
-) -> SweepPlan:
+def plan_decide(folder: SweepFolder, within: float, budget: int, place: Place, *, metric: str = "last") -> SweepPlan:
     """Return the plan for a race, after all checks that can be made before it begins; `decide` runs it.
 
     Args:
         folder: The sweep's folder.
         within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
         budget: The most jobs that races may add to the sweep, in all their sessions together.
-        settings: Name the cluster; without a broker's address, an embedded one is used.
+        place: Where the jobs are trained; it need not have been `reached`.
         metric: How a job is scored, and by which metric (`Scoring.parse`).
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer.
 
     Raises:
         InvalidInputError: the tolerance, the budget or the metric is invalid; or the sweep has one configuration, too
@@ -79,7 +68,7 @@ def plan_decide(
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
-    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
+    plan = plan_resumption(folder, place)
     check_within(within, sweep.names.metric)
     _check_sweep(plan, budget)
     return plan

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
-from orchestrator.commands.plan import SweepPlan, Tell, ignore, registered
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.plan import SweepPlan, registered
 from orchestrator.commands.sweep import check_values, plan_resumption
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -26,7 +27,6 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.settings import Settings
 
 #: The option that can be extended even if it does not vary: training goes on.
 EPOCHS = "epochs"
@@ -106,22 +106,18 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
 
 def plan_extension(
     folder: SweepFolder,
-    settings: Settings,
+    place: Place,
     *,
     seeds: Sequence[int] = (),
     values: Mapping[str, Sequence[Any]] | None = None,
-    workers: int | None = None,
-    tell: Tell = ignore,
 ) -> GrowthPlan:
     """Return the plan for extending a sweep, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder.
-        settings: Name the cluster; without a broker's address, an embedded one is used.
+        place: Where the jobs are trained; it need not have been `reached`.
         seeds: Further seeds for all configurations.
         values: Further values, by option that varies; `epochs` need not vary yet.
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer.
 
     Raises:
         InvalidInputError: there is nothing to add, or it cannot be added: the error names the option or `seeds`.
@@ -130,13 +126,13 @@ def plan_extension(
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    plan = plan_resumption(folder, settings, workers=workers, tell=tell)
+    plan = plan_resumption(folder, place)
     grid = {name: tuple(each) for name, each in (values or {}).items()}
     make_round = functools.partial(_round, seeds=tuple(seeds), grid=grid)
     planning = planned(plan, make_round)
     further = make_round(plan.manifest, {})
     if further is not None:
-        check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, settings)
+        check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, place.settings)
     return planning
 
 

@@ -19,7 +19,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from worker.job import Job
 from worker.redis.address import hide_password, redis_url
-from worker.settings import Settings, load_settings
+from worker.settings import load_settings
 from worker.trainers import registry
 
 #: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key, and
@@ -40,13 +40,16 @@ def ignore(_text: str) -> None:
     """Drop a message."""
 
 
-def settings_for(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Settings:
-    """Return the settings from the environment, with the cluster that `broker` names.
+def place_for(
+    broker: str | None, workers: int | None = None, time_limit: int | None = None, tell: Tell = ignore
+) -> Place:
+    """Return the place that the environment names, or `broker`. It is not `reached` yet.
 
     Args:
         broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
         workers: Processes of an embedded cluster, which the command must then use; None if not given.
         time_limit: Seconds that a job of an embedded cluster may take; None for that of the environment.
+        tell: Receives a sentence while Redis does not answer.
 
     Raises:
         InvalidInputError: an environment variable or the address is invalid, or `workers` or `time_limit` is given and
@@ -61,7 +64,9 @@ def settings_for(broker: str | None, workers: int | None = None, time_limit: int
         if value is not None and settings.broker_url is not None:
             cluster = f"the cluster at {hide_password(settings.broker_url)}"
             raise InvalidInputError(name, value, Beside(f"{cluster}, which has its own workers"))
-    return settings if time_limit is None else settings.model_copy(update={"time_limit": time_limit})
+    if time_limit is not None:
+        settings = settings.model_copy(update={"time_limit": time_limit})
+    return Place(settings, workers=workers, tell=tell)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cluster.connect import place_for
-from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, registered, silent
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.plan import Display, SweepPlan, jobs_of, registered, silent
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growth import first_batch
@@ -24,22 +24,13 @@ from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, load
 
 
-def plan_sweep(
-    folder: SweepFolder,
-    specification: SweepSpecification,
-    settings: Settings,
-    *,
-    workers: int | None = None,
-    tell: Tell = ignore,
-) -> SweepPlan:
+def plan_sweep(folder: SweepFolder, specification: SweepSpecification, place: Place) -> SweepPlan:
     """Return the plan for a new sweep, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder, which does not exist yet; its name is the sweep's.
         specification: The sweep.
-        settings: Name the cluster; without a broker's address, an embedded one is used.
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer.
+        place: Where the jobs are trained; it need not have been `reached`.
 
     Raises:
         SweepExistsError: the folder exists, or the cluster knows another sweep of this name.
@@ -49,12 +40,13 @@ def plan_sweep(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     folder.refuse_existing()
-    dataset = specification.trained_by.digest(specification.data, settings.cache_dir)
-    check_values(specification, dataset, settings)
+    dataset = specification.trained_by.digest(specification.data, place.settings.cache_dir)
+    check_values(specification, dataset, place.settings)
     jobs = specification.jobs_by_key(dataset)
     if specification.skip_invalid:
-        left = (specification.size - len(jobs)) // len(specification.seeds)
-        tell(f"{counted(left, 'combination')} of {specification.size // len(specification.seeds)} left out as invalid")
+        every = specification.size // len(specification.seeds)
+        left = counted(every - len(jobs) // len(specification.seeds), "combination")
+        place.tell(f"{left} of {every} left out as invalid")
         if not jobs:
             raise InvalidInputError("skip_invalid", Described("given"), "a sweep with a combination that is possible")
     began = provenance(specification.trainer)
@@ -68,7 +60,7 @@ def plan_sweep(
         keep_weights=kept,
     )
     folder.check_writable()
-    place = place_for(settings, workers, tell)
+    place = place.reached()
     if not jobs:
         manifest = first_batch(manifest, place.width(specification.size))
         jobs = manifest.jobs_by_key()
@@ -109,9 +101,7 @@ def check_values(specification: SweepSpecification, dataset: str, settings: Sett
     trainer.check(values, dataset, lambda: load(trainer, specification.data, settings.cache_dir))
 
 
-def plan_resumption(
-    folder: SweepFolder, settings: Settings, *, workers: int | None = None, tell: Tell = ignore
-) -> SweepPlan:
+def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
     """Return the plan for resuming a sweep, after all checks that can be made before. Arguments: see `plan_sweep`.
 
     Raises:
@@ -123,14 +113,14 @@ def plan_resumption(
     """
     manifest = folder.manifest()
     data = manifest.specification.data
-    dataset = manifest.specification.trained_by.digest(data, settings.cache_dir)
+    dataset = manifest.specification.trained_by.digest(data, place.settings.cache_dir)
     if dataset != manifest.dataset:
         raise SweepExistsError(
             f"The sweep {folder.name} began on the data set {manifest.dataset[:12]}, and {data} is now "
             f"{dataset[:12]}: start a new sweep under another --name"
         )
     jobs = jobs_of(manifest)
-    place = place_for(settings, workers, tell)
+    place = place.reached()
     longer = registered(place, manifest)
     return SweepPlan(folder, longer, jobs if longer.jobs == manifest.jobs else jobs_of(longer), place, resuming=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.selection import pick
-from orchestrator.cluster.connect import Place, place_for
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import Tell, ignore, refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
@@ -75,24 +75,20 @@ class VerificationResult:
 
 def plan_verification(
     folder: SweepFolder,
-    settings: Settings,
+    place: Place,
     *,
     words: Sequence[str] = (),
     jobs: int | None = DEFAULT_JOBS,
     seed: int | None = None,
-    workers: int | None = None,
-    tell: Tell = ignore,
 ) -> VerificationPlan:
     """Choose the jobs, and return the plan, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder.
-        settings: Name the cluster; without a broker's address, an embedded one is used.
+        place: Where the jobs are trained; it need not have been `reached`.
         words: Pick the jobs to choose from (`orchestrator.analysis.selection`); none for all.
         jobs: How many jobs to train again, chosen at random; None for all that have a result.
         seed: The same seed chooses the same jobs; None for a random one.
-        workers: Processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer.
 
     Raises:
         SweepNotFoundError: the folder is not a sweep's, or no job has a result.
@@ -111,9 +107,9 @@ def plan_verification(
     seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
     in_order = [rows[key] for key in known if key in rows]
     chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
-    if settings.broker_url is None:
-        _check_dataset(manifest, settings)
-    place = place_for(settings, workers, tell)
+    if place.settings.broker_url is None:
+        _check_dataset(manifest, place.settings)
+    place = place.reached()
     names = JobNames(known.values(), manifest.axes)
     return VerificationPlan(folder, manifest, names, rows, [known[row.job] for row in chosen], len(rows), seed, place)
 

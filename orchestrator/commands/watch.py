@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
-from orchestrator.commands.plan import Display, SweepPlan, Tell, ignore, jobs_of, silent
+from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent
 from orchestrator.commands.sweep import finish
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -20,7 +21,6 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
-from worker.settings import Settings
 
 #: Seconds between two looks at a folder that another process writes.
 LOOK_SECONDS = 0.5
@@ -56,16 +56,15 @@ class WatchPlan(SweepPlan):
             yield self.session(interruption)
 
 
-def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> WatchPlan:
+def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     """Find the sweep, and return the plan, after all checks that can be made before it begins.
 
     Args:
         folder: Where the sweep is kept on this machine; it may not exist yet.
-        settings: Name the cluster.
-        tell: Receives a sentence while Redis does not answer.
+        place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: the settings name no cluster.
+        InvalidInputError: no cluster is named.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         OutputError: the folder cannot be made.
@@ -76,9 +75,9 @@ def plan_watch(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) 
         folder.manifest()
     else:
         folder.check_writable()
-    cluster = connect(settings, tell)
+    cluster = connect(place.settings, place.tell)
     manifest = _find(cluster, folder)
-    return WatchPlan(folder, manifest, jobs_of(manifest), Place(settings, cluster), resuming=True)
+    return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=cluster), resuming=True)
 
 
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
@@ -142,21 +141,20 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
     return finish(session)
 
 
-def cancel(folder: SweepFolder, settings: Settings, *, tell: Tell = ignore) -> Cancellation:
+def cancel(folder: SweepFolder, place: Place) -> Cancellation:
     """Cancel a sweep on a cluster. Its folder, if there is one, is only read.
 
     Args:
         folder: Where the sweep is kept on this machine; it need not exist.
-        settings: Name the cluster.
-        tell: Receives a sentence while Redis does not answer.
+        place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: the settings name no cluster.
+        InvalidInputError: no cluster is named.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    cluster = connect(settings, tell)
+    cluster = connect(place.settings, place.tell)
     return cancel_sweep(cluster, _find(cluster, folder))
 
 

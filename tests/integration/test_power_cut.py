@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -60,7 +61,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
         disk = Disk(output)
         disk.after_sync = cut
         disk.watch(patched)
-        with plan_sweep(SweepFolder(output, "cut"), SPECIFICATION, settings).begin() as session:
+        with plan_sweep(SweepFolder(output, "cut"), SPECIFICATION, Place(settings)).begin() as session:
             done = train(session)
 
     assert done.accounting.accepted == len(accepted) == 3
@@ -68,7 +69,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
     assert cuts > 10
     assert (left / "cut" / "leaderboard.csv").read_bytes() == (output / "cut" / "leaderboard.csv").read_bytes()
 
-    with plan_resumption(SweepFolder(middle, "cut"), settings).begin() as session:
+    with plan_resumption(SweepFolder(middle, "cut"), Place(settings)).begin() as session:
         again = train(session)
     assert {key: row.weights_sha256 for key, row in again.rows.items()} == {
         key: row.weights_sha256 for key, row in done.rows.items()

@@ -17,6 +17,7 @@ from rich.console import Console
 from nn.weights import initial_weights, to_safetensors
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
@@ -36,7 +37,7 @@ def lines_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple
     seeds = tuple(range(jobs // len(RATES)))
     made = sweep_of(seeds=seeds, learning_rates=RATES, epochs=1, limit=100, hidden=((8, 4),))
     folder = SweepFolder(output, f"n{jobs}")
-    plan = plan_sweep(folder, made, cluster.settings)
+    plan = plan_sweep(folder, made, Place(cluster.settings))
     for key, job in plan.jobs.items():
         # The first seeds are the best, so that the weights of the others are not asked for.
         score = 0.9 - job.seed / 10_000
@@ -57,7 +58,7 @@ def lines_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple
     try:
         with plan.begin() as session:
             ended = train(session, keep_weights="best:3", display=partial(progress_for, Console(file=io.StringIO())))
-        with plan_resumption(folder, cluster.settings).begin() as session:
+        with plan_resumption(folder, Place(cluster.settings)).begin() as session:
             train(session)
         assert len(Sweep.read(folder).leaderboard.standings) == len(RATES)
     finally:

@@ -11,6 +11,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import WeightsError
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import plan_resumption
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import SweepExistsError
@@ -46,7 +47,7 @@ def test_it_is_read_with_the_keys_that_it_had(earlier: SweepFolder) -> None:
 @pytest.mark.parametrize("plan", [plan_resumption, plan_verification])
 def test_it_is_neither_resumed_nor_verified(plan: Any, earlier: SweepFolder) -> None:
     with pytest.raises(SweepExistsError) as caught:
-        plan(earlier, Settings())
+        plan(earlier, Place(Settings()))
     assert str(caught.value) == (
         "An earlier version of Seedsweep trained the float64 jobs of the sweep old, to other bits than this one: they "
         "cannot be resumed or verified; start the sweep again under another --name"
