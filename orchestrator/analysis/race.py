@@ -8,10 +8,10 @@ sweep's manifest and rows, and a resumed one repeats its earlier decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.analysis.leaderboard.judgement import MOST_NAMED, Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring
@@ -97,7 +97,8 @@ class Race:
         lacking = self._lacking[1]
         # Every configuration gets every seed that one of them lacks; a job that it already has keeps its key.
         seeds = tuple(dict.fromkeys(seed for missing in lacking.values() for seed in missing))
-        return Round(kind="decide", seeds=seeds, configurations=tuple(self._point(self._racing[i]) for i in lacking))
+        points = tuple(self.judgement.varying(self._racing[i]) for i in lacking)
+        return Round(kind="decide", seeds=seeds, configurations=points)
 
     @cached_property
     def _wanted(self) -> list[Scored]:
@@ -139,9 +140,6 @@ class Race:
             if seed not in taken:
                 count -= 1
                 yield seed
-
-    def _point(self, scored: Scored) -> Mapping[str, Any]:
-        return {name: getattr(scored.options, name) for name in self.sweep.manifest.axes}
 
     @property
     def seeds(self) -> int:

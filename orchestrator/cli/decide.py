@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
-from orchestrator.cli.shared.output import complain, print_leaderboard, print_result_as_json, say
+from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AnySweep,
@@ -100,9 +100,7 @@ def command(
 def show(console: Console, result: DecideResult) -> None:
     """Print the table of all configurations, and the costs; the answer comes last, where it is seen."""
     race, sweep = result.race, result.sweep
-    print_leaderboard(console, sweep.leaderboard, verdict=False)
-    say(console, str(sweep.accounting))
-    say(console, f"Results: {sweep.folder.path} (leaderboard.csv, results.jsonl, weights)")
+    print_result(console, sweep, verdict=False)
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
     if race.spent:

@@ -54,7 +54,7 @@ def plan_decide(folder: SweepFolder, within: float, budget: int, place: Place, *
     Args:
         folder: The sweep's folder.
         within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
-        budget: The most jobs that races may add to the sweep, in all their sessions together.
+        budget: The most jobs that races may add to the sweep, in all their sessions together; from 1 to `MAX_JOBS`.
         place: Where the jobs are trained; it need not have been `reached`.
         metric: How a job is scored, and by which metric (`Scoring.parse`).
 
@@ -63,7 +63,8 @@ def plan_decide(folder: SweepFolder, within: float, budget: int, place: Place, *
             many, or more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
-    _check_numbers(within, budget)
+    if not 0.0 < within < math.inf:
+        raise InvalidInputError("within", within, "a number above 0, in the unit of the metric, such as 0.001")
     sweep = Sweep.read(folder, metric)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
@@ -72,13 +73,6 @@ def plan_decide(folder: SweepFolder, within: float, budget: int, place: Place, *
     check_within(within, sweep.names.metric)
     _check_sweep(plan, budget)
     return plan
-
-
-def _check_numbers(within: float, budget: int) -> None:
-    if not 0.0 < within < math.inf:
-        raise InvalidInputError("within", within, "a number above 0, in the unit of the metric, such as 0.001")
-    if not 1 <= budget <= MAX_JOBS:
-        raise InvalidInputError("budget", budget, f"an integer from 1 to {MAX_JOBS}")
 
 
 def _check_sweep(plan: SweepPlan, budget: int) -> None:

@@ -49,12 +49,13 @@ def sized(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
-def print_result(console: Console, result: Sweep) -> None:
-    """Print the verdict, the leaderboard, the accounting line and where the files are."""
-    print_leaderboard(console, result.leaderboard)
+def print_result(console: Console, result: Sweep, *, verdict: bool = True) -> None:
+    """Print the verdict and its advice, unless told otherwise, the leaderboard, the accounting, and where files are."""
+    print_leaderboard(console, result.leaderboard, verdict=verdict)
     say(console, str(result.accounting))
     say(console, f"Results: {result.folder.path} (leaderboard.csv, results.jsonl, weights)")
-    advise(console, result)
+    if verdict:
+        advise(console, result)
 
 
 def advise(console: Console, result: Sweep) -> None:

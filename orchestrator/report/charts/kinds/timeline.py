@@ -74,7 +74,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
         MissingPackageError: Altair is not installed.
     """
     made = attempts.of(sweep)
-    names = JobNames(sweep.jobs.values(), sweep.manifest.axes)
+    names = sweep.names
     together = len(made.spans) > configurations.MOST_JOBS
     every = _lanes(made, together=together)
     shown = every[:MOST_LANES]
