@@ -479,8 +479,7 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _scoring(metric))
-        place, by = _place(broker, workers), str(terms.scoring)
-        plan = deciding.plan_decide(self._folder, terms.within, terms.budget, place, metric=by)
+        plan = deciding.plan_decide(self._folder, terms, _place(broker, workers))
         with self._refreshed(), plan.begin() as session:
             return deciding.decide(session, terms, display=_display(progress)).verdict
 

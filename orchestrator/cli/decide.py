@@ -66,20 +66,18 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
-    folder = open_sweep(name, output)
+    folder, terms = open_sweep(name, output), Terms(within, budget, Scoring.parse(metric))
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric != "last" else []), *place_flags(folder, broker)]
     with interruptible() as interruption:
         try:
-            plan = plan_decide(folder, within, budget, place, metric=metric)
+            plan = plan_decide(folder, terms, place)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
-            result = decide(
-                session, Terms(within, budget, Scoring.parse(metric)), display=partial(progress_for, console)
-            )
+            result = decide(session, terms, display=partial(progress_for, console))
     if as_json:
-        race, terms = result.race, result.race.terms
+        race = result.race
         print_result_as_json(
             result.sweep,
             race={

@@ -48,30 +48,28 @@ class DecideResult:
         return self.sweep.judgement.verdict
 
 
-def plan_decide(folder: SweepFolder, within: float, budget: int, place: Place, *, metric: str = "last") -> SweepPlan:
+def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
     """Return the plan for a race, after all checks that can be made before it begins; `decide` runs it.
 
     Args:
         folder: The sweep's folder.
-        within: The tolerance, in the unit of the metric: 0.001 is a tenth of a point of accuracy.
-        budget: The most jobs that races may add to the sweep, in all their sessions together; from 1 to `MAX_JOBS`.
+        terms: When the race ends; its budget is from 1 to `MAX_JOBS`.
         place: Where the jobs are trained; it need not have been `reached`.
-        metric: How a job is scored, and by which metric (`Scoring.parse`).
 
     Raises:
         InvalidInputError: the tolerance, the budget or the metric is invalid; or the sweep has one configuration, too
             many, or more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
-    if not 0.0 < within < math.inf:
-        raise InvalidInputError("within", within, "a number above 0, in the unit of the metric, such as 0.001")
-    sweep = Sweep.read(folder, metric)
+    if not 0.0 < terms.within < math.inf:
+        raise InvalidInputError("within", terms.within, "a number above 0, in the unit of the metric, such as 0.001")
+    sweep = Sweep.read(folder, str(terms.scoring))
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
     plan = plan_resumption(folder, place)
-    check_within(within, sweep.names.metric)
-    _check_sweep(plan, budget)
+    check_within(terms.within, sweep.names.metric)
+    _check_sweep(plan, terms.budget)
     return plan
 
 
