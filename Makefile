@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = $(BIN)/uv pip install --quiet --no-cache --compile-bytecode --python $(BIN)/python $(1) || $(PIP_INSTALL) $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench screenshots docs docs-serve clean
+.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench bench-peers screenshots docs docs-serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,16 @@ audit: $(VENV)/.dev ## check the pinned packages for known vulnerabilities
 bench: $(VENV)/.dev ## run the benchmarks one after another (on an idle machine)
 	for name in kernel draws sweep lease redis_memory durability gate bounded_reads trainers coverage leaderboard report; do $(BIN)/python benchmarks/$$name.py || exit; done
 
+$(VENV)/.peers: requirements-peers.txt $(VENV)/.runtime
+	@echo "Installing the pinned packages of the other tools (once)"
+	@$(call install,--require-hashes -r requirements-peers.txt)
+	@touch $@
+
+# In an environment of its own: what the other tools bring must not reach .venv.
+bench-peers: ## measure Ray Tune, Optuna, Dask and joblib beside Seedsweep (ten minutes, on an idle machine)
+	@$(MAKE) --no-print-directory VENV=build/peers build/peers/.peers
+	@build/peers/bin/python benchmarks/peers.py --write docs/results/peers.md $(ARGS)
+
 screenshots: $(VENV)/.dev ## take the pictures of the report for the documents (needs Chromium)
 	$(BIN)/python -m tests.support.screenshots
 
@@ -132,6 +142,7 @@ lock: $(VENV)/.dev ## pin the newest allowed packages, with hashes
 	$(COMPILE) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(COMPILE) --group install --output-file requirements-uv.txt
 	$(COMPILE) --group frameworks --constraint requirements.txt --output-file requirements-frameworks.txt
+	$(COMPILE) --group peers --constraint requirements-optuna.txt --output-file requirements-peers.txt
 	$(COMPILE) --group dev --constraint requirements-optuna.txt --constraint requirements-report.txt \
 	  --constraint requirements-build.txt --constraint requirements-uv.txt --constraint requirements-docs.txt \
 	  --output-file requirements-dev.txt
