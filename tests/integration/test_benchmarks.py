@@ -24,7 +24,7 @@ def run(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 
     def of(name: str, words: str) -> tuple[dict[str, Any], str]:
         command = [sys.executable, f"benchmarks/{name}.py", *words.split(), "--json", str(tmp_path / "figures.json")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stderr
         return json.loads((tmp_path / "figures.json").read_text()), done.stdout
 
@@ -80,6 +80,20 @@ def test_the_benchmark_of_trainers(run: Run) -> None:
     assert figures["quartiles"][0] <= figures["ratio"] <= figures["quartiles"][1]
     assert len(figures["seconds"]) == 2
     assert "A job that trains nothing: " in printed
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_benchmark_of_other_tools_counts_every_point(run: Run) -> None:
+    words = "--jobs 8 --nothing 10 --killed 8 --patience 60 --only seedsweep joblib ray"
+
+    figures, printed = run("peers", words)
+
+    for part, rows in figures.items():
+        assert rows["ray"] == {"failed": "not installed"}
+        assert rows["joblib"]["never"] == rows["seedsweep"]["never"] == 0, part
+    # A killed process ends joblib's program; Seedsweep trains the point again, in the same command.
+    assert (figures["worker"]["joblib"]["outcome"], figures["worker"]["seedsweep"]["outcome"]) == ("stops", "goes on")
+    assert "| Ray Tune | not installed |" in printed
 
 
 @pytest.mark.usefixtures("_from_the_benchmarks")
