@@ -597,10 +597,20 @@ def advised(random: Generator, name: str, n: int, count: int) -> Row:
         if not regret:
             continue
         tolerance = float(f"{regret / 2:.1g}")
-        blocking = np.flatnonzero(best[1:] & (-bounds[0, 1:] > tolerance)) + 1
+        # The race compares at all its looks, and none rules a rival out before the next one.
+        raced = lower_bounds(seen[0], 0.05 / (k - 1), sequential=True)
+        blocking = np.flatnonzero(may_be_best(raced)[1:] & (-raced[0, 1:] > tolerance)) + 1
+        if not len(blocking):
+            continue
+        least = int(LOOKS[n < LOOKS][0])
         sds = of.error * np.sqrt(of.n)
-        wanted = [seeds_within(sds[i], of.df[i], tolerance, 0.05 / (k - 1), 0.8) or 0 for i in blocking]
-        seems = [seeds_within(sds[i], of.df[i], tolerance + of.mean[i], 0.05 / (k - 1), 0.65) or 0 for i in blocking]
+        wanted, seems = (
+            [
+                max(seeds_within(sds[i], of.df[i], tolerance + gap * of.mean[i], 0.05 / (k - 1), certainty) or 0, least)
+                for i in blocking
+            ]
+            for gap, certainty in ((0, 0.8), (1, 0.65))
+        )
         budget, told = (sum(each) + max(each) - n * (len(each) + 1) for each in (wanted, seems))
         race = Race(values, tolerance, [n] * k).run(budget)
         decided.append(race.decided)
