@@ -69,7 +69,7 @@ def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends
     # And so does the report, from the folder alone.
     command_line.run("report", "a")
     page = (command_line.sweep("a") / "report.html").read_text()
-    section = page[page.index('id="accounting"') : page.index('id="network"')]
+    section = page[page.index('id="accounting"') : page.index('id="model"')]
     assert 'id="chart-timeline"' in section
     for said in (
         "seed 0, learning rate 0.01: child lost after ",
