@@ -599,9 +599,8 @@ def advised(random: Generator, name: str, n: int, count: int) -> Row:
         tolerance = float(f"{regret / 2:.1g}")
         # The race compares at all its looks, and none rules a rival out before the next one.
         raced = lower_bounds(seen[0], 0.05 / (k - 1), sequential=True)
-        blocking = np.flatnonzero(may_be_best(raced)[1:] & (-raced[0, 1:] > tolerance)) + 1
-        if not len(blocking):
-            continue
+        left = [may_be_best(each)[1:] & (-each[0, 1:] > tolerance) for each in (bounds, raced)]
+        blocking = np.flatnonzero(left[0] | left[1]) + 1
         least = int(LOOKS[n < LOOKS][0])
         sds = of.error * np.sqrt(of.n)
         wanted, seems = (

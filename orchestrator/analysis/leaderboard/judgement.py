@@ -461,9 +461,9 @@ class Judgement:
         The differences are what they seem or, unless `seems`, 0.
         """
         of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
-        # The race compares at all its looks, and rules out less than one look does.
+        # The race compares at all its looks, and may leave more rivals than one look does.
         raced = self if self.sequential else replace(self, history="race")
-        for i, each in raced.blocking(within).items():
+        for i, each in (self.blocking(within) | raced.blocking(within)).items():
             df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
             if not (df > 0 and math.isfinite(sd)):
                 return None
