@@ -67,8 +67,8 @@ class Pages:
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)
-            # Made again if it could not be shown: what was missing may be there then.
-            known = (best if found and (found.found or found.drawings) else None, found)
+            # Made again if a command gets what is missing: it may be there then.
+            known = (None if found and found.command else best, found)
             self._portraits[name] = known
             while len(self._portraits) > MOST_PORTRAITS:
                 del self._portraits[next(iter(self._portraits))]

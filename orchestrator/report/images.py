@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from orchestrator.report.contents.parts import Picture
 
 #: Longest side of an image and of a mosaic's tile, in pixels; larger ones are shrunk.
 MOST_PIXELS, MOST_TILE_PIXELS = 64, 32
@@ -18,14 +19,6 @@ POSITIVE, NEGATIVE = (42, 127, 208), (217, 102, 10)
 #: Steps of opacity from zero to the largest number.
 STEPS = 8
 _GAP = 2
-
-
-class Picture(NamedTuple):
-    """An image for a page: its `data:` address, and its size in pixels."""
-
-    address: str
-    width: int
-    height: int
 
 
 def ink(image: NDArray[np.uint8]) -> Picture:

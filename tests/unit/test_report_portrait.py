@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,8 @@ from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import images
 from orchestrator.report.contents import network
-from orchestrator.report.images import NEGATIVE, POSITIVE, Picture
+from orchestrator.report.contents.parts import Picture
+from orchestrator.report.images import NEGATIVE, POSITIVE
 from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
 from tests.support.exported import odd_sweep, odd_trainer
@@ -70,7 +72,7 @@ def test_it_has_what_another_trainer_draws(
 ) -> None:
     buffer = io.BytesIO()
     Image.new("L", (7, 5)).save(buffer, "PNG")
-    table = Drawing(title="<Weights>", columns=("feature", "weight"), rows=[("ink", 0.25)])
+    table = Drawing(title="<Weights>", columns=("feature", "weight"), rows=[("ink", np.float32(0.25))])
     ways: list[Callable[[], Any]] = [lambda: [table, Drawing(title="Paths", png=buffer.getvalue())]]
 
     def draw(_trainer: object, _options: object, artifact: bytes, _load: object) -> Any:
@@ -103,10 +105,19 @@ def test_it_has_what_another_trainer_draws(
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"columns": ["a"], "rows": [[1, 2]]}, {"png": b"GIF8"}, {"png": PNG, "columns": ["a"]}]
-)
+    "fields",
+    [
+        {},
+        {"columns": ["a"], "rows": [[1, 2]]},
+        {"columns": ["a"], "rows": [[math.nan]]},
+        {"columns": [1]},
+        {"png": b"GIF8"},
+        {"png": PNG},
+        {"png": PNG + bytes(20), "columns": ["a"]},
+    ],
+)  # fmt: skip
 def test_a_drawing_is_a_table_or_a_picture(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"a drawing has columns|a picture is a PNG"):
+    with pytest.raises(ValueError, match=r"a drawing has (columns|texts)|a picture is a PNG"):
         Drawing(title="x", **fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,9 +104,10 @@ class Evaluated:
     correct: Sequence[bool] | None = None
 
 
-#: The largest picture of a drawing, in bytes, and its first bytes.
+#: The largest picture of a drawing, in bytes; its first bytes; and those of its beginning, which ends with its size.
 MAX_PICTURE = 2**20
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+HEADER = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,8 @@ class Drawing:
         png: A picture, as a PNG file of at most 1 MiB.
 
     Raises:
-        ValueError: it is neither a table nor a picture, or a row has another length.
+        ValueError: it is neither a table nor a picture, a row has another length, or a cell is neither a text nor a
+            finite number.
     """
 
     title: str
@@ -128,10 +131,17 @@ class Drawing:
     png: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Check it where the trainer makes it."""
+        """Check it where the trainer makes it, and take other kinds of numbers as floats."""
+        rows = [[cell if isinstance(cell, (str, int)) else float(cell) for cell in row] for row in self.rows]
+        object.__setattr__(self, "rows", rows)
+        texts = (self.title, *self.columns)
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(cell, str) or math.isfinite(cell) for row in rows for cell in row
+        ):
+            raise ValueError("a drawing has texts and finite numbers")
         if bool(self.columns) == (self.png is not None) or any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError("a drawing has columns and rows of as many cells, or it has a png")
-        if self.png is not None and not (self.png.startswith(PNG) and len(self.png) <= MAX_PICTURE):
+        if self.png is not None and not (self.png.startswith(PNG) and HEADER < len(self.png) <= MAX_PICTURE):
             raise ValueError(f"a picture is a PNG file of at most {MAX_PICTURE} bytes")
 
 

@@ -20,8 +20,7 @@ from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.report.contents import commands
-from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.report.images import Picture
+from orchestrator.report.contents.parts import DataTable, Fact, Picture
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -128,11 +127,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
         return Portrait(f"The winner's model cannot be shown: {str(error).replace(str(path), path.name)}")
     except TrainerUnusableError:
         # Its reason may reveal local files, too.
-        return Portrait("The winner's model cannot be shown: its trainer failed", _show(sweep, key))
-
-
-def _show(sweep: Sweep, key: str) -> str:
-    return commands.shell("orchestrator", "show", sweep.name, key[:12])
+        return Portrait("The winner's model cannot be shown: its trainer failed")
 
 
 def _report(sweep: Sweep) -> str:

@@ -1,4 +1,4 @@
-"""What sections are made of: facts and tables."""
+"""What sections are made of: facts, tables and pictures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ class Fact(NamedTuple):
     term: str
     text: str
     command: str = ""
+
+
+class Picture(NamedTuple):
+    """An image for a page: its `data:` address, and its size in pixels."""
+
+    address: str
+    width: int
+    height: int
 
 
 class DataTable(NamedTuple):
