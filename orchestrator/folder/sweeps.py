@@ -59,6 +59,9 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     # A name means the same in every working folder.
     if is_name(argument) and _is_sweep(output / argument):
         return SweepFolder(output, argument)
+    if argument not in ("", LAST) and _is_sweep(Path(argument)):
+        path = Path(argument).resolve()
+        return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
     names = []
     with contextlib.suppress(SweepUnreadableError):
         names = Sweeps(output).names()
@@ -66,9 +69,6 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
         if not names:
             raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
         return SweepFolder(output, names[0])
-    if argument and _is_sweep(Path(argument)):
-        path = Path(argument).resolve()
-        return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
     if is_name(argument):
         folder = SweepFolder(output, argument)
         if elsewhere:
