@@ -17,7 +17,6 @@ from orchestrator.analysis.leaderboard.judgement import MOST_NAMED, Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
 from orchestrator.text import counted, listed
 
@@ -59,7 +58,7 @@ class Race:
     @cached_property
     def spent(self) -> int:
         """The number of jobs that races have added."""
-        return len(added_by_races(self.sweep.manifest))
+        return len(self.sweep.manifest.added_by_races)
 
     @property
     def judgement(self) -> Judgement:
@@ -97,7 +96,7 @@ class Race:
         lacking = self._lacking[1]
         # Every configuration gets every seed that one of them lacks; a job that it already has keeps its key.
         seeds = tuple(dict.fromkeys(seed for missing in lacking.values() for seed in missing))
-        points = tuple(self.judgement.varying(self._racing[i]) for i in lacking)
+        points = tuple(self.sweep.manifest.point(self._racing[i].options) for i in lacking)
         return Round(kind="decide", seeds=seeds, configurations=points)
 
     @cached_property
@@ -168,19 +167,3 @@ class Race:
         left, needed = self.terms.budget - self.spent, counted(self.next_jobs, "further job")
         told = f"The next look, at {self.next_look} seeds, takes {needed}; {left} of {self.terms.budget} are left"
         return f"{told}: --budget {self.spent + self.next_jobs} goes on." if self.ended else f"{told}."
-
-
-def added_by_races(manifest: Manifest) -> frozenset[str]:
-    """Return the keys of the jobs that races have added to a sweep."""
-    if not any(each.kind == "decide" for each in manifest.rounds):
-        return frozenset()
-    added: set[str] = set()
-    specification = manifest.specification
-    known = set(specification.jobs_by_key(manifest.dataset))
-    for each in manifest.rounds:
-        new = {job.key for job in each.jobs(specification, manifest.dataset)} - known
-        known |= new
-        if each.kind == "decide":
-            added |= new
-        specification = each.extend(specification)
-    return frozenset(added)

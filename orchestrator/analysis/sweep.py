@@ -197,7 +197,9 @@ class Sweep:
         if advice is None:
             return ()
         by = () if self.scoring == LAST else ("--metric", str(self.scoring))
-        within = ("--within", f"{advice.within:g}", "--budget", str(advice.budget))
+        # A budget is that of all races of a sweep together.
+        budget = len(self.manifest.added_by_races) + advice.budget
+        within = ("--within", f"{advice.within:g}", "--budget", str(budget))
         return ("orchestrator", "decide", self.name, *by, *within)
 
     @functools.cached_property

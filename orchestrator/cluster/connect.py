@@ -26,7 +26,7 @@ class Place:
         settings: The settings, which may name a cluster.
         cluster: That cluster, once it has answered; None for an embedded one.
         workers: The number of processes of an embedded cluster; None for one per core.
-        tell: Receives a sentence while Redis does not answer, until `open` replaces it.
+        tell: Receives what is to be known before training begins: that Redis does not answer, for example.
     """
 
     settings: Settings

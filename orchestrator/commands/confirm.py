@@ -90,7 +90,7 @@ def _round(
         return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(manifest, rows, top)
-    points = tuple({name: getattr(each.options, name) for name in manifest.axes} for each in leaders)
+    points = tuple(manifest.point(each.options) for each in leaders)
     return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=points)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import Verdict, check_within
-from orchestrator.analysis.race import Race, Terms, added_by_races
+from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Verdict, check_within
+from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import Display, SweepPlan, silent
@@ -21,9 +21,6 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
-
-#: Most configurations of a race: a look compares every pair.
-MOST_CONFIGURATIONS = 2000
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def _check_sweep(plan: SweepPlan, budget: int) -> None:
 
 def _check_budget(plan: SweepPlan, budget: int) -> None:
     """Check that the sweep can get this many jobs, and that they cover its jobs without a result."""
-    specification, added = plan.manifest.specification, added_by_races(plan.manifest)
+    specification, added = plan.manifest.specification, plan.manifest.added_by_races
     most = MAX_JOBS - len(plan.jobs) + len(added)
     if budget > most:
         allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
@@ -131,7 +128,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     ended = Race(_raced(swept, terms), terms)
     if ended.ended != "budget" or ended.spent:
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
-        session.look("decide", terms.within, str(terms.scoring))
+        session.look("decide", terms.within, str(ended.sweep.scoring))
     judged = finish(session).select(scoring=terms.scoring)
     return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 

@@ -6,7 +6,7 @@ import functools
 import operator
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, LiteralString, Self
+from typing import Annotated, Any, Literal, LiteralString, Self
 
 from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -117,6 +117,26 @@ class Manifest(BaseModel):
     def axes(self) -> tuple[str, ...]:
         """The options that vary in the sweep, also those that have varied only since it was extended."""
         return self.grown.axes
+
+    def point(self, options: BaseModel) -> dict[str, Any]:
+        """Return a configuration as the rounds name it: its values of the options that vary."""
+        return {name: getattr(options, name) for name in self.axes}
+
+    @property
+    def added_by_races(self) -> frozenset[str]:
+        """The keys of the jobs that races have added."""
+        if not any(each.kind == "decide" for each in self.rounds):
+            return frozenset()
+        added: set[str] = set()
+        specification = self.specification
+        known = set(specification.jobs_by_key(self.dataset))
+        for each in self.rounds:
+            new = {job.key for job in each.jobs(specification, self.dataset)} - known
+            known |= new
+            if each.kind == "decide":
+                added |= new
+            specification = each.extend(specification)
+        return frozenset(added)
 
     @classmethod
     def read(cls, stored: bytes) -> Self:

@@ -69,7 +69,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     assert "asked for" not in other
     assert re.search(r"\nTo decide further, in about \d+ jobs? .+:\n  orchestrator decide a --within 0\.0", other)
     # A race that adds no job is recorded, too.
-    command_line.run("decide", "a", "--within", "0.02", "--budget", "50")
+    command_line.run("decide", "a", "--within", "0.02", "--budget", "50", "--metric", "validation accuracy:last")
     assert command_line.description("a")["looks"][1:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
 
 

@@ -182,6 +182,10 @@ def test_a_larger_budget_goes_on_with_the_same_decisions() -> None:
     ends = around({0.01: 0.955, 0.02: 0.9598, 0.03: 0.96}, 0.002)
     small = run(ends, 0.0005, 20)
     assert small.race.ended == "budget"
+    # What is advised counts the jobs that the race has spent, as a budget does.
+    advice = small.race.judgement.advice
+    assert advice is not None
+    assert small.race.sweep.advised[-1] == str(small.race.spent + advice.budget)
     onward, at_once = (run(ends, 0.0005, 5000, manifest) for manifest in (small.race.sweep.manifest, sweep()))
     assert len(onward.rounds) > len(small.rounds) > 0
     assert onward.rounds == at_once.rounds

@@ -81,7 +81,7 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "the first one with a result": (
         {0.03: BEST, 0.1: [None] * 5}, {},
-        "Only learning rate 0.03 has a mean so far; the 1 other has none. Of 10 jobs, 5 have no result yet.",
+        "Only learning rate 0.03 has a mean so far; the other has none. Of 10 jobs, 5 have no result yet.",
         False, [0.03],
     ),
     "a race within its tolerance": (
@@ -149,9 +149,13 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "difference is 0.02 ± 0.07 points. 0.01 is ruled out. Of 0.03, 1 of 6 jobs diverged. Of 18 jobs, 1 failed.",
         False, [0.03, 0.02],
     ),
+    "all of the others diverged": (
+        {0.03: BEST, 0.1: ["diverged"] * 5}, {},
+        "Only learning rate 0.03 has a mean; the other has none.", True, [0.03],
+    ),
     "mostly diverged": (
         {0.03: BEST[:3], 0.1: [0.99, "diverged", "diverged"]}, {},
-        "Only learning rate 0.03 can be recommended; most jobs of the 1 other diverged.", True, [0.03],
+        "Only learning rate 0.03 can be recommended; most jobs of the other diverged.", True, [0.03],
     ),
     "mostly diverged, and failed": (
         {0.03: BEST[:3], 0.1: [0.99, "diverged", "diverged"], 0.2: ["failed"] * 3}, {},

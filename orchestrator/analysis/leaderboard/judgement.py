@@ -52,6 +52,8 @@ FIRST_ONES = 100
 MOST_IN_MODEL = 1000
 #: Most jobs that are worth advising.
 MOST_JOBS = 10_000
+#: Most configurations of a race: a look compares every pair.
+MOST_CONFIGURATIONS = 2000
 #: The probability with which an advised race decides within its budget, at least, and with which its budget allows for
 #: the standard deviations: the first is measured (docs/explanation/statistics.md).
 SETTLES = 0.9
@@ -443,7 +445,7 @@ class Judgement:
     def advice(self) -> Advice | None:
         """The race to the regret that was asked for, or else to half of what it is; None if neither is possible."""
         regret = self.regret
-        if self.decided or not regret or self.state == "so far":
+        if self.decided or not regret or self.state == "so far" or len(self.scored) > MOST_CONFIGURATIONS:
             return None
         tolerances = [each for each in (self.within, float(f"{regret / 2:.1g}")) if each is not None]
         return next(filter(None, map(self._race_within, tolerances)), None)
@@ -455,15 +457,18 @@ class Judgement:
             return None
         return Advice(within=within, jobs=jobs, budget=budget)
 
+    @cached_property
+    def _raced(self) -> Judgement:
+        """The judgement of a race that begins now: it compares at all its looks, and may leave more rivals."""
+        return self if self.sequential else replace(self, history="race")
+
     def _jobs_within(self, within: float, certainty: float, *, seems: bool) -> int | None:
         """Return how many jobs bring the regret within a tolerance; None if it cannot be told.
 
         The differences are what they seem or, unless `seems`, 0.
         """
         of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
-        # The race compares at all its looks, and may leave more rivals than one look does.
-        raced = self if self.sequential else replace(self, history="race")
-        for i, each in (self.blocking(within) | raced.blocking(within)).items():
+        for i, each in (self.blocking(within) | self._raced.blocking(within)).items():
             df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
             if not (df > 0 and math.isfinite(sd)):
                 return None
@@ -547,9 +552,10 @@ def _conclusion(found: Judgement) -> list[str]:
     name = _named(leader, found.names)
     if len(found.candidates) == 1:
         others = [each for each in found.scored if each is not leader]
-        the_others = f"the {counted(len(others), 'other')}"
+        the_others = "the other" if len(others) == 1 else f"the {len(others)} others"
         if not any(each.trained for each in others):
-            return [f"Only {name} has a mean so far; {the_others} {'has' if len(others) == 1 else 'have'} none"]
+            now = " so far" if found.state == "so far" else ""
+            return [f"Only {name} has a mean{now}; {the_others} {'has' if len(others) == 1 else 'have'} none"]
         if all(each.diverged for each in others):
             return [f"Only {name} can be recommended; most jobs of {the_others} diverged"]
         return [f"Only {name} can be recommended; {the_others} have no mean, or most of their jobs diverged"]
