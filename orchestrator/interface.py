@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
-from nn.options.network import MAX_SEED
+from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.analysis import summary as summing
 from orchestrator.analysis.comparison import Comparison
 from orchestrator.analysis.leaderboard import table
@@ -31,7 +31,7 @@ from orchestrator.analysis.leaderboard.board import Leaderboard as Board
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.leaderboard.scores import Scoring
-from orchestrator.analysis.lookup import TrainedJob, best_job, with_weights
+from orchestrator.analysis.lookup import best_job
 from orchestrator.analysis.race import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
@@ -69,6 +69,7 @@ from worker.job import Job
 from worker.records.report import Report
 from worker.settings import MAX_TIME_LIMIT, Settings, load_settings
 from worker.trainers import registry
+from worker.trainers.network import read_weights
 from worker.trainers.registry import DEFAULT
 
 if TYPE_CHECKING:
@@ -236,14 +237,13 @@ class TrainedModel:
         from nn.network import DeepNeuralNetwork
         from nn.training import EpochRecord
 
-        self.artifact()
-        trained: TrainedJob = with_weights(self._snapshot, self.job.key)
+        weights = read_weights(cast("NetworkOptions", self.job.options), self.artifact())
         printed = self.row.others.get("notebook_accuracy", [None] * len(self.row.epoch_seconds))
         values = zip(self.row.epoch_seconds, self.row.validation_score, printed, strict=True)
         history = [EpochRecord(epoch, *each) for epoch, each in enumerate(values, 1)]
         names = DeepNeuralNetwork().get_params(deep=False).keys()
         options = {name: value for name, value in self.job.options.model_dump().items() if name in names}
-        return DeepNeuralNetwork.fitted(trained.weights, history, random_state=self.job.seed, **options)
+        return DeepNeuralNetwork.fitted(weights, history, random_state=self.job.seed, **options)
 
     def __repr__(self) -> str:
         return f"<TrainedModel {self.job.words(self._snapshot.axes)}: {self.job.metric.shown(self.score)}>"

@@ -69,17 +69,15 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
         with folder.exclusive():
             record = folder.reading()
             if record is None:
-                return _first(folder, words, cache_dir)
+                chosen = _chosen(folder, words)
+                record = held_out.evaluate(folder, chosen, cache_dir)
+                folder.keep_reading(record)
+                return HeldOut(
+                    folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
+                )
     if words:
         _check_same(folder.name, choose(Sweep.read(folder), words), record)
     return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)
-
-
-def _first(folder: SweepFolder, words: Sequence[str], cache_dir: Path) -> HeldOut:
-    chosen = _chosen(folder, words)
-    record = held_out.evaluate(folder, chosen, cache_dir)
-    folder.keep_reading(record)
-    return HeldOut(folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False)
 
 
 def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:

@@ -26,10 +26,11 @@ class Keeper:
 
     Attributes:
         bare: Whether a row is complete without its weights, if these are gone.
+        releases: Whether weights leave Redis once this session has them.
     """
 
     def __init__(self, folder: SweepFolder, policy: str) -> None:
-        self.bare = policy != "all"
+        self.bare, self.releases = policy != "all", True
         self._folder = folder
         #: The most weights of a configuration.
         self._most = int(policy.partition(":")[2] or 0) if self.bare else MAX_JOBS

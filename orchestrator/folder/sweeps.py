@@ -149,14 +149,9 @@ class Sweeps:
         Raises:
             SweepNotFoundError: it leads out.
         """
+        # A link may be replaced meanwhile.
         with contextlib.suppress(OSError):
-            try:
-                real = os.path.realpath(path, strict=True)
-            except OSError as error:
-                if error.errno == errno.EINVAL:  # A link that was replaced meanwhile.
-                    raise
-                real = os.path.realpath(path)
-            if Path(real).is_relative_to(os.path.realpath(self.output)):
+            if Path(os.path.realpath(path, strict=os.path.lexists(path))).is_relative_to(os.path.realpath(self.output)):
                 return
         raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 

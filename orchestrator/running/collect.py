@@ -42,8 +42,7 @@ class Collector:
         accept: Keeps the row of a job that ended, and its weights if they were fetched; called once per job.
         progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
-        keeper: Decides which weights are fetched, and whether a job is trained again whose weights are gone.
-        releases: Whether weights leave Redis once this session has them.
+        keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
         failed: Receives the key of a job that failed, and the end of its log, which may be empty.
         silent: As for `StallWatch`.
     """
@@ -56,7 +55,6 @@ class Collector:
         progress: Progress,
         names: JobNames,
         keeper: Keeper,
-        releases: bool = True,
         failed: Callable[[str, str], None] = lambda _key, _log: None,
         silent: Callable[[str, str, float], bool] = lambda _key, _worker, _beyond: True,
     ) -> None:
@@ -68,7 +66,6 @@ class Collector:
         self._failed = failed
         self._silent = silent
         self._keeper = keeper
-        self._releases = releases
         self._artifacts = Artifacts(cluster, sweep.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
         #: at once, because others decide their size.
@@ -164,7 +161,7 @@ class Collector:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return False
         self._accept(row, blob)
-        if self._releases and isinstance(state, Finished) and row.accepted:
+        if self._keeper.releases and isinstance(state, Finished) and row.accepted:
             # The folder has the weights now, or has decided against them.
             self._artifacts.add(job.key, state.result)
         self._progress.finished(row)

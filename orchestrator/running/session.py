@@ -74,7 +74,6 @@ class Session:
     reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
     _failures: int = field(default=0, init=False)
-    _releases: bool = field(default=True, init=False)
     _others_code: str | None = field(default=None, init=False)
     _told: bool = field(default=False, init=False)
 
@@ -273,7 +272,7 @@ class Session:
         # The other session has weights removed from the cluster once it has them; one of another host may still need
         # them after it was interrupted.
         self.keeper.bare = True
-        self._releases = self.manifest.provenance.host == socket.gethostname()
+        self.keeper.releases = self.manifest.provenance.host == socket.gethostname()
         with self._connected(progress.message) as cluster:
             growth = Growth(cluster.registry, self.folder, self.interruption)
             manifest: Manifest | None = growth.registered()
@@ -306,7 +305,7 @@ class Session:
         names = JobNames(self.jobs.values(), manifest.axes)
         failed = partial(self._failed, cluster, manifest, progress.message)
         silent = partial(self._silent, progress.message)
-        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, self._releases, failed, silent)
+        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, failed, silent)
 
     def _silent(self, tell: Callable[[str], None], key: str, worker: str, beyond: float) -> bool:
         """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.

@@ -90,7 +90,7 @@ class Manifest(BaseModel):
 
         If no version matches, the keys are those of this one.
         """
-        jobs = {job.key: job for job in self._jobs()}
+        jobs = {job.key: job for _, job in self._jobs()}
         if list(jobs) == self.jobs:
             return jobs
         first, listed = next(iter(jobs.values())), self.jobs[0]
@@ -100,12 +100,12 @@ class Manifest(BaseModel):
                 return earlier if list(earlier) == self.jobs else jobs
         return jobs
 
-    def _jobs(self) -> Iterator[Job]:
-        """Yield the jobs of the specification, then those of each round; a job may recur."""
-        yield from self.specification.jobs(self.dataset)
+    def _jobs(self) -> Iterator[tuple[str | None, Job]]:
+        """Yield the jobs of the specification, then those of each round, with its kind; a job may recur."""
         specification = self.specification
+        yield from ((None, job) for job in specification.jobs(self.dataset))
         for each in self.rounds:
-            yield from each.jobs(specification, self.dataset)
+            yield from ((each.kind, job) for job in each.jobs(specification, self.dataset))
             specification = each.extend(specification)
 
     @property
@@ -127,16 +127,10 @@ class Manifest(BaseModel):
         """The keys of the jobs that races have added."""
         if not any(each.kind == "decide" for each in self.rounds):
             return frozenset()
-        added: set[str] = set()
-        specification = self.specification
-        known = set(specification.jobs_by_key(self.dataset))
-        for each in self.rounds:
-            new = {job.key for job in each.jobs(specification, self.dataset)} - known
-            known |= new
-            if each.kind == "decide":
-                added |= new
-            specification = each.extend(specification)
-        return frozenset(added)
+        first: dict[str, str | None] = {}
+        for kind, job in self._jobs():
+            first.setdefault(job.key, kind)
+        return frozenset(key for key, kind in first.items() if kind == "decide")
 
     @classmethod
     def read(cls, stored: bytes) -> Self:
@@ -196,7 +190,7 @@ class Manifest(BaseModel):
         longer = self.with_look(look).model_copy(update={"rounds": rounds})
         # Counted before the jobs are listed, which takes long for many.
         count = longer.grown.size + len(further.seeds) * len(further.configurations)
-        jobs = self.jobs if count > 2 * MAX_JOBS else list(dict.fromkeys(job.key for job in longer._jobs()))
+        jobs = self.jobs if count > 2 * MAX_JOBS else list(dict.fromkeys(job.key for _, job in longer._jobs()))
         if count > 2 * MAX_JOBS or len(jobs) > MAX_JOBS:
             raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), "fewer jobs")
         if len(jobs) == len(self.jobs):
@@ -210,7 +204,7 @@ class Manifest(BaseModel):
     def before_last_round(self) -> Manifest:
         """Return the manifest as it was before its last round; its looks are the same."""
         earlier = self.model_copy(update={"rounds": self.rounds[:-1]})
-        return earlier.model_copy(update={"jobs": list(dict.fromkeys(job.key for job in earlier._jobs()))})
+        return earlier.model_copy(update={"jobs": list(dict.fromkeys(job.key for _, job in earlier._jobs()))})
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""

@@ -104,10 +104,9 @@ class Evaluated:
     correct: Sequence[bool] | None = None
 
 
-#: The largest picture of a drawing, in bytes; its first bytes; and those of its beginning, which ends with its size.
+#: The largest picture of a drawing, in bytes, and its first bytes, which its width and height follow.
 MAX_PICTURE = 2**20
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-HEADER = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +140,7 @@ class Drawing:
             raise ValueError("a drawing has texts and finite numbers")
         if bool(self.columns) == (self.png is not None) or any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError("a drawing has columns and rows of as many cells, or it has a png")
-        if self.png is not None and not (self.png.startswith(PNG) and HEADER < len(self.png) <= MAX_PICTURE):
+        if self.png is not None and not (self.png.startswith(PNG) and len(PNG) + 8 < len(self.png) <= MAX_PICTURE):
             raise ValueError(f"a picture is a PNG file of at most {MAX_PICTURE} bytes")
 
 

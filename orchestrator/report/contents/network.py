@@ -100,8 +100,6 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
     sha256 = subject(sweep)
     if sha256 is None:
         return None
-    if cache_dir is None and not _is_network(sweep):
-        return without(sweep)
     from orchestrator.analysis.evaluation import data_of, evaluate
 
     key = lookup.best_job(sweep)
@@ -109,8 +107,8 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
     if fault is not None:
         return _without_weights(sweep, sweep.jobs[key], f"its weights {sha256[:12]} are {fault}")
     try:
-        if cache_dir is not None and not _is_network(sweep):
-            return _drawn(sweep, sweep.jobs[key], cache_dir)
+        if not _is_network(sweep):
+            return without(sweep) if cache_dir is None else _drawn(sweep, sweep.jobs[key], cache_dir)
         job = lookup.with_weights(sweep, key)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
         return _portrait(sweep, job, dataset, evaluate(job, dataset))
@@ -147,8 +145,7 @@ def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
 
 
 def _drawn(sweep: Sweep, job: Job, cache_dir: Path) -> Portrait | None:
-    found = drawings(sweep, job, cache_dir)
-    shown = [(each.title, _told(each)) for each in found]
+    shown = [(each.title, _told(each)) for each in drawings(sweep, job, cache_dir)]
     return Portrait(_whose(sweep, job), drawings=shown) if shown else None
 
 
