@@ -19,10 +19,9 @@ from orchestrator.analysis.evaluation import data_of
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report import images
-from orchestrator.report.contents import network
+from orchestrator.report.contents import images, network
+from orchestrator.report.contents.images import NEGATIVE, POSITIVE
 from orchestrator.report.contents.parts import Picture
-from orchestrator.report.images import NEGATIVE, POSITIVE
 from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
 from tests.support.exported import odd_sweep, odd_trainer

@@ -206,7 +206,7 @@ def shades(found: Evaluation) -> list[list[int]]:
 def _mistake(mistake: Mistake, dataset: Dataset) -> tuple[Picture, str, str]:
     import numpy as np
 
-    from orchestrator.report.images import ink
+    from orchestrator.report.contents.images import ink
 
     pixels = np.rint(255 * dataset.validation.dense(mistake.index, np.dtype(np.float32))).astype(np.uint8)
     side = math.isqrt(len(pixels))
@@ -227,7 +227,7 @@ def _nodes(job: TrainedJob) -> tuple[Picture | None, str]:
     """Return the first-layer weights as images, if the input is square, and their caption."""
     import numpy as np
 
-    from orchestrator.report.images import mosaic
+    from orchestrator.report.contents.images import mosaic
 
     weights = job.weights.W1
     side = math.isqrt(weights.shape[1])
