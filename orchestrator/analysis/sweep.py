@@ -182,8 +182,9 @@ class Sweep:
     def judgement(self) -> Judgement:
         """What may be said about its configurations."""
         seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
-        history, within, running = self.history, self.within, self.running
-        return Judgement(self.scored, self.rows, self.names, self.scoring, history, seeds, within, running)
+        whole = len(self.jobs) == len(self.manifest.jobs)
+        settings = (self.history, seeds, self.within, self.running, whole)
+        return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property
     def leaderboard(self) -> Leaderboard:

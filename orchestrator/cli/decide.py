@@ -57,8 +57,9 @@ def command(
 
     The race looks at 5, 8, 12, 18, 27, ... seeds. At each look, only the leader and those that may be better by more
     than --within get further seeds. The race ends when there are none of these, or when the next look takes more jobs
-    than --budget has left. Its verdict is right with a probability of at least 95 %, over all looks together. After a
-    crash, the same command goes on, with the same decisions.
+    than --budget has left. Its verdict is right with a probability of at least 95 %, over all looks together. A sweep
+    whose verdict is within the tolerance already keeps it, and trains nothing. After a crash, the same command goes on,
+    with the same decisions.
 
     Exit status: 0 if it is known which configuration to use, 1 if not, 2 for bad input, 3 if the cluster failed.
 

@@ -104,7 +104,8 @@ def _check_budget(plan: SweepPlan, budget: int) -> None:
 def decide(session: Session, terms: Terms, *, display: Display = silent) -> DecideResult:
     """Train further seeds of the configurations that may be the best, until the race has ended.
 
-    Jobs of the sweep that have no result yet are trained first; failed ones are not tried again.
+    Jobs of the sweep that have no result yet are trained first; failed ones are not tried again. A sweep whose own
+    verdict is within the tolerance needs no race, and keeps it.
 
     Args:
         session: From the plan.
@@ -121,21 +122,23 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     with display(session.jobs, session.rows, session.axes) as progress:
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)
-        if race.needs_jobs():
+        own = race.judged(session.manifest, session.rows)
+        begins = own.history != "fixed" or not own.judgement.decided
+        if begins and race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
-    swept = Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
-    ended = Race(_raced(swept, terms), terms)
-    if ended.ended != "budget" or ended.spent:
+    own = race.judged(session.manifest, session.rows)
+    ended = Race(_raced(own) if begins else own, terms)
+    if begins and (ended.ended != "budget" or ended.spent):
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
-        session.look("decide", terms.within, str(ended.sweep.scoring))
-    judged = finish(session).select(scoring=terms.scoring)
+        session.look("decide", terms.within, str(own.scoring))
+    judged = finish(session).select(scoring=terms.scoring, within=None if begins else terms.within)
     return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
-def _raced(sweep: Sweep, terms: Terms) -> Sweep:
+def _raced(sweep: Sweep) -> Sweep:
     """Return a sweep that is judged as that of a race, even if it has added no jobs yet."""
-    return replace(sweep.select(scoring=terms.scoring), history="race", within=terms.within)
+    return replace(sweep, history="race")
 
 
 class _Race:
@@ -146,6 +149,11 @@ class _Race:
         self._terms = terms
         self._progress = progress
         self._told: tuple[str, ...] = ()
+
+    def judged(self, manifest: Manifest, rows: Mapping[str, Row]) -> Sweep:
+        """Return the sweep as `orchestrator leaderboard --within` judges it."""
+        swept = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
+        return swept.select(scoring=self._terms.scoring, within=self._terms.within)
 
     def needs_jobs(self) -> bool:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""
@@ -158,8 +166,7 @@ class _Race:
 
     def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the sweep with the jobs of the next look; None if the race has ended."""
-        sweep = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
-        race = Race(_raced(sweep, self._terms), self._terms)
+        race = Race(_raced(self.judged(manifest, rows)), self._terms)
         further = race.next_round
         if further is None:
             # The end is told with the table.

@@ -37,6 +37,13 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
     assert {name: small[name] for name in board} == board
     assert (small["race"]["ended"], small["verdict"]["state"]) == ("budget", "final")
+    # So does one with a tolerance that the sweep's own answer has.
+    within = ("--within", str(1.01 * board["verdict"]["regret"]))
+    own = json.loads(command_line.run("decide", "a", *within, "--budget", "50", "--json").stdout)
+    board = json.loads(command_line.run("leaderboard", "a", *within, "--json").stdout)
+    assert {name: own[name] for name in board} == board
+    assert (own["verdict"]["decided"], own["verdict"]["state"], own["session"]["jobs"]) == (True, "final", 0)
+    assert "looks" not in command_line.description("a")
     # When one of the rates is worse by far, and nobody minds a difference of a point between the others
     done = command_line.run("decide", "a", "--within", "0.01", "--budget", "50")
     # Then the race trained two more seeds of each, said what it takes, and what it did.

@@ -133,7 +133,10 @@ def test_what_is_advised_suffices_for_the_next_look(seeds: int) -> None:
         means = 0.96 - np.random.default_rng(number).uniform(0, 0.02, len(rates))
         ends = around(dict(zip(rates, means, strict=True)), sd)
         rows = {key: known(ended(job, ends(job))) for key, job in manifest.jobs_by_key().items()}
-        judged = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, manifest.jobs_by_key(), rows).judgement
+        swept = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, manifest.jobs_by_key(), rows)
+        judged = swept.judgement
+        # A race has all configurations of the sweep.
+        assert swept.select([f"learning_rate={each:g}" for each in rates[1:]]).judgement.advice is None
         if judged.advice is not None:
             advised += 1
             race = race_of(manifest, rows, Terms(judged.advice.within, judged.advice.budget))

@@ -39,28 +39,29 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "one rival": (
         {0.02: CLOSE, 0.03: BEST}, {},
-        "Use learning rate 0.03: no other is better by more than 0.036 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.06 points.", False, [0.03, 0.02],
+        "Use learning rate 0.03: no other is better by more than 0.036 points. 0.02 is not distinguishable from it: "
+        "the difference is 0.02 ± 0.06 points.", False, [0.03, 0.02],
     ),
     "one rival, and one that is ruled out": (
         {0.01: WORST, 0.02: CLOSE, 0.03: BEST}, {},
-        "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.07 points. 0.01 is ruled out.", False, [0.03, 0.02],
+        "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 is not distinguishable from it: "
+        "the difference is 0.02 ± 0.07 points. 0.01 is ruled out.", False, [0.03, 0.02],
     ),
     "several": (
         {0.001: WORST, 0.002: WORST, 0.02: CLOSE, 0.03: BEST, 0.04: CLOSE[::-1]}, {},
-        "Use learning rate 0.03: no other is better by more than 0.075 points. 0.02 and 0.04 cannot be told from it: "
-        "they are behind by 0.02 and 0.02 points. 0.001 and 0.002 are ruled out.", False, [0.03, 0.02, 0.04],
+        "Use learning rate 0.03: no other is better by more than 0.075 points. 0.02 and 0.04 are not distinguishable "
+        "from it: they are behind by 0.02 and 0.02 points. 0.001 and 0.002 are ruled out.", False, [0.03, 0.02, 0.04],
     ),
     "many": (
         {0.01 * i: [0.97 + 0.01 * LUCK.random() for _ in range(5)] for i in range(1, 6)}, {},
-        "Use learning rate 0.04: no other is better by more than 0.85 points. 4 others cannot be told from it.",
+        "Use learning rate 0.04: no other is better by more than 0.85 points. 4 others are not distinguishable from "
+        "it.",
         False, [0.04, 0.01, 0.03, 0.05, 0.02],
     ),
     "so far": (
         {0.02: [*CLOSE, None], 0.03: [*BEST, None]}, {},
-        "So far, learning rate 0.03 leads: no other is better by more than 0.077 points. 0.02 cannot be told from it: "
-        "the difference is 0.02 ± 0.10 points. Of 12 jobs, 2 have no result yet.", False, [0.03, 0.02],
+        "So far, learning rate 0.03 leads: no other is better by more than 0.077 points. 0.02 is not distinguishable "
+        "from it: the difference is 0.02 ± 0.10 points. Of 12 jobs, 2 have no result yet.", False, [0.03, 0.02],
     ),
     "so far, with a configuration that waits": (
         {0.03: BEST, 0.01: WORST, 0.1: [None] * 5}, {},
@@ -76,8 +77,8 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "one rival, and one without a result": (
         {0.02: CLOSE, 0.03: BEST, 0.1: ["failed"] * 5}, {},
-        "Use learning rate 0.03: no other with a result is better by more than 0.036 points. 0.02 cannot be told from "
-        "it: the difference is 0.02 ± 0.06 points. Of 15 jobs, 5 failed.", False, [0.03, 0.02],
+        "Use learning rate 0.03: no other with a result is better by more than 0.036 points. 0.02 is not "
+        "distinguishable from it: the difference is 0.02 ± 0.06 points. Of 15 jobs, 5 failed.", False, [0.03, 0.02],
     ),
     "the first one with a result": (
         {0.03: BEST, 0.1: [None] * 5}, {},
@@ -87,38 +88,38 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     "a race within its tolerance": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.001},
         "Use learning rate 0.03: no other is better by more than 0.077 points, within the 0.1 points asked for. 0.02 "
-        "cannot be told from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
+        "is not distinguishable from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
     ),
     "a race whose tolerance is not reached": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.0005},
-        "Use learning rate 0.03: no other is better by more than 0.077 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.10 points.", False, [0.03, 0.02],
+        "Use learning rate 0.03: no other is better by more than 0.077 points. 0.02 is not distinguishable from it: "
+        "the difference is 0.02 ± 0.10 points.", False, [0.03, 0.02],
     ),
     # Without the answers, nobody knows what a step is: it may be the least difference, or all that there is.
     "no spread": (
         {0.02: [0.5] * 5, 0.03: [0.6] * 5}, {},
-        "Use learning rate 0.03: no other is better. 0.02 cannot be told from it: the difference is 10.00 ± 10.00 "
-        "points. No score depends on the seed.", True, [0.03, 0.02],
+        "Use learning rate 0.03: no other is better. 0.02 is not distinguishable from it: the difference is 10.00 ± "
+        "10.00 points. No score depends on the seed.", True, [0.03, 0.02],
     ),
     "all equal": (
         {0.02: [0.5] * 5, 0.03: [0.5] * 5}, {},
-        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 cannot be told from it: the "
+        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 is not distinguishable from it: the "
         "difference is 0.00 ± 100.00 points. No score depends on the seed.", False, [0.02, 0.03],
     ),
     "as uncertain as can be": (
         {0.02: [1.0, 0.0, 0.9], 0.03: [0.0, 1.0, 0.1]}, {},
-        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 cannot be told from it: the "
+        "Use learning rate 0.02: no other is better by more than 100 points. 0.03 is not distinguishable from it: the "
         "difference is 26.67 ± 100.00 points.", False, [0.02, 0.03],
     ),
     "all equal to the sample": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_290)] * 5}, {"within": 0.00009},
-        "Use learning rate 0.02: no other is better by more than 0.0096 points. 0.03 cannot be told from it: the "
-        "difference is 0.0000 ± 0.0096 points. No score depends on the seed.", False, [0.02, 0.03],
+        "Use learning rate 0.02: no other is better by more than 0.0096 points. 0.03 is not distinguishable from it: "
+        "the difference is 0.0000 ± 0.0096 points. No score depends on the seed.", False, [0.02, 0.03],
     ),
     "apart by one sample": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_289)] * 5}, {},
-        "Use learning rate 0.02: no other is better. 0.03 cannot be told from it: the difference is 0.0095 ± 0.0096 "
-        "points. No score depends on the seed.", True, [0.02, 0.03],
+        "Use learning rate 0.02: no other is better. 0.03 is not distinguishable from it: the difference is 0.0095 ± "
+        "0.0096 points. No score depends on the seed.", True, [0.02, 0.03],
     ),
     "apart by two samples": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_288)] * 5}, {},
@@ -132,21 +133,21 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "unreliable beside a rival": (
         {0.03: [*BEST, "diverged"], 0.01: [*WORST, 0.96], 0.02: SPREAD}, {},
-        "Use learning rate 0.01: no other that trains as reliably is better by more than 0.061 points. 0.02 cannot be "
-        "told from it: the difference is 0.07 ± 0.13 points. 0.03 may be better, with 97.40 %, but 1 of 6 jobs "
-        "diverged.", False, [0.01, 0.02, 0.03],
+        "Use learning rate 0.01: no other that trains as reliably is better by more than 0.061 points. 0.02 is not "
+        "distinguishable from it: the difference is 0.07 ± 0.13 points. 0.03 may be better, with 97.40 %, but 1 of 6 "
+        "jobs diverged.", False, [0.01, 0.02, 0.03],
     ),
     # Shown to be better than 0.02, which 0.01 is not.
     "unreliable, which rules out nobody": (
         {0.03: [*[0.86, 0.94] * 5, 0.86, "diverged"], 0.01: [0.88, 0.80] * 6, 0.02: [0.76, 0.84] * 6}, {},
-        "Use learning rate 0.01: no other that trains as reliably is better by more than 1.4 points. 0.02 cannot be "
-        "told from it: the difference is 4.00 ± 5.31 points. 0.03 may be better, with 89.64 %, but 1 of 12 jobs "
-        "diverged.", False, [0.01, 0.03, 0.02],
+        "Use learning rate 0.01: no other that trains as reliably is better by more than 1.4 points. 0.02 is not "
+        "distinguishable from it: the difference is 4.00 ± 5.31 points. 0.03 may be better, with 89.64 %, but 1 of 12 "
+        "jobs diverged.", False, [0.01, 0.03, 0.02],
     ),
     "as unreliable as the leader": (
         {0.03: [*BEST, "diverged"], 0.02: [*CLOSE, "diverged"], 0.01: [*[0.4] * 5, "failed"]}, {},
-        "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 cannot be told from it: the "
-        "difference is 0.02 ± 0.07 points. 0.01 is ruled out. Of 0.03, 1 of 6 jobs diverged. Of 18 jobs, 1 failed.",
+        "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 is not distinguishable from it: "
+        "the difference is 0.02 ± 0.07 points. 0.01 is ruled out. Of 0.03, 1 of 6 jobs diverged. Of 18 jobs, 1 failed.",
         False, [0.03, 0.02],
     ),
     "all of the others diverged": (
@@ -312,7 +313,10 @@ def test_several_axes_are_named_with_each_other() -> None:
     verdict = leaderboard(jobs, rows, "bundled").verdict
 
     assert verdict.sentence.startswith("Use learning rate 0.1 with limit all samples: no other is better by more than ")
-    assert ". learning rate 0.1 with limit 500 cannot be told from it: the difference is 0.02 ± 0." in verdict.sentence
+    assert (
+        ". learning rate 0.1 with limit 500 is not distinguishable from it: the difference is 0.02 ± 0."
+        in verdict.sentence
+    )
     assert verdict.sentence.endswith(" points. 2 others are ruled out.")
     assert verdict.leader == {"learning_rate": 0.1, "limit": None}
 

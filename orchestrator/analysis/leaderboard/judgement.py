@@ -185,6 +185,7 @@ class Judgement:
         seeds: The seeds, in the order in which the sweep got them.
         within: The regret that suffices; None if every difference counts.
         running: Whether the sweep has further jobs to come, perhaps of other configurations.
+        whole: Whether these are all jobs of the sweep; if not, no race is advised, since a race has all of them.
     """
 
     scored: Sequence[Scored]
@@ -195,6 +196,7 @@ class Judgement:
     seeds: Sequence[int] = ()
     within: float | None = None
     running: bool = False
+    whole: bool = True
 
     # How it is judged
 
@@ -444,8 +446,8 @@ class Judgement:
     @cached_property
     def advice(self) -> Advice | None:
         """The race to the regret that was asked for, or else to half of what it is; None if neither is possible."""
-        regret = self.regret
-        if self.decided or not regret or self.state == "so far" or len(self.scored) > MOST_CONFIGURATIONS:
+        regret, is_ended = self.regret, self.state != "so far"
+        if self.decided or not (regret and self.whole and is_ended) or len(self.scored) > MOST_CONFIGURATIONS:
             return None
         tolerances = [each for each in (self.within, float(f"{regret / 2:.1g}")) if each is not None]
         return next(filter(None, map(self._race_within, tolerances)), None)
@@ -594,22 +596,21 @@ def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:
 
 
 def _tied(found: Judgement) -> list[str]:
-    """Say which configurations cannot be told from the leader, and how far behind they are."""
+    """Say which configurations are not distinguishable from the leader, and how far behind they are."""
     rivals = found.rivals
     if not rivals:
         return []
     who = _several(list(rivals.values()), found.names)
-    if who.endswith("others"):
-        return [f"{who} cannot be told from it"]
+    told = f"{who} {'is' if len(rivals) == 1 else 'are'} not distinguishable from it"
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
-    if len(rivals) == len(gaps) == 1:
+    if who.endswith("others") or len(gaps) < len(rivals):
+        return [told]
+    if len(rivals) == 1:
         mean, low, high = gaps[0]
-        return [f"{who} cannot be told from it: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
-    if len(gaps) < len(rivals):
-        return [f"{who} cannot be told from it"]
+        return [f"{told}: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
     is_share = found.metric.is_share
     by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
-    return [f"{who} cannot be told from it: they are behind by {by}{' points' if is_share else ''}"]
+    return [f"{told}: they are behind by {by}{' points' if is_share else ''}"]
 
 
 def _ruled_out(found: Judgement) -> list[str]:
