@@ -25,9 +25,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from nn.options.network import NetworkOptions
+from orchestrator.analysis.leaderboard.judgement import Judgement
+from orchestrator.analysis.leaderboard.scores import Entry, Scored
 from orchestrator.analysis.statistics.best import p_best
 from orchestrator.analysis.statistics.boundaries import LOOKS
-from orchestrator.analysis.statistics.comparison import compare, forecast, seeds_within
+from orchestrator.analysis.statistics.comparison import compare, forecast
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
 from orchestrator.analysis.statistics.intervals import (
@@ -37,7 +40,10 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import differences, lower_bounds, may_be_best, moments, regrets
+from orchestrator.analysis.statistics.pairs import lower_bounds, may_be_best, moments, regrets
+from orchestrator.sweeps.names import JobNames
+from worker.job import Job
+from worker.trainers.protocol import Metric
 
 if __name__ == "coverage":
     # Run beside this file, the other benchmarks import numba, which would take it for the package of this name.
@@ -588,32 +594,22 @@ def advised(random: Generator, name: str, n: int, count: int) -> Row:
     """Return how often the race that a verdict advises decides, and how much of its budget it takes."""
     setting = FIELDS[name][0]
     k = len(setting[0])
+    job = Job(version=1, dataset="0" * 64, options=NetworkOptions(learning_rate=0.1, epochs=1), seed=0)
+    names = JobNames([job], metric=Metric(name="score"))
     decided, used = [], []
     for values in sweep(random, setting, (count, 1000)):
-        seen, _ = by_rank(values[None, :, :n], setting)
-        bounds, of = lower_bounds(seen[0], 0.05 / (k - 1)), differences(seen[0], moments(seen[0]), 0)
-        best = may_be_best(bounds)
-        regret = float(regrets(bounds, best)[0])
-        if not regret:
+        order = np.argsort(-values[:, :n].mean(axis=1), kind="stable")
+        scored = [
+            Scored(job.options, tuple(Entry(seed=seed, status="succeeded", score=score, weights_sha256=None)
+                                      for seed, score in enumerate(own)), ())
+            for own in values[order, :n].tolist()
+        ]  # fmt: skip
+        told = Judgement(scored, {}, names, seeds=range(n)).advice
+        if told is None:
             continue
-        tolerance = float(f"{regret / 2:.1g}")
-        # The race compares at all its looks, and none rules a rival out before the next one.
-        raced = lower_bounds(seen[0], 0.05 / (k - 1), sequential=True)
-        left = [may_be_best(each)[1:] & (-each[0, 1:] > tolerance) for each in (bounds, raced)]
-        blocking = np.flatnonzero(left[0] | left[1]) + 1
-        least = int(LOOKS[n < LOOKS][0])
-        sds = of.error * np.sqrt(of.n)
-        wanted, seems = (
-            [
-                max(seeds_within(sds[i], of.df[i], tolerance + gap * of.mean[i], 0.05 / (k - 1), certainty) or 0, least)
-                for i in blocking
-            ]
-            for gap, certainty in ((0, 0.8), (1, 0.65))
-        )
-        budget, told = (sum(each) + max(each) - n * (len(each) + 1) for each in (wanted, seems))
-        race = Race(values, tolerance, [n] * k).run(budget)
+        race = Race(values, told.within, [n] * k).run(told.budget)
         decided.append(race.decided)
-        used.append((race.jobs / max(budget, 1), race.jobs / max(told, 1)))
+        used.append((race.jobs / told.budget, race.jobs / told.jobs))
     return {
         "configurations": name,
         "seeds": n,

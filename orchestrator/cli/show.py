@@ -69,8 +69,9 @@ def command(
 def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
     job, row = swept.jobs[key], swept.rows.get(key)
     if row is None or not row.accepted:
-        why = "has no result yet" if row is None else f"is {row.status} ({row.error})"
-        raise InvalidInputError("JOB", Described(f"{job.words(swept.axes)}, which {why}"), "a job with a result")
+        why = "has no result yet" if row is None else "failed" if row.status == "failed" else "was cancelled"
+        found = Described(f"{job.words(swept.axes)}, which {why}")
+        raise InvalidInputError("JOB", found, "a job with a result" + (f". It ended with {row.error}" if row else ""))
     drawn: Sequence[Drawing] = ()
     try:
         drawn = drawings(swept, job, load_settings().cache_dir) if draws(job) else ()

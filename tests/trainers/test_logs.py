@@ -174,6 +174,9 @@ def test_show_draws_the_learning_curve_of_any_trainer(command_line: CommandLine,
     assert "Learning curve: accuracy after each epoch\n" in shown
     assert f"     3  {100 * row['validation_score'][2]:.2f} % █" in shown
     refused = command_line.run("show", "a", "1", status=2, **buggy).stderr
-    assert refused.startswith(
-        "orchestrator: JOB is seed=1, which is failed (TrainingFailedError: the trainer buggy raised"
+    told = (
+        "orchestrator: JOB is seed=1, which failed; allowed: a job with a result. It ended with TrainingFailedError: "
     )
+    assert refused.startswith(f"{told}the trainer buggy raised")
+    # The whole reason, with its place.
+    assert refused.rstrip().endswith(next(row["error"] for row in command_line.rows("a") if row["error"]))
