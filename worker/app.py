@@ -78,15 +78,15 @@ def create_app(settings: Settings) -> SeedsweepApp:
 
     _register(app)
     # By name, so that the orchestrator does not import the worker's steps. Their `requires` order them.
-    app.steps["worker"].update(["worker.steps.preload:PreloadStep", "worker.steps.stopping:StopStep"])
+    app.steps["worker"].update(["worker.steps.lifetime:PreloadStep", "worker.steps.lifetime:StopStep"])
     app.steps["consumer"].update(
         [
-            "worker.steps.breaker:BreakerStep",
+            "worker.steps.taking:BreakerStep",
             "worker.gate.guard:GuardStep",
             "worker.steps.lease:LeaseStep",
-            "worker.steps.polling:PollStep",
+            "worker.steps.taking:PollStep",
             "worker.steps.presence:PresenceStep",
-            "worker.steps.refusal:RefusalStep",
+            "worker.steps.taking:RefusalStep",
             "worker.steps.watchdog:WatchdogStep",
         ]
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import Cluster
-from worker.steps.polling import forget_closed_sockets
+from worker.steps.taking import forget_closed_sockets
 
 
 def drain(connection: Any) -> None:

@@ -25,7 +25,7 @@ from worker.gate.guard import GuardStep
 from worker.messages import TRAIN
 from worker.settings import Settings
 from worker.steps.presence import Heartbeat
-from worker.steps.refusal import REST_SECONDS, _rest
+from worker.steps.taking import REST_SECONDS, _rest
 from worker.steps.request import TrainRequest
 
 

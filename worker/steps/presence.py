@@ -107,7 +107,7 @@ class PresenceStep(bootsteps.StartStopStep):
         queue_length: The number of waiting jobs when `worker.steps.lease` last read it.
     """
 
-    requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.breaker:BreakerStep")
+    requires = ("celery.worker.consumer.tasks:Tasks", "worker.steps.taking:BreakerStep")
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)

@@ -26,7 +26,7 @@ from worker.training.trainer import Progress, TrainedJob, train
 
 logger = get_task_logger(__name__)
 
-#: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.refusal`).
+#: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.taking`).
 REFUSED = "another trainer or data set is needed"
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2

@@ -37,9 +37,9 @@ class TrainingTask(Task):
     #: Set when the worker is stopping.
     stopping: StopFlag
 
-    #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.breaker`).
+    #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.taking`).
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
-    #: Called there after a job that needs another worker was given back (`worker.steps.refusal`).
+    #: Called there after a job that needs another worker was given back (`worker.steps.taking`).
     on_refusal: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.

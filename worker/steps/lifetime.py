@@ -1,17 +1,21 @@
-"""Stops a worker soon: its processes give their jobs back at the end of an epoch, or when the time is up."""
+"""Steps of the worker itself: it prepares what its processes share before the pool forks, and stops soon."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
 import time
+import warnings
 from typing import Any
 
 from celery import bootsteps, signals
+from celery.exceptions import CPendingDeprecationWarning, Reject
 from celery.utils.log import get_logger
 
+from nn.errors import SeedsweepError
 from worker.messages import TRAIN
 from worker.training.task import TrainingTask
 
@@ -20,6 +24,40 @@ logger = get_logger(__name__)
 #: Seconds that Celery has to give back the jobs that were interrupted in the middle of an epoch. With the default of
 #: `stop_seconds`, that leaves one of `docker stop`'s ten for a process that waits for Redis and hears the signal late.
 GIVE_BACK_SECONDS = 2.0
+
+
+class PreloadStep(bootsteps.Step):
+    """Loads the data set and prepares the trainer in the main process, whose children then share the memory.
+
+    Celery creates all steps before it starts any, so this runs before the pool forks.
+    """
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        # Before the pool is created. Not Celery's setting, which the orchestrator would write into its messages.
+        worker.time_limit = worker.time_limit or worker.app.settings.time_limit
+
+    def create(self, worker: Any) -> None:
+        """Load and prepare. An error ends the worker with one sentence."""
+        logging.getLogger("celery.app.trace").addFilter(_without_traceback)
+        # At every reconnect Celery warns that it has lost the running jobs and recommends a setting that would end
+        # them. The lease adopts them instead (`worker.steps.lease`).
+        warnings.filterwarnings("ignore", "\nIn Celery 5.1 we introduced", CPendingDeprecationWarning)
+        task: TrainingTask = worker.app.tasks[TRAIN]
+        try:
+            task.preload()
+        except SeedsweepError as error:
+            raise SystemExit(f"Error: {error}") from None
+        logger.info(
+            "Trainer %s, version %d, data set %s", task.trainer.name, task.trainer.version, task.data.digest[:16]
+        )
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    # Of a job that was given back on purpose.
+    if record.exc_info and record.exc_info[0] is Reject:
+        record.exc_info = None
+    return True
 
 
 class StopStep(bootsteps.StartStopStep):
@@ -64,9 +102,6 @@ class StopStep(bootsteps.StartStopStep):
         os.kill(os.getpid(), signal.SIGQUIT)
         time.sleep(GIVE_BACK_SECONDS)
         logger.critical("Redis does not answer: the worker ends without giving its jobs back; their leases end")
-        self._kill()
-
-    def _kill(self) -> None:
         # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
         processes = getattr(getattr(self._worker.pool, "_pool", None), "_pool", None)
         for process in processes or ():
