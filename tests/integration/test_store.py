@@ -15,6 +15,7 @@ from worker.app import create_app
 from worker.errors import TooManyAttemptsError, WeightsMissingError
 from worker.job import Mismatch, Needs
 from worker.records.attempts import Attempts
+from worker.records.history import Attempt
 from worker.records.presence import WORKERS, Presence, Roster, clocks_of, problem_of
 from worker.records.store import Store, artifact
 from worker.settings import Settings
@@ -207,6 +208,11 @@ def test_a_job_is_served_by_those_that_have_its_trainer_and_its_data_set_and_tak
     assert Roster(store, 10).trainers_of(needs) == ["right@host"]
 
 
+def made_at(attempts: Attempts, task: str = JOB) -> list[Attempt]:
+    [(_, made)] = attempts.of_each([task])
+    return made
+
+
 def test_attempts_have_numbers_and_causes(store: Store) -> None:
     attempts = attempts_of(store, limit=9)
     report(store, "w@host")
@@ -225,7 +231,7 @@ def test_attempts_have_numbers_and_causes(store: Store) -> None:
     attempt()
     Roster(store, 10).leave("w@host")
     attempt("finished")
-    assert [(found.number, found.cause, found.end) for found in attempts.of(JOB)] == [
+    assert [(found.number, found.cause, found.end) for found in made_at(attempts)] == [
         (1, "first run", "given back"),
         (2, "given back", "child lost"),
         (3, "child lost", "worker lost"),
@@ -250,7 +256,7 @@ def test_an_attempt_has_the_time_of_its_end(store: Store, client: redis.Redis) -
     attempts.start(JOB, "live@host")
     after = Roster(store, 10).now()
     # Then each has a time by Redis's clock, but for the one that is open
-    found = attempts.of(JOB)
+    found = made_at(attempts)
     assert [attempt.end for attempt in found] == ["given back", "hung", "worker lost", None]
     assert found[-1].ended is None
     times = [time for attempt in found[:-1] for time in (attempt.started, attempt.ended)]
@@ -260,7 +266,7 @@ def test_an_attempt_has_the_time_of_its_end(store: Store, client: redis.Redis) -
     # And one that was only cut off is open again
     report(store, "gone@host", started=found[2].started)
     attempts.is_suspect(JOB, 0)
-    assert [(attempt.end, attempt.ended) for attempt in attempts.of(JOB)[2:]] == 2 * [(None, None)]
+    assert [(attempt.end, attempt.ended) for attempt in made_at(attempts)[2:]] == 2 * [(None, None)]
 
 
 def test_the_attempts_at_many_tasks_are_those_at_each(store: Store) -> None:
@@ -269,7 +275,7 @@ def test_the_attempts_at_many_tasks_are_those_at_each(store: Store) -> None:
     tasks = [JOB, "b" * 64, "c" * 64]
     for task in (JOB, JOB, tasks[2]):
         attempts.start(task, "w@host")
-    assert dict(attempts.of_each(tasks)) == {task: attempts.of(task) for task in tasks}
+    assert dict(attempts.of_each(tasks)) == {task: made_at(attempts, task) for task in tasks}
     assert [len(found) for _, found in attempts.of_each(tasks)] == [2, 0, 1]
 
 
@@ -309,14 +315,14 @@ def test_a_worker_that_was_only_cut_off_is_not_held_against_a_job(store: Store) 
     attempt_id, attempt = attempts.start(JOB, "cut@host")
     with pytest.raises(TooManyAttemptsError):
         attempts.is_suspect(JOB, 0)
-    assert [found.end for found in attempts.of(JOB)] == ["worker lost"]
+    assert [found.end for found in made_at(attempts)] == ["worker lost"]
     # When the worker is heard of again
     report(store, "cut@host", started=presence.started)
     # Then nothing is held against the job, and its attempt has the last word
     assert not attempts.is_suspect(JOB, 0)
-    assert [found.end for found in attempts.of(JOB)] == [None]
+    assert [found.end for found in made_at(attempts)] == [None]
     attempts.finish(JOB, attempt_id, attempt, "finished")
-    assert [found.end for found in attempts.of(JOB)] == ["finished"]
+    assert [found.end for found in made_at(attempts)] == ["finished"]
 
 
 def test_who_gets_further_each_time_is_not_given_up(store: Store) -> None:

@@ -17,7 +17,8 @@ CHECKPOINT = SavedCheckpoint((Epoch(0.25, 0.5), Epoch(0.125, 0.75)), bytes(range
 
 def test_they_are_kept_by_run_and_go_away(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     client = redis_server.client()
-    checkpoints = Checkpoints(Store(client, expires=100))
+    store = Store(client, expires=100)
+    checkpoints = Checkpoints(store)
     assert checkpoints.load("run", JOB) is None
 
     # What was saved is there again
@@ -31,5 +32,5 @@ def test_they_are_kept_by_run_and_go_away(redis_server: RedisServer, caplog: pyt
     assert "Starts from the first epoch: the checkpoint's state is damaged" in caplog.text
 
     # Deleted, it leaves nothing
-    checkpoints.delete("run")
+    store.drop_checkpoints(["run"])
     assert client.keys("*") == []

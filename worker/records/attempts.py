@@ -6,12 +6,10 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from worker.errors import TooManyAttemptsError
 from worker.records.history import Attempt, Cause, End
 from worker.records.presence import Roster
-from worker.records.store import Store, key
+from worker.records.store import Store, key, read_record
 from worker.redis import limits
 from worker.redis.bounded import read_hash, read_hashes
 
@@ -80,12 +78,8 @@ class Attempts:
             if attempt.worker == worker and attempt.end is None:
                 self.finish(task_id, attempt_id, attempt, end)
 
-    def of(self, task_id: str) -> list[Attempt]:
-        """Return a task's attempts, oldest first."""
-        return _in_order(self._read(task_id))
-
     def of_each(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
-        """Yield each task with its attempts, as `of` returns them, in few round trips and bounded memory."""
+        """Yield each task with its attempts, oldest first, in few round trips and bounded memory."""
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
         return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))
@@ -116,14 +110,8 @@ class Attempts:
 
 
 def _parse(stored: Mapping[bytes, bytes]) -> dict[str, Attempt]:
-    found = {}
-    for attempt_id, value in stored.items():
-        try:
-            found[attempt_id.decode(errors="replace")] = Attempt.model_validate_json(value)
-        except ValidationError:
-            # Not counted: another version or another client wrote this value.
-            continue
-    return found
+    read = ((attempt_id.decode(errors="replace"), read_record(Attempt, value)) for attempt_id, value in stored.items())
+    return {attempt_id: attempt for attempt_id, attempt in read if attempt is not None}
 
 
 def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:

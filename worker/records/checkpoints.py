@@ -116,7 +116,3 @@ class Checkpoints:
         except WeightsError as error:
             logger.warning("Starts from the first epoch: %s", error)
             return None
-
-    def delete(self, task_id: str) -> None:
-        """Remove the task's checkpoint."""
-        self._store.client.unlink(key("checkpoint", task_id))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from worker.job import Needs, OneLine, Text, Time
-from worker.records.store import Store
+from worker.records.store import Store, read_record
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
 from worker.redis.clock import ServerClock
 from worker.trainers.registry import DEFAULT
-
-P = TypeVar("P", bound="_Pulse")
 
 WORKERS = "seedsweep:workers"
 
@@ -99,28 +97,29 @@ class Roster:
             lease, so a worker that was silent for a whole lease has lost its messages.
 
     Attributes:
+        store: The store.
         clock: Redis's clock, measured whenever the roster is read.
     """
 
     def __init__(self, store: Store, lease_seconds: float) -> None:
-        self._store = store
+        self.store = store
         self._lease = lease_seconds
         self.clock = ServerClock()
 
     def now(self) -> float:
         """Ask Redis for its time, and return it in seconds since the epoch."""
-        return self.clock.measure(self._store.client)
+        return self.clock.measure(self.store.client)
 
     def report(self, presence: Presence) -> None:
         """Record a worker's presence."""
-        with self._store.client.pipeline(transaction=False) as pipeline:
+        with self.store.client.pipeline(transaction=False) as pipeline:
             pipeline.hset(WORKERS, presence.name, presence.model_dump_json())
             pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self._lease))
             pipeline.execute()
 
     def leave(self, name: str) -> None:
         """Remove a worker that shuts down."""
-        self._store.client.hdel(WORKERS, name)
+        self.store.client.hdel(WORKERS, name)
 
     def all(self, at: float | None = None) -> list[Presence]:
         """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases.
@@ -130,12 +129,12 @@ class Roster:
         """
         measured = self.now()
         now = measured if at is None else at
-        stored = read_hash(self._store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
+        stored = read_hash(self.store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
         for name, value in stored.items():
-            pulse, presence = _read(_Pulse, value), _read(Presence, value)
+            pulse, presence = read_record(_Pulse, value), read_record(Presence, value)
             if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self._lease:
-                self._store.client.hdel(WORKERS, cast("str", name))
+                self.store.client.hdel(WORKERS, cast("str", name))
             elif presence is not None:
                 found.append(presence)
         return sorted(found, key=lambda presence: presence.name)
@@ -149,21 +148,14 @@ class Roster:
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
         now = self.now()
-        value = read_fields(self._store.client, WORKERS, [name], limits.PRESENCE)[0]
-        pulse = None if value is None else _read(_Pulse, value)
+        value = read_fields(self.store.client, WORKERS, [name], limits.PRESENCE)[0]
+        pulse = None if value is None else read_record(_Pulse, value)
         # A process of this name that started later is a different worker.
         return pulse is not None and pulse.age(now) < self._lease and pulse.started <= since
 
     def trainers_of(self, needs: Needs) -> list[str]:
         """Return the names of the live workers that have what a job needs."""
         return [presence.name for presence in self.online() if presence.consuming and presence.has(needs)]
-
-
-def _read(kind: type[P], value: bytes) -> P | None:
-    try:
-        return kind.model_validate_json(value)
-    except ValidationError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -190,38 +182,26 @@ def problem_of(worker: Presence, now: float, *, patience: float, idle: float) ->
     """
     silent, blocked, rested = worker.age(now), now - worker.looped, now - worker.kept_up
     in_its_loop = worker.blocking and bool(worker.running)
-    table = (
-        ("silent", silent > patience, f"has sent no heartbeat for {silent:.0f} s"),
-        (
-            "exhausted",
-            worker.exhausted is not None,
-            f"can open no more files or connections ({worker.exhausted}): raise its limit, or restart it",
-        ),
-        (
-            "broken",
-            worker.broken is not None,
-            f"takes no more jobs, because too many failed in a row, the last one with {worker.broken}: restart it",
-        ),
-        ("stopping", worker.stopping, "is shutting down"),
-        ("cut off", not worker.connected, "is not connected to the queue's Redis, and tries to reconnect"),
-        (
-            "drained",
-            not worker.consuming,
-            "is connected but does not consume the queue: `celery -A worker control add_consumer seedsweep` "
-            "lets it take jobs again",
-        ),
-        (
-            "blocked",
-            blocked > patience and not in_its_loop,
-            f"has an event loop that has stood still for {blocked:.0f} s: restart it",
-        ),
-        (
-            "idle",
-            rested > idle and not in_its_loop,
-            f"is connected but has taken no job for {rested:.0f} s, although jobs wait",
-        ),
-    )
-    return next((Problem(kind, sentence) for kind, holds, sentence in table if holds), None)
+    if silent > patience:
+        return Problem("silent", f"has sent no heartbeat for {silent:.0f} s")
+    if worker.exhausted is not None:
+        why = f"can open no more files or connections ({worker.exhausted})"
+        return Problem("exhausted", f"{why}: raise its limit, or restart it")
+    if worker.broken is not None:
+        why = f"takes no more jobs, because too many failed in a row, the last one with {worker.broken}"
+        return Problem("broken", f"{why}: restart it")
+    if worker.stopping:
+        return Problem("stopping", "is shutting down")
+    if not worker.connected:
+        return Problem("cut off", "is not connected to the queue's Redis, and tries to reconnect")
+    if not worker.consuming:
+        cure = "`celery -A worker control add_consumer seedsweep` lets it take jobs again"
+        return Problem("drained", f"is connected but does not consume the queue: {cure}")
+    if blocked > patience and not in_its_loop:
+        return Problem("blocked", f"has an event loop that has stood still for {blocked:.0f} s: restart it")
+    if rested > idle and not in_its_loop:
+        return Problem("idle", f"is connected but has taken no job for {rested:.0f} s, although jobs wait")
+    return None
 
 
 def clocks_of(workers: Iterable[Presence]) -> dict[str, float]:

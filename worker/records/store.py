@@ -42,9 +42,10 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import redis
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from redis.client import Pipeline
 
 from nn.errors import WeightsError
@@ -53,6 +54,8 @@ from worker.job import Mismatch
 from worker.redis import limits
 from worker.redis.bounded import chunks, read, read_lists
 from worker.redis.clock import ServerClock
+
+M = TypeVar("M", bound=BaseModel)
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +132,9 @@ class Store:
         Returns:
             Whether the weights are equal, or this is the first attempt that finished.
         """
-        name = key("finished", job_key if environment is None else f"{job_key}.{_short_digest(environment)}")
+        name = key("finished", job_key)
+        if environment is not None:
+            name += f".{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
         if task_id == job_key:
             # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
             self.client.set(name, sha256, ex=self.expires, nx=True)
@@ -138,7 +143,10 @@ class Store:
         if first_sha256 == sha256:
             return True
         found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)
-        self._push(key("mismatch", job_key), found.model_dump_json())
+        with self.client.pipeline() as pipeline:
+            pipeline.rpush(key("mismatch", job_key), found.model_dump_json())
+            pipeline.expire(key("mismatch", job_key), self.expires)
+            pipeline.execute()
         return False
 
     def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
@@ -206,28 +214,26 @@ class Store:
         for chunk in chunks(names):
             self.client.unlink(*chunk)
 
-    def _push(self, name: str, item: str) -> None:
-        with self.client.pipeline() as pipeline:
-            pipeline.rpush(name, item)
-            pipeline.expire(name, self.expires)
-            pipeline.execute()
-
-
-def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 
 def read_reason(stored: bytes | None) -> str | None:
     """Return a stored reason of a cancellation; None if it is absent or invalid."""
     return stored.decode(errors="replace") if stored else None
 
 
+def read_record(kind: type[M], stored: bytes) -> M | None:
+    """Return a stored record; None if it is invalid: another version or another client wrote it."""
+    try:
+        return kind.model_validate_json(stored)
+    except ValidationError:
+        return None
+
+
 def _read_mismatches(items: Iterable[bytes]) -> list[Mismatch]:
     # Without repetitions: a command whose answer was lost is sent again.
     found: dict[Mismatch, None] = {}
     for item in items:
-        try:
-            found[Mismatch.model_validate_json(item)] = None
-        except ValidationError:
+        if (mismatch := read_record(Mismatch, item)) is not None:
+            found[mismatch] = None
+        else:
             logger.warning("A stored mismatch is invalid: %r", item[:200])
     return list(found)

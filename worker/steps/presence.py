@@ -154,7 +154,7 @@ class PresenceStep(bootsteps.StartStopStep):
             # Reading the roster removes the workers that died without leaving it.
             roster.all()
             # A job may take longer than its records are kept.
-            self._store(client).keep_open({request.id for request in snapshot(state.reserved_requests)})
+            roster.store.keep_open({request.id for request in snapshot(state.reserved_requests)})
         warning = disagreement({presence.host: presence.ahead}, self._lease)
         if warning is not None and now >= self._next_warning:
             self._next_warning = now + REMINDER_SECONDS
@@ -197,10 +197,7 @@ class PresenceStep(bootsteps.StartStopStep):
         )
 
     def _roster(self, client: Redis) -> Roster:
-        return Roster(self._store(client), self._lease)
-
-    def _store(self, client: Redis) -> Store:
-        return Store(client, expires=self._c.app.settings.result_expires)
+        return Roster(Store(client, expires=self._c.app.settings.result_expires), self._lease)
 
 
 def _silent(request: Any) -> float:

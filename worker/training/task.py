@@ -12,7 +12,6 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 
 from worker.records.attempts import Attempts
-from worker.records.checkpoints import Checkpoints
 from worker.records.history import Attempt, End
 from worker.records.presence import Roster
 from worker.records.store import Store
@@ -123,7 +122,7 @@ class TrainingTask(Task):
         if under_way is not None:
             self.attempts().finish(self.request.id, *under_way, end)
         if end != "given back":
-            Checkpoints(self.store()).delete(self.request.id)
+            self.store().drop_checkpoints([self.request.id])
 
     def after_return(self, status: str, *_: Any) -> None:
         """Clean up after the job's result or failure is stored; Celery calls this."""
