@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import redis
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
 from worker.errors import NoSuchWorkerError, OutOfMemoryError
@@ -34,14 +34,6 @@ ISOLATION_SECONDS = 0.2
 REPORT_SECONDS = 0.25
 #: How many of the last epochs have their metric in a progress report.
 REPORT_EPOCHS = 100
-
-
-class _StoppedError(Exception):
-    """The worker is stopping. Caught in this module."""
-
-
-class _CancelledError(Exception):
-    """The job is cancelled; the argument is the reason. Caught in this module."""
 
 
 def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
@@ -137,12 +129,10 @@ class Execution:
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
         try:
             return self._train(checkpoint)
-        except _StoppedError:
+        except Reject:
             self.task.end_attempt("given back")
-            raise Reject(
-                "the worker is stopping; the job resumes elsewhere from its checkpoint", requeue=True
-            ) from None
-        except _CancelledError as cancelled:
+            raise
+        except Ignore as cancelled:
             raise self.task.revoke(str(cancelled)) from None
         except MemoryError as error:
             # On a MemoryError Celery ends the whole worker; on this error it does not.
@@ -174,14 +164,14 @@ class Execution:
         self._show_life(progress.history[-1].seconds)
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
-            raise _CancelledError(reason)
+            raise Ignore(reason)
         if len(progress.history) >= self.job.epochs:
             return
         now = time.monotonic()
         if self.task.stopping.is_set():
             self._save(progress, now)
             self._report(progress, state=GIVEN_BACK)
-            raise _StoppedError
+            raise Reject("the worker is stopping; the job resumes elsewhere from its checkpoint", requeue=True)
         if now - self._saved >= self.task.app.settings.checkpoint_seconds:
             self._save(progress, now)
         if now - self._reported >= REPORT_SECONDS:
