@@ -1,4 +1,4 @@
-"""How weights start: the schemes of the option `initialization`, and draws with the same bits on every machine.
+"""How weights start: the variances of the option `initialization`, and draws with the same bits on every machine.
 
 The schemes draw weights around zero; they differ in the variance. A matrix of rows x columns leads from a layer of
 `columns` nodes to one of `rows` nodes:
@@ -21,7 +21,7 @@ each of them, so that no compiler can fuse two.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import NamedTuple
 
@@ -41,39 +41,13 @@ _CONTEXT = Context(prec=60)
 #: The terms of log(1 + r) from r**3 on, the last one first. With |r| < 2**-8.99, the rest is below 2**-84.
 _SERIES = (-1 / 8, 1 / 7, -1 / 6, 1 / 5, -1 / 4, 1 / 3)
 
-_UNIFORM = "_uniform"
-_VARIANCES: dict[str, Callable[[int, int], float]] = {
+#: The variance of each scheme, from the rows and columns of a matrix.
+VARIANCES: dict[str, Callable[[int, int], float]] = {
     "notebook": lambda rows, _columns: 1.0 / rows,
     "lecun": lambda _rows, columns: 1.0 / columns,
     "glorot": lambda rows, columns: 2.0 / (rows + columns),
     "he": lambda _rows, columns: 2.0 / columns,
 }
-
-
-def draw_matrices(
-    shapes: Iterable[tuple[int, int]], random_state: np.random.RandomState, *, initialization: str, initial_scale: float
-) -> list[Array]:
-    """Draw matrices, one after the other, from one generator.
-
-    Args:
-        shapes: Rows and columns of each matrix.
-        random_state: The generator. Normal schemes take what `randn` would take from it, uniform ones what
-            `random_sample` takes: one number in [0, 1) for each weight.
-        initialization: A scheme.
-        initial_scale: A factor for all weights.
-    """
-    kind = initialization.removesuffix(_UNIFORM)
-    uniform = kind != initialization
-    shapes = list(shapes)
-    sizes = [rows * columns for rows, columns in shapes]
-    # In one draw, which is faster.
-    drawn = 2.0 * random_state.random_sample(sum(sizes)) - 1.0 if uniform else standard_normal(random_state, sum(sizes))
-    matrices = []
-    for (rows, columns), part in zip(shapes, np.split(drawn, np.cumsum(sizes)[:-1]), strict=True):
-        variance = _VARIANCES[kind](rows, columns)
-        spread = np.sqrt(3.0 * variance if uniform else variance)
-        matrices.append(part.reshape(rows, columns) * (spread * initial_scale))
-    return matrices
 
 
 def standard_normal(random_state: np.random.RandomState, n: int) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nn.errors import WeightsError, clipped
 from nn.files import read_regular, write_atomically
-from nn.initialization import draw_matrices
+from nn.initialization import VARIANCES, standard_normal
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
@@ -100,16 +100,20 @@ def initial_weights(
         initialization: The distribution, see `nn.initialization`.
         initial_scale: A factor for all weights.
     """
-    _, *rows = layer_sizes
-    drawn = draw_matrices(
-        zip(rows, layer_sizes, strict=False),
-        random_state,
-        initialization=initialization,
-        initial_scale=initial_scale,
-    )
-    zeros = (np.zeros(n_rows, dtype) for n_rows in rows) if biases else ()
+    shapes = list(zip(layer_sizes[1:], layer_sizes, strict=False))
+    ends = np.cumsum([rows * columns for rows, columns in shapes])
+    # In one draw, which is faster. Normal schemes take what `randn` would take from the generator.
+    scheme = initialization.removesuffix("_uniform")
+    uniform, n = scheme != initialization, int(ends[-1])
+    drawn = 2.0 * random_state.random_sample(n) - 1.0 if uniform else standard_normal(random_state, n)
+    matrices = []
+    for (rows, columns), part in zip(shapes, np.split(drawn, ends[:-1]), strict=True):
+        variance = VARIANCES[scheme](rows, columns)
+        spread = np.sqrt(3.0 * variance if uniform else variance)
+        matrices.append(part.reshape(rows, columns) * (spread * initial_scale))
+    zeros = (np.zeros(rows, dtype) for rows, _ in shapes) if biases else ()
     with np.errstate(over="ignore"):
-        return Weights(*(matrix.astype(dtype) for matrix in drawn), *zeros)
+        return Weights(*(matrix.astype(dtype) for matrix in matrices), *zeros)
 
 
 def digest(blob: bytes) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nn import DeepNeuralNetwork
-from nn.initialization import draw_matrices, log, standard_normal
+from nn.initialization import log, standard_normal
 from nn.options.network import INITIALIZATIONS
 from nn.samples import pack
 from nn.weights import initial_weights, to_safetensors
@@ -119,13 +119,12 @@ class TestStandardNormal:
 
 #: Each scheme's variance for a matrix of 200 x 50.
 VARIANCES = {"notebook": 1 / 200, "lecun": 1 / 50, "glorot": 2 / 250, "he": 2 / 50}
-SHAPE = (200, 50)
 
 
 def drawn(initialization: str, scale: float = 1.0, seed: int = 7) -> np.ndarray:
     random_state = np.random.RandomState(seed)
-    (matrix,) = draw_matrices([SHAPE], random_state, initialization=initialization, initial_scale=scale)
-    return matrix
+    sizes = (50, 200, 1, 1)
+    return initial_weights(sizes, random_state, "float64", initialization=initialization, initial_scale=scale).W1
 
 
 class TestSchemes:
