@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nn.engine import Engine, make_engine
+from nn.engine import make_engine
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions, check_biases, check_options
 from nn.samples import Samples, pack
@@ -195,16 +195,15 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each sample, shape (n_samples,); X as for `fit`."""
-        check_is_fitted(self)
-        samples = self._take(X)
-        labels: NDArray[Any] = self.classes_[self._make_engine().predict(samples)]
+        labels: NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
         return labels
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return the probability of each class, shape (n_samples, n_classes), columns as `classes_`; X as for `fit`."""
         check_is_fitted(self)
         samples = self._take(X)
-        return self._make_engine().predict_proba(samples)
+        engine = make_engine(self.engine, self.weights_, loss=self.loss, rule=self.rule)
+        return engine.predict_proba(samples)
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the training so far, for `fit(..., resume_from=...)`."""
@@ -288,9 +287,6 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self.weights_ = training.weights
         self.history_ = training.history
         self._order_seed = training.order_seed
-
-    def _make_engine(self) -> Engine:
-        return make_engine(self.engine, self.weights_, loss=self.loss, rule=self.rule)
 
 
 def _warn_if_diverged(training: Training) -> None:

@@ -106,11 +106,6 @@ def update(weights: Weights, gradients: Weights, learning_rate: float) -> None:
         W -= W.dtype.type(learning_rate) * gradient
 
 
-def sgd_step(weights: Weights, x: Array, y: Array, *, learning_rate: float, loss: str) -> None:
-    """Update the weights in place by one step on one sample."""
-    update(weights, backward(weights, x, y, forward(weights, x), loss=loss), learning_rate)
-
-
 class NumPyEngine:
     """Trains like `nn.kernel.engine.CompiledEngine`, with the functions of this module.
 
@@ -137,7 +132,8 @@ class NumPyEngine:
                 self._step(x, y, learning_rate)
 
     def _step(self, x: Array, y: Array, learning_rate: float) -> None:
-        sgd_step(self._weights, x, y, learning_rate=learning_rate, loss=self._loss)
+        gradients = backward(self._weights, x, y, forward(self._weights, x), loss=self._loss)
+        update(self._weights, gradients, learning_rate)
 
     def predict_proba(self, samples: Samples) -> Array:
         """Return the probability of each class; see `nn.engine.Engine`. Rows are computed one by one."""

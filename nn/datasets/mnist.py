@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -143,15 +144,9 @@ def _within_memory(source: str) -> Iterator[None]:
 
 
 def _known_digest(source: str, cache_dir: Path | None) -> str | None:
-    is_known = source == "bundled" or (source == "openml" and cache_dir and _is_marked(cache_dir))
+    # `os.access` raises no error, whatever the folder is.
+    is_known = source == "bundled" or (source == "openml" and cache_dir and os.access(_openml_mark(cache_dir), os.F_OK))
     return MNIST_DIGEST if is_known else None
-
-
-def _is_marked(cache_dir: Path) -> bool:
-    try:
-        return _openml_mark(cache_dir).exists()
-    except OSError:
-        return False
 
 
 def _openml_mark(cache_dir: Path) -> Path:

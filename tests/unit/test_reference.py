@@ -55,7 +55,9 @@ def test_a_step_worked_out_by_hand() -> None:
     )  # fmt: skip
 
     # When the network takes a step for x = 3 of class 0, with a learning rate of 8
-    reference.sgd_step(weights, np.array([3.0]), np.array([1.0, 0.0]), learning_rate=8.0, loss="cross_entropy")
+    x, y = np.array([3.0]), np.array([1.0, 0.0])
+    gradients = reference.backward(weights, x, y, reference.forward(weights, x), loss="cross_entropy")
+    reference.update(weights, gradients, 8.0)
 
     # Then, forward: z1 = 3 - 3 = 0, a1 = 1/2; z2 = 0, a2 = 1/2; z3 = (2/2 - 1, 0) = (0, 0), p = (1/2, 1/2).
     # Back: the error of the output is (-1/2, 1/2), which b3 gets times -8.
@@ -91,7 +93,8 @@ def test_an_epoch_is_a_step_for_each_sample_in_the_given_order(loss: str) -> Non
     engine.train_epoch(samples, 0.5, order)
     for row in order:
         x, y = samples.dense(row, np.dtype("float64")), np.eye(4)[samples.labels[row]]
-        reference.sgd_step(stepped, x, y, learning_rate=0.5, loss=loss)
+        gradients = reference.backward(stepped, x, y, reference.forward(stepped, x), loss=loss)
+        reference.update(stepped, gradients, 0.5)
 
     # Then they are the same
     for trained, expected in zip(engine.weights(), stepped, strict=True):
