@@ -13,8 +13,8 @@ from orchestrator.cluster.results import Results
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job
 from worker.records.attempts import Attempts
-from worker.records.history import Attempt
 from worker.records.presence import Roster
+from worker.records.report import Attempt
 from worker.records.store import Store
 from worker.redis.address import hide_password
 from worker.redis.waiting import Once, Policy, WaitingRedis, connect

@@ -30,7 +30,7 @@ from worker.job import (
     check_lengths,
     misfit,
 )
-from worker.records.history import Attempt, Cause, End
+from worker.records.report import Attempt, Cause, End
 from worker.redis import limits
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
 from worker.job import Job
-from worker.records.history import Cause, End
+from worker.records.report import Cause, End
 
 #: Worker of an attempt whose record names none.
 UNKNOWN = "unknown"

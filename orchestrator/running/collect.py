@@ -19,7 +19,7 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.errors import WeightsMissingError
 from worker.job import Job, Result, misfit
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 from worker.records.store import Store
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.

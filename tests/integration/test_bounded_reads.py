@@ -21,8 +21,8 @@ from tests.support.redis_server import RedisServer
 from worker.errors import TooManyAttemptsError
 from worker.job import Result
 from worker.records.checkpoints import Checkpoints
-from worker.records.history import Attempt
 from worker.records.presence import WORKERS
+from worker.records.report import Attempt
 from worker.redis import bounded, limits
 from worker.redis.bounded import (
     read,

@@ -15,8 +15,8 @@ from worker.app import create_app
 from worker.errors import TooManyAttemptsError, WeightsMissingError
 from worker.job import Mismatch, Needs
 from worker.records.attempts import Attempts
-from worker.records.history import Attempt
 from worker.records.presence import WORKERS, Presence, Roster, clocks_of, problem_of
+from worker.records.report import Attempt
 from worker.records.store import Store, artifact
 from worker.settings import Settings
 

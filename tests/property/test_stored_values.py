@@ -22,9 +22,8 @@ from tests.property.hostile import json_values, nearly, patient, texts
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
 from worker.job import MAX_SCORE, Result
-from worker.records.history import Attempt
 from worker.records.presence import Presence
-from worker.records.report import Report, read_report
+from worker.records.report import Attempt, Report, read_report
 from worker.settings import Settings
 from worker.text import one_line
 

@@ -17,7 +17,7 @@ from tests.support.worker_process import WorkerProcess
 from worker.app import SeedsweepApp, create_app
 from worker.job import Job, Result
 from worker.messages import TRAIN, signature
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 from worker.records.store import Store, key
 from worker.settings import Settings
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.folder.rows import MAX_HISTORY, Accounting, Row, lost_row
 from tests.support.boards import jobs_of, trained
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 
 (JOB,) = jobs_of(1, 0.1).values()
 

@@ -25,8 +25,8 @@ from worker.gate.guard import GuardStep
 from worker.messages import TRAIN
 from worker.settings import Settings
 from worker.steps.presence import Heartbeat
-from worker.steps.taking import REST_SECONDS, _rest
 from worker.steps.request import TrainRequest
+from worker.steps.taking import REST_SECONDS, _rest
 
 
 def test_no_hash_seed_changes_which_step_wraps_which() -> None:

@@ -34,7 +34,7 @@ from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, traine
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job, Mismatch
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 
 #: Why a job was tried three times.
 LOST = [

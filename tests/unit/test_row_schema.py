@@ -15,7 +15,7 @@ from orchestrator.folder.rows import Row, lost_row
 from tests.support.boards import jobs_of, trained
 from tests.support.paths import ROOT
 from worker.job import Mismatch
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 
 MADE = runpy.run_path(str(ROOT / "docs/make_schema.py"))
 SCHEMA = MADE["row_schema"]()

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import TooManyAttemptsError
-from worker.records.history import Attempt, Cause, End
 from worker.records.presence import Roster
+from worker.records.report import Attempt, Cause, End
 from worker.records.store import Store, key, read_record
 from worker.redis import limits
 from worker.redis.bounded import read_hash, read_hashes

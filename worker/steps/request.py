@@ -11,7 +11,7 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError
-from worker.records.history import End
+from worker.records.report import End
 from worker.training.execution import REFUSED
 
 logger = get_logger(__name__)

@@ -16,8 +16,7 @@ from worker.errors import NoSuchWorkerError, OutOfMemoryError
 from worker.job import Job, Needs, Result
 from worker.messages import accept
 from worker.records.checkpoints import Checkpoints, SavedCheckpoint
-from worker.records.history import Attempt
-from worker.records.report import GIVEN_BACK, PROGRESS, Report
+from worker.records.report import GIVEN_BACK, PROGRESS, Attempt, Report
 from worker.trainers import registry
 from worker.trainers.environment import environment, use_threads
 from worker.training.joblog import JobLog, job_log

@@ -12,8 +12,8 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 
 from worker.records.attempts import Attempts
-from worker.records.history import Attempt, End
 from worker.records.presence import Roster
+from worker.records.report import Attempt, End
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
 from worker.trainers import registry

@@ -12,7 +12,7 @@ import redis
 from kombu.utils import json
 
 from tests.chaos.history import History
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 from worker.records.store import key
 
 ENDED = ("SUCCESS", "FAILURE", "REVOKED")

@@ -11,7 +11,7 @@ from tests.chaos.arena.arena import NAME, Arena
 from tests.chaos.arena.monitor import ENDED, read_attempts
 from tests.chaos.history import Event
 from tests.chaos.plan import Plan
-from worker.records.history import Attempt
+from worker.records.report import Attempt
 from worker.records.store import key
 
 #: How an orchestrator reports a row: `[ 3/12] seed 0, learning rate 0.03: ...`.
