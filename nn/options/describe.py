@@ -1,18 +1,21 @@
 """Describes the fields of any pydantic model of options: names, help, allowed values, and why a value is invalid.
 
-Everything is derived from the field's own definition: its type and bounds, its `description` (help), its `title`
-(heading), and an `Option` for the rest.
+It also reads a value from text (a flag's) or from a TOML or JSON type. Everything is derived from the field's own
+definition: its type and bounds, its `description` (help), its `title` (heading), and an `Option` for the rest.
 """
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from nn.errors import Described, InvalidInputError, clipped
@@ -24,6 +27,13 @@ DIGITS = 6
 MOST_CHOICES = 40
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
+#: No integer here has more digits; `int()` of a million digits takes minutes.
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+#: `float()` would also read `1_0`, and the digits of other scripts.
+_NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
+#: Most items of a tuple of any length.
+_MOST_ITEMS = 1000
+_WORDS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,3 +224,88 @@ def _range(metadata: Sequence[Any]) -> str:
 
 def _bound(metadata: Sequence[Any], name: str) -> Any:
     return next((value for each in metadata if (value := getattr(each, name, None)) is not None), None)
+
+
+class Reader:
+    """Reads values of one option: `Reader(NetworkOptions, "epochs")("10") == 10`.
+
+    Attributes:
+        kinds: The types of a value that is not None: `int`, `float`, `bool`, `tuple`, or `str` for words and text.
+        kind: The first of them; `tuple` if it is among them, because such a value has commas of its own.
+    """
+
+    def __init__(self, model: type[BaseModel], name: str) -> None:
+        info = model.model_fields[name]
+        self._annotation = info.annotation
+        types = (kind for kind, _ in members(info.annotation) if kind is not NoneType)
+        self.kinds = tuple(dict.fromkeys(_plain(kind) for kind in types))
+        self.kind = tuple if tuple in self.kinds else self.kinds[0]
+        annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
+        self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
+
+    def __call__(self, value: object) -> Any:
+        """Return the value in the option's type.
+
+        Raises:
+            ValueError: the option does not allow the value.
+            OverflowError: an integer is too large for a floating-point number.
+        """
+        return self._adapter.validate_python(_typed(self._annotation, value), strict=True)
+
+
+def _plain(kind: Any) -> type:
+    return tuple if get_origin(kind) is tuple else kind if kind in (bool, int, float) else str
+
+
+def parts(value: object, most: int) -> list[object]:
+    """Split a list, or a text at its commas, into its items; a text gives at most one more than `most`.
+
+    A comma between double quotes does not split, and two quotes between quotes are one; quotes that do not surround an
+    item are part of its text.
+    """
+    if isinstance(value, str):
+        if '"' in value:
+            with contextlib.suppress(csv.Error):
+                (items,) = csv.reader([value], skipinitialspace=True, strict=True)
+                return [item.strip() for item in items[: most + 1]]
+        return [part.strip() for part in value.split(",", most)]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def quoted(text: str) -> str:
+    """Return a text as `parts` reads it: in quotes, if it has commas or quotes."""
+    escaped = text.replace('"', '""')
+    return f'"{escaped}"' if "," in text or '"' in text else text
+
+
+def _typed(annotation: Any, value: object) -> object:
+    """Turn text into the annotated type if it has that form; leave anything else to pydantic."""
+    kinds = [kind for kind, _ in members(annotation)]
+    if NoneType in kinds and value in (None, "none"):
+        return None
+    # Text is read by the first type whose form it has. A list here has too many or too few items for a tuple.
+    read = [_read(kind, value) for kind in kinds if kind is not NoneType]
+    if len(kinds) == 1:
+        return read[0]
+    return next((each for each in read if each is not value and not isinstance(each, list)), value)
+
+
+def _read(kind: Any, value: object) -> object:
+    if get_origin(kind) is tuple:
+        arguments = get_args(kind)
+        if arguments[-1:] == (Ellipsis,):
+            items = [] if value in ("", "()") else parts(value, _MOST_ITEMS)
+            arguments = arguments[:1] * min(len(items), _MOST_ITEMS)
+        else:
+            items = parts(value, len(arguments))
+        return tuple(map(_typed, arguments, items)) if len(items) == len(arguments) else items
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if kind is bool:
+        return _WORDS.get(text, value)
+    if kind is int and _INTEGER.fullmatch(text):
+        return int(text)
+    if kind is float and _NUMBER.fullmatch(text):
+        return float(text)
+    return value

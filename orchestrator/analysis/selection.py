@@ -13,8 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nn.errors import InvalidInputError
-from nn.options.describe import label, word
-from nn.options.values import Reader
+from nn.options.describe import Reader, label, word
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import listed

@@ -15,8 +15,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from nn.options.describe import allowed, option, written
-from nn.options.values import Reader, parts
+from nn.options.describe import Reader, allowed, option, parts, written
 
 Kind = Literal["log", "linear"]
 

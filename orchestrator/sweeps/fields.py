@@ -19,10 +19,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import allowed, help_text, metavar, option, word
+from nn.options.describe import Reader, allowed, help_text, metavar, option, quoted, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
-from nn.options.values import Reader, quoted
 from orchestrator.sweeps.axes import Range, RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification

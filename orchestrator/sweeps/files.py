@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
-from nn.options.values import quoted
+from nn.options.describe import quoted
 from orchestrator.sweeps.fields import Vocabulary
 from worker.redis import limits
 

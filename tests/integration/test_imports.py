@@ -11,7 +11,7 @@ import pytest
 from nn.datasets.mnist import load_mnist
 from tests.support.paths import ROOT
 
-OPTIONS = "nn.options.network, nn.options.values, nn.options.describe, orchestrator.sweeps.fields"
+OPTIONS = "nn.options.network, nn.options.describe, orchestrator.sweeps.fields"
 ROOMS = ("intervals", "images", "pairs", "comparison", "best", "honest", "boundaries")
 #: What is run, and the packages that it does not load.
 PROGRAMS = {

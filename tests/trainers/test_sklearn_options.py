@@ -10,8 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from nn.errors import InvalidInputError
-from nn.options.describe import allowed, invalid_input
-from nn.options.values import Reader
+from nn.options.describe import Reader, allowed, invalid_input
 from tests.trainers.sklearn_jobs import TRAINER, check, read
 from worker.trainers.registry import RESERVED
 from worker.trainers.sklearn.estimators import estimators

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nn import DeepNeuralNetwork
 from nn.options.describe import (
     Option,
+    Reader,
     allowed,
     digits_of,
     heading,
@@ -23,7 +24,6 @@ from nn.options.describe import (
     written,
 )
 from nn.options.network import NetworkOptions
-from nn.options.values import Reader
 from orchestrator.sweeps.axes import axis
 from orchestrator.sweeps.fields import words_of
 

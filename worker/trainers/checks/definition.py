@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nn.errors import DatasetError, InvalidInputError
-from nn.options.describe import written
-from nn.options.values import Reader
+from nn.options.describe import Reader, written
 from worker.trainers.checks.case import Broken, Case, named, shown
 from worker.trainers.registry import DIGEST, problem_of
 
