@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import sgemv, sger
 
 from nn import notebook
-from nn.engine import Engine, make_engine
 from nn.kernel.engine import CompiledEngine
 from nn.reference import NumPyEngine
 from nn.samples import Samples
+from nn.training import Engine, make_engine
 from nn.weights import Weights
 
 #: Classes that a trained network predicts for dense float32 images.

@@ -16,11 +16,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nn.engine import make_engine
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions, check_biases, check_options
 from nn.samples import Samples, pack
-from nn.training import Checkpoint, EpochRecord, Training
+from nn.training import Checkpoint, EpochRecord, Training, make_engine
 from nn.weights import Weights
 
 #: A validation set: samples ready to use, or a pair of features and labels.

@@ -123,7 +123,7 @@ class NumPyEngine:
         self._weights = Weights(*(matrix.copy() for matrix in weights))
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
-        """Update the weights once for every sample; see `nn.engine.Engine`."""
+        """Update the weights once for every sample; see `nn.training.Engine`."""
         dtype = self._weights.W1.dtype
         one_hot = np.eye(len(self._weights.W3), dtype=dtype)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -136,7 +136,7 @@ class NumPyEngine:
         update(self._weights, gradients, learning_rate)
 
     def predict_proba(self, samples: Samples) -> Array:
-        """Return the probability of each class; see `nn.engine.Engine`. Rows are computed one by one."""
+        """Return the probability of each class; see `nn.training.Engine`. Rows are computed one by one."""
         dtype = self._weights.W1.dtype
         probabilities = np.empty((len(samples), len(self._weights.W3)), dtype)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -145,7 +145,7 @@ class NumPyEngine:
         return probabilities
 
     def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index; see `nn.engine.Engine`."""
+        """Return the most probable class index; see `nn.training.Engine`."""
         best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
         return best
 

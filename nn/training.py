@@ -1,6 +1,7 @@
-"""The training loop, its record of an epoch, and its checkpoint. `DeepNeuralNetwork` and workers train through it.
+"""The training loop, its record of an epoch, its checkpoint, and the choice of the engine that trains an epoch.
 
-It does not import scikit-learn, which would delay every worker by a second.
+`DeepNeuralNetwork` and workers train through it. It does not import scikit-learn, which would delay every worker by a
+second.
 """
 
 from __future__ import annotations
@@ -8,15 +9,76 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.engine import Engine, make_engine
 from nn.errors import Described, InvalidInputError
+from nn.options.network import check_biases, check_options
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights, initial_weights
+
+
+class Engine(Protocol):
+    """Holds a copy of one network's weights, trains them and predicts with them.
+
+    Every engine is deterministic: the same weights, samples, order and learning rate give the same bits.
+    `nn.kernel.engine.CompiledEngine`, `nn.reference.NumPyEngine` and `nn.notebook.NumPyNotebookEngine` implement it.
+    """
+
+    def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
+        """Update the weights once for every sample.
+
+        Args:
+            samples: The training set.
+            learning_rate: The step size of gradient descent.
+            order: int64, shape (n_samples,): the row indices in the order of training; None for ascending order.
+        """
+        ...
+
+    def predict_proba(self, samples: Samples) -> NDArray[Any]:
+        """Return the probability of each class, shape (n_samples, n_classes), in the dtype of the weights."""
+        ...
+
+    def predict(self, samples: Samples) -> NDArray[np.int64]:
+        """Return the most probable class index, shape (n_samples,).
+
+        The lowest index wins a tie. A row with NaN probabilities gets the index 0.
+        """
+        ...
+
+    def weights(self) -> Weights:
+        """Return a copy of the weights."""
+        ...
+
+
+def make_engine(name: str, weights: Weights, *, loss: str, rule: str = "backprop") -> Engine:
+    """Return a new engine.
+
+    Args:
+        name: `compiled`, or `numpy`, which is readable and much slower.
+        weights: The initial weights; copied.
+        loss: `cross_entropy` or `sum_of_squares`.
+        rule: `backprop`, or `notebook`, for which the loss does not matter.
+
+    Raises:
+        InvalidInputError: an argument is invalid, or the weights have biases, which the rule `notebook` does not have.
+    """
+    check_options(engine=name, loss=loss, rule=rule)
+    check_biases(rule, weights.has_biases)
+    # Imported on demand: `numpy` does not need the compiler that the compiled engine loads.
+    if name == "compiled":
+        from nn.kernel.engine import CompiledEngine
+
+        return CompiledEngine(weights, loss=loss, rule=rule)
+    if rule == "notebook":
+        from nn.notebook import NumPyNotebookEngine
+
+        return NumPyNotebookEngine(weights, loss=loss)
+    from nn.reference import NumPyEngine
+
+    return NumPyEngine(weights, loss=loss)
 
 
 class EpochRecord(NamedTuple):
@@ -66,7 +128,7 @@ class Training:
         weights: The weights after the last epoch of the history.
         learning_rate: The step size of gradient descent.
         epochs: The number of epochs that `run` trains to, unless the training diverges.
-        loss, rule, engine: As for `nn.engine.make_engine`.
+        loss, rule, engine: As for `make_engine`.
         shuffle: Whether each epoch takes the samples in a new order.
         order_seed: The order of epoch k is `RandomState([order_seed, k]).permutation(n_samples)`: it does not depend on
             the epochs before.

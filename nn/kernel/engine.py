@@ -59,7 +59,7 @@ class CompiledEngine:
         self._known_indices: NDArray[Any] | None = None
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
-        """Update the weights once for every sample; see `nn.engine.Engine`.
+        """Update the weights once for every sample; see `nn.training.Engine`.
 
         Raises:
             InvalidInputError: an index of a feature, class or row is out of range. The weights are unchanged.
@@ -75,7 +75,7 @@ class CompiledEngine:
         train(*self._W, *self._b, *_entries(samples), samples.labels, order, rate)
 
     def predict_proba(self, samples: Samples) -> NDArray[Any]:
-        """Return the probability of each class; see `nn.engine.Engine`.
+        """Return the probability of each class; see `nn.training.Engine`.
 
         Raises:
             InvalidInputError: an index of a feature is out of range.
@@ -87,7 +87,7 @@ class CompiledEngine:
         return result
 
     def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index; see `nn.engine.Engine`."""
+        """Return the most probable class index; see `nn.training.Engine`."""
         best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
         return best
 

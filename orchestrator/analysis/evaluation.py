@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from nn import reference
 from nn.datasets.mnist import MNIST_DIGEST, Dataset, load_mnist
-from nn.engine import make_engine
 from nn.errors import DatasetError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.samples import Samples, pack_bytes
+from nn.training import make_engine
 from nn.weights import Weights
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.sweeps.manifest import Manifest

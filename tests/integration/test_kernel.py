@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
-from nn.engine import Engine
 from nn.errors import InvalidInputError
 from nn.kernel import compile as kernel_compile
 from nn.kernel.engine import CompiledEngine, warm_up
 from nn.network import DeepNeuralNetwork
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
+from nn.training import Engine
 from nn.weights import LayerSizes, Weights
 from tests.support.kernel_jobs import JOBS, KernelJob
 from tests.support.networks import some_weights

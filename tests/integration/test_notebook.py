@@ -12,8 +12,8 @@ import pytest
 
 import nn
 from nn.datasets.mnist import Dataset, load_mnist
-from nn.engine import make_engine
 from nn.notebook import notebook_accuracy
+from nn.training import make_engine
 from nn.weights import Weights, initial_weights
 from tests.support.literal_notebook import LiteralNotebook
 from tests.support.paths import ROOT

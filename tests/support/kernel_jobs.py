@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from nn.datasets.mnist import load_mnist
-from nn.engine import Engine, make_engine
 from nn.samples import Samples
+from nn.training import Engine, make_engine
 from nn.weights import Weights, initial_weights
 
 EPOCHS = 5

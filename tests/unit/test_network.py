@@ -11,14 +11,13 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 import nn
-from nn.engine import make_engine
 from nn.errors import InvalidInputError
 from nn.kernel.engine import CompiledEngine
 from nn.network import DeepNeuralNetwork, print_epoch
 from nn.notebook import notebook_accuracy
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
-from nn.training import Checkpoint, EpochRecord
+from nn.training import Checkpoint, EpochRecord, make_engine
 from nn.weights import Weights, to_safetensors
 
 N, FEATURES, CLASSES = 60, 12, 3

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from nn import reference
-from nn.engine import make_engine
 from nn.notebook import notebook_accuracy
 from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
+from nn.training import make_engine
 from nn.weights import Weights, initial_weights
 from tests.support.literal_notebook import LiteralNotebook
 from tests.support.networks import some_weights

@@ -117,7 +117,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
 
     def test(self, options: NetworkOptions, data: Dataset, artifact: bytes) -> Evaluated:
         """Predict the test split with the engine that trained the network."""
-        from nn.engine import make_engine
+        from nn.training import make_engine
 
         weights = read_weights(options, artifact, data.train.n_features)
         engine = make_engine(options.engine, weights, loss=options.loss, rule=options.rule)
