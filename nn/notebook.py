@@ -26,7 +26,8 @@ def sigmoid_derivative(z: NDArray[Any]) -> NDArray[Any]:
 def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float, float]:
     """Return for each layer the number that the rule, times the learning rate, subtracts from all of its weights.
 
-    The sample x has shape (n_features,), its one-hot label y shape (n_classes,).
+    The rule has no biases, and its output error is that of the cross-entropy. The sample x has shape (n_features,), its
+    one-hot label y shape (n_classes,).
     """
     Z1 = weights.W1 @ x
     A1 = reference.sigmoid(Z1)
@@ -37,14 +38,6 @@ def changes(weights: Weights, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, 
     error_2 = (weights.W3.T @ error_3) * sigmoid_derivative(Z2)
     error_1 = (weights.W2.T @ error_2) * sigmoid_derivative(Z1)
     return error_1 @ A1, error_2 @ A2, error_3 @ A3
-
-
-class NumPyNotebookEngine(reference.NumPyEngine):
-    """Trains by the notebook's rule, which has no biases and whose output error is that of the cross-entropy."""
-
-    def _step(self, x: NDArray[Any], y: NDArray[Any], learning_rate: float) -> None:
-        for W, change in zip(self._weights, changes(self._weights, x, y), strict=True):
-            W -= W.dtype.type(learning_rate) * change
 
 
 def notebook_accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64], n_classes: int) -> float:

@@ -6,6 +6,8 @@ weights have the shapes of `nn.weights.Weights`; a sample x has shape (n_feature
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +86,7 @@ def sum_of_squares_error(output: Array, y: Array) -> Array:
 _ERRORS = {"cross_entropy": cross_entropy_error, "sum_of_squares": sum_of_squares_error}
 
 
-def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, loss: str) -> Weights:
+def backward(weights: Weights, x: Array, y: Array, *, loss: str) -> Weights:
     """Return the gradient of the loss with respect to each weight, in the shapes of the weights.
 
     This is backpropagation (Rumelhart, Hinton and Williams, Nature 323, 1986): the error of a layer is the gradient of
@@ -92,7 +94,7 @@ def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, 
     that it leads to times the activation of the node that it comes from. A bias is a weight from a node whose
     activation is always 1.
     """
-    A1, A2, A3 = activations
+    A1, A2, A3 = forward(weights, x)
     error_3 = _ERRORS[loss](A3, y)
     error_2 = (weights.W3.T @ error_3) * sigmoid_derivative(A2)
     error_1 = (weights.W2.T @ error_2) * sigmoid_derivative(A1)
@@ -100,7 +102,7 @@ def backward(weights: Weights, x: Array, y: Array, activations: Activations, *, 
     return Weights(np.outer(error_1, x), np.outer(error_2, A1), np.outer(error_3, A2), *biases)
 
 
-def update(weights: Weights, gradients: Weights, learning_rate: float) -> None:
+def update(weights: Weights, gradients: Iterable[Any], learning_rate: float) -> None:
     """Update the weights in place: W -= learning_rate * gradient."""
     for W, gradient in zip(weights, gradients, strict=True):
         W -= W.dtype.type(learning_rate) * gradient
@@ -112,14 +114,15 @@ class NumPyEngine:
     Args:
         weights: The initial weights; copied.
         loss: `cross_entropy` or `sum_of_squares`.
+        gradients: What is computed from the weights, a sample and its label, instead of the gradients of the loss.
 
     Raises:
         InvalidInputError: the loss is unknown.
     """
 
-    def __init__(self, weights: Weights, *, loss: str) -> None:
+    def __init__(self, weights: Weights, *, loss: str, gradients: Callable[..., Iterable[Any]] | None = None) -> None:
         check_options(loss=loss)
-        self._loss = loss
+        self._gradients = gradients or functools.partial(backward, loss=loss)
         self._weights = Weights(*(matrix.copy() for matrix in weights))
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
@@ -129,11 +132,7 @@ class NumPyEngine:
         with np.errstate(over="ignore", invalid="ignore"):
             for row in range(len(samples)) if order is None else order:
                 x, y = samples.dense(row, dtype), one_hot[samples.labels[row]]
-                self._step(x, y, learning_rate)
-
-    def _step(self, x: Array, y: Array, learning_rate: float) -> None:
-        gradients = backward(self._weights, x, y, forward(self._weights, x), loss=self._loss)
-        update(self._weights, gradients, learning_rate)
+                update(self._weights, self._gradients(self._weights, x, y), learning_rate)
 
     def predict_proba(self, samples: Samples) -> Array:
         """Return the probability of each class; see `nn.training.Engine`. Rows are computed one by one."""

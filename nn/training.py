@@ -24,7 +24,7 @@ class Engine(Protocol):
     """Holds a copy of one network's weights, trains them and predicts with them.
 
     Every engine is deterministic: the same weights, samples, order and learning rate give the same bits.
-    `nn.kernel.engine.CompiledEngine`, `nn.reference.NumPyEngine` and `nn.notebook.NumPyNotebookEngine` implement it.
+    `nn.kernel.engine.CompiledEngine` and `nn.reference.NumPyEngine` implement it.
     """
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
@@ -72,13 +72,10 @@ def make_engine(name: str, weights: Weights, *, loss: str, rule: str = "backprop
         from nn.kernel.engine import CompiledEngine
 
         return CompiledEngine(weights, loss=loss, rule=rule)
-    if rule == "notebook":
-        from nn.notebook import NumPyNotebookEngine
-
-        return NumPyNotebookEngine(weights, loss=loss)
+    from nn.notebook import changes
     from nn.reference import NumPyEngine
 
-    return NumPyEngine(weights, loss=loss)
+    return NumPyEngine(weights, loss=loss, gradients=changes if rule == "notebook" else None)
 
 
 class EpochRecord(NamedTuple):

@@ -14,7 +14,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nn.errors import WeightsError, clipped
-from nn.files import read_regular, write_atomically
+from nn.files import read_regular
 from nn.initialization import VARIANCES, standard_normal
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
@@ -155,15 +155,6 @@ def from_safetensors(blob: bytes) -> Weights:
     weights = Weights(**{name: _array(name, tensor) for name, tensor in tensors.items()})
     _check_fit(weights)
     return weights
-
-
-def save(weights: Weights, path: Path) -> None:
-    """Write the weights to a file atomically.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    write_atomically(path, lambda file: file.write(to_safetensors(weights)))
 
 
 def load(path: Path) -> Weights:

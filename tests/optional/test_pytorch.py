@@ -14,7 +14,7 @@ import pytest
 
 from nn.datasets.mnist import load_mnist
 from nn.network import DeepNeuralNetwork
-from nn.weights import save
+from nn.weights import to_safetensors
 from tests.support.paths import ROOT
 
 torch = pytest.importorskip("torch")
@@ -28,7 +28,7 @@ def test_the_pages_example_predicts_as_we_do(tmp_path: Path, cache_dir: Path, dt
     # Given a network that we trained and saved,
     mnist = load_mnist(cache_dir=cache_dir)
     network = DeepNeuralNetwork(epochs=1, dtype=dtype, biases=biases, random_state=0).fit(mnist.train)
-    save(network.weights_, tmp_path / "digits.safetensors")
+    (tmp_path / "digits.safetensors").write_bytes(to_safetensors(network.weights_))
 
     # when the page's lines read it
     (example,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE.read_text(), re.DOTALL)
