@@ -305,11 +305,6 @@ def check_numbers(epochs: int, others: int) -> None:
         raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
 
-def is_complete(status: str, epochs: int, job: Job, *, stopped: bool = False) -> bool:
-    """Return whether a result may have this many epochs: fewer than the job only if it diverged or `stopped`."""
-    return epochs == job.epochs or ((status == "diverged" or stopped) and 1 <= epochs < job.epochs)
-
-
 class Result(BaseModel):
     """The return value of an attempt, stored as JSON.
 
@@ -322,7 +317,7 @@ class Result(BaseModel):
     job: Digest
     status: Literal["succeeded", "diverged"]
     #: The trainer's metric on the validation set after each epoch: fewer epochs than the job's if it diverged or
-    #: stopped (`is_complete`).
+    #: stopped (`misfit`).
     validation_score: Scores = Field(min_length=1)
     #: The trainer's further metrics after each epoch, by name.
     others: dict[OtherName, Scores] = Field(default_factory=dict, max_length=MAX_OTHERS)
@@ -374,8 +369,12 @@ class Result(BaseModel):
 def misfit(
     job: Job, status: str, scores: Collection[float], others: Collection[str], stopped: str | None = None
 ) -> str | None:
-    """Return why a result does not belong to a job, as the end of a sentence; None if it may."""
-    if not is_complete(status, len(scores), job, stopped=stopped is not None):
+    """Return why a result does not belong to a job, as the end of a sentence; None if it may.
+
+    It has fewer epochs than the job only if it diverged or `stopped`.
+    """
+    may_be_short = status == "diverged" or stopped is not None
+    if len(scores) != job.epochs and not (may_be_short and 1 <= len(scores) < job.epochs):
         return f"{len(scores)} epochs; the job has {job.epochs}"
     if set(others) != set(job.others):
         return f"the further metrics {sorted(others)}; the job's are {sorted(job.others)}"

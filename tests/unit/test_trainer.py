@@ -15,7 +15,7 @@ from nn.weights import from_safetensors, to_safetensors
 from tests.support.cluster import make_job
 from tests.support.datasets import few
 from worker.errors import TrainingFailedError
-from worker.job import is_complete
+from worker.job import misfit
 from worker.records.answers import unpack
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.training.trainer import Progress, train
@@ -34,7 +34,7 @@ def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pyt
     assert not from_safetensors(trained.weights).is_finite
     assert trained.problem == "diverged: a weight is infinite or not a number"
     assert len(trained.history) == 2
-    assert is_complete("diverged", 2, job)
+    assert misfit(job, "diverged", [0.5] * 2, ()) is None
     # And resumed from the checkpoint of the first, it ends in the same way
     saved: list[SavedCheckpoint | None] = []
 
@@ -54,10 +54,13 @@ def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pyt
 
 @pytest.mark.parametrize(
     ("status", "stopped", "complete"),
-    [("succeeded", False, [3]), ("succeeded", True, [1, 2, 3]), ("diverged", False, [1, 2, 3])],
+    [("succeeded", None, [3]), ("succeeded", "why", [1, 2, 3]), ("diverged", None, [1, 2, 3])],
 )
-def test_only_a_job_that_diverged_or_stopped_may_end_early(status: str, stopped: bool, complete: list[int]) -> None:
-    assert [n for n in range(5) if is_complete(status, n, make_job(epochs=3), stopped=stopped)] == complete
+def test_only_a_job_that_diverged_or_stopped_may_end_early(
+    status: str, stopped: str | None, complete: list[int]
+) -> None:
+    job = make_job(epochs=3)
+    assert [n for n in range(5) if misfit(job, status, [0.5] * n, (), stopped) is None] == complete
 
 
 def test_to_name_one_class_only_is_a_problem(dataset: Dataset) -> None:

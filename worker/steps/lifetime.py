@@ -17,6 +17,7 @@ from celery.utils.log import get_logger
 
 from nn.errors import SeedsweepError
 from worker.messages import TRAIN
+from worker.trainers import registry
 from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)
@@ -45,7 +46,11 @@ class PreloadStep(bootsteps.Step):
         warnings.filterwarnings("ignore", "\nIn Celery 5.1 we introduced", CPendingDeprecationWarning)
         task: TrainingTask = worker.app.tasks[TRAIN]
         try:
-            task.preload()
+            # Created before the fork, because the processes share it.
+            _ = task.isolation
+            # The files may change while the worker runs.
+            registry.code(task.trainer.name)
+            task.data.share()
         except SeedsweepError as error:
             raise SystemExit(f"Error: {error}") from None
         logger.info(

@@ -186,7 +186,7 @@ class PresenceStep(bootsteps.StartStopStep):
             blocking=type(c.pool).__module__.endswith(".solo"),
             consuming=consuming,
             broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
-            dataset=self._task.loaded_digest,
+            dataset=vars(self._task.data).get("digest"),  # None before it is known
             trainer=c.app.settings.trainer,
             versions=sorted(self._task.trainer.versions),
             interval=beat_interval(self._lease),

@@ -62,7 +62,9 @@ class WatchdogStep(bootsteps.StartStopStep):
         self._looked = now
         signs = {}
         for request in snapshot(state.reserved_requests):
-            process = _process_of(request)
+            result = request._apply_result and request._apply_result()
+            # None if no process has the job, begun or not.
+            process = getattr(result, "_scheduled_for", None)
             sign = None if process is None else self._liveness.last_of(process.index)
             if process is None or sign is None:
                 continue
@@ -82,12 +84,6 @@ def _cannot_watch(c: Any) -> str | None:
     if get_start_method() != "fork":
         return "processes that are spawned share no memory with the worker"
     return None
-
-
-def _process_of(request: TrainRequest) -> Any:
-    """Return the process that has this job, begun or not; None if no process has it."""
-    result = request._apply_result and request._apply_result()
-    return getattr(result, "_scheduled_for", None)
 
 
 def _end(request: TrainRequest, process: Any) -> None:

@@ -16,7 +16,6 @@ from worker.records.presence import Roster
 from worker.records.report import Attempt, End
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
-from worker.trainers import registry
 from worker.trainers.registry import AnyTrainer, source, trainer
 from worker.trainers.sharing import SharedData
 from worker.training.shared import IsolationLock, StopFlag
@@ -64,26 +63,10 @@ class TrainingTask(Task):
         given = self.trainer.data if settings.data is None else settings.data
         return SharedData(self.trainer, source(self.trainer, given, "SEEDSWEEP_DATA"), settings.cache_dir)
 
-    @property
-    def loaded_digest(self) -> str | None:
-        """The digest of the worker's data set; None before it is known."""
-        return vars(self.data).get("digest")
-
     @cached_property
     def isolation(self) -> IsolationLock:
         """The lock that lets only one of the worker's processes at a time train a suspect job."""
         return IsolationLock()
-
-    def preload(self) -> None:
-        """Create the objects that the pool's processes share. Must be called before the pool forks.
-
-        Raises:
-            SeedsweepError: the data set is missing or damaged, or the trainer cannot be prepared or shared.
-        """
-        _ = self.isolation
-        # The files may change while the worker runs.
-        registry.code(self.trainer.name)
-        self.data.share()
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
