@@ -1,24 +1,35 @@
 """The compiled engine: stochastic gradient descent with one update per sample, and the same bits on every CPU.
 
 `nn.reference` defines in plain NumPy what it computes. `nn.kernel.epoch` has the loop over the samples and the steps of
-one layer, `nn.kernel.vectors` the vector instructions, `nn.kernel.compile` the cache.
+one layer, `nn.kernel.vectors` the vector instructions. The machine code for a shape is cached on disk for the next
+process.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import llvmlite.binding
+import numba
 import numpy as np
+from numba import njit, types
 from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError
-from nn.kernel import compile as kernel_compile
-from nn.kernel.compile import Shape
-from nn.kernel.epoch import ROWS, padded
+from nn.kernel.epoch import ROWS, make_backprop_epoch, make_notebook_epoch, make_probabilities, padded
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_biases, check_options
 from nn.samples import Samples
 from nn.weights import LayerSizes, Weights
+
+#: Holds NUMBA_CPU_NAME and other settings; untyped.
+_config: Any = numba.config
+_log = logging.getLogger(__name__)
 
 #: Widest layer. The stack of the calling thread, which keeps the activations, has room for this many.
 MAX_LAYER_SIZE = 65_536
@@ -70,7 +81,7 @@ class CompiledEngine:
         order = np.require(order, np.int64, ["C", "A"])
         _check_range("order", order, len(samples))
         _check_range("label", samples.labels, self._sizes[2])
-        train = kernel_compile.epoch(self._objective, self._shape(samples))
+        train = epoch(self._objective, self._shape(samples))
         rate = np.dtype(self._dtype).type(learning_rate)
         train(*self._W, *self._b, *_entries(samples), samples.labels, order, rate)
 
@@ -82,7 +93,7 @@ class CompiledEngine:
         """
         self._check(samples)
         result = np.empty((len(samples), self._sizes[2]), self._dtype)
-        predict = kernel_compile.probabilities(self._shape(samples))
+        predict = probabilities(self._shape(samples))
         predict(*self._W, *self._b, *_entries(samples), result)
         return result
 
@@ -135,8 +146,8 @@ def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool
     """
     _, n1, n2, n3 = layer_sizes
     shape = Shape((n1, n2, n3), dtype, "uint16", "float32", biases)
-    kernel_compile.epoch(objective, shape)
-    kernel_compile.probabilities(shape)
+    epoch(objective, shape)
+    probabilities(shape)
 
 
 def _padded_copy(matrix: NDArray[Any], multiple: int) -> NDArray[Any]:
@@ -159,3 +170,85 @@ def _check_range(name: str, values: NDArray[Any], end: int) -> None:
 
 def _entries(samples: Samples) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
     return samples.spans.reshape(-1), samples.indices, samples.values
+
+
+class Shape(NamedTuple):
+    """What the code is compiled for: widths of the three layers, dtypes of weights and samples, and biases or none."""
+
+    sizes: tuple[int, int, int]
+    dtype: str
+    index_dtype: str
+    value_dtype: str
+    biases: bool
+
+
+@functools.cache
+def epoch(objective: str, shape: Shape) -> Callable[..., None]:
+    """Return the compiled epoch of training for an objective: a loss, or `notebook`, which has no biases."""
+    scalar = np.dtype(shape.dtype).type
+    if objective == "notebook":
+        function = make_notebook_epoch(*shape.sizes, scalar)
+    else:
+        function = make_backprop_epoch(*shape.sizes, scalar, objective, biases=shape.biases)
+    labels = order = _read_only("int64")
+    return _compile(function, f"epoch_{objective}", shape, labels, order, _numba_type(shape.dtype))
+
+
+@functools.cache
+def probabilities(shape: Shape) -> Callable[..., None]:
+    """Return the compiled forward pass."""
+    function = make_probabilities(*shape.sizes, np.dtype(shape.dtype).type, biases=shape.biases)
+    return _compile(function, "probabilities", shape, types.Array(_numba_type(shape.dtype), 2, "C"))
+
+
+def _numba_type(dtype: str) -> Any:
+    return numba.from_dtype(np.dtype(dtype))
+
+
+def _read_only(dtype: str) -> Any:
+    return types.Array(_numba_type(dtype), 1, "C", readonly=True)
+
+
+def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: Any) -> Callable[..., None]:
+    """Compile a function of weights, biases, samples and `further` types."""
+    if _config.DISABLE_JIT:
+        raise InvalidInputError("NUMBA_DISABLE_JIT", _config.DISABLE_JIT, "0, or the engine that is not compiled")
+    weights = types.Array(_numba_type(shape.dtype), 1, "C")
+    bias = weights if shape.biases else types.none
+    entries = _read_only("int64"), _read_only(shape.index_dtype), _read_only(shape.value_dtype)
+    arguments = (weights, weights, weights, bias, bias, bias, *entries, *further)
+    jit = functools.partial(njit, error_model="numpy", nogil=True)
+    place = "any folder"
+    try:
+        # numba names cached files after the function and checks only that function's own source file for changes. A
+        # unique name for each shape, CPU and version of all sources keeps them apart, even with concurrent writers.
+        function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{_fingerprint(str(arguments))}"
+        compiled = jit(cache=True)(function)
+        place = compiled.stats.cache_path or place
+        compiled.compile(arguments)
+    except Exception as error:
+        # Without a writable folder, on a full disk or with a damaged file, only the cache is lost: compile anyway.
+        _log.warning("Cannot keep compiled code in %s, so that each start compiles again: %s", place, error)
+        compiled = jit()(function)
+        compiled.compile(arguments)
+    compiled.disable_compile()
+    return compiled
+
+
+def _fingerprint(arguments: str) -> str:
+    return hashlib.sha256(f"{arguments} {_environment()}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _environment() -> str:
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return f"{numba.__version__} {llvmlite.__version__} {_target()} {hashlib.sha256(sources).hexdigest()}"
+
+
+def _target() -> tuple[Any, ...]:
+    """Return the CPU that the code is compiled for: from numba's two variables, or else this host's."""
+    chosen = (_config.CPU_NAME, _config.CPU_FEATURES)
+    if None not in chosen:
+        return chosen
+    features = sorted(llvmlite.binding.get_host_cpu_features().items())
+    return (*chosen, llvmlite.binding.get_host_cpu_name(), features)

@@ -1,7 +1,7 @@
 """The functions that numba compiles once per shape: one epoch of training, and the class probabilities.
 
 Each `make_...` takes the widths of the three layers and the scalar type, which become constants of the compiled code,
-and returns a Python function for `nn.kernel.compile`. Weights are flat arrays, W1 transposed; samples are the arrays of
+and returns a Python function for `nn.kernel.engine`. Weights are flat arrays, W1 transposed; samples are the arrays of
 `nn.samples.Samples`. Whether there are biases is a constant, too: without them, b1, b2 and b3 are None, and no code for
 them is compiled.
 

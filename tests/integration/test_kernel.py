@@ -10,7 +10,7 @@ import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
 from nn.errors import InvalidInputError
-from nn.kernel import compile as kernel_compile
+from nn.kernel import engine as kernel_engine
 from nn.kernel.engine import CompiledEngine, warm_up
 from nn.network import DeepNeuralNetwork
 from nn.reference import NumPyEngine
@@ -248,7 +248,7 @@ def test_what_cannot_be_compiled_is_refused(
 
 
 def test_without_compilation_nothing_falls_back_to_slow_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_compile._config, "DISABLE_JIT", 1)
+    monkeypatch.setattr(kernel_engine._config, "DISABLE_JIT", 1)
     engine = CompiledEngine(some_weights((7, 5, 4, 3)), loss="cross_entropy")
 
     expected = "NUMBA_DISABLE_JIT is 1; allowed: 0, or the engine that is not compiled"
@@ -259,7 +259,7 @@ def test_without_compilation_nothing_falls_back_to_slow_code(monkeypatch: pytest
 @pytest.mark.parametrize("name", ["float32", "biases", "notebook"])
 def test_warming_up_compiles_all_that_training_needs(mnist: Dataset, name: str) -> None:
     # Given a process that has compiled nothing yet
-    compilers, job = (kernel_compile.epoch, kernel_compile.probabilities), JOBS[name]
+    compilers, job = (kernel_engine.epoch, kernel_engine.probabilities), JOBS[name]
     for compiler in compilers:
         compiler.cache_clear()
     objective = "notebook" if job.rule == "notebook" else job.loss
