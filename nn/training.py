@@ -189,10 +189,6 @@ class Training:
         self.history = list(checkpoint.history)
         self._right = None
 
-    def checkpoint(self) -> Checkpoint:
-        """Return a checkpoint of the training so far, for `resume`."""
-        return Checkpoint(self.weights, tuple(self.history))
-
     @property
     def diverged(self) -> bool:
         """Whether a weight is not finite after the last epoch of the history: it cannot become finite again."""
@@ -210,7 +206,13 @@ class Training:
         """
         engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
         while not self.ended:
-            yield self._train_epoch(engine, samples, validation)
+            started, epoch = time.perf_counter(), len(self.history) + 1
+            order = np.random.RandomState([self.order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
+            engine.train_epoch(samples, float(self.learning_rate), order)
+            accuracies = self._measure(engine, validation) if validation is not None else (None, None)
+            self.weights = engine.weights()
+            self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
+            yield self.history[-1]
 
     def correct(self, validation: Samples) -> NDArray[np.bool_]:
         """Return whether each validation sample is classified correctly, shape (n_validation,)."""
@@ -218,16 +220,6 @@ class Training:
             engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
             self._right = engine.predict(validation) == validation.labels
         return self._right
-
-    def _train_epoch(self, engine: Engine, samples: Samples, validation: Samples | None) -> EpochRecord:
-        started = time.perf_counter()
-        epoch = len(self.history) + 1
-        order = np.random.RandomState([self.order_seed, epoch]).permutation(len(samples)) if self.shuffle else None
-        engine.train_epoch(samples, float(self.learning_rate), order)
-        accuracies = self._measure(engine, validation) if validation is not None else (None, None)
-        self.weights = engine.weights()
-        self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
-        return self.history[-1]
 
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
         predictions = engine.predict(validation)

@@ -11,7 +11,7 @@ from hatchling.builders.wheel import WheelBuilder
 from kombu.utils.imports import symbol_by_name
 
 from nn.datasets.mnist import BUNDLED
-from nn.kernel import compile as compiling
+from nn.kernel import engine as compiling
 from tests.support.cluster import make_job
 from tests.support.paths import ROOT
 from worker.app import create_app
@@ -26,7 +26,7 @@ def test_a_change_to_any_kernel_source_changes_the_fingerprint_of_the_machine_co
     # Given a copy of the package
     copy = tmp_path / "kernel"
     shutil.copytree(ROOT / "nn" / "kernel", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(compiling, "__file__", str(copy / "compile.py"))
+    monkeypatch.setattr(compiling, "__file__", str(copy / "engine.py"))
     # The kernel's own fingerprint is remembered by another cache.
     monkeypatch.setattr(compiling, "_environment", compiling._environment.__wrapped__)
     unchanged = compiling._fingerprint("the same arguments")
@@ -40,7 +40,7 @@ def test_a_change_to_any_kernel_source_changes_the_fingerprint_of_the_machine_co
     # Then each change gives another fingerprint, and no source was left out
     assert compiling._fingerprint("the same arguments") == unchanged
     assert len({unchanged, *found.values()}) == 1 + len(found)
-    assert {"engine.py", "epoch.py", "vectors.py", "compile.py"} <= found.keys()
+    assert {"engine.py", "epoch.py", "vectors.py"} <= found.keys()
 
 
 def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name() -> None:
