@@ -23,7 +23,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from decimal import Context, Decimal
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,19 +87,6 @@ def _pairs(random_state: np.random.RandomState, n_points: int) -> Array:
     return np.stack((factor * x2[inside], factor * x1[inside]), axis=1).ravel()
 
 
-class _Tables(NamedTuple):
-    """For each interval a factor c, and -log c as the sum of two floats; log 2 likewise.
-
-    c has at most 21 bits. It is 1 in the last interval, so that logarithms of numbers near 1 are accurate, too.
-    """
-
-    factor: Array
-    upper: Array
-    lower: Array
-    ln2_upper: float
-    ln2_lower: float
-
-
 def log(x: Array) -> Array:
     """Return the double nearest to the natural logarithm of each x.
 
@@ -112,10 +98,10 @@ def log(x: Array) -> Array:
     Args:
         x: float64, shape (n,), each greater than 0 and less than 1.
     """
-    tables = _tables()
+    factors, uppers, lowers, ln2_upper, ln2_lower = _tables()
     mantissa, exponent = np.frexp(x)
     interval = (mantissa * (2 * _INTERVALS)).astype(np.intp) - _INTERVALS
-    factor = tables.factor[interval]
+    factor = factors[interval]
     leading = _leading_bits(mantissa)
     # Exact, like both of its products: r is the sum of two doubles.
     r, r_lower = _sum(leading * factor - 1.0, (mantissa - leading) * factor)
@@ -123,9 +109,9 @@ def log(x: Array) -> Array:
     a = _leading_bits(r)
     b = r - a
     half_square, half_square_lower = 0.5 * a * a, (a + 0.5 * b) * b + r * r_lower
-    total, rest = _sum(exponent * tables.ln2_upper + tables.upper[interval], r)
+    total, rest = _sum(exponent * ln2_upper + uppers[interval], r)
     total, more = _sum(total, -half_square)
-    constants = exponent * tables.ln2_lower + tables.lower[interval]
+    constants = exponent * ln2_lower + lowers[interval]
     rest = (((rest + more) + constants) + (r_lower - half_square_lower)) + _cubic(r)
     error = np.minimum(np.abs(total) * 2.0**-67, 2.0**-76)
     result: Array = total + (rest - error)
@@ -157,12 +143,16 @@ def _cubic(r: Array) -> Array:
 
 
 @functools.cache
-def _tables() -> _Tables:
+def _tables() -> tuple[Array, Array, Array, float, float]:
+    """Return for each interval a factor c, and -log c as the sum of two floats; then log 2 likewise.
+
+    c has at most 21 bits. It is 1 in the last interval, so that logarithms of numbers near 1 are accurate, too.
+    """
     middles = (np.arange(_INTERVALS) + (_INTERVALS + 0.5)) / (2 * _INTERVALS)
     factor = np.rint(2.0**20 / middles) / 2.0**20
     factor[-1] = 1.0
     upper, lower = zip(*(_two_parts(-Decimal(float(c)).ln(_CONTEXT)) for c in factor), strict=True)
-    return _Tables(factor, np.array(upper), np.array(lower), *_two_parts(Decimal(2).ln(_CONTEXT)))
+    return factor, np.array(upper), np.array(lower), *_two_parts(Decimal(2).ln(_CONTEXT))
 
 
 def _two_parts(value: Decimal) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,6 @@ from nn.samples import Samples
 from nn.weights import Weights
 
 Array = NDArray[Any]
-
-
-class Activations(NamedTuple):
-    """The activations of the layers for one sample: A1 (hidden_1,), A2 (hidden_2,), A3 (n_classes,)."""
-
-    A1: Array
-    A2: Array
-    A3: Array
 
 
 def sigmoid(z: Array) -> Array:
@@ -50,12 +42,11 @@ def affine(W: Array, a: Array, b: Array | None) -> Array:
     return W @ a if b is None else W @ a + b
 
 
-def forward(weights: Weights, x: Array) -> Activations:
-    """Return the activations of every layer for one sample."""
+def forward(weights: Weights, x: Array) -> tuple[Array, Array, Array]:
+    """Return the activations of the layers for one sample: A1 (hidden_1,), A2 (hidden_2,), A3 (n_classes,)."""
     A1 = sigmoid(affine(weights.W1, x, weights.b1))
     A2 = sigmoid(affine(weights.W2, A1, weights.b2))
-    A3 = softmax(affine(weights.W3, A2, weights.b3))
-    return Activations(A1, A2, A3)
+    return A1, A2, softmax(affine(weights.W3, A2, weights.b3))
 
 
 def cross_entropy(output: Array, y: Array) -> float:
