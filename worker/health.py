@@ -12,7 +12,6 @@ import math
 import socket
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import redis
 from kombu.exceptions import OperationalError
@@ -61,7 +60,9 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     now = roster.clock.now() if now is None else now
     if not workers:
         return Health(False, f"no worker on {host} has sent a heartbeat recently")
-    waiting = _waiting(app)
+    with app.connection_for_read() as connection:
+        connection.connect()
+        waiting = int(connection.default_channel._size(QUEUE))
     # Patient for a lease, so that a brief disturbance does not make a container unhealthy.
     patience, idle = app.settings.lease_seconds, IDLE_SECONDS if waiting else math.inf
     for worker in workers:
@@ -86,13 +87,6 @@ def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
         if silent > longest_silence(app.settings, slowest) + app.settings.lease_seconds:
             return f"has trained {task_id[:12]} for {silent:.0f} s without finishing an epoch"
     return None
-
-
-def _waiting(app: SeedsweepApp) -> int:
-    with app.connection_for_read() as connection:
-        connection.connect()
-        channel: Any = connection.default_channel
-        return int(channel._size(QUEUE))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -229,8 +229,6 @@ class Job(Configuration):
 def needs_of(fields: Any) -> Needs | None:
     """Return what a worker must have for the job of an untrusted message; None if the message does not say."""
     layered = _layered(fields)
-    if "version" not in layered:
-        return None
     try:
         return Needs.model_validate({name: layered[name] for name in Needs.model_fields if name in layered})
     except ValidationError:
@@ -265,7 +263,7 @@ def _word(model: type[BaseModel], name: str, value: object) -> str:
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.
-_TASK_ID = re.compile(r"(?P<key>[0-9a-f]{64})(?:\.(?P<label>[a-z0-9-]{1,40}))?")
+_TASK_ID = re.compile(r"[0-9a-f]{64}(\.[a-z0-9-]{1,40})?")
 
 
 def task_id(job: Job, label: str | None = None) -> str:
@@ -275,7 +273,7 @@ def task_id(job: Job, label: str | None = None) -> str:
         InvalidInputError: the label is not 1 to 40 lower-case letters, digits and hyphens.
     """
     name = job.key if label is None else f"{job.key}.{label}"
-    if _TASK_ID.fullmatch(name) is None:
+    if not is_task_id(name):
         raise InvalidInputError("label", label, "1 to 40 lower-case letters, digits and hyphens")
     return name
 
@@ -283,12 +281,6 @@ def task_id(job: Job, label: str | None = None) -> str:
 def is_task_id(name: str) -> bool:
     """Return whether a text is the Celery task id of any job."""
     return _TASK_ID.fullmatch(name) is not None
-
-
-def is_task_of(name: str, job: Job) -> bool:
-    """Return whether a Celery task id belongs to this job."""
-    match = _TASK_ID.fullmatch(name)
-    return match is not None and match["key"] == job.key
 
 
 def check_lengths(scores: list[float], others: Mapping[str, list[float]], seconds: list[float]) -> None:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError, TrainerUnusableError
-from worker.job import MAX_ATTEMPTS, Job, Needs, is_task_of, key_of, needs_of, task_id
+from worker.job import MAX_ATTEMPTS, Job, Needs, is_task_id, key_of, needs_of, task_id
 from worker.text import one_line
 from worker.trainers.registry import names
 
@@ -92,7 +92,7 @@ def accept(task_id: str, job: Any) -> Job:
         parsed = Job.parse(job)
     except (InvalidInputError, TrainerUnusableError) as error:
         raise JobRefusedError(f"the message contains an invalid job: {error}") from None
-    if not is_task_of(task_id, parsed):
+    if not is_task_id(task_id) or not task_id.startswith(parsed.key):
         raise JobRefusedError(f"the task id is {task_id[:80]!r}; the job's key is {parsed.key}")
     return parsed
 

@@ -12,8 +12,9 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import InvalidInputError
 from nn.options.network import NetworkOptions
 from worker.app import create_app
-from worker.job import MAX_JOB_BYTES, Job, Result, is_task_of, task_id
-from worker.messages import Line, signature
+from worker.errors import JobRefusedError
+from worker.job import MAX_JOB_BYTES, Job, Result, task_id
+from worker.messages import Line, accept, signature
 from worker.settings import Settings
 from worker.trainers.protocol import Metric
 
@@ -109,9 +110,10 @@ def test_fields_that_are_missing_unknown_or_too_large_are_refused() -> None:
 def test_a_task_id_names_its_job() -> None:
     job, other = Job.parse(FIELDS), Job.parse(FIELDS | {"seed": 4})
     assert task_id(job) == job.key
-    assert is_task_of(task_id(job, "verify-7"), job)
-    assert not is_task_of(task_id(other, "verify-7"), job)
-    assert not is_task_of(f"{job.key}\n", job)
+    assert accept(task_id(job, "verify-7"), job.fields()) == job
+    for name in (task_id(other, "verify-7"), f"{job.key}\n"):
+        with pytest.raises(JobRefusedError, match=r"^the task id is "):
+            accept(name, job.fields())
     with pytest.raises(InvalidInputError, match="label is 'No Spaces'; allowed: 1 to 40 lower-case letters"):
         task_id(job, "No Spaces")
 
