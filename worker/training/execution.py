@@ -100,7 +100,7 @@ def isolated(task: TrainingTask) -> Iterator[None]:
     while not task.isolation.acquire():
         _check_wanted(task)
         task.app.liveness.sign()
-        task.stopping.wait(ISOLATION_SECONDS)
+        time.sleep(ISOLATION_SECONDS)
     try:
         yield
     finally:

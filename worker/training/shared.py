@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import mmap
 import tempfile
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -122,10 +121,3 @@ class StopFlag:
     def is_set(self) -> bool:
         """Return whether the worker is stopping."""
         return self._byte[0] == 1
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until the flag is set, `seconds` at most; return whether it is set."""
-        deadline = time.monotonic() + seconds
-        while not self.is_set() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return self.is_set()
