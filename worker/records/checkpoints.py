@@ -102,8 +102,7 @@ class Checkpoints:
 
     def offer(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
         """Store a checkpoint unless the task has one; for orchestrators."""
-        blob = pack(job, checkpoint)
-        self._store.client.set(key("checkpoint", task_id), blob, ex=self._store.open_expires, nx=True)
+        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires, nx=True)
 
     def load(self, task_id: str, job: Job) -> SavedCheckpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""
