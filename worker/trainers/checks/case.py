@@ -67,7 +67,9 @@ class Case:
         values: Values of options, one mapping for each training.
         seeds: The seeds.
         cache_dir: As for `Trainer.load`.
-        memory: What was trained for earlier checks.
+        memory: What was trained for earlier checks, by options and seed.
+        arrays: The hashes of the data set's arrays when it was loaded.
+        elsewhere: The report of another process.
         started: When the checks began, by the monotonic clock.
         variables: The environment variables then.
     """
@@ -77,7 +79,9 @@ class Case:
     values: tuple[Mapping[str, Any], ...]
     seeds: tuple[int, ...]
     cache_dir: Path
-    memory: dict[Any, Any] = field(default_factory=dict)
+    memory: dict[tuple[str, int], Recorded] = field(default_factory=dict)
+    arrays: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
@@ -103,21 +107,20 @@ class Case:
         """The data set, loaded and prepared."""
         with one_thread():
             data = self.shared.ready()
-        self.memory["arrays"] = _arrays_of(data)
+        self.arrays.update(_arrays(data, "data", set()))
         return data
 
     def changed_array(self) -> str | None:
         """Return the first array of the data set that has changed since it was loaded, or None."""
-        now = _arrays_of(self.data)
-        return next((path for path, hashed in self.memory["arrays"].items() if now.get(path) != hashed), None)
+        now = dict(_arrays(self.data, "data", set()))
+        return next((path for path, hashed in self.arrays.items() if now.get(path) != hashed), None)
 
     def straight(self, options: BaseModel, seed: int) -> Recorded:
         """Train from the first epoch to the last and take every checkpoint; the same job is trained once."""
         job = options.model_dump_json(), seed
         if job not in self.memory:
             self.memory[job] = self.train(options, seed)
-        recorded: Recorded = self.memory[job]
-        return recorded
+        return self.memory[job]
 
     def jobs(self) -> Iterator[tuple[BaseModel, Recorded]]:
         """Yield the options and the straight training of each, with the first seed."""
@@ -172,12 +175,8 @@ def one_thread() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _arrays_of(data: object) -> dict[str, str]:
-    """Return the SHA-256 of every NumPy array that is found in an object's attributes, lists and dictionaries."""
-    return dict(_walk(data, "data", set()))
-
-
-def _walk(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]:
+def _arrays(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]:
+    """Yield the SHA-256 of every NumPy array that is found in an object's attributes, lists and dictionaries."""
     import numpy as np
 
     if id(value) in seen or len(seen) > _MAX_OBJECTS:
@@ -194,7 +193,7 @@ def _walk(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]
     elif hasattr(value, "__dict__") and not isinstance(value, type):
         parts = {f".{name}": each for name, each in vars(value).items()}
     for name, each in parts.items():
-        yield from _walk(each, path + name, seen)
+        yield from _arrays(each, path + name, seen)
 
 
 def check_same(

@@ -1,22 +1,40 @@
-"""Checks of training in another process, such as a worker's: its bits, and what it leaves behind."""
+"""Checks of training in another process, such as a worker's: its bits, and what it leaves behind.
+
+A new process shows what an import loads, and what training leaves behind. It forks the process that trains, as a worker
+does. What it is asked, and what it reports, is JSON.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import faulthandler
 import json
 import os
+import pkgutil
+import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import warnings
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from pydantic import BaseModel
+
+from nn.errors import SeedsweepError
 from worker.trainers.checks.case import Broken, Case, check_same, shown
 from worker.trainers.environment import ONE_THREAD
+from worker.trainers.protocol import Checkpoint
 
 #: Seconds that another process may take to train all jobs, beside ten times those that the checks took.
 _SECONDS = 60.0
+#: Packages that take long to import.
+_HEAVY = ("numpy", "scipy", "sklearn", "pandas", "torch", "jax", "tensorflow", "numba", "matplotlib")
 
 
 def imports_are_late(case: Case) -> None:
@@ -87,10 +105,9 @@ def _states(case: Case) -> list[dict[str, Any] | None]:
 
 
 def _report(case: Case) -> dict[str, Any]:
-    if "elsewhere" not in case.memory:
-        case.memory["elsewhere"] = _train_elsewhere(case)
-    report: dict[str, Any] = case.memory["elsewhere"]
-    return report
+    if not case.elsewhere:
+        case.elsewhere.update(_train_elsewhere(case))
+    return case.elsewhere
 
 
 def _train_elsewhere(case: Case) -> dict[str, Any]:
@@ -103,15 +120,16 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
     if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
         raise Broken(f"{kind.__qualname__} cannot be imported in another process; define it at the top of a module")
     with tempfile.TemporaryDirectory() as folder:
-        request, report = Path(folder) / "request", Path(folder) / "report"
+        report = Path(folder) / "report"
         asked = {
-            "module": kind.__module__, "class": kind.__qualname__, "source": case.source, "seeds": case.seeds,
+            "class": f"{kind.__module__}:{kind.__qualname__}", "source": case.source, "seeds": case.seeds,
             "values": [dict(values) for values in case.values], "cache_dir": str(case.cache_dir),
             "states": _states(case), "seconds": _SECONDS + 10 * (time.monotonic() - case.started),
+            "report": str(report),
         }  # fmt: skip
-        request.write_text(json.dumps(asked))
         done = subprocess.run(
-            [sys.executable, "-m", "worker.trainers.checks.process", str(request), str(report)],
+            [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
+            input=json.dumps(asked),
             env=_environment(case),
             capture_output=True,
             text=True,
@@ -129,3 +147,100 @@ def _environment(case: Case) -> dict[str, str]:
     changed = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
     changed["PYTHONHASHSEED"] = "2" if case.variables.get("PYTHONHASHSEED") == "1" else "1"
     return {**case.variables, **ONE_THREAD, **changed}
+
+
+# The other process
+
+
+def _answer() -> None:
+    """Fork a process that trains the jobs of the request on standard input, and see that the report is written."""
+    asked = json.load(sys.stdin)
+    report = Path(asked["report"])
+    warnings.simplefilter("ignore")
+    made = pkgutil.resolve_name(asked["class"])()
+    told: dict[str, Any] = {"heavy": [name for name in _HEAVY if name in sys.modules]}
+    case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
+    try:
+        case.shared.share()
+    except SeedsweepError as error:
+        report.write_text(json.dumps(told | {"not forked": str(error)}))
+        return
+    with tempfile.TemporaryFile() as stack:
+        child = get_context("fork").Process(target=_answer_forked, args=(case, asked, told, report, stack))
+        child.start()
+        child.join()
+        if not report.exists():
+            stack.seek(0)
+            ended = _where(stack.read().decode(), made) or f"it ended with status {child.exitcode}"
+            report.write_text(json.dumps(told | {"not forked": f"a process that is forked does not train: {ended}"}))
+
+
+def _answer_forked(case: Case, asked: dict[str, Any], told: dict[str, Any], report: Path, stack: BinaryIO) -> None:
+    """Train in the process that was forked, and write the report; end this process if that takes too long."""
+    faulthandler.dump_traceback_later(asked["seconds"], file=stack, exit=True)
+    try:
+        told |= _train(case, asked)
+    except Broken as error:
+        told["broken"] = str(error)
+    report.write_text(json.dumps(told))
+
+
+def _where(stack: str, made: object) -> str:
+    """Return where a process stood when its time was up: the innermost line of the trainer's module, if any."""
+    lines = [line.strip() for line in stack.splitlines() if line.startswith("  File ")]
+    own = [line for line in lines if f'"{sys.modules[type(made).__module__].__file__}"' in line]
+    return f"it hangs at {(own or lines)[0]}; what runs before the fork must start no threads" if lines else ""
+
+
+def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
+    # Loading may start what lives as long as the worker; what training starts must end with it.
+    _ = case.data
+    surroundings, threads, children = _surroundings(), set(threading.enumerate()), _has_children()
+    before = {name: read() for name, (read, _) in surroundings.items()}
+    # First, so that nothing of a straight training is in memory.
+    resumed = [_resume(case, options, state) for options, state in zip(case.options, asked["states"], strict=True)]
+    facts = [recorded.facts() for _, recorded in case.jobs()]
+    # Once more, because the first training may import libraries, some of which draw a number or set a variable.
+    for name, (_, restore) in surroundings.items():
+        restore(before[name])
+    for options in case.options:
+        case.train(options, case.seeds[0], take=False)
+    return {
+        "facts": facts,
+        "resumed": resumed,
+        "changed": [name for name, (read, _) in surroundings.items() if repr(read()) != repr(before[name])],
+        "threads": [each.name for each in threading.enumerate() if each not in threads],
+        "children": not children and _has_children(),
+    }
+
+
+def _resume(case: Case, options: BaseModel, state: dict[str, Any] | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    checkpoint = Checkpoint(state["epochs"], base64.b64decode(state["state"]))
+    return case.train(options, case.seeds[0], resume_from=checkpoint).facts()
+
+
+def _surroundings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
+    """Return how each thing that training must leave as it is, is read and set."""
+    import numpy as np
+
+    return {
+        "the state of random": (random.getstate, random.setstate),
+        "the state of numpy.random": (np.random.get_state, np.random.set_state),
+        "NumPy's handling of floating-point errors": (np.geterr, lambda value: np.seterr(**value)),
+        "the environment variables": (lambda: sorted(os.environ.items()), _set_environment),
+        "the working folder": (Path.cwd, os.chdir),
+    }
+
+
+def _set_environment(variables: list[tuple[str, str]]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def _has_children() -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return True
+    return False
