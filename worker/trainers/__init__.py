@@ -7,7 +7,7 @@ the command line asks every trainer for its options.
 
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from worker.errors import TrainerCheckError
-from worker.trainers.checks.run import check_trainer, checks
+from worker.trainers.checks import check_trainer, checks
 from worker.trainers.protocol import Checkpoint, Data, Drawing, Evaluated, Metric, OnEpoch, Trained, Trainer
 
 __all__ = [

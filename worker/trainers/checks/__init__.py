@@ -1,5 +1,78 @@
 """`check_trainer`: whether a trainer keeps the promises of the protocol, for the tests of its own package.
 
 Each public function of `definition`, `training` and `elsewhere` is a check; it raises `Broken`. `case` trains, and
-remembers what it trained; `process` is the program that trains in another process. NumPy is imported in functions only.
+remembers what it trained. NumPy is imported in functions only.
 """
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nn.errors import InvalidInputError
+from worker.errors import TrainerCheckError
+from worker.trainers.checks import definition, elsewhere, training
+from worker.trainers.checks.case import Broken, Case, shown
+from worker.trainers.registry import AnyTrainer
+
+#: The checks in the order of their definition: what a check relies on is checked before it.
+_CHECKS: Mapping[str, Callable[[Case], None]] = {
+    name: each
+    for module in (definition, training, elsewhere)
+    for name, each in vars(module).items()
+    if inspect.isfunction(each) and each.__module__ == module.__name__ and not name.startswith("_")
+}
+
+
+def checks() -> Mapping[str, str]:
+    """Return the description of each check by its name, in the order of `check_trainer`."""
+    return {name: inspect.getdoc(check) or "" for name, check in _CHECKS.items()}
+
+
+def check_trainer(
+    trainer: AnyTrainer | type[AnyTrainer],
+    *,
+    data: str | None = None,
+    options: Sequence[Mapping[str, Any]] = ({},),
+    seeds: Sequence[int] = (0, 1),
+    cache_dir: Path | None = None,
+    only: Collection[str] = (),
+) -> None:
+    """Check that a trainer keeps the promises of `Trainer`. It trains each of the options some ten times.
+
+    Use it in a test of the trainer's package, with options that take a few short epochs.
+
+    Args:
+        trainer: The trainer, or its class, which another process must be able to import.
+        data: The source of the data set; by default, the trainer's own.
+        options: Values of options that it is trained with, one after another; `{}` for the defaults.
+        seeds: The seeds; a single one if training draws no random numbers.
+        cache_dir: As for `Trainer.load`; by default, a temporary folder.
+        only: The names of the checks to run (`checks()`); by default, all.
+
+    Raises:
+        TrainerCheckError: a promise is broken. It has the name of the check, and says what to do.
+        InvalidInputError: there are no options or no seeds, or `only` names an unknown check.
+    """
+    for field, value in (("options", options), ("seeds", seeds)):
+        if not value:
+            raise InvalidInputError(field, value, "at least one")
+    for name in only:
+        if name not in _CHECKS:
+            raise InvalidInputError("only", name, f"a name in checks(): {', '.join(_CHECKS)}")
+    made = trainer() if isinstance(trainer, type) else trainer
+    with tempfile.TemporaryDirectory() as folder:
+        source = str(getattr(made, "data", "")) if data is None else data
+        case = Case(made, source, tuple(options), tuple(seeds), cache_dir or Path(folder))
+        for name, check in _CHECKS.items():
+            if only and name not in only:
+                continue
+            try:
+                check(case)
+            except Broken as error:
+                raise TrainerCheckError(name, str(error)) from error.__cause__
+            except Exception as error:
+                raise TrainerCheckError(name, f"it raised {shown(error)}") from error
