@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
 
 from nn.datasets.mnist import MNIST_DIGEST, load_mnist, split_order
 from nn.errors import DatasetError
@@ -39,8 +41,11 @@ def table(path: Path, target: np.ndarray, x: np.ndarray = X) -> Path:
 @pytest.mark.parametrize("name", [each for each in NAMES if each != "bundled"])
 def test_a_toy_set_is_split_as_everywhere_and_has_a_digest_of_its_content(name: str) -> None:
     data = toy(name)
-    n = len(data.y_train) + len(data.y_validation)
-    assert len(data.y_validation) == -(-n * 15 // 100)
+    n = len(data.y)
+    assert n - data.n_train == -(-n * 15 // 100)
+    order = np.concatenate(train_test_split(np.arange(n), test_size=0.15, random_state=42))
+    samples = getattr(datasets, f"load_{name}")(return_X_y=True)[0]
+    assert np.array_equal(data.x, samples[order])
     assert TRAINER.digest(name, Path("unused")) == data.digest
     assert len({toy(each).digest for each in NAMES if each != "bundled"}) == 5
     assert bool(data.classes) == (name != "diabetes")
@@ -49,9 +54,9 @@ def test_a_toy_set_is_split_as_everywhere_and_has_a_digest_of_its_content(name: 
 def test_mnist_is_the_data_set_that_the_network_has(cache_dir: Path) -> None:
     data, mnist = TRAINER.load("bundled", cache_dir), load_mnist(cache_dir=cache_dir)
     assert data.digest == TRAINER.digest("bundled", cache_dir) == MNIST_DIGEST
-    assert data.x_train.dtype == np.float32
-    assert np.array_equal(data.x_validation, mnist.x_validation)
-    assert np.array_equal(data.y_train, mnist.train.labels)
+    assert data.x.dtype == np.float32
+    assert np.array_equal(data.samples(standardize=False)[1], mnist.x_validation)
+    assert np.array_equal(data.targets("classifier")[0], mnist.train.labels)
     assert TRAINER.data_name("bundled", data.digest) == "MNIST"
 
 
@@ -59,13 +64,9 @@ def test_a_seed_draws_the_split_of_the_network_and_changes_no_sample() -> None:
     whole, drawn = toy("digits"), toy("digits").split_by(5)
 
     order = split_order(1797, 270, [5, 0])
-    for name in ("x", "y"):
-        before, after = (
-            np.concatenate((getattr(each, f"{name}_train"), getattr(each, f"{name}_validation")))
-            for each in (whole, drawn)
-        )
-        assert np.array_equal(before[order], after)
-    assert len(drawn.y_validation) == len(whole.y_validation) == 270
+    assert np.array_equal(whole.x[order], drawn.x)
+    assert np.array_equal(whole.y[order], drawn.y)
+    assert len(drawn.y) - drawn.n_train == len(whole.y) - whole.n_train == 270
     # A job of that seed is validated on them
     run = train("digits", seed=5, estimator="GaussianNB", split="seed")
     assert run.trained.correct == train(drawn, seed=5, estimator="GaussianNB").trained.correct
@@ -77,9 +78,9 @@ def test_samples_are_standardized_by_the_training_samples_only() -> None:
     train_samples, validation = data.samples(standardize=True)
     np.testing.assert_allclose(train_samples.mean(0), 0, atol=1e-9)
     np.testing.assert_allclose(train_samples.std(0), 1)
-    expected = (data.x_validation - data.x_train.mean(0)) / data.x_train.std(0)
-    np.testing.assert_allclose(validation, expected)
-    assert data.samples(standardize=False)[0] is data.x_train
+    x_train, x_validation = data.samples(standardize=False)
+    np.testing.assert_allclose(validation, (x_validation - x_train.mean(0)) / x_train.std(0))
+    assert x_train.base is data.x
 
 
 def test_the_same_table_has_one_digest_from_every_kind_of_file(tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_any_column_can_be_the_target_and_integers_can_be_classes_or_numbers(tmp
 
 def test_images_in_an_npz_file_are_flattened(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", X=np.zeros((20, 4, 4), np.uint8), y=np.arange(20) % 2)
-    assert load(tmp_path / "a.npz", "y").x_train.shape == (17, 16)
+    assert load(tmp_path / "a.npz", "y").samples(standardize=False)[0].shape == (17, 16)
 
 
 def rows(*lines: str) -> str:

@@ -93,14 +93,14 @@ def test_an_estimator_that_draws_from_the_global_generator_neither_sees_it_nor_c
 
 def test_an_epoch_is_one_pass_over_the_training_samples() -> None:
     artifact = train("iris", estimator="SGDClassifier", epochs=3).trained.artifact
-    assert metadata(artifact)["values"]["t_"] == 1 + 3 * len(toy("iris").x_train)
+    assert metadata(artifact)["values"]["t_"] == 1 + 3 * toy("iris").n_train
     assert safetensors.numpy.load(artifact)["coef_"].shape == (3, 4)
 
 
 def test_the_metric_of_a_regressor_is_r2_with_the_mean_squared_error_beside_it() -> None:
     run = train("diabetes", estimator="LinearRegression")
     (value,), (others,) = run.values, run.others
-    residual = others["mean_squared_error"] / np.var(toy("diabetes").y_validation)
+    residual = others["mean_squared_error"] / np.var(toy("diabetes").targets("regressor")[1])
     assert value == pytest.approx(1 - residual)
     assert run.trained.correct is None
 
@@ -148,32 +148,32 @@ def test_an_artifact_holds_all_that_predicts() -> None:
     data = toy("digits")
     run = train("digits", estimator="LogisticRegression", C=0.1)
     tensors, about = safetensors.numpy.load(run.trained.artifact), metadata(run.trained.artifact)
-    scores = data.standardized[1] @ tensors["coef_"].T + tensors["intercept_"]
-    assert (scores.argmax(1) == data.y_validation).tolist() == run.trained.correct
+    scores = data.samples(standardize=True)[1] @ tensors["coef_"].T + tensors["intercept_"]
+    assert (scores.argmax(1) == data.targets("classifier")[1]).tolist() == run.trained.correct
     assert about["options"] == {"estimator": "LogisticRegression", "C": 0.1}
     assert about["classes"] == [str(each) for each in range(10)]
 
 
 def test_a_tree_is_stored_node_by_node() -> None:
-    data = toy("iris")
+    (_, x_validation), (_, y_validation) = toy("iris").samples(standardize=True), toy("iris").targets("classifier")
     run = train("iris", estimator="DecisionTreeClassifier", max_depth=3)
     tensors = {name.removeprefix("tree_."): each for name, each in safetensors.numpy.load(run.trained.artifact).items()}
-    node = np.zeros(len(data.y_validation), int)
+    node = np.zeros(len(y_validation), int)
     for _ in range(3):
         feature, inner = tensors["nodes.feature"][node], tensors["nodes.left_child"][node] >= 0
         # Trees compare in float32.
-        x = data.standardized[1][np.arange(len(node)), np.maximum(feature, 0)].astype(np.float32)
+        x = x_validation[np.arange(len(node)), np.maximum(feature, 0)].astype(np.float32)
         is_left = x <= tensors["nodes.threshold"][node]
         below = np.where(is_left, tensors["nodes.left_child"][node], tensors["nodes.right_child"][node])
         node = np.where(inner, below, node)
     predicted = tensors["values"][node, 0].argmax(1)
-    assert (predicted == data.y_validation).tolist() == run.trained.correct
+    assert (predicted == y_validation).tolist() == run.trained.correct
 
 
 def test_the_training_samples_are_no_part_of_an_artifact() -> None:
     artifact = train("digits", estimator="KNeighborsClassifier").trained.artifact
     assert metadata(artifact)["values"]["_fit_X"] == "training samples"
-    assert len(artifact) < toy("digits").x_train.nbytes / 10
+    assert len(artifact) < toy("digits").x.nbytes / 10
 
 
 def test_an_artifact_of_other_options_or_of_other_bytes_is_refused() -> None:
@@ -228,6 +228,6 @@ def test_a_checkpoint_of_another_job_is_refused() -> None:
 
 def test_jobs_cannot_change_the_data_that_they_share() -> None:
     data = replace(toy("iris"))
-    for array in (data.x_train, data.y_train, *data.standardized, data.x_validation, data.y_validation):
+    for array in (*data.samples(standardize=True), *data.samples(standardize=False), *data.targets("classifier")):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1

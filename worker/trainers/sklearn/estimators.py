@@ -14,6 +14,9 @@ from nn.errors import InvalidInputError
 
 Kind = Literal["classifier", "regressor"]
 
+#: The name of a regressor's further metric.
+MEAN_SQUARED_ERROR = "mean_squared_error"
+
 #: Parameters that do not choose a model: those that our trainer sets, and those for speed, memory or printing.
 _NOT_OPTIONS = frozenset({
     "random_state", "n_jobs", "verbose", "verbose_interval", "warm_start", "copy", "copy_X", "copy_X_train",

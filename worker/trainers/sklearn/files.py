@@ -9,7 +9,6 @@ import zipfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -31,21 +30,12 @@ SUFFIXES = (".csv", ".parquet", ".npz")
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
-@dataclass(frozen=True)
-class Table:
-    """What a file holds.
-
-    Attributes:
-        features: float64, shape (n, n_features); finite.
-        target: shape (n,): int64, finite float64, or texts.
-    """
-
-    features: NDArray[np.float64]
-    target: NDArray[Any]
+#: The features: float64, shape (n, n_features); finite. And the target: shape (n,): int64, finite float64, or texts.
+Table = tuple["NDArray[np.float64]", "NDArray[Any]"]
 
 
 def read_table(path: Path, target: str) -> Table:
-    """Read a file.
+    """Read a file: its features and its target.
 
     Args:
         path: A file whose name ends in one of `SUFFIXES`.
@@ -74,31 +64,20 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         columns = [each.strip() for each in next(rows, [])]
         position = _position(name, columns, target)
         features, texts = array("d"), list[str]()
-        for row in _checked(name, rows, len(columns)):
+        others = [*columns[:position], *columns[position + 1 :]]
+        for number, row in enumerate(filter(None, rows), 1):
+            if number * len(columns) > MAX_VALUES:
+                raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most {MAX_VALUES}")
+            where = f"row {number} of {name}"
+            if len(row) != len(columns):
+                raise DatasetError(f"{where} has {len(row)} values; expected {len(columns)}, as in its first line")
             texts.append(row.pop(position).strip())
-            try:
-                features.extend(map(_number, row))
-            except ValueError:
-                names = [*columns[:position], *columns[position + 1 :]]
-                raise _no_number(name, names, row, len(texts)) from None
+            features.extend(_numbers(where, others, row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{name} is not CSV in UTF-8: {error}"[:300]) from None
     import numpy as np
 
-    return Table(np.array(features).reshape(len(texts), len(columns) - 1), _target(name, texts))
-
-
-def _checked(name: str, rows: Iterator[list[str]], n_columns: int) -> Iterator[list[str]]:
-    values = 0
-    for number, row in enumerate((row for row in rows if row), 1):
-        values += n_columns
-        if values > MAX_VALUES:
-            raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most {MAX_VALUES}")
-        if len(row) != n_columns:
-            raise DatasetError(
-                f"row {number} of {name} has {len(row)} values; expected {n_columns}, as in its first line"
-            )
-        yield row
+    return np.array(features).reshape(len(texts), len(others)), _target(name, texts)
 
 
 def _position(name: str, columns: list[str], target: str) -> int:
@@ -117,24 +96,24 @@ def _found(name: str, names: list[str], target: str) -> int:
     return names.index(target)
 
 
-def _number(text: str) -> float:
-    """Return a finite number; `float` would also read `1_0`."""
-    value = float(text)
-    if "_" in text or not math.isfinite(value):
-        raise ValueError(text)
-    return value
+def _number(text: str) -> float | None:
+    """Return a finite number, or None; `float` would also read `1_0`."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if "_" not in text and math.isfinite(value) else None
 
 
-def _no_number(name: str, columns: list[str], row: list[str], number: int) -> DatasetError:
+def _numbers(where: str, columns: list[str], row: list[str]) -> Iterator[float]:
     for column, text in zip(columns, row, strict=True):
-        try:
-            _number(text)
-        except ValueError:
-            where = f"column {_shown(column)}, row {number} of {name}"
+        value = _number(text)
+        if value is None:
+            where = f"column {_shown(column)}, {where}"
             if text.strip().lower() in _MISSING:
-                return _missing(where)
-            return DatasetError(f"{where} is {_shown(text)}; allowed: finite numbers in every column but the target")
-    raise AssertionError(row)
+                raise _missing(where)
+            raise DatasetError(f"{where} is {_shown(text)}; allowed: finite numbers in every column but the target")
+        yield value
 
 
 def _missing(where: str) -> DatasetError:
@@ -150,11 +129,8 @@ def _target(name: str, texts: list[str]) -> NDArray[Any]:
             raise _missing(f"the target in row {number} of {name}")
         if len(text) > MAX_NAME:
             raise DatasetError(f"the target in row {number} of {name} has {len(text)} characters; allowed: {MAX_NAME}")
-    try:
-        numbers = np.array([_number(text) for text in texts], np.float64)
-    except ValueError:
-        return np.array(texts)
-    return integers(numbers)
+    numbers = [_number(text) for text in texts]
+    return np.array(texts) if None in numbers else integers(np.array(numbers, np.float64))
 
 
 def integers(numbers: NDArray[Any]) -> NDArray[Any]:
@@ -194,7 +170,7 @@ def _read_parquet(name: str, file: BinaryIO, target: str) -> Table:
     found = arrays.pop(position)
     import numpy as np
 
-    return Table(np.column_stack(arrays), _target(name, found) if isinstance(found, list) else integers(found))
+    return np.column_stack(arrays), _target(name, found) if isinstance(found, list) else integers(found)
 
 
 def _arrow(where: str, column: Any, is_target: bool) -> Any:
@@ -232,8 +208,8 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
         )
     features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
     if labels.dtype.kind in "US":
-        return Table(features, _target(name, [str(each) for each in labels.astype(str).tolist()]))
-    return Table(features, integers(finite(f"{target} of {name}", labels)))
+        return features, _target(name, [str(each) for each in labels.astype(str).tolist()])
+    return features, integers(finite(f"{target} of {name}", labels))
 
 
 def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any]:

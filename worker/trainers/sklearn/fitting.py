@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from nn.errors import InvalidInputError, WeightsError
 from worker.trainers.protocol import MAX_BYTES, MAX_SCORE, Checkpoint, OnEpoch, Trained
 from worker.trainers.sklearn import state
-from worker.trainers.sklearn.estimators import Estimator, Kind, estimators
+from worker.trainers.sklearn.estimators import MEAN_SQUARED_ERROR, estimator, estimators
+from worker.trainers.sklearn.options import SklearnOptions, parameters
 from worker.trainers.sklearn.sources import SklearnData
 
 #: scikit-learn's words for numbers that left the range of floating point; the data set has finite numbers only.
 _DIVERGED = re.compile(r"overflow|non-finite|infinity|\bNaNs?\b", re.IGNORECASE)
 #: Attributes of an estimator that must be finite.
 _COEFFICIENTS = ("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_")
-MEAN_SQUARED_ERROR = "mean_squared_error"
 
 
 class Divergence(Exception):  # noqa: N818 - an end of training, not an error
@@ -35,17 +35,16 @@ class Divergence(Exception):  # noqa: N818 - an end of training, not an error
 class Fitting:
     """One job in training. The seed is the estimator's `random_state`; the order of samples is drawn from it, too."""
 
-    def __init__(
-        self, found: Estimator, parameters: Mapping[str, Any], seed: int, data: SklearnData, *, standardize: bool
-    ) -> None:
-        self.kind: Kind = found.kind
-        self.x_train, self.x_validation = data.samples(standardize)
-        self.y_train, self.y_validation = data.targets(found.kind)
+    def __init__(self, options: SklearnOptions, seed: int, data: SklearnData) -> None:
+        found = estimator(options.estimator)
+        self.kind = found.kind
         self.in_epochs = found.in_epochs
+        self.x_train, self.x_validation = data.samples(options.standardize)
+        self.y_train, self.y_validation = data.targets(found.kind)
         self._seed = seed
         self._more: dict[str, Any] = {"classes": np.arange(len(data.classes))} if found.kind == "classifier" else {}
         with alone(self._seed):
-            self.estimator = found.make(parameters, seed)
+            self.estimator = found.make(parameters(options), seed)
 
     def train(self, epoch: int) -> None:
         """Train one epoch: the whole training, or one pass over the samples.

@@ -45,62 +45,66 @@ class SklearnData:
     Attributes:
         digest: The SHA-256 of the content, in hexadecimal, whatever its file.
         kinds: The kinds of estimators that can learn it; integers can be classes or numbers.
-        x_train: shape (n, n_features), finite; float64, or float32 for MNIST.
-        y_train: shape (n,): the class of each sample, from 0 on, as int64; or a number, as float64.
-        x_validation: As `x_train`.
-        y_validation: As `y_train`.
+        x: shape (n, n_features), finite; float64, or float32 for MNIST. The training samples come first.
+        y: shape (n,): the class of each sample, from 0 on, as int64; or a number, as float64.
+        n_train: The number of training samples.
         classes: The name of each class; empty if the target is not a class.
     """
 
     digest: str
     kinds: frozenset[Kind]
-    x_train: NDArray[Any]
-    y_train: NDArray[Any]
-    x_validation: NDArray[Any]
-    y_validation: NDArray[Any]
+    x: NDArray[Any]
+    y: NDArray[Any]
+    n_train: int
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in (self.x_train, self.y_train, self.x_validation, self.y_validation):
+        for each in (self.x, self.y):
             each.setflags(write=False)
 
     @cached_property
-    def standardized(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The training and the validation samples, scaled to mean 0 and deviation 1 over the training samples."""
+    def _standardized(self) -> NDArray[Any]:
+        """The samples, scaled to mean 0 and deviation 1 over the training samples."""
         from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler().fit(self.x_train)
-        scaled = scaler.transform(self.x_train), scaler.transform(self.x_validation)
-        for each in scaled:
-            each.setflags(write=False)
+        scaled: NDArray[Any] = StandardScaler().fit(self.x[: self.n_train]).transform(self.x)
+        scaled.setflags(write=False)
         return scaled
 
     def samples(self, standardize: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the training and the validation samples."""
-        return self.standardized if standardize else (self.x_train, self.x_validation)
-
-    def split_by(self, seed: int) -> SklearnData:
-        """Return a copy with the split that a seed draws; of MNIST, it is that of `nn.datasets.mnist.Dataset`."""
-        import numpy as np
-
-        from nn.datasets.mnist import split_order
-
-        n_train, n_validation = len(self.y_train), len(self.y_validation)
-        order = split_order(n_train + n_validation, n_validation, [seed, 0])
-        x = np.concatenate((self.x_train, self.x_validation))[order]
-        y = np.concatenate((self.y_train, self.y_validation))[order]
-        return replace(
-            self, x_train=x[:n_train], y_train=y[:n_train], x_validation=x[n_train:], y_validation=y[n_train:]
-        )
+        x = self._standardized if standardize else self.x
+        return x[: self.n_train], x[self.n_train :]
 
     def targets(self, kind: Kind) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the targets of the training and the validation samples, as an estimator of this kind takes them."""
-        if kind == "classifier" or not self.classes:
-            return self.y_train, self.y_validation
         import numpy as np
 
-        values = np.array([float(each) for each in self.classes])
-        return values[self.y_train], values[self.y_validation]
+        y = self.y
+        if kind == "regressor" and self.classes:
+            y = np.array([float(each) for each in self.classes])[y]
+        return y[: self.n_train], y[self.n_train :]
+
+    def split_by(self, seed: int) -> SklearnData:
+        """Return a copy with the split that a seed draws; of MNIST, it is that of `nn.datasets.mnist.Dataset`."""
+        from nn.datasets.mnist import split_order
+
+        order = split_order(len(self.y), len(self.y) - self.n_train, [seed, 0])
+        return replace(self, x=self.x[order], y=self.y[order])
+
+    def few(self, kind: Kind, of_each: int, n: int) -> SklearnData:
+        """Return the first samples as a data set: about `n`, and `of_each` of each class if there are as many."""
+        import numpy as np
+
+        rows = np.arange(self.n_train)
+        if kind == "classifier":
+            by_class = [rows[self.y[: self.n_train] == each] for each in range(len(self.classes))]
+            share = max(of_each, n // len(by_class))
+            rows = np.sort(np.concatenate([each[:share] for each in by_class]))
+        else:
+            rows = rows[:n]
+        kept = np.concatenate((rows, np.arange(self.n_train, len(self.y))[:n]))
+        return replace(self, x=self.x[kept], y=self.y[kept], n_train=len(rows))
 
 
 def load(source: str, cache_dir: Path) -> SklearnData:
@@ -112,12 +116,14 @@ def load(source: str, cache_dir: Path) -> SklearnData:
     if source == "bundled":
         return _mnist(cache_dir)
     if source in TOY_SETS:
-        return _toy_set(source)
+        from sklearn import datasets
+
+        features, labels = getattr(datasets, f"load_{source}")(return_X_y=True)
+        return _split(source, features, labels, frozenset({TOY_SETS[source]}))
     path, mark, target = source.rpartition("#")
     if not mark or not target or not path.lower().endswith(SUFFIXES):
         raise DatasetError(f"the data set {source!r} is unknown; allowed: {HELP}")
-    table = read_table(Path(path), target)
-    return _split(Path(path).name, table.features, table.target)
+    return _split(Path(path).name, *read_table(Path(path), target))
 
 
 def _mnist(cache_dir: Path) -> SklearnData:
@@ -127,26 +133,19 @@ def _mnist(cache_dir: Path) -> SklearnData:
     return SklearnData(
         digest=mnist.digest,
         kinds=frozenset({"classifier"}),
-        x_train=mnist.train.to_dense(),
-        y_train=mnist.train.labels,
-        x_validation=mnist.x_validation,
-        y_validation=mnist.y_validation,
+        x=mnist.samples.to_dense(),
+        y=mnist.samples.labels,
+        n_train=mnist.n_train,
         classes=tuple(map(str, range(mnist.n_classes))),
     )
-
-
-def _toy_set(name: str) -> SklearnData:
-    from sklearn import datasets
-
-    features, target = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return _split(name, features, target, frozenset({TOY_SETS[name]}))
 
 
 def _split(
     name: str, features: NDArray[Any], target: NDArray[Any], kinds: frozenset[Kind] | None = None
 ) -> SklearnData:
     import numpy as np
-    from sklearn.model_selection import train_test_split
+
+    from nn.datasets.mnist import split_order, validation_size
 
     if len(features) < MIN_SAMPLES or features.shape[1] < 1:
         raise DatasetError(
@@ -160,16 +159,16 @@ def _split(
     else:
         target = target.astype(np.float64)
     features = np.ascontiguousarray(features, np.float64)
-    train, validation = train_test_split(np.arange(len(features)), test_size=0.15, random_state=42)
-    if classes and len(np.unique(target[train])) < 2:
+    n_validation = validation_size(len(features))
+    order, n_train = split_order(len(features), n_validation, 42), len(features) - n_validation
+    if classes and len(np.unique(target[order[:n_train]])) < 2:
         raise DatasetError(f"the training samples of {name} are all of one class; expected at least two")
     return SklearnData(
         digest=_digest(features, target, classes, found),
         kinds=found,
-        x_train=features[train],
-        y_train=target[train],
-        x_validation=features[validation],
-        y_validation=target[validation],
+        x=features[order],
+        y=target[order],
+        n_train=n_train,
         classes=classes,
     )
 
