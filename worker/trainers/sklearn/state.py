@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -39,62 +40,48 @@ class Leaf:
     set: Callable[[Any], None] | None
 
 
-def leaves(owner: Any, prefix: str = "", depth: int = 0) -> Iterator[Leaf]:
+def leaves(value: Any, name: str = "", replace: Callable[[Any], None] | None = None, depth: int = 0) -> Iterator[Leaf]:
     """Yield the fitted state of an estimator, private attributes included, without its parameters."""
-    parameters = owner.get_params(deep=False) if hasattr(owner, "get_params") else {}
-    for name, value in sorted(vars(owner).items()):
-        if name not in parameters:
-            yield from _walk(prefix + name, value, partial(setattr, owner, name), depth + 1)
-
-
-def _walk(name: str, value: Any, replace: Callable[[Any], None] | None, depth: int) -> Iterator[Leaf]:
-    if value is None or depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH:
         return
-    if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
+    if isinstance(value, np.ndarray):
+        is_leaf = value.dtype.kind in "biuf" and value.dtype.itemsize <= 8
+    elif isinstance(value, list):
+        is_leaf = all(isinstance(each, (int, float, np.number)) for each in value)
+    else:
+        is_leaf = isinstance(value, (bool, int, float, str, np.number, np.bool_))
+    if is_leaf:
         yield Leaf(name, value, replace)
-    elif isinstance(value, np.ndarray):
-        yield from _array(name, value, replace, depth)
-    elif isinstance(value, list) and all(isinstance(each, (int, float, np.number)) for each in value):
-        yield Leaf(name, value, replace)
+        return
+    for key, part, replace_part in _parts(value):
+        yield from leaves(part, f"{name}.{key}" if name else key, replace_part, depth + 1)
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any, Callable[[Any], None] | None]]:
+    """Yield what an array, a collection or an object of scikit-learn holds: its name, its value, and what replaces it.
+
+    Such objects are a tree, a loss function, an optimizer, another estimator.
+    """
+    if isinstance(value, np.ndarray):
+        fields = value.dtype.names or ()
+        yield from ((field, value[field], None) for field in fields)
+        if value.dtype.kind == "O":
+            yield from ((index, item, None) for index, item in enumerate(value.flat))
     elif isinstance(value, (list, tuple, dict)):
-        yield from _items(name, value, depth)
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield key, item, None if isinstance(value, tuple) else partial(value.__setitem__, key)
+    elif type(value).__module__.split(".")[0] == "sklearn" and hasattr(value, "__dict__"):
+        parameters = value.get_params(deep=False) if hasattr(value, "get_params") else {}
+        for name in sorted(vars(value).keys() - parameters):
+            yield name, vars(value)[name], partial(setattr, value, name)
     elif type(value).__module__.split(".")[0] == "sklearn":
-        yield from _object(name, value, depth)
+        with contextlib.suppress(TypeError):  # a compiled class without a state
+            yield from _parts(_canonical(value.__getstate__()))
 
 
-def _array(name: str, value: NDArray[Any], replace: Callable[[Any], None] | None, depth: int) -> Iterator[Leaf]:
-    if value.dtype.names:
-        for field in value.dtype.names:
-            yield from _array(f"{name}.{field}", value[field], None, depth)
-    elif value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
-        yield Leaf(name, value, replace)
-    elif value.dtype.kind == "O":
-        for index, item in enumerate(value.flat):
-            yield from _walk(f"{name}.{index}", item, None, depth + 1)
-
-
-def _items(name: str, value: Any, depth: int) -> Iterator[Leaf]:
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        replace = None if isinstance(value, tuple) else partial(value.__setitem__, key)
-        yield from _walk(f"{name}.{key}", item, replace, depth + 1)
-
-
-def _object(name: str, value: Any, depth: int) -> Iterator[Leaf]:
-    """Yield what an object of scikit-learn holds: a tree, a loss function, an optimizer, another estimator."""
-    if hasattr(value, "__dict__"):
-        yield from leaves(value, f"{name}.", depth)
-        return
-    try:
-        state = value.__getstate__()
-    except TypeError:  # a compiled class without a state
-        return
-    if isinstance(state, (dict, tuple)):
-        yield from _items(name, _canonical(state) if isinstance(state, dict) else state, depth)
-
-
-def _canonical(state: Mapping[str, Any]) -> Mapping[str, Any]:
+def _canonical(state: Any) -> Any:
     """Return a tree's state without uninitialized memory: scikit-learn leaves one field of the leaves unset."""
-    nodes = state.get("nodes")
+    nodes = state.get("nodes") if isinstance(state, dict) else None
     if not isinstance(nodes, np.ndarray) or "missing_go_to_left" not in (nodes.dtype.names or ()):
         return state
     cleared = nodes.copy()
@@ -140,18 +127,16 @@ def _plain(value: Any) -> Any:
     return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
-def read_about(blob: bytes) -> dict[str, Any]:
-    """Return what an untrusted artifact's metadata says.
+def read(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays of an untrusted blob, and what its metadata says.
 
     Raises:
-        WeightsError: it is not an intact artifact.
+        WeightsError: it is not intact, or has no metadata.
     """
-    _tensors(blob)
-    return _metadata(blob)
-
-
-def _metadata(blob: bytes) -> dict[str, Any]:
-    """Return the metadata of a blob that is intact safetensors."""
+    try:
+        tensors = dict(safetensors.numpy.load(blob))
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"the bytes are not intact safetensors: {error}"[:200]) from None
     try:
         length = int.from_bytes(blob[:8], "little")
         said = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][METADATA])
@@ -159,14 +144,7 @@ def _metadata(blob: bytes) -> dict[str, Any]:
         said = None
     if not isinstance(said, dict):
         raise WeightsError("the bytes do not say what they hold")
-    return said
-
-
-def _tensors(blob: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        return dict(safetensors.numpy.load(blob))
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"the bytes are not intact safetensors: {error}"[:200]) from None
+    return tensors, said
 
 
 # The checkpoint
@@ -199,14 +177,13 @@ def resume(estimator: Any, blob: bytes) -> None:
     Raises:
         WeightsError: the bytes are not the state of such an estimator.
     """
+    tensors, same = read(blob)
     # Copied, so that the arrays are writable.
-    stored = {name: array.copy() for name, array in _tensors(blob).items()}
+    stored = {name: array.copy() for name, array in tensors.items()}
     found = list(_settable(estimator))
     if stored.keys() != {leaf.name for leaf in found}:
         raise WeightsError("the checkpoint belongs to another job: it holds other attributes than its estimator has")
-    for leaf in found:
-        _check_like(leaf, stored[leaf.name])
-    for name, other in _metadata(blob).items():
+    for name, other in same.items():
         if not isinstance(other, str) or not stored.keys() >= {name, other}:
             raise WeightsError("the checkpoint names attributes that it does not hold")
         if stored[name].tobytes() != stored[other].tobytes():
@@ -214,18 +191,7 @@ def resume(estimator: Any, blob: bytes) -> None:
         stored[name] = stored[other]
     for leaf in found:
         if leaf.set is not None:
-            leaf.set(_like(leaf.value, stored[leaf.name]))
-
-
-def _check_like(leaf: Leaf, array: NDArray[Any]) -> None:
-    """Raise `WeightsError` if an array cannot replace a value; a list, such as one of losses, can have any length."""
-    expected = np.asarray(leaf.value)
-    if isinstance(leaf.value, list):
-        is_like = array.ndim == 1
-    else:
-        is_like = (array.shape, array.dtype) == (expected.shape, expected.dtype)
-    if not is_like:
-        raise WeightsError(f"the checkpoint belongs to another job: {leaf.name} is {array.dtype} of {array.shape}")
+            leaf.set(_like(leaf, stored[leaf.name]))
 
 
 def _settable(estimator: Any) -> Iterator[Leaf]:
@@ -233,9 +199,18 @@ def _settable(estimator: Any) -> Iterator[Leaf]:
     return (leaf for leaf in leaves(estimator) if leaf.set is not None and not isinstance(leaf.value, str))
 
 
-def _like(value: Any, array: NDArray[Any]) -> Any:
+def _like(leaf: Leaf, array: NDArray[Any]) -> Any:
+    """Return an array as the value that it replaces; a list, such as one of losses, can have any length.
+
+    Raises:
+        WeightsError: the array cannot replace it.
+    """
+    value, expected = leaf.value, np.asarray(leaf.value)
+    is_list = isinstance(value, list)
+    if array.ndim != 1 if is_list else (array.shape, array.dtype) != (expected.shape, expected.dtype):
+        raise WeightsError(f"the checkpoint belongs to another job: {leaf.name} is {array.dtype} of {array.shape}")
+    if is_list:
+        return array.tolist()
     if isinstance(value, np.ndarray):
         return array
-    if isinstance(value, list):
-        return array.tolist()
     return array[()] if isinstance(value, np.generic) else array.item()

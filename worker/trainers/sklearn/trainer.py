@@ -114,9 +114,9 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
 
     def check_artifact(self, options: SklearnOptions, digest: str, artifact: bytes) -> None:
         """Check that an artifact is intact and was made with the options."""
-        from worker.trainers.sklearn.state import read_about
+        from worker.trainers.sklearn.state import read
 
-        if read_about(artifact).get("options") != self.named(options):
+        if read(artifact)[1].get("options") != self.named(options):
             raise WeightsError("the artifact was made with other options")
 
     def train(
