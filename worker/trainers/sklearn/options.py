@@ -91,19 +91,22 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
         members += [(tuple, Annotated[each, Field(strict=False)]) for each in _WIDTHS]  # JSON has lists only
         default = default[0] if len(default) == 1 else default
     kinds = {kind for kind, _ in members}
-    if {bool, int} <= kinds:
-        members = [(kind, _from_two(what)) if kind is int else (kind, what) for kind, what in members]
-    if {int, float} <= kinds:
-        clear = _for_fractions if type(default) is float else _for_counts
-        members = [(kind, clear(kind, what)) if kind in (int, float) else (kind, what) for kind, what in members]
     if type(default) is int and kinds == {float}:
         default = float(default)
     if not members:
         return None, None
+    is_fraction = type(default) is float
+    types: list[Any] = []
     # Text is read by the first type whose form it has.
-    members.sort(key=lambda member: _ORDER.index(member[0]))
-    types = tuple(_number(kind, what) if kind in (int, float) else what for kind, what in members)
-    union: Any = Union[types]  # noqa: UP007 - of a list
+    for kind, what in sorted(members, key=lambda member: _ORDER.index(member[0])):
+        if kind is int:
+            first = 2 if bool in kinds or (float in kinds and is_fraction) else what["ge"]
+            types.append(Annotated[int, Field(ge=max(first, what["ge"]), le=what["le"])])
+        elif kind is float and int in kinds:
+            types.append(_beside_integers(what if is_fraction else _below_one(what)))
+        else:
+            types.append(Annotated[float, Field(**what, allow_inf_nan=False)] if kind is float else what)
+    union: Any = Union[tuple(types)]  # noqa: UP007 - of a list
     may_be_none = None in constraints or "cv_object" in constraints
     return (union | None if may_be_none else union), default
 
@@ -146,31 +149,16 @@ def _interval(interval: Any) -> tuple[type, dict[str, Any]]:
     return float, bounds
 
 
-def _number(kind: type, bounds: Mapping[str, Any]) -> Any:
-    if kind is int:
-        return Annotated[int, Field(**bounds)]
-    bounds = dict(bounds)
-    apart = (BeforeValidator(_no_integer),) if bounds.pop("apart", False) else ()
-    return Annotated[(float, Field(**bounds, allow_inf_nan=False), *apart)]
-
-
-def _from_two(bounds: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the integers 0 and 1."""
-    return bounds | {"ge": max(2, bounds["ge"])}
-
-
-def _for_fractions(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the integers 0 and 1; keep pydantic from turning integers into floats, which even strict mode does."""
-    return _from_two(bounds) if kind is int else bounds | {"apart": True}
-
-
-def _for_counts(kind: type, bounds: dict[str, Any]) -> dict[str, Any]:
-    """Leave out floats from 1.0 on; keep pydantic from turning integers into floats."""
-    if kind is int:
+def _below_one(bounds: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out numbers from 1.0 on."""
+    if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) < 1.0:
         return bounds
-    if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) >= 1.0:
-        bounds = {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
-    return bounds | {"apart": True}
+    return {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
+
+
+def _beside_integers(bounds: Mapping[str, Any]) -> Any:
+    """Return the type of a float that pydantic does not make from an integer, as it does even in strict mode."""
+    return Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)]
 
 
 def _no_integer(value: object) -> object:
