@@ -15,8 +15,8 @@ from orchestrator.errors import OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 from orchestrator.report.charts import catalogue, drawing
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.contents import network
+from orchestrator.report.contents.parts import Chart
 from orchestrator.report.page.render import BEGINNING, render
 from orchestrator.text import listed
 

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.report.charts.catalogue import KINDS
-from orchestrator.report.charts.chart import Chart
+from orchestrator.report.contents.parts import Chart
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
 from tests.support.sweep_folders import filled, row, snapshot_of

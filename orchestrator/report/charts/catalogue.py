@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals, timeline
+from orchestrator.report.contents.parts import Chart
 
 
 @dataclass(frozen=True)

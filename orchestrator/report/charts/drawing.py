@@ -18,9 +18,9 @@ from xml.etree.ElementTree import Element
 
 from orchestrator.report import packages
 from orchestrator.report.charts import labels, style
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.labels import MARK
 from orchestrator.report.charts.style import FONT, LIGHT
+from orchestrator.report.contents.parts import Chart
 
 #: Pixels of a PNG per pixel of the chart.
 SCALE = 2.0

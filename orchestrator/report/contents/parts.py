@@ -1,11 +1,15 @@
-"""What sections are made of: facts, tables and pictures."""
+"""What sections are made of: facts, tables, pictures and charts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from orchestrator.text import counted
+
+#: Most rows of a chart's table.
+MOST_ROWS = 500
 
 
 class Fact(NamedTuple):
@@ -37,3 +41,29 @@ class DataTable(NamedTuple):
         """Return a table with the first `most` rows, with a note if there are more things."""
         note = f"{most} of {counted(len(rows), thing)}" if len(rows) > most else ""
         return cls(label, headings, rows[:most], note)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a report, before it is drawn.
+
+    Attributes:
+        name: Its name in commands and addresses, such as `curves`: letters, digits, `-` and `_`.
+        title: One sentence or phrase that says what is shown.
+        caption: How to read it: what a mark and a band are. May be empty.
+        specification: A Vega-Lite specification, as a dict.
+        headings: Those of its data as text, for those who do not see it.
+        rows: The cells, already formatted.
+    """
+
+    name: str
+    title: str
+    caption: str
+    specification: dict[str, Any]
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def table(self) -> DataTable:
+        """Its data, at most `MOST_ROWS` rows."""
+        return DataTable.of(self.title, self.headings, self.rows, "row", MOST_ROWS)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.charts import catalogue
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.kinds import curves, differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, standings, verdict
 from orchestrator.report.contents.network import Portrait
+from orchestrator.report.contents.parts import Chart
 from worker.text import printable
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from orchestrator.analysis.leaderboard.board import NONE
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Dot, Rows, Strip
+from orchestrator.report.contents.parts import Chart
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks.canvas import Canvas
 from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
+from orchestrator.report.contents.parts import Chart
 from worker.trainers.protocol import Metric
 
 #: Most values of an option that are drawn. More numbers are binned; of other values, the first in the sweep's order

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
-from orchestrator.report.charts.chart import Chart
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Rows, Strip
+from orchestrator.report.contents.parts import Chart
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
