@@ -177,8 +177,8 @@ class _Recorder:
         experiment, there = self._experiment()
         sweep, every = self.sweep, {each.key: each for each in self.sweep.ended}
         added = done = 0
-        for standing, scored in zip(sweep.leaderboard.standings, sweep.scored, strict=True):
-            ended = [every[key] for key in scored.keys if key in every]
+        for standing in sweep.leaderboard.standings:
+            ended = [every[key] for key in standing.scored.keys if key in every]
             if not ended:
                 continue
             parent = self._parent(experiment, standing, ended, there)

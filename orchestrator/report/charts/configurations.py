@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from nn.options.describe import heading
 from orchestrator.analysis.leaderboard.board import Standing
-from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import labels
 from orchestrator.text import counted
@@ -31,13 +30,11 @@ class Drawn:
 
     Attributes:
         standing: Its place on the leaderboard.
-        scored: Its jobs, with their keys, in the sweep's order.
         name: Its full name: `learning rate 0.01, epochs 5`; `all jobs` if nothing varies.
         label: Its values alone, short and unique: `0.01 · 5`.
     """
 
     standing: Standing
-    scored: Scored
     name: str
     label: str
 
@@ -59,7 +56,7 @@ class Group:
     @functools.cached_property
     def scores(self) -> list[float]:
         """The scores of their jobs that trained."""
-        return [score for each in self.members for score in each.scored.trained.values()]
+        return [score for each in self.members for score in each.standing.scored.trained.values()]
 
     @functools.cached_property
     def mean(self) -> float | None:
@@ -69,7 +66,7 @@ class Group:
     @property
     def diverged(self) -> int:
         """The number of their jobs that diverged."""
-        return sum(each.scored.diverged for each in self.members)
+        return sum(each.standing.diverged for each in self.members)
 
     @property
     def is_contender(self) -> bool:
@@ -87,17 +84,16 @@ def drawn(sweep: Sweep) -> Sequence[Drawn]:
     """Return the configurations of a sweep by rank."""
     board = sweep.leaderboard
     names = board.names
-    pairs = list(zip(board.standings, sweep.scored, strict=True))
     headings = {name: heading(names.model, name) for name in names.varying}
     told = [
         {headings[name]: labels.named(names.shown(name, value)) for name, value in standing.options.items()}
-        for standing, _ in pairs
+        for standing in board.standings
     ]
     full = [", ".join(f"{name} {value}" for name, value in each.items()) or ALL for each in told]
     short = labels.distinct(BETWEEN.join(each.values()) if each else ALL for each in told)
     return [
-        Drawn(standing, each, labels.plain(name), label)
-        for (standing, each), name, label in zip(pairs, full, short, strict=True)
+        Drawn(standing, labels.plain(name), label)
+        for standing, name, label in zip(board.standings, full, short, strict=True)
     ]
 
 

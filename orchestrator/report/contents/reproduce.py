@@ -61,9 +61,9 @@ def why_not(sweep: Sweep) -> str:
 def configurations(sweep: Sweep) -> list[Again]:
     """Return the configurations of the table."""
     found = []
-    for standing, scored in list(zip(sweep.leaderboard.standings, sweep.scored, strict=True))[:MOST_ROWS]:
-        of_row = {key: sweep.jobs[key] for key in scored.keys}
-        first = of_row[scored.keys[0]]
+    for standing in sweep.leaderboard.standings[:MOST_ROWS]:
+        of_row = {key: sweep.jobs[key] for key in standing.scored.keys}
+        first = next(iter(of_row.values()))
         can_be_compared = standing.n + standing.diverged > 0 and first.is_current
         verify = _verify(sweep, *sweep.names.picking(first.options), "--all") if can_be_compared else None
         found.append(Again(standing.rank, sweep.leaderboard.name(standing.options), again(sweep, of_row), verify))
@@ -75,8 +75,7 @@ def jobs(sweep: Sweep) -> list[Again]:
     board, digits = sweep.leaderboard, KEY_DIGITS
     while len({key[:digits] for key in sweep.jobs}) < len(sweep.jobs):
         digits += 4
-    ranks = zip(board.standings, sweep.scored, strict=True)
-    keys = {(standing.rank, sweep.jobs[key].seed): key for standing, scored in ranks for key in scored.keys}
+    keys = {(each.rank, sweep.jobs[key].seed): key for each in board.standings for key in each.scored.keys}
     found = []
     for standing, entry in ranked_jobs(board)[:MOST_JOBS]:
         key = keys[standing.rank, entry.seed]

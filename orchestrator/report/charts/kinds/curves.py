@@ -71,7 +71,7 @@ def curves(sweep: Sweep) -> tuple[Curve, ...]:
 
 
 def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
-    rows = [row for key in drawn.scored.keys if (row := sweep.rows.get(key)) is not None and row.accepted]
+    rows = [row for key in drawn.standing.scored.keys if (row := sweep.rows.get(key)) is not None and row.accepted]
     curve_of = sweep.scoring.values
     trained = [curve_of(row) for row in rows if row.status == "succeeded"]
     epochs = _some(max((len(row.epoch_seconds) for row in rows), default=0), MOST_POINTS)
@@ -79,7 +79,7 @@ def _curve(drawn: Drawn, sweep: Sweep, *, banded: bool) -> Curve:
     for epoch in epochs:
         values = [scores[epoch - 1] for scores in trained if len(scores) >= epoch]
         if values:
-            interval = sweep.judgement.interval(drawn.scored, values) if banded else None
+            interval = sweep.judgement.interval(drawn.standing.scored, values) if banded else None
             points.append(Point(epoch, len(values), statistics.mean(values), interval))
     jobs = {
         row.seed: [(epoch, curve_of(row)[epoch - 1]) for epoch in epochs if epoch <= len(row.epoch_seconds)]

@@ -44,17 +44,17 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 
     They are the comparisons of the verdict.
     """
-    candidates = [each for each in configurations.drawn(sweep) if each.scored.is_candidate]
+    candidates = [each for each in configurations.drawn(sweep) if each.standing.scored.is_candidate]
     if len(candidates) < 2:
         return ()
     leader, *others = enumerate(candidates)
     contenders = [(i, each) for i, each in others if each.standing.contender]
     ruled_out = [(i, each) for i, each in others if not each.standing.contender]
     shown = contenders[:MOST_CONTENDERS] + ruled_out[: max(LEAST_ROWS - len(contenders), 1)]
-    own, found = leader[1].scored.oriented, sweep.judgement.from_leader
+    own, found = leader[1].standing.scored.oriented, sweep.judgement.from_leader
     gaps = []
     for i, each in shown:
-        theirs = each.scored.oriented
+        theirs = each.standing.scored.oriented
         by_seed = {seed: own[seed] - theirs[seed] for seed in own if seed in theirs} if found.paired[i] else {}
         gaps.append(Gap(each, float(found.mean[i]), int(found.n[i]), by_seed))
     return tuple(gaps)

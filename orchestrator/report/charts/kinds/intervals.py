@@ -63,7 +63,7 @@ def _said(each: Drawn, metric: Metric) -> str:
     parts = [f"{each.name}: mean {metric.shown(standing.mean)} of {counted(standing.n, 'seed')}"]
     if standing.low is not None and standing.high is not None:
         parts.append(f"interval {metric.number(standing.low)} to {metric.shown(standing.high)}")
-    if not each.scored.is_candidate:
+    if not standing.scored.is_candidate:
         parts.append("no candidate, as most of its jobs diverged")
     else:
         parts.append("may be the best" if standing.contender else "not the best")
