@@ -131,7 +131,7 @@ class TestHeatmap:
     def test_a_cell_has_the_mean_of_its_standing(self, tmp_path: Path) -> None:
         swept = of_two_options(tmp_path)
         across, up = heatmap.sides(swept)
-        found = {(cell.across, cell.up): cell for cell in heatmap.cells(swept, across, up)}
+        found = heatmap.cells(swept, across, up)
         for standing in swept.leaderboard.standings:
             rate, hidden = standing.options["learning_rate"], standing.options["hidden_layer_sizes"]
             cell = found[str(rate), ",".join(map(str, hidden))]

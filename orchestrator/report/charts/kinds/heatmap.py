@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, Self
@@ -75,33 +75,20 @@ class Side:
         return max(map(len, self.levels)) * CHARACTER_WIDTH <= self.width
 
 
-@dataclass(frozen=True)
-class Cell(Group):
-    """A pair of values.
-
-    Attributes:
-        across: The level on the x axis.
-        up: The level on the y axis.
-    """
-
-    across: str
-    up: str
-
-
 def sides(sweep: Sweep) -> tuple[Side, Side]:
     """Return the options on the x axis and the y axis, which takes labels that do not fit on the x axis."""
     first, second = (Side.of(sweep, name) for name in sweep.leaderboard.names.varying)
     return (second, first) if second.fits and not first.fits else (first, second)
 
 
-def cells(sweep: Sweep, across: Side, up: Side) -> list[Cell]:
-    """Return the pairs of values that the sweep has, column by column."""
+def cells(sweep: Sweep, across: Side, up: Side) -> dict[tuple[str, str], Group]:
+    """Return the configurations at each pair of levels on the x axis and the y axis, column by column."""
     groups: dict[tuple[str, str], list[Drawn]] = {place: [] for place in product(across.levels, up.levels)}
     for each in configurations.drawn(sweep):
         column, row = (side.level.get(each.standing.options[side.name]) for side in (across, up))
         if column is not None and row is not None:
             groups[column, row].append(each)
-    return [Cell(members, *place) for place, members in groups.items() if members]
+    return {place: Group(members) for place, members in groups.items() if members}
 
 
 def absent(sweep: Sweep) -> str | None:
@@ -122,20 +109,20 @@ def chart(sweep: Sweep, name: str) -> Chart:
     metric = sweep.leaderboard.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)
-    numbers = [f"{metric.number(cell.mean)}{_cross(cell)}" for cell in found]
+    numbers = [f"{metric.number(cell.mean)}{_cross(cell)}" for cell in found.values()]
     fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
-    texts = numbers if fits else [_cross(cell) for cell in found]
+    texts = numbers if fits else [_cross(cell) for cell in found.values()]
     return Chart(
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
-        caption=_caption(found, (across, up), metric, fits=fits),
+        caption=_caption(found.values(), (across, up), metric, fits=fits),
         specification=_specification(_values(found, texts, across, up, metric), across, up),
         headings=(across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender"),
-        rows=[_cells(cell, metric) for cell in found],
+        rows=[(*place, *_cells(cell, metric)) for place, cell in found.items()],
     )
 
 
-def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric, *, fits: bool) -> str:
+def _caption(found: Collection[Group], of: tuple[Side, Side], metric: Metric, *, fits: bool) -> str:
     unit = ", %" if metric.is_share else ""
     return labels.joined(
         f"{'Number' if fits else 'Cell'}: the mean over the seeds that trained{unit if fits else ''}",
@@ -152,15 +139,15 @@ def _caption(found: Sequence[Cell], of: tuple[Side, Side], metric: Metric, *, fi
     )
 
 
-def _cells(cell: Cell, metric: Metric) -> tuple[str, ...]:
+def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
     counts = (str(len(cell.scores)), str(cell.diverged))
-    return cell.across, cell.up, metric.number(cell.mean), *counts, "yes" if cell.is_contender else "no"
+    return metric.number(cell.mean), *counts, "yes" if cell.is_contender else "no"
 
 
 # How it is drawn
 
 
-def _cross(cell: Cell) -> str:
+def _cross(cell: Group) -> str:
     return "×" if cell.diverged else ""
 
 
@@ -199,18 +186,18 @@ def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> 
 
 
 def _values(
-    found: Sequence[Cell], texts: Sequence[str], across: Side, up: Side, metric: Metric
+    found: Mapping[tuple[str, str], Group], texts: Sequence[str], across: Side, up: Side, metric: Metric
 ) -> list[dict[str, Any]]:
-    means = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found]
+    means = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
     scale = Scale.of([mean for mean in means if mean is not None] or [0.0], is_share=metric.is_share)
     values = []
-    for cell, mean, text in zip(found, means, texts, strict=True):
+    for ((column, row), cell), mean, text in zip(found.items(), means, texts, strict=True):
         share = None if mean is None else scale.share(mean)
         diverged = f", {cell.diverged} diverged" if cell.diverged else ""
-        said = f"{across.title} {cell.across}, {up.title} {cell.up}: {cell.said(metric)}{diverged}"
+        said = f"{across.title} {column}, {up.title} {row}: {cell.said(metric)}{diverged}"
         values.append({
-            "x": cell.across,
-            "y": cell.up,
+            "x": column,
+            "y": row,
             # From the worst to the best.
             "share": share if share is None or metric.higher_is_better else 1 - share,
             "framed": cell.is_contender,
