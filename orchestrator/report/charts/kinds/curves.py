@@ -158,9 +158,12 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     metric = sweep.leaderboard.metric
     shown = found[:MOST_CURVES]
     across, scale = _scales(shown, metric)
-    x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, values=_ticks(int(across.high)))
-    y = canvas.channel("Y", "y", labels.axis_title(metric), scale)
-    jobs = _jobs(shown, scale, metric) if configurations.draws_jobs(sweep) else []
+    # No more ticks than steps: they are whole numbers.
+    ticks = min(int(across.high) - 1, MOST_TICKS)
+    x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, tickCount=ticks)
+    y = canvas.channel("Y", "y", labels.axis_title(metric), scale, clamp=True)
+    jobs = _jobs(shown, metric) if configurations.draws_jobs(sweep) else []
+    means = canvas.chart(_means(shown, metric))
     named, ties = _named(shown, across, scale, metric)
     title = configurations.axis_title(sweep)
     highest = max(named, key=lambda label: label["y"], default=None)
@@ -168,11 +171,10 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     own = {"strokeWidth": alt.StrokeWidth("width:Q", scale=None), "opacity": alt.Opacity("opacity:Q", scale=None)}
     text = {"align": "left", "baseline": "middle", "dx": 4}
     lines = [
-        canvas.chart(_bands(shown, scale, metric)).mark_area(clip=True, opacity=0.18).encode(y2="y2:Q"),
-        canvas.chart(jobs).mark_line(clip=True, strokeWidth=1, opacity=0.35)
-        .encode(strokeDash=dashed, description="said:N"),
-        canvas.chart(_means(shown, metric)).mark_line(clip=True)
-        .encode(**own, description="said:N"),
+        means.transform_filter("isValid(datum.low)").transform_calculate(y="datum.low")
+        .mark_area(opacity=0.18).encode(y2="high:Q"),
+        canvas.chart(jobs).mark_line(strokeWidth=1, opacity=0.35).encode(strokeDash=dashed, description="said:N"),
+        means.mark_line().encode(**own, description="said:N"),
         canvas.chart(ties).mark_line(strokeWidth=0.75, strokeDash=[1, 2]),
     ]  # fmt: skip
     layers = [
@@ -185,32 +187,11 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=WIDTH, height=HEIGHT)
 
 
-def _ticks(last: int) -> list[int]:
-    """Return the epochs with a tick: whole numbers, which Vega-Lite's own ticks need not be."""
-    step = max(1, -(-last // MOST_TICKS))
-    return sorted({1, *range(step, last + 1, step)})
-
-
-def _bands(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str, Any]]:
-    return [
-        {
-            "x": point.epoch,
-            "y": scale.inside(labels.drawn(metric, point.interval.low)),
-            "y2": scale.inside(labels.drawn(metric, point.interval.high)),
-            "line": colour,
-            "colour": colour,
-        }
-        for curve, colour in zip(shown, style.SERIES, strict=False)
-        for point in curve.points
-        if point.interval is not None
-    ]
-
-
 def _colour(place: int) -> str:
     return style.SERIES[place] if place < LABELLED else style.LIGHT["other"]
 
 
-def _jobs(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str, Any]]:
+def _jobs(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
     """Return the points of a thin line for each job."""
     most = max(2, MOST_POINTS_OF_JOBS // sum(len(curve.jobs) for curve in shown))
     found = []
@@ -222,7 +203,7 @@ def _jobs(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str
             found += [
                 {
                     "x": line[i - 1][0],
-                    "y": scale.inside(labels.drawn(metric, line[i - 1][1])),
+                    "y": labels.drawn(metric, line[i - 1][1]),
                     "line": f"{place}.{seed}",
                     "colour": style.LIGHT["lost"] if lost else _colour(place),
                     "diverged": lost,
@@ -234,7 +215,7 @@ def _jobs(shown: Sequence[Curve], scale: Scale, metric: Metric) -> list[dict[str
 
 
 def _means(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
-    """Return the points of the means, the first configuration last: on top of the others."""
+    """Return the points of the means and bands, the first configuration last: on top of the others."""
     found = []
     for place, curve in reversed(list(enumerate(shown))):
         colour, width, opacity = (_colour(place), 2.25, 1.0) if place < LABELLED else (_colour(place), 1.0, 0.7)
@@ -242,6 +223,8 @@ def _means(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
             {
                 "x": point.epoch,
                 "y": labels.drawn(metric, point.mean),
+                "low": None if point.interval is None else labels.drawn(metric, point.interval.low),
+                "high": None if point.interval is None else labels.drawn(metric, point.interval.high),
                 "line": str(place),
                 "colour": colour,
                 "width": width,
@@ -267,7 +250,7 @@ def _named(
     All are in the units of the axes, which extend beyond the plot.
     """
     curves = [(curve, colour) for curve, colour in zip(shown, style.SERIES, strict=False) if curve.points]
-    ends = [scale.inside(labels.drawn(metric, curve.points[-1].mean)) for curve, _ in curves]
+    ends = [labels.drawn(metric, curve.points[-1].mean) for curve, _ in curves]
     places = apart([1 - scale.share(end) for end in ends], (style.FONT_SIZE + 3) / HEIGHT, 1.0)
     texts, ties = [], []
     for (curve, colour), end, place in zip(curves, ends, places, strict=True):

@@ -36,7 +36,7 @@ class Canvas:
         self._datasets[name] = values
         return self.alt.Chart(self.alt.NamedData(name=name))
 
-    def channel(self, name: str, field: str, title: str, scale: Scale, **axis: Any) -> Any:
+    def channel(self, name: str, field: str, title: str, scale: Scale, *, clamp: bool = False, **axis: Any) -> Any:
         """Return the encoding of numbers as positions.
 
         Args:
@@ -44,10 +44,11 @@ class Canvas:
             field: The field with the numbers.
             title: Of the axis.
             scale: Of the axis.
+            clamp: Whether numbers beyond the scale have their place at its end.
             axis: Further options of the axis.
         """
         kind = "log" if scale.is_log else "linear"
-        ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False)
+        ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False, clamp=clamp)
         if scale.format is not None:
             axis.setdefault("format", scale.format)
         return getattr(self.alt, name)(f"{field}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))

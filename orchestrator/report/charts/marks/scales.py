@@ -45,15 +45,6 @@ class Scale:
             return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
         return cls(low - room, high + room)
 
-    def inside(self, value: float, beyond: float = 0.0) -> float:
-        """Return the value, clipped to the scale.
-
-        Args:
-            value: The value.
-            beyond: How far it may exceed an end, as a share of the axis: a mark that is clipped there seems to go on.
-        """
-        return min(max(value, self.at(-beyond)), self.at(1 + beyond))
-
     def share(self, value: float) -> float:
         """Return the share of the axis below a value, from 0 to 1."""
         ends = (self.low, self.high, min(max(value, self.low), self.high))

@@ -176,7 +176,7 @@ def specification(rows: Rows) -> dict[str, Any]:
     def x(name: str) -> Any:
         return canvas.channel("X", name, rows.axis, scale)
 
-    means = canvas.chart([_mean(strip, scale) for strip in strips])
+    means = canvas.chart([_mean(strip) for strip in strips])
     seeds = canvas.chart([_seed(strip, dot, dot.value) for strip in strips for dot in strip.dots])
     crosses = canvas.chart(_crosses(rows, width))
     blue, grey, quiet = (style.LIGHT[name] for name in ("1", "other", "quiet"))
@@ -208,9 +208,9 @@ def _width(rows: Rows) -> float:
     return min(max(WHOLE - AROUND - CHARACTER_WIDTH * characters, LEAST_WIDTH), MOST_WIDTH)
 
 
-def _mean(strip: Strip, scale: Scale) -> dict[str, Any]:
+def _mean(strip: Strip) -> dict[str, Any]:
     # An end beyond the scale has no cap: it is clipped.
-    low, high = (scale.inside(end, 0.1) for end in strip.ends) if strip.ends else (None, None)
+    low, high = strip.ends or (None, None)
     begin, end = strip.middle or (None, None)
     return {
         "row": strip.label,
