@@ -1,21 +1,42 @@
-"""`orchestrator plot`: draws a chart in the terminal."""
+"""`orchestrator plot`: draws those charts of the report that text can show, in block characters or in ASCII.
+
+Needs no extra. plotext is not used: it has one figure per process, draws neither rows with intervals nor ASCII, and
+would be one more package in every installation.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared import text_plot
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output
 from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.report.charts import catalogue, labels
+from orchestrator.report.charts.kinds import by_axis, curves, intervals
+from orchestrator.report.charts.marks.scales import Scale, apart
+from orchestrator.report.charts.marks.strips import Rows, Strip
 
 KIND = Command
 #: The width outside a terminal, and the smallest width, in columns.
 WIDTH, LEAST_WIDTH = 100, 40
+#: The charts that text can show, and the one that is shown by default.
+KINDS = tuple(kind for kind in catalogue.KINDS if kind.name in ("intervals", by_axis.PREFIX, "curves"))
+DEFAULT = "intervals"
+#: Most columns of a label, rows of a field, and fewest columns between labels.
+LABEL, HEIGHT, LEAST = 32, 18, 16
+#: The characters for a seed, the mean of a contender, any other mean, and the middle 80 % of the seeds.
+SEED, STRONG, WEAK, MIDDLE = "·●○░"
+#: What replaces each character in ASCII output.
+ASCII = str.maketrans("·●○─├┤░│└┬…", ".@o-[]=|++~")
 
 
 def command(
@@ -35,11 +56,270 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = text_plot.plot(Sweep.read(open_sweep(sweep, output), metric), kind or text_plot.DEFAULT, "kind")
+    found = plot(Sweep.read(open_sweep(sweep, output), metric), kind or DEFAULT, "kind")
     if as_json:
-        print_json(text_plot.as_dict(found))
+        print_json(as_dict(found))
         return 0
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
-    say(console, "\n".join(text_plot.drawn(found, width, in_ascii=not knows_blocks(console))))
+    say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
     return 0
+
+
+@dataclass(frozen=True)
+class Field:
+    """Lines or points.
+
+    Attributes:
+        name: The chart's name.
+        title: What it shows.
+        across: The title of the x axis.
+        up: The title of the y axis.
+        scales: The scales of the x axis and the y axis.
+        ticks: Values with a number on the x axis, the more important ones first.
+        series: The lines, or the groups of points, by name: coordinates, those of a line from left to right.
+        are_lines: Whether the points of a series are joined.
+        known: The number of series, including those left out.
+    """
+
+    name: str
+    title: str
+    across: str
+    up: str
+    scales: tuple[Scale, Scale]
+    ticks: Sequence[float]
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    are_lines: bool
+    known: int
+
+
+Plot = Rows | Field
+
+
+def as_dict(plot: Plot) -> dict[str, Any]:
+    """Return a chart as `--json` prints it."""
+    found: dict[str, Any] = {"chart": plot.name, "title": plot.title}
+    if isinstance(plot, Field):
+        series = [{"label": label, "points": points} for label, points in plot.series.items()]
+        return {**found, "axes": {"x": plot.across, "y": plot.up}, "series": series, "known": plot.known}
+    rows = [
+        {
+            plot.heading: row.label,
+            "mean": row.mean,
+            "interval": row.ends,
+            "contender": row.is_strong,
+            "seeds": [[dot.seed, dot.value] for dot in row.dots],
+            "middle_80": row.middle,
+        }
+        for row in plot.strips
+    ]
+    return {**found, "axis": plot.axis, "rows": rows, "known": plot.known}
+
+
+def plot(sweep: Sweep, name: str, field: str) -> Plot:
+    """Return a sweep's chart by its name.
+
+    Args:
+        sweep: The sweep.
+        name: The chart's name.
+        field: What gives the name, for messages.
+
+    Raises:
+        InvalidInputError: the sweep has no such chart, or text cannot show it.
+    """
+    if catalogue.check(sweep, name, field, KINDS).name == by_axis.PREFIX:
+        return _by_axis(by_axis.Axis.of(sweep, name))
+    return _curves(sweep) if name == "curves" else intervals.rows(sweep)
+
+
+def _by_axis(axis: by_axis.Axis) -> Plot:
+    if not axis.has_numbers:
+        return by_axis.rows(axis)
+    metric = axis.metric
+    values = [float(each.value) for each in axis.values]
+    seeds = [(float(each.value), labels.drawn(metric, score)) for each in axis.values for score in each.scores]
+    means = [(float(each.value), labels.drawn(metric, each.mean)) for each in axis.values if each.mean is not None]
+    return Field(
+        name=axis.name,
+        title=axis.title,
+        across=axis.heading,
+        up=labels.axis_title(metric),
+        scales=(axis.across, axis.up),
+        ticks=[values[0], values[-1], *values[1:-1]],
+        series={"one seed": seeds, "mean": means},
+        are_lines=False,
+        known=2,
+    )
+
+
+def _curves(sweep: Sweep) -> Field:
+    metric = sweep.leaderboard.metric
+    found = curves.curves(sweep)
+    last = max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line)
+    series = {
+        curve.configuration.label: [(float(point.epoch), labels.drawn(metric, point.mean)) for point in curve.points]
+        for curve in found[: curves.LABELLED]
+        if curve.points
+    }
+    values = [value for points in series.values() for _, value in points]
+    return Field(
+        name="curves",
+        title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
+        across="epoch",
+        up=labels.axis_title(metric),
+        scales=(Scale(1.0, float(max(last, 2))), Scale.of(values or [0.0], is_share=metric.is_share)),
+        ticks=[1.0, float(last), float((1 + last) // 2)],
+        series=series,
+        are_lines=True,
+        known=len(found),
+    )
+
+
+# As text
+
+
+def drawn(plot: Plot, width: int, *, in_ascii: bool) -> list[str]:
+    """Return a chart as lines no wider than the width, except for the title and the legend, which may wrap.
+
+    Args:
+        plot: The chart.
+        width: In columns.
+        in_ascii: Whether to draw in ASCII; labels keep their other characters.
+    """
+    lines = [plot.title, "", *(_rows(plot, width) if isinstance(plot, Rows) else _field(plot, width))]
+    return [line.rstrip().translate(ASCII if in_ascii else {}) for line in lines]
+
+
+def _fitted(text: str, width: int, *, right: bool = False) -> str:
+    """Return a text, truncated or padded to this width."""
+    fitted = Text(text)
+    fitted.truncate(width, overflow="ellipsis")
+    fitted.align("right" if right else "left", width)
+    return fitted.plain
+
+
+def _columns(texts: Sequence[str], width: int) -> int:
+    """Return the number of columns for a chart's labels or notes."""
+    return min(max(map(cell_len, texts), default=0), LABEL, max(width // 3, 8))
+
+
+# Rows
+
+
+def _rows(plot: Rows, width: int) -> Iterator[str]:
+    names = _columns([plot.heading, *(row.label for row in plot.strips)], width)
+    notes = _columns([row.note for row in plot.strips], width)
+    inner = max(width - names - notes - 4, LEAST)
+    yield _fitted(plot.heading, names, right=True)
+    for row in plot.strips:
+        track = _track(row, plot.scale, inner)
+        yield f"{_fitted(row.label, names, right=True)}  {track}  {_fitted(row.note, notes)}"
+    ticks = (plot.scale.low, plot.scale.high, plot.scale.at(0.5))
+    yield from (f"{' ' * names}  {line}" for line in _axis(plot.scale, inner, plot.axis, ticks))
+    yield ""
+    yield _legend(plot)
+
+
+def _track(row: Strip, scale: Scale, width: int) -> str:
+    cells = [" "] * width
+    for ends, mark in ((row.middle, MIDDLE), (row.ends, "─")):
+        if ends is not None:
+            low, high = (_column(scale, width, end) for end in ends)
+            cells[low : high + 1] = mark * (high + 1 - low)
+    if row.ends is not None:
+        # An end outside the scale gets no stop.
+        for end, stop in zip(row.ends, "├┤", strict=True):
+            if scale.low <= end <= scale.high:
+                cells[_column(scale, width, end)] = stop
+    for dot in row.dots:
+        if dot.value is not None and cells[_column(scale, width, dot.value)] == " ":
+            cells[_column(scale, width, dot.value)] = SEED
+    if row.mean is not None:
+        cells[_column(scale, width, row.mean)] = STRONG if row.is_strong else WEAK
+    return "".join(cells)
+
+
+def _legend(plot: Rows) -> str:
+    parts = [f"{STRONG} mean of a contender, which may be the best", f"{WEAK} of another one"]
+    if any(row.ends for row in plot.strips):
+        parts.append(f"├─┤ interval at 95 %{' however often one looks' if plot.sequential else ''}")
+    if any(row.dots for row in plot.strips):
+        parts.append(f"{SEED} one seed")
+    if any(row.middle for row in plot.strips):
+        parts.append(f"{MIDDLE} the middle 80 % of the seeds")
+    if plot.known > len(plot.strips):
+        parts.append(f"the first {len(plot.strips)} of {plot.known}")
+    return "; ".join(parts)
+
+
+# Fields
+
+
+def _field(plot: Field, width: int) -> Iterator[str]:
+    across, up = plot.scales
+    marks = [str(place + 1) for place in range(len(plot.series))] if plot.are_lines else [SEED, STRONG]
+    names = [f"{mark} {label}" for mark, label in zip(marks, plot.series, strict=True)] if plot.are_lines else []
+    numbers = {row: _number(up.at(1 - row / (HEIGHT - 1))) for row in (0, HEIGHT // 2, HEIGHT - 1)}
+    margin, right = max(map(len, numbers.values())), _columns(names, width)
+    inner = max(width - margin - 4 - right, LEAST)
+    places = [
+        [(_column(across, inner, x), HEIGHT - 1 - _column(up, HEIGHT, y)) for x, y in points]
+        for points in plot.series.values()
+    ]
+    beside = {}
+    if names:
+        ends = apart([line[-1][1] if line else HEIGHT - 1 for line in places], 1, HEIGHT - 1)
+        beside = {round(at): name for at, name in zip(ends, names, strict=True)}
+    yield plot.up
+    for number, row in enumerate(_cells(marks, places, inner, are_lines=plot.are_lines)):
+        name = _fitted(beside[number], right) if number in beside else ""
+        yield f"{numbers.get(number, ''):>{margin}} │{''.join(row)} {name}"
+    line, *below = _axis(across, inner, plot.across, plot.ticks)
+    yield f"{' ' * margin} └{line}"
+    yield from (f"{' ' * (margin + 2)}{each}" for each in below)
+    if not plot.are_lines:
+        yield from ("", f"{STRONG} mean of all jobs at a value; {SEED} one seed")
+    elif plot.known > len(plot.series):
+        yield from ("", f"the first {len(plot.series)} of {plot.known} configurations")
+
+
+def _cells(
+    marks: Sequence[str], places: Sequence[Sequence[tuple[int, int]]], width: int, *, are_lines: bool
+) -> list[list[str]]:
+    """Return the characters of a field: a mark at each place, and between the places of a line."""
+    cells = [[" "] * width for _ in range(HEIGHT)]
+    # The first line is drawn last, on top of the others; the mean of a value on top of its seeds.
+    order = list(zip(marks, places, strict=True))
+    for mark, line in reversed(order) if are_lines else order:
+        for column, row in line:
+            cells[row][column] = mark
+        for (start, top), (stop, bottom) in pairwise(line) if are_lines else ():
+            for column in range(start, stop):
+                share = (column - start) / (stop - start)
+                cells[round(top + share * (bottom - top))][column] = mark
+    return cells
+
+
+# Axes
+
+
+def _column(scale: Scale, width: int, value: float) -> int:
+    """Return the column of a value, from 0."""
+    return round(scale.share(value) * (width - 1))
+
+
+def _axis(scale: Scale, width: int, title: str, ticks: Sequence[float]) -> list[str]:
+    """Return a horizontal axis: its line, the numbers of the ticks that fit, and its title."""
+    line, numbers = ["─"] * width, [" "] * width
+    for value in ticks:
+        column, text = _column(scale, width, value), _number(value)
+        begin = min(max(column - len(text) // 2, 0), max(width - len(text), 0))
+        around = numbers[max(begin - 1, 0) : begin + len(text) + 1]
+        if all(each == " " for each in around):
+            numbers[begin : begin + len(text)] = text
+            line[column] = "┬"
+    return ["".join(line), "".join(numbers)[:width], _fitted(title, width).rstrip().center(width)]
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

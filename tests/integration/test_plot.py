@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared import text_plot
+from orchestrator.cli.plot import drawn, plot
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look, Round
@@ -119,7 +119,7 @@ def test_no_line_is_wider_than_asked_for(tmp_path: Path, width: int, in_ascii: b
         seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
     ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):
-        title, _, *lines = text_plot.drawn(text_plot.plot(taken, name, "CHART"), width, in_ascii=in_ascii)
+        title, _, *lines = drawn(plot(taken, name, "CHART"), width, in_ascii=in_ascii)
         text = "\n".join((title, *lines))
         assert text.isprintable() or set(text) - {"\n"} == {each for each in text if each.isprintable()}
         assert not in_ascii or text.isascii()
