@@ -12,7 +12,7 @@ import pytest
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report.contents import reproduce, standings, verdict
+from orchestrator.report.contents import reproduce, verdict
 from orchestrator.report.page.render import BEGINNING, document, policy, render
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
@@ -248,17 +248,17 @@ def test_a_sweep_that_has_hardly_begun_has_a_page(tmp_path: Path, first: float |
 
 
 def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((standings, "MOST_ROWS"), (reproduce, "MOST_ROWS"), (reproduce, "MOST_JOBS")):
+    for module, name in ((verdict, "MOST_ROWS"), (reproduce, "MOST_ROWS"), (reproduce, "MOST_JOBS")):
         monkeypatch.setattr(module, name, 40 if name == "MOST_ROWS" else 8)
-    many = tuple(float(f"{0.001 * 1.005**i:.6f}") for i in range(standings.MOST_ROWS + 7))
+    many = tuple(float(f"{0.001 * 1.005**i:.6f}") for i in range(verdict.MOST_ROWS + 7))
     snapshot = sweep_with(tmp_path, {rate: [rate] for rate in many})
 
     again = reproduce.jobs(snapshot)
     page = Skeleton(render(snapshot)).text
 
-    assert len(standings.table(snapshot)[0].rows) == len(reproduce.configurations(snapshot)) == standings.MOST_ROWS
+    assert len(verdict.table(snapshot)[0].rows) == len(reproduce.configurations(snapshot)) == verdict.MOST_ROWS
     assert "orchestrator leaderboard a --csv" in page
-    assert f"{standings.MOST_ROWS} of {len(snapshot.jobs)} configurations." in page
+    assert f"{verdict.MOST_ROWS} of {len(snapshot.jobs)} configurations." in page
     assert f"The first {reproduce.MOST_JOBS} of {len(snapshot.jobs)} jobs, with commands" in page
     # The best jobs are those that are shown.
     assert len(again) == reproduce.MOST_JOBS
@@ -268,9 +268,9 @@ def test_a_long_sweep_shows_its_first_rows_and_says_so(tmp_path: Path, monkeypat
 def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
     fine, broken = (sweep_with(tmp_path / str(how), {0.1: [how] * 2, 0.2: [how] * 2}) for how in (0.5, "failed"))
 
-    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(standings.table(fine)[0].headings)
+    assert not {"failed", "cancelled", "diverged", "rate of divergence"} & set(verdict.table(fine)[0].headings)
     named = "rank, learning rate, n, mean, interval, best?, failed"
-    assert ", ".join(standings.table(broken)[0].headings) == named
+    assert ", ".join(verdict.table(broken)[0].headings) == named
 
 
 def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path: Path) -> None:

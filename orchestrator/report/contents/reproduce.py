@@ -8,7 +8,7 @@ from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import again, shell
-from orchestrator.report.contents.standings import MOST_ROWS
+from orchestrator.report.contents.verdict import MOST_ROWS
 
 #: How many jobs are listed, the best first.
 MOST_JOBS = 200

@@ -1,17 +1,20 @@
-"""The verdict: which configuration to use, how sure that is, what to expect of it, and what would decide."""
+"""The verdict: which configuration to use, how sure that is, what to expect of it, what would decide; and the table."""
 
 from __future__ import annotations
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
 from orchestrator.analysis.leaderboard.judgement import SETTLES, amount, at_most
+from orchestrator.analysis.leaderboard.table import for_report
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.commands import shell
-from orchestrator.report.contents.parts import Fact
+from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.text import counted, have, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
+#: How many configurations the table shows, the first by rank.
+MOST_ROWS = 500
 
 
 def state(sweep: Sweep) -> str:
@@ -20,6 +23,16 @@ def state(sweep: Sweep) -> str:
     if verdict.leader is None:
         return "nothing"
     return "decided" if verdict.decided else "undecided"
+
+
+def table(sweep: Sweep) -> tuple[DataTable, tuple[str, ...], list[Fact]]:
+    """Return a row for each configuration, notes on the numbers, and what each column means, without the options.
+
+    It has no columns for trouble that did not occur.
+    """
+    told, meanings = for_report(sweep.leaderboard, sweep.leaderboard.standings[:MOST_ROWS])
+    facts = [Fact(*each) for each in meanings.items()]
+    return DataTable("Configurations by rank", told.headings, told.rows), told.notes, facts
 
 
 def facts(sweep: Sweep) -> list[Fact]:

@@ -19,7 +19,7 @@ from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.kinds import curves, differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
-from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, standings, verdict
+from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, verdict
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.contents.parts import Chart
 from worker.text import printable
@@ -32,7 +32,7 @@ _PACKAGE = "orchestrator.report.page"
 #: The first bytes of a page, which tell it from other files.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
 #: The modules that templates call, by name: each makes the content of a section.
-_SAY = (accounting, commands, curves, differences, network, provenance, reproduce, standings, verdict)
+_SAY = (accounting, commands, curves, differences, network, provenance, reproduce, verdict)
 #: Id and title of each section, in the order of the page.
 SECTIONS = (
     ("verdict", "Verdict"),
