@@ -40,25 +40,6 @@ class News:
     problem: str = ""
 
 
-class Viewer:
-    """A reader of a page. A slow reader gets only the latest news."""
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Queue[News] = asyncio.Queue(1)
-
-    def tell(self, news: News) -> None:
-        """Leave news."""
-        if self._waiting.full():
-            self._waiting.get_nowait()
-        self._waiting.put_nowait(news)
-
-    async def next(self, seconds: float) -> News | None:
-        """Return the next news; None if none come within this time."""
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._waiting.get(), seconds)
-        return None
-
-
 class Feed:
     """One page and its viewers.
 
@@ -72,9 +53,10 @@ class Feed:
         self._renderer = renderer
         self._name = name
         self._version = version
-        self._viewers: set[Viewer] = set()
+        self._viewers = 0
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._refreshed = asyncio.Condition()
         self._page: Page | None = None
         self._problem = ""
         #: The version that the page was made of; before there is a page, an object that equals no version.
@@ -100,29 +82,30 @@ class Feed:
         return self._page
 
     @contextlib.contextmanager
-    def viewer(self) -> Iterator[Viewer]:
+    def viewed(self) -> Iterator[None]:
         """Keep the page fresh for a reader while the block runs."""
-        viewer = Viewer()
-        self._viewers.add(viewer)
-        if self._page is not None or self._problem:
-            viewer.tell(self._news())
+        self._viewers += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         try:
-            yield viewer
+            yield
         finally:
-            self._viewers.discard(viewer)
+            self._viewers -= 1
+
+    async def news(self, told: News | None, seconds: float) -> News | None:
+        """Return the latest news; None if a reader has been told them, and none come within this time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._refreshed:
+                await self._refreshed.wait_for(lambda: self._news() != told)
+                return self._news()
+        return None
 
     async def _run(self) -> None:
         """Check for changes each second, as long as the page has viewers."""
-        told = self._news() if self._page is not None else None
         while self._viewers:
             await self._refresh()
-            news = self._news()
-            if news != told:
-                told = news
-                for viewer in self._viewers:
-                    viewer.tell(news)
+            async with self._refreshed:
+                self._refreshed.notify_all()
             await asyncio.sleep(INTERVAL)
 
     async def _refresh(self) -> None:
@@ -142,11 +125,11 @@ class Feed:
             self._made_of = version
             self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
 
-    def _news(self) -> News:
-        page = self._page
-        if self._problem or page is None:
+    def _news(self) -> News | None:
+        """Return the latest news; None before the page was first made."""
+        if self._problem:
             return News(None, problem=self._problem)
-        return News(page.version, page.over)
+        return None if self._page is None else News(self._page.version, self._page.over)
 
 
 class Feeds:

@@ -23,8 +23,6 @@ from orchestrator.live.feed import Feed, Feeds
 SEND_SECONDS = 60.0
 #: Seconds without news after which a reader gets a comment, so that a broken connection is noticed.
 ALIVE_SECONDS = 15.0
-#: Options of the cookie with the token, which lasts until the browser is closed.
-_COOKIE = {"httponly": True, "samesite": "Strict", "path": "/"}
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -73,7 +71,8 @@ class Handler(RequestHandler):
 
     def _keep_token(self, token: str) -> None:
         """Move the token from the address into a cookie: addresses are copied, shown and kept in histories."""
-        self.set_cookie(self._access.cookie, token, **_COOKIE)  # type: ignore[arg-type]
+        # It lasts until the browser is closed.
+        self.set_cookie(self._access.cookie, token, httponly=True, samesite="Strict", path="/")
         # Not a redirect: after a link on another page, browsers send no strict cookie with it.
         path = self.request.path
         self.set_header("Refresh", f"0; url={path if _PATH.fullmatch(path) else '/'}")
@@ -186,10 +185,12 @@ class Events(Handler):
         with self._feeds.place() as is_free:
             if not is_free:
                 raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
-            with feed.viewer() as viewer, contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
+            told = None
+            with feed.viewed(), contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
                 self._following = asyncio.current_task()
                 while True:
-                    news = await viewer.next(ALIVE_SECONDS)
+                    news = await feed.news(told, ALIVE_SECONDS)
+                    told = news or told
                     self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
                     await self.send_now()
 
