@@ -10,13 +10,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from orchestrator.report import packages
 from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.labels import MARK
 from orchestrator.report.charts.style import FONT, LIGHT
@@ -39,55 +36,44 @@ _DEFAULTS = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), (
              ("y2", "0"), ("font-weight", "normal"), ("transform", "translate(0,0)")}  # fmt: skip
 _VARIABLES = {colour: f"var(--chart-{name},{colour})" for name, colour in LIGHT.items()}
 _NUMBER = re.compile(r"-?\d*\.\d{3,}(?:e-?\d+)?")
-_CLIP = re.compile(r"url\(#(\w+)\)")
 #: A circle as Vega draws it: two halves.
 _CIRCLE = re.compile(r"M(?P<r>[\d.]+),0A(?P=r),(?P=r),0,1,1,-(?P=r),0A(?P=r),(?P=r),0,1,1,(?P=r),0")
 _PLACE = re.compile(r"translate\((?P<x>[-\d.e]+),(?P<y>[-\d.e]+)\)")
 
 
 def svg(chart: Chart) -> str:
-    """Return the chart as an `<svg>` for a page: its colours are the CSS variables of `style.variables`.
-
-    Raises:
-        MissingPackageError: vl-convert is not installed.
-    """
-    drawn = _vl_convert().vegalite_to_svg(_whole(chart), allowed_base_urls=[])
-    return _inlined(chart, drawn)
+    """Return the chart as an `<svg>` for a page: its colours are the CSS variables of `style.variables`."""
+    return _inlined(chart, _drawn("svg", chart.specification))
 
 
 def standalone_svg(chart: Chart) -> bytes:
-    """Return the chart as an SVG file, with its title, on white; raises like `svg`."""
-    drawn = _vl_convert().vegalite_to_svg(_titled(chart), allowed_base_urls=[])
-    return _inlined(chart, drawn, alone=True).encode()
+    """Return the chart as an SVG file, with its title, on white."""
+    return _inlined(chart, _drawn("svg", _titled(chart)), alone=True).encode()
 
 
 def png(chart: Chart) -> bytes:
-    """Return the chart as a PNG file, with its title, on white; raises like `svg`."""
-    found: bytes = _vl_convert().vegalite_to_png(_titled(chart), scale=SCALE, allowed_base_urls=[])
+    """Return the chart as a PNG file, with its title, on white."""
+    found: bytes = _drawn("png", _titled(chart), scale=SCALE)
     return found
 
 
 def pdf(chart: Chart) -> bytes:
-    """Return the chart as a PDF file, with its title, on white; raises like `svg`."""
-    found: bytes = _vl_convert().vegalite_to_pdf(_titled(chart), allowed_base_urls=[])
+    """Return the chart as a PDF file, with its title, on white."""
+    found: bytes = _drawn("pdf", _titled(chart))
     return found
 
 
-def _vl_convert() -> ModuleType:
-    packages.require("A chart")
+def _drawn(form: str, specification: Mapping[str, Any], **options: float) -> Any:
+    # Whoever has a chart has its packages: `Canvas` requires them.
     import vl_convert
 
-    return vl_convert
-
-
-def _whole(chart: Chart) -> dict[str, Any]:
-    return {**chart.specification, "config": style.config()}
+    draw = getattr(vl_convert, f"vegalite_to_{form}")
+    return draw({**specification, "config": style.config()}, allowed_base_urls=[], **options)
 
 
 def _titled(chart: Chart) -> dict[str, Any]:
     caption = textwrap.wrap(labels.plain(chart.caption), CAPTION_WIDTH)
-    title = {"text": labels.plain(chart.title), "subtitle": caption}
-    return {**_whole(chart), "title": title}
+    return {**chart.specification, "title": {"text": labels.plain(chart.title), "subtitle": caption}}
 
 
 # For a page
@@ -108,74 +94,58 @@ def _inlined(chart: Chart, svg: str, *, alone: bool = False) -> str:
         "font-family": FONT,
     }
     made = Element("svg", attributes)
-    cleaner = _Cleaner(_ids(root, chart.name), {} if alone else _VARIABLES)
+    replaced = _ids(root, chart.name) | ({} if alone else _VARIABLES)
     # The first rectangle is the background, which a page already has.
-    made.extend(each for child in list(root)[0 if alone else 1 :] for each in cleaner.cleaned(child))
+    made.extend(each for child in list(root)[0 if alone else 1 :] for each in _cleaned(child, replaced))
     return ElementTree.tostring(made, encoding="unicode", short_empty_elements=True)
 
 
 def _ids(root: Element, name: str) -> dict[str, str]:
-    """Return the new name of every id. Equal clip paths share one; Vega has one for each line of a chart."""
+    """Return what replaces each id and each use of it. Equal clip paths share one; Vega has one for each line."""
     alike: dict[bytes, str] = {}
     found = {str(each.get("id")): b"".join(map(ElementTree.tostring, each)) for each in root.iter() if each.get("id")}
-    return {old: alike.setdefault(content, f"clip-{name}-{len(alike) + 1}") for old, content in found.items()}
+    new = {old: alike.setdefault(content, f"clip-{name}-{len(alike) + 1}") for old, content in found.items()}
+    return new | {f"url(#{old})": f"url(#{each})" for old, each in new.items()}
 
 
-@dataclass(frozen=True)
-class _Cleaner:
-    """Cleans the elements of one chart.
+def _cleaned(element: Element, replaced: Mapping[str, str]) -> list[Element]:
+    """Return what is left of an element: nothing, itself, or its children. Values of attributes may be replaced."""
+    tag = element.tag.rpartition("}")[2]
+    if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
+        return []
+    children = [each for child in element for each in _cleaned(child, replaced)]
+    if tag == "defs":
+        children = list({child.get("id"): child for child in children}.values())
+    attributes = _attributes(element, replaced)
+    if tag in ("g", "defs") and not children:
+        return []
+    if tag == "g" and not attributes:
+        return children
+    if tag == "path":
+        tag, attributes = _as_circle(attributes)
+    made = Element(tag, attributes)
+    made.text = element.text
+    made.extend(children)
+    return [made]
 
-    Attributes:
-        ids: The new name of every id.
-        colours: What replaces a colour.
-    """
 
-    ids: Mapping[str, str]
-    colours: Mapping[str, str]
+def _attributes(element: Element, replaced: Mapping[str, str]) -> dict[str, str]:
+    found = {
+        name: _NUMBER.sub(_rounded, replaced.get(value, value)).removesuffix("px")
+        for name, value in element.items()
+        if name in _KEPT and (name, value) not in _DEFAULTS
+    }
+    described = element.get("aria-label", "")
+    if described.startswith(MARK):
+        _, seed, text = described.split(MARK, 2)
+        found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
+        if seed:
+            found["data-seed"] = seed
+    return found
 
-    def cleaned(self, element: Element) -> list[Element]:
-        """Return what is left of an element: nothing, itself, or its children."""
-        tag = element.tag.rpartition("}")[2]
-        if tag not in ("g", "defs", "clipPath") and _is_invisible(element):
-            return []
-        children = [each for child in element for each in self.cleaned(child)]
-        if tag == "defs":
-            children = list({child.get("id"): child for child in children}.values())
-        attributes = self._attributes(element)
-        if tag in ("g", "defs") and not children:
-            return []
-        if tag == "g" and not attributes:
-            return children
-        if tag == "path":
-            tag, attributes = _as_circle(attributes)
-        made = Element(tag, attributes)
-        made.text = element.text
-        made.extend(children)
-        return [made]
 
-    def _attributes(self, element: Element) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, value in element.items():
-            if name in _KEPT and (name, value) not in _DEFAULTS:
-                found[name] = self._value(name, value)
-        described = element.get("aria-label", "")
-        if described.startswith(MARK):
-            _, seed, text = described.split(MARK, 2)
-            found |= {"class": "mark", "role": "graphics-symbol", "aria-label": text}
-            if seed:
-                found["data-seed"] = seed
-        return found
-
-    def _value(self, name: str, value: str) -> str:
-        if name in ("fill", "stroke"):
-            return self.colours.get(value, value)
-        if name == "id":
-            return self.ids[value]
-        if name == "clip-path":
-            return _CLIP.sub(lambda found: f"url(#{self.ids[found[1]]})", value)
-        if name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points"):
-            return _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
-        return value.removesuffix("px") if name == "font-size" else value
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _is_invisible(element: Element) -> bool:
