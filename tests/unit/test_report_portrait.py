@@ -19,8 +19,8 @@ from orchestrator.analysis.evaluation import data_of
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report.contents import images, network
-from orchestrator.report.contents.images import NEGATIVE, POSITIVE
+from orchestrator.report.contents import network
+from orchestrator.report.contents.network import NEGATIVE, POSITIVE
 from orchestrator.report.contents.parts import Picture
 from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
@@ -161,17 +161,17 @@ def decoded(picture: Picture) -> Image.Image:
 
 def test_ink_is_dark_on_white_paper() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(4, 4)
-    assert np.array_equal(np.asarray(decoded(images.ink(image))), 255 - image)
-    assert images.ink(image) == images.ink(image.copy())
+    assert np.array_equal(np.asarray(decoded(network.ink(image))), 255 - image)
+    assert network.ink(image) == network.ink(image.copy())
     # A large image is shrunk.
-    assert decoded(images.ink(np.full((256, 256), 255, np.uint8))).size == (64, 64)
+    assert decoded(network.ink(np.full((256, 256), 255, np.uint8))).size == (64, 64)
 
 
 def test_a_mosaic_shows_signs_by_colour_and_sizes_by_opacity() -> None:
     # Given two tiles of four pixels
     rows = np.array([[0.0, 1.0, -1.0, 0.5], [-0.5, 9.0, -9.0, 0.01]])
     # When they are drawn with a full colour at 1
-    pixels = np.asarray(decoded(images.mosaic(rows, 1.0)).convert("RGBA")).astype(int)
+    pixels = np.asarray(decoded(network.mosaic(rows, 1.0)).convert("RGBA")).astype(int)
     # Then they stand side by side, with nothing between them,
     assert pixels.shape == (2, 2 + 2 + 2, 4)
     first, gap, second = pixels[:, :2], pixels[:, 2:4], pixels[:, 4:]
@@ -185,9 +185,9 @@ def test_a_mosaic_shows_signs_by_colour_and_sizes_by_opacity() -> None:
 
 @pytest.mark.parametrize(("n", "side"), [(1, 1), (128, 28), (7, 3), (2, 100)])
 def test_a_mosaic_has_a_tile_for_each_row(n: int, side: int) -> None:
-    picture = images.mosaic(np.ones((n, side * side), np.float32), 1.0)
+    picture = network.mosaic(np.ones((n, side * side), np.float32), 1.0)
     opaque = np.asarray(decoded(picture).convert("RGBA"))[..., 3] == 255
-    assert opaque.sum() == n * min(side, images.MOST_TILE_PIXELS) ** 2
+    assert opaque.sum() == n * min(side, network.MOST_TILE_PIXELS) ** 2
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,17 @@ Only this module of the report knows the trainer `network`.
 from __future__ import annotations
 
 import base64
+import io
 import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from orchestrator.analysis import lookup
@@ -39,6 +44,13 @@ MOST_ROWS = 200
 WITHIN_SCALE = 0.995
 #: Number of shades for mistakes.
 SHADES = 5
+#: Longest side of an image and of a mosaic's tile, in pixels; larger ones are shrunk.
+MOST_PIXELS, MOST_TILE_PIXELS = 64, 32
+#: RGB colours of positive and of negative numbers: they contrast with white as much as with black.
+POSITIVE, NEGATIVE = (42, 127, 208), (217, 102, 10)
+#: Steps of opacity from zero to the largest number.
+STEPS = 8
+_GAP = 2
 
 
 @dataclass(frozen=True)
@@ -153,9 +165,7 @@ def _told(drawing: Drawing) -> DataTable | Picture:
     if drawing.png is None:
         rows = [[str(cell) for cell in row] for row in drawing.rows]
         return DataTable.of(drawing.title, drawing.columns, rows, "row", MOST_ROWS)
-    # A PNG file begins with its size.
-    width, height = struct.unpack(">II", drawing.png[16:24])
-    return Picture(f"data:image/png;base64,{base64.b64encode(drawing.png).decode()}", width, height)
+    return _picture(drawing.png)
 
 
 def _whose(sweep: Sweep, job: Job) -> str:
@@ -195,8 +205,6 @@ def shades(found: Evaluation) -> list[list[int]]:
 
     Shades grow with the square root of the count, because few confusions are frequent. Right answers have shade 0.
     """
-    import numpy as np
-
     wrong = found.confusion - np.diag(np.diag(found.confusion))
     # Python's integers and floats round alike on every machine.
     most = int(wrong.max())
@@ -204,10 +212,6 @@ def shades(found: Evaluation) -> list[list[int]]:
 
 
 def _mistake(mistake: Mistake, dataset: Dataset) -> tuple[Picture, str, str]:
-    import numpy as np
-
-    from orchestrator.report.contents.images import ink
-
     pixels = np.rint(255 * dataset.validation.dense(mistake.index, np.dtype(np.float32))).astype(np.uint8)
     side = math.isqrt(len(pixels))
     sure = "not a number" if mistake.probability is None else percent(mistake.probability)
@@ -225,10 +229,6 @@ def percent(probability: float) -> str:
 
 def _nodes(job: TrainedJob) -> tuple[Picture | None, str]:
     """Return the first-layer weights as images, if the input is square, and their caption."""
-    import numpy as np
-
-    from orchestrator.report.contents.images import mosaic
-
     weights = job.weights.W1
     side = math.isqrt(weights.shape[1])
     if side * side != weights.shape[1] or not np.isfinite(weights).all():
@@ -241,3 +241,55 @@ def _nodes(job: TrainedJob) -> tuple[Picture | None, str]:
         f"orange: ink here lowers it; the fuller the colour, the more, up to a weight of {limit:.2g}"
     )
     return mosaic(shown, limit or 1.0), caption
+
+
+# Arrays as PNG images: equal arrays give equal bytes
+
+
+def ink(image: NDArray[np.uint8]) -> Picture:
+    """Return a square image as dark ink on white paper.
+
+    Args:
+        image: uint8, shape (side, side): 0 for paper up to 255 for ink.
+    """
+    side = min(len(image), MOST_PIXELS)
+    return _saved(Image.fromarray(255 - image).resize((side, side), Image.Resampling.BOX))
+
+
+def mosaic(rows: NDArray[np.floating], limit: float) -> Picture:
+    """Return rows of numbers as square tiles side by side, for any background: zero is transparent.
+
+    Positive and negative numbers have a colour each, which colour-blind readers can tell apart (Okabe and Ito). The
+    larger the number, the more opaque its colour.
+
+    Args:
+        rows: Finite, shape (n, side * side).
+        limit: The absolute value from which a colour is opaque; above zero.
+    """
+    whole = math.isqrt(rows.shape[1])
+    side = min(whole, MOST_TILE_PIXELS)
+    columns = math.ceil(math.sqrt(2 * len(rows)))
+    lines = math.ceil(len(rows) / columns)
+    field = np.zeros((lines * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP), np.int64)
+    for place, row in enumerate(rows):
+        top, left = (side + _GAP) * (place // columns), (side + _GAP) * (place % columns)
+        image = Image.fromarray(row.reshape(whole, whole).astype(np.float32))
+        tile = np.asarray(image.resize((side, side), Image.Resampling.BOX))
+        field[top : top + side, left : left + side] = np.rint(np.clip(tile / limit, -1, 1) * STEPS)
+    # In the palette, the negative steps follow the positive ones.
+    made = Image.fromarray(np.where(field < 0, STEPS - field, field).astype(np.uint8)).convert("P")
+    made.putpalette([*NEGATIVE, *(STEPS * POSITIVE), *(STEPS * NEGATIVE)])
+    opacity = [round(255 * step / STEPS) for step in range(STEPS + 1)]
+    return _saved(made, transparency=bytes([*opacity, *opacity[1:]]))
+
+
+def _saved(image: Image.Image, **options: bytes) -> Picture:
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    return _picture(file.getvalue())
+
+
+def _picture(png: bytes) -> Picture:
+    # A PNG file begins with its size.
+    width, height = struct.unpack(">II", png[16:24])
+    return Picture(f"data:image/png;base64,{base64.b64encode(png).decode()}", width, height)
