@@ -53,7 +53,7 @@ class Feed:
         self._renderer = renderer
         self._name = name
         self._version = version
-        self._viewers = 0
+        self.viewers = 0
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._refreshed = asyncio.Condition()
@@ -63,11 +63,6 @@ class Feed:
         self._made_of: Hashable = object()
         self._not_before = 0.0
         self.used = 0.0
-
-    @property
-    def watched(self) -> bool:
-        """Whether it has viewers."""
-        return bool(self._viewers)
 
     async def page(self) -> Page:
         """Return the page, made again if it has changed, unless the last one is too new.
@@ -84,13 +79,13 @@ class Feed:
     @contextlib.contextmanager
     def viewed(self) -> Iterator[None]:
         """Keep the page fresh for a reader while the block runs."""
-        self._viewers += 1
+        self.viewers += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         try:
             yield
         finally:
-            self._viewers -= 1
+            self.viewers -= 1
 
     async def news(self, told: News | None, seconds: float) -> News | None:
         """Return the latest news; None if a reader has been told them, and none come within this time."""
@@ -102,7 +97,7 @@ class Feed:
 
     async def _run(self) -> None:
         """Check for changes each second, as long as the page has viewers."""
-        while self._viewers:
+        while self.viewers:
             await self._refresh()
             async with self._refreshed:
                 self._refreshed.notify_all()
@@ -143,7 +138,6 @@ class Feeds:
         self.sweeps = sweeps
         self._renderer = Renderer(sweeps)
         self._feeds: dict[str | None, Feed] = {}
-        self._viewers = 0
 
     def feed(self, name: str | None) -> Feed:
         """Return the page of a sweep; without a name, the index.
@@ -155,25 +149,20 @@ class Feeds:
         if name is None and self.sweeps.only is not None:
             raise SweepNotFoundError("There is nothing at this address")
         known = self._feeds.get(name)
-        if name is not None and (known is None or not known.watched):
+        if name is not None and (known is None or not known.viewers):
             self.sweeps.folder(name)
         if known is None:
-            idle = [key for key, feed in self._feeds.items() if not feed.watched]
+            idle = [key for key, feed in self._feeds.items() if not feed.viewers]
             for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
                 del self._feeds[key]
             version = self.sweeps.versions if name is None else functools.partial(self.sweeps.version, name)
             known = self._feeds[name] = Feed(self._renderer, name, version)
         return known
 
-    @contextlib.contextmanager
-    def place(self) -> Iterator[bool]:
-        """Take one viewer's place while the block runs; yield whether one was free."""
-        is_free = self._viewers < MOST_VIEWERS
-        self._viewers += is_free
-        try:
-            yield is_free
-        finally:
-            self._viewers -= is_free
+    @property
+    def full(self) -> bool:
+        """Whether all places for viewers are taken."""
+        return sum(feed.viewers for feed in self._feeds.values()) >= MOST_VIEWERS
 
     async def stop(self) -> None:
         """End the process that makes pages."""

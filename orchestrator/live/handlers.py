@@ -182,17 +182,16 @@ class Events(Handler):
         """Send news until the reader leaves."""
         feed = self.feed(name)
         self.set_header("Content-Type", "text/event-stream")
-        with self._feeds.place() as is_free:
-            if not is_free:
-                raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
-            told = None
-            with feed.viewed(), contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
-                self._following = asyncio.current_task()
-                while True:
-                    news = await feed.news(told, ALIVE_SECONDS)
-                    told = news or told
-                    self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
-                    await self.send_now()
+        if self._feeds.full:
+            raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
+        told = None
+        with feed.viewed(), contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
+            self._following = asyncio.current_task()
+            while True:
+                news = await feed.news(told, ALIVE_SECONDS)
+                told = news or told
+                self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
+                await self.send_now()
 
     def on_connection_close(self) -> None:
         """Stop waiting for news: the reader has left."""
