@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
@@ -104,28 +104,15 @@ class Attempts:
 def of(sweep: Sweep) -> Attempts:
     """Return the attempts at the ended jobs of a sweep; reused results have none."""
     own = {key: row for key, row in sweep.rows.items() if row.reused_from is None}
-    made = [
-        (sweep.jobs[key], number, record, until) for key, row in own.items() for number, record, until in _timed(row)
-    ]
-    begin = min((record.started or 0.0 for _, _, record, _ in made), default=0.0)
-    spans = [
-        Span(
-            job,
-            number,
-            record.worker or UNKNOWN,
-            record.cause,
-            record.end,
-            (record.started or 0.0) - begin,
-            until - begin,
-        )
-        for job, number, record, until in made
-    ]
+    made = [span for key, row in own.items() for span in _timed(sweep.jobs[key], row)]
+    begin = min((span.start for span in made), default=0.0)
+    spans = [replace(span, start=span.start - begin, stop=span.stop - begin) for span in made]
     known = sum(max(row.attempts, len(row.history)) for row in own.values())
     return Attempts(sorted(spans, key=lambda span: (span.start, span.stop)), known - len(spans))
 
 
-def _timed(row: Row) -> Iterable[tuple[int, AttemptRecord, float]]:
-    """Yield the number, record and end of each attempt at a job whose start and end are known."""
+def _timed(job: Job, row: Row) -> Iterable[Span]:
+    """Yield each attempt at a job whose start and end are known, in seconds since 1970."""
     first = max(row.attempts - len(row.history), 0) + 1
     for place, (record, epochs) in enumerate(contributions(row)):
         if record.started is None:
@@ -136,7 +123,8 @@ def _timed(row: Row) -> Iterable[tuple[int, AttemptRecord, float]]:
             until = record.started + sum(epochs)
         if until is not None:
             # Times in a foreign folder may be wrong.
-            yield first + place, record, max(until, record.started)
+            times = record.started, max(until, record.started)
+            yield Span(job, first + place, record.worker or UNKNOWN, record.cause, record.end, *times)
 
 
 def contributions(row: Row) -> list[tuple[AttemptRecord, Sequence[float]]]:

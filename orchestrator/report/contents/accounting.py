@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
@@ -101,42 +100,34 @@ def duration(seconds: float) -> str:
 # Who trained what
 
 
-@dataclass
-class _Work:
-    """A worker's contribution: the jobs that it ended, its attempts, and the epoch seconds of each attempt."""
-
-    jobs: int = 0
-    spans: list[Span] = field(default_factory=list)
-    epochs: list[Sequence[float]] = field(default_factory=list)
-
-
 def workers(sweep: Sweep, made: Attempts) -> DataTable | None:
     """Return who trained what; None if no worker is known."""
-    work = defaultdict(_Work, {worker: _Work(spans=spans) for worker, spans in made.by_worker().items()})
-    for row in sweep.rows.values():
-        if row.reused_from is not None:
-            continue
-        if row.worker is not None:
-            work[row.worker].jobs += 1
+    own = [row for row in sweep.rows.values() if row.reused_from is None]
+    spans, jobs = made.by_worker(), Counter(row.worker for row in own if row.worker is not None)
+    #: The seconds of the epochs of each attempt.
+    work: dict[str, list[Sequence[float]]] = {name: [] for name in (*spans, *jobs)}
+    for row in own:
         if row.worker is not None and not any(record.worker for record in row.history):
-            work[row.worker].epochs.append(row.epoch_seconds)
+            work[row.worker].append(row.epoch_seconds)
             continue
         for record, epochs in attempts.contributions(row):
-            work[record.worker or UNKNOWN].epochs.append(epochs)
+            work.setdefault(record.worker or UNKNOWN, []).append(epochs)
     active = made.seconds - made.paused
     headings = ("worker", "jobs finished", "attempts", "epochs", "training, s", "processes", "busy")
-    rows = [_worker(name, of_worker, active) for name, of_worker in work.items()]
+    rows = [_worker(name, jobs[name], spans.get(name, ()), epochs, active) for name, epochs in work.items()]
     # The most jobs first, then the most epochs.
     rows.sort(key=lambda row: (-int(row[1]), -int(row[3]), row[0]))
     return _table("Who trained what", headings, rows, "worker")
 
 
-def _worker(name: str, work: _Work, active: float) -> tuple[str, ...]:
-    processes = max(attempts.lanes(work.spans), default=-1) + 1
-    share = attempts.busy_seconds(work.spans) / (processes * active) if processes and active > 0 else None
+def _worker(
+    name: str, jobs: int, spans: Sequence[Span], epochs: Sequence[Sequence[float]], active: float
+) -> tuple[str, ...]:
+    processes = max(attempts.lanes(spans), default=-1) + 1
+    share = attempts.busy_seconds(spans) / (processes * active) if processes and active > 0 else None
     return (
-        *(name, str(work.jobs), str(len(work.epochs)), str(sum(map(len, work.epochs)))),
-        *(f"{sum(map(sum, work.epochs)):.1f}", str(processes or "-"), "-" if share is None else f"{100 * share:.0f} %"),
+        *(name, str(jobs), str(len(epochs)), str(sum(map(len, epochs)))),
+        *(f"{sum(map(sum, epochs)):.1f}", str(processes or "-"), "-" if share is None else f"{100 * share:.0f} %"),
     )
 
 
