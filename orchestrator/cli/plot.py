@@ -136,9 +136,10 @@ def _by_axis(axis: by_axis.Axis) -> Plot:
     if not axis.has_numbers:
         return by_axis.rows(axis)
     metric = axis.metric
-    values = [float(each.value) for each in axis.values]
-    seeds = [(float(each.value), labels.drawn(metric, score)) for each in axis.values for score in each.scores]
-    means = [(float(each.value), labels.drawn(metric, each.mean)) for each in axis.values if each.mean is not None]
+    groups = [(float(value), each) for value, each in axis.values.items()]
+    seeds = [(x, labels.drawn(metric, y)) for x, each in groups for y in each.scores]
+    means = [(x, labels.drawn(metric, each.mean)) for x, each in groups if each.mean is not None]
+    values = [x for x, _ in groups]
     return Field(
         name=axis.name,
         title=axis.title,
@@ -199,7 +200,6 @@ def _fitted(text: str, width: int, *, right: bool = False) -> str:
 
 
 def _columns(texts: Sequence[str], width: int) -> int:
-    """Return the number of columns for a chart's labels or notes."""
     return min(max(map(cell_len, texts), default=0), LABEL, max(width // 3, 8))
 
 
@@ -304,7 +304,6 @@ def _cells(
 
 
 def _column(scale: Scale, width: int, value: float) -> int:
-    """Return the column of a value, from 0."""
     return round(scale.share(value) * (width - 1))
 
 

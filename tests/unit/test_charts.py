@@ -92,9 +92,9 @@ class TestByAxis:
         swept = of_two_options(tmp_path)
         found = by_axis.Axis.of(swept, "metric-by-learning_rate").values
         # By size, and not in the order of the sweep.
-        assert [each.value for each in found] == [0.01, 0.1]
-        assert [each.mean for each in found] == [pytest.approx(0.01 + 0.12), pytest.approx(0.1 + 0.12)]
-        assert [len(each.scores) for each in found] == [4, 4]
+        assert list(found) == [0.01, 0.1]
+        assert [each.mean for each in found.values()] == [pytest.approx(0.01 + 0.12), pytest.approx(0.1 + 0.12)]
+        assert [len(each.scores) for each in found.values()] == [4, 4]
         assert catalogue.names(swept) == (
             "intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "heatmap", "differences",
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, Self
@@ -42,19 +42,6 @@ MOST_TICKS = 10
 
 
 @dataclass(frozen=True)
-class Value(Group):
-    """The results at a value of an option.
-
-    Attributes:
-        value: The value.
-        shown: The value as text.
-    """
-
-    value: Any
-    shown: str
-
-
-@dataclass(frozen=True)
 class Axis:
     """An option that varies.
 
@@ -63,6 +50,7 @@ class Axis:
         heading: The option's name in text.
         metric: What was measured.
         values: The results at each value: numbers in ascending order, others in the sweep's order.
+        shown: Each value as text.
         others: How many other options vary.
         each_job: Whether each job has a mark of its own.
     """
@@ -70,7 +58,8 @@ class Axis:
     name: str
     heading: str
     metric: Metric
-    values: Sequence[Value]
+    values: Mapping[Any, Group]
+    shown: Mapping[Any, str]
     others: int
     each_job: bool
 
@@ -86,13 +75,12 @@ class Axis:
         # Contenders come last, so that they are drawn on top of the others.
         for members in groups.values():
             members.sort(key=lambda member: member.standing.contender)
-        values = [
-            Value(groups[value], value, labels.named(labels.plain(names.shown(option, value)))) for value in listed
-        ]
+        values = {value: Group(groups[value]) for value in listed}
+        shown = {value: labels.named(labels.plain(names.shown(option, value))) for value in listed}
         # Each job has a dot in the chart of every option that varies.
         each_job = configurations.draws_jobs(sweep) and len(sweep.jobs) * len(names.varying) <= MOST_DOTS
         title = labels.plain(heading(names.model, option))
-        return cls(name, title, sweep.leaderboard.metric, values, len(names.varying) - 1, each_job)
+        return cls(name, title, sweep.leaderboard.metric, values, shown, len(names.varying) - 1, each_job)
 
     @property
     def title(self) -> str:
@@ -102,19 +90,19 @@ class Axis:
     @property
     def has_numbers(self) -> bool:
         """Whether the values are numbers, which have an axis instead of rows."""
-        return are_numbers([each.value for each in self.values])
+        return are_numbers(list(self.values))
 
     @functools.cached_property
     def across(self) -> Scale:
         """The scale of the values, if they are numbers."""
-        numbers = [float(each.value) for each in self.values]
+        numbers = list(map(float, self.values))
         return Scale.of(numbers, is_log=is_in_ratios(numbers))
 
     @functools.cached_property
     def up(self) -> Scale:
         """The scale of the metric."""
-        scores = [score for each in self.values for score in each.scores]
-        entries = [entry for each in self.values for member in each.members for entry in member.standing.jobs]
+        scores = [score for each in self.values.values() for score in each.scores]
+        entries = [entry for each in self.values.values() for member in each.members for entry in member.standing.jobs]
         shown = scores or [entry.score for entry in entries if entry.score is not None]
         return Scale.of([labels.drawn(self.metric, score) for score in shown], is_share=self.metric.is_share)
 
@@ -139,16 +127,16 @@ def chart(sweep: Sweep, name: str) -> Chart:
     else:
         specification = _bins(axis)
     cells = []
-    for each in axis.values:
+    for value, each in axis.values.items():
         figures = (each.mean, min(each.scores, default=None), max(each.scores, default=None))
-        shown = [axis.metric.number(value) for value in figures]
-        cells.append((each.shown, str(len(each.scores)), *shown, str(each.diverged)))
+        shown = [axis.metric.number(figure) for figure in figures]
+        cells.append((axis.shown[value], str(len(each.scores)), *shown, str(each.diverged)))
     headings = (axis.heading, "n", f"mean: {labels.axis_title(axis.metric)}", "lowest", "highest", "diverged")
     return Chart(name, axis.title, _caption(axis), specification, headings, cells)
 
 
 def _caption(axis: Axis) -> str:
-    diverged = sum(each.diverged for each in axis.values)
+    diverged = sum(each.diverged for each in axis.values.values())
     how = {
         (True, True): "Dot: one seed, beside its value so that none hides another; bar: the mean of a configuration; "
         "blue: a configuration that may be the best (a contender), which has the longer bar",
@@ -174,16 +162,16 @@ def _caption(axis: Axis) -> str:
 
 def rows(axis: Axis) -> Rows:
     """Return a row for each of the first `MOST_ROWS` values."""
-    shown = axis.values[:MOST_ROWS]
-    names = labels.distinct(each.shown for each in shown)
+    shown = [(axis.shown[value], each) for value, each in axis.values.items()][:MOST_ROWS]
+    names = labels.distinct(text for text, _ in shown)
     return Rows(
         name=axis.name,
         title=axis.title,
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,
         strips=[
-            strips.of(each, axis.metric, name, f"{axis.heading} {each.shown}: {each.said(axis.metric)}", axis.each_job)
-            for each, name in zip(shown, names, strict=True)
+            strips.of(each, axis.metric, name, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
+            for (text, each), name in zip(shown, names, strict=True)
         ],
         known=len(axis.values),
         lower_is_worse=axis.metric.higher_is_better,
@@ -197,32 +185,32 @@ def rows(axis: Axis) -> Rows:
 def _plot(axis: Axis) -> dict[str, Any]:
     """Return the specification of a plot with a dot for each seed, a cross if it diverged, and a bar for each mean."""
     canvas = Canvas()
-    places = [WIDTH * axis.across.share(float(each.value)) for each in axis.values]
+    places = [WIDTH * axis.across.share(float(value)) for value in axis.values]
     spread = min([SPREAD, *(SHARE * (high - low) for low, high in pairwise(places))])
     worse = axis.up.low if axis.metric.higher_is_better else axis.up.high
     seeds = []
-    for each in axis.values:
+    for value, each in axis.values.items():
         found = [(dot, _colour(member)) for member in each.members for dot in strips.dots(member, axis.metric)]
         # Vega-Lite has no offset on a numeric axis, so the numbers themselves are moved.
         for number, (dot, colour) in enumerate(found):
             beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH
-            x = axis.across.at(axis.across.share(float(each.value)) + beside)
+            x = axis.across.at(axis.across.share(float(value)) + beside)
             y = worse if dot.value is None else dot.value
             said = labels.description(dot.said, dot.seed)
             seeds.append({"x": x, "y": y, "diverged": dot.value is None, "colour": colour, "said": said})
     dots, crosses = ([seed for seed in seeds if seed["diverged"] is diverged] for diverged in (False, True))
     bars = [
-        _bar(each.value, member, axis.metric, spread)
-        for each in axis.values
+        _bar(value, member, axis.metric, spread)
+        for value, each in axis.values.items()
         for member in each.members
         if member.standing.mean is not None
     ]
     # If other options vary, too, a line from mean to mean means nothing.
-    means = [] if axis.others else [(each.value, each) for each in axis.values]
+    means = {} if axis.others else axis.values
     size = canvas.alt.Size("size:Q", scale=None)
     colour = canvas.own_colour
     layers = [
-        _line(canvas, means, axis.metric),
+        _line(canvas, means.items(), axis.metric),
         canvas.chart(dots).mark_circle(size=20, opacity=0.8).encode(color=colour, description="said:N"),
         canvas.chart(crosses).mark_point(**CROSS).encode(description="said:N"),
         canvas.chart(bars)
@@ -233,7 +221,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
 
 
 def _layered(canvas: Canvas, axis: Axis, layers: Sequence[Any]) -> dict[str, Any]:
-    values = [each.value for each in axis.values]
+    values = list(axis.values)
     ticks = {"values": values} if len(values) <= MOST_TICKS else {"tickCount": MOST_TICKS}
     labelled = {"format": ".6~g", "labelOverlap": True, "labelSeparation": 4, **ticks}
     x = canvas.channel("X", "x", axis.heading, axis.across, grid=False, **labelled)
@@ -268,15 +256,17 @@ def _bins(axis: Axis) -> dict[str, Any]:
     Few values have a column each, which ends halfway to the next one. Vega-Lite cannot bin a logarithmic axis.
     """
     canvas = Canvas()
-    columns, levels = _columns([float(each.value) for each in axis.values], axis.across), axis.up.parts(BINS)
-    numbers = [float(each.value) for each in axis.values for _ in each.scores]
-    scores = [labels.drawn(axis.metric, score) for each in axis.values for score in each.scores]
-    counts = np.histogram2d(numbers, scores, (columns, levels))[0].astype(int)
+    columns, levels = _columns(list(map(float, axis.values)), axis.across), axis.up.parts(BINS)
+    jobs = [(float(value), score) for value, each in axis.values.items() for score in each.scores]
+    scores = [labels.drawn(axis.metric, score) for _, score in jobs]
+    counts = np.histogram2d([value for value, _ in jobs], scores, (columns, levels))[0].astype(int)
     bins = [
         _bin(axis, columns[i : i + 2], levels[j : j + 2], int(counts[i, j])) for i, j in np.argwhere(counts).tolist()
     ]
-    merged = [list(group) for _, group in groupby(axis.values, lambda each: bisect_right(columns, float(each.value)))]
-    means = [(group[len(group) // 2].value, Group([m for each in group for m in each.members])) for group in merged]
+    merged = [list(group) for _, group in groupby(axis.values, lambda value: bisect_right(columns, float(value)))]
+    means = [
+        (group[len(group) // 2], Group([m for each in group for m in axis.values[each].members])) for group in merged
+    ]
     shade = canvas.step("count", [colour for colour, _ in style.HEAT], int(counts.max()))
     layers = [
         canvas.chart(bins).mark_rect(opacity=1).encode(x2="x2:Q", y2="y2:Q", color=shade, description="said:N"),
