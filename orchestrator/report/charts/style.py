@@ -64,7 +64,6 @@ def config() -> dict[str, Any]:
         "titlePadding": 8,
         "labelLimit": 0,
         "labelFlush": False,
-        "titleLimit": 0,
     }
     title = {
         "anchor": "start",
@@ -74,7 +73,6 @@ def config() -> dict[str, Any]:
         "fontSize": 15,
         "subtitleFontSize": FONT_SIZE,
         "fontWeight": "bold",
-        "limit": 0,
         "offset": 12,
     }
     return {
@@ -82,10 +80,8 @@ def config() -> dict[str, Any]:
         # Room for labels on both sides if their font is wider than the one that measured them.
         "padding": {"left": 26, "top": 5, "right": 28, "bottom": 5},
         "font": FONT,
-        "aria": True,
         "axis": axis,
         "title": title,
         "view": {"stroke": None},
         "text": {"color": LIGHT["ink"], "fontSize": FONT_SIZE},
-        "mark": {"tooltip": None},
     }
