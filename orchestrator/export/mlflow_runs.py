@@ -255,7 +255,6 @@ class _Recorder:
         return True
 
     def _id(self, run: Run | None, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
-        """Return the id of a run, or of a new one."""
         if run is None:
             tags = {"mlflow.source.name": "seedsweep", **tags}
             run = self.client.create_run(experiment, _milliseconds(start), tags, name)
@@ -293,5 +292,4 @@ class _Recorder:
 
 
 def _milliseconds(seconds: float) -> int:
-    """Return seconds as MLflow's milliseconds."""
     return round(1000 * seconds)

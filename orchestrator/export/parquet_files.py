@@ -63,10 +63,7 @@ def _type_of(values: Iterable[Any]) -> pa.DataType:
         return pa.bool_()
     if kinds == {int} and all(-_INT64 <= value < _INT64 for value in known):
         return pa.int64()
-    are_exact = (
-        all(isinstance(each, float) or abs(each) <= _EXACT for each in known) if kinds <= {int, float} else False
-    )
-    if float in kinds and are_exact:
+    if kinds in ({float}, {int, float}) and all(isinstance(each, float) or abs(each) <= _EXACT for each in known):
         return pa.float64()
     if kinds == {list}:
         return pa.list_(_type_of(each for value in known for each in value))

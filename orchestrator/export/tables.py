@@ -76,7 +76,6 @@ def _opened(_: Sweep, table: Table, path: Path) -> Iterator[Callable[[list[list[
 
 
 def _cell(column: Column, value: Any) -> Any:
-    """Return a value as the file has it."""
     if value is ABSENT:
         return ""
     return csv_cell(value, as_text(value) if column.kind == "option" else None)

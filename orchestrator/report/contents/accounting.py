@@ -170,5 +170,4 @@ def faults(sweep: Sweep, made: Attempts) -> DataTable | None:
 
 
 def _table(label: str, headings: Sequence[str], rows: Sequence[Sequence[str]], thing: str) -> DataTable | None:
-    """Return a table of the first rows, with a note if there are more; None if there are none."""
     return DataTable.of(label, headings, rows, thing, MOST_ROWS) if rows else None

@@ -93,5 +93,4 @@ def _score(sweep: Sweep, entry: Entry) -> str:
 
 
 def _verify(sweep: Sweep, *words: str) -> str:
-    """Return the command that trains the picked jobs again and compares every bit."""
     return shell("orchestrator", "verify", sweep.name, *words)
