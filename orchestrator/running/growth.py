@@ -12,7 +12,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.samplers import Point, Trial, ask
+from orchestrator.sweeps.samplers import Point, ask
 from orchestrator.sweeps.specification import SweepSpecification
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
     sampling = specification.sampling
     if sampling is None or specification.remaining == 0:
         return None
-    earlier = [Trial(point, _value(specification, point, manifest.dataset, rows)) for point in specification.drawn]
+    earlier = [(point, _value(specification, point, manifest.dataset, rows)) for point in specification.drawn]
     count = min(sampling.sampler_batch or 1, specification.remaining)
     asked = ask(specification.space, earlier, count, sampling.sampler_seed)
     return manifest.with_drawn(asked)

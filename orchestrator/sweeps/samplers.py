@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -108,6 +107,8 @@ class Dimension:
         return int(value) if self._integers else self._range.clip(float(value))
 
 
+#: A configuration that was asked for earlier, with its value, the higher the better; None if one of its jobs failed.
+Trial = tuple[Point, float | None]
 #: The dimension of each option that varies.
 Space = Mapping[str, Dimension]
 
@@ -136,19 +137,6 @@ def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
     raise RefusedError(f"at most {len(drawn)}, the number of configurations that the options allow")
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A configuration that was asked for earlier.
-
-    Attributes:
-        point: Its values of the options that vary.
-        value: Its value, the higher the better; None if one of its jobs failed.
-    """
-
-    point: Point
-    value: float | None
-
-
 def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[Point, ...]:
     """Ask Optuna's `TPESampler` for configurations; it may repeat one.
 
@@ -172,13 +160,13 @@ def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[
     distributions = {name: dimension.distribution() for name, dimension in space.items()}
     own_seed = random.Random(f"{seed}, {len(earlier)}").getrandbits(31)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own_seed))
-    for trial in earlier:
+    for point, value in earlier:
         study.add_trial(
             optuna.trial.create_trial(
-                state=optuna.trial.TrialState.FAIL if trial.value is None else optuna.trial.TrialState.COMPLETE,
-                params={name: space[name].encode(value) for name, value in trial.point.items()},
+                state=optuna.trial.TrialState.FAIL if value is None else optuna.trial.TrialState.COMPLETE,
+                params={name: space[name].encode(each) for name, each in point.items()},
                 distributions=distributions,
-                value=trial.value,
+                value=value,
             )
         )
     asked = [study.ask(distributions).params for _ in range(count)]
