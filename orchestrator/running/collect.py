@@ -10,9 +10,8 @@ from orchestrator.cluster.artifacts import Artifacts
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.keeping import Keeper
-from orchestrator.folder.rows import AttemptRecord, Row, accepted_row, check_weights, lost_row
+from orchestrator.folder.rows import Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
-from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
 from orchestrator.running.waiting import Waiting
 from orchestrator.sweeps.names import JobNames
@@ -37,36 +36,22 @@ class Collector:
     """Turns the states of a sweep's jobs into rows.
 
     Args:
-        cluster: The cluster.
-        sweep: The registered sweep.
+        sweep: The sweep on its cluster.
         accept: Keeps the row of a job that ended, and its weights if they were fetched; called once per job.
-        progress: Receives messages, reports and rows.
         names: Names the sweep's jobs.
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
-        failed: Receives the key of a job that failed, and the end of its log, which may be empty.
-        silent: As for `StallWatch`.
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        sweep: Membership,
-        accept: Callable[[Row, bytes | None], None],
-        progress: Progress,
-        names: JobNames,
-        keeper: Keeper,
-        failed: Callable[[str, str], None] = lambda _key, _log: None,
-        silent: Callable[[str, str, float], bool] = lambda _key, _worker, _beyond: True,
+        self, sweep: Membership, accept: Callable[[Row, bytes | None], None], names: JobNames, keeper: Keeper
     ) -> None:
-        self._cluster = cluster
+        self._cluster = sweep.cluster
         self._sweep = sweep
         self._accept = accept
-        self._progress = progress
+        self._progress = sweep.progress
         self._names = names
-        self._failed = failed
-        self._silent = silent
         self._keeper = keeper
-        self._artifacts = Artifacts(cluster, sweep.name)
+        self._artifacts = Artifacts(sweep.cluster, sweep.manifest.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
         #: at once, because others decide their size.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
@@ -78,7 +63,7 @@ class Collector:
         *,
         reuse: bool,
         reused_from: str | None,
-        prepare: Callable[[Sequence[Job]], None] = lambda _jobs: None,
+        prepare: Callable[[Sequence[Job]], str | None] = lambda _jobs: None,
         fits: Callable[[Result], bool] = lambda _result: True,
     ) -> dict[str, Job]:
         """Take the stored results, and queue every other job that has no message.
@@ -89,7 +74,7 @@ class Collector:
             jobs: The jobs, by key.
             reuse: Whether to take stored results.
             reused_from: The origin to record in the rows of reused results.
-            prepare: Called with the jobs that are about to be queued.
+            prepare: Called with the jobs that are about to be queued; returns what is to be said of them.
             fits: Whether a stored result may be taken.
 
         Returns:
@@ -101,7 +86,7 @@ class Collector:
         ended = cluster.results.ended(jobs, max((job.epochs for job in jobs.values()), default=1))
         waiting = dict(jobs)
         if reused_from is None:
-            self._expect(list(ended))
+            self._ahead = cluster.attempts(list(ended))
         for key, state in ended.items():
             usable = reuse and isinstance(state, Finished) and fits(state.result)
             if usable and self._take(jobs[key], state, reused_from):
@@ -115,7 +100,8 @@ class Collector:
         new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
         again = [job for key, job in waiting.items() if key in ended]
         cluster.forget(again)
-        prepare([*new, *again])
+        if sentence := prepare([*new, *again]):
+            self._progress.message(sentence)
         self._submit([*new, *again])
         self._artifacts.release()
         return waiting
@@ -130,9 +116,9 @@ class Collector:
             jobs: The jobs, by key.
             ended: Called with the key of each job that has its row.
         """
-        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep, self._silent)
+        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
         for states in waiting:
-            self._expect(list(states))
+            self._ahead = self._cluster.attempts(list(states))
             for key, state in states.items():
                 if not self._take(jobs[key], state):
                     waiting.again(jobs[key])
@@ -140,12 +126,8 @@ class Collector:
                     ended(key)
         self._artifacts.release()
 
-    def _expect(self, keys: Sequence[str]) -> None:
-        """Begin to read the attempts at these jobs, in this order."""
-        self._ahead = self._cluster.attempts(keys)
-
     def _attempts(self, key: str) -> list[Attempt]:
-        """Skip to this one of the expected jobs, and return the attempts at it, oldest first."""
+        """Skip to this one of the jobs ahead, and return the attempts at it, oldest first."""
         return next((attempts for found, attempts in self._ahead if found == key), [])
 
     def _take(self, job: Job, state: Ended, reused_from: str | None = None) -> bool:
@@ -166,7 +148,7 @@ class Collector:
             self._artifacts.add(job.key, state.result)
         self._progress.finished(row)
         if isinstance(state, Failed):
-            self._failed(row.job, state.log)
+            self._sweep.failed(row.job, state.log)
         return True
 
     def _row(self, job: Job, state: Ended, reused_from: str | None) -> tuple[Row, bytes | None]:
@@ -227,7 +209,11 @@ def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
     It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
     """
     found: dict[str, Row] = {}
-    left = {key: row for key, row in rows.items() if any(_is_open(attempt) for attempt in row.own_history)}
+    left = {
+        key: row
+        for key, row in rows.items()
+        if any(each.started is not None and each.ended is None for each in row.own_history)
+    }
     deadline = time.monotonic() + LONGEST_WAIT
     while left:
         late = {}
@@ -242,7 +228,3 @@ def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
         if left:
             time.sleep(_PAUSE)
     return found
-
-
-def _is_open(attempt: AttemptRecord) -> bool:
-    return attempt.started is not None and attempt.ended is None

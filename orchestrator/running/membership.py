@@ -1,46 +1,116 @@
-"""Keeps the sweep of a session registered on the cluster, and carries out its cancellation."""
+"""The sweep of a session on its cluster: registers it, adds jobs to it, and carries out its cancellation."""
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import cancel_jobs, reason
+from orchestrator.running.growth import Grow, grown
+from orchestrator.running.listener import Progress
 from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import have
+from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted, have
+from worker.job import Job
+
+#: Seconds for which a following session waits for the other one to draw configurations, and between two looks.
+DRAWING_SECONDS = 5.0
+DRAWING_LOOK_SECONDS = 0.5
+#: The lines of a silent job's stack that are shown, and the seconds that its process gets to write them.
+_STACK_LINES = 3
+_STACK_SECONDS = 10.0
 
 
+@dataclass
 class Membership:
-    """The registered sweep of a session.
-
-    Args:
-        cluster: The cluster on which the sweep is registered.
-        manifest: The sweep's manifest.
-        tell: Shows a message to the user.
-        check: Raises an error if the sweep cannot go on, because its folder was removed.
+    """The sweep of a session, in its folder and on its cluster. It grows in both, or stays as it is.
 
     Attributes:
-        name: The sweep's name on the cluster.
+        cluster: The cluster.
+        folder: The sweep's folder, which this process has locked.
+        manifest: The sweep's manifest, as the folder has it, with what was added to it.
+        jobs: The sweep's jobs by key, to which the session adds further ones.
+        progress: Receives messages for the user, reports and rows.
+        interruption: Defers signals while the folder is written.
+        fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        manifest: Manifest,
-        tell: Callable[[str], None],
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._cluster = cluster
-        self._manifest = manifest
-        self.name = manifest.name
-        self._tell = tell
-        self._check = check
-        self._next = 0.0
-        self._cancelled: str | None = None
-        #: Jobs that continue for another sweep; None until the cancellation is carried out.
-        self._wanted: dict[str, str] | None = None
+    cluster: Cluster
+    folder: SweepFolder
+    manifest: Manifest
+    jobs: Mapping[str, Job]
+    progress: Progress
+    interruption: Interruption
+    fail_fast: int | None = None
+    _failures: int = field(default=0, init=False)
+    _has_told_failure: bool = field(default=False, init=False)
+    _next: float = field(default=0.0, init=False)
+    _cancelled: str | None = field(default=None, init=False)
+    #: Jobs that continue for another sweep; None until the cancellation is carried out.
+    _wanted: dict[str, str] | None = field(default=None, init=False)
+
+    def reopen(self) -> None:
+        """Register a sweep that begins or is resumed; take the longer of its two manifests."""
+        self._take(self.cluster.registry.reopen(self.manifest))
+
+    def register(self) -> bool:
+        """Register the sweep, unless it is registered already; return whether another session has added jobs to it."""
+        return self._take(self.cluster.registry.register(self.manifest))
+
+    def grow(self, rows: Mapping[str, Row], grow: Grow | None = None) -> bool:
+        """Add jobs: those that another session has added, or else the next ones. A cancelled sweep gets none.
+
+        Args:
+            rows: The rows of all its jobs, by key.
+            grow: Called for further jobs if the sampler has drawn all configurations.
+
+        Returns:
+            Whether the sweep has grown.
+        """
+        if self._is_cancelled(rows):
+            return False
+        if self.register():
+            return True
+        longer = grown(self.manifest, rows) or (None if grow is None else grow(self.manifest, rows))
+        if longer is not None:
+            # The cluster first: if another session has added other jobs there meanwhile, the folder stays as it is.
+            self._take(self.cluster.registry.register(longer))
+        # Without a new job, too: a sampler that has chosen a configuration again draws once more.
+        return longer is not None
+
+    def wait_for_others(self, rows: Mapping[str, Row]) -> bool:
+        """Return whether another session adds jobs.
+
+        It waits a while for a sampler's configurations: the session that trains the sweep draws them.
+        """
+        deadline = time.monotonic() + DRAWING_SECONDS
+        while not self._is_cancelled(rows):
+            if self.register():
+                return True
+            if not self.manifest.specification.remaining or time.monotonic() > deadline:
+                break
+            time.sleep(DRAWING_LOOK_SECONDS)
+        return False
+
+    def _is_cancelled(self, rows: Mapping[str, Row]) -> bool:
+        # Redis may have lost the mark of a cancellation that was carried out.
+        return any(row.status == "cancelled" for row in rows.values()) or self.cancelled() is not None
+
+    def _take(self, manifest: Manifest) -> bool:
+        """Write the manifest into the folder if it has other jobs, and return whether it has."""
+        has_others = manifest.jobs != self.manifest.jobs
+        if has_others:
+            with self.interruption.shield():
+                self.folder.write_manifest(manifest)
+        self.manifest = manifest
+        return has_others
 
     def keep(self) -> None:
         """Renew the registration and check the folder, at most every `LOOK_SECONDS`.
@@ -50,14 +120,14 @@ class Membership:
             ClusterFullError: Redis is full, so that workers cannot store results either.
         """
         if time.monotonic() >= self._next:
-            self._check()
-            self._cluster.registry.keep(self._manifest)
+            self.folder.check_held()
+            self.cluster.registry.keep(self.manifest)
             self._next = time.monotonic() + LOOK_SECONDS
 
     def cancelled(self) -> str | None:
         """Return why the sweep is cancelled, or None. A cancellation stays in force even if Redis loses its mark."""
         if self._cancelled is None:
-            self._cancelled = self._cluster.registry.cancelled(self._manifest.name)
+            self._cancelled = self.cluster.registry.cancelled(self.manifest.name)
         return self._cancelled
 
     def given_up(self, waiting: Collection[str]) -> dict[str, str] | None:
@@ -75,16 +145,56 @@ class Membership:
         if not waiting:
             return {}
         if self._wanted is None:
-            done = cancel_jobs(self._cluster, self._manifest.name, waiting)
+            done = cancel_jobs(self.cluster, self.manifest.name, waiting)
             self._wanted = done.wanted
             withdrawn = have(len(done.withdrawn), "queued job")
-            self._tell(f"The sweep {self._manifest.name} is cancelled: {withdrawn} ended")
-        running = self._cluster.running()
+            self.progress.message(f"The sweep {self.manifest.name} is cancelled: {withdrawn} ended")
+        running = self.cluster.running()
         silent = [key for key in waiting if key in self._wanted or key not in running]
-        ended = self._cluster.results.ended(silent)
-        return {key: self._words(key, self._wanted) for key in silent if key not in ended}
+        ended, why = self.cluster.results.ended(silent), reason(self.manifest.name)
+        going_on = {key: f"{why}; the job goes on for the sweep {other}" for key, other in self._wanted.items()}
+        return {key: going_on.get(key, why) for key in silent if key not in ended}
 
-    def _words(self, key: str, wanted: dict[str, str]) -> str:
-        other = wanted.get(key)
-        ended = reason(self._manifest.name)
-        return ended if other is None else f"{ended}; the job goes on for the sweep {other}"
+    def silent(self, key: str, worker: str, beyond: float) -> bool:
+        """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.
+
+        The job's process writes its stack on its own, perhaps a little later.
+
+        Args:
+            key: The job.
+            worker: The name of the worker that trains it.
+            beyond: Seconds without progress beyond those after which the process writes its stack.
+
+        Returns:
+            Whether it was said; False if the stack may still come.
+        """
+        # The main thread is the last one.
+        _, dumped, after = (self.folder.log(key) or "").rpartition("(most recent call first):\n")
+        if after.count("\n") < _STACK_LINES and self.cluster.embedded and beyond < _STACK_SECONDS:
+            return False
+        stack = after.splitlines()[:_STACK_LINES] if dumped else []
+        job = JobNames(self.jobs.values(), self.manifest.axes).job(self.jobs[key].seed, self.jobs[key].options)
+        where = ": it is at" if stack else ""
+        self.progress.message("\n".join([f"No sign of life of {job}, which {worker} trains{where}", *stack]))
+        return True
+
+    def failed(self, key: str, log: str) -> None:
+        """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`.
+
+        Args:
+            key: The job.
+            log: The end of its log, which may be empty.
+        """
+        self._failures += 1
+        if log and not self.cluster.embedded:
+            self.folder.keep_log(key, log)
+        if log and not self._has_told_failure:
+            self._has_told_failure = True
+            # Without the lines that underline a part of another.
+            lines = [line for line in log.splitlines() if line.strip(" ^~")]
+            end = "\n  ".join(lines[-3:])
+            command = shlex.join(("orchestrator", "logs", str(self.folder.path), key[:12]))
+            self.progress.message(f"The first failure:\n  {end}\nIts log: {command}")
+        if self._failures == self.fail_fast:
+            self.progress.message(f"{counted(self._failures, 'job')} failed: the others are cancelled")
+            self.cluster.registry.cancel(self.manifest, reason(self.manifest.name))

@@ -6,10 +6,8 @@ import contextlib
 import shlex
 import socket
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
@@ -19,7 +17,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.growth import Grow, Growth, no_growth
+from orchestrator.running.growth import Grow
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
@@ -29,15 +27,11 @@ from worker.job import Job, Result
 from worker.trainers import registry
 
 if TYPE_CHECKING:
-    from orchestrator.cluster.cluster import Cluster
     from orchestrator.running.collect import Collector
+    from orchestrator.running.membership import Membership
 
 #: The origin, in a row, of a result that the cluster had before this sweep began.
 RESULT_BACKEND = "the result backend"
-
-#: The lines of a silent job's stack that are shown, and the seconds that its process gets to write them.
-_STACK_LINES = 3
-_STACK_SECONDS = 10.0
 
 
 @dataclass
@@ -73,9 +67,7 @@ class Session:
     fail_fast: int | None = None
     reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
-    _failures: int = field(default=0, init=False)
     _others_code: str | None = field(default=None, init=False)
-    _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.keep_weights(None)
@@ -183,14 +175,14 @@ class Session:
         self.missing.pop(row.job, None)
 
     def train(
-        self, progress: Progress = SILENT, *, reuse: bool = True, grow: Grow = no_growth, expected: int = 0
+        self, progress: Progress = SILENT, *, reuse: bool = True, grow: Grow | None = None, expected: int = 0
     ) -> None:
         """Train the missing jobs, until every job has its row.
 
         Args:
             progress: Receives messages, reports and rows.
             reuse: Whether to take results that the cluster has already.
-            grow: Called for further jobs whenever every job has its row.
+            grow: Called for further jobs whenever every job has its row; None if only a sampler adds any.
             expected: The number of further jobs to expect.
 
         Raises:
@@ -200,48 +192,45 @@ class Session:
             OutputError: the folder cannot be written.
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
-        with self._connected(progress.message, expected) as cluster:
-            growth = Growth(cluster.registry, self.folder, self.interruption, grow)
-            manifest: Manifest | None = growth.reopened()
-            while manifest is not None:
-                self._take(manifest, progress, reuse=reuse)
-                self._train(cluster, manifest, progress, reuse=reuse)
-                manifest = growth.further(manifest, self.rows)
-            self._end(cluster)
+        with self._connected(progress, expected) as sweep:
+            sweep.reopen()
+            self._train(sweep, reuse=reuse)
+            while sweep.grow(self.rows, grow):
+                self._train(sweep, reuse=reuse)
+            self._end(sweep)
 
-    def _train(self, cluster: Cluster, manifest: Manifest, progress: Progress, *, reuse: bool) -> None:
+    def _train(self, sweep: Membership, *, reuse: bool) -> None:
         """Train those of the known jobs that have no row."""
         from orchestrator.running.continuation import Continuation
 
-        collector = self._collector(cluster, manifest, progress)
-        origin = None if self.resuming else RESULT_BACKEND
-        # Only an extended sweep can have finished jobs of fewer epochs.
-        continuation = None
-        if reuse and manifest.rounds:
-            # Rows whose weights are gone, too: `Continuation` reports them.
-            rows = {key: row for key, row in self.folder.rows_of(self.jobs).items() if self._fits(row)}
-            continuation = Continuation(self.folder, self.jobs, rows, cluster.store)
+        self._take(sweep, reuse=reuse)
+        collector = self._collector(sweep)
+        # Only an extended sweep can have finished jobs of fewer epochs. Rows whose weights are gone, too:
+        # `Continuation` reports them.
+        rows = self.folder.rows_of(self.jobs) if reuse and self.manifest.rounds else {}
+        fitting = {key: row for key, row in rows.items() if self._fits(row)}
+        continuation = Continuation(self.folder, self.jobs, fitting, sweep.cluster.store)
+        waiting = collector.begin(
+            dict(self.missing),
+            # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
+            reuse=reuse or self.resuming,
+            reused_from=None if self.resuming else RESULT_BACKEND,
+            prepare=continuation.prepare,
+            fits=self._fits,
+        )
+        self._tell_code(sweep.progress.message)
+        collector.collect(waiting, ended=continuation.ended)
 
-        def prepare(jobs: Sequence[Job]) -> None:
-            if continuation is not None and (sentence := continuation.prepare(jobs)):
-                progress.message(sentence)
-
-        # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.
-        found = reuse or self.resuming
-        waiting = collector.begin(dict(self.missing), reuse=found, reused_from=origin, prepare=prepare, fits=self._fits)
-        self._tell_code(progress.message)
-        collector.collect(waiting, ended=None if continuation is None else continuation.ended)
-
-    def _take(self, manifest: Manifest, progress: Progress, *, reuse: bool = False) -> None:
-        """Take in the jobs of a manifest that the session does not know yet."""
-        self.manifest = manifest
-        if self.jobs.keys() >= set(manifest.jobs):
+    def _take(self, sweep: Membership, *, reuse: bool = False) -> None:
+        """Take in the jobs of the sweep that the session does not know yet."""
+        self.manifest, progress = sweep.manifest, sweep.progress
+        if self.jobs.keys() >= set(self.manifest.jobs):
             return
-        jobs = {key: job for key, job in manifest.jobs_by_key().items() if key not in self.jobs}
+        jobs = {key: job for key, job in self.manifest.jobs_by_key().items() if key not in self.jobs}
         self.jobs.update(jobs)
         self.missing.update(jobs)
         progress.added(jobs)
-        progress.message(f"{_growth(manifest)}: {counted(len(jobs), 'new job')}")
+        progress.message(f"{_growth(self.manifest)}: {counted(len(jobs), 'new job')}")
         if reuse:
             self.reuse_siblings(progress.message)
         for key in jobs.keys() & self.rows.keys():
@@ -260,9 +249,9 @@ class Session:
         """
         if reuse:
             self.reuse_siblings(SILENT.message)
-        with self._connected(SILENT.message) as cluster:
-            manifest = Growth(cluster.registry, self.folder, self.interruption).reopened()
-            self._submit(cluster, manifest, SILENT, RESULT_BACKEND, reuse=reuse)
+        with self._connected(SILENT) as sweep:
+            sweep.reopen()
+            self._submit(sweep, RESULT_BACKEND, reuse=reuse)
 
     def follow(self, progress: Progress = SILENT) -> None:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
@@ -273,97 +262,50 @@ class Session:
         # them after it was interrupted.
         self.keeper.bare = True
         self.keeper.releases = self.manifest.provenance.host == socket.gethostname()
-        with self._connected(progress.message) as cluster:
-            growth = Growth(cluster.registry, self.folder, self.interruption)
-            manifest: Manifest | None = growth.registered()
-            while manifest is not None:
-                self._take(manifest, progress)
-                self._collector(cluster, manifest, progress).collect(dict(self.missing))
-                further = growth.added_by_others(manifest, self.rows)
-                if further is None:
-                    further = growth.further(manifest, self.rows)
-                    if further is not None:
-                        self._submit(cluster, further, progress, None)
-                manifest = further
-            self._end(cluster)
+        with self._connected(progress) as sweep:
+            sweep.register()
+            going_on = True
+            while going_on:
+                self._take(sweep)
+                self._collector(sweep).collect(dict(self.missing))
+                going_on = sweep.wait_for_others(self.rows)
+                if not going_on and (going_on := sweep.grow(self.rows)):
+                    self._submit(sweep, None)
+            self._end(sweep)
 
-    def _submit(
-        self, cluster: Cluster, manifest: Manifest, progress: Progress, origin: str | None, *, reuse: bool = True
-    ) -> None:
+    def _submit(self, sweep: Membership, origin: str | None, *, reuse: bool = True) -> None:
         """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""
-        self._take(manifest, progress)
-        self._collector(cluster, manifest, progress).begin(
-            dict(self.missing), reuse=reuse, reused_from=origin, fits=self._fits
-        )
+        self._take(sweep)
+        self._collector(sweep).begin(dict(self.missing), reuse=reuse, reused_from=origin, fits=self._fits)
 
-    def _collector(self, cluster: Cluster, manifest: Manifest, progress: Progress) -> Collector:
-        # Imported here because they import Celery, which takes a while; an embedded cluster starts meanwhile.
+    def _collector(self, sweep: Membership) -> Collector:
         from orchestrator.running.collect import Collector
-        from orchestrator.running.membership import Membership
 
-        sweep = Membership(cluster, manifest, progress.message, self.folder.check_held)
-        names = JobNames(self.jobs.values(), manifest.axes)
-        failed = partial(self._failed, cluster, manifest, progress.message)
-        silent = partial(self._silent, progress.message)
-        return Collector(cluster, sweep, self.accept, progress, names, self.keeper, failed, silent)
+        return Collector(sweep, self.accept, JobNames(self.jobs.values(), self.manifest.axes), self.keeper)
 
-    def _silent(self, tell: Callable[[str], None], key: str, worker: str, beyond: float) -> bool:
-        """Say that a job makes no progress, and the innermost lines of its stack if its log is in the folder.
-
-        The job's process writes its stack on its own, perhaps a little later.
-
-        Args:
-            tell: Shows a message to the user.
-            key: The job.
-            worker: The name of the worker that trains it.
-            beyond: Seconds without progress beyond those after which the process writes its stack.
-
-        Returns:
-            Whether it was said; False if the stack may still come.
-        """
-        # The main thread is the last one.
-        _, dumped, after = (self.folder.log(key) or "").rpartition("(most recent call first):\n")
-        if after.count("\n") < _STACK_LINES and self.place.cluster is None and beyond < _STACK_SECONDS:
-            return False
-        stack = after.splitlines()[:_STACK_LINES] if dumped else []
-        job = JobNames(self.jobs.values(), self.axes).job(self.jobs[key].seed, self.jobs[key].options)
-        tell("\n".join([f"No sign of life of {job}, which {worker} trains{': it is at' if stack else ''}", *stack]))
-        return True
-
-    def _failed(self, cluster: Cluster, manifest: Manifest, tell: Callable[[str], None], key: str, log: str) -> None:
-        """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`."""
-        from orchestrator.running.cancel import reason
-
-        self._failures += 1
-        if log and self.place.cluster is not None:
-            self.folder.keep_log(key, log)
-        if log and not self._told:
-            self._told = True
-            # Without the lines that underline a part of another.
-            lines = [line for line in log.splitlines() if line.strip(" ^~")]
-            end = "\n  ".join(lines[-3:])
-            command = shlex.join(("orchestrator", "logs", str(self.folder.path), key[:12]))
-            tell(f"The first failure:\n  {end}\nIts log: {command}")
-        if self._failures == self.fail_fast:
-            tell(f"{counted(self._failures, 'job')} failed: the others are cancelled")
-            cluster.registry.cancel(manifest, reason(manifest.name))
-
-    def _end(self, cluster: Cluster) -> None:
+    def _end(self, sweep: Membership) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
         from orchestrator.running.collect import completed
 
-        for key, mismatches in cluster.store.mismatches(self.jobs).items():
+        for key, mismatches in sweep.cluster.store.mismatches(self.jobs).items():
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        self.rows.update(completed(cluster, self.rows))
-        cluster.registry.finish(self.manifest.name)
+        self.rows.update(completed(sweep.cluster, self.rows))
+        sweep.cluster.registry.finish(self.manifest.name)
 
-    def _connected(self, tell: Callable[[str], None], expected: int = 0) -> AbstractContextManager[Cluster]:
-        specification = self.manifest.specification
-        jobs = len(self.missing) + specification.remaining * len(specification.seeds) + expected
-        return self.place.open(
-            specification.trainer, specification.data, jobs=jobs, interruption=self.interruption, tell=tell,
+    @contextlib.contextmanager
+    def _connected(self, progress: Progress, expected: int = 0) -> Iterator[Membership]:
+        made = self.manifest.specification
+        jobs = len(self.missing) + made.remaining * len(made.seeds) + expected
+        with self.place.open(
+            made.trainer, made.data, jobs=jobs, interruption=self.interruption, tell=progress.message,
             logs=self.folder.logs,
-        )  # fmt: skip
+        ) as cluster:  # fmt: skip
+            # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
+            from orchestrator.running.membership import Membership
+
+            yield Membership(
+                cluster, self.folder, self.manifest, self.jobs, progress, self.interruption, self.fail_fast
+            )
 
 
 def _reused(counts: Counter[str], folder: SweepFolder) -> str:

@@ -96,7 +96,7 @@ class StallWatch:
         tell: Shows a message to the user.
         needs: What a worker must have for the jobs.
         silent: Receives the id of each running task without progress for `silent_seconds`, its worker's name, and the
-            seconds without progress beyond those; again at the next look until it returns True.
+            seconds without progress beyond those; again at the next look until it returns True. None if nobody asks.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class StallWatch:
         cluster: Cluster,
         tell: Callable[[str], None],
         needs: Collection[Needs] = (),
-        silent: Callable[[str, str, float], bool] = lambda _task, _worker, _beyond: True,
+        silent: Callable[[str, str, float], bool] | None = None,
     ) -> None:
         self._silent = silent
         self._silent_told: set[str] = set()
@@ -142,7 +142,8 @@ class StallWatch:
         now = time.monotonic()
         self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
         self._tell_clocks(workers)
-        self._tell_silent(workers)
+        if self._silent is not None:
+            self._tell_silent(workers, self._silent)
         stall = self._stall(workers) if now - self._moved > STALL_SECONDS else None
         # Two looks must agree: after an outage of Redis, workers need a moment to report again.
         if stall is not None and self._doubtful:
@@ -168,12 +169,12 @@ class StallWatch:
             self._clocks_told |= hosts
             self._tell(str(sentence))
 
-    def _tell_silent(self, workers: list[Presence]) -> None:
+    def _tell_silent(self, workers: list[Presence], tell: Callable[[str, str, float], bool]) -> None:
         late = self._roster.clock.now() - self._cluster.app.settings.silent_seconds
         for worker in workers:
             for task, progress in worker.running.items():
                 known = task not in self._running or task in self._silent_told
-                if progress < late and not known and self._silent(task, worker.name, late - progress):
+                if progress < late and not known and tell(task, worker.name, late - progress):
                     self._silent_told.add(task)
 
     def _stall(self, workers: list[Presence]) -> Stall | None:

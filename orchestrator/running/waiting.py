@@ -32,7 +32,6 @@ class Waiting:
         listener: Receives messages and reports.
         submit: Queues tasks of jobs, as it queued these.
         sweep: The sweep of the jobs, which may be cancelled; None for verification tasks.
-        silent: As for `StallWatch`.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Waiting:
         listener: Progress,
         submit: Callable[[Sequence[Job]], None],
         sweep: Membership | None = None,
-        silent: Callable[[str, str, float], bool] = lambda _task, _worker, _beyond: True,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
@@ -52,7 +50,8 @@ class Waiting:
         self._epochs = max((job.epochs for job in tasks.values()), default=1)
         self._again: list[Job] = []
         self._lost_jobs = LostJobs(cluster)
-        self._stalls = StallWatch(cluster, listener.message, {job.needs for job in tasks.values()}, silent)
+        needs = {job.needs for job in tasks.values()}
+        self._stalls = StallWatch(cluster, listener.message, needs, None if sweep is None else sweep.silent)
         self._pause = SHORTEST_PAUSE
 
     def __iter__(self) -> Iterator[Mapping[str, Ended]]:

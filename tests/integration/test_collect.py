@@ -19,6 +19,7 @@ from orchestrator.errors import ClusterFullError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interruption
 from orchestrator.running import stalls
 from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
@@ -67,10 +68,9 @@ def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
     manifest = Manifest(
         name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()
     )
-    sweep = Membership(view, manifest, recorder.message)
-    return Collector(
-        view, sweep, recorder.accept, recorder, JobNames(jobs), Keeper(SweepFolder(Path("runs"), "a"), "all")
-    )
+    folder = SweepFolder(Path("runs"), "a")
+    sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
+    return Collector(sweep, recorder.accept, JobNames(jobs), Keeper(folder, "all"))
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
