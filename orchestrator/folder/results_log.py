@@ -46,6 +46,9 @@ class ResultsLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged = 0
+        #: The file that `new_rows` read last, by device and inode, and how far.
+        self._file = (0, 0)
+        self._offset = 0
 
     def rows(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
         """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
@@ -57,6 +60,17 @@ class ResultsLog:
         rows: dict[str, Row] = {}
         with _reading(self._path), _open(self._path, jobs, count) as file:
             self.damaged = _collect(_lines(file), jobs, rows)
+        return rows
+
+    def new_rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+        """Return the rows of these jobs that were written since the last call, by key; each line is read once.
+
+        A torn last line is read once it is complete. A file that was truncated, or replaced, as at the end of a sweep,
+        is read again from its start.
+        """
+        rows: dict[str, Row] = {}
+        with _reading(self._path), self._open_new(jobs) as file:
+            _collect(self._whole_lines(file), jobs, rows)
         return rows
 
     def append(self, row: Row) -> None:
@@ -80,35 +94,14 @@ class ResultsLog:
         with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
             file.truncate(_end_of_lines(file))
 
-
-class ResultsFollower:
-    """Reads the rows that another process appends to a `results.jsonl`, each line once.
-
-    A torn last line is read once it is complete. A file that was truncated, or replaced, as at the end of a sweep, is
-    read again from its start.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        #: Which file was read, by device and inode, and how far.
-        self._file = (0, 0)
-        self._offset = 0
-
-    def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Return the rows of these jobs appended since the last call, by key. Raises: as `ResultsLog.rows`."""
-        rows: dict[str, Row] = {}
-        with _reading(self._path), self._open(jobs) as file:
-            _collect(self._whole(file), jobs, rows)
-        return rows
-
-    def _whole(self, file: BufferedReader) -> Iterator[bytes]:
+    def _whole_lines(self, file: BufferedReader) -> Iterator[bytes]:
         for line in _lines(file):
             if not line.endswith(b"\n") and len(line) < _PIECE_BYTES:
                 return
             self._offset += len(line)
             yield line
 
-    def _open(self, jobs: Mapping[str, Job]) -> BufferedReader:
+    def _open_new(self, jobs: Mapping[str, Job]) -> BufferedReader:
         try:
             file = _open(self._path, jobs)
         except FileNotFoundError:

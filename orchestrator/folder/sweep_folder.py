@@ -33,7 +33,7 @@ from orchestrator.errors import (
 from orchestrator.folder import create as new_folder
 from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
-from orchestrator.folder.results_log import ResultsFollower, ResultsLog
+from orchestrator.folder.results_log import ResultsLog
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
@@ -252,8 +252,8 @@ class SweepFolder:
 
         The first call returns all rows.
         """
-        follower = ResultsFollower(self._results)
-        return lambda: _rows_of(jobs, follower.rows(jobs))
+        log = ResultsLog(self._results)
+        return lambda: _rows_of(jobs, log.new_rows(jobs))
 
     def append(self, row: Row) -> None:
         """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
