@@ -12,16 +12,20 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from nn import weights
 from nn.errors import SeedsweepError, WeightsError
-from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
+from nn.files import STALE_SECONDS, open_regular, read_regular, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import (
     HeldOutError,
     OutputError,
@@ -30,7 +34,6 @@ from orchestrator.errors import (
     SweepNotFoundError,
     SweepUnreadableError,
 )
-from orchestrator.folder import create as new_folder
 from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
 from orchestrator.folder.results_log import ResultsLog
@@ -46,6 +49,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
+#: An unfinished folder is named `.NAME.<random>.new`, and contains only `_CONTENT`.
+_UNFINISHED = ".new"
+_CONTENT = ("weights", "sweep.json", ".sweep.json.*.tmp")
 
 
 class SweepFolder:
@@ -100,7 +106,7 @@ class SweepFolder:
         self.refuse_existing()
         try:
             with self._writing():
-                new_folder.make(self.path, manifest.as_text())
+                _make(self.path, manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
             self.refuse_existing()
@@ -432,3 +438,72 @@ def _most_bytes(job: Job) -> int:
 
 def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
     return {key: whole for key, row in rows.items() if key in jobs and (whole := row.of(jobs[key]))}
+
+
+def _make(path: Path, description: str) -> None:
+    """Make a sweep folder with a `sweep.json` and an empty folder `weights`: complete or not at all.
+
+    It is made under another name and renamed at the end: if this process is killed, `path` stays free. On an error,
+    neither it nor any new folder above it is left behind.
+    """
+    above = _make_missing(path.parent)
+    try:
+        _remove_stale(path.parent)
+        # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
+        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
+        made = path.with_name(Path(name).name)
+        try:
+            (made / "weights").mkdir()
+            write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
+            # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
+            made.chmod((made / "weights").stat().st_mode)
+            made.rename(path)
+            for each in (path.parent, *(folder.parent for folder in above)):
+                sync_folder(each)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+    except BaseException:
+        _remove_empty(above)
+        raise
+
+
+def _make_missing(folder: Path) -> list[Path]:
+    """Make a folder and those above it, and return the new ones, so that the caller can remove them.
+
+    `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
+    """
+    missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
+    made: list[Path] = []
+    try:
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir()
+                made.append(each)
+    except BaseException:
+        _remove_empty(made)
+        raise
+    return made
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for each in reversed(folders):
+        with contextlib.suppress(OSError):
+            each.rmdir()
+
+
+def _remove_stale(output: Path) -> None:
+    for left in output.glob(f".*{_UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime >= STALE_SECONDS and not left.is_symlink():
+                _remove_unfinished(left)
+
+
+def _remove_unfinished(left: Path) -> None:
+    """Remove an unfinished sweep folder. A folder with any other content is the user's, and stays."""
+    inside = sorted(left.iterdir(), key=lambda each: each.name != "weights")
+    if all(any(fnmatchcase(each.name, pattern) for pattern in _CONTENT) for each in inside):
+        for each in inside:
+            # `weights` comes first: if it is not empty, `rmdir` raises before anything was removed.
+            each.rmdir() if each.name == "weights" else each.unlink()
+        left.rmdir()
