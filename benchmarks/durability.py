@@ -26,7 +26,7 @@ from nn.datasets.mnist import MNIST_DIGEST, load_mnist
 from nn.weights import digest, initial_weights, to_safetensors
 from orchestrator.folder.rows import accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.builder import specification
+from orchestrator.sweeps.fields import specification
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from worker.job import Job, Result

@@ -59,8 +59,7 @@ from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
 from orchestrator.running.listener import Progress
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary, vocabulary_of
+from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name

@@ -31,8 +31,7 @@ from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report import packages
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import Vocabulary, flag
+from orchestrator.sweeps.fields import Vocabulary, flag, specification
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest, check_keep_weights
 from orchestrator.sweeps.naming import free_name

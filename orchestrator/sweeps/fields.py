@@ -1,14 +1,14 @@
 """The words of a sweep's specification: `seeds`, `data`, one for each training option, and those of a sampler.
 
-They are read from flags or a file (`orchestrator.sweeps.files`) into checked values, and
-`orchestrator.sweeps.builder` makes a specification.
+They are read from flags or a file (`orchestrator.sweeps.files`) into checked values, of which `specification` makes a
+specification.
 """
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from nn.options.describe import Reader, allowed, help_text, metavar, option, quoted, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
 from orchestrator.sweeps.axes import Range, RefusedError, axis, split
-from orchestrator.sweeps.samplers import Sampling
+from orchestrator.sweeps.samplers import Sampling, draw
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
+from worker.errors import TrainerUnusableError
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
 
@@ -311,7 +312,6 @@ class Vocabulary:
         return value
 
     def _repetition(self, word: str, spelled: str, values: Sequence[Any]) -> str:
-        """Return a sentence about the values that come more than once."""
         counts = Counter(values)
         repeated = [text for value in counts if counts[value] > 1 for text in self.typed(word, (value,))]
         named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
@@ -346,12 +346,92 @@ def _as_given(value: object) -> object:
     if value is None or isinstance(value, (str, float)):
         return value
     try:
-        return Described(json.dumps(value, default=_moment, ensure_ascii=False).strip('"'))
-    except (ValueError, TypeError, RecursionError):
+        # TOML has dates and times.
+        text = json.dumps(value, default=operator.methodcaller("isoformat"), ensure_ascii=False)
+    except (AttributeError, ValueError, TypeError, RecursionError):
         return value
+    return Described(text.strip('"'))
 
 
-def _moment(value: object) -> str:
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    raise TypeError
+def specification(
+    values: Mapping[str, Any], words: Vocabulary | None = None, *, skip_invalid: bool = False
+) -> SweepSpecification:
+    """Make a specification from the values of `Vocabulary.parse`; a missing word gets its default.
+
+    Args:
+        values: The values.
+        words: The vocabulary; that of the trainer `network` by default.
+        skip_invalid: Whether to leave out combinations that the trainer's model refuses.
+
+    Raises:
+        InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
+            a sampler has nothing to choose from.
+    """
+    words = words or vocabulary()
+    sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
+    own = {name: values[name] for name in ("trainer", "seeds", "data", "zipped", "beside") if name in values}
+    grid = {field.option: values[name] for name, field in words.words.items() if field.option and name in values}
+    for name, field in words.words.items():
+        if field.option and field.is_required and field.option not in grid:
+            raise InvalidInputError(name, Described("missing"), field.allowed)
+    if sampling and skip_invalid:
+        raise InvalidInputError("skip_invalid", Described("given"), Beside("a sampler"))
+    if sampling:
+        _check_sampling(sampling, words)
+        own["sampling"] = sampling
+    _check_ranges(values, words, is_sampled=bool(sampling))
+    try:
+        made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid, "skip_invalid": skip_invalid})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if isinstance(why := first.get("ctx", {}).get("error"), InvalidInputError):
+            raise why from None
+        # All words are valid, so a default is not.
+        reason = first["msg"]
+        raise TrainerUnusableError(
+            f"The trainer {own.get('trainer', DEFAULT)} has an option whose default cannot be read from text: {reason}"
+        ) from None
+    if made.size > MAX_JOBS:
+        axes = [f"{len(each)} values of {word(made.model, name)}" for name, each in made.grid.items()]
+        if made.sampling is not None:
+            axes = [f"{made.sampling.samples:,} samples"]
+        product = " x ".join([counted(len(made.seeds), "seed"), *axes])
+        allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
+        raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
+    return _drawn_at_random(made)
+
+
+def _check_ranges(values: Mapping[str, Any], words: Vocabulary, *, is_sampled: bool) -> None:
+    for name in (each for each, field in words.words.items() if field.option and each in values):
+        ranges = [each for each in values[name] if isinstance(each, Range)]
+        if ranges and not is_sampled:
+            allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
+            raise InvalidInputError(name, str(ranges[0]), allowed)
+        if ranges and len(values[name]) > 1:
+            raise InvalidInputError(name, Described(words.written(name, values[name])), "either values, or one range")
+
+
+def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:
+    for name in ("sampler", "samples"):
+        if name not in sampling:
+            given = next(iter(sampling))
+            raise InvalidInputError(
+                name, Described("missing"), f"{words.words[name].allowed}, because {given} is given"
+            )
+    if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
+        raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
+
+
+def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
+    """Draw all configurations, if the sampler is `random`."""
+    if made.sampling is None:
+        return made
+    if not made.grid:
+        raise InvalidInputError("sampler", made.sampling.sampler, "an option that varies, for it to choose from")
+    if made.sampling.sampler != "random":
+        return made
+    try:
+        drawn = draw(made.space, made.sampling.samples, made.sampling.sampler_seed)
+    except RefusedError as error:
+        raise InvalidInputError("samples", made.sampling.samples, str(error)) from None
+    return made.model_copy(update={"drawn": drawn})

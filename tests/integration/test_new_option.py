@@ -30,8 +30,7 @@ from orchestrator.cli.main import run
 from orchestrator.cli.shared.output import print_leaderboard
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.analysis.selection import pick
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary
+from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import SweepSpecification

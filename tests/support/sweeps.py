@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import flag, vocabulary
+from orchestrator.sweeps.fields import flag, specification, vocabulary
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import PACKAGES, Provenance

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.main import run
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import vocabulary
+from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.trainers.sklearn.estimators import estimators

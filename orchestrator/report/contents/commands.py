@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from nn.errors import SeedsweepError
 from nn.options.describe import option
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.sweeps.builder import specification
-from orchestrator.sweeps.fields import Vocabulary, flag, vocabulary_of
+from orchestrator.sweeps.fields import Vocabulary, flag, specification, vocabulary_of
 from worker.job import Job
 from worker.text import one_line
 from worker.trainers.registry import DEFAULT
