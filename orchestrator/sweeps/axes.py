@@ -15,14 +15,12 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from nn.options.describe import Reader, allowed, option, parts, written
+from nn.options.describe import DIGITS, Reader, allowed, option, parts, written
 
 Kind = Literal["log", "linear"]
 
 #: The most points of a range, and the most values of an option: as many as a sweep may have jobs.
 MAX_POINTS = 100_000
-#: The significant digits of a point, as many as tables show.
-DIGITS = 6
 EXAMPLES = "log:0.001..0.3:7 or linear:0..1:5"
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -123,7 +121,6 @@ class Range:
         return min(max(float(_ROUNDED.create_decimal(repr(number))), self.low), self.high)
 
     def _inner(self, count: int) -> Iterator[Decimal]:
-        """Yield the points between the ends."""
         low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
         for number in range(1, count - 1):
             yield self._between(low, high, _EXACT.divide(Decimal(number), Decimal(count - 1)))

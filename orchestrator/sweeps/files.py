@@ -143,7 +143,6 @@ def _refuse_section(name: str, value: object, path: Path) -> None:
 
 
 def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
-    """Yield the words of the top level and of the sections."""
     for name, value in content.items():
         if name not in SECTIONS:
             _refuse_section(name, value, path)

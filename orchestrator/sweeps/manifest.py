@@ -190,12 +190,13 @@ class Manifest(BaseModel):
         longer = self.with_look(look).model_copy(update={"rounds": rounds})
         # Counted before the jobs are listed, which takes long for many.
         count = longer.grown.size + len(further.seeds) * len(further.configurations)
-        jobs = self.jobs if count > 2 * MAX_JOBS else list(dict.fromkeys(job.key for _, job in longer._jobs()))
-        if count > 2 * MAX_JOBS or len(jobs) > MAX_JOBS:
+        if count <= 2 * MAX_JOBS:
+            longer = longer._listed()
+        if count > 2 * MAX_JOBS or len(longer.jobs) > MAX_JOBS:
             raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), "fewer jobs")
-        if len(jobs) == len(self.jobs):
+        if len(longer.jobs) == len(self.jobs):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
-        return longer.model_copy(update={"jobs": jobs})
+        return longer
 
     def with_look(self, look: Look | None) -> Manifest:
         """Return the manifest with one more look, and without the oldest one if they are too many."""
@@ -203,15 +204,16 @@ class Manifest(BaseModel):
 
     def before_last_round(self) -> Manifest:
         """Return the manifest as it was before its last round; its looks are the same."""
-        earlier = self.model_copy(update={"rounds": self.rounds[:-1]})
-        return earlier.model_copy(update={"jobs": list(dict.fromkeys(job.key for _, job in earlier._jobs()))})
+        return self.model_copy(update={"rounds": self.rounds[:-1]})._listed()
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""
         drawn = (*self.specification.drawn, *points)
         specification = self.specification.model_copy(update={"drawn": drawn})
-        jobs = list(specification.jobs_by_key(self.dataset))
-        return self.model_copy(update={"specification": specification, "jobs": jobs})
+        return self.model_copy(update={"specification": specification})._listed()
+
+    def _listed(self) -> Manifest:
+        return self.model_copy(update={"jobs": list(dict.fromkeys(job.key for _, job in self._jobs()))})
 
     def as_text(self) -> str:
         """Return the content of `sweep.json`."""

@@ -24,7 +24,7 @@ MAX_JOBS = 100_000
 
 
 class SweepSpecification(BaseModel):
-    """A sweep as its user describes it; `orchestrator.sweeps.builder` makes one from flags or a TOML file.
+    """A sweep as its user describes it; `orchestrator.sweeps.fields` makes one from flags or a TOML file.
 
     Every option of the trainer is either fixed or varies. An option that is missing from both gets its
     default, so a file from before the option existed keeps its meaning.
@@ -182,7 +182,8 @@ class SweepSpecification(BaseModel):
     @property
     def space(self) -> dict[str, Dimension]:
         """What a sampler chooses from."""
-        return {name: Dimension(values, integers=self.is_integer(name)) for name, values in self.grid.items()}
+        model = self.model
+        return {name: Dimension(each, integers=axis(model, name).is_integer) for name, each in self.grid.items()}
 
     @property
     def size(self) -> int:
@@ -247,10 +248,7 @@ class SweepSpecification(BaseModel):
 
     def _has_point(self) -> Callable[[Point], bool]:
         """Return the function that says whether the sweep has a configuration, without listing those of a grid."""
-        if self.sampling is not None:
-            drawn = {tuple(point.values()) for point in self.drawn}
-            return lambda point: tuple(point.values()) in drawn
-        if self.zipped or self.beside:
+        if self.sampling is not None or self.zipped or self.beside:
             points = {tuple(point.values()) for point in self.points()}
             return lambda point: tuple(point.values()) in points
         values = {name: frozenset(each) for name, each in self.grid.items()}
@@ -277,12 +275,8 @@ class SweepSpecification(BaseModel):
         values = self.values(name)
         if not isinstance(values[0], Range):
             return values
-        kind = int if self.is_integer(name) else float
+        kind = int if axis(self.model, name).is_integer else float
         return kind(values[0].low), kind(values[0].high)
-
-    def is_integer(self, name: str) -> bool:
-        """Return whether an option is an integer."""
-        return axis(self.model, name).is_integer
 
     def points(self) -> Iterator[Point]:
         """Yield each configuration as the values of the options that vary, in the model's order.
