@@ -102,7 +102,7 @@ class Cluster:
             BrokerUnreachableError: one does not answer, denies access, or lacks the database; the message names it.
         """
         for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
-            check_answer(url, hide_password(url))
+            check_answer(url)
 
     def forget(self, jobs: Sequence[Job]) -> None:
         """Remove all records of these jobs."""

@@ -57,6 +57,9 @@ class EmbeddedCluster:
     Args:
         workers: The number of worker processes, each of which trains one job at a time.
         environment: Environment variables of the worker, in addition to those of this process.
+
+    Attributes:
+        url: The server's address, for Celery's broker and its result backend.
     """
 
     def __init__(self, workers: int, environment: dict[str, str]) -> None:
@@ -72,15 +75,8 @@ class EmbeddedCluster:
             raise ClusterError(
                 f"The embedded cluster cannot start: no temporary folder can be created: {error.strerror}"
             ) from None
-
-    @property
-    def url(self) -> str:
-        """The server's address, for Celery's broker and its result backend."""
-        return f"redis+socket://{self._socket}"
-
-    @property
-    def _socket(self) -> Path:
-        return self.folder / "server.sock"
+        self._socket = self.folder / "server.sock"
+        self.url = f"redis+socket://{self._socket}"
 
     def __enter__(self) -> Self:
         try:

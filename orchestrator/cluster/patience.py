@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
 
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
+from worker.redis.address import hide_password
 from worker.redis.waiting import LOST, connect, is_transient
 
 T = TypeVar("T")
@@ -95,16 +96,13 @@ class Patience:
         )
 
 
-def check_answer(url: str, address: str) -> None:
-    """Check that a Redis server answers, within twice `ANSWER_SECONDS`.
-
-    Args:
-        url: The server's address.
-        address: The address without its password, for messages.
+def check_answer(url: str) -> None:
+    """Check that the Redis server at this address answers, within twice `ANSWER_SECONDS`.
 
     Raises:
         BrokerUnreachableError: no server answers, the server denies access, or it lacks the database.
     """
+    address = hide_password(url)
     try:
         with connect(url, ANSWER_SECONDS) as client:
             client.ping()

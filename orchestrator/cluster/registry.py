@@ -120,13 +120,9 @@ class Registry:
                 return manifest
             known = self._read(manifest.name, stored)
             longer = self._longer(manifest, known)
-            if longer.jobs == known.jobs or self._replace(name, stored, longer):
+            before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+            if longer.jobs == known.jobs or self._client.eval(_REPLACE, 1, name, before, longer.model_dump_json()):
                 return longer
-
-    def _replace(self, name: str, stored: bytes, longer: Manifest) -> bool:
-        """Return whether the longer manifest took the place of the one that is stored."""
-        before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
-        return bool(self._client.eval(_REPLACE, 1, name, before, longer.model_dump_json()))
 
     def reopen(self, manifest: Manifest) -> Manifest:
         """Register a sweep that begins, or is resumed after it was finished or cancelled; see `register`."""
