@@ -97,7 +97,6 @@ class JobIdentity(_Record):
     @model_validator(mode="before")
     @classmethod
     def _read_options(cls, fields: Any) -> Any:
-        """Read the options by the trainer's model."""
         if isinstance(fields, dict) and isinstance(told := fields.get("options"), dict):
             model = registry.trainer(str(fields.get("trainer", DEFAULT))).options_for(told)
             return fields | {"options": model.model_validate(told)}

@@ -99,7 +99,6 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
 
 
 def _held(cluster: Cluster, keys: Collection[str]) -> set[str]:
-    """Return the jobs that have a message or run on a worker."""
     if not keys:
         return set()
     return (cluster.queue.messages() | cluster.running()) & set(keys)
