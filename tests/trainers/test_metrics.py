@@ -70,7 +70,7 @@ def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own
     told("report", *BY_LOSS)
     assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
     told("export", "--to", "mlflow")
-    # Nobody needs a race for what is known. One that is needed is by a metric, too, and says so to those that come later.
+    # What is known needs no race. One that is needed is by a metric, too, and says so to those that come later.
     terms = (*BY_LOSS, "--within", "0.001", "--budget", "10")
     assert "Use rate 2: it is the best of 2.\n" in told("decide", *terms)
     command_line.run("rm", "a", "--yes", **own)

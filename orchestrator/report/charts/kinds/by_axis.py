@@ -222,7 +222,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
 
 def _layered(canvas: Canvas, axis: Axis, layers: Sequence[Any]) -> dict[str, Any]:
     values = list(axis.values)
-    ticks = {"values": values} if len(values) <= MOST_TICKS else {"tickCount": MOST_TICKS}
+    ticks: dict[str, Any] = {"values": values} if len(values) <= MOST_TICKS else {"tickCount": MOST_TICKS}
     labelled = {"format": ".6~g", "labelOverlap": True, "labelSeparation": 4, **ticks}
     x = canvas.channel("X", "x", axis.heading, axis.across, grid=False, **labelled)
     y = canvas.channel("Y", "y", labels.axis_title(axis.metric), axis.up)
