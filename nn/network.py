@@ -194,7 +194,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each sample, shape (n_samples,); X as for `fit`."""
-        labels: NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        probable = np.argmax(self.predict_proba(X), axis=1)
+        labels: NDArray[Any] = self.classes_[probable]
         return labels
 
     def predict_proba(self, X: Any) -> NDArray[Any]:

@@ -360,7 +360,7 @@ def test_records_of_other_versions_are_read_as_far_as_they_go(store: Store, clie
     # Given an attempt without the time of its end, and one of which nothing can be read
     earlier = {"number": 1, "cause": "first run", "worker": "w@host", "started": 1e9, "end": "failed"}
     client.hset(f"seedsweep:attempts:{JOB}", mapping={"earlier": json.dumps(earlier), "x": "{}"})
-    [attempt] = attempts_of(store).of(JOB)
+    [(_, [attempt])] = attempts_of(store).of_each([JOB])
     assert (attempt.end, attempt.ended) == ("failed", None)
     _, attempt = attempts_of(store).start(JOB, "w@host")
     assert attempt.number == 2

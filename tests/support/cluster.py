@@ -92,7 +92,8 @@ class Cluster:
         return signature(self.app, job, label=label).apply_async()
 
     def attempts(self, run: str) -> list[Attempt]:
-        return self.app.tasks[TRAIN].attempts().of(run)
+        ((_, attempts),) = self.app.tasks[TRAIN].attempts().of_each([run])
+        return attempts
 
     def causes(self, run: str) -> list[str]:
         """Return why each attempt at a run was begun.
