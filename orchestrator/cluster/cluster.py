@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from orchestrator.cluster.patience import Patience, check_answer
+from orchestrator.cluster.patience import Patience
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
 from orchestrator.cluster.results import Results
@@ -87,22 +87,6 @@ class Cluster:
         other = copy.copy(self)
         other._use(Once(), Once())
         return other
-
-    @property
-    def no_worker(self) -> str:
-        """The message for a user who waits because no worker is online."""
-        if self.embedded:
-            return "The worker is starting: the first time, it prepares the data set and the trainer"
-        return f"No worker is online at {self.address} yet: waiting for one"
-
-    def check_answer(self) -> None:
-        """Check that the broker and the result backend answer.
-
-        Raises:
-            BrokerUnreachableError: one does not answer, denies access, or lacks the database; the message names it.
-        """
-        for url in dict.fromkeys((self.app.broker_address, self.app.backend_address)):
-            check_answer(url)
 
     def forget(self, jobs: Sequence[Job]) -> None:
         """Remove all records of these jobs."""

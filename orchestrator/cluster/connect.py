@@ -105,17 +105,19 @@ class Place:
 
 
 def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
-    """Return the cluster that the settings name, after it has answered.
+    """Return the cluster that the settings name, after its broker and its result backend have answered.
 
     Raises:
         InvalidInputError: the settings name no cluster.
-        BrokerUnreachableError: no Redis server answers at the broker's address, or it denies access.
+        BrokerUnreachableError: one does not answer, denies access, or lacks the database; the message names it.
     """
     if settings.broker_url is None:
         allowed = "the address of a Redis server, also as CELERY_BROKER_URL (an embedded cluster ends with its command)"
         raise InvalidInputError("broker", Described("missing"), allowed)
     from orchestrator.cluster.cluster import Cluster
+    from orchestrator.cluster.patience import check_answer
 
     cluster = Cluster(settings, tell)
-    cluster.check_answer()
+    for url in dict.fromkeys((cluster.app.broker_address, cluster.app.backend_address)):
+        check_answer(url)
     return cluster

@@ -183,7 +183,10 @@ class StallWatch:
         # A worker that has been silent for a lease has lost its jobs to others.
         workers = [worker for worker in workers if worker.age(now) < self._lease] or workers
         if not workers:
-            return Stall(self._cluster.no_worker, frozenset())
+            sentence = f"No worker is online at {self._cluster.address} yet: waiting for one"
+            if self._cluster.embedded:
+                sentence = "The worker is starting: the first time, it prepares the data set and the trainer"
+            return Stall(sentence, frozenset())
         problems = {worker.name: problem for worker in workers if (problem := self._problem(worker, now)) is not None}
         busy = (worker for worker in workers if worker.name not in problems and worker.running.keys() & self._running)
         if any(busy):
