@@ -103,17 +103,12 @@ class SweepSpecification(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _check_space(self) -> Self:
-        """Check the ranges, and what a sampler has chosen from them."""
-        for name, values in self.grid.items():
-            ranges = [value for value in values if isinstance(value, Range)]
-            if ranges and (self.sampling is None or len(values) > 1):
-                raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
-        return self
-
-    @model_validator(mode="after")
     def _check_structure(self) -> Self:
-        """Check `zipped` and `beside`, and that there is no sampler beside them."""
+        """Check the ranges, `zipped` and `beside`, and that there is no sampler beside these two."""
+        for name, values in self.grid.items():
+            is_range_among = any(isinstance(value, Range) for value in values)
+            if is_range_among and (self.sampling is None or len(values) > 1):
+                raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
         names = ",".join(self.zipped).split(",")
         for group in self.zipped:
             counts = [len(self.grid.get(name, "1")) for name in group.split(",")]
