@@ -16,7 +16,7 @@ from orchestrator.cli.shared.parameters import AsJson, Command, path
 from orchestrator.cli.shared.words import Fixed, TypedWords
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.fields import specification
-from orchestrator.sweeps.template import template
+from orchestrator.sweeps.files import template
 from worker.text import one_line, printable
 
 KIND = Command

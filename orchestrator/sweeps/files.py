@@ -1,4 +1,4 @@
-"""Reads a specification file: TOML with the words of `orchestrator.sweeps.fields`, or a sweep's own `sweep.json`.
+"""Reads a specification file, TOML with the words of `orchestrator.sweeps.fields` or a `sweep.json`, and writes one.
 
 Words may stand at the top level, where a list varies, or in sections: `[options]` fixes, `[grid]` varies.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -15,8 +16,11 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
-from nn.options.describe import quoted
-from orchestrator.sweeps.fields import Vocabulary
+from nn.options.describe import allowed, option, quoted, written
+from orchestrator.sweeps.axes import EXAMPLES
+from orchestrator.sweeps.fields import Vocabulary, vocabulary
+from orchestrator.sweeps.samplers import Sampling
+from orchestrator.sweeps.specification import SweepSpecification
 from worker.redis import limits
 
 #: Enough for 100,000 seeds and as many learning rates.
@@ -24,6 +28,8 @@ MAX_TOML_BYTES = 4 * 2**20
 #: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
 MAX_DOTS = 16
 SECTIONS = ("options", "grid")
+#: The most characters of a comment's line.
+_WIDTH = 100
 
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")
@@ -152,3 +158,62 @@ def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
             raise InvalidInputError(f"{name} in {path}", value, f"a section [{name}] with a line for each option")
         for inner, inner_value in value.items():
             yield _Entry(inner, inner_value, name)
+
+
+def template(file: str, made: SweepSpecification) -> str:
+    """Return the text of a file with a sweep's specification: each word with its description and allowed values.
+
+    Args:
+        file: The file's name, for the command in its first lines.
+        made: The specification.
+    """
+    known = vocabulary(made.trainer, made.options)
+    own = [word for word, entry in known.words.items() if entry.option is None and entry.help]
+    varied = [word for word, entry in known.words.items() if entry.option in made.grid]
+    fixed = [word for word in known.words if known.words[word].option and word not in varied]
+    head = _comment(
+        f"The specification of a sweep: orchestrator sweep --spec {file}",
+        "Every combination of the values under [grid] is trained under every seed. Flags override this file.",
+    )
+    grid = _comment(
+        f"What varies: a list of values, or a range of numbers as text, such as {EXAMPLES}. A line of [options] may "
+        "be moved here, and the other way round."
+    )
+    sections = [
+        head,
+        *(_lines_of(known, made, word) for word in own),
+        f"{grid}\n[grid]",
+        *(_lines_of(known, made, word) for word in varied),
+        f"{_comment('What is fixed: one value each.')}\n[options]",
+        *(_lines_of(known, made, word) for word in fixed),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _comment(*sentences: str) -> str:
+    lines = (line for sentence in sentences for line in textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False))
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def _lines_of(known: Vocabulary, made: SweepSpecification, word: str) -> str:
+    """Return a word's lines: its help, what is allowed, its default, and its value."""
+    entry, value = known.words[word], known.value_of(made, word)
+    help_text = entry.help.replace("  [default", " [default")
+    if value is None:
+        # A line that is valid once it is uncommented.
+        example = json.dumps((Sampling.model_fields[word].examples or [""])[0])
+        sentences = [help_text] if entry.allowed in help_text else [help_text, f"Allowed: {entry.allowed}."]
+        return f"{_comment(*sentences)}\n# {word} = {example}"
+    if entry.option is None:
+        return f"{_comment(help_text)}\n{word} = {json.dumps(known.written(word, value))}"
+    info = made.model.model_fields[entry.option]
+    varies = entry.option in made.grid
+    facts = [f"Allowed: {allowed(info, several=varies)}."]
+    if defaults := option(info).values:
+        facts.append(f"Default: {','.join(map(written, defaults))}.")
+    elif not info.is_required():
+        facts.append(f"Default: {written(info.default)}.")
+    # TOML has no null.
+    texts = ["none" if each is None else each for each in value]
+    values = json.dumps(texts if varies else texts[0])
+    return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {values}"
