@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from nn.options.network import Seed
 from worker.job import Digest, Score, Text
@@ -14,7 +14,7 @@ FILE = "test.json"
 MAX_BYTES = 2**26
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True, extra="forbid"):
     """A mean over seeds, with its intervals at 95 %.
 
     Attributes:
@@ -27,8 +27,6 @@ class Estimate(BaseModel):
         high_new: Its upper end.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     mean: Score
     low: Score | None
     high: Score | None
@@ -37,10 +35,8 @@ class Estimate(BaseModel):
     high_new: Score | None
 
 
-class ReadJob(BaseModel):
+class ReadJob(BaseModel, frozen=True, extra="forbid"):
     """A job whose model was evaluated on the test split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Digest
     seed: Seed
@@ -51,7 +47,7 @@ class ReadJob(BaseModel):
     test_score: Score
 
 
-class Reading(BaseModel):
+class Reading(BaseModel, frozen=True, extra="forbid"):
     """What was read from a sweep's test split, and for which configuration.
 
     Attributes:
@@ -67,8 +63,6 @@ class Reading(BaseModel):
         diverged: Jobs of the configuration that diverged; they are not evaluated.
         jobs: The jobs that were evaluated.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     read: Annotated[str, Field(max_length=40)]
     chosen: Literal["leader", "named"]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, field_serializer, model_validator
+from pydantic import BaseModel, FailFast, Field, SerializeAsAny, field_serializer, model_validator
 
 from nn.errors import WeightsError
 from nn.options.network import Seed
@@ -51,10 +51,8 @@ class _Record(BaseModel):
         object.__setattr__(self, "__pydantic_fields_set__", set())
 
 
-class AttemptRecord(_Record):
+class AttemptRecord(_Record, frozen=True, extra="forbid"):
     """An attempt at a job of a sweep."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] | None = Field(
         default=None, description="The Celery name of the worker."
@@ -113,14 +111,12 @@ class JobIdentity(_Record):
         return options.model_dump(mode="json", exclude_unset=True)
 
 
-class Row(JobIdentity):
+class Row(JobIdentity, frozen=True, extra="forbid"):
     """The end of a job of a sweep.
 
     A job with a result counts as accepted, even if the result is `diverged`; such a row may have fewer epochs than its
     job. A `failed` or `cancelled` job has no accuracies and no weights, and `error` gives the reason.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Literal["succeeded", "diverged", "failed", "cancelled"] = Field(description="How the job ended.")
     validation_score: Scores = Field(

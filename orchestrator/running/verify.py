@@ -13,7 +13,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from nn.options.describe import label, written
 from orchestrator.cluster.cluster import Cluster
@@ -35,7 +35,7 @@ PAUSE = 0.1
 FLAG_SECONDS = 3600
 
 
-class Difference(BaseModel):
+class Difference(BaseModel, frozen=True):
     """A value that differs.
 
     Attributes:
@@ -44,14 +44,12 @@ class Difference(BaseModel):
         again: The value after training again; for a weights file, its expected hash.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     what: str
     kept: str | int | float | None
     again: str | int | float | None
 
 
-class Check(JobIdentity):
+class Check(JobIdentity, frozen=True):
     """A row whose job was trained again, with the differences that were found.
 
     Attributes:
@@ -62,8 +60,6 @@ class Check(JobIdentity):
         noted: Differences that prove nothing: the trainer is not exact, and the job was trained in another environment.
         environments: Where it was trained, then where it was trained again, if the trainer is not exact.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     worker: str | None
     differences: list[Difference]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, LiteralString, Self
 
-from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import AliasPath, BaseModel, FailFast, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
@@ -31,7 +31,7 @@ ALL_WEIGHTS_JOBS = 1000
 _KEEP_WEIGHTS = "^(all|none|best:[1-9][0-9]{0,4})$"
 
 
-class Manifest(BaseModel):
+class Manifest(BaseModel, frozen=True, extra="forbid"):
     """The content of `sweep.json`.
 
     Attributes:
@@ -44,8 +44,6 @@ class Manifest(BaseModel):
         keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
             resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     specification: SweepSpecification

