@@ -446,50 +446,31 @@ def _make(path: Path, description: str) -> None:
     It is made under another name and renamed at the end: if this process is killed, `path` stays free. On an error,
     neither it nor any new folder above it is left behind.
     """
-    above = _make_missing(path.parent)
-    try:
+    missing = list(takewhile(lambda each: not os.path.lexists(each), path.parents))
+    with contextlib.ExitStack() as undo:
+        # `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir()
+                undo.callback(_remove_empty, each)
         _remove_stale(path.parent)
         # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
         made = path.with_name(Path(name).name)
-        try:
-            (made / "weights").mkdir()
-            write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
-            # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
-            made.chmod((made / "weights").stat().st_mode)
-            made.rename(path)
-            for each in (path.parent, *(folder.parent for folder in above)):
-                sync_folder(each)
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
-    except BaseException:
-        _remove_empty(above)
-        raise
+        undo.callback(shutil.rmtree, made, ignore_errors=True)
+        (made / "weights").mkdir()
+        write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
+        # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
+        made.chmod((made / "weights").stat().st_mode)
+        made.rename(path)
+        for each in (path.parent, *(folder.parent for folder in missing)):
+            sync_folder(each)
+        undo.pop_all()
 
 
-def _make_missing(folder: Path) -> list[Path]:
-    """Make a folder and those above it, and return the new ones, so that the caller can remove them.
-
-    `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
-    """
-    missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
-    made: list[Path] = []
-    try:
-        for each in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                each.mkdir()
-                made.append(each)
-    except BaseException:
-        _remove_empty(made)
-        raise
-    return made
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for each in reversed(folders):
-        with contextlib.suppress(OSError):
-            each.rmdir()
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _remove_stale(output: Path) -> None:
