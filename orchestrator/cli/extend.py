@@ -88,6 +88,6 @@ def _values(typed: TypedWords, vocabulary: Vocabulary, own: SweepSpecification) 
     for word, value in values.items():
         if word != "seeds" and vocabulary.words[word].option is None:
             field = typed.spelled(word, vocabulary, None)
-            allowed = f"nothing, because a sweep keeps its {word}; further seeds or values of {', '.join(own.axes)}"
+            allowed = f"nothing, because a sweep keeps its {word}; further seeds or values of {', '.join(own.grid)}"
             raise InvalidInputError(field, vocabulary.written(word, value), allowed)
     return values

@@ -114,7 +114,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     @property
     def axes(self) -> tuple[str, ...]:
         """The options that vary in the sweep, also those that have varied only since it was extended."""
-        return self.grown.axes
+        return tuple(self.grown.grid)
 
     def point(self, options: BaseModel) -> dict[str, Any]:
         """Return a configuration as the rounds name it: its values of the options that vary."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, FailFast, Field, ValidationError, field_serializer, model_validator
@@ -235,29 +235,21 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a configuration has other options than those that vary")
         model = self.model
         read = tuple(_read(model, point) for point in points)
-        if not all(map(self._has_point(), read)):
+        if self.sampling is not None or self.zipped or self.beside:
+            known = {tuple(point.values()) for point in self.points()}
+            has_all = all(tuple(point.values()) in known for point in read)
+        else:
+            # Without listing the configurations of a grid.
+            values = {name: frozenset(each) for name, each in self.grid.items()}
+            has_all = all(point[name] in values[name] for point in read for name in point)
+        if not has_all or (self.skip_invalid and not all(map(self._is_possible, read))):
             raise ValueError("the sweep does not have a configuration")
         return read
-
-    def _has_point(self) -> Callable[[Point], bool]:
-        """Return the function that says whether the sweep has a configuration, without listing those of a grid."""
-        if self.sampling is not None or self.zipped or self.beside:
-            points = {tuple(point.values()) for point in self.points()}
-            return lambda point: tuple(point.values()) in points
-        values = {name: frozenset(each) for name, each in self.grid.items()}
-        return lambda point: (
-            all(point[name] in values[name] for name in point) and (not self.skip_invalid or self._is_possible(point))
-        )
 
     @property
     def remaining(self) -> int:
         """The number of configurations that the sampler has not chosen yet; 0 without a sampler."""
         return 0 if self.sampling is None else self.sampling.samples - len(self.drawn)
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The options that vary, in the model's order: those that have several values."""
-        return tuple(self.grid)
 
     def values(self, name: str) -> tuple[Any, ...]:
         """Return the values of an option, whether it varies or not."""

@@ -123,7 +123,7 @@ def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:
     assert specification(read_file(folder.path / "sweep.json")) == folder.manifest().specification
     # The same, but with other epochs
     changed = specification(read_file(folder.path / "sweep.json") | parse({"epochs": "1,2"}))
-    assert (changed.axes, changed.seeds) == (("epochs",), folder.manifest().specification.seeds)
+    assert (list(changed.grid), changed.seeds) == (["epochs"], folder.manifest().specification.seeds)
 
 
 def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_the_page_about_sweeps_says_what_is_true(tmp_path: Path) -> None:
 
     made = read(tmp_path, example)
 
-    assert (made.axes, made.size) == (("learning_rate", "hidden_layer_sizes"), 100)
+    assert (tuple(made.grid), made.size) == (("learning_rate", "hidden_layer_sizes"), 100)
     rows = re.findall(r"^\| `((?:log|linear):\S+)`(.*?)\| ([^|:]+)", page, re.MULTILINE)
     assert len(rows) == 3
     for text, whose, values in rows:

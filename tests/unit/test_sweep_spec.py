@@ -124,9 +124,9 @@ def test_any_option_can_be_an_axis() -> None:
     )  # fmt: skip
 
     # The model's order, the values as given; a single value does not vary.
-    assert made.axes == ("epochs", "shuffle")
+    assert tuple(made.grid) == ("epochs", "shuffle")
     assert (made.size, made.values("epochs"), made.values("dtype")) == (8, (3, 2), ("float64",))
-    assert list(made.options) == [name for name in NetworkOptions.model_fields if name not in made.axes]
+    assert list(made.options) == [name for name in NetworkOptions.model_fields if name not in made.grid]
     assert made.options["learning_rate"] == 0.5
     points = [(3, True), (3, False), (2, True), (2, False)]
     assert [tuple(point.items()) for point in made.points()] == [(("epochs", e), ("shuffle", s)) for e, s in points]
