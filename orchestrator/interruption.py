@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 #: Seconds after which an interruption that was swallowed is raised again.
@@ -50,7 +51,7 @@ class Interruption:
         before = {number: signal.signal(number, self._on_signal) for number in numbers}
         # The alarm may be in use, and is taken at the first signal only.
         before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
-        report, sys.unraisablehook = sys.unraisablehook, _unless_interrupted(sys.unraisablehook)
+        report, sys.unraisablehook = sys.unraisablehook, partial(_report, sys.unraisablehook)
         try:
             yield
         finally:
@@ -99,11 +100,7 @@ def _is_unwinding() -> bool:
     return error is not None
 
 
-def _unless_interrupted(report: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:
-    """Return a hook that leaves out the traceback of an interruption that Python swallowed."""
-
-    def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if not isinstance(unraisable.exc_value, Interrupted):
-            report(unraisable)
-
-    return hook
+def _report(report: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs) -> None:
+    """Report an exception that Python swallowed, unless it is an interruption."""
+    if not isinstance(unraisable.exc_value, Interrupted):
+        report(unraisable)

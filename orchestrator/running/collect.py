@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from nn.errors import WeightsError
 from orchestrator.cluster.artifacts import Artifacts
@@ -50,6 +51,7 @@ class Collector:
         self._accept = accept
         self._progress = sweep.progress
         self._names = names
+        self._submit = partial(sweep.cluster.queue.submit, varying=names.varying)
         self._keeper = keeper
         self._artifacts = Artifacts(sweep.cluster, sweep.manifest.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
@@ -105,9 +107,6 @@ class Collector:
         self._submit([*new, *again])
         self._artifacts.release()
         return waiting
-
-    def _submit(self, jobs: Sequence[Job]) -> None:
-        self._cluster.queue.submit(jobs, varying=self._names.varying)
 
     def collect(self, jobs: Mapping[str, Job], ended: Callable[[str], None] | None = None) -> None:
         """Wait for these queued jobs, and accept each as it ends.

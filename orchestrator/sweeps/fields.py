@@ -78,17 +78,16 @@ def _word(model: type[BaseModel], name: str) -> Word:
     )
 
 
+def _single(read: Reader, value: object) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        raise RefusedError("one value")
+    return [read(value)]
+
+
 def _sampling_word(name: str) -> Word:
-    info, read = Sampling.model_fields[name], Reader(Sampling, name)
-
-    def single(value: object) -> list[Any]:
-        if isinstance(value, (list, tuple)):
-            raise RefusedError("one value")
-        return [read(value)]
-
     return Word(
-        single,
-        allowed(info),
+        functools.partial(_single, Reader(Sampling, name)),
+        allowed(Sampling.model_fields[name]),
         help_text(Sampling, name),
         is_single=True,
         metavar=metavar(Sampling, name).removesuffix("[,...]"),
@@ -115,20 +114,15 @@ def _seeds(value: object) -> list[int]:
     return [seed for seeds in ranges for seed in seeds]
 
 
-def _data_of(trainer: AnyTrainer) -> Callable[[object], list[str]]:
-    """Return the reader of a trainer's data source: one of its names, or a path."""
-
-    def read(value: object) -> list[str]:
-        if isinstance(value, tuple):
-            named = [source for each in value for source in read(each)]
-            if len(set(named)) > 1:
-                raise RefusedError("one data set")
-            return named
-        if not isinstance(value, str):
-            raise ValueError
-        return [registry.source(trainer, value)]
-
-    return read
+def _data(trainer: AnyTrainer, value: object) -> list[str]:
+    if isinstance(value, tuple):
+        named = [source for each in value for source in _data(trainer, each)]
+        if len(set(named)) > 1:
+            raise RefusedError("one data set")
+        return named
+    if not isinstance(value, str):
+        raise ValueError
+    return [registry.source(trainer, value)]
 
 
 def _trainer(value: object) -> list[str]:
@@ -191,7 +185,7 @@ class Vocabulary:
             ),
             **words_of(model),
             "data": Word(
-                _data_of(trainer),
+                functools.partial(_data, trainer),
                 data_help,
                 f"Data set: {data_help}.  [default: {trainer.data}]",
                 is_single=True,
