@@ -96,7 +96,7 @@ class StallWatch:
         tell: Shows a message to the user.
         needs: What a worker must have for the jobs.
         silent: Receives the id of each running task without progress for `silent_seconds`, its worker's name, and the
-            seconds without progress beyond those; again at the next look until it returns True. None if nobody asks.
+            seconds without progress beyond those; again at the next look until it returns True. None to ignore them.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The words of a sweep's specification: `seeds`, `data`, one for each training option, and those of a sampler.
 
-They are read from flags or a file (`orchestrator.sweeps.files`) into checked values, of which `specification` makes a
-specification.
+They are read from flags or a file (`orchestrator.sweeps.files`) into checked values, and `specification` makes a
+specification from these.
 """
 
 from __future__ import annotations
