@@ -83,7 +83,7 @@ class Queue:
         for name in LISTS:
             start = 0
             # New messages enter at this end and shift the others, so reading up to the end misses no message.
-            while chunk := self._read(name, start):
+            while chunk := read_items(self._client, name, MAX_TASK_BYTES, start):
                 found.update(map(_task_id, chunk))
                 start += len(chunk)
         return found - {""}
@@ -109,7 +109,7 @@ class Queue:
         """Go through a list once, adding to `withdrawn`; return whether it held a wanted message."""
         found = False
         start = 0
-        while chunk := self._read(name, start):
+        while chunk := read_items(self._client, name, MAX_TASK_BYTES, start):
             start += len(chunk)
             ours = [item for item in chunk if _task_id(item) in wanted]
             if ours:
@@ -118,9 +118,6 @@ class Queue:
                 withdrawn.update(_task_id(item) for item, count in zip(ours, removed, strict=True) if count)
                 start -= sum(removed)
         return found
-
-    def _read(self, name: str, start: int) -> list[bytes]:
-        return read_items(self._client, name, MAX_TASK_BYTES, start)
 
 
 def _task_id(message: bytes, *, held: bool = False) -> str:

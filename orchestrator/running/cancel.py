@@ -16,8 +16,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled
 from orchestrator.sweeps.manifest import Manifest
 
-_REASON = "the sweep {} was cancelled"
-_BEFORE, _AFTER = _REASON.split("{}")
+_BEFORE, _AFTER = "the sweep ", " was cancelled"
 #: Seconds for which a job without a message stays flagged: its message may be on the way to the queue, or to a worker.
 IN_TRANSIT_SECONDS = 60
 
@@ -43,7 +42,7 @@ class Cancellation:
 
 def reason(sweep: str) -> str:
     """Return the reason that is stored with the jobs of a cancelled sweep."""
-    return _REASON.format(sweep)
+    return f"{_BEFORE}{sweep}{_AFTER}"
 
 
 def ended_by_a_cancelled_sweep(stored: str) -> bool:

@@ -62,20 +62,18 @@ class Word:
 
 def words_of(model: type[BaseModel]) -> dict[str, Word]:
     """Return the words for the options of a model."""
-    return {word(model, name): _word(model, name) for name in model.model_fields}
-
-
-def _word(model: type[BaseModel], name: str) -> Word:
-    read, info = axis(model, name), model.model_fields[name]
-    return Word(
-        read,
-        read.allowed,
-        help_text(model, name),
-        name,
-        is_switch=info.annotation is bool,
-        is_required=info.is_required() and not option(info).values,
-        metavar=metavar(model, name),
-    )
+    return {
+        word(model, name): Word(
+            axis(model, name),
+            axis(model, name).allowed,
+            help_text(model, name),
+            name,
+            is_switch=info.annotation is bool,
+            is_required=info.is_required() and not option(info).values,
+            metavar=metavar(model, name),
+        )
+        for name, info in model.model_fields.items()
+    }
 
 
 def _single(read: Reader, value: object) -> list[Any]:

@@ -140,18 +140,13 @@ def _refuse_long_keys(text: str) -> None:
         raise ValueError(f"a key has more than {MAX_DOTS} dots")
 
 
-def _refuse_section(name: str, value: object, path: Path) -> None:
-    """Reject a section whose name is nearly right."""
-    near = get_close_matches(name[:40], SECTIONS) if isinstance(value, Mapping) else []
-    if near:
-        allowed = f"{' and '.join(f'[{each}]' for each in SECTIONS)} (did you mean [{near[0]}]?)"
-        raise InvalidInputError(f"a section of {path}", Described(f"[{name[:40]}]"), allowed)
-
-
 def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
     for name, value in content.items():
         if name not in SECTIONS:
-            _refuse_section(name, value, path)
+            # A section may have a name that is nearly right.
+            if isinstance(value, Mapping) and (near := get_close_matches(name[:40], SECTIONS)):
+                allowed = f"{' and '.join(f'[{each}]' for each in SECTIONS)} (did you mean [{near[0]}]?)"
+                raise InvalidInputError(f"a section of {path}", Described(f"[{name[:40]}]"), allowed)
             yield _Entry(name, value, None)
             continue
         if not isinstance(value, Mapping):
