@@ -55,11 +55,8 @@ class Registry:
             SweepExistsError: this version cannot read the manifest, or it names another sweep.
             TrainerMissingError: the sweep's trainer is not installed here.
         """
-        stored = self._stored(name)
+        (stored,) = self._fields(name, limits.MANIFEST, "manifest")
         return None if stored is None else self._read(name, stored)
-
-    def _stored(self, name: str) -> bytes | None:
-        return self._fields(name, limits.MANIFEST, "manifest")[0]
 
     @staticmethod
     def _read(name: str, stored: bytes) -> Manifest:
@@ -114,7 +111,7 @@ class Registry:
             pipeline.expire(_NAMES, self._expires)
             pipeline.execute()
         while True:
-            stored = self._stored(manifest.name)
+            (stored,) = self._fields(manifest.name, limits.MANIFEST, "manifest")
             if stored is None:
                 # It expired, or Redis lost it.
                 return manifest
