@@ -83,7 +83,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
     """Show the rows that another process writes, until the folder's lock is free; then enter it on the stack."""
     jobs = dict(plan.jobs)
-    new_rows, written = plan.folder.follow(jobs), plan.folder.follow_manifest()
+    new_rows, written = plan.folder.follow(jobs), plan.folder.new_manifest
     shown = new_rows()
     with display(dict(jobs), shown, plan.manifest.axes) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")

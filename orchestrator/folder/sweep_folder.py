@@ -71,6 +71,8 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
+        #: The inode and the time of the `sweep.json` that `new_manifest` read last.
+        self._version = (0, 0)
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
 
@@ -145,24 +147,15 @@ class SweepFolder:
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
 
-    def follow_manifest(self) -> Callable[[], Manifest | None]:
-        """Return a function that reads `sweep.json`, or returns None if it was not written since the last call.
-
-        The function raises the errors of `manifest`.
-        """
-        read: list[tuple[int, int]] = []
-
-        def written() -> Manifest | None:
-            # Every write replaces the file, so a new one has another inode or another time.
-            with contextlib.suppress(OSError):
-                found = self._description.stat()
-                version = (found.st_ino, found.st_mtime_ns)
-                if read == [version]:
-                    return None
-                read[:] = [version]
-            return self.manifest()
-
-        return written
+    def new_manifest(self) -> Manifest | None:
+        """Read `sweep.json`, as `manifest` does; None if it was not written since the last call."""
+        # Every write replaces the file, so a new one has another inode or another time.
+        with contextlib.suppress(OSError):
+            found, before = self._description.stat(), self._version
+            self._version = found.st_ino, found.st_mtime_ns
+            if self._version == before:
+                return None
+        return self.manifest()
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
