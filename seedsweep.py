@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsError
     from orchestrator.errors import (
         BrokerUnreachableError,
+        ClaimError,
         ClusterError,
         ClusterFullError,
         HeldOutError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         summaries,
         sweep,
         sweeps,
+        verify_claim,
         watch,
     )
     from worker.trainers import (
@@ -58,12 +60,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "BrokerUnreachableError", "Checkpoint", "ClusterError", "ClusterFullError", "DatasetError", "DeepNeuralNetwork",
-    "Drawing", "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError", "Leaderboard", "Metric",
-    "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError", "Sweep", "SweepBusyError", "SweepExistsError",
-    "SweepNotFoundError", "SweepUnreadableError", "Trained", "TrainedModel", "Trainer", "TrainerCheckError",
-    "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist", "open", "submit",
-    "summaries", "sweep", "sweeps", "watch",
+    "BrokerUnreachableError", "Checkpoint", "ClaimError", "ClusterError", "ClusterFullError", "DatasetError",
+    "DeepNeuralNetwork", "Drawing", "Evaluated", "HeldOutError", "IncomparableError", "InvalidInputError",
+    "Leaderboard", "Metric", "MissingPackageError", "OnEpoch", "OutputError", "SeedsweepError", "Sweep",
+    "SweepBusyError", "SweepExistsError", "SweepNotFoundError", "SweepUnreadableError", "Trained", "TrainedModel",
+    "Trainer", "TrainerCheckError", "TrainerMissingError", "WeightsError", "check_trainer", "cluster", "load_mnist",
+    "open", "submit", "summaries", "sweep", "sweeps", "verify_claim", "watch",
 ]  # fmt: skip
 
 #: Where names are looked up, in this order. A trainer's package that imports `Trainer` in a worker thus does not import

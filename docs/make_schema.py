@@ -1,4 +1,4 @@
-"""Write docs/reference/schemas/results-row.schema.json, for others' programs that read `results.jsonl`, from the code.
+"""Write the schemas in docs/reference/schemas, for programs that read `results.jsonl` and claims, from the code.
 
 python docs/make_schema.py
 """
@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.analysis.claim import Claim
 from orchestrator.folder.rows import AttemptRecord, Row
 from worker.job import Mismatch
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
-FILE = Path(__file__).parent / "reference" / "schemas" / "results-row.schema.json"
+FOLDER = Path(__file__).parent / "reference" / "schemas"
 #: Raised when rows of the version before no longer match the schema, or a field changes its meaning.
 VERSION = 2
 #: Fields with a default that every row has nevertheless.
@@ -47,6 +48,17 @@ def row_schema() -> dict[str, Any]:
         "allOf": _conditions(),
         "$defs": definitions,
     }
+
+
+def claim_schema() -> dict[str, Any]:
+    """Return the schema of a claim as this version writes it. Its type is its version."""
+    schema = Claim.model_json_schema(by_alias=True, mode="serialization")
+    kind = schema["properties"]["predicateType"]["const"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": kind, **_plain(schema)}
+
+
+#: The files, by what makes them.
+FILES = {"results-row.schema.json": row_schema, "claim.schema.json": claim_schema}
 
 
 def _conditions() -> list[dict[str, Any]]:
@@ -107,9 +119,10 @@ def _plain(schema: Any) -> Any:
 
 
 def main() -> None:
-    """Write the schema."""
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(row_schema(), indent=2) + "\n")
+    """Write the schemas."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in FILES.items():
+        (FOLDER / name).write_text(json.dumps(make(), indent=2) + "\n")
 
 
 if __name__ == "__main__":

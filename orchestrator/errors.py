@@ -36,6 +36,10 @@ class HeldOutError(SeedsweepError):
     """The test split of a sweep cannot be read, or not again."""
 
 
+class ClaimError(SeedsweepError):
+    """A claim cannot be made, read or checked."""
+
+
 class OutputError(SeedsweepError):
     """The output folder cannot be written."""
 

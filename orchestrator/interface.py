@@ -41,6 +41,7 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.verify import describe
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster
+from orchestrator.commands import claim as claiming
 from orchestrator.commands import compare as comparing
 from orchestrator.commands import confirm as confirming
 from orchestrator.commands import decide as deciding
@@ -53,6 +54,7 @@ from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
 from orchestrator.commands import weights as restoring
+from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.rows import Accounting, Row
@@ -522,6 +524,20 @@ class Sweep:
         return testing.read_test_split(
             self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
         )
+
+    def claim(self, path: str | os.PathLike[str] | None = None, *, sign: str | os.PathLike[str] | None = None) -> Path:
+        """Write the claim, a small file that anyone can check, and return its path, as `orchestrator claim` does.
+
+        Args:
+            path: The file; None for `claim.json` in the sweep's folder.
+            sign: A key of SSH, which signs it.
+
+        Raises:
+            ClaimError: not all jobs have ended, or none has a result.
+            SeedsweepError: the command's other errors.
+        """
+        to, key = (None if each is None else _path(name, each) for name, each in (("path", path), ("sign", sign)))
+        return claiming.write_claim(self._folder, to, key).path
 
     def report(self, path: str | os.PathLike[str] | None = None, *, metric: str = "last") -> Path:
         """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.

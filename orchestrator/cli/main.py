@@ -36,6 +36,7 @@ PANELS = {
         "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
         "test": "Evaluate the chosen configuration on the test split, once.",
         "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
+        "verify-claim": "Check a claim: its signature, its files, its verdict, and jobs that are trained again.",
     },
     "Look": {
         "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.",
@@ -52,6 +53,7 @@ PANELS = {
         "report": "Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.",
         "serve": "Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.",
         "export": "Write the results of a sweep in the format of another tool.",
+        "claim": "Write a sweep's claim: a small file that states its verdict, and that anyone can check.",
     },
     "Cluster": {
         "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
@@ -88,7 +90,7 @@ class Commands(TyperGroup):
         """Return a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
+        module = importlib.import_module(f"orchestrator.cli.{cmd_name.replace('-', '_')}")
         app = typer.Typer(**_PLAIN, context_settings=_CONTEXT)
         app.command(cmd_name, cls=module.KIND)(module.command)
         return typer.main.get_command(app)

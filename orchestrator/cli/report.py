@@ -10,7 +10,7 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import complain, print_json, sized
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, path
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, file
 from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
@@ -25,11 +25,10 @@ def command(
     sweep: AnySweep = LAST,
     to: Annotated[
         Path | None,
-        typer.Option(
-            parser=path("the path of a file"),
-            metavar="FILE",
-            help="The file to write.  [default: report.html in the sweep's folder; NAME.CHART.FORMAT in the working "
-            "folder for a chart]",
+        file(
+            "FILE",
+            "The file to write.  [default: report.html in the sweep's folder; NAME.CHART.FORMAT in the working folder "
+            "for a chart]",
         ),
     ] = None,
     chart: Annotated[

@@ -77,6 +77,7 @@ def plan_verification(
     folder: SweepFolder,
     place: Place,
     *,
+    manifest: Manifest | None = None,
     words: Sequence[str] = (),
     jobs: int | None = DEFAULT_JOBS,
     seed: int | None = None,
@@ -86,6 +87,8 @@ def plan_verification(
     Args:
         folder: The sweep's folder.
         place: Where the jobs are trained; it need not have been `reached`.
+        manifest: The sweep, if its data set is elsewhere on this machine, or its weights may be missing; None for that
+            of the folder.
         words: Pick the jobs to choose from (`orchestrator.analysis.selection`); none for all.
         jobs: How many jobs to train again, chosen at random; None for all that have a result.
         seed: The same seed chooses the same jobs; None for a random one.
@@ -97,7 +100,7 @@ def plan_verification(
         DatasetError: the data set on this machine is not the one that the sweep was trained on.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    manifest = folder.manifest()
+    manifest = manifest or folder.manifest()
     known = manifest.jobs_by_key()
     refuse_earlier(manifest, known)
     picked = frozenset(pick(folder.name, known, words))
@@ -149,7 +152,8 @@ def verify(
         tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
     made, interruption = plan.manifest.specification, interruption or Interruption()
     with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
-        trained = train_again(cluster, plan.folder, plan.jobs, plan.rows, tell, plan.names.varying)
+        bare = plan.manifest.keep_weights != "all"
+        trained = train_again(cluster, plan.folder, plan.jobs, plan.rows, tell, plan.names.varying, bare=bare)
         with contextlib.closing(trained) as found:
             for check in found:
                 checks[check.job] = check

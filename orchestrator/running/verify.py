@@ -126,6 +126,8 @@ def train_again(
     rows: Mapping[str, Row],
     tell: Callable[[str], None],
     varying: Collection[str] = (),
+    *,
+    bare: bool,
 ) -> Generator[Check, None, None]:
     """Train jobs again, in tasks with a new label, and yield a check of each, in the order in which they end.
 
@@ -138,12 +140,12 @@ def train_again(
         rows: Their rows, by job key.
         tell: Receives messages.
         varying: The options that vary in the sweep; Flower shows them.
+        bare: Whether weights may be missing in the folder.
     """
     verification = f"verify-{uuid.uuid4().hex[:12]}"
     submit = partial(cluster.queue.submit, label=verification, varying=varying)
     tasks = {task_id(job, verification): job for job in jobs}
     ended: set[str] = set()
-    bare = folder.manifest().keep_weights != "all"
     try:
         submit(jobs)
         for states in Waiting(cluster, tasks, MessagesOnly(tell), submit):

@@ -125,6 +125,11 @@ def path(allowed: str) -> Callable[[str], Path]:
     return parse
 
 
+def file(metavar: str, help: str) -> Any:  # noqa: A002
+    """Return an option for the path of a file."""
+    return typer.Option(parser=path("the path of a file"), metavar=metavar, help=help)
+
+
 AnySweep = Annotated[
     str,
     typer.Argument(

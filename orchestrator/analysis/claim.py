@@ -1,0 +1,163 @@
+"""A claim: the result of a sweep in one small file, which anyone can check. An in-toto Statement, version 1."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+
+from nn.errors import clipped
+from nn.files import open_regular
+from orchestrator.analysis.leaderboard.judgement import Verdict
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.errors import ClaimError
+from orchestrator.folder.rows import Row
+from orchestrator.folder.zipped import NAME
+from orchestrator.sweeps.specification import MAX_JOBS
+from worker.job import Digest, Text
+from worker.text import one_line
+
+#: The files of a sweep that every claim names.
+FILES = ("sweep.json", "results.jsonl")
+#: Most bytes of a claim, and most values in it: while JSON is read, each costs up to 300 bytes.
+MAX_BYTES, MAX_VALUES = 2**25, 10 * MAX_JOBS
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+class Subject(_Part):
+    """A file that the claim is about."""
+
+    name: str = Field(pattern=f"^{NAME}$", description="Its path in the sweep's folder.")
+    digest: dict[Literal["sha256"], Digest] = Field(min_length=1)
+
+
+class Predicate(_Part):
+    """What is claimed."""
+
+    sweep: dict[str, Any] = Field(
+        description="The content of sweep.json: the specification with its rounds and looks, the job keys, the data "
+        "set's digest, and of each session the host, the Git commit and the versions of packages."
+    )
+    rows: Annotated[list[dict[str, Any]], FailFast()] = Field(
+        max_length=MAX_JOBS,
+        description="The rows of results.jsonl in the sweep's order, without `history`. Only the first row that has "
+        "`correct` keeps it: it says how many validation samples there are.",
+    )
+    verdict: Verdict = Field(description="Which configuration to use, by which method and at which level.")
+    refuted_by: Text = Field(
+        default="A file with another SHA-256, rows that lead to another verdict, or a row whose job, trained again by "
+        "the same version of the trainer, ends with other weights or metrics.",
+        description="What refutes the claim.",
+    )
+
+
+class Claim(_Part):
+    """A claim: an in-toto Statement, version 1, about the files of a sweep."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    subject: Annotated[list[Subject], FailFast()] = Field(
+        max_length=MAX_JOBS + len(FILES), description="The sweep's files, and those of the weights that were kept."
+    )
+    predicate_type: Literal["urn:seedsweep:claim:1"] = Field(alias="predicateType")
+    predicate: Predicate
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> Self:
+        """Return what may be claimed of a sweep in its folder. The same folder gives the same claim."""
+        hashes = (each.row.weights_sha256 for each in sweep.ended)
+        weights = (sweep.folder.weights_path(sha256).name for sha256 in hashes if sha256 is not None)
+        files = {}
+        for name in (*FILES, *(f"weights/{each}" for each in weights)):
+            with suppress(OSError), open_regular(sweep.folder.path / name) as file:
+                files[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        rows = [each.row for each in sweep.ended]
+        counted = next((row for row in rows if row.correct is not None), None)
+
+        def kept(row: Row) -> dict[str, Any]:
+            left_out = {"history"} if row is counted else {"history", "correct"}
+            return row.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+
+        manifest, verdict = json.loads(sweep.manifest.as_text()), sweep.leaderboard.verdict
+        return cls(
+            _type="https://in-toto.io/Statement/v1",
+            subject=[Subject(name=name, digest={"sha256": sha256}) for name, sha256 in files.items()],
+            predicateType="urn:seedsweep:claim:1",
+            predicate=Predicate(sweep=manifest, rows=list(map(kept, rows)), verdict=verdict),
+        )
+
+    @classmethod
+    def of_finished(cls, sweep: Sweep) -> Self:
+        """Return the claim of a sweep whose verdict is final.
+
+        Raises:
+            ClaimError: a job is missing, none has a result, or the claim would be too large.
+        """
+        if sweep.judgement.state == "so far":
+            raise ClaimError(
+                f"The sweep {sweep.name} can be claimed once all of its jobs have ended, and none is cancelled"
+            )
+        if not sweep.accounting.accepted:
+            raise ClaimError(f"No job of the sweep {sweep.name} has a result: there is nothing to claim")
+        return cls.read(cls.of(sweep).as_bytes())
+
+    @classmethod
+    def read(cls, stored: bytes) -> Self:
+        """Read a claim from untrusted JSON.
+
+        Raises:
+            ClaimError: it is not a claim, or has more values than a claim can have.
+        """
+        if len(stored) > MAX_BYTES or sum(map(stored.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            raise ClaimError(f"A claim has at most {MAX_BYTES} bytes and {MAX_VALUES} values")
+        try:
+            return cls.model_validate_json(stored)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
+            raise ClaimError(one_line(f"This is not a claim{where}: {clipped(first['msg'], 200)}")) from None
+
+    def as_bytes(self) -> bytes:
+        """Return the content of its file."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    def parts(self) -> dict[str, Any]:
+        """Return what can be compared: `files` with their SHA-256, `sweep`, `rows` and `verdict`."""
+        files = {each.name: each.digest["sha256"] for each in self.subject}
+        return {"files": files, **self.predicate.model_dump(mode="json")}
+
+    def files(self) -> dict[str, str]:
+        """Return the content of `FILES`, as far as it is claimed: a folder of these gives the same claim."""
+        rows = (json.dumps(row) + "\n" for row in self.predicate.rows)
+        return dict(zip(FILES, (json.dumps(self.predicate.sweep), "".join(rows)), strict=True))
+
+
+def difference(claimed: Any, found: Any, where: str) -> str | None:
+    """Return the first difference between two values in JSON, as a sentence; None if they are equal.
+
+    Numbers that differ by rounding alone are equal: other processors round otherwise.
+    """
+    told, seen = (dict(_leaves(each, where)) for each in (claimed, found))
+    for place in {**told, **seen}:
+        one, other = told.get(place), seen.get(place)
+        rounded = isinstance(one, float) and isinstance(other, float) and math.isclose(one, other)
+        if one != other and not rounded:
+            one, other = ("missing" if each is None else clipped(str(each)) for each in (one, other))
+            return f"{place} is {one} in the claim, and {other} in the sweep"
+    return None
+
+
+def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a tree in JSON that are no list and no object, each with its place."""
+    if not isinstance(value, (dict, list)):
+        yield where, value
+        return
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value, 1):
+        yield from _leaves(each, f"{where}: {name}")

@@ -1,0 +1,319 @@
+"""`claim` and `verify-claim`: write what the results of a sweep say as a file, and check such a file of anybody.
+
+Neither the claim nor the sweep's folder is trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nn.errors import Beside, Described, InvalidInputError
+from nn.files import read_regular
+from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.plan import Tell, ignore, place_for
+from orchestrator.commands.report import Target, Written
+from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, plan_verification, verify
+from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import open_sweep
+from orchestrator.folder.zipped import unpack
+from orchestrator.interruption import Interruption
+from orchestrator.running.verify import Check
+from orchestrator.sweeps.manifest import Manifest
+from orchestrator.text import counted, have
+from worker.trainers import registry
+
+#: The name of a claim in a sweep's folder; what is added to it for its signature; and what ssh-keygen signs it for.
+FILE, SIGNATURE, NAMESPACE = "claim.json", ".sig", "seedsweep-claim"
+#: Most bytes of a signature, and of a list of signers.
+_MOST_SIGNED = 2**20
+_VERSION = version("seedsweep")
+_CLAIM = Target("The claim", "a claim", b'{\n  "_type": "https://in-toto.io/Statement/v1"')
+_SIGNATURE = Target("The signature", "a signature", b"-----BEGIN SSH SIGNATURE-----")
+#: What a test found: `passed`, `warned` or `failed`; the test's name; and what it found, as a sentence.
+_Finding = tuple[str, str, str]
+
+
+def write_claim(folder: SweepFolder, to: Path | None = None, key: Path | None = None) -> Written:
+    """Write the claim of a sweep.
+
+    Args:
+        folder: The sweep's folder.
+        to: The file; None for `claim.json` in the sweep's folder. An earlier claim is replaced, any other file is not.
+        key: A key of SSH, which signs it; the signature is beside the file, and ends in `.sig`.
+
+    Raises:
+        ClaimError: a job of the sweep is missing, or none has a result; or ssh-keygen does not sign.
+        MissingPackageError: ssh-keygen is not installed.
+        OutputError: a file cannot be written.
+        SeedsweepError: the sweep cannot be read.
+    """
+    path = folder.path / FILE if to is None else to
+    _CLAIM.check(path)
+    sweep = Sweep.read(folder)
+    content = Claim.of_finished(sweep).as_bytes()
+    if key is not None:
+        beside = path.with_name(path.name + SIGNATURE)
+        _SIGNATURE.check(beside)
+        signed = _ssh_keygen("sign", "-n", NAMESPACE, "-f", str(key), stdin=content)
+        if signed.returncode:
+            raise ClaimError(f"ssh-keygen cannot sign by {key}: {signed.stderr.decode(errors='replace').strip()}")
+        _SIGNATURE.write(beside, signed.stdout, sweep)
+    return _CLAIM.write(path, content, sweep)
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """Whether a claim holds.
+
+    The tests are `signature`, `files`, `sweep`, `jobs`, `looks`, `rows`, `verdict` and `training`.
+
+    Attributes:
+        claim: The claim.
+        name: The name of its file.
+        sha256: The SHA-256 of the file.
+        passed: What each test found that the claim passed, as a sentence, by the test's name.
+        warned: The same of tests that are weaker than they should be, and refute nothing.
+        failed: The same of the test that refutes the claim, which is the last one.
+    """
+
+    claim: Claim
+    name: str
+    sha256: str
+    passed: dict[str, str] = field(default_factory=dict)
+    warned: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing refutes the claim."""
+        return not self.failed
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        if self.failed:
+            return f"REFUTED: {', '.join(self.failed.values())}"
+        warning = f", with a warning ({', '.join(self.warned)})" if self.warned else ""
+        return f"The claim holds{warning}: {self.claim.predicate.verdict}"
+
+    def statement(self) -> dict[str, Any]:
+        """Return the result as an in-toto Statement with the predicate test-result, version 0.1."""
+        notes = {"sentence": self.sentence, **self.passed, **self.warned, **self.failed}
+        return {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": self.name, "digest": {"sha256": self.sha256}}],
+            "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+            "predicate": {
+                "result": "FAILED" if self.failed else "WARNED" if self.warned else "PASSED",
+                "configuration": [{"uri": f"pkg:pypi/seedsweep@{_VERSION}", "annotations": notes}],
+                "passedTests": list(self.passed),
+                "warnedTests": list(self.warned),
+                "failedTests": list(self.failed),
+            },
+        }
+
+
+def verify_claim(
+    path: str | os.PathLike[str],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    rebuild: bool = False,
+    jobs: int | None = None,
+    seed: int | None = None,
+    signers: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    tell: Tell = ignore,
+    interruption: Interruption | None = None,
+) -> ClaimResult:
+    """Check a claim, which may be a stranger's. Jobs are trained again unless it is refuted before.
+
+    Args:
+        path: The claim's file.
+        folder: The sweep's folder, or a ZIP file of it; None for the folder of the claim's file.
+        rebuild: Whether to do without the folder.
+        jobs: How many jobs to train again, chosen at random; None for 5, or for all of a rebuilt sweep.
+        seed: The same seed chooses the same jobs; None for a random one.
+        signers: The keys that may have signed it: a file as `allowed_signers` of ssh-keygen. None to check no
+            signature.
+        data: The data set; None for the claim's if that is one of the trainer's own names, else that of the settings.
+        tell: Receives sentences for the user, such as which job was trained again.
+        interruption: Defers signals while an embedded cluster starts; None if the caller handles no signals.
+
+    Raises:
+        ClaimError: the file is not a claim, or its signature is by an unknown key, or a job cannot be trained here.
+        InvalidInputError: an argument is not allowed.
+        SeedsweepError: the folder, the trainer or the data set is missing or cannot be read; or training cannot go on.
+    """
+    path = Path(path)
+    if folder is not None and rebuild:
+        raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
+    if folder is None and not rebuild and not (path.parent / FILES[0]).exists():
+        allowed = "the sweep's folder, or a ZIP file of it; --rebuild needs neither"
+        raise InvalidInputError("folder", Described("missing"), allowed)
+    if jobs is not None and jobs < 1:
+        raise InvalidInputError("jobs", jobs, "an integer from 1")
+    stored = _read(path, "The claim", MAX_BYTES)
+    claim = Claim.read(stored)
+
+    def tests() -> Generator[_Finding, None, None]:
+        if signers is not None:
+            yield _signature(path, stored, Path(signers))
+        with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
+            yield from _compared(claim, sweep, rebuilt=rebuild)
+            place = place_for(None, tell=tell)
+            here = _with_data(sweep.manifest, data, place)
+            count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
+            plan = plan_verification(sweep.folder, place, manifest=here, jobs=count, seed=seed)
+            number = len(plan.jobs)
+            tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
+            result = verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
+            yield _training(plan, result.checks)
+
+    result = ClaimResult(claim, path.name, hashlib.sha256(stored).hexdigest())
+    with contextlib.closing(tests()) as findings:
+        for outcome, test, sentence in findings:
+            getattr(result, outcome)[test] = sentence
+            if result.failed:
+                break
+    return result
+
+
+@contextlib.contextmanager
+def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
+    """Yield the sweep in a folder or a ZIP file, or without a source, that of the claim's own rows.
+
+    All three are read by the reader of folders, which trusts none.
+    """
+    if source is not None and not source.is_file():
+        yield Sweep.read(open_sweep(str(source.absolute()), source.parent))
+        return
+    with tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
+        folder = SweepFolder(Path(made), "sweep")
+        folder.path.mkdir()
+        if source is not None:
+            unpack(source, folder.path)
+        else:
+            for name, content in claim.files().items():
+                (folder.path / name).write_text(content)
+        try:
+            sweep = Sweep.read(folder)
+        except (SweepNotFoundError, SweepUnreadableError) as error:
+            raise ClaimError(str(error).replace(str(folder.path), str(source or path))) from None
+        yield sweep
+
+
+def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
+    beside = path.with_name(path.name + SIGNATURE)
+    for what, file in (("The list of signers", signers), ("The signature", beside)):
+        _read(file, what, _MOST_SIGNED)
+    known = _ssh_keygen("find-principals", "-f", str(signers), "-s", str(beside))
+    signer = known.stdout.decode(errors="replace").partition("\n")[0]
+    if known.returncode or not signer:
+        raise ClaimError(f"The signature {beside} is not by a key that {signers} lists")
+    words = ("verify", "-f", str(signers), "-I", signer.partition(",")[0], "-n", NAMESPACE, "-s", str(beside))
+    if _ssh_keygen(*words, stdin=stored).returncode:
+        return "failed", "signature", f"the signature is by {signer}, and not of this claim"
+    return "passed", "signature", f"the signature is by {signer}"
+
+
+def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding]:
+    """Yield whether the sweep here is one, and how the claim differs from the one that is made of it again.
+
+    The caller stops at the first test that fails.
+    """
+    manifest = sweep.manifest
+    left = len(sweep.jobs) - len(sweep.rows)
+    if list(sweep.jobs) != manifest.jobs:
+        by = manifest.provenance.packages.get("seedsweep"), manifest.provenance.trainer_package
+        if by != (_VERSION, registry.package(manifest.specification.trainer)):
+            raise ClaimError(f"The claim is by seedsweep {by[0]} and the trainer of {by[1]}: install these to check it")
+        yield "failed", "jobs", "the specification and the data set give other jobs than are listed"
+    elif left:
+        yield "failed", "jobs", f"{have(left, 'job')} no row, or an impossible one"
+    yield "passed", "jobs", f"the specification gives {counted(len(sweep.jobs), 'job')}, each with a row"
+    if manifest.rounds and not manifest.looks:
+        yield "warned", "looks", "the sweep was extended, and lists no look: its verdict may be too sure"
+    told, found = claim.parts(), Claim.of(sweep).parts()
+    # Weights may have been removed: they can be trained again.
+    gone = [name for name in told["files"] if name not in FILES and not os.path.lexists(sweep.folder.path / name)]
+    told["files"] = {name: sha256 for name, sha256 in told["files"].items() if name not in gone}
+    found["files"] = {name: found["files"].get(name) for name in (*FILES, *told["files"])}
+    missing = f"; {counted(len(gone), 'weights file')} missing" if gone else ""
+    same = {
+        "files": f"{counted(len(told['files']), 'file')} of the claim unchanged{missing}",
+        "sweep": "specification, rounds, looks and data set are those of the claim",
+        "rows": f"{counted(len(sweep.rows), 'row')} say what the claim says",
+        "verdict": f"the rows lead to this verdict, by the method {found['verdict']['method']}",
+    }
+    for test in list(same)[rebuilt:]:
+        differs = difference(told[test], found[test], test)
+        yield ("failed", test, differs) if differs else ("passed", test, same[test])
+
+
+def _told(plan: VerificationPlan, check: Check) -> str:
+    name, first = plan.names.job(check.seed, check.options), next(iter((*check.differences, *check.noted)), None)
+    return f"{name}: {'the same' if first is None else f'{first.what} was {first.kept}, and is {first.again}'}"
+
+
+def _training(plan: VerificationPlan, checks: Sequence[Check]) -> _Finding:
+    drawn = f"of {len(checks)} jobs that were trained again (of {plan.candidates}, by --seed {plan.seed})"
+    different = [each for each in checks if each.differences]
+    for each in sorted(different, key=lambda each: each.worker is not None):
+        if each.worker is None:
+            raise ClaimError(f"The claim cannot be checked here: {_told(plan, each)}")
+        return "failed", "training", f"{len(different)} {drawn} differ: {_told(plan, each)}"
+    noted = [(each.kept, each.again) for check in checks for each in check.noted]
+    if not noted:
+        return "passed", "training", f"0 {drawn} differ: {power(len(checks), plan.candidates)}"
+    gaps = [abs(kept - again) for kept, again in noted if isinstance(kept, float) and isinstance(again, float)]
+    why = "which refutes nothing: the trainer is not exact, and this is another environment"
+    most = f"metrics differ by at most {max(gaps, default=0.0):.3g}"
+    return "warned", "training", f"{sum(bool(each.noted) for each in checks)} {drawn} differ, {why}; {most}"
+
+
+def power(trained: int, candidates: int) -> str:
+    """Return what it says of all rows that none differs of those that were drawn at random and trained again."""
+    if trained == candidates:
+        return "every row is true"
+    share = math.ceil(100 * (1 - 0.05 ** (1 / trained)))
+    return f"with 95 % confidence, fewer than {share} % of the rows are false"
+
+
+def _with_data(manifest: Manifest, data: str | os.PathLike[str] | None, place: Place) -> Manifest:
+    """Return the manifest with the data set of this machine: no path of a claim or a folder is opened."""
+    specification = manifest.specification
+    trainer = specification.trained_by
+    own = specification.data if specification.data in trainer.datasets else place.settings.data
+    if data is None and own is None:
+        raise InvalidInputError("data", Described("missing"), "the path of the data set on this machine")
+    source = registry.source(trainer, os.fspath(data or str(own)))
+    specification = specification.model_copy(update={"data": source})
+    return manifest.model_copy(update={"specification": specification, "keep_weights": "none"})
+
+
+def _read(path: Path, what: str, most: int) -> bytes:
+    try:
+        return read_regular(path, most)
+    except OSError as error:
+        raise ClaimError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+
+
+def _ssh_keygen(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run `ssh-keygen -Y`, which signs and checks signatures."""
+    try:
+        return subprocess.run(["ssh-keygen", "-Y", *words], input=stdin, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise MissingPackageError("Signatures need the program ssh-keygen, of OpenSSH 8.2 or later") from None

@@ -1,0 +1,54 @@
+"""Unpacks the folder of a sweep that a stranger has sent as a ZIP file."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+from nn.files import open_regular
+from orchestrator.errors import ClaimError
+
+#: Most bytes that are unpacked, and most of the list of files at the end of a ZIP file.
+MOST_BYTES, MOST_LISTED = 2**31, 2**24
+#: The files of a sweep that are unpacked, which may all be in one folder. All others are left in the ZIP file.
+NAME = r"(sweep\.json|results\.jsonl|weights/[0-9a-f]{64}\.(safetensors|bin))"
+_KEPT = re.compile(rf"(?:[^/\\]+/)?{NAME}", re.ASCII)
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack the files of a sweep. What is written is bounded, and so is where: names and sizes are a stranger's.
+
+    Args:
+        path: The ZIP file.
+        folder: An empty folder.
+
+    Raises:
+        ClaimError: it is not a ZIP file, or needs more room than `MOST_BYTES`.
+    """
+    (folder / "weights").mkdir()
+    left = MOST_BYTES
+    try:
+        with open_regular(path) as file:
+            # `ZipFile` reads the list of files into memory, which is as long as the last records say.
+            file.seek(-42, 2)
+            large, end = file.read(20), file.read()
+            if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > MOST_LISTED:
+                raise BadZipFile("it is not a ZIP file, or has a comment or more than 65,535 files")
+            archive = ZipFile(file)
+            for entry in archive.infolist():
+                kept = _KEPT.fullmatch(entry.filename)
+                if kept is None:
+                    continue
+                if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                    raise ValueError(f"{entry.filename} is compressed by another method than deflate")
+                with archive.open(entry) as packed, (folder / kept[1]).open("xb") as target:
+                    while piece := packed.read(min(left, 2**20)):
+                        target.write(piece)
+                        left -= len(piece)
+                if not left:
+                    raise ValueError(f"it has more than {MOST_BYTES} bytes")
+    except (BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise ClaimError(f"{path} cannot be unpacked: {why}") from None

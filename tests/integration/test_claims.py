@@ -1,0 +1,418 @@
+"""Claims: whoever checks one finds what was tampered with, and a stranger's file costs and does nothing."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import seedsweep
+from orchestrator.commands.claim import power
+from orchestrator.folder import zipped
+from tests.support.command_line import SMALL
+from tests.support.in_process import InProcess
+from tests.support.paths import ROOT
+
+Tree = dict[str, Any]
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/reference/schemas/claim.schema.json").read_text()))
+EXAMPLE, ROWS = ROOT / "docs/how-to/claims", "results.jsonl"
+
+
+@pytest.fixture
+def claimed(here: InProcess) -> InProcess:
+    """The README's sweep with its claim, without weights, in runs/a."""
+    shutil.copytree(EXAMPLE, here.runs / "a")
+    return here
+
+
+def read(folder: Path) -> Tree:
+    found: Tree = json.loads((folder / "claim.json").read_text())
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
+    here.command_line.finished("a", *SMALL)
+    here.run("claim", "a")
+    folder = here.runs / "a"
+    before = contents(here.folder)
+    here.run("claim", "a")
+    SCHEMA.validate(read(folder))
+    # With the folder, with a ZIP file of it, and without it, the claim holds, and nothing is changed.
+    done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "2", "--seed", "1")
+    power = "\ntraining passed: 0 of 2 jobs that were trained again (of 4, by --seed 1) differ: with 95 % "
+    assert power in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("The claim holds: Use learning rate 0.03: ")
+    assert contents(here.folder) == before
+    # Damaged weights are found; missing ones can be trained again.
+    weights = next((folder / "weights").iterdir())
+    whole = weights.read_bytes()
+    weights.write_bytes(b"x")
+    assert "REFUTED: files: weights/" in here.run("verify-claim", "runs/a/claim.json", status=1).out
+    weights.write_bytes(whole)
+    shutil.make_archive(str(here.folder / "a"), "zip", here.runs, "a")
+    shutil.move(folder / "claim.json", here.folder)
+    shutil.rmtree(folder)
+    for how in (("--folder", "a.zip", "--jobs", "1"), ("--rebuild",)):
+        done = here.command_line.run("verify-claim", "claim.json", "--json", *how)
+        statement = json.loads(done.stdout)
+        assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+        assert statement["predicate"]["result"] == "PASSED"
+        assert {"jobs", "training", "verdict"} <= set(statement["predicate"]["passedTests"])
+        assert statement["predicate"]["failedTests"] == []
+        assert here.command_line.nothing_is_left()
+    assert statement["predicate"]["configuration"][0]["annotations"]["training"].endswith("differ: every row is true")
+
+
+def test_a_sweep_with_missing_jobs_has_no_claim(claimed: InProcess) -> None:
+    edit(claimed.runs / "a", ROWS, lambda rows: rows.pop())
+    before = contents(claimed.folder)
+    said = claimed.refused("claim", "a")
+    assert said == "The sweep a can be claimed once all of its jobs have ended, and none is cancelled\n"
+    assert contents(claimed.folder) == before
+
+
+def test_a_claim_with_jobs_that_failed_and_diverged_holds(here: InProcess) -> None:
+    here.command_line.finished(
+        "a", "--seeds", "0-1", "--learning-rates", "1e38,0.03", "--epochs", "3", "--limit", "500"
+    )
+    gone = {"validation_score": [], "epoch_seconds": [], "weights_sha256": None, "worker": None, "error": "it broke"}
+    edit(here.runs / "a", ROWS, lambda rows: (rows[1].update(gone, status="failed"), rows[1].pop("correct")))
+    here.run("claim", "a")
+    assert [row["status"] for row in read(here.runs / "a")["predicate"]["rows"]].count("failed") == 1
+    for how in ((), ("--rebuild",)):
+        done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "3", *how)
+        assert "0 of 3 jobs that were trained again (of 3, by --seed" in done.stdout
+
+
+# Tampering
+
+
+def edit(folder: Path, file: str, change: Callable[[Any], object]) -> None:
+    """Change what a file of JSON, or of lines of JSON, holds."""
+    lines = (folder / file).read_text().splitlines() if file == ROWS else [(folder / file).read_text()]
+    trees = [json.loads(line) for line in lines]
+    change(trees if file == ROWS else trees[0])
+    (folder / file).write_text("".join(json.dumps(tree, indent=None if file == ROWS else 2) + "\n" for tree in trees))
+
+
+def swap(*path: str | int, to: Any, file: str = "claim.json") -> Callable[[Path], None]:
+    """Return a function that changes a value of a file in a folder."""
+    return partial(edit, file=file, change=lambda told: reach(told, path).__setitem__(path[-1], to))
+
+
+def reach(tree: Any, path: tuple[str | int, ...]) -> Any:
+    """Return what holds the end of a path."""
+    return reduce(operator.getitem, path[:-1], tree)
+
+
+RESULTS, ROW_LESS = "REFUTED: files: results.jsonl is ", "REFUTED: 1 job has no row, or an impossible one"
+OTHER_JOBS = "REFUTED: the specification and the data set give other jobs than are listed"
+ALONE = ("--rebuild",)
+TOLD = ("predicate", "rows", 0)
+SPECIFIED = ("predicate", "sweep", "specification")
+SEEDS = [0, 1, 2, 3, 4, 7]
+pop_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].pop())
+add_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].append({"job": "x"}))
+#: What is changed after the claim was written -> (how, what a verifier reads, how it verifies).
+TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
+    "a score": (swap(1, "validation_score", 9, to=0.99, file=ROWS), RESULTS, ()),
+    "a hash": (swap(1, "weights_sha256", to="ab" * 32, file=ROWS), RESULTS, ()),
+    "a dropped row": (partial(edit, file=ROWS, change=lambda rows: rows.pop()), ROW_LESS, ()),
+    "no rows": (lambda folder: (folder / ROWS).unlink(), "REFUTED: 20 jobs have no row, or an impossible one", ()),
+    "a host": (swap("provenance", "host", to="x", file="sweep.json"), "REFUTED: files: sweep.json is ", ()),
+    "a seed": (swap("specification", "seeds", to=SEEDS, file="sweep.json"), OTHER_JOBS, ()),
+    "a claimed score": (swap(*TOLD, "validation_score", 1, to=0.9), "rows: 1: validation_score: 2 is 0.9 in the ", ()),
+    "a claimed hash": (swap(*TOLD, "weights_sha256", to="ab" * 32), "REFUTED: rows: 1: weights_sha256 is abab", ()),
+    "a claimed row less": (pop_row, "REFUTED: rows: 20: job is missing in the claim, and ", ()),
+    "a claimed row more": (add_row, "REFUTED: rows: 21: job is x in the claim, and missing in the sweep", ()),
+    "a claimed seed": (swap(*SPECIFIED, "seeds", to=SEEDS), "sweep: specification: seeds: 6 is 7 in the claim, ", ()),
+    "a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), "REFUTED: sweep: dataset is abab", ()),
+    "a split": (swap(*SPECIFIED, "options", "split", to="seed"), "options: split is seed in the claim, and fixed ", ()),
+    "a regret": (swap("predicate", "verdict", "regret", to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
+    "a verdict": (swap("predicate", "verdict", "sentence", to="Use x"), "sentence is Use x in the claim, and Use ", ()),
+    "a file": (lambda folder: edit(folder, "claim.json", lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
+    "alone: an impossible row": (swap(*TOLD, "validation_score", to=[2.0, 2.0]), ROW_LESS, ALONE),
+    "alone: a row less": (pop_row, ROW_LESS, ALONE),
+    "alone: a row more": (add_row, "REFUTED: rows: 21: job is x in the claim, and missing in the sweep", ALONE),
+    "alone: a seed": (swap(*SPECIFIED, "seeds", to=SEEDS), OTHER_JOBS, ALONE),
+    "alone: a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), OTHER_JOBS, ALONE),
+    "alone: a split": (swap(*SPECIFIED, "options", "split", to="seed"), OTHER_JOBS, ALONE),
+    "alone: a verdict": (swap("predicate", "verdict", "decided", to=True), "verdict: decided is True in the ", ALONE),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence", "how"), TAMPERED.values(), ids=TAMPERED)
+def test_what_is_changed_afterwards_is_found_without_training(
+    claimed: InProcess, change: Callable[[Path], object], sentence: str, how: tuple[str, ...]
+) -> None:
+    change(claimed.runs / "a")
+    printed = claimed.run("verify-claim", "runs/a/claim.json", *how, status=1)
+    assert sentence in printed.out.splitlines()[-1]
+    assert "Training" not in printed.out
+
+
+def test_the_claim_of_another_folder_is_refuted(claimed: InProcess) -> None:
+    shutil.copytree(claimed.runs / "a", claimed.runs / "b")
+    edit(claimed.runs / "b", "sweep.json", lambda told: told.update(name="b"))
+    printed = claimed.run("verify-claim", "runs/a/claim.json", "--folder", "runs/b", status=1)
+    assert "REFUTED: files: sweep.json is " in printed.out
+
+
+def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
+    # Given a sweep that was extended after its results had been seen
+    here.command_line.finished("a", *SMALL)
+    here.command_line.run("extend", "a", "--seeds", "2")
+    here.run("claim", "a")
+    folder = here.runs / "a"
+    assert read(folder)["predicate"]["sweep"]["looks"] == [{"command": "extend", "seeds": 2, "rows": 4}]
+    # When the claim hides it
+    edit(folder, "claim.json", lambda told: told["predicate"]["sweep"].update(looks=[]))
+    printed = here.run("verify-claim", "runs/a/claim.json", status=1)
+    assert "REFUTED: sweep: looks: 1: command is missing in the claim, and extend in the sweep" in printed.out
+    # or its folder does, too, then a verifier reads it.
+    edit(folder, "sweep.json", lambda told: told.pop("looks"))
+    here.run("claim", "a")
+    done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "1", "--json")
+    assert json.loads(done.stdout)["predicate"]["warnedTests"] == ["looks"]
+
+
+@pytest.mark.parametrize("how", [(), ("--rebuild",)])
+def test_who_lies_in_rows_and_claim_is_found_by_training(here: InProcess, how: tuple[str, ...]) -> None:
+    # Given a sweep whose author changed a score, and claims it
+    here.command_line.finished("a", *SMALL)
+    edit(here.runs / "a", ROWS, lambda rows: rows[1].update(validation_score=[0.9, 0.9]))
+    here.run("claim", "a")
+    # Then who trains its job again reads it.
+    done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "4", *how, status=1)
+    assert done.stdout.splitlines()[-1].startswith("REFUTED: 1 of 4 jobs that were trained again (of 4, by --seed "), (
+        done.stdout
+    )
+    assert "differ: seed 0, learning rate 0.03: validation accuracy, epoch 1 was 0.9, and is 0." in done.stdout
+    assert "\nseed 0, learning rate 0.01: the same\n" in done.stdout
+
+
+def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_environment(here: InProcess) -> None:
+    # Given a sweep over scikit-learn on a table, one of whose rows has another score
+    (here.folder / "table.csv").write_text("a,b,label\n" + "".join(f"{n % 7},{n % 5},{n % 2}\n" for n in range(60)))
+    words = ("--trainer", "sklearn", "--data", "table.csv#label", "--set", "estimator=GaussianNB", "--seeds", "0-1")
+    here.command_line.finished("a", *words)
+    edit(here.runs / "a", ROWS, lambda rows: rows[1].update(validation_score=[rows[1]["validation_score"][0] - 0.25]))
+    here.run("claim", "a")
+    check = ("verify-claim", "runs/a/claim.json")
+    assert "--data is missing; allowed: the path of the data set on this machine" in here.refused(*check)
+    check = (*check, "--data", "table.csv#label")
+    # Where it was trained, it is refuted;
+    assert "REFUTED: 1 of 2 jobs" in here.command_line.run(*check, status=1).stdout
+    # elsewhere, it says how much differs.
+    edit(here.runs / "a", ROWS, lambda rows: rows[1].update(environment="another machine"))
+    here.run("claim", "a")
+    done = here.command_line.run(*check, "--json")
+    predicate = json.loads(done.stdout)["predicate"]
+    assert (predicate["result"], predicate["warnedTests"]) == ("WARNED", ["training"])
+    assert predicate["configuration"][0]["annotations"]["training"].endswith("metrics differ by at most 0.25")
+    assert "The claim holds, with a warning (training): There is one configuration" in done.stderr
+
+
+# Bad input
+
+
+def changed(*path: str | int, to: Any = None) -> Callable[[Tree], bytes]:
+    """Return a function that returns a claim with another value at a path; without one, if it is None."""
+
+    def change(claim: Tree) -> bytes:
+        reach(claim, path)[path[-1]] = to
+        if to is None:
+            del reach(claim, path)[path[-1]]
+        return json.dumps(claim).encode()
+
+    return change
+
+
+SWEEP = ("predicate", "sweep")
+NOT = "This is not a claim"
+NO_SWEEP = "claim.json/sweep.json does not describe a sweep"
+#: What the file has instead of a claim -> (its content, what is said).
+HOSTILE: dict[str, tuple[Callable[[Tree], bytes], str]] = {
+    "nothing": (lambda _: b"", NOT),
+    "junk": (lambda _: b"\x00\xff" * 99, NOT),
+    "half of it": (lambda claim: json.dumps(claim).encode()[:-99], NOT),
+    "a list": (lambda _: b"[]", NOT),
+    "a number": (lambda _: b"1e999", NOT),
+    "deep nesting": (lambda _: b"[" * 100_000, NOT),
+    "deep objects": (lambda _: b'{"predicate":' * 100_000, NOT),
+    "many values": (lambda _: b"[" + b"0," * 2_000_000, "A claim has at most"),
+    "many bytes": (lambda _: b" " * (2**25 + 1), "cannot be read: 33554433 bytes; allowed: at most 33554432"),
+    "another statement": (changed("_type", to="https://in-toto.io/Statement/v2"), f"{NOT} at _type: Input should be"),
+    "no type": (changed("_type"), f"{NOT} at _type: Field required"),
+    "another predicate": (changed("predicateType", to="https://slsa.dev/provenance/v1"), f"{NOT} at predicateType: "),
+    "a later version": (changed("predicateType", to="urn:seedsweep:claim:2"), "Input should be 'urn:seedsweep"),
+    "an unknown field": (changed("payload", to="x"), f"{NOT} at payload: Extra inputs are not permitted"),
+    "no predicate": (changed("predicate"), f"{NOT} at predicate: Field required"),
+    "no verdict": (changed("predicate", "verdict"), f"{NOT} at predicate at verdict: Field required"),
+    "a path above": (changed("subject", 0, "name", to="../../etc/passwd"), f"{NOT} at subject at 0 at name: String"),
+    "an absolute path": (changed("subject", 0, "name", to="/etc/passwd"), f"{NOT} at subject at 0 at name: String"),
+    "another digest": (changed("subject", 0, "digest", to={"md5": "ab"}), f"{NOT} at subject at 0 at digest"),
+    "no digest": (changed("subject", 0, "digest", to={}), f"{NOT} at subject at 0 at digest"),
+    "rows of numbers": (changed("predicate", "rows", to=[1, 2]), f"{NOT} at predicate at rows at 0: Input should be"),
+    "no sweep": (changed(*SWEEP, to={}), f"{NO_SWEEP} at name: Field required"),
+    "a name that is a path": (changed(*SWEEP, "name", to="../up"), f"{NO_SWEEP}: Value error, invalid sweep name"),
+    "a name of escapes": (changed(*SWEEP, "name", to="\x1b[2Ja"), f"{NO_SWEEP}: Value error, invalid sweep name"),
+    "no jobs": (changed(*SWEEP, "jobs", to=[]), f"{NO_SWEEP}: it has no jobs"),
+    "too many jobs": (changed(*SWEEP, "specification", "seeds", to=list(range(70_000))), f"{NO_SWEEP}: Value error"),
+    "a long integer": (changed(*SWEEP, "more", to=10**4000), f"{NO_SWEEP} at more: Extra inputs are not permitted"),
+    "a foreign trainer": (changed(*SWEEP, "specification", "trainer", to="os-system"), "The trainer os-system of the"),
+    "a trainer by path": (changed(*SWEEP, "specification", "trainer", to="os:system"), NO_SWEEP),
+    "a data set by path": (changed(*SWEEP, "specification", "data", to="/dev/zero"), "data is missing; allowed: "),
+    "an unknown option": (changed(*SWEEP, "specification", "options", "exec", to="x"), NO_SWEEP),
+    "another version's": (
+        lambda claim: changed(*SWEEP, "provenance", "packages", "seedsweep", to="9.0")(
+            json.loads(changed(*SWEEP, "dataset", to="ab" * 32)(claim))
+        ),
+        "The claim is by seedsweep 9.0 and the trainer of seedsweep 0.1.0: install these to check it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_claim_is_refused_in_one_sentence(claimed: InProcess, what: str) -> None:
+    make, sentence = HOSTILE[what]
+    (claimed.folder / "claim.json").write_bytes(make(read(claimed.runs / "a")))
+    before = contents(claimed.folder)
+    assert sentence in claimed.refused("verify-claim", "claim.json", "--rebuild")
+    assert contents(claimed.folder) == before
+    assert claimed.command_line.nothing_is_left()
+
+
+ARGUMENTS = {
+    "none.json --rebuild": "The claim none.json cannot be read: No such file or directory",
+    "/dev/zero --rebuild": "The claim /dev/zero cannot be read: Not a regular file",
+    "claim.json": "--folder is missing; allowed: the sweep's folder, or a ZIP file of it; --rebuild needs neither",
+    "claim.json --folder runs/a --rebuild": "--folder cannot be combined with --rebuild",
+    "claim.json --folder none": "There is no sweep",
+    "claim.json --folder claim.json": "claim.json cannot be unpacked: it is not a ZIP file",
+    "claim.json --folder runs/a --signers none": "The list of signers none cannot be read: No such file",
+    "claim.json --folder runs/a --signers claim.json": "The signature claim.json.sig cannot be read: No such file",
+    "claim.json --folder runs/a --data /none": "/none' is not a folder; allowed: ",
+}
+
+
+@pytest.mark.parametrize("words", ARGUMENTS)
+def test_bad_arguments(claimed: InProcess, words: str) -> None:
+    shutil.copy(claimed.runs / "a/claim.json", claimed.folder)
+    assert ARGUMENTS[words] in claimed.refused("verify-claim", *words.split())
+
+
+def test_report_and_python_have_both_commands(claimed: InProcess) -> None:
+    page = re.sub("<[^>]+>", "", claimed.page("a"))
+    for command in ("orchestrator claim a --to claim.json", "orchestrator verify-claim claim.json --folder runs/a"):
+        assert command in page
+    path = seedsweep.open("a").claim(claimed.folder / "mine.json")
+    assert json.loads(path.read_text())["predicate"] == read(claimed.runs / "a")["predicate"]
+    result = seedsweep.verify_claim(path, folder="runs/a", jobs=1)
+    assert (result.holds, list(result.passed)[-1]) == (True, "training")
+    with pytest.raises(seedsweep.ClaimError, match="cannot be read"):
+        seedsweep.verify_claim("none.json", rebuild=True)
+
+
+def test_a_claim_replaces_only_claims(claimed: InProcess) -> None:
+    (claimed.folder / "mine").write_text("mine")
+    assert "what exists there is not a claim" in claimed.refused("claim", "a", "--to", "mine")
+    assert "ssh-keygen cannot sign by mine: " in claimed.refused("claim", "a", "--sign", "mine")
+
+
+# ZIP files
+
+
+def packed(folder: Path, *more: tuple[str, bytes], **how: Any) -> Path:
+    with zipfile.ZipFile(folder / "b.zip", "w", **how) as archive:
+        for name in ("sweep.json", "results.jsonl"):
+            archive.write(folder / "runs/a" / name, name)
+        for name, content in more:
+            archive.writestr(name, content)
+    return folder / "b.zip"
+
+
+@pytest.mark.parametrize(
+    ("more", "how", "why"),
+    [
+        (("sweep.json", b"{}"), {}, "File exists"),
+        (("x/sweep.json", b"{}"), {}, "File exists"),
+        ((f"weights/{'0' * 64}.bin", bytes(2**22)), {"compression": zipfile.ZIP_DEFLATED}, "it has more than"),
+        ((f"weights/{'0' * 64}.bin", b"0"), {"compression": zipfile.ZIP_BZIP2}, "by another method than deflate"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_hostile_zip_file_is_refused(
+    claimed: InProcess, monkeypatch: pytest.MonkeyPatch, more: tuple[str, bytes], how: Tree, why: str
+) -> None:
+    monkeypatch.setattr(zipped, "MOST_BYTES", 2**20)
+    packed(claimed.folder, more, **how)
+    assert why in claimed.refused("verify-claim", "runs/a/claim.json", "--folder", "b.zip")
+
+
+def test_a_zip_file_writes_nothing_outside(claimed: InProcess) -> None:
+    outside = claimed.folder / "outside"
+    packed(claimed.folder, ("../../up", b"x"), (str(outside), b"x"), ("weights/../../up", b"x"))
+    done = claimed.command_line.run("verify-claim", "runs/a/claim.json", "--folder", "b.zip", "--jobs", "1")
+    assert "files passed: 2 files of the claim unchanged; 20 weights files missing" in done.stdout
+    assert claimed.command_line.nothing_is_left()
+    assert not outside.exists()
+
+
+# Signatures
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Iterator[Path]:
+    made = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(made)], check=True)
+    return made
+
+
+def test_a_signature_names_who_signed_this_claim(claimed: InProcess, key: Path) -> None:
+    claimed.run("claim", "a", "--sign", str(key))
+    signers = claimed.folder / "signers"
+    signers.write_text(f'ann@example.org namespaces="seedsweep-claim" {key.with_suffix(".pub").read_text()}')
+    check = ("verify-claim", "runs/a/claim.json", "--signers", "signers")
+    done = claimed.command_line.run(*check, "--jobs", "1")
+    assert "signature passed: the signature is by ann@example.org" in done.stdout
+    # A changed claim is refuted, whatever else it says.
+    edit(claimed.runs / "a", "claim.json", lambda told: told["predicate"].update(refuted_by="nothing"))
+    assert "REFUTED: the signature is by ann@example.org, and not of this claim" in claimed.run(*check, status=1).out
+    # A key that is not listed says nothing.
+    signers.write_text("")
+    assert "claim.json.sig is not by a key that signers lists" in claimed.refused(*check)
+
+
+@pytest.mark.parametrize(
+    ("trained", "share"), [(1, "95 %"), (5, "46 %"), (14, "20 %"), (58, "6 %"), (59, "5 %"), (299, "1 %")]
+)
+def test_the_power_is_that_of_a_sample(trained: int, share: str) -> None:
+    assert power(trained, 10_000) == f"with 95 % confidence, fewer than {share} of the rows are false"
+    assert (1 - int(share[:-2]) / 100) ** trained < 0.05 + 1e-9
+
+
+def test_the_claim_in_the_documents_holds(here: InProcess) -> None:
+    text = (ROOT / "docs/how-to/claims.md").read_text()
+    done = here.command_line.run("verify-claim", str(EXAMPLE / "claim.json"), "--jobs", "3", "--seed", "1")
+    # Jobs end in any order, and machines have more cores or fewer.
+    assert [line for line in done.stdout.splitlines()[1:] if line not in text] == []
+    SCHEMA.validate(read(EXAMPLE))
+    # The folder gives the same claim again.
+    shutil.copytree(EXAMPLE, here.runs / "a")
+    here.run("claim", "a")
+    assert read(here.runs / "a")["predicate"] == read(EXAMPLE)["predicate"]
