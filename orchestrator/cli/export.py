@@ -36,7 +36,7 @@ def command(
         typer.Option(
             metavar="PATH",
             help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.parquet, NAME.mlflow.db, "
-            "NAME.tensorboard or NAME.weights.zip, in the working folder]",
+            "NAME.tensorboard, NAME.weights.zip or NAME.crate.zip, in the working folder]",
         ),
     ] = None,
     tracking_uri: Annotated[
@@ -51,7 +51,8 @@ def command(
 
     Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv and
     parquet are two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is
-    a folder of event files; safetensors-zip has all weights and a list of their jobs.
+    a folder of event files; safetensors-zip has all weights and a list of their jobs; ro-crate has the folder with its
+    claim and its report.
 
     Exit status: 0, or 1 if the export lacks weights that are not in the sweep's folder.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nn.errors import InvalidInputError
 from orchestrator.errors import MissingPackageError
+from orchestrator.report.packages import MODULES
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
@@ -27,6 +28,7 @@ class Format:
         suffixes: How the names of its files end; the first is the one that `--file` names.
         packages: What must be importable.
         install: The packages to install for it in a checkout.
+        extra: The extra that has them; empty if it has the format's name.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Format:
     suffixes: tuple[str, ...]
     packages: tuple[str, ...] = ()
     install: str = ""
+    extra: str = ""
 
     def write(self, sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> Sequence[Missing]:
         """Write a sweep to new files, or to one new folder; return the weights that it lacks."""
@@ -59,8 +62,8 @@ class Format:
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:
             raise MissingPackageError(
-                f"--to {self.name} needs the package {missing[0]}: pip install 'seedsweep[{self.name}]', or "
-                f"pip install {self.install} in a checkout"
+                f"--to {self.name} needs the package {missing[0]}: pip install 'seedsweep[{self.extra or self.name}]', "
+                f"or pip install {self.install} in a checkout"
             )
 
 
@@ -73,6 +76,9 @@ FORMATS = {
         Format("mlflow", "mlflow_runs", (".mlflow.db",), _MLFLOW, "mlflow-skinny sqlalchemy alembic"),
         Format("tensorboard", "tensorboard_events", (".tensorboard",), ("tensorboard",), "tensorboard"),
         Format("safetensors-zip", "weights_zip", (".weights.zip",)),
+        Format(
+            "ro-crate", "ro_crate", (".crate.zip",), MODULES, "--require-hashes -r requirements-report.txt", "report"
+        ),
     )
 }
 

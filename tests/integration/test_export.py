@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 import signal
 import sys
 import zipfile
@@ -26,6 +27,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
+from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, filled, made, names_in, row
 from tests.support.sweeps import sweep_of
@@ -139,6 +141,28 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
     assert (hostile["options.status"], hostile["loss"], hostile["metrics.loss"]) == ("x", "false", "1.0")
     assert (rows[3]["score"], rows[3]["metrics.loss"], rows[3]["weights_sha256"]) == ("", "", "")
     assert {name for each in rows for name in each} == set(rows[0])
+
+
+def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(here: Path, said: Say) -> None:
+    # Given a finished sweep
+    shutil.copytree(ROOT / "docs/how-to/claims", here / "runs/a")
+    said("export", "a", "--to", "ro-crate")
+    made = (here / "a.crate.zip").read_bytes()
+    said("export", "a", "--to", "ro-crate", "--force")
+    assert (here / "a.crate.zip").read_bytes() == made
+    # Then the crate describes all of its files
+    with zipfile.ZipFile(here / "a.crate.zip") as crate:
+        names = crate.namelist()
+        entities = {each["@id"]: each for each in json.loads(crate.read(names[0]))["@graph"]}
+        (here / "claim.json").write_bytes(crate.read("claim.json"))
+    assert names == ["ro-crate-metadata.json", "claim.json", "report.html", "sweep.json", "results.jsonl"]
+    assert [each["@id"] for each in entities["./"]["hasPart"]] == names[1:]
+    assert {entities[name]["@type"] for name in names[1:]} == {"File"}
+    assert entities["#sweep"]["instrument"]["@id"] in entities
+    # and a claim is checked with it as with the folder.
+    assert "files passed" in said("verify-claim", "claim.json", "--folder", "a.crate.zip", "--jobs", "1")
+    # A sweep with jobs that were cancelled has none.
+    assert "can be claimed once all of its jobs have ended" in said("export", "odd", "--to", "ro-crate", status=2)
 
 
 def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:

@@ -1,0 +1,102 @@
+"""Writes a sweep as a Process Run Crate 0.6: one ZIP file with its folder, its claim, its report, and who made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from orchestrator.analysis.claim import Claim
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.export.jobs import OnProgress
+from orchestrator.report.contents import network
+from orchestrator.report.page.render import render
+
+_CRATE, _PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/ro/wfrun/process/0.6"
+#: The media types of the files, by how their names end.
+_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".html": "text/html"}
+
+
+def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
+    """Write the file. The same folder gives the same bytes: entries have no times.
+
+    `orchestrator verify-claim claim.json --folder` takes it as it takes the folder.
+
+    Raises:
+        ClaimError: not all jobs have ended, or none has a result.
+    """
+    claim = Claim.of_finished(sweep)
+    made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
+    names = [each.name for each in claim.subject]
+    with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
+
+        def put(name: str, content: bytes) -> None:
+            # The time is the earliest that the format knows; the mode lets others read the file.
+            entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr, entry.compress_type = 0o644 << 16, ZIP_DEFLATED
+            archive.writestr(entry, content)
+
+        put("ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *names]), indent=2).encode())
+        for name, content in made.items():
+            put(name, content)
+        for name in names:
+            put(name, (sweep.folder.path / name).read_bytes())
+    on_progress(len(sweep.ended), len(sweep.ended))
+
+
+def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:
+    """Return the description of the crate: the sweep is an action of Seedsweep, whose results are the files."""
+    begun, verdict = sweep.manifest.provenance, sweep.leaderboard.verdict.sentence
+    files = [{"@id": name} for name in names]
+    software = f"https://pypi.org/project/seedsweep/{begun.packages.get('seedsweep')}/"
+    data = f"urn:sha256:{sweep.manifest.dataset}"
+    graph: list[dict[str, Any]] = [
+        {
+            "@id": "ro-crate-metadata.json",
+            "@type": "CreativeWork",
+            "conformsTo": {"@id": _CRATE},
+            "about": {"@id": "./"},
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "name": f"The sweep {sweep.name}",
+            "description": verdict,
+            "datePublished": begun.created,
+            "license": "The crate states no licence: ask its authors before you reuse it.",
+            "conformsTo": {"@id": _PROFILE},
+            "hasPart": files,
+            "mentions": {"@id": "#sweep"},
+        },
+        {"@id": _PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.6"},
+        {
+            "@id": "#sweep",
+            "@type": "CreateAction",
+            "name": f"Train {len(sweep.jobs)} jobs",
+            "description": verdict,
+            "startTime": begun.created,
+            "instrument": {"@id": software},
+            "object": {"@id": data},
+            "result": files,
+        },
+        {
+            "@id": software,
+            "@type": "SoftwareApplication",
+            "name": "Seedsweep",
+            "url": software,
+            "softwareVersion": begun.packages.get("seedsweep"),
+        },
+        {"@id": data, "@type": "CreativeWork", "name": "The data set", "description": "Named by its SHA-256"},
+        *(
+            {
+                "@id": name,
+                "@type": "File",
+                "name": name,
+                "encodingFormat": _TYPES.get(Path(name).suffix, "application/octet-stream"),
+            }
+            for name in names
+        ),
+    ]
+    return {"@context": [f"{_CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"], "@graph": graph}
