@@ -15,9 +15,44 @@ from tests.support.live_server import servers, whole_index
 from tests.support.paths import ROOT
 from tests.support.secured_server import make_secrets
 
-#: Pages that are run from their first block to their last.
-HOW_TO = ("compare", "decide", "python", "sklearn")
-PAGES = ["README.md", "docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TO)]
+#: How-to pages whose blocks other tests run, and which.
+ELSEWHERE = {
+    "jax": "tests/trainers/test_frameworks.py",
+    "lightgbm": "tests/trainers/test_frameworks.py",
+    "operating": "tests/compose uses, kills and upgrades the containers; tests/support/tls.py runs the certificates",
+    "own-trainer": "tests/trainers/test_own_trainer.py, and its containers in tests/compose/test_own_trainer.py",
+    "pytorch": "tests/trainers/test_frameworks.py",
+}
+#: Pages that take longer, and why.
+SLOW = {
+    "own-data": "trains 75 jobs",
+    "sweeps": "trains more than 1,000 jobs, on the small data set of own-data",
+}
+#: Commands that are not run, by their first words, and why.
+NOT_RUN = {
+    "make setup": "has made the environment of the tests",
+    "make sweep": "is run by test_make_sweep_ends_with_the_verdict_that_the_pages_explain",
+    ".venv/bin/orchestrator serve": "shows the result of make sweep; the same command is run further down",
+    ". .venv/bin/activate": "the tests' own environment is in use",
+    "docker compose up": "needs Docker: tests/compose",
+    "export CELERY_BROKER_URL=": "needs Docker: tests/compose; its sed is run below",
+    "SEEDSWEEP_TRAINER=sklearn": "needs a cluster: tests/trainers/test_sklearn_sweep.py has such workers",
+    "pip install": "needs the package index",
+    ".venv/bin/pip install": "needs the package index",
+    "mlflow ui": "needs a package that no extra includes",
+    "orchestrator export night-run --to mlflow --tracking-uri": "needs a server of MLflow",
+    "tensorboard": "does not end by itself; tests/integration/test_export.py reads what it would show",
+}
+#: Every page, from its first block to its last.
+HOW_TO = sorted({path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} - set(ELSEWHERE))
+PAGES = [
+    "README.md",
+    "docs/tutorial.md",
+    *(
+        pytest.param(f"docs/how-to/{name}.md", marks=[pytest.mark.slow(reason=SLOW[name])] if name in SLOW else [])
+        for name in HOW_TO
+    ),
+]
 #: What differs from one run of a page to the next: the order of jobs, times, sizes, the host, and how many run at once.
 VARIES = re.compile(r"\[ *\d+/|[\d.]+ k?[sB]\b|@\S+|\d+ at a time")
 
@@ -26,16 +61,27 @@ def lines(text: str) -> list[str]:
     return [VARIES.sub("#", line.rstrip()) for line in text.splitlines()]
 
 
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the language and the text of each block of a page."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
 def run_block(language: str, block: str, line: CommandLine) -> str:
     """Run the commands of a block of `sh`, or a block of Python, and return what they print."""
     if language == "python":
         return subprocess.check_output([sys.executable, "-c", block], cwd=line.folder, env=line.environment, text=True)
     printed = ""
-    for words in (shlex.split(command, comments=True) for command in block.splitlines()):
-        if words == ["orchestrator", "serve"]:  # It does not end by itself.
+    for command in block.splitlines():
+        words = shlex.split(command, comments=True)
+        if command.startswith(tuple(NOT_RUN)):
+            continue
+        assert words[:1] == ["orchestrator"], f"{command}: neither run nor in NOT_RUN"
+        if words[1] == "serve":  # It does not end by itself.
             with servers(line) as serve:
-                assert "finished</td>" in whole_index(serve())
-        elif words[:1] == ["orchestrator"]:
+                server = serve(*words[2:])
+                assert server.get("/-/health").status == 200
+                assert words[2:] or "finished</td>" in whole_index(server)
+        else:
             process = line.start(*words[1:])
             printed += process.communicate(timeout=600)[0]
             undecided = process.returncode == 1 and words[1] in ("compare", "decide")
@@ -47,10 +93,16 @@ def run_block(language: str, block: str, line: CommandLine) -> str:
 def test_a_page_runs_as_it_stands(page: str, command_line: CommandLine) -> None:
     # Given a clone, in which there is nothing but what Git keeps
     (command_line.folder / "docs").symlink_to(ROOT / "docs")
+    command_line.environment["BROWSER"] = "true"  # It shows nothing.
+    if page == "docs/how-to/sweeps.md":
+        run_block(*blocks("docs/how-to/own-data.md")[0], command_line)
+        command_line.environment["SEEDSWEEP_DATA"] = str(command_line.folder / "my-images")
     printed = ""
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
+    for language, block in blocks(page):
         if language in ("sh", "python"):
             printed = run_block(language, block, command_line)
+        elif language == "toml":
+            (command_line.folder / "sweep.toml").write_text(block)
         elif printed:
             # Each line that is shown has been printed; "..." stands for lines that are left out.
             assert [shown for shown in lines(block) if shown not in ["...", *lines(printed)]] == [], printed
