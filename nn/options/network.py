@@ -55,7 +55,7 @@ class NetworkOptions(BaseModel):
     dtype: DType = Field(default="float32", title="precision", description="Precision of weights and arithmetic.")
     shuffle: bool = Field(default=False, description="Shuffle the training samples before every epoch.")
     engine: Literal["compiled", "numpy"] = Field(
-        default="compiled", description="Implementation, of which only compiled gives the same bits on every CPU."
+        default="compiled", description="Implementation; only compiled gives the same bits on every CPU."
     )
     limit: Annotated[int | None, Option(always=True, none="all samples")] = Field(
         default=None, ge=1, le=2**31 - 1, description="Number of training samples to use, counted from the first."
